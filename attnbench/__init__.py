@@ -1,0 +1,71 @@
+"""attnbench: attention modules in compact CNNs, measured side by side.
+
+The whole library is reachable from here; torch is imported when something needs it.
+
+    import attnbench
+    model = attnbench.insert(attnbench.backbone("mobilenet_v2"), "replace:14,17", "ulsam", groups=4)
+    print(attnbench.cost(model).macs)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
+from attnbench.errors import AttnbenchError, PlacementError, PluginError, RequestError
+from attnbench.plugins import register
+
+if TYPE_CHECKING:
+    from attnbench.api import backbone, create, modules, sites
+    from attnbench.counting.cost import Cost, cost
+    from attnbench.placement.insertion import Inserted, insert
+    from attnbench.placement.sites import Site
+
+__version__ = _version("attnbench")
+
+__all__ = [
+    "AttnbenchError",
+    "Card",
+    "Constraint",
+    "Cost",
+    "Inserted",
+    "Paper",
+    "PlacementError",
+    "PluginError",
+    "PrintedCost",
+    "RequestError",
+    "Site",
+    "Traits",
+    "backbone",
+    "cost",
+    "create",
+    "insert",
+    "modules",
+    "register",
+    "sites",
+]
+
+# imported at first use: these need torch, and `attnbench list` must not
+_LAZY = {
+    "Cost": "attnbench.counting.cost",
+    "Inserted": "attnbench.placement.insertion",
+    "Site": "attnbench.placement.sites",
+    "backbone": "attnbench.api",
+    "cost": "attnbench.counting.cost",
+    "create": "attnbench.api",
+    "insert": "attnbench.placement.insertion",
+    "modules": "attnbench.api",
+    "sites": "attnbench.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'attnbench' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,62 @@
+"""The Python face of the registry and the backbones, re-exported by the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from attnbench.attention import find_attention
+from attnbench.backbones.build import build_backbone
+from attnbench.placement.sites import Site, Survey
+from attnbench.plugins import catalog
+from attnbench.specs import Spec, parse_spec
+
+
+def modules() -> list[str]:
+    """Return the names of all registered attention modules, sorted."""
+    return catalog().modules.names()
+
+
+def create(
+    name: str, channels: int, /, *, feature_size: tuple[int, int] | None = None, **options: Any
+) -> nn.Module:
+    """Return an attention module for (B, channels, h, w) maps.
+
+    Args:
+        name: registered name or spec (``"ulsam,groups=4"``), or ``"my.py:MyAttention"``.
+        channels: of its input and output.
+        feature_size: (h, w), where the module needs it.
+        options: of the module.
+
+    Raises:
+        UnknownNameError: no such module.
+        RequestError: it does not take these options or this number of channels.
+    """
+    spec = parse_spec(name, "module")
+    attention = find_attention(Spec(spec.name, {**spec.options, **options}))
+    return attention.build(channels, feature_size)
+
+
+def backbone(name: str, /, **options: Any) -> nn.Module:
+    """Return a backbone: ``"mobilenet_v1"``, any torchvision classifier, ``"timm:NAME"``.
+
+    Args:
+        name: name or spec (``"mobilenet_v1,width=0.75"``).
+        options: ``width``, ``num_classes``, and what the library's builder takes (``weights=``).
+
+    Raises:
+        UnknownNameError: no such backbone.
+        RequestError: an option that it does not take.
+    """
+    return build_backbone(name, **options)
+
+
+def sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> list[Site]:
+    """Return where modules can go: a MobileNet's layers, or every module of any other network.
+
+    Raises:
+        CountingError: the model's forward pass fails on that input.
+    """
+    return Survey(model, input_size).sites()

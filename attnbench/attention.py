@@ -1,0 +1,180 @@
+"""An attention module as it was asked for: looked up, its options checked, ready to be built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from attnbench.cards import Card
+from attnbench.contract import ModuleFactory, Signature, card_of, signature_of, validate_module
+from attnbench.errors import PluginError, RequestError, suggestion
+from attnbench.plugins import Catalog, find_target
+from attnbench.plugins import catalog as default_catalog
+from attnbench.registry import Entry, describe, origin_of
+from attnbench.specs import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A module that was asked for, with all its options known to be ones it takes."""
+
+    name: str
+    factory: ModuleFactory
+    options: Mapping[str, Any]
+    """Every option, defaults filled in."""
+    spec: Spec
+    """The canonical spec: defaults dropped."""
+    signature: Signature
+    card: Card | None = None
+    origin: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """The card's title, else the name."""
+        return self.card.title if self.card else self.name
+
+    def check(self, channels: int, feature_size: tuple[int, int] | None = None) -> None:
+        """Raise :class:`RequestError` if the declared constraints forbid this site."""
+        if self.card is None:
+            return
+        violated = self.card.violated(channels, feature_size, self.options)
+        if violated:
+            size = f" at {feature_size[0]}x{feature_size[1]}" if feature_size else ""
+            raise RequestError(f"{self.spec} cannot work on {channels} channels{size}: {violated}")
+
+    def build(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
+        """Return a fresh instance for (B, channels, h, w) maps.
+
+        Raises:
+            RequestError: a constraint does not hold, or the constructor refuses.
+        """
+        self.check(channels, feature_size)
+        given = dict(self.options)
+        if self.signature.takes_feature_size:
+            given["feature_size"] = feature_size
+        try:
+            built = self.factory(channels, **given)
+        except Exception as error:
+            raise RequestError(
+                f"{self.spec} cannot be built for {channels} channels: {describe(error)}"
+            ) from error
+        return self._checked(built)
+
+    def _checked(self, built: Any) -> nn.Module:
+        from torch import nn
+
+        if not isinstance(built, nn.Module):
+            raise PluginError(
+                f"{self.name} ({self.origin}) returned a {type(built).__name__}, not a nn.Module"
+            )
+        return built
+
+
+def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attention:
+    """Look up ``ulsam,groups=4``, ``my.py:MyAttention`` or ``package.module:Class``.
+
+    Raises:
+        UnknownNameError: no such module; near misses and other kinds are named.
+        RequestError: an option that the module does not take, or of the wrong type.
+    """
+    catalog = catalog or default_catalog()
+    asked = parse_spec(spec, "module") if isinstance(spec, str) else spec
+    if ":" in asked.name:
+        target = find_target(catalog, asked.name)
+        entry: Entry[ModuleFactory] = Entry(
+            name=asked.name, target=target, origin=origin_of(target)
+        )
+        validate_module(entry, target)
+        return attention_of(target, asked, entry.origin)
+    target = catalog.modules.get(
+        asked.name,
+        elsewhere=_elsewhere(asked.name, catalog),
+        way_out="Or plug one in: --plugin FILE, or -m FILE.py:Class.",
+    )
+    return attention_of(target, asked, catalog.modules.entry(asked.name).origin)
+
+
+def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Attention:
+    """Check the options of a factory and return it as an :class:`Attention`."""
+    signature = signature_of(factory)
+    options = checked_options(asked, signature)
+    given = {key: value for key, value in options.items() if not _is_default(key, value, signature)}
+    spec = Spec(asked.name, given)
+    return Attention(
+        asked.name, factory, options, spec, signature, card_of(factory), origin or origin_of(factory)
+    )
+
+
+def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any]) -> Attention:
+    """Return a class or ``channels -> nn.Module`` function, registered nowhere, as an Attention.
+
+    Raises:
+        PluginError: it breaks the module contract.
+    """
+    name = getattr(factory, "__name__", type(factory).__name__)
+    origin = origin_of(factory)
+    validate_module(Entry(name=f":{name}", target=factory, origin=origin), factory)
+    return attention_of(factory, Spec(name, options), origin)
+
+
+def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
+    """Return all options with defaults filled in.
+
+    Raises:
+        RequestError: an unknown option, or a value of the wrong type.
+    """
+    options = {name: parameter.default for name, parameter in signature.options.items()}
+    for key, value in asked.options.items():
+        parameter = signature.options.get(key)
+        if parameter is None and not signature.takes_any:
+            raise RequestError(_unknown_option(asked.name, key, signature))
+        options[key] = value if parameter is None else _checked(asked.name, parameter, value)
+    return options
+
+
+def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
+    if parameter.annotation is inspect.Parameter.empty:
+        return value
+    try:
+        adapter = TypeAdapter(
+            parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True)
+        )
+        return adapter.validate_python(value, strict=not isinstance(value, int))
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].lower()
+        raise RequestError(
+            f"{name}: {parameter.name}={value!r} will not do: {why} "
+            f"(default {parameter.default!r})"
+        ) from error
+    except Exception:
+        return value  # an annotation that pydantic cannot read; the constructor decides
+
+
+def _is_default(key: str, value: Any, signature: Signature) -> bool:
+    parameter = signature.options.get(key)
+    return parameter is not None and type(parameter.default) is type(value) and bool(
+        parameter.default == value
+    )
+
+
+def _unknown_option(name: str, key: str, signature: Signature) -> str:
+    known = ", ".join(f"{key}={one.default}" for key, one in signature.options.items())
+    takes = f"it takes {known}" if known else "it takes none"
+    return f"{name} has no option {key!r}; {takes}.{suggestion(key, signature.options)}"
+
+
+def _elsewhere(name: str, catalog: Catalog) -> str:
+    from attnbench.backbones.catalogue import is_backbone
+
+    if is_backbone(name):
+        return f"backbone: write -b {name}"
+    if name in catalog.suites:
+        return f"suite: attnbench run {name}"
+    return ""

@@ -1,0 +1,1 @@
+"""The CNNs that attention modules are put into."""

@@ -1,0 +1,154 @@
+"""The card: what an attention module declares of itself. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+FAMILIES = (
+    "channel",
+    "spatial",
+    "mixed",
+    "non-local",
+    "large-kernel",
+    "parameter-free",
+    "control",
+)
+
+
+class ParamsFormula(Protocol):
+    """Closed form of a parameter count."""
+
+    def __call__(self, channels: int, **options: Any) -> int:
+        """Return the parameters for ``channels``; ``feature_size=(h, w)`` may be given."""
+
+
+class MacsFormula(Protocol):
+    """Closed form of a multiply-add count."""
+
+    def __call__(self, channels: int, height: int, width: int, **options: Any) -> int:
+        """Return the multiply-adds for one image of (channels, height, width)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """The publication a module comes from."""
+
+    key: str
+    """BibTeX key, ``saini2020ulsam``."""
+    title: str
+    authors: tuple[str, ...]
+    """``("Saini, Rajat", "Jha, Nandan Kumar")``, family name first."""
+    venue: str
+    """Full name of the conference or journal, for BibTeX."""
+    short: str
+    """The way tables cite it: ``Saini, WACV'20``."""
+    year: int
+    url: str
+
+    def bibtex(self) -> str:
+        """Return the BibTeX entry."""
+        fields = {
+            "title": "{" + self.title + "}",
+            "author": " and ".join(self.authors),
+            "booktitle": self.venue,
+            "year": str(self.year),
+            "url": self.url,
+        }
+        body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+        return f"@inproceedings{{{self.key},\n{body}}}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """The tick columns of the ULSAM comparison table."""
+
+    subspace: bool = False
+    mlp: bool = False
+    conv1x1: bool = False
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A condition on channels, feature size and options, checked before anything is built."""
+
+    text: str
+    """What must hold, as the user reads it: ``channels must be a multiple of groups``."""
+    holds: Callable[..., bool]
+    """``holds(channels, feature_size=(h, w) | None, **all_options)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedCost:
+    """A simplified cost formula that a paper prints, which is not what the module costs."""
+
+    source: str
+    """Where it is printed."""
+    params_text: str
+    macs_text: str
+    params_tex: str
+    macs_tex: str
+    params: ParamsFormula
+    macs: MacsFormula
+    differences: tuple[str, ...]
+    """Why the exact counts differ: one sentence each, shown in table footers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a module declares of itself.
+
+    Everything but ``title`` and ``family`` is optional: what a plugin does not declare reads
+    *not declared* and is counted or left blank, never refused.
+    """
+
+    title: str
+    family: str
+    """One of :data:`FAMILIES`."""
+    paper: Paper | None = None
+    traits: Traits | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    """One line on each constructor option, by name."""
+    constraints: tuple[Constraint, ...] = ()
+    official: Mapping[str, str] = field(default_factory=dict)
+    """Backbone family (``mobilenet_v2``; ``*`` for any other) to placement."""
+    official_note: str = ""
+    """Where the paper puts the module and how that was carried over to MobileNets."""
+    params: ParamsFormula | None = None
+    """Exact parameters, by formula."""
+    macs: MacsFormula | None = None
+    """Exact multiply-adds of one image, by formula."""
+    params_text: str = ""
+    macs_text: str = ""
+    printed: PrintedCost | None = None
+    deviations: tuple[str, ...] = ()
+    """How ours differs from the original code, and which option brings the original back."""
+    traps: tuple[str, ...] = ()
+    licence: str = ""
+    """Licence of the original code; ours is written from the description."""
+    version: int = 1
+    """Raised when the module's outputs or costs change: older records are measured again."""
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the card itself, in sentences; empty when it is sound."""
+        found = []
+        if self.family not in FAMILIES:
+            found.append(f"family {self.family!r} is none of {', '.join(FAMILIES)}")
+        if not self.title.strip():
+            found.append("title is empty")
+        if self.version < 1:
+            found.append(f"version {self.version} is not a positive integer")
+        if self.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", self.paper.key):
+            found.append(f"paper key {self.paper.key!r} is not a BibTeX key")
+        return found
+
+    def violated(
+        self, channels: int, feature_size: tuple[int, int] | None, options: Mapping[str, Any]
+    ) -> str | None:
+        """Return the text of the first constraint that does not hold, or None."""
+        for constraint in self.constraints:
+            if not constraint.holds(channels, feature_size=feature_size, **options):
+                return constraint.text
+        return None

@@ -1,0 +1,94 @@
+"""Copies of a model: shapes only (no weight is copied), or real and on the CPU."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+_ATOMS = frozenset({int, float, str, bool, type(None)})
+_FLAT = (tuple, list, set)
+_DICTS = (dict, OrderedDict)
+
+
+def shape_copy(model: nn.Module) -> nn.Module:
+    """Return a copy in eval mode whose parameters and buffers lie on the meta device.
+
+    dtype, strides, ``requires_grad``, sharing and every other attribute are kept. The copy holds
+    no weights, so it costs neither their memory nor their time.
+    """
+    memo: dict[int, Any] = {}
+    with torch.no_grad():
+        for tensor in _tensors(model):
+            if id(tensor) not in memo:
+                memo[id(tensor)] = _shape_of(tensor)
+    modules = list(model.modules())
+    if all(_is_plain(type(module)) for module in modules):
+        return _copy_modules(modules, memo).eval()
+    return copy.deepcopy(model, memo).eval()
+
+
+def real_copy(model: nn.Module) -> nn.Module:
+    """Return a deep copy with its weights, on the CPU, in eval mode."""
+    return copy.deepcopy(model).cpu().eval()
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    """Yield parameters, buffers and tensors that are plain attributes, maybe repeatedly."""
+    for module in model.modules():
+        state = vars(module)
+        for holder in (module._parameters, module._buffers, state):
+            for value in holder.values():
+                if isinstance(value, Tensor) and not is_lazy(value):
+                    yield value
+
+
+def _shape_of(tensor: Tensor) -> Tensor:
+    shape = torch.empty_like(tensor, device="meta")
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(shape, tensor.requires_grad)
+    return shape
+
+
+def _is_plain(kind: type[nn.Module]) -> bool:
+    """Say whether instances are copied by copying their ``__dict__``, as nn.Module does."""
+    return (
+        not hasattr(kind, "__deepcopy__")
+        and kind.__getstate__ is nn.Module.__getstate__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and kind.__new__ is object.__new__
+    )
+
+
+def _copy_modules(modules: list[nn.Module], memo: dict[int, Any]) -> nn.Module:
+    """Deep-copy plain modules, several times faster than `copy.deepcopy` does.
+
+    All shells exist before any is filled, so that an attribute which refers to another module
+    (a bound method, a list of layers) finds its copy in the memo.
+    """
+    shells = [module.__class__.__new__(module.__class__) for module in modules]
+    memo.update((id(module), shell) for module, shell in zip(modules, shells, strict=True))
+    for module, shell in zip(modules, shells, strict=True):
+        state = shell.__dict__
+        for name, value in module.__dict__.items():
+            state[name] = _copy_value(value, memo)
+        state.pop("_compiled_call_impl", None)  # as nn.Module.__getstate__ does
+    return shells[0]
+
+
+def _copy_value(value: Any, memo: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind in _FLAT and all(type(part) in _ATOMS for part in value):
+        return kind(value)
+    if kind in _DICTS:
+        return kind((key, _copy_value(part, memo)) for key, part in value.items())
+    known = memo.get(id(value))
+    return copy.deepcopy(value, memo) if known is None else known

@@ -1,0 +1,88 @@
+"""What a model costs on paper: parameters, MACs, activations, bytes, and what others count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from attnbench.counting.reconcile import CounterReport, count_all
+from attnbench.counting.trace import Trace, checked_size, trace
+from attnbench.errors import CountingError
+
+
+class Cost:
+    """The cost of one model for one image; all numbers are exact integers.
+
+    Attributes:
+        params: elements of all parameters, shared ones once.
+        trainable: those that require gradients.
+        macs: multiply-adds of convolutions, linear layers and matrix products.
+        activations: output elements of the same operators.
+        bytes: read and written by each operator on its own (unfused).
+        trace: the forward pass that this was counted on, batch 1.
+    """
+
+    def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
+        _check_initialised(model)
+        self.trace: Trace = trace(model, input_size)
+        self.params: int = sum(p.numel() for p in model.parameters())
+        self.trainable: int = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        self.macs: int = self.trace.macs
+        self.activations: int = self.trace.activations
+        self.bytes: int = self.trace.bytes
+        self._model, self._input_size = model, input_size
+
+    @cached_property
+    def counters(self) -> Mapping[str, CounterReport]:
+        """Reports of ``rules``, ``fvcore``, ``ptflops`` and ``torch``.
+
+        They run (a second or so) when this is first read, on copies of the model as it is then.
+        """
+        return count_all(self._model, self._input_size, self.trace)
+
+    def to_dict(self, *, counters: bool = False) -> dict[str, Any]:
+        """Return the JSON keys of a cost; `counters` adds the other tools' reports."""
+        values: dict[str, Any] = {
+            "params": self.params,
+            "trainable": self.trainable,
+            "macs": self.macs,
+            "activations": self.activations,
+            "bytes": self.bytes,
+        }
+        if counters:
+            values["counters"] = {name: r.to_dict() for name, r in self.counters.items()}
+        return values
+
+    def __repr__(self) -> str:
+        return f"Cost(params={self.params:,}, macs={self.macs:,}, input_size={self._input_size})"
+
+
+def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost:
+    """Count what `model` costs for one image, without running it for real or changing it.
+
+    Args:
+        model: any module that takes one floating tensor.
+        input_size: shape of that tensor, the batch first; whatever the batch, the numbers are
+            for one image.
+
+    Raises:
+        CountingError: the model cannot run on that input.
+
+    Example:
+        >>> cost(torchvision.models.mobilenet_v2()).macs
+        300774272
+    """
+    return Cost(model, (1, *checked_size(input_size)[1:]))
+
+
+def _check_initialised(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise CountingError(
+                f"{type(model).__name__} cannot be counted: parameter {name!r} is lazy and has no"
+                " size yet; run the model once first"
+            )

@@ -1,0 +1,166 @@
+"""Watches a model run: every aten operator, and every module call it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from attnbench.counting.ops import Call, Op, Shape
+from attnbench.counting.rules import BIAS, FREE, RULES, Rule
+from attnbench.counting.shapes import fast_output
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is known of an operator before it runs."""
+
+    name: str
+    is_free: bool
+    rule: Rule | None
+    bias_at: int | None
+
+
+class Recorder(TorchDispatchMode):
+    """While entered, records the operators that run; `watch` adds the module calls of a model.
+
+    On the meta device, operators whose shape kernels are slow get their output from
+    `attnbench.counting.shapes`.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports all of dynamo (seconds) at the first operator
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops: list[Op] = []
+        self._calls: list[_OpenCall] = []
+        self._path = ""
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Module calls so far, in the order in which they began."""
+        return tuple(call.closed() for call in self._calls)
+
+    def watch(self, model: nn.Module) -> None:
+        """Record the calls of `model` (a private copy: its ``forward`` attributes are wrapped)."""
+        for path, module in model.named_modules():
+            if not isinstance(module, torch.jit.ScriptModule):  # refuses new attributes
+                module.__dict__["forward"] = self._watched(path, module)
+
+    def _watched(self, path: str, module: nn.Module) -> Callable[..., Any]:
+        forward, kind = module.forward, type(module).__name__
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            call = _OpenCall(path, kind, args, kwargs, len(self.ops))
+            self._calls.append(call)
+            outer, self._path = self._path, path
+            try:
+                output = forward(*args, **kwargs)
+                call.output = _shape(output)
+                return output
+            finally:  # a model may catch what a part of it raises, and go on
+                self._path = outer
+                call.last_op = len(self.ops)
+
+        watched.__wrapped__ = forward  # type: ignore[attr-defined]  # keeps the signature
+        return watched
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run one operator and record it."""
+        kwargs = kwargs or {}
+        output = fast_output(func, args, kwargs)
+        if output is NotImplemented:
+            output = func(*args, **kwargs)
+        self.ops.append(self._op(func, args, kwargs, output))
+        return output
+
+    def _op(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> Op:
+        kind = _KINDS.get(func) or _kind(func)
+        first = _first(output)
+        elements = 0 if first is None else first.numel()
+        size = 0 if kind.is_free else _traffic(args, kwargs, output)
+        if kind.rule is None or first is None:
+            return Op(kind.name, self._path, 0, 0, size, 0, elements)
+        shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in args]
+        macs = kind.rule(shapes, tuple(first.shape))
+        bias = elements if _adds_bias(kind, args, kwargs) else 0
+        return Op(kind.name, self._path, macs, elements, size, bias, elements)
+
+
+class _OpenCall:
+    """A module call whose end is not known yet."""
+
+    __slots__ = ("first_op", "inputs", "kind", "last_op", "output", "path")
+
+    def __init__(
+        self, path: str, kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], first_op: int
+    ) -> None:
+        named = [value for value in kwargs.values() if isinstance(value, Tensor)]
+        self.path, self.kind = path, kind
+        self.inputs = tuple(_shape(value) for value in (*args, *named))
+        self.output: Shape | None = None
+        self.first_op = self.last_op = first_op
+
+    def closed(self) -> Call:
+        return Call(self.path, self.kind, self.inputs, self.output, self.first_op, self.last_op)
+
+
+_KINDS: dict[Any, _Kind] = {}
+
+
+def _kind(func: Any) -> _Kind:
+    name = func._overloadpacket.__name__
+    kind = _Kind(name, name in FREE or func.is_view, RULES.get(name), BIAS.get(name))
+    _KINDS[func] = kind
+    return kind
+
+
+def _adds_bias(kind: _Kind, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    at = kind.bias_at
+    return (
+        at is not None
+        and at < len(args)
+        and isinstance(args[at], Tensor)
+        and kwargs.get("beta", 1) != 0
+    )
+
+
+def _shape(value: Any) -> Shape | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def _first(output: Any) -> Tensor | None:
+    """Return the result proper of an operator that may return more (statistics, indices)."""
+    if isinstance(output, Tensor):
+        return output
+    return next(_tensors(output), None)
+
+
+def _traffic(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int:
+    """Bytes of all tensors read and written."""
+    total = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(args))
+    total += sum(tensor.numel() * tensor.element_size() for tensor in _tensors(output))
+    if kwargs:
+        read = [value for name, value in kwargs.items() if name != "out"]
+        total += sum(tensor.numel() * tensor.element_size() for tensor in _tensors(read))
+    return total
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _tensors(part)

@@ -1,0 +1,98 @@
+"""What is inside a block: its depthwise convolution, its last pointwise one, its SE.
+
+Found from the order of the calls, not from the names of attributes, so that torchvision's, timm's
+and anybody's blocks are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from attnbench.counting.trace import Call, Trace
+
+_SE_CLASSES = ("SqueezeExcitation", "SqueezeExcite", "SEModule")
+_ACTIVATION_FILES = ("activation", "activations", "activations_me")
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Module paths of the positions within a block; None where the block has no such thing."""
+
+    depthwise: str | None = None
+    project: str | None = None
+    se: str | None = None
+    expanded: int | None = None
+    """Channels of the depthwise convolution."""
+
+
+def look_inside(
+    path: str, block: Call, trace: Trace, modules: Mapping[str, nn.Module]
+) -> Inside:
+    """Find the inner positions of the block at ``path``."""
+    prefix = f"{path}."
+    inner = [call.path for call in trace.calls if call.path.startswith(prefix)]
+    se = next((one for one in inner if type(modules[one]).__name__ in _SE_CLASSES), None)
+    outside_se = [one for one in inner if se is None or not one.startswith(f"{se}.")]
+    units = _units(outside_se, modules)
+    depthwise = next((i for i, one in enumerate(units) if _is_depthwise(modules[one])), None)
+    pointwise = [i for i, one in enumerate(units) if _is_pointwise(modules[one])]
+    return Inside(
+        depthwise=None if depthwise is None else _stage(path, units, depthwise, modules),
+        project=_stage(path, units, pointwise[-1], modules) if pointwise else None,
+        se=se,
+        expanded=None if depthwise is None else _out_channels(modules[units[depthwise]]),
+    )
+
+
+def _units(paths: Sequence[str], modules: Mapping[str, nn.Module]) -> list[str]:
+    """The modules that compute: leaves, and norms that carry their activation within (timm)."""
+    norms = tuple(f"{path}." for path in paths if _is_norm(modules[path]))
+    return [
+        path
+        for path in paths
+        if not path.startswith(norms)
+        and (_is_norm(modules[path]) or not any(modules[path].children()))
+    ]
+
+
+def _stage(
+    block: str, units: Sequence[str], start: int, modules: Mapping[str, nn.Module]
+) -> str:
+    """Path of the module that ends the stage of the convolution ``units[start]``: its norm and
+    activation, or the container of exactly these.
+    """
+    end = start + 1
+    while end < len(units) and _continues(modules[units[end]]):
+        end += 1
+    members = set(units[start:end])
+    last = units[end - 1]
+    while True:
+        parent = last.rpartition(".")[0]
+        inside = {unit for unit in units if unit.startswith(f"{parent}.")}
+        if parent == block or not parent.startswith(f"{block}.") or not inside <= members:
+            return last
+        last = parent
+
+
+def _continues(module: nn.Module) -> bool:
+    return _is_norm(module) or type(module).__module__.rpartition(".")[2] in _ACTIVATION_FILES
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm | nn.GroupNorm | nn.LayerNorm | nn.InstanceNorm2d)
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and 1 < module.in_channels == module.groups
+
+
+def _is_pointwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
+
+
+def _out_channels(module: nn.Module) -> int:
+    return int(module.get_parameter("weight").shape[0])

@@ -1,0 +1,135 @@
+"""Putting a module into a network: a new network, weights kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.attention import Attention, attention_of, find_attention, from_callable
+from attnbench.counting.trace import trace
+from attnbench.errors import CountingError, PluginError
+from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.placement.sites import Survey
+from attnbench.specs import Spec, parse_spec
+
+
+class Inserted(nn.Module):
+    """A block with an attention module behind it; where the block was replaced, it is Identity.
+
+    Keys of the plain network map in one way: ``P.rest`` becomes ``P.block.rest``.
+    (B, C, H, W) -> (B, C, H', W').
+    """
+
+    def __init__(self, block: nn.Module, attention: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+        self.attention = attention
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``attention(block(x))``."""
+        out: Tensor = self.attention(self.block(x))
+        # ResNets add in place to a block's output, and activations run in place on it: in
+        # training that must not overwrite what the attention saved for its backward pass.
+        return out.clone() if self.training and torch.is_grad_enabled() else out
+
+
+def insert(
+    model: nn.Module,
+    placement: str,
+    module: str | Spec | Attention | Callable[..., nn.Module],
+    /,
+    *,
+    input_size: Sequence[int] = (1, 3, 224, 224),
+    **options: Any,
+) -> nn.Module:
+    """Return a copy of ``model`` with ``module`` placed in it; ``model`` is not changed.
+
+    The copy keeps weights, mode, dtype, device and memory format.
+
+    Args:
+        model: any classifier.
+        placement: ``replace:14,17``, ``after:8-12``, ``official``, ``after:layer3.*`` ...
+        module: a registered name or spec, or a callable ``channels -> nn.Module``.
+        input_size: what the feature sizes are worked out for.
+        options: of the module.
+
+    Raises:
+        PlacementError: the placement cannot be; nothing was built.
+        RequestError: the module does not take these options or this number of channels.
+    """
+    attention = as_attention(module, options)
+    survey = Survey(model, input_size)
+    slots = find_slots(find_placement(placement, attention, survey), survey)
+    check_slots(attention, slots)
+    return fill(model, slots, attention)
+
+
+def as_attention(
+    module: str | Spec | Attention | Callable[..., nn.Module], options: dict[str, Any]
+) -> Attention:
+    """Return what was given for a module, with more options, as an :class:`Attention`."""
+    if isinstance(module, Attention):
+        spec = Spec(module.name, {**module.spec.options, **options})
+        return attention_of(module.factory, spec, module.origin)
+    if isinstance(module, str | Spec):
+        spec = parse_spec(module, "module") if isinstance(module, str) else module
+        return find_attention(Spec(spec.name, {**spec.options, **options}))
+    return from_callable(module, options)
+
+
+def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Module:
+    """Return a copy of ``model`` with a fresh module in every slot."""
+    placed = copy.deepcopy(model)
+    # deepest first: wrapping a block would change the paths of what is inside it
+    for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
+        block = placed.get_submodule(slot.path)
+        built = attention.build(slot.channels, slot.size)
+        _check_shape(built, slot, attention)
+        _match(built, block, placed)
+        kept = nn.Identity() if slot.replaced else block
+        inserted = Inserted(kept, built.train(block.training))
+        inserted.training = block.training  # not .train(): frozen parts of the block stay frozen
+        placed.set_submodule(slot.path, inserted)
+    return placed
+
+
+def _check_shape(built: nn.Module, slot: Slot, attention: Attention) -> None:
+    shape = (1, slot.channels, *slot.size)
+    try:
+        output = trace(built, shape).calls[0].output
+    except CountingError as error:
+        raise PluginError(f"{attention.spec} fails at {slot}: {error}") from error
+    if output != shape:
+        raise PluginError(
+            f"{attention.spec} turns {shape} into {output} at {slot}; a module must keep the shape"
+        )
+
+
+def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
+    """Give a new module the dtype, device, memory format of its surroundings."""
+    like = next(_floating(block), None)
+    if like is None:
+        like = next(_floating(model), None)
+    if like is None:
+        return
+    built.to(device=like.device, dtype=like.dtype)
+    if _is_channels_last(model):
+        built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _floating(module: nn.Module) -> Any:
+    return (one for one in module.parameters() if one.is_floating_point())
+
+
+def _is_channels_last(model: nn.Module) -> bool:
+    """Whether the model was converted: one kernel larger than 1x1 tells, 1x1 ones are ambiguous."""
+    for parameter in model.parameters():
+        if parameter.dim() == 4 and min(parameter.shape[1], parameter.shape[2]) > 1:
+            return parameter.is_contiguous(
+                memory_format=torch.channels_last
+            ) and not parameter.is_contiguous()
+    return False

@@ -1,0 +1,246 @@
+"""The three doors through which modules and suites come in: entry points, a decorator, files.
+
+A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with more to show
+in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A target
+that ends in ``.toml`` is a suite; any other is a module. Tables are torch-free, so that listing
+names costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attnbench.contract import ModuleFactory, validate_module
+from attnbench.errors import AttnbenchError, DuplicateNameError, PluginError, RequestError
+from attnbench.registry import Entry, Registry, describe, import_target, origin_of, shown_path
+
+GROUP = "attnbench.plugins"
+_DETAILS = {"title": str, "family": str, "year": int, "paper": str}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class PluginFailure:
+    """A plugin, or one name of it, that could not be taken in; everything else goes on working."""
+
+    origin: str
+    reason: str
+
+
+@dataclass
+class Catalog:
+    """All registered modules and suites, and the plugins that failed."""
+
+    modules: Registry[ModuleFactory] = field(
+        default_factory=lambda: Registry("module", validate_module)
+    )
+    suites: Registry[Path] = field(default_factory=lambda: Registry("suite", load=suite_file))
+    failures: list[PluginFailure] = field(default_factory=list)
+    files: dict[Path, Any] = field(default_factory=dict)
+    """Plugin files loaded so far, and the Python modules they became."""
+
+    def load_entry_points(self) -> None:
+        """Take in the tables of all installed distributions."""
+        # sorted: which of two plugins comes first must not depend on the file system
+        for point in sorted(entry_points(group=GROUP), key=_rank):
+            origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
+            try:
+                table = point.load()
+            except Exception as error:
+                self.failures.append(PluginFailure(origin, describe(error)))
+            else:
+                self.add_table(table, origin)
+
+    def add_table(self, table: Any, origin: str) -> None:
+        """Take in a lazy table; names that cannot be are recorded as failures."""
+        if not isinstance(table, Mapping):
+            reason = f"the entry point is a {type(table).__name__}, not a table of names"
+            self.failures.append(PluginFailure(origin, reason))
+            return
+        for name, value in table.items():
+            try:
+                self._add(name, value, origin)
+            except AttnbenchError as error:
+                self.failures.append(PluginFailure(origin, str(error)))
+
+    def _add(self, name: Any, value: Any, origin: str) -> None:
+        details = {"target": value} if isinstance(value, str) else value
+        problem = _entry_problem(name, details)
+        if problem:
+            raise PluginError(f"entry {name!r} of the table: {problem}")
+        if details["target"].endswith(".toml"):
+            self.suites.add(Entry(name=name, origin=origin, **details))
+        else:
+            self.modules.add(Entry(name=name, origin=origin, **details))
+
+    def load_file(self, path: str | Path) -> Any:
+        """Run a plugin file that is not installed; its ``@attnbench.register`` calls count.
+
+        Raises:
+            PluginError: there is no such file, or it fails; its line and reason are named.
+        """
+        full = Path(path).expanduser().resolve()
+        if full in self.files:
+            return self.files[full]
+        if not full.is_file():
+            raise PluginError(f"plugin file {str(path)!r} does not exist")
+        before = set(self.modules.names())
+        try:
+            self.files[full] = _run_file(full)
+        except Exception as error:
+            self.modules.discard(set(self.modules.names()) - before)
+            raise PluginError(_file_reason(full, error)) from error
+        return self.files[full]
+
+
+@cache
+def catalog() -> Catalog:
+    """Return the catalog of this process, with all installed plugins."""
+    found = Catalog()
+    found.load_entry_points()
+    return found
+
+
+def register(
+    name: str,
+    *,
+    title: str | None = None,
+    family: str | None = None,
+    year: int | None = None,
+    paper: str | None = None,
+) -> Callable[[F], F]:
+    """Register an attention module: a class, or a factory ``channels -> nn.Module``.
+
+    Args:
+        name: lower case letters, digits and underscores.
+        title: one line for listings; the card's, where the class has one.
+        family: one of :data:`attnbench.cards.FAMILIES`.
+        year: of publication.
+        paper: short citation.
+
+    Raises:
+        PluginError: the target breaks the module contract.
+        DuplicateNameError: the name is taken; both origins are named.
+    """
+
+    def door(target: F) -> F:
+        details = {"title": title, "family": family, "year": year, "paper": paper}
+        shown = _card_details(target) | {key: value for key, value in details.items() if value}
+        catalog().modules.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
+        return target
+
+    return door
+
+
+def find_target(catalog: Catalog, text: str) -> Any:
+    """Return what ``my.py:MyAttention`` or ``package.module:MyAttention`` names.
+
+    Raises:
+        PluginError: the file, the module or the attribute does not exist, or loading fails.
+    """
+    place, _, attribute = text.rpartition(":")
+    if place.endswith(".py"):
+        module = catalog.load_file(place)
+        if not hasattr(module, attribute):
+            raise PluginError(f"{place} defines no {attribute!r}{_defined(module)}")
+        return getattr(module, attribute)
+    try:
+        return import_target(text)
+    except Exception as error:
+        raise PluginError(f"{text!r} cannot be imported: {describe(error)}") from error
+
+
+def suite_file(target: str) -> Path:
+    """Return the file behind ``"package:name.toml"``."""
+    package, _, name = target.partition(":")
+    path = Path(str(resources.files(package).joinpath(name)))
+    if not path.is_file():
+        raise PluginError(f"{target!r} names no file: {package} holds no {name}")
+    return path
+
+
+def _rank(point: EntryPoint) -> tuple[bool, str, str]:
+    distribution = point.dist.name if point.dist else ""
+    return distribution != "attnbench", distribution, point.name
+
+
+def _entry_problem(name: Any, details: Any) -> str | None:
+    if not isinstance(name, str):
+        return "its name is not a string"
+    if not isinstance(details, Mapping) or not isinstance(details.get("target"), str):
+        return "it must be 'package.module:Class' or a mapping with such a target"
+    if ":" not in details["target"]:
+        return f"its target {details['target']!r} lacks the colon of 'package.module:Class'"
+    for key, value in details.items():
+        if key == "target":
+            continue
+        if key not in _DETAILS:
+            return f"unknown key {key!r}; known: target, {', '.join(_DETAILS)}"
+        if value is not None and not isinstance(value, _DETAILS[key]):
+            return f"{key} must be a {_DETAILS[key].__name__}, not {value!r}"
+    return None
+
+
+def _card_details(target: Any) -> dict[str, Any]:
+    card = getattr(target, "card", None)
+    if card is None:
+        return {}
+    paper = getattr(card, "paper", None)
+    return {
+        "title": getattr(card, "title", None),
+        "family": getattr(card, "family", None),
+        "year": getattr(paper, "year", None),
+        "paper": getattr(paper, "short", None),
+    }
+
+
+def _run_file(path: Path) -> Any:
+    # a name of its own for each file: two files called my.py must not replace each other
+    name = f"attnbench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RequestError(f"{shown_path(path)} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # its neighbours are importable, at the lowest rank
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _file_reason(path: Path, error: Exception) -> str:
+    if isinstance(error, PluginError | DuplicateNameError):
+        return f"plugin file {shown_path(path)}: {error}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == path
+    ]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines.append(error.lineno)
+    place = f"{shown_path(path)}:{lines[-1]}" if lines else shown_path(path)
+    return f"plugin file {place} fails: {describe(error)}"
+
+
+def _defined(module: Any) -> str:
+    own = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    return f"; it defines {', '.join(own)}" if own else ""

@@ -1,0 +1,180 @@
+"""Names and what they stand for: one small, lazy, typed registry. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from attnbench.errors import DuplicateNameError, PluginError, unknown
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Generic[T]):
+    """One registered name.
+
+    ``target`` is the object itself or, so that listing imports nothing, ``"package.module:attr"``.
+    """
+
+    name: str
+    target: T | str
+    origin: str
+    """Where the name was registered: ``file.py:12``, or a distribution and its table."""
+    title: str | None = None
+    family: str | None = None
+    year: int | None = None
+    paper: str | None = None
+
+
+class Registry(Generic[T]):
+    """Entries of one kind by name.
+
+    Args:
+        kind: what is registered, as errors call it: ``"module"``.
+        validate: called with (entry, loaded object) before the object is handed out; raises
+            :class:`PluginError` with the reason when the object breaks the contract.
+        load: turns a lazy target into the object; the default imports ``package.module:attr``.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        validate: Callable[[Entry[T], Any], None] = lambda entry, target: None,
+        load: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.kind = kind
+        self._validate = validate
+        self._load = load or import_target
+        self._entries: dict[str, Entry[T]] = {}
+        self._conflicts: dict[str, tuple[str, str]] = {}
+
+    def add(self, entry: Entry[T]) -> None:
+        """Register an entry.
+
+        Raises:
+            DuplicateNameError: the name is taken by another object; both origins are named.
+            PluginError: the target is given as an object and breaks the contract.
+        """
+        known = self._entries.get(entry.name)
+        if known is not None and not _same(known.target, entry.target):
+            self._conflicts[entry.name] = (known.origin, entry.origin)
+            raise self._duplicate(entry.name)
+        if not isinstance(entry.target, str):
+            self._validate(entry, entry.target)
+        self._entries[entry.name] = entry
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        return sorted(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def entry(self, name: str, *, elsewhere: str = "", way_out: str = "") -> Entry[T]:
+        """Return the entry of a name.
+
+        Raises:
+            UnknownNameError: nothing has that name; near misses are suggested.
+            DuplicateNameError: two plugins claim it.
+        """
+        if name in self._conflicts:
+            raise self._duplicate(name)
+        if name not in self._entries:
+            raise unknown(self.kind, name, self._entries, elsewhere=elsewhere, way_out=way_out)
+        return self._entries[name]
+
+    def get(self, name: str, *, elsewhere: str = "", way_out: str = "") -> T:
+        """Return the object behind a name, importing it at the first call.
+
+        Raises:
+            UnknownNameError: nothing has that name.
+            PluginError: the target cannot be imported or breaks the contract.
+        """
+        entry = self.entry(name, elsewhere=elsewhere, way_out=way_out)
+        if not isinstance(entry.target, str):
+            return entry.target
+        loaded: T = self._resolve(entry, entry.target)
+        self._entries[name] = Entry(**{**vars(entry), "target": loaded})
+        return loaded
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Forget names; a plugin file that failed half-way must leave nothing behind."""
+        for name in list(names):
+            self._entries.pop(name, None)
+
+    def _resolve(self, entry: Entry[T], target: str) -> Any:
+        try:
+            loaded = self._load(target)
+        except PluginError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} {entry.name!r} of {entry.origin} cannot be loaded from "
+                f"{target!r}: {describe(error)}"
+            ) from error
+        self._validate(entry, loaded)
+        return loaded
+
+    def _duplicate(self, name: str) -> DuplicateNameError:
+        first, second = self._conflicts[name]
+        return DuplicateNameError(
+            f"{self.kind} {name!r} is registered twice: by {first} and by {second}. "
+            "Rename one of them or uninstall one."
+        )
+
+
+def import_target(target: str) -> Any:
+    """Return the object that ``"package.module:attr"`` names."""
+    module, _, attribute = target.partition(":")
+    found = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def origin_of(target: object) -> str:
+    """Return ``file.py:12`` for a class or function, else its module."""
+    try:
+        path = inspect.getsourcefile(target)  # type: ignore[arg-type]
+        line = inspect.getsourcelines(target)[1]  # type: ignore[arg-type]
+    except (TypeError, OSError):
+        return str(getattr(target, "__module__", type(target).__name__))
+    return f"{shown_path(path or '?')}:{line}"
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as users want to read it: relative where it lies below the current folder."""
+    full = Path(path)
+    try:
+        return str(full.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(full)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one line: its type and the first line of its text."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _same(known: object, new: object) -> bool:
+    """Whether a second registration is the first one again: the same object, or the same source
+    executed again, as a notebook cell or a reloaded module does.
+    """
+    if known is new or (isinstance(known, str) and known == new):
+        return True
+    ours, theirs = _source_name(known), _source_name(new)
+    return ours is not None and ours == theirs
+
+
+def _source_name(target: object) -> str | None:
+    if isinstance(target, str):
+        return target
+    module = getattr(target, "__module__", None)
+    name = getattr(target, "__qualname__", None)
+    return f"{module}:{name}" if module and name and "<" not in name else None

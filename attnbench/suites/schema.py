@@ -1,0 +1,175 @@
+"""The suite file. Every key of the TOML is a field here; JSON Schema for editors comes from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+ColumnKey = Literal[
+    "label",
+    "placement",
+    "traits",
+    "formula",
+    "params",
+    "trainable",
+    "macs",
+    "activations",
+    "bytes",
+    "delta_params",
+    "delta_macs",
+    "params_norm",
+    "macs_norm",
+    "printed_params",
+    "printed_macs",
+    "printed_params_norm",
+    "printed_macs_norm",
+    "top1",
+    "top5",
+    "counters",
+]
+GroupColumnKey = Literal["params", "macs", "top1", "top5"]
+Metric = Literal["params", "macs", "params_norm", "macs_norm", "top1", "top5"]
+SuiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+Positive = Annotated[int, Field(ge=1)]
+Size = Positive | tuple[Positive, Positive]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+OneOrMore = Text | Annotated[list[Text], Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Head(_Strict):
+    """``[suite]``: what the suite is and the conditions that all its cases share."""
+
+    name: SuiteName
+    version: Positive = 1
+    """Raised when the meaning of the suite changes: its records are measured again."""
+    title: Text
+    source: str = ""
+    """Where the printed figures stand."""
+    url: str = ""
+    kinds: Annotated[list[Literal["cost"]], Field(min_length=1)] = ["cost"]
+    size: Size = 224
+    """Input height and width, or one number for both."""
+    counters: bool = False
+    """Also count with fvcore, ptflops and torch, and reconcile."""
+    limit_s: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds after which a case is given up."""
+    memory_gib: Annotated[float, Field(gt=0)] | None = None
+    """Resident memory above which a case is given up; by default four fifths of the machine's."""
+    notes: list[Text] = []
+
+
+class Nominal(_Strict):
+    """``[nominal."BACKBONE"]``: the source's own figures of the plain backbone.
+
+    The source's convention is then nominal backbone, less the weights of what was replaced, plus
+    its formula for each module.
+    """
+
+    params: Annotated[float, Field(gt=0)]
+    macs: Annotated[float, Field(gt=0)]
+
+
+class Groups(_Strict):
+    """``[table.groups]``: one option varied across column groups."""
+
+    option: Text
+    values: Annotated[list[int | float | str], Field(min_length=1)]
+    label: Text
+    """Head of a group; ``{}`` stands for the value."""
+    columns: Annotated[list[GroupColumnKey], Field(min_length=1)]
+
+
+class Row(_Strict):
+    """``[[table.row]]``: one row, or the product of the lists in it."""
+
+    label: str | None = None
+    """``{backbone}``, ``{module}``, ``{placement}`` and ``{size}`` stand for the row's own."""
+    backbone: OneOrMore | None = None
+    module: OneOrMore | None = None
+    """Specs, ``@all`` or ``@family:NAME``; absent for the plain backbone."""
+    placement: OneOrMore | None = None
+    channels: Positive | list[Positive] | None = None
+    """For modules alone, together with ``size``."""
+    size: Size | None = None
+    printed: dict[Metric, str | float | list[float]] = {}
+    """The source's figures as printed (``"261.88M"``); a list has one per column group."""
+    reasons: dict[Metric, Text] = {}
+    """Why the printed figure differs from the count; a key of ``[reasons]`` or a sentence."""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Row:
+        if self.backbone is None and self.module is None:
+            raise ValueError("a row needs a backbone, a module or both")
+        if self.backbone is None and self.channels is None:
+            raise ValueError("a module alone needs channels (and size)")
+        if self.backbone is not None and self.channels is not None:
+            raise ValueError("channels are for modules alone; take channels or backbone out")
+        if self.backbone is not None and (self.module is None) != (self.placement is None):
+            raise ValueError("module and placement go together in a backbone")
+        if self.backbone is None and self.placement is not None:
+            raise ValueError("placement needs a backbone")
+        if self.printed and self.is_many():
+            raise ValueError("printed figures belong to one row; take the lists apart")
+        return self
+
+    def is_many(self) -> bool:
+        """Whether the row stands for several."""
+        return any(
+            isinstance(one, list) or (isinstance(one, str) and one.startswith("@"))
+            for one in (self.backbone, self.module, self.placement, self.channels)
+        )
+
+
+class TableLayout(_Strict):
+    """``[[table]]``: columns and rows of one table."""
+
+    title: str = ""
+    columns: Annotated[list[ColumnKey], Field(min_length=1)]
+    groups: Groups | None = None
+    reference: str | None = None
+    """Label of the row that normalised columns divide by."""
+    best: dict[Literal["params", "macs", "activations", "bytes", "top1", "top5"], Literal["min", "max"]] = {}
+    """Columns in which the best measured figure is set in bold."""
+    cite: bool = False
+    """Cite the papers of the modules in the LaTeX table, with a BibTeX file beside it."""
+    notes: list[Text] = []
+    row: Annotated[list[Row], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TableLayout:
+        if self.reference is not None and self.reference not in [row.label for row in self.row]:
+            raise ValueError(f"reference {self.reference!r} is the label of no row")
+        for row in self.row:
+            for metric, figure in row.printed.items():
+                if isinstance(figure, list):
+                    self._check_list(row, metric, figure)
+        return self
+
+    def _check_list(self, row: Row, metric: str, figures: list[float]) -> None:
+        wanted = len(self.groups.values) if self.groups else 0
+        if len(figures) != wanted:
+            raise ValueError(
+                f"row {row.label!r}: printed.{metric} has {len(figures)} figures for "
+                f"{wanted} column groups"
+            )
+
+
+class Suite(_Strict):
+    """A whole suite file."""
+
+    suite: Head
+    nominal: dict[str, Nominal] = {}
+    reasons: dict[str, Text] = {}
+    table: Annotated[list[TableLayout], Field(min_length=1)]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of suite files."""
+    schema = Suite.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,154 @@
+"""CBAM: Convolutional Block Attention Module.
+
+ECCV 2018, https://arxiv.org/abs/1807.06521.
+Original code: https://github.com/Jongchan/attention-module
+
+First the channels, then the positions, with h = C/r hidden channels:
+
+    Mc = sigmoid(MLP(mean(x)) + MLP(max(x)))                   (B, C, 1, 1), one MLP for both
+    x' = x * Mc                                                (B, C, H, W)
+    Ms = sigmoid(BN(f7x7([max_C(x'), mean_C(x')])))            (B, 1, H, W)
+    y = x' * Ms                                                (B, C, H, W)
+
+As in the original code the MLP has biases and the 7x7 convolution has none, but a batch norm.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
+from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+
+
+class CBAM(nn.Module):
+    """Gate the channels, then the positions: (B, C, H, W) -> (B, C, H, W)."""
+
+    card: ClassVar[Card]
+
+    def __init__(
+        self, channels: int, *, reduction: int = 16, kernel_size: int = 7, bias: bool = True
+    ) -> None:
+        super().__init__()
+        check(type(self), channels, reduction=reduction, kernel_size=kernel_size, bias=bias)
+        hidden = squeezed(channels, reduction)
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=bias),
+            nn.ReLU(),
+            nn.Conv2d(hidden, channels, 1, bias=bias),
+        )
+        self.spatial = nn.Sequential(
+            nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False),
+            nn.BatchNorm2d(1, momentum=0.01),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply both gates: (B, C, H, W) -> (B, C, H, W)."""
+        average, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        x = x * torch.sigmoid(self.mlp(average) + self.mlp(largest))
+        summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.spatial(summary))
+
+
+def params(
+    channels: int,
+    *,
+    reduction: int = 16,
+    kernel_size: int = 7,
+    bias: bool = True,
+    **_options: Any,
+) -> int:
+    """Return 2Ch for the MLP, h + C for its biases, 2k^2 + 2 for the spatial gate."""
+    hidden = squeezed(channels, reduction)
+    mlp = 2 * channels * hidden + (hidden + channels if bias else 0)
+    return mlp + 2 * kernel_size**2 + 2
+
+
+def macs(
+    channels: int,
+    height: int,
+    width: int,
+    *,
+    reduction: int = 16,
+    kernel_size: int = 7,
+    **_options: Any,
+) -> int:
+    """Return 4Ch + 2k^2 N: the MLP runs twice on a 1x1 map."""
+    mlp = 2 * channels * squeezed(channels, reduction)
+    return 2 * mlp + 2 * kernel_size**2 * height * width
+
+
+def _printed_params(channels: int, *, reduction: int = 16, **_options: Any) -> int:
+    return 2 * channels**2 // reduction + 98
+
+
+def _printed_macs(
+    channels: int, height: int, width: int, *, reduction: int = 16, **_options: Any
+) -> int:
+    return 2 * channels**2 // reduction + 98 * height * width
+
+
+CBAM.card = Card(
+    title="Convolutional block attention (CBAM)",
+    family="mixed",
+    paper=Paper(
+        key="woo2018cbam",
+        title="CBAM: Convolutional Block Attention Module",
+        authors=("Woo, Sanghyun", "Park, Jongchan", "Lee, Joon-Young", "Kweon, In So"),
+        venue="European Conference on Computer Vision (ECCV)",
+        short="Woo, ECCV'18",
+        year=2018,
+        url="https://arxiv.org/abs/1807.06521",
+    ),
+    traits=Traits(mlp=True),
+    options={
+        "reduction": "channels over hidden channels of the MLP",
+        "kernel_size": "k, of the spatial gate's convolution, odd",
+        "bias": "biases in the MLP",
+    },
+    constraints=(
+        whole("channels"),
+        whole("reduction"),
+        whole("kernel_size"),
+        Constraint(
+            "kernel_size must be odd, or the map would change its size",
+            lambda channels, kernel_size=7, **_: kernel_size % 2 == 1,
+        ),
+    ),
+    official={"*": "after-project:all"},
+    official_note=(
+        "The original puts it in every ResNet block, before the addition. Our translation: after "
+        "the last pointwise convolution of every MobileNet block."
+    ),
+    params=params,
+    macs=macs,
+    params_text="2Ch + h + C + 2k^2 + 2, h = max(1, C//r); h + C less without bias",
+    macs_text="4Ch + 2k^2 N, h = max(1, C//r)",
+    printed=PrintedCost(
+        source=PRINTED_SOURCE,
+        params_text="2m^2/r + 98",
+        macs_text="2m^2/r + 98*h*w",
+        params_tex=r"\frac{2m^2}{r} + 98",
+        macs_tex=r"\frac{2m^2}{r} + 98hw",
+        params=_printed_params,
+        macs=_printed_macs,
+        differences=(
+            "The printed parameters leave out the MLP's biases (C/r + C) and the batch norm (2).",
+            "The MLP runs on the average and on the maximum, 4m^2/r multiply-adds; the printed "
+            "formula counts it once.",
+        ),
+    ),
+    deviations=(
+        "Where several values tie for a maximum they share its gradient; the original gives it to "
+        "one of them.",
+        SQUEEZE_NOTE,
+    ),
+    traps=(
+        "timm's module has no MLP biases by default and stacks mean before max.",
+        "At the start it scales x to well under one half, so it disturbs pretrained weights.",
+    ),
+    licence="MIT (Jongchan/attention-module)",
+)

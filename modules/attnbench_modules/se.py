@@ -1,0 +1,114 @@
+"""Squeeze-and-Excitation Networks.
+
+CVPR 2018, https://arxiv.org/abs/1709.01507. Original code: https://github.com/hujie-frank/SENet
+
+    z = mean over positions of x                               (B, C, 1, 1)
+    s = sigmoid(W2 relu(W1 z))                                 (B, C, 1, 1), through C/r channels
+    y = x * s                                                  (B, C, H, W)
+
+W1 and W2 are 1x1 convolutions with bias, as in the original network definition.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+
+
+class SE(nn.Module):
+    """Scale each channel by a gate computed from all channels: (B, C, H, W) -> (B, C, H, W)."""
+
+    card: ClassVar[Card]
+
+    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True) -> None:
+        super().__init__()
+        check(type(self), channels, reduction=reduction, bias=bias)
+        hidden = squeezed(channels, reduction)
+        self.squeeze = nn.Conv2d(channels, hidden, 1, bias=bias)
+        self.relu = nn.ReLU()
+        self.excite = nn.Conv2d(hidden, channels, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
+        pooled = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+        return x * torch.sigmoid(self.excite(self.relu(self.squeeze(pooled))))
+
+
+def params(channels: int, *, reduction: int = 16, bias: bool = True, **_options: Any) -> int:
+    """Return 2Ch, and h + C for the biases."""
+    hidden = squeezed(channels, reduction)
+    return 2 * channels * hidden + (hidden + channels if bias else 0)
+
+
+def macs(channels: int, height: int, width: int, *, reduction: int = 16, **_options: Any) -> int:
+    """Return 2Ch: both layers see a 1x1 map."""
+    return 2 * channels * squeezed(channels, reduction)
+
+
+def _printed_params(channels: int, *, reduction: int = 16, **_options: Any) -> int:
+    return 2 * channels**2 // reduction
+
+
+def _printed_macs(
+    channels: int, height: int, width: int, *, reduction: int = 16, **_options: Any
+) -> int:
+    return 2 * channels**2 // reduction
+
+
+SE.card = Card(
+    title="Squeeze-and-excitation (SE)",
+    family="channel",
+    paper=Paper(
+        key="hu2018squeeze",
+        title="Squeeze-and-Excitation Networks",
+        authors=("Hu, Jie", "Shen, Li", "Sun, Gang"),
+        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
+        short="Hu, CVPR'18",
+        year=2018,
+        url="https://arxiv.org/abs/1709.01507",
+    ),
+    traits=Traits(mlp=True),
+    options={
+        "reduction": "channels over hidden channels",
+        "bias": "biases in both layers",
+    },
+    constraints=(whole("channels"), whole("reduction")),
+    official={
+        "mobilenet_v1": "after-project:all",
+        "mobilenet_v2": "after-project:all",
+        "mobilenet_v3_small": "replace-se:all",
+        "mobilenet_v3_large": "replace-se:all",
+    },
+    official_note=(
+        "The original puts it in every ResNet block, on the last convolution before the addition. "
+        "Our translation: after the last pointwise convolution of every MobileNet block; in "
+        "MobileNetV3, in place of the SE that is built in."
+    ),
+    params=params,
+    macs=macs,
+    params_text="2Ch + h + C, h = max(1, C//r); 2Ch without bias",
+    macs_text="2Ch, h = max(1, C//r)",
+    printed=PrintedCost(
+        source=PRINTED_SOURCE,
+        params_text="2m^2/r",
+        macs_text="2m^2/r",
+        params_tex=r"\frac{2m^2}{r}",
+        macs_tex=r"\frac{2m^2}{r}",
+        params=_printed_params,
+        macs=_printed_macs,
+        differences=("The printed parameters leave out the biases, C/r + C.",),
+    ),
+    deviations=(SQUEEZE_NOTE,),
+    traps=(
+        "Most PyTorch copies have no biases: bias=False.",
+        "timm rounds the hidden channels up to a multiple of 8, torchvision's MobileNetV3 has r = "
+        "4 and a hard sigmoid: other sizes.",
+        "At the start it scales x by about one half, so it disturbs pretrained weights.",
+    ),
+    licence="Apache-2.0 (hujie-frank/SENet)",
+)
