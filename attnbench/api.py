@@ -1,21 +1,23 @@
-"""The Python face of the registry and the backbones, re-exported by the package."""
+"""The Python face of the registry and the backbones, re-exported by the package.
+
+Each function imports what it needs when it is called: naming the modules needs no torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
-from attnbench.attention import find_attention
-from attnbench.backbones.build import build_backbone
-from attnbench.placement.sites import Site, Survey
-from attnbench.plugins import catalog
-from attnbench.specs import Spec, parse_spec
+    from attnbench.placement.sites import Site
 
 
 def modules() -> list[str]:
     """Return the names of all registered attention modules, sorted."""
+    from attnbench.plugins import catalog
+
     return catalog().modules.names()
 
 
@@ -34,9 +36,11 @@ def create(
         UnknownNameError: no such module.
         RequestError: it does not take these options or this number of channels.
     """
-    spec = parse_spec(name, "module")
-    attention = find_attention(Spec(spec.name, {**spec.options, **options}))
-    return attention.build(channels, feature_size)
+    from attnbench.attention import find_attention
+    from attnbench.specs import parse_spec
+
+    spec = parse_spec(name, "module").given(**options)
+    return find_attention(spec).build(channels, feature_size)
 
 
 def backbone(name: str, /, **options: Any) -> nn.Module:
@@ -50,6 +54,8 @@ def backbone(name: str, /, **options: Any) -> nn.Module:
         UnknownNameError: no such backbone.
         RequestError: an option that it does not take.
     """
+    from attnbench.backbones.build import build_backbone
+
     return build_backbone(name, **options)
 
 
@@ -59,4 +65,6 @@ def sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> 
     Raises:
         CountingError: the model's forward pass fails on that input.
     """
+    from attnbench.placement.sites import Survey
+
     return Survey(model, input_size).sites()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from attnbench.backbones.catalogue import is_backbone
 from attnbench.cards import Card
 from attnbench.contract import ModuleFactory, Signature, card_of, signature_of, validate_module
 from attnbench.errors import PluginError, RequestError, suggestion
 from attnbench.plugins import Catalog, find_target
 from attnbench.plugins import catalog as default_catalog
 from attnbench.registry import Entry, describe, origin_of
-from attnbench.specs import Spec, parse_spec
+from attnbench.specs import Spec, parse_spec, value_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +47,13 @@ class Attention:
         """Raise :class:`RequestError` if the declared constraints forbid this site."""
         if self.card is None:
             return
-        violated = self.card.violated(channels, feature_size, self.options)
+        try:
+            violated = self.card.violated(channels, feature_size, self.options)
+        except Exception as error:
+            raise PluginError(
+                f"{self.name} ({self.origin}): a constraint on its card fails for {channels} "
+                f"channels: {describe(error)}"
+            ) from error
         if violated:
             size = f" at {feature_size[0]}x{feature_size[1]}" if feature_size else ""
             raise RequestError(f"{self.spec} cannot work on {channels} channels{size}: {violated}")
@@ -86,7 +95,7 @@ def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attentio
     """
     catalog = catalog or default_catalog()
     asked = parse_spec(spec, "module") if isinstance(spec, str) else spec
-    if ":" in asked.name:
+    if ":" in asked.name and not is_backbone(asked.name):
         target = find_target(catalog, asked.name)
         entry: Entry[ModuleFactory] = Entry(
             name=asked.name, target=target, origin=origin_of(target)
@@ -106,9 +115,14 @@ def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Atten
     signature = signature_of(factory)
     options = checked_options(asked, signature)
     given = {key: value for key, value in options.items() if not _is_default(key, value, signature)}
-    spec = Spec(asked.name, given)
     return Attention(
-        asked.name, factory, options, spec, signature, card_of(factory), origin or origin_of(factory)
+        name=asked.name,
+        factory=factory,
+        options=options,
+        spec=Spec(asked.name, given),
+        signature=signature,
+        card=card_of(factory),
+        origin=origin or origin_of(factory),
     )
 
 
@@ -143,36 +157,42 @@ def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
     if parameter.annotation is inspect.Parameter.empty:
         return value
     try:
-        adapter = TypeAdapter(
+        adapter: TypeAdapter[Any] = TypeAdapter(
             parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True)
         )
-        return adapter.validate_python(value, strict=not isinstance(value, int))
-    except ValidationError as error:
-        why = error.errors()[0]["msg"].lower()
-        raise RequestError(
-            f"{name}: {parameter.name}={value!r} will not do: {why} "
-            f"(default {parameter.default!r})"
-        ) from error
     except Exception:
         return value  # an annotation that pydantic cannot read; the constructor decides
+    try:
+        return adapter.validate_python(value, strict=True)
+    except ValidationError as error:
+        # text that reads as a number or as `none` may be meant as a word: scale=none
+        with suppress(ValidationError):
+            return adapter.validate_python(value_text(value), strict=True)
+        why = error.errors()[0]["msg"].removeprefix("Input ")
+        raise RequestError(
+            f"{name}: option {parameter.name} {why}, not {reprlib.repr(value)} "
+            f"(default {value_text(parameter.default)})"
+        ) from error
 
 
 def _is_default(key: str, value: Any, signature: Signature) -> bool:
     parameter = signature.options.get(key)
-    return parameter is not None and type(parameter.default) is type(value) and bool(
-        parameter.default == value
-    )
+    if parameter is None or type(parameter.default) is not type(value):
+        return False
+    return value is parameter.default or value_text(value) == value_text(parameter.default)
 
 
 def _unknown_option(name: str, key: str, signature: Signature) -> str:
-    known = ", ".join(f"{key}={one.default}" for key, one in signature.options.items())
-    takes = f"it takes {known}" if known else "it takes none"
-    return f"{name} has no option {key!r}; {takes}.{suggestion(key, signature.options)}"
+    takes = ", ".join(
+        f"{option}={value_text(one.default)}" for option, one in signature.options.items()
+    )
+    return (
+        f"{name} has no option {key!r}; it takes {takes or 'none'}."
+        f"{suggestion(key, signature.options)}"
+    )
 
 
 def _elsewhere(name: str, catalog: Catalog) -> str:
-    from attnbench.backbones.catalogue import is_backbone
-
     if is_backbone(name):
         return f"backbone: write -b {name}"
     if name in catalog.suites:

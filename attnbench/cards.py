@@ -19,17 +19,17 @@ FAMILIES = (
 
 
 class ParamsFormula(Protocol):
-    """Closed form of a parameter count."""
+    """Closed form of a parameter count; ``feature_size=(h, w)`` may come among the options."""
 
-    def __call__(self, channels: int, **options: Any) -> int:
-        """Return the parameters for ``channels``; ``feature_size=(h, w)`` may be given."""
+    def __call__(self, channels: int, **options: Any) -> int: ...  # noqa: D102
 
 
 class MacsFormula(Protocol):
-    """Closed form of a multiply-add count."""
+    """Closed form of the multiply-adds for one image of (channels, height, width)."""
 
-    def __call__(self, channels: int, height: int, width: int, **options: Any) -> int:
-        """Return the multiply-adds for one image of (channels, height, width)."""
+    def __call__(  # noqa: D102
+        self, channels: int, height: int, width: int, **options: Any
+    ) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ ModuleFactory = Callable[..., "nn.Module"]
 """``factory(channels, **options) -> nn.Module``: a class or a function."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NOT_FIRST = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -41,12 +42,15 @@ def signature_of(factory: ModuleFactory) -> Signature:
     """
     try:
         parameters = list(inspect.signature(factory, eval_str=True).parameters.values())
-    except (NameError, TypeError, AttributeError):
+    except Exception:
         # annotations that only a type checker can resolve: options then go unchecked by type
         parameters = list(inspect.signature(factory).parameters.values())
-    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+    if not parameters or parameters[0].kind in _NOT_FIRST:
         raise ValueError("its first argument must be the number of channels, by position")
     rest = parameters if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
+    for one in rest:
+        if one.kind is inspect.Parameter.POSITIONAL_ONLY and one.default is one.empty:
+            raise ValueError(f"argument {one.name!r} cannot be given by name, as options are")
     named = {one.name: one for one in rest if one.kind in _NAMED}
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
     takes_feature_size = "feature_size" in named
@@ -54,9 +58,20 @@ def signature_of(factory: ModuleFactory) -> Signature:
     return Signature(named, takes_feature_size, takes_any)
 
 
+def declared_card(factory: Any) -> Any:
+    """Return what a factory itself declares as its card, sound or not; None where it does not.
+
+    A class that inherits from another module is another module: its costs, paper and constraints
+    are not the inherited ones until it says so with a ``card`` of its own.
+    """
+    if isinstance(factory, type):
+        return vars(factory).get("card")
+    return getattr(factory, "card", None)
+
+
 def card_of(factory: ModuleFactory) -> Card | None:
     """Return the declared card, None where there is none."""
-    card = getattr(factory, "card", None)
+    card = declared_card(factory)
     return card if isinstance(card, Card) else None
 
 
@@ -83,7 +98,7 @@ def _class_problem(target: Any) -> str | None:
         return None
     if torch is None or not issubclass(target, torch.nn.Module):
         return f"{target.__name__} is not a subclass of torch.nn.Module"
-    if target.forward is torch.nn.Module.forward:
+    if getattr(target, "forward", None) is torch.nn.Module.forward:
         return f"{target.__name__} has no forward method"
     return None
 
@@ -104,7 +119,7 @@ def _signature_problem(target: Any) -> str | None:
 
 
 def _card_problem(target: Any) -> str | None:
-    card = getattr(target, "card", None)
+    card = declared_card(target)
     if card is None:
         return None
     if not isinstance(card, Card):
@@ -112,7 +127,8 @@ def _card_problem(target: Any) -> str | None:
     problems = card.problems()
     if problems:
         return f"its card: {problems[0]}"
-    odd = sorted(set(card.options) - set(signature_of(target).options))
-    if odd:
+    signature = signature_of(target)
+    odd = sorted(set(card.options) - set(signature.options))
+    if odd and not signature.takes_any:
         return f"its card describes option {odd[0]!r}, which the constructor does not take"
     return None

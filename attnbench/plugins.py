@@ -1,30 +1,34 @@
 """The three doors through which modules and suites come in: entry points, a decorator, files.
 
 A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with more to show
-in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A target
-that ends in ``.toml`` is a suite; any other is a module. Tables are torch-free, so that listing
-names costs nothing.
+in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A
+target that ends in ``.toml`` is a suite; any other is a module. Tables are torch-free, so that
+listing names costs nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attnbench.contract import ModuleFactory, validate_module
-from attnbench.errors import AttnbenchError, DuplicateNameError, PluginError, RequestError
-from attnbench.registry import Entry, Registry, describe, import_target, origin_of, shown_path
+from attnbench.contract import NAME, ModuleFactory, declared_card, validate_module
+from attnbench.errors import AttnbenchError, PluginError, suggestion
+from attnbench.registry import Entry, Registry, describe, origin_of, shown_path
 
 GROUP = "attnbench.plugins"
+SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DETAILS = {"title": str, "family": str, "year": int, "paper": str}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,7 +61,7 @@ class Catalog:
             origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
             try:
                 table = point.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.failures.append(PluginFailure(origin, describe(error)))
             else:
                 self.add_table(table, origin)
@@ -80,9 +84,9 @@ class Catalog:
         if problem:
             raise PluginError(f"entry {name!r} of the table: {problem}")
         if details["target"].endswith(".toml"):
-            self.suites.add(Entry(name=name, origin=origin, **details))
+            self.suites.add(Entry(name=name, origin=origin, **details), disputable=True)
         else:
-            self.modules.add(Entry(name=name, origin=origin, **details))
+            self.modules.add(Entry(name=name, origin=origin, **details), disputable=True)
 
     def load_file(self, path: str | Path) -> Any:
         """Run a plugin file that is not installed; its ``@attnbench.register`` calls count.
@@ -94,14 +98,22 @@ class Catalog:
         if full in self.files:
             return self.files[full]
         if not full.is_file():
-            raise PluginError(f"plugin file {str(path)!r} does not exist")
-        before = set(self.modules.names())
+            problem = "is a folder" if full.is_dir() else "does not exist"
+            raise PluginError(f"plugin file {str(path)!r} {problem}")
+        before = self.modules.entries()
+        outer = _LOADING.set(self)
         try:
             self.files[full] = _run_file(full)
-        except Exception as error:
-            self.modules.discard(set(self.modules.names()) - before)
+        except (Exception, SystemExit) as error:
+            self.modules.restore(before)
             raise PluginError(_file_reason(full, error)) from error
+        finally:
+            _LOADING.reset(outer)
         return self.files[full]
+
+
+_LOADING: ContextVar[Catalog | None] = ContextVar("loading", default=None)
+"""The catalog whose plugin file is being run: what the file registers goes there."""
 
 
 @cache
@@ -137,7 +149,8 @@ def register(
     def door(target: F) -> F:
         details = {"title": title, "family": family, "year": year, "paper": paper}
         shown = _card_details(target) | {key: value for key, value in details.items() if value}
-        catalog().modules.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
+        known = (_LOADING.get() or catalog()).modules
+        known.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
         return target
 
     return door
@@ -150,15 +163,16 @@ def find_target(catalog: Catalog, text: str) -> Any:
         PluginError: the file, the module or the attribute does not exist, or loading fails.
     """
     place, _, attribute = text.rpartition(":")
-    if place.endswith(".py"):
-        module = catalog.load_file(place)
-        if not hasattr(module, attribute):
-            raise PluginError(f"{place} defines no {attribute!r}{_defined(module)}")
-        return getattr(module, attribute)
     try:
-        return import_target(text)
-    except Exception as error:
+        module = catalog.load_file(place) if place.endswith(".py") else import_module(place)
+    except AttnbenchError:
+        raise
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{text!r} cannot be imported: {describe(error)}") from error
+    try:
+        return attrgetter(attribute)(module)
+    except AttributeError as error:
+        raise PluginError(f"{place} defines no {attribute!r}{_defined(module, attribute)}") from error
 
 
 def suite_file(target: str) -> Path:
@@ -180,8 +194,11 @@ def _entry_problem(name: Any, details: Any) -> str | None:
         return "its name is not a string"
     if not isinstance(details, Mapping) or not isinstance(details.get("target"), str):
         return "it must be 'package.module:Class' or a mapping with such a target"
-    if ":" not in details["target"]:
-        return f"its target {details['target']!r} lacks the colon of 'package.module:Class'"
+    target = details["target"]
+    if ":" not in target:
+        return f"its target {target!r} lacks the colon of 'package.module:Class'"
+    if not (SUITE_NAME if target.endswith(".toml") else NAME).fullmatch(name):
+        return "the name must be lower case letters, digits and underscores, a letter first"
     for key, value in details.items():
         if key == "target":
             continue
@@ -193,9 +210,7 @@ def _entry_problem(name: Any, details: Any) -> str | None:
 
 
 def _card_details(target: Any) -> dict[str, Any]:
-    card = getattr(target, "card", None)
-    if card is None:
-        return {}
+    card = declared_card(target)
     paper = getattr(card, "paper", None)
     return {
         "title": getattr(card, "title", None),
@@ -210,21 +225,25 @@ def _run_file(path: Path) -> Any:
     name = f"attnbench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise RequestError(f"{shown_path(path)} is not a Python file")
+        raise PluginError("its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # its neighbours are importable, at the lowest rank
+    folder = str(path.parent)
+    is_new = folder not in sys.path
+    if is_new:
+        sys.path.append(folder)  # its neighbours are importable, at the lowest rank
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
+        if is_new:
+            sys.path.remove(folder)
         raise
     return module
 
 
-def _file_reason(path: Path, error: Exception) -> str:
-    if isinstance(error, PluginError | DuplicateNameError):
+def _file_reason(path: Path, error: BaseException) -> str:
+    if isinstance(error, AttnbenchError):
         return f"plugin file {shown_path(path)}: {error}"
     lines = [
         frame.lineno
@@ -237,10 +256,10 @@ def _file_reason(path: Path, error: Exception) -> str:
     return f"plugin file {place} fails: {describe(error)}"
 
 
-def _defined(module: Any) -> str:
+def _defined(module: Any, wanted: str) -> str:
     own = [
         name
         for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
     ]
-    return f"; it defines {', '.join(own)}" if own else ""
+    return f"; it defines {', '.join(own)}.{suggestion(wanted, own)}" if own else ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -53,24 +54,34 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry[T]] = {}
         self._conflicts: dict[str, tuple[str, str]] = {}
 
-    def add(self, entry: Entry[T]) -> None:
+    def add(self, entry: Entry[T], *, disputable: bool = False) -> None:
         """Register an entry.
+
+        Args:
+            entry: the entry.
+            disputable: when the name is taken, neither side keeps it. For installed plugins, whose
+                order means nothing; a decorator's author can rename at once.
 
         Raises:
             DuplicateNameError: the name is taken by another object; both origins are named.
             PluginError: the target is given as an object and breaks the contract.
         """
         known = self._entries.get(entry.name)
-        if known is not None and not _same(known.target, entry.target):
-            self._conflicts[entry.name] = (known.origin, entry.origin)
-            raise self._duplicate(entry.name)
+        if known is not None and not _same(known, entry):
+            if disputable:
+                self._conflicts[entry.name] = (known.origin, entry.origin)
+            raise self._duplicate(entry.name, known.origin, entry.origin)
         if not isinstance(entry.target, str):
             self._validate(entry, entry.target)
         self._entries[entry.name] = entry
 
     def names(self) -> list[str]:
-        """Return all names, sorted."""
-        return sorted(self._entries)
+        """Return all names that stand for something, sorted."""
+        return sorted(self._entries.keys() - self._conflicts.keys())
+
+    def is_disputed(self, name: str) -> bool:
+        """Whether two plugins claim the name, so that it stands for neither."""
+        return name in self._conflicts
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -83,9 +94,9 @@ class Registry(Generic[T]):
             DuplicateNameError: two plugins claim it.
         """
         if name in self._conflicts:
-            raise self._duplicate(name)
+            raise self._duplicate(name, *self._conflicts[name])
         if name not in self._entries:
-            raise unknown(self.kind, name, self._entries, elsewhere=elsewhere, way_out=way_out)
+            raise unknown(self.kind, name, self.names(), elsewhere=elsewhere, way_out=way_out)
         return self._entries[name]
 
     def get(self, name: str, *, elsewhere: str = "", way_out: str = "") -> T:
@@ -99,20 +110,23 @@ class Registry(Generic[T]):
         if not isinstance(entry.target, str):
             return entry.target
         loaded: T = self._resolve(entry, entry.target)
-        self._entries[name] = Entry(**{**vars(entry), "target": loaded})
+        self._entries[name] = replace(entry, target=loaded)
         return loaded
 
-    def discard(self, names: Iterable[str]) -> None:
-        """Forget names; a plugin file that failed half-way must leave nothing behind."""
-        for name in list(names):
-            self._entries.pop(name, None)
+    def entries(self) -> dict[str, Entry[T]]:
+        """Return a copy of all entries, for :meth:`restore`."""
+        return dict(self._entries)
+
+    def restore(self, entries: dict[str, Entry[T]]) -> None:
+        """Go back to earlier entries; a plugin file that fails half-way leaves nothing behind."""
+        self._entries = dict(entries)
 
     def _resolve(self, entry: Entry[T], target: str) -> Any:
         try:
             loaded = self._load(target)
         except PluginError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{self.kind} {entry.name!r} of {entry.origin} cannot be loaded from "
                 f"{target!r}: {describe(error)}"
@@ -120,8 +134,7 @@ class Registry(Generic[T]):
         self._validate(entry, loaded)
         return loaded
 
-    def _duplicate(self, name: str) -> DuplicateNameError:
-        first, second = self._conflicts[name]
+    def _duplicate(self, name: str, first: str, second: str) -> DuplicateNameError:
         return DuplicateNameError(
             f"{self.kind} {name!r} is registered twice: by {first} and by {second}. "
             "Rename one of them or uninstall one."
@@ -162,19 +175,21 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-def _same(known: object, new: object) -> bool:
-    """Whether a second registration is the first one again: the same object, or the same source
-    executed again, as a notebook cell or a reloaded module does.
+def _same(known: Entry[Any], new: Entry[Any]) -> bool:
+    """Whether a registration repeats an earlier one.
+
+    The same target, or the same source executed again: a notebook cell, a reloaded module, a
+    script that is run and loaded as a plugin.
     """
-    if known is new or (isinstance(known, str) and known == new):
+    if known.target is new.target or _source_name(known.target) == _source_name(new.target):
         return True
-    ours, theirs = _source_name(known), _source_name(new)
-    return ours is not None and ours == theirs
+    return known.origin == new.origin and re.search(r":\d+$", new.origin) is not None
 
 
-def _source_name(target: object) -> str | None:
+def _source_name(target: object) -> object:
+    """Return ``package.module:Class``; for a target without such a name, itself."""
     if isinstance(target, str):
         return target
     module = getattr(target, "__module__", None)
     name = getattr(target, "__qualname__", None)
-    return f"{module}:{name}" if module and name and "<" not in name else None
+    return f"{module}:{name}" if module and name and "<" not in name else target

@@ -22,11 +22,16 @@ class Spec:
 
     def __str__(self) -> str:
         """Return the canonical text: options sorted."""
-        parts = [f"{key}={_text(value)}" for key, value in sorted(self.options.items())]
+        parts = [f"{key}={value_text(value)}" for key, value in sorted(self.options.items())]
         return ",".join([self.name, *parts])
 
+    def given(self, **options: Any) -> Spec:
+        """Return the spec with more options; they win."""
+        return Spec(self.name, {**self.options, **options})
+
     def __hash__(self) -> int:
-        return hash(str(self))
+        # not of the values: 1 and 1.0 are equal and read differently
+        return hash((self.name, frozenset(self.options)))
 
 
 def parse_spec(text: str, kind: str = "spec") -> Spec:
@@ -62,7 +67,8 @@ def _value(text: str) -> Any:
     return text
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a value as specs write it: ``none`` for None, ``true`` for True."""
     for word, meaning in _WORDS.items():
         if value is meaning:
             return word

@@ -83,12 +83,18 @@ def _copy_modules(modules: list[nn.Module], memo: dict[int, Any]) -> nn.Module:
 
 
 def _copy_value(value: Any, memo: dict[int, Any]) -> Any:
+    """Deep-copy one attribute; what several modules share stays shared (by the memo)."""
     kind = type(value)
     if kind in _ATOMS:
         return value
-    if kind in _FLAT and all(type(part) in _ATOMS for part in value):
-        return kind(value)
-    if kind in _DICTS:
-        return kind((key, _copy_value(part, memo)) for key, part in value.items())
     known = memo.get(id(value))
-    return copy.deepcopy(value, memo) if known is None else known
+    if known is not None:
+        return known
+    if kind in _DICTS:
+        copied = memo[id(value)] = kind()
+        copied.update((key, _copy_value(part, memo)) for key, part in value.items())
+        return copied
+    if kind in _FLAT and all(type(part) in _ATOMS for part in value):
+        copied = memo[id(value)] = kind(value)
+        return copied
+    return copy.deepcopy(value, memo)

@@ -1,0 +1,113 @@
+"""Reconcile another counter with our rules, operator by operator.
+
+Every adjustment rests on one operator: the tool's own number for it, beside our rules for the
+very calls that the tool saw, and a known reason. The overall difference explains nothing; what
+is left of it is the remainder, and with a remainder the counter does not agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import nn
+
+from attnbench.counting.counters import fvcore, ptflops, torch_flops
+from attnbench.counting.counters.raw import Raw
+from attnbench.counting.trace import Trace
+from attnbench.errors import CountingError
+
+UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
+
+COUNTERS: Mapping[str, Callable[[nn.Module, tuple[int, ...]], Raw]] = {
+    "fvcore": fvcore.count,
+    "ptflops": ptflops.count,
+    "torch": torch_flops.count,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Signed MACs to add to a tool's number, for one operator and one reason."""
+
+    operator: str
+    why: str
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class CounterReport:
+    """What one counter says, and how that becomes our convention.
+
+    Attributes:
+        raw: the tool's total in its own unit, None if it failed.
+        unit: what the tool counts.
+        adjustments: ``raw / factor + sum(adjustments) == macs``, exactly.
+        macs: the tool's number in our convention, None if it failed.
+        agree: `macs` is what our rules say; nothing is left unexplained.
+        remainder: `macs` less our rules' MACs.
+        unsupported: operators that the tool has no number for, and how often they ran.
+        factor: the tool's units per MAC.
+        version: of the tool.
+        reason: why it failed, or "".
+    """
+
+    raw: int | None
+    unit: str
+    adjustments: tuple[Adjustment, ...] = ()
+    macs: int | None = None
+    agree: bool = False
+    remainder: int | None = None
+    unsupported: Mapping[str, int] = field(default_factory=dict)
+    factor: int = 1
+    version: str = ""
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON keys of a counter."""
+        return {**asdict(self), "adjustments": [asdict(part) for part in self.adjustments]}
+
+
+def count_all(
+    model: nn.Module, input_size: tuple[int, ...], trace: Trace
+) -> dict[str, CounterReport]:
+    """Run every counter on its own copy of `model` and reconcile it with `trace`."""
+    reports = {"rules": _rules(trace)}
+    for name, count in COUNTERS.items():
+        try:
+            reports[name] = reconcile(count(model, input_size), trace)
+        except CountingError as error:
+            reports[name] = CounterReport(raw=None, unit="", reason=str(error))
+    return reports
+
+
+def reconcile(raw: Raw, trace: Trace) -> CounterReport:
+    """Turn a tool's answer into our convention, as far as it can be explained."""
+    adjustments = _adjustments(raw)
+    whole, rest = divmod(raw.total, raw.factor)
+    macs = whole + sum(part.macs for part in adjustments)
+    return CounterReport(
+        raw=raw.total,
+        unit=raw.unit,
+        adjustments=adjustments,
+        macs=macs,
+        agree=macs == trace.macs and not rest,
+        remainder=macs - trace.macs,
+        unsupported=raw.unsupported,
+        factor=raw.factor,
+        version=raw.version,
+    )
+
+
+def _adjustments(raw: Raw) -> tuple[Adjustment, ...]:
+    sums: dict[tuple[str, str], int] = {}
+    for row in raw.rows:
+        if row.why:
+            key = (row.operator, row.why)
+            sums[key] = sums.get(key, 0) + row.macs - row.raw // raw.factor
+    return tuple(Adjustment(name, why, macs) for (name, why), macs in sums.items() if macs)
+
+
+def _rules(trace: Trace) -> CounterReport:
+    return CounterReport(raw=trace.macs, unit=UNIT, macs=trace.macs, agree=True, remainder=0)

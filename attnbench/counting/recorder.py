@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.counting.ops import Call, Op, Shape
-from attnbench.counting.rules import BIAS, FREE, RULES, Rule
+from attnbench.counting.rules import BIAS, FREE, NO_STATISTICS, RULES, Rule
 from attnbench.counting.shapes import fast_output
 
 
@@ -25,7 +25,7 @@ class _Kind:
     bias_at: int | None
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While entered, records the operators that run; `watch` adds the module calls of a model.
 
     On the meta device, operators whose shape kernels are slow get their output from
@@ -37,7 +37,7 @@ class Recorder(TorchDispatchMode):
         return False  # else torch imports all of dynamo (seconds) at the first operator
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ops: list[Op] = []
         self._calls: list[_OpenCall] = []
         self._path = ""
@@ -90,7 +90,8 @@ class Recorder(TorchDispatchMode):
         kind = _KINDS.get(func) or _kind(func)
         first = _first(output)
         elements = 0 if first is None else first.numel()
-        size = 0 if kind.is_free else _traffic(args, kwargs, output)
+        written = first if kind.name in NO_STATISTICS else output
+        size = 0 if kind.is_free else _traffic(args, kwargs, written)
         if kind.rule is None or first is None:
             return Op(kind.name, self._path, 0, 0, size, 0, elements)
         shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in args]
@@ -150,12 +151,9 @@ def _first(output: Any) -> Tensor | None:
 
 def _traffic(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int:
     """Bytes of all tensors read and written."""
-    total = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(args))
-    total += sum(tensor.numel() * tensor.element_size() for tensor in _tensors(output))
-    if kwargs:
-        read = [value for name, value in kwargs.items() if name != "out"]
-        total += sum(tensor.numel() * tensor.element_size() for tensor in _tensors(read))
-    return total
+    named = [value for name, value in kwargs.items() if name != "out"]
+    tensors = _tensors((args, named, output))
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -148,3 +148,8 @@ FREE = frozenset(
     }
 )
 """Operators that move no data, besides those whose schema says that they return a view."""
+
+NO_STATISTICS = frozenset(
+    {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
+)
+"""Operators that in eval mode write their first output only, although meta gives them more."""

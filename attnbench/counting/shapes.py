@@ -100,15 +100,18 @@ def _batch_norm(
     training: bool,
     *_: Any,
 ) -> Any:
-    """Batch normalisation in eval mode: (output, empty, empty)."""
+    """Batch normalisation in eval mode: (output, mean, 1 / deviation)."""
     if training or mean is None or variance is None or not image.is_contiguous():
+        return NotImplemented
+    if image.dtype != torch.float32:  # narrower ones keep float32 statistics
         return NotImplemented
     parts = [part for part in (weight, bias, mean, variance) if part is not None]
     if image.dim() < 2 or any(part.shape != image.shape[1:2] for part in parts):
         return NotImplemented
     if any(part.dtype != image.dtype for part in parts):
         return NotImplemented
-    return image.new_empty(image.shape), image.new_empty((0,)), image.new_empty((0,))
+    kept = image.shape[1:2]
+    return image.new_empty(image.shape), image.new_empty(kept), image.new_empty(kept)
 
 
 def _layer_norm(

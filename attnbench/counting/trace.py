@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from attnbench.counting.copies import real_copy, shape_copy
-from attnbench.counting.ops import Call, Op, Totals
+from attnbench.counting.ops import Call, Op, Shape, Totals
+from attnbench.counting.passes import checked_size, on_copy, quiet_pass
 from attnbench.counting.recorder import Recorder
-from attnbench.errors import CountingError, RequestError
 
-__all__ = ["Call", "Op", "Totals", "Trace", "checked_size", "quiet_pass", "trace"]
+__all__ = ["Call", "Op", "Totals", "Trace", "macs_of", "trace"]
 
 
 @dataclass(frozen=True)
@@ -77,72 +74,19 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
     Raises:
         CountingError: the forward pass failed both ways.
     """
-    size = checked_size(input_size)
-    with quiet_pass():
-        try:
-            return _run(shape_copy(model), size, _empty)
-        except Exception:  # whatever a model's own code raises on tensors without values
-            pass
-        try:
-            return _run(real_copy(model), size, _noise)
-        except Exception as error:
-            raise CountingError(_failure(model, size, error)) from error
+    return on_copy(model, checked_size(input_size), _traced)
 
 
-def checked_size(input_size: Sequence[int]) -> tuple[int, ...]:
-    """Return `input_size` as a tuple of positive integers, or raise RequestError."""
-    size = tuple(input_size)
-    if not size or any(not isinstance(n, int) or n < 1 for n in size):
-        raise RequestError(
-            f"input size {size!r}: give positive integers, batch first, as (1, 3, 224, 224)"
-        )
-    return size
+def macs_of(function: Callable[..., object], *shapes: Shape) -> int:
+    """Return the MACs of one function call on tensors of these shapes."""
+    with quiet_pass(), Recorder() as recorder:
+        function(*(torch.empty(shape, device="meta") for shape in shapes))
+    return sum(op.macs for op in recorder.ops)
 
 
-@contextmanager
-def quiet_pass() -> Iterator[None]:
-    """No gradients, no fused transformer path, attention as plain matmuls; restored after.
-
-    What a model costs must not depend on which fused kernel this machine happens to have.
-    """
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-
-
-def _run(
-    model: nn.Module, size: tuple[int, ...], make: Callable[[tuple[int, ...], torch.dtype], Tensor]
-) -> Trace:
-    image = make(size, input_dtype(model))
+def _traced(model: nn.Module, image: Tensor) -> Trace:
     recorder = Recorder()
     recorder.watch(model)
     with recorder:
         model(image)
     return Trace(tuple(recorder.ops), recorder.calls)
-
-
-def input_dtype(model: nn.Module) -> torch.dtype:
-    """Return the dtype of the first floating parameter, else torch's default."""
-    kinds = (p.dtype for p in model.parameters() if p.dtype.is_floating_point)
-    return next(kinds, torch.get_default_dtype())
-
-
-def _empty(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    return torch.empty(size, dtype=dtype, device="meta")
-
-
-def _noise(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(size, generator=generator, device="cpu").to(dtype)
-
-
-def _failure(model: nn.Module, size: tuple[int, ...], error: Exception) -> str:
-    reason = " ".join(str(error).split()) or "no message"
-    return (
-        f"{type(model).__name__} cannot be counted: its forward pass on an input of size "
-        f"{size} failed with {type(error).__name__}: {reason}"
-    )

@@ -98,14 +98,14 @@ class _Planner:
             for number, row in enumerate(layout.row, start=1)
             for planned in self._rows(row, layout.groups, number)
         ]
-        return PlannedTable(layout, (*rows, *self._added_rows(rows, added)))
+        return PlannedTable(layout, (*rows, *self._added_rows(rows, added, layout.groups)))
 
     def _rows(self, row: Row, groups: Groups | None, number: int) -> Iterator[PlannedRow]:
         try:
             for backbone, module, placement, channels in self._product(row):
                 cases = tuple(
                     self._case(row, backbone, spec, placement, channels)
-                    for spec in _varied(module, groups)
+                    for spec in self._varied(module, groups)
                 )
                 yield PlannedRow(_label(row, cases[0], module), row, cases)
         except RequestError as error:
@@ -139,6 +139,18 @@ class _Planner:
             raise RequestError(f"module {selector!r}: no module is of family {family!r}")
         raise RequestError(f"module {selector!r}: write @all, @family:NAME or a module")
 
+    def _varied(self, module: str | None, groups: Groups | None) -> list[str | None]:
+        """A module once per column group, where it has the option that varies."""
+        if module is None or groups is None:
+            return [module]
+        spec = parse_spec(module, "module")
+        takes = find_attention(spec, self.catalog).signature.options
+        if groups.option in spec.options or groups.option not in takes:
+            return [module]
+        return [
+            str(Spec(spec.name, {**spec.options, groups.option: value})) for value in groups.values
+        ]
+
     def _case(
         self,
         row: Row,
@@ -157,16 +169,21 @@ class _Planner:
             counters=self.head.counters,
         )
 
-    def _added_rows(self, rows: list[PlannedRow], added: Sequence[str]) -> Iterator[PlannedRow]:
+    def _added_rows(
+        self, rows: list[PlannedRow], added: Sequence[str], groups: Groups | None
+    ) -> Iterator[PlannedRow]:
         """A row for each added module wherever the table puts a module."""
         places = dict.fromkeys(
             replace(row.cases[0], module=None) for row in rows if row.cases[0].module
         )
         for spec, place in product(added, places):
-            module = str(find_attention(spec, self.catalog).spec)
-            case = replace(place, module=module)
+            cases = tuple(
+                replace(place, module=str(find_attention(varied, self.catalog).spec))
+                for varied in self._varied(spec, groups)
+                if varied
+            )
             yield PlannedRow(
-                _default_label(case, module), Row(module=module, channels=1), (case,), added=True
+                _default_label(place, spec), Row(module=spec, channels=1), cases, added=True
             )
 
 
@@ -198,17 +215,6 @@ def make_case(
         size=size if isinstance(size, tuple) else (size, size),
         counters=counters,
     )
-
-
-def _varied(module: str | None, groups: Groups | None) -> list[str | None]:
-    if module is None or groups is None:
-        return [module]
-    spec = parse_spec(module, "module")
-    if groups.option in spec.options:
-        return [module]
-    return [
-        str(Spec(spec.name, {**spec.options, groups.option: value})) for value in groups.values
-    ]
 
 
 def _label(row: Row, case: Case, module: str | None) -> str:

@@ -96,7 +96,7 @@ class Row(_Strict):
     channels: Positive | list[Positive] | None = None
     """For modules alone, together with ``size``."""
     size: Size | None = None
-    printed: dict[Metric, str | float | list[float]] = {}
+    printed: dict[Metric, str | float | list[str | float]] = {}
     """The source's figures as printed (``"261.88M"``); a list has one per column group."""
     reasons: dict[Metric, Text] = {}
     """Why the printed figure differs from the count; a key of ``[reasons]`` or a sentence."""
@@ -151,7 +151,7 @@ class TableLayout(_Strict):
                     self._check_list(row, metric, figure)
         return self
 
-    def _check_list(self, row: Row, metric: str, figures: list[float]) -> None:
+    def _check_list(self, row: Row, metric: str, figures: list[str | float]) -> None:
         wanted = len(self.groups.values) if self.groups else 0
         if len(figures) != wanted:
             raise ValueError(

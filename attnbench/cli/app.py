@@ -1,0 +1,57 @@
+"""The commands, and how their errors end. Nothing here imports torch before it is needed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from attnbench.cli import cost, listing, merge, run, schema, show, table
+from attnbench.errors import AttnbenchError, CountingError
+
+app = typer.Typer(
+    name="attnbench",
+    help="Benchmark attention modules in compact CNNs: parameters, MACs and tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(listing.command)
+app.command("show")(show.command)
+app.command("cost")(cost.command)
+app.command("run")(run.command)
+app.command("table")(table.command)
+app.command("merge")(merge.command)
+app.command("schema")(schema.command)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    if version:
+        from importlib.metadata import version as of
+
+        sys.stdout.write(f"attnbench {of('attnbench')}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user ends in one line and status 2."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app()
+    except AttnbenchError as error:
+        sys.stderr.write(f"attnbench: {error}\n")
+        sys.exit(1 if isinstance(error, CountingError) else 2)
+    except BrokenPipeError:  # `attnbench ... | head`
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    # as Ctrl-C: the worker is ended and what is measured stays
+    raise KeyboardInterrupt

@@ -1,0 +1,121 @@
+"""``attnbench list``: what there is, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.output import console, load_catalog, print_json
+from attnbench.errors import RequestError, suggestion
+from attnbench.plugins import Catalog
+
+Rows = list[dict[str, Any]]
+
+
+def command(
+    what: Annotated[str, typer.Argument(metavar="{modules,backbones,suites}")],
+    long: Annotated[
+        bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
+    ] = False,
+    plugin: Plugins = None,
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """List modules, backbones or suites."""
+    chosen = chosen_format(format, json, ("text", "json"))
+    if what not in _ROWS:
+        raise RequestError(
+            f"cannot list {what!r}; there are {', '.join(_ROWS)}.{suggestion(what, _ROWS)}"
+        )
+    rows = _ROWS[what](load_catalog(plugin))
+    if long and what == "modules":
+        rows = [row | _details(row["name"]) for row in rows]
+    print_json(rows) if chosen == "json" else _print(rows)
+
+
+def _modules(catalog: Catalog) -> Rows:
+    return [
+        {
+            "name": entry.name,
+            "family": entry.family,
+            "year": entry.year,
+            "paper": entry.paper,
+            "title": entry.title,
+            "origin": entry.origin,
+        }
+        for entry in map(catalog.modules.entry, _sound(catalog.modules))
+    ]
+
+
+def _sound(registry: Any) -> list[str]:
+    """Names that one plugin alone claims; the others were reported as failures."""
+    return [name for name in registry.names() if not registry.is_disputed(name)]
+
+
+def _backbones(catalog: Catalog) -> Rows:
+    from attnbench.backbones.catalogue import BACKBONES, FAMILIES
+
+    return [
+        {
+            "name": one.name,
+            "title": one.title,
+            "source": one.source,
+            "options": ", ".join(one.options),
+        }
+        for one in (*BACKBONES, *FAMILIES)
+    ]
+
+
+def _suites(catalog: Catalog) -> Rows:
+    return [
+        {"name": entry.name, "title": entry.title, "paper": entry.paper, "origin": entry.origin}
+        for entry in map(catalog.suites.entry, _sound(catalog.suites))
+    ]
+
+
+_ROWS: dict[str, Callable[[Catalog], Rows]] = {
+    "modules": _modules,
+    "backbones": _backbones,
+    "suites": _suites,
+}
+
+
+def _details(name: str) -> dict[str, Any]:
+    """What only the class itself can tell."""
+    from attnbench.attention import find_attention
+    from attnbench.errors import AttnbenchError
+
+    try:
+        attention = find_attention(name)
+        built = attention.build(512, (14, 14))
+    except AttnbenchError as error:
+        return {"params_512": None, "constraints": [str(error)]}
+    constraints = [one.text for one in attention.card.constraints] if attention.card else []
+    return {
+        "params_512": sum(one.numel() for one in built.parameters()),
+        "constraints": constraints,
+    }
+
+
+def _print(rows: Rows) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    shown = [key for key in rows[0] if key != "origin"] if rows else []
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for key in shown:
+        table.add_column(key.replace("_", " "), justify="right" if key == "params_512" else "left")
+    for row in rows:
+        table.add_row(*(_cell(row[key]) for key in shown))
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
+    if isinstance(value, int) and value > 9999:
+        return f"{value:,}"
+    return "" if value is None else str(value)

@@ -1,0 +1,25 @@
+"""``attnbench merge``: shards and parts of a run, brought together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnbench.cli.output import say
+
+
+def command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN ...", help="Folders or files.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="A new folder.")],
+) -> None:
+    """Merge runs of one suite into a new folder, and write its tables."""
+    from attnbench.records.merge import merge
+    from attnbench.records.store import find_run
+    from attnbench.running.report import write_tables
+
+    merged = merge([find_run(run) for run in runs], Path(out))
+    say(f"merged {len(merged.records)} records")
+    for path in write_tables(merged, Path(out)):
+        say(f"wrote {path}")

@@ -1,0 +1,54 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from attnbench.errors import RequestError
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="FILE", help="A plugin file that is not installed; repeats."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", metavar="FORMAT", help="text, json, md, csv, tex or html."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Where runs are kept.")]
+
+DEFAULT_OUT = "attnbench-results"
+FORMATS = ("text", "json", "md", "csv", "tex", "html")
+
+
+def chosen_format(name: str | None, json: bool, possible: tuple[str, ...] = FORMATS) -> str:
+    """Return the output format.
+
+    Raises:
+        RequestError: it is none of ``possible``.
+    """
+    if json and name not in (None, "json"):
+        raise RequestError(f"--json and --format {name} contradict each other")
+    chosen = "json" if json else name or "text"
+    if chosen not in possible:
+        raise RequestError(f"--format {chosen!r} is none of {', '.join(possible)}")
+    return chosen
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (height, width) of ``224`` or ``192x256``.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
+    if not found:
+        raise RequestError(f"--size {text!r} is neither a number nor HEIGHTxWIDTH")
+    height = int(found[1])
+    width = int(found[2] or height)
+    if not 1 <= min(height, width) <= max(height, width) <= 100_000:
+        raise RequestError(f"--size {text!r} must be between 1 and 100000")
+    return height, width

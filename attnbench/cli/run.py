@@ -1,0 +1,111 @@
+"""``attnbench run``: suites, measured and written as tables."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import DEFAULT_OUT, Out, Plugins
+from attnbench.cli.output import load_catalog, say
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.records.store import Run
+    from attnbench.running.runner import Job
+
+DEFAULT_SUITE = "quick"
+KINDS = ("cost",)
+
+
+def command(
+    suite: Annotated[list[str] | None, typer.Argument(help="Names or .toml files.")] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option("--add", metavar="MODULE", help="A module that gets rows too; repeats."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="KIND,...", help="Kinds of cases to run.")
+    ] = None,
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", metavar="GLOB", help="Cases by canonical name; repeats."),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything anew.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")
+    ] = False,
+    plugin: Plugins = None,
+    out: Out = DEFAULT_OUT,
+) -> None:
+    """Run suites ("quick" if none is named): measure what is missing, write the tables."""
+    from attnbench.measure.cost import CostMeter
+    from attnbench.running.runner import Choice, prepare
+    from attnbench.suites.load import find_suite
+
+    catalog = load_catalog(plugin)
+    choice = Choice(add or (), case or (), shard, _kinds(only), fresh)
+    meter = CostMeter(catalog)
+    suites = [find_suite(name, catalog) for name in suite or [DEFAULT_SUITE]]
+    _refuse_twins([one.suite.name for one in suites])
+    # all of them are checked before the first case of the first is measured
+    jobs = [prepare(one, catalog, Path(out), choice, meter) for one in suites]
+    if dry_run:
+        for job in jobs:
+            _list_cases(job)
+        return
+    failed = sum(_run(job, plugin or []) for job in jobs)
+    if failed:
+        sys.exit(1)
+
+
+def _run(job: Job, plugins: list[str]) -> int:
+    """Measure one job, write its tables, return how many of its cases failed."""
+    from attnbench.cli.progress import progress
+    from attnbench.running.report import write_tables
+    from attnbench.running.runner import measure
+
+    try:
+        run = measure(job, plugins, progress())
+    except KeyboardInterrupt:
+        say(
+            f"attnbench: {job.suite.suite.name} interrupted; what is measured is kept, and the "
+            "same command goes on from there"
+        )
+        sys.exit(130)
+    for path in write_tables(run, job.folder):
+        say(f"wrote {path}")
+    return _say_failures(run, job)
+
+
+def _say_failures(run: Run, job: Job) -> int:
+    names = [case.name for case in job.cases]
+    failed = [run.records[name] for name in names if run.records[name].status == "failed"]
+    for record in failed:
+        say(f"attnbench: {record.case} failed: {record.reason}")
+    return len(failed)
+
+
+def _list_cases(job: Job) -> None:
+    for case in job.cases:
+        state = "measured" if case.name in job.done else "to measure"
+        sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
+
+
+def _kinds(text: str | None) -> tuple[str, ...]:
+    kinds = tuple(part.strip() for part in text.split(",")) if text else ()
+    for kind in kinds:
+        if kind not in KINDS:
+            raise RequestError(f"--only {kind!r} is none of {', '.join(KINDS)}")
+    return kinds
+
+
+def _refuse_twins(names: list[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise RequestError(f"suite {twice[0]!r} is asked for twice; one folder holds one run")

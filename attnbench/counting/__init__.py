@@ -1,0 +1,1 @@
+"""Counting: what a model costs on paper, by our rules and by three other counters."""

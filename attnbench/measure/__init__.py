@@ -1,0 +1,1 @@
+"""What one case gives: its measurement."""

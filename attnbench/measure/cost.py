@@ -1,0 +1,242 @@
+"""Cost cases, counted additively: the backbone traced once, each module traced alone once.
+
+A site is called once with a known shape, so a placed network costs what the backbone costs, less
+the blocks that were replaced, plus each module at its own shape. The tests hold this equal to
+tracing the whole placed network on every shipped row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnbench.attention import Attention, find_attention
+from attnbench.backbones.build import build_backbone
+from attnbench.counting.cost import Cost, cost
+from attnbench.counting.trace import trace
+from attnbench.errors import CountingError, PluginError
+from attnbench.measure.parts import Part, whole_part
+from attnbench.placement.insertion import fill
+from attnbench.placement.sites import Survey
+from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.plugins import Catalog
+from attnbench.suites.cases import Case
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a cost case gave."""
+
+    values: dict[str, int | None]
+    slots: list[dict[str, Any]]
+    card: dict[str, Any] | None
+    counters: dict[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+class CostMeter:
+    """Counts cost cases; backbones and modules that come again are counted once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._surveys: dict[tuple[str, tuple[int, int]], tuple[nn.Module, Survey]] = {}
+        self._alone: dict[tuple[str, int, tuple[int, int]], Part] = {}
+        self._attentions: dict[str, Attention] = {}
+
+    def measure(self, case: Case) -> Measurement:
+        """Return the measurement of a case.
+
+        Raises:
+            RequestError: the case cannot be: its specs, its placement, its channels.
+            CountingError: the network cannot be traced.
+        """
+        attention = self._attention(case.module) if case.module else None
+        if case.backbone is None:
+            return self._measure_alone(case, attention)
+        survey = self.survey(case.backbone, case.size)[1]
+        slots = self.slots(case, survey, attention)
+        values = self._placed_values(case, slots, attention)
+        counters = self._counters(case, slots, attention, values) if case.counters else None
+        return Measurement(values, [_slot_dict(one) for one in slots], _card(attention), counters)
+
+    def check(self, case: Case) -> None:
+        """Raise what :meth:`measure` would raise for a case that cannot be, building no module."""
+        attention = self._attention(case.module) if case.module else None
+        if case.backbone is None:
+            if attention is not None and case.channels is not None:
+                attention.check(case.channels, case.size)
+        else:
+            self.slots(case, self.survey(case.backbone, case.size)[1], attention)
+
+    def survey(self, backbone: str, size: tuple[int, int]) -> tuple[nn.Module, Survey]:
+        """Return a backbone without weights, and what its forward pass showed."""
+        key = (backbone, size)
+        if key not in self._surveys:
+            model = _build_backbone(backbone)
+            self._surveys[key] = model, Survey(model, (1, 3, *size))
+        return self._surveys[key]
+
+    def slots(self, case: Case, survey: Survey, attention: Attention | None) -> list[Slot]:
+        """Return where the module goes, checked against its constraints; none for a plain case."""
+        if attention is None or case.placement is None:
+            return []
+        slots = find_slots(find_placement(case.placement, attention, survey), survey)
+        check_slots(attention, slots)
+        return slots
+
+    def part(self, attention: Attention, channels: int, size: tuple[int, int]) -> Part:
+        """Return what a module costs on a (channels, h, w) map.
+
+        Raises:
+            PluginError: it fails on that map or does not keep its shape.
+        """
+        key = (str(attention.spec), channels, size)
+        if key not in self._alone:
+            self._alone[key] = _module_part(attention, channels, size)
+        return self._alone[key]
+
+    def _attention(self, spec: str) -> Attention:
+        if spec not in self._attentions:
+            self._attentions[spec] = find_attention(spec, self.catalog)
+        return self._attentions[spec]
+
+    def _placed_values(
+        self, case: Case, slots: Sequence[Slot], attention: Attention | None
+    ) -> dict[str, int | None]:
+        model, survey = self.survey(str(case.backbone), case.size)
+        plain = whole_part(model, survey.trace)
+        removed = [slot.path for slot in slots if slot.replaced]
+        remaining = whole_part(model, survey.trace, removed) if removed else plain
+        total = remaining
+        if attention:
+            for slot in slots:
+                total += self.part(attention, slot.channels, slot.size)
+        delta = total - plain
+        return {
+            **asdict(total),
+            "delta_params": delta.params,
+            "delta_macs": delta.macs,
+            "delta_activations": delta.activations,
+            "delta_bytes": delta.bytes,
+            **_paper_delta(attention, slots, plain - remaining),
+        }
+
+    def _measure_alone(self, case: Case, attention: Attention | None) -> Measurement:
+        if attention is None or case.channels is None:
+            raise CountingError(f"{case.name}: a module alone needs a module and its channels")
+        part = self.part(attention, case.channels, case.size)
+        values = {**asdict(part), **_formulas(attention, case.channels, case.size)}
+        counters = None
+        if case.counters:
+            counted = cost(
+                attention.build(case.channels, case.size), (1, case.channels, *case.size)
+            )
+            counters = _reports(counted)
+        return Measurement(values, [], _card(attention), counters)
+
+    def _counters(
+        self,
+        case: Case,
+        slots: Sequence[Slot],
+        attention: Attention | None,
+        values: dict[str, int | None],
+    ) -> dict[str, Any]:
+        model = build_backbone(str(case.backbone))
+        placed = fill(model, slots, attention) if attention else model
+        counted = cost(placed, (1, 3, *case.size))
+        if (counted.params, counted.macs) != (values["params"], values["macs"]):
+            raise CountingError(
+                f"{case.name}: the parts add up to {values['params']} parameters and "
+                f"{values['macs']} MACs, the whole network has {counted.params} and {counted.macs}"
+            )
+        return _reports(counted)
+
+
+def _build_backbone(spec: str) -> nn.Module:
+    try:
+        with torch.device("meta"):  # shapes are all that counting needs
+            return build_backbone(spec)
+    except Exception:
+        return build_backbone(spec)  # some constructors compute with values
+
+
+def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> Part:
+    module = attention.build(channels, size)
+    shape = (1, channels, *size)
+    try:
+        traced = trace(module, shape)
+    except CountingError as error:
+        raise PluginError(f"{attention.spec} fails on {shape}: {error}") from error
+    output = traced.calls[0].output
+    if output != shape:
+        raise PluginError(f"{attention.spec} turns {shape} into {output}; it must keep the shape")
+    return whole_part(module, traced)
+
+
+def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dict[str, int | None]:
+    card = attention.card
+    printed = card.printed if card else None
+    options = attention.options
+    return {
+        "formula_params": card.params(channels, **options) if card and card.params else None,
+        "formula_macs": card.macs(channels, *size, **options) if card and card.macs else None,
+        "paper_params": printed.params(channels, **options) if printed else None,
+        "paper_macs": printed.macs(channels, *size, **options) if printed else None,
+    }
+
+
+def _paper_delta(
+    attention: Attention | None, slots: Sequence[Slot], removed: Part
+) -> dict[str, int | None]:
+    """The change in the convention of papers: printed formulas less weights that went."""
+    printed = attention.card.printed if attention and attention.card else None
+    if attention is None or printed is None:
+        return {"paper_delta_params": None, "paper_delta_macs": None}
+    options = attention.options
+    params = sum(printed.params(slot.channels, **options) for slot in slots)
+    macs = sum(printed.macs(slot.channels, *slot.size, **options) for slot in slots)
+    return {
+        "paper_delta_params": params - removed.params_no_norm,
+        "paper_delta_macs": macs - removed.macs,
+    }
+
+
+def _slot_dict(slot: Slot) -> dict[str, Any]:
+    return {**asdict(slot), "size": list(slot.size)}
+
+
+def _reports(counted: Cost) -> dict[str, Any]:
+    reports: dict[str, Any] = counted.to_dict(counters=True)["counters"]
+    return reports
+
+
+def _card(attention: Attention | None) -> dict[str, Any] | None:
+    """What tables show of a card."""
+    card = attention.card if attention else None
+    if card is None:
+        return None
+    printed = card.printed
+    return {
+        "title": card.title,
+        "short": card.paper.short if card.paper else None,
+        "key": card.paper.key if card.paper else None,
+        "bibtex": card.paper.bibtex() if card.paper else None,
+        "traits": asdict(card.traits) if card.traits else None,
+        "version": card.version,
+        "printed": printed
+        and {
+            "source": printed.source,
+            "params_text": printed.params_text,
+            "macs_text": printed.macs_text,
+            "params_tex": printed.params_tex,
+            "macs_tex": printed.macs_tex,
+            "differences": list(printed.differences),
+        },
+    }

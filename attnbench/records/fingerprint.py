@@ -1,0 +1,46 @@
+"""The hash of a case: of everything that its result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from attnbench.attention import find_attention
+from attnbench.measure import cost
+from attnbench.plugins import Catalog
+from attnbench.records import provenance
+from attnbench.records.sources import source_hashes
+from attnbench.suites.cases import Case
+from attnbench.suites.schema import Suite
+
+
+def fingerprint(case: Case, suite: Suite, catalog: Catalog) -> str:
+    """Return the hash of a case.
+
+    It covers the case itself, the sources of the module and of the counting, card and suite
+    version, and the versions of the packages that take part.
+    """
+    parts: dict[str, Any] = {
+        "case": asdict(case),
+        "suite": suite.suite.version,
+        "engine": source_hashes(cost),
+        "versions": provenance.versions(packages_of(case)),
+    }
+    if case.module:
+        attention = find_attention(case.module, catalog)
+        parts["module"] = source_hashes(attention.factory)
+        parts["card"] = attention.card.version if attention.card else None
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def packages_of(case: Case) -> list[str]:
+    """Return the packages whose versions a case's result may depend on."""
+    packages = [*provenance.ALWAYS]
+    if case.counters:
+        packages += provenance.COUNTERS
+    if case.backbone and case.backbone.startswith("timm:"):
+        packages.append("timm")
+    return packages

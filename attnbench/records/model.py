@@ -1,0 +1,55 @@
+"""The lines of a record file.
+
+Format history
+  1  a header ``{"format": 1, "suite": ..., "tables": ..., "versions": ..., "machine": ...}``,
+     then records ``{"case": ..., "kind": ..., "status": ..., "values": ..., "hash": ...}``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+
+Count = int | None
+"""Exact, or null where the source has no such figure."""
+
+
+class _Line(BaseModel):
+    # a newer attnbench may write keys that this one does not know; they must not be fatal
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Header(_Line):
+    """What the records below it share."""
+
+    format: Annotated[int, Field(ge=1)]
+    suite: dict[str, Any]
+    """The suite's whole content."""
+    suite_hash: str
+    tables: list[list[dict[str, Any]]]
+    """For each table its rows: label, number of the layout's row, cases."""
+    versions: dict[str, str]
+    machine: dict[str, str | int]
+    commit: str | None = None
+    """Git commit of attnbench, where it runs from a checkout."""
+
+
+class Record(_Line):
+    """What one case gave."""
+
+    case: str
+    kind: Literal["cost"]
+    status: Literal["ok", "failed", "skipped"]
+    reason: str | None = None
+    """Why it failed or was skipped."""
+    hash: str
+    """Of everything that the values depend on; another hash means another measurement."""
+    conditions: dict[str, Any]
+    values: dict[str, Count] = {}
+    slots: list[dict[str, Any]] = []
+    card: dict[str, Any] | None = None
+    counters: dict[str, Any] | None = None
+    seconds: float = 0.0

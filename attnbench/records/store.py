@@ -1,0 +1,200 @@
+"""Record files: append-only JSON Lines. A run killed at any instant loses at most its last line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from attnbench.errors import RecordError
+from attnbench.records.model import FORMAT, Header, Record
+from attnbench.registry import shown_path
+
+FILE = "records.jsonl"
+
+
+@dataclass
+class Run:
+    """The content of a record file."""
+
+    path: Path
+    headers: list[Header] = field(default_factory=list)
+    records: dict[str, Record] = field(default_factory=dict)
+    """By case name; of several for one case the last counts."""
+    header_of: dict[str, Header] = field(default_factory=dict)
+    """The header above each case's record."""
+
+    @property
+    def header(self) -> Header:
+        """The last header: its suite and layout are the run's."""
+        return self.headers[-1]
+
+    def measured_with(self) -> dict[str, str]:
+        """Return the versions that the records were measured with, several joined by "/"."""
+        seen: dict[str, dict[str, None]] = {}
+        for header in self.header_of.values() or self.headers:
+            for name, version in header.versions.items():
+                seen.setdefault(name, {})[version] = None
+        return {name: " / ".join(versions) for name, versions in seen.items()}
+
+
+def find_run(place: str | Path, out: str | Path | None = None) -> Path:
+    """Return the record file that a file, its folder or (in ``out``) a suite's name stands for.
+
+    Raises:
+        RecordError: there is none; the places looked at are named.
+    """
+    tried = [Path(place), Path(place) / FILE]
+    if out is not None:
+        tried.append(Path(out) / str(place) / FILE)
+    for path in tried:
+        if path.is_file():
+            return path
+    looked = ", ".join(shown_path(path) for path in tried)
+    raise RecordError(f"no run at {str(place)!r}; looked for {looked}")
+
+
+def read_run(path: Path) -> Run:
+    """Return the content of a record file; a torn last line, left by a kill, is passed over.
+
+    Raises:
+        RecordError: a line is damaged; its number is named, and the file is left as it is.
+    """
+    run = Run(path)
+    header: Header | None = None
+    for number, content in _lines(path):
+        if "format" in content:
+            header = _header(content, f"{shown_path(path)}:{number}")
+            run.headers.append(header)
+        elif header is None:
+            raise RecordError(f"{shown_path(path)}:{number}: a record stands above any header")
+        else:
+            record = _record(content, f"{shown_path(path)}:{number}")
+            run.records[record.case] = record
+            run.header_of[record.case] = header
+    if not run.headers:
+        raise RecordError(f"{shown_path(path)} holds no complete header; it is not a run")
+    return run
+
+
+class RunWriter:
+    """Appends to a record file, each line on disk before the next case starts.
+
+    Raises:
+        RecordError: another run is writing there, or the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._lock = FileLock(str(folder / ".lock"))
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+            self._file = self.path.open("ab+")
+        except Timeout:
+            raise RecordError(
+                f"another run is writing to {shown_path(self.path.parent)}; "
+                "wait for it or give another --out"
+            ) from None
+        except OSError as error:
+            raise RecordError(f"{shown_path(self.path)} cannot be written: {error}") from error
+        self._mend_tail(self._file)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._lock.release()
+
+    def append(self, line: Header | Record) -> None:
+        """Write one line and wait until it is on disk.
+
+        Raises:
+            RecordError: the disk is full or the file is gone.
+        """
+        if self._file is None:
+            raise RecordError("the record file is not open")
+        try:
+            self._file.write(line.model_dump_json().encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RecordError(f"{shown_path(self.path)} cannot be written: {error}") from error
+
+    @staticmethod
+    def _mend_tail(file: IO[bytes]) -> None:
+        """Make the file end in a whole line: end a complete last line, cut off a torn one."""
+        file.seek(0)
+        content = file.read()
+        if not content or content.endswith(b"\n"):
+            return
+        start = content.rfind(b"\n") + 1
+        if _parsed(content[start:]) is None:
+            file.truncate(start)
+        else:
+            file.write(b"\n")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(f"{shown_path(path)} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        content = _parsed(line)
+        if content is not None:
+            yield number, content
+        elif number < len(lines):  # the last piece has no newline behind it: torn, not damaged
+            raise RecordError(
+                f"{shown_path(path)}:{number} is damaged: not a JSON object. Take that line out, "
+                "and only its case is measured again"
+            )
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _header(content: Mapping[str, Any], place: str) -> Header:
+    if isinstance(content["format"], int) and content["format"] > FORMAT:
+        raise RecordError(
+            f"{place}: format {content['format']} is newer than this attnbench reads ({FORMAT}); "
+            "upgrade attnbench"
+        )
+    try:
+        return Header.model_validate(content)
+    except ValidationError as error:
+        raise RecordError(f"{place}: damaged header: {_first(error)}") from error
+
+
+def _record(content: Mapping[str, Any], place: str) -> Record:
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        raise RecordError(f"{place}: damaged record: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"

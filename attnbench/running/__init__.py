@@ -1,0 +1,1 @@
+"""Running the cases of suites, in a worker process, into record files and tables."""

@@ -1,0 +1,187 @@
+"""The runner's side of the worker process: start, ask, watch, replace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import psutil
+
+from attnbench.running.wire import case_to_json
+from attnbench.suites.cases import Case
+
+START_LIMIT_S = 300.0
+"""For importing torch and the plugins; slow disks take minutes."""
+_POLL_S = 0.05
+_GIB = 2**30
+
+
+class WorkerError(Exception):
+    """The worker died, hung or grew too large; the text is the reason for the record."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a case is given up."""
+
+    seconds: float = 600.0
+    memory_bytes: int = 0
+    """Resident size of the worker and its children; 0 for four fifths of what is there."""
+
+    def memory(self) -> int:
+        """Return the limit in bytes."""
+        return self.memory_bytes or int(psutil.virtual_memory().total * 0.8)
+
+
+class Worker:
+    """A worker process that is started when it is first needed and again after it was lost.
+
+    Args:
+        plugins: plugin files that it loads.
+        limits: when a case is given up.
+        command: how it is started; the tests give others.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[str] = (),
+        limits: Limits | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self._command = [
+            *(command or (sys.executable, "-m", "attnbench.running.worker")),
+            *plugins,
+        ]
+        self._limits = limits or Limits()
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._errors: IO[bytes] | None = None
+        self._ready = False
+
+    def start(self) -> None:
+        """Start the process without waiting for it."""
+        if self._process is not None:
+            return
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            encoding="utf-8",
+        )
+        self._answers = queue.Queue()
+        threading.Thread(
+            target=self._read, args=(self._process, self._answers), daemon=True
+        ).start()
+        self._ready = False
+
+    def measure(self, case: Case) -> dict[str, Any]:
+        """Return the worker's answer to a case: ``{"ok": ...}`` or ``{"error": ...}``.
+
+        Raises:
+            WorkerError: it crashed, hung or exhausted the memory, and was ended.
+        """
+        self.start()
+        try:
+            if not self._ready:
+                self._wait(START_LIMIT_S, "start")
+                self._ready = True
+            self._send(json.dumps(case_to_json(case)))
+            return self._wait(self._limits.seconds, "finish")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the process and its children, whatever they are doing."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, self._errors):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _send(self, line: str) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            raise WorkerError("the worker is not running")
+        try:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+        except OSError:
+            raise WorkerError(self._obituary()) from None
+
+    def _wait(self, limit_s: float, what: str) -> dict[str, Any]:
+        deadline = time.monotonic() + limit_s
+        while True:
+            try:
+                line = self._answers.get(timeout=_POLL_S)
+            except queue.Empty:
+                self._watch(deadline, limit_s, what)
+                continue
+            if line is None:
+                raise WorkerError(self._obituary())
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+
+    def _watch(self, deadline: float, limit_s: float, what: str) -> None:
+        if time.monotonic() > deadline:
+            raise WorkerError(f"did not {what} within {limit_s:g} s and was ended")
+        resident = self._resident()
+        if resident > self._limits.memory():
+            raise WorkerError(
+                f"used {resident / _GIB:.1f} GiB of memory, over the limit of "
+                f"{self._limits.memory() / _GIB:.1f} GiB, and was ended"
+            )
+
+    def _resident(self) -> int:
+        if self._process is None:
+            return 0
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(self._process.pid)
+            family = [root, *root.children(recursive=True)]
+            return sum(int(one.memory_info().rss) for one in family)
+        return 0
+
+    def _obituary(self) -> str:
+        """How the process ended, and the last line that it wrote."""
+        code = self._process.wait(timeout=10) if self._process else 0
+        how = f"exit status {code}"
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                how = signal.Signals(-code).name
+        last = self._last_words()
+        return f"the process died ({how})" + (f": {last}" if last else "")
+
+    def _last_words(self) -> str:
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip()[:200] if lines else ""
+
+    @staticmethod
+    def _read(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
+        if process.stdout is not None:
+            with contextlib.suppress(ValueError, OSError):  # closed under us when stopped
+                for line in process.stdout:
+                    answers.put(line)
+        answers.put(None)

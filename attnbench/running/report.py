@@ -1,0 +1,26 @@
+"""From a run's records to its report and its table files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attnbench.records.store import Run
+from attnbench.registry import shown_path
+from attnbench.running.wire import tables_from_json
+from attnbench.suites.load import parse_suite
+from attnbench.tables.build import build
+from attnbench.tables.model import Report
+from attnbench.tables.write import write
+
+
+def report_of(run: Run) -> Report:
+    """Return the report of a run, from its records and last header alone."""
+    suite = parse_suite(run.header.suite, shown_path(run.path))
+    tables = tables_from_json(suite, run.header.tables)
+    records = {name: record.model_dump() for name, record in run.records.items()}
+    return build(suite, tables, records, run.measured_with())
+
+
+def write_tables(run: Run, folder: Path) -> list[str]:
+    """Write the table files of a run and return their paths, as users read them."""
+    return [shown_path(path) for path in write(report_of(run), folder)]

@@ -1,0 +1,45 @@
+"""Which cases of a suite are run: by name, by shard, by what is already measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from attnbench.errors import RequestError, suggestion
+from attnbench.suites.cases import Case
+
+
+def matching(cases: Sequence[Case], globs: Sequence[str]) -> list[Case]:
+    """Return the cases whose name is, or matches, one of ``globs``; all without globs.
+
+    Raises:
+        RequestError: a glob matches nothing.
+    """
+    if not globs:
+        return list(cases)
+    for glob in globs:
+        if not any(_matches(case, glob) for case in cases):
+            names = [case.name for case in cases]
+            raise RequestError(
+                f"--case {glob!r} matches none of the {len(names)} cases, for example "
+                f"{names[0]!r}.{suggestion(glob, names)}"
+            )
+    return [case for case in cases if any(_matches(case, glob) for glob in globs)]
+
+
+def shard(cases: Sequence[Case], text: str) -> list[Case]:
+    """Return the part of the cases that ``"2/4"`` names: every fourth, from the second.
+
+    Raises:
+        RequestError: the text is not of that form.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    number, count = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise RequestError(f"--shard {text!r} is not like 1/4, the first of four parts")
+    return list(cases[number - 1 :: count])
+
+
+def _matches(case: Case, glob: str) -> bool:
+    return case.name == glob or fnmatchcase(case.name, glob)

@@ -1,0 +1,57 @@
+"""Cases and table plans as JSON, for the worker and for the header of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from attnbench.suites.cases import Case, PlannedRow, PlannedTable
+from attnbench.suites.schema import Suite
+
+
+def case_to_json(case: Case) -> dict[str, Any]:
+    """Return a case's fields."""
+    return {**asdict(case), "size": list(case.size)}
+
+
+def case_from_json(content: dict[str, Any]) -> Case:
+    """Return the case of some fields."""
+    height, width = content["size"]
+    return Case(**{**content, "size": (height, width)})
+
+
+def tables_to_json(suite: Suite, tables: Sequence[PlannedTable]) -> list[list[dict[str, Any]]]:
+    """Return the rows of each table: label, number of the row in the suite, cases."""
+    return [
+        [_row_to_json(layout.row, row) for row in table.rows]
+        for layout, table in zip(suite.table, tables, strict=True)
+    ]
+
+
+def tables_from_json(suite: Suite, content: Sequence[Any]) -> list[PlannedTable]:
+    """Return the tables of a header, so that a run is shown without its plugins."""
+    return [
+        PlannedTable(layout, tuple(_row_from_json(layout.row, row) for row in rows))
+        for layout, rows in zip(suite.table, content, strict=True)
+    ]
+
+
+def _row_to_json(rows: Sequence[Any], planned: PlannedRow) -> dict[str, Any]:
+    return {
+        "label": planned.label,
+        "row": None if planned.added else rows.index(planned.row),
+        "cases": [case_to_json(case) for case in planned.cases],
+    }
+
+
+def _row_from_json(rows: Sequence[Any], content: dict[str, Any]) -> PlannedRow:
+    from attnbench.suites.schema import Row
+
+    cases = tuple(case_from_json(case) for case in content["cases"])
+    number = content["row"]
+    if number is None:
+        first = cases[0]
+        own = Row.model_construct(module=first.module, backbone=first.backbone)
+        return PlannedRow(content["label"], own, cases, added=True)
+    return PlannedRow(content["label"], rows[number], cases)

@@ -1,0 +1,93 @@
+"""Figures as text: printed ones read exactly, ours written so that every digit that matters shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from attnbench.errors import RequestError
+
+NOTHING = "–"
+_SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
+_FIGURE = re.compile(
+    r"(?P<digits>[+-]?\d+(,\d{3})*(\.(?P<decimals>\d+))?) ?(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
+)
+_MORE_DIGITS = 2
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A figure as its source prints it: ``261.88M``, ``33x``, ``70.65``."""
+
+    text: str
+    units: int
+    """The figure in units of its last digit."""
+    unit: Fraction
+    """What one unit of the last digit is worth."""
+    decimals: int
+    suffix: str
+
+    def is_rounded_or_cut(self, value: Fraction) -> bool:
+        """Whether ``value``, rounded or truncated at the last printed digit, gives this figure."""
+        magnitude = abs(value) / self.unit
+        sign = -1 if value < 0 else 1
+        return self.units * sign in (int(magnitude), int(magnitude + Fraction(1, 2)))
+
+    def beside(self, value: Fraction) -> str:
+        """Return ``value`` in this figure's unit, with a few digits more than are printed."""
+        places = self.decimals + _MORE_DIGITS
+        text = decimal(value / self.unit / 10**self.decimals, places)
+        extra = len(text) - (_MORE_DIGITS if self.decimals else _MORE_DIGITS + 1)
+        shown = text[:extra] + text[extra:].rstrip("0")
+        return shown.removesuffix(".") + self.suffix
+
+
+def read_printed(figure: str | float) -> Printed:
+    """Read a printed figure.
+
+    Raises:
+        RequestError: it is no figure.
+    """
+    text = str(figure).strip()
+    match = _FIGURE.fullmatch(text)
+    if match is None:
+        raise RequestError(
+            f"printed figure {text!r} cannot be read; write it like 261.88M, 524k, 33x or 70.65"
+        )
+    decimals = len(match["decimals"] or "")
+    digits = match["digits"].replace(",", "").replace(".", "")
+    unit = Fraction(_SCALES[match["scale"]], 10**decimals)
+    return Printed(text, int(digits), unit, decimals, match["scale"] + match["mark"])
+
+
+def decimal(value: Fraction, places: int) -> str:
+    """Return a number with so many decimals, halves rounded away from zero."""
+    units = int(abs(value) * 10**places + Fraction(1, 2))
+    whole, rest = divmod(units, 10**places)
+    sign = "-" if value < 0 and units else ""
+    return f"{sign}{whole}.{rest:0{places}d}" if places else f"{sign}{whole}"
+
+
+def whole(value: int) -> str:
+    """Return ``3,504,872``."""
+    return f"{value:,}"
+
+
+def signed(value: int) -> str:
+    """Return ``+812``, ``-117,780`` or ``0``."""
+    return f"{value:+,}" if value else "0"
+
+
+def ratio(value: Fraction) -> str:
+    """Return ``26.64x``, with more digits below one."""
+    return decimal(value, 2 if value >= 1 or value == 0 else 4) + "x"
+
+
+def spread(texts: Iterable[str]) -> str:
+    """Return the first and last of sorted texts as a range, or the one text there is."""
+    distinct = list(dict.fromkeys(texts))
+    if not distinct:
+        return NOTHING
+    return distinct[0] if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"

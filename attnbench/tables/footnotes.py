@@ -1,0 +1,79 @@
+"""The numbered notes of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attnbench.tables.figures import signed, whole
+
+if TYPE_CHECKING:
+    from attnbench.tables.results import Result, RowView
+
+
+class Footnotes:
+    """Numbers texts in the order in which they come; a text that comes again keeps its number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def add(self, *texts: str) -> tuple[int, ...]:
+        """Return the numbers of the texts; empty ones are left out."""
+        present = [text for text in texts if text]
+        return tuple(self._numbers.setdefault(text, len(self._numbers) + 1) for text in present)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts in the order of their numbers."""
+        return tuple(self._numbers)
+
+
+def failure(view: RowView, result: Result) -> str:
+    """Return why a result has no values; empty where it has."""
+    if result.values:
+        return ""
+    group = view.group_name(result) if len(view.results) > 1 else ""
+    reason = f": {result.reason}" if result.reason else ""
+    return f"{group}{', ' if group else ''}{result.status}{reason}".capitalize() if not group else (
+        f"{group}: {result.status}{reason}"
+    )
+
+
+def differences(view: RowView) -> str:
+    """Return why the exact counts of a module are not what its printed formulas give."""
+    sentences = (view.card.get("printed") or {}).get("differences") or []
+    return " ".join([f"{view.card['title']}:", *sentences]) if sentences else ""
+
+
+def sites(result: Result) -> str:
+    """Return what a placement's layer numbers stand for."""
+    if not result.slots:
+        return ""
+    return f"{result.case.placement}: {'; '.join(_site(slot) for slot in result.slots)}."
+
+
+def _site(slot: Mapping[str, Any]) -> str:
+    height, width = slot["size"]
+    layer = f"layer {slot['layer']} is " if slot.get("layer") is not None else ""
+    return f"{layer}{slot['path']}, {slot['channels']} channels, {height}x{width}"
+
+
+def reconciliation(name: str, report: Mapping[str, Any]) -> str:
+    """Return what a counter says and how that becomes our number; empty where it says the same."""
+    if report.get("raw") is None:
+        return f"{name} failed: {report.get('reason') or 'no number'}."
+    if report["agree"] and report["raw"] == report["macs"]:
+        return ""
+    parts = [f"{name} says {whole(report['raw'])}", *_steps(report)]
+    if not report["agree"]:
+        parts.append(f"{signed(report.get('remainder') or 0)} unexplained")
+    return "; ".join(parts) + "."
+
+
+def _steps(report: Mapping[str, Any]) -> list[str]:
+    factor = report.get("factor") or 1
+    changes: dict[str, int] = {}
+    for one in report.get("adjustments") or []:
+        changes[one["operator"]] = changes.get(one["operator"], 0) + one["macs"]
+    unit = [f"{factor} to a multiply-add"] if factor != 1 else []
+    return unit + [f"{operator} {signed(macs)}" for operator, macs in changes.items()]

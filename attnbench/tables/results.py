@@ -1,0 +1,141 @@
+"""Rows of a table together with what was measured for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnbench.suites.cases import Case, PlannedRow, PlannedTable
+    from attnbench.suites.schema import Row, Suite, TableLayout
+
+Records = Mapping[str, Mapping[str, Any]]
+"""Records by the name of their case."""
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case and its record."""
+
+    case: Case
+    record: Mapping[str, Any] | None
+    group: int = 0
+    """Number of its column group, from 0."""
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``failed``, ``skipped`` or ``not run``."""
+        return str(self.record["status"]) if self.record else NOT_RUN
+
+    @property
+    def reason(self) -> str:
+        """Why there are no values."""
+        return str((self.record or {}).get("reason") or "")
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values; empty unless the case is ok."""
+        if self.record is None or self.status != "ok":
+            return {}
+        return self.record.get("values") or {}
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What the record says of the module's card; empty where it has none."""
+        return (self.record or {}).get("card") or {}
+
+    @property
+    def slots(self) -> list[Mapping[str, Any]]:
+        """Where the module was put."""
+        return list((self.record or {}).get("slots") or [])
+
+    @property
+    def counters(self) -> Mapping[str, Mapping[str, Any]]:
+        """Reports of the other tools."""
+        reports = (self.record or {}).get("counters") or {}
+        return {name: report for name, report in reports.items() if name != "rules"}
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row of a planned table with its results."""
+
+    suite: Suite
+    layout: TableLayout
+    label: str
+    row: Row
+    results: tuple[Result, ...]
+    reference: Result | None
+    """Of the row that normalised columns divide by."""
+    added: bool = False
+
+    @property
+    def first(self) -> Result:
+        """The only result, or the first column group's."""
+        return self.results[0]
+
+    @property
+    def measured(self) -> list[Result]:
+        """The results that have values."""
+        return [one for one in self.results if one.values]
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The module's card, from whichever result has it."""
+        return next((one.card for one in self.results if one.card), {})
+
+    def only(self, result: Result) -> RowView:
+        """Return the row with this one of its results."""
+        return replace(self, results=(result,))
+
+    def printed(self, metric: str, result: Result) -> str | float | None:
+        """Return the printed figure that belongs to a result."""
+        figures: Mapping[str, Any] = self.row.printed  # type: ignore[assignment]
+        figure = figures.get(metric)
+        return figure[result.group] if isinstance(figure, list) else figure
+
+    def numbers(self, key: str) -> list[int]:
+        """Return a value of all results that have it, sorted."""
+        found = (one.values.get(key) for one in self.results)
+        return sorted(value for value in found if value is not None)
+
+    def group_name(self, result: Result) -> str:
+        """Return ``g = 8`` for a result of a row with column groups."""
+        groups = self.layout.groups
+        if groups is None or result.group >= len(groups.values):
+            return ""
+        return groups.label.replace("{}", str(groups.values[result.group]))
+
+
+def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
+    """Return the rows of a table with their records."""
+    reference = _reference(table, records)
+    return [
+        RowView(
+            suite,
+            table.layout,
+            planned.label,
+            planned.row,
+            _results(planned, records),
+            reference,
+            planned.added,
+        )
+        for planned in table.rows
+    ]
+
+
+def _results(planned: PlannedRow, records: Records) -> tuple[Result, ...]:
+    return tuple(
+        Result(case, records.get(case.name), group) for group, case in enumerate(planned.cases)
+    )
+
+
+def _reference(table: PlannedTable, records: Records) -> Result | None:
+    wanted = table.layout.reference
+    for planned in table.rows:
+        if wanted is not None and planned.row.label == wanted:
+            return _results(planned, records)[0]
+    return None

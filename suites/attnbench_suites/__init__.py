@@ -1,0 +1,42 @@
+"""The suites that attnbench ships, one file for each table, as a table of names. Imports no torch.
+
+They come in through the entry point group ``attnbench.plugins``, the same door that anybody's
+suites use. To make a suite of your own, copy one of the TOML files and change it.
+"""
+
+from __future__ import annotations
+
+_ULSAM = {"year": 2020, "paper": "Saini, WACV'20"}
+
+SUITES: dict[str, dict[str, object]] = {
+    "quick": {
+        "target": "attnbench_suites:quick.toml",
+        "title": "Seven modules in MobileNetV1 and V2, one place each",
+    },
+    "ulsam-table1": {
+        "target": "attnbench_suites:ulsam_table1.toml",
+        "title": "ULSAM: overheads of six attention modules on their own",
+        **_ULSAM,
+    },
+    "ulsam-imagenet": {
+        "target": "attnbench_suites:ulsam_imagenet.toml",
+        "title": "ULSAM inserted into MobileNetV1 and V2, ImageNet-1K",
+        **_ULSAM,
+    },
+    "ulsam-finegrained-mv1": {
+        "target": "attnbench_suites:ulsam_finegrained_mv1.toml",
+        "title": "ULSAM in place of a MobileNetV1 block, Food-101, Birds and Dogs",
+        **_ULSAM,
+    },
+    "ulsam-finegrained-mv2": {
+        "target": "attnbench_suites:ulsam_finegrained_mv2.toml",
+        "title": "ULSAM in place of MobileNetV2 blocks, Food-101 and Birds",
+        **_ULSAM,
+    },
+    "ulsam-ablation": {
+        "target": "attnbench_suites:ulsam_ablation.toml",
+        "title": "ULSAM in place of blocks, three widths of MobileNetV1 and MobileNetV2",
+        **_ULSAM,
+    },
+}
+"""Name to ``{"target": "package:file.toml", "title", "year", "paper"}``."""

@@ -1,0 +1,68 @@
+import json
+
+import pytest
+import timm
+import torchvision
+from torch import nn
+
+from attnbench.counting.cost import cost
+from attnbench.errors import CountingError, RequestError
+
+
+def test_known_figures():
+    got = cost(torchvision.models.mobilenet_v2())
+    assert (got.params, got.trainable, got.macs) == (3_504_872, 3_504_872, 300_774_272)
+    assert cost(timm.create_model("mobilenetv1_100")).params == 4_231_976
+
+
+def test_one_image_whatever_the_batch():
+    model = nn.Conv2d(3, 4, 3)
+    one, many = cost(model, (1, 3, 8, 8)), cost(model, (32, 3, 8, 8))
+    assert one.to_dict() == many.to_dict()
+    assert one.macs == 36 * 4 * 27
+
+
+def test_frozen_and_shared_parameters():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    model[0].bias.requires_grad_(False)
+    got = cost(model, (1, 4))
+    assert (got.params, got.trainable) == (16 + 4 + 4, 16 + 4)
+
+
+def test_counters_are_computed_when_read_and_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "attnbench.counting.cost.count_all", lambda *args: calls.append(args) or {"rules": None}
+    )
+    got = cost(nn.Linear(4, 4), (1, 4))
+    assert "counters" not in got.to_dict()
+    assert not calls
+    assert got.counters is got.counters
+    assert len(calls) == 1
+
+
+def test_json_keys():
+    got = cost(nn.Conv2d(3, 4, 3), (1, 3, 8, 8)).to_dict(counters=True)
+    assert json.loads(json.dumps(got)) == got
+    assert list(got) == ["params", "trainable", "macs", "activations", "bytes", "counters"]
+    assert list(got["counters"]) == ["rules", "fvcore", "ptflops", "torch"]
+    for report in got["counters"].values():
+        assert report.keys() >= {"raw", "unit", "adjustments", "macs", "agree", "unsupported"}
+    (part,) = got["counters"]["ptflops"]["adjustments"]
+    assert part.keys() == {"operator", "why", "macs"}
+    assert part["macs"] == -4 * 36
+
+
+def test_lazy_parameters_are_refused():
+    with pytest.raises(CountingError, match=r"'weight' is lazy .* run the model once first"):
+        cost(nn.LazyLinear(4), (1, 4))
+
+
+def test_bad_size():
+    with pytest.raises(RequestError, match="input size"):
+        cost(nn.Linear(4, 4), (1, 0))
+
+
+def test_repr():
+    assert repr(cost(nn.Linear(4, 4), (1, 4))) == "Cost(params=20, macs=16, input_size=(1, 4))"

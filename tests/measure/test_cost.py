@@ -1,0 +1,220 @@
+"""Cost cases: the printed table's rows to the last unit, and additive counting equal to tracing."""
+
+from functools import cache
+
+import pytest
+import torch
+
+from attnbench.counting.cost import cost
+from attnbench.errors import PlacementError, PluginError, RequestError
+from attnbench.measure.cost import CostMeter
+from attnbench.placement.insertion import insert
+from attnbench.plugins import Catalog, catalog
+from attnbench.registry import Entry
+from attnbench.suites.cases import all_cases, make_case, plan
+from attnbench.suites.load import find_suite
+
+# facts: widths and positions of the ULSAM tables, counted by hooks on timm's networks with the
+# authors' class in them; MACs to 0.001M
+MEASURED = [
+    ("mobilenet_v1", "after:11", 4_234_548, 568.941),
+    ("mobilenet_v1", "after:12", 4_234_548, 568.941),
+    ("mobilenet_v1", "after:13", 4_237_108, 568.841),
+    ("mobilenet_v1", "after:14", 4_237_108, 568.841),
+    ("mobilenet_v2", "after:17", 3_505_684, 300.790),
+    ("mobilenet_v1", "replace:11", 3_965_748, 516.658),
+    ("mobilenet_v1,width=0.75", "replace:11", 2_435_044, 295.972),
+    ("mobilenet_v1,width=0.5", "replace:11", 1_264_020, 136.301),
+    ("mobilenet_v2", "replace:14", 3_387_092, 278.120),
+    ("mobilenet_v2", "replace:17", 3_185_684, 285.314),
+    ("mobilenet_v2", "replace:11,14", 3_333_152, 267.834),
+    ("mobilenet_v2", "replace:16,17", 2_866_496, 269.853),
+    ("mobilenet_v2", "replace:14,17", 3_067_904, 262.659),
+    ("mobilenet_v2", "replace:13,14,16,17", 2_630_936, 224.544),
+]
+PLAIN = [
+    ("mobilenet_v1", 4_231_976, 4_210_088, 568.740),
+    ("mobilenet_v1,width=0.75", 2_585_560, 2_569_144, 325.400),
+    ("mobilenet_v1,width=0.5", 1_331_592, 1_320_648, 149.497),
+    ("mobilenet_v2", 3_504_872, 3_470_760, 300.774),
+]
+SHIPPED = catalog().suites.names()
+
+
+@cache
+def meter():
+    return CostMeter(catalog())
+
+
+def measured(**given):
+    return meter().measure(make_case(catalog(), **{"placement": None, "backbone": None, **given}))
+
+
+@pytest.mark.parametrize(("backbone", "placement", "params", "mega_macs"), MEASURED)
+def test_rows_of_the_ulsam_tables(backbone, placement, params, mega_macs):
+    values = measured(backbone=backbone, module="ulsam,groups=4", placement=placement).values
+    assert values["params"] == params
+    assert round(values["macs"] / 1e6, 3) == mega_macs
+
+
+@pytest.mark.parametrize(("backbone", "params", "no_norm", "mega_macs"), PLAIN)
+def test_plain_backbones(backbone, params, no_norm, mega_macs):
+    values = measured(backbone=backbone, module=None).values
+    assert (values["params"], values["params_no_norm"]) == (params, no_norm)
+    assert round(values["macs"] / 1e6, 3) == mega_macs
+    assert (values["delta_params"], values["delta_bytes"]) == (0, 0)
+
+
+@pytest.mark.parametrize("siblings", [("replace:13", "replace:14"), ("replace:16", "replace:17"),
+                                      ("replace:9", "replace:10"), ("replace:10", "replace:11"),
+                                      ("after:15", "after:16"), ("after:16", "after:17")])  # fmt: skip
+def test_siblings_count_the_same(siblings):
+    one, other = (
+        measured(backbone="mobilenet_v2", module="ulsam", placement=place).values
+        for place in siblings
+    )
+    assert one == other
+
+
+@cache
+def shipped_cases():
+    tables = [
+        table
+        for name in SHIPPED
+        for table in plan(find_suite(name, catalog()), catalog(), added=["se,reduction=4"])
+    ]
+    return [case for case in all_cases(tables) if case.backbone]
+
+
+def test_adding_up_equals_tracing_the_whole_on_every_shipped_row():
+    assert len(shipped_cases()) > 60
+    for case in shipped_cases():
+        values = meter().measure(case_without_counters(case)).values
+        model = meter().survey(case.backbone, case.size)[0]
+        if case.module:
+            model = insert(model, case.placement, case.module)
+        whole = cost(model, (1, 3, *case.size))
+        got = {key: values[key] for key in whole.to_dict()}
+        assert got == whole.to_dict(), case.name
+
+
+def case_without_counters(case):
+    return make_case(
+        catalog(),
+        backbone=case.backbone,
+        module=case.module,
+        placement=case.placement,
+        size=case.size,
+    )
+
+
+@pytest.mark.parametrize("module", catalog().modules.names())
+@pytest.mark.parametrize("placement", ["after:5,9", "after-depthwise:5-8", "after-project:all",
+                                       "replace:9+after-depthwise:5"])  # fmt: skip
+@pytest.mark.parametrize("backbone", ["mobilenet_v1,width=0.25", "mobilenet_v3_small"])
+def test_adding_up_equals_tracing_for_every_module(module, placement, backbone):
+    values = measured(backbone=backbone, module=module, placement=placement, size=96).values
+    model = insert(
+        meter().survey(backbone, (96, 96))[0], placement, module, input_size=(1, 3, 96, 96)
+    )
+    assert {key: values[key] for key in cost(model, (1, 3, 96, 96)).to_dict()} == cost(
+        model, (1, 3, 96, 96)
+    ).to_dict()
+
+
+def test_replaced_se_is_taken_off():
+    values = measured(
+        backbone="mobilenet_v3_small", module="se,reduction=4", placement="replace-se:all"
+    )
+    assert values.values["delta_params"] != 0
+    identity = measured(
+        backbone="mobilenet_v3_small", module="identity", placement="replace-se:all"
+    )
+    assert identity.values["delta_params"] < 0
+
+
+@pytest.mark.parametrize("module", catalog().modules.names())
+@pytest.mark.parametrize(("channels", "size"), [(512, 14), (64, (7, 12)), (96, 1)])
+def test_a_module_alone_has_formula_and_count(module, channels, size):
+    values = measured(module=module, channels=channels, size=size).values
+    assert values["formula_params"] == values["params"]
+    assert values["formula_macs"] == values["macs"]
+
+
+def test_printed_formulas_of_table_1():
+    printed = {
+        "non_local": (524_288, 102_760_448),
+        "double_attention,reduction=8": (65_536, 12_845_056),
+        "se": (32_768, 32_768),
+        "bam": (83_968, 16_490_496),
+        "cbam": (32_866, 51_976),
+        "ulsam": (1_024, 200_704),
+    }
+    for module, expected in printed.items():
+        values = measured(module=module, channels=512, size=14).values
+        assert (values["paper_params"], values["paper_macs"]) == expected, module
+
+
+def test_delta_in_the_papers_convention():
+    values = measured(backbone="mobilenet_v2", module="ulsam", placement="replace:14,17").values
+    assert values["paper_delta_params"] == -115_776 - 315_840 + 2 * 96 + 2 * 160
+    assert round(300 + values["paper_delta_macs"] / 1e6, 3) == 261.885
+
+
+def test_a_module_without_a_card_is_counted():
+    own = Catalog()
+    own.modules.add(Entry(name="scale", target=Scale, origin="here"))
+    case = make_case(own, backbone="mobilenet_v2", module="scale", placement="after:5")
+    found = CostMeter(own).measure(case)
+    assert found.values["delta_params"] == 32
+    assert found.values["paper_delta_params"] is None
+    assert found.card is None
+
+
+def test_counters_of_a_placed_network_agree():
+    case = make_case(
+        catalog(), backbone="mobilenet_v2,width=0.35", module="cbam", placement="after:5",
+        size=64, counters=True,
+    )  # fmt: skip
+    found = meter().measure(case)
+    assert set(found.counters) == {"rules", "fvcore", "ptflops", "torch"}
+    assert all(report["macs"] == found.values["macs"] for report in found.counters.values())
+
+
+def test_what_cannot_be_is_refused_before_building():
+    with pytest.raises(PlacementError, match="possible layers: 4"):
+        meter().check(
+            make_case(catalog(), backbone="mobilenet_v2", module="se", placement="replace:12")
+        )
+    with pytest.raises(RequestError, match="multiple of groups"):
+        meter().check(
+            make_case(
+                catalog(), backbone="mobilenet_v2", module="ulsam,groups=16", placement="after:3"
+            )
+        )
+
+
+def test_a_module_that_changes_the_shape_is_named():
+    own = Catalog()
+    own.modules.add(Entry(name="gate", target=Gate, origin="here"))
+    with pytest.raises(PluginError, match=r"gate.*keep the shape"):
+        CostMeter(own).measure(
+            make_case(own, backbone=None, module="gate", placement=None, channels=8, size=4)
+        )
+
+
+class Scale(torch.nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+class Gate(torch.nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x):
+        return x.mean((2, 3), keepdim=True)

@@ -1,0 +1,98 @@
+"""What a case's hash covers: the class's file and what it imports of its own distribution."""
+
+import importlib.util
+import sys
+
+import pytest
+
+from attnbench.plugins import catalog
+from attnbench.records import sources
+from attnbench.records.fingerprint import fingerprint
+from attnbench.records.sources import source_hashes
+from attnbench.suites.cases import make_case
+from attnbench.suites.load import parse_suite
+
+SUITE = {
+    "suite": {"name": "s", "title": "t"},
+    "table": [{"columns": ["params"], "row": [{"backbone": "mobilenet_v2"}]}],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_memory():
+    yield
+    for cached in (sources._hash, sources._imported, sources._root):
+        cached.cache_clear()
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def plugin(folder, helper="VALUE = 1\n"):
+    (folder / "helper.py").write_text(helper)
+    (folder / "unrelated.py").write_text("VALUE = 2\n")
+    path = folder / "mine.py"
+    path.write_text(
+        f"import sys\nfrom torch import nn\nsys.path.append({str(folder)!r})\nimport helper\n"
+        "class Mine(nn.Module):\n    def forward(self, x):\n        return x\n"
+    )
+    return load(path).Mine
+
+
+def test_a_plugin_file_and_its_neighbour(tmp_path):
+    assert set(source_hashes(plugin(tmp_path))) == {"mine.py", "helper.py"}
+
+
+def test_a_change_of_the_neighbour_changes_the_hash(tmp_path):
+    target = plugin(tmp_path)
+    before = source_hashes(target)
+    (tmp_path / "helper.py").write_text("VALUE = 3\n")
+    sources._hash.cache_clear()
+    after = source_hashes(target)
+    assert before["helper.py"] != after["helper.py"]
+    assert before["mine.py"] == after["mine.py"]
+
+
+def test_the_same_source_elsewhere_has_the_same_hashes(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = (source_hashes(plugin(tmp_path / name)) for name in "ab")
+    assert one["helper.py"] == other["helper.py"]
+
+
+def test_our_modules_depend_on_the_card_but_not_on_each_other():
+    found = set(source_hashes(catalog().modules.get("ulsam")))
+    assert {"attnbench_modules/ulsam.py", "attnbench/cards.py"} <= found
+    assert "attnbench_modules/bam.py" not in found
+
+
+def test_no_file_of_another_distribution():
+    assert not [key for key in source_hashes(catalog().modules.get("bam")) if "torch" in key]
+
+
+def test_a_builtin_has_no_source():
+    assert source_hashes(len) == {}
+
+
+def test_fingerprints_tell_cases_apart():
+    suite = parse_suite(SUITE, "here")
+    newer = parse_suite({**SUITE, "suite": {**SUITE["suite"], "version": 2}}, "here")
+    cases = [
+        make_case(
+            catalog(),
+            backbone="mobilenet_v2",
+            module=module,
+            placement="after:5",
+            counters=counters,
+        )
+        for module in ("se", "se,reduction=8", "cbam")
+        for counters in (False, True)
+    ]
+    hashes = {fingerprint(case, one, catalog()) for case in cases for one in (suite, newer)}
+    assert len(hashes) == 12
+    assert fingerprint(cases[0], suite, catalog()) == fingerprint(cases[0], suite, catalog())

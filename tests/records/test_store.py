@@ -1,0 +1,155 @@
+"""Record files: torn lines, damage, locks, and what a resumed run sees."""
+
+import json
+
+import pytest
+
+from attnbench.errors import RecordError
+from attnbench.records.merge import merge
+from attnbench.records.model import FORMAT, Header, Record
+from attnbench.records.store import FILE, RunWriter, find_run, read_run
+
+
+def header(**changes):
+    given = {
+        "format": FORMAT,
+        "suite": {"suite": {"name": "mine"}},
+        "suite_hash": "abc",
+        "tables": [],
+        "versions": {"torch": "2"},
+        "machine": {"cores": 2},
+    }
+    return Header(**{**given, **changes})
+
+
+def record(case="cost/a", **changes):
+    given = {"case": case, "kind": "cost", "status": "ok", "hash": "1", "conditions": {}}
+    return Record(**{**given, "values": {"params": 2**53 + 1}, **changes})
+
+
+def written(folder, *lines):
+    with RunWriter(folder) as writer:
+        for line in lines:
+            writer.append(line)
+    return folder / FILE
+
+
+def test_integers_stay_exact(tmp_path):
+    run = read_run(written(tmp_path, header(), record()))
+    assert run.records["cost/a"].values["params"] == 2**53 + 1
+
+
+def test_the_last_record_of_a_case_counts_and_keeps_its_header(tmp_path):
+    old, new = header(versions={"torch": "1"}), header(versions={"torch": "2"})
+    path = written(tmp_path, old, record(hash="1"), record("cost/b"), new, record(hash="2"))
+    run = read_run(path)
+    assert run.records["cost/a"].hash == "2"
+    assert run.header_of["cost/a"].versions == {"torch": "2"}
+    assert run.measured_with() == {"torch": "2 / 1"}
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_last_line_is_passed_over_and_mended(tmp_path, cut):
+    path = written(tmp_path, header(), record(), record("cost/b"))
+    path.write_bytes(path.read_bytes()[:-cut])
+    if cut > 1:
+        assert set(read_run(path).records) == {"cost/a"}
+    written(tmp_path, record("cost/c"))
+    expected = {"cost/a", "cost/c"} | ({"cost/b"} if cut == 1 else set())
+    assert set(read_run(path).records) == expected
+
+
+def test_a_kill_while_the_header_was_written_leaves_nothing_to_read(tmp_path):
+    path = written(tmp_path, header())
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(RecordError, match="no complete header"):
+        read_run(path)
+    written(tmp_path, header(), record())
+    assert set(read_run(path).records) == {"cost/a"}
+
+
+DAMAGE = {
+    "garbage": b"\x00\xff not json",
+    "array": b"[1, 2]",
+    "number": b"17",
+    "half": b'{"case": "cost/b", "kin',
+    "wrong status": b'{"case":"b","kind":"cost","status":"fine","hash":"1","conditions":{}}',
+    "float value": b'{"case":"b","kind":"cost","status":"ok","hash":"1","conditions":{},"values":{"p":1.5}}',
+    "missing hash": b'{"case":"b","kind":"cost","status":"ok","conditions":{}}',
+    "bad header": b'{"format": 1, "suite": 3}',
+    "format text": b'{"format": "one"}',
+    "newer format": b'{"format": 99}',
+    "not utf-8": b'{"case": "\xff"}',
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_named_by_line_and_left_alone(tmp_path, kind):
+    path = written(tmp_path, header(), record())
+    before = path.read_bytes() + DAMAGE[kind] + b"\n" + record("cost/c").model_dump_json().encode()
+    path.write_bytes(before + b"\n")
+    with pytest.raises(RecordError) as caught:
+        read_run(path)
+    assert f"{FILE}:3" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before + b"\n"
+
+
+def test_a_record_above_any_header(tmp_path):
+    with pytest.raises(RecordError, match=r":1: a record stands above any header"):
+        read_run(written(tmp_path, record()))
+
+
+def test_unknown_keys_of_a_later_version_are_read_over(tmp_path):
+    path = written(tmp_path, header())
+    line = json.loads(record().model_dump_json()) | {"energy": 3}
+    path.write_text(path.read_text() + json.dumps(line) + "\n")
+    assert "cost/a" in read_run(path).records
+
+
+def test_two_writers_at_once_are_refused(tmp_path):
+    with RunWriter(tmp_path), pytest.raises(RecordError, match="another run is writing"):
+        RunWriter(tmp_path).__enter__()
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match="cannot be written"):
+        RunWriter(tmp_path / "file" / "run").__enter__()
+
+
+def test_runs_are_found_by_file_folder_and_name(tmp_path):
+    path = written(tmp_path / "mine", header(), record())
+    assert find_run(path) == find_run(path.parent) == find_run("mine", tmp_path) == path
+    with pytest.raises(RecordError, match="no run at 'other'; looked for"):
+        find_run("other", tmp_path)
+
+
+def test_merge_keeps_headers_and_prefers_what_is_ok(tmp_path):
+    one = written(
+        tmp_path / "1", header(versions={"torch": "1"}), record("cost/a"), record("cost/b")
+    )
+    two = written(
+        tmp_path / "2",
+        header(versions={"torch": "2"}),
+        record("cost/b", status="failed", values={}),
+        record("cost/c"),
+    )
+    merged = merge([one, two], tmp_path / "all")
+    assert {name: found.status for name, found in merged.records.items()} == {
+        "cost/a": "ok", "cost/b": "ok", "cost/c": "ok",
+    }  # fmt: skip
+    assert merged.header_of["cost/c"].versions == {"torch": "2"}
+    assert merged.header_of["cost/b"].versions == {"torch": "1"}
+
+
+def test_merge_refuses_unlike_runs_and_an_existing_folder(tmp_path):
+    one = written(tmp_path / "1", header(), record())
+    other = written(tmp_path / "2", header(suite={"suite": {"name": "other"}}), record())
+    layout = written(tmp_path / "3", header(suite_hash="zzz"), record())
+    with pytest.raises(RecordError, match="only runs of one suite"):
+        merge([one, other], tmp_path / "all")
+    with pytest.raises(RecordError, match="different versions"):
+        merge([one, layout], tmp_path / "all")
+    with pytest.raises(RecordError, match="exists"):
+        merge([one], tmp_path / "1")

@@ -1,0 +1,134 @@
+"""The worker is replaced when it crashes, hangs, grows or talks nonsense on standard output."""
+
+import os
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from attnbench.plugins import catalog
+from attnbench.running.process import Limits, Worker, WorkerError
+from attnbench.suites.cases import make_case
+
+READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
+ECHO = READY + "for line in sys.stdin:\n    print(json.dumps({'ok': os.getpid()}), flush=True)\n"
+
+
+@pytest.fixture
+def case():
+    return make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
+
+
+def worker(code, **limits):
+    return Worker(limits=Limits(**limits), command=(sys.executable, "-c", code))
+
+
+def test_one_process_serves_many_cases(case):
+    own = worker(ECHO)
+    assert own.measure(case) == own.measure(case)
+    own.stop()
+
+
+def test_a_crash_names_the_signal_and_the_last_words(case):
+    own = worker(
+        READY
+        + "sys.stdin.readline()\nprint('out of cheese', file=sys.stderr, flush=True)\nos.abort()"
+    )
+    with pytest.raises(WorkerError, match=r"died \(SIGABRT\): out of cheese"):
+        own.measure(case)
+
+
+def test_an_exit_names_the_status(case):
+    with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
+        worker(READY + "sys.stdin.readline()\nsys.exit(3)").measure(case)
+
+
+def test_a_worker_that_cannot_start(case):
+    with pytest.raises(WorkerError, match="ImportError: no torch here"):
+        worker("raise ImportError('no torch here')").measure(case)
+
+
+def test_a_hang_is_ended_at_the_limit(case):
+    own = worker(READY + "time.sleep(1000)", seconds=0.3)
+    with pytest.raises(WorkerError, match=r"did not finish within 0\.3 s"):
+        own.measure(case)
+    assert own._process is None
+
+
+def test_memory_is_watched(case):
+    grow = READY + "sys.stdin.readline()\nkept = bytearray(300 * 2**20)\ntime.sleep(1000)"
+    with pytest.raises(WorkerError, match=r"over the limit of 0\.2 GiB"):
+        worker(grow, memory_bytes=200 * 2**20).measure(case)
+
+
+def test_children_of_the_worker_count_and_are_ended_with_it(case):
+    code = READY + (
+        "import subprocess\nsys.stdin.readline()\n"
+        "child = subprocess.Popen([sys.executable, '-c', "
+        "'kept = bytearray(300 * 2**20); import time; time.sleep(1000)'])\n"
+        "open(os.environ['CHILD_PID_FILE'], 'w').write(str(child.pid))\ntime.sleep(1000)"
+    )
+    own = worker(code, memory_bytes=250 * 2**20)
+    with pytest.raises(WorkerError, match="over the limit"):
+        own.measure(case)
+
+
+@pytest.fixture(autouse=True)
+def child_pid_file(tmp_path, monkeypatch):
+    path = tmp_path / "child.pid"
+    monkeypatch.setenv("CHILD_PID_FILE", str(path))
+    yield
+    if path.exists():
+        assert not _alive(int(path.read_text()))
+
+
+def _alive(pid):
+    for _ in range(50):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_a_new_process_takes_over_after_a_failure(case, tmp_path):
+    flag = tmp_path / "once"
+    code = READY + (
+        f"import pathlib\nflag = pathlib.Path({str(flag)!r})\n"
+        "for line in sys.stdin:\n"
+        "    if not flag.exists():\n        flag.touch(); os.abort()\n"
+        "    print(json.dumps({'ok': 1}), flush=True)\n"
+    )
+    own = worker(code)
+    with pytest.raises(WorkerError):
+        own.measure(case)
+    assert own.measure(case) == {"ok": 1}
+    own.stop()
+
+
+def test_the_real_worker_answers_and_reports_errors(case, tmp_path):
+    noisy = tmp_path / "noisy.py"
+    noisy.write_text(
+        "print('hello from a plugin')\n"
+        "import attnbench, torch\n"
+        "@attnbench.register('noisy')\n"
+        "class Noisy(torch.nn.Module):\n"
+        "    def __init__(self, channels):\n        super().__init__()\n"
+        "    def forward(self, x):\n        print('and from its forward')\n        return x\n"
+        "@attnbench.register('broken')\n"
+        "class Broken(torch.nn.Module):\n"
+        "    def __init__(self, channels):\n        super().__init__()\n"
+        "    def forward(self, x):\n        raise KeyError('nothing works')\n"
+    )
+    own = Worker([str(noisy)])
+    try:
+        assert own.measure(case)["ok"]["values"]["delta_params"] > 0
+        assert own.measure(replace(case, module="noisy"))["ok"]["values"]["delta_params"] == 0
+        assert "nothing works" in own.measure(replace(case, module="broken"))["error"]
+        assert "unknown module" in own.measure(replace(case, module="absent"))["error"]
+        pid = own._process.pid
+    finally:
+        own.stop()
+    assert not _alive(pid)
+    assert os.getpid() != pid
