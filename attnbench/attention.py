@@ -154,8 +154,8 @@ def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
 
 
 def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
-    if parameter.annotation is inspect.Parameter.empty:
-        return value
+    if isinstance(parameter.annotation, str) or parameter.annotation is inspect.Parameter.empty:
+        return value  # none, or one that only a type checker can resolve
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(
             parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True)

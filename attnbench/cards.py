@@ -78,6 +78,8 @@ class Constraint:
     """What must hold, as the user reads it: ``channels must be a multiple of groups``."""
     holds: Callable[..., bool]
     """``holds(channels, feature_size=(h, w) | None, **all_options)``."""
+    basic: bool = False
+    """It only keeps out nonsense (a width of 0); listings leave it out."""
 
 
 @dataclass(frozen=True, kw_only=True)

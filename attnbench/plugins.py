@@ -88,6 +88,18 @@ class Catalog:
         else:
             self.modules.add(Entry(name=name, origin=origin, **details), disputable=True)
 
+    def loadable_modules(self) -> dict[str, ModuleFactory]:
+        """Return the modules that can be loaded, by name; those that cannot become failures."""
+        found: dict[str, ModuleFactory] = {}
+        for name in self.modules.names():
+            try:
+                found[name] = self.modules.get(name)
+            except PluginError as error:
+                failure = PluginFailure(self.modules.entry(name).origin, str(error))
+                if failure not in self.failures:
+                    self.failures.append(failure)
+        return found
+
     def load_file(self, path: str | Path) -> Any:
         """Run a plugin file that is not installed; its ``@attnbench.register`` calls count.
 
@@ -172,7 +184,9 @@ def find_target(catalog: Catalog, text: str) -> Any:
     try:
         return attrgetter(attribute)(module)
     except AttributeError as error:
-        raise PluginError(f"{place} defines no {attribute!r}{_defined(module, attribute)}") from error
+        raise PluginError(
+            f"{place} defines no {attribute!r}{_defined(module, attribute)}"
+        ) from error
 
 
 def suite_file(target: str) -> Path:

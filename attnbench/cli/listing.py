@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format
-from attnbench.cli.output import console, load_catalog, print_json
+from attnbench.cli.output import console, guests, load_catalog, print_json
 from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 
@@ -32,7 +32,8 @@ def command(
         )
     rows = _ROWS[what](load_catalog(plugin))
     if long and what == "modules":
-        rows = [row | _details(row["name"]) for row in rows]
+        with guests():
+            rows = [row | _details(row["name"]) for row in rows]
     print_json(rows) if chosen == "json" else _print(rows)
 
 
@@ -93,7 +94,8 @@ def _details(name: str) -> dict[str, Any]:
         built = attention.build(512, (14, 14))
     except AttnbenchError as error:
         return {"params_512": None, "constraints": [str(error)]}
-    constraints = [one.text for one in attention.card.constraints] if attention.card else []
+    declared = attention.card.constraints if attention.card else ()
+    constraints = [one.text for one in declared if not one.basic]
     return {
         "params_512": sum(one.numel() for one in built.parameters()),
         "constraints": constraints,
@@ -109,13 +111,13 @@ def _print(rows: Rows) -> None:
     for key in shown:
         table.add_column(key.replace("_", " "), justify="right" if key == "params_512" else "left")
     for row in rows:
-        table.add_row(*(_cell(row[key]) for key in shown))
+        table.add_row(*(_cell(key, row[key]) for key in shown))
     console().print(table)
 
 
-def _cell(value: Any) -> str:
+def _cell(key: str, value: Any) -> str:
+    if key == "params_512" and value is not None:
+        return f"{value:,}"
     if isinstance(value, list):
         return "; ".join(value)
-    if isinstance(value, int) and value > 9999:
-        return f"{value:,}"
     return "" if value is None else str(value)

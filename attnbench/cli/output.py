@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from attnbench.plugins import Catalog
+    from attnbench.tables.model import Report
 
 
 def say(message: str) -> None:
@@ -24,12 +26,29 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_report(report: Report, form: str) -> None:
+    """Write a report to standard output: ``text``, or one of the file formats."""
+    if form == "text":
+        from attnbench.tables.text import print_text
+
+        print_text(report, console())
+    else:
+        from attnbench.tables.render import render
+
+        sys.stdout.write(render(report, form))
+
+
 def console() -> Console:
-    """Return the console for text on standard output; piped text is not cut to 80 columns."""
+    """Return the console for text on standard output; a pipe takes lines of any length."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 200
+    width = None if sys.stdout.isatty() else 1000
     return Console(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
+
+
+def guests() -> redirect_stdout[TextIO]:
+    """Return a context in which what plugins and models print goes to standard error."""
+    return redirect_stdout(sys.stderr)
 
 
 def load_catalog(plugins: Sequence[str] | None) -> Catalog:
@@ -40,9 +59,10 @@ def load_catalog(plugins: Sequence[str] | None) -> Catalog:
     """
     from attnbench.plugins import catalog
 
-    found = catalog()
-    for path in plugins or ():
-        found.load_file(path)
+    with guests():
+        found = catalog()
+        for path in plugins or ():
+            found.load_file(path)
     for failure in found.failures:
         say(f"attnbench: plugin {failure.origin} left out: {failure.reason}")
     return found

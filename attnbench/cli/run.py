@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnbench.cli.options import DEFAULT_OUT, Out, Plugins
-from attnbench.cli.output import load_catalog, say
+from attnbench.cli.output import guests, load_catalog, say
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
+    from attnbench.plugins import Catalog
     from attnbench.records.store import Run
+    from attnbench.running.process import Worker
     from attnbench.running.runner import Job
+    from attnbench.running.select import Choice
+    from attnbench.suites.schema import Suite
 
 DEFAULT_SUITE = "quick"
 KINDS = ("cost",)
@@ -44,34 +49,48 @@ def command(
     out: Out = DEFAULT_OUT,
 ) -> None:
     """Run suites ("quick" if none is named): measure what is missing, write the tables."""
-    from attnbench.measure.cost import CostMeter
-    from attnbench.running.runner import Choice, prepare
+    from attnbench.running.process import Worker
+    from attnbench.running.select import Choice
     from attnbench.suites.load import find_suite
 
     catalog = load_catalog(plugin)
     choice = Choice(add or (), case or (), shard, _kinds(only), fresh)
-    meter = CostMeter(catalog)
     suites = [find_suite(name, catalog) for name in suite or [DEFAULT_SUITE]]
     _refuse_twins([one.suite.name for one in suites])
-    # all of them are checked before the first case of the first is measured
-    jobs = [prepare(one, catalog, Path(out), choice, meter) for one in suites]
-    if dry_run:
-        for job in jobs:
-            _list_cases(job)
-        return
-    failed = sum(_run(job, plugin or []) for job in jobs)
+    with Worker(plugin or []) as worker:
+        if not dry_run and any(_is_new(one, Path(out)) for one in suites):
+            worker.start()  # it imports torch while we do
+        with guests():
+            jobs = _jobs(suites, catalog, Path(out), choice)
+        if dry_run:
+            _list_cases(jobs)
+            return
+        failed = sum([_run(job, worker) for job in jobs])
     if failed:
         sys.exit(1)
 
 
-def _run(job: Job, plugins: list[str]) -> int:
+def _is_new(suite: Suite, out: Path) -> bool:
+    return not (out / suite.suite.name).exists()
+
+
+def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
+    """All suites planned and checked, before the first case of the first is measured."""
+    from attnbench.measure.cost import CostMeter
+    from attnbench.running.runner import prepare
+
+    meter = CostMeter(catalog)
+    return [prepare(one, catalog, out, choice, meter) for one in suites]
+
+
+def _run(job: Job, worker: Worker) -> int:
     """Measure one job, write its tables, return how many of its cases failed."""
     from attnbench.cli.progress import progress
     from attnbench.running.report import write_tables
     from attnbench.running.runner import measure
 
     try:
-        run = measure(job, plugins, progress())
+        run = measure(job, worker, progress())
     except KeyboardInterrupt:
         say(
             f"attnbench: {job.suite.suite.name} interrupted; what is measured is kept, and the "
@@ -91,10 +110,11 @@ def _say_failures(run: Run, job: Job) -> int:
     return len(failed)
 
 
-def _list_cases(job: Job) -> None:
-    for case in job.cases:
-        state = "measured" if case.name in job.done else "to measure"
-        sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
+def _list_cases(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        for case in job.cases:
+            state = "measured" if case.name in job.done else "to measure"
+            sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
 
 
 def _kinds(text: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format, parse_size
-from attnbench.cli.output import console, load_catalog, print_json
+from attnbench.cli.output import console, guests, load_catalog, print_json
 from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 
@@ -32,7 +32,9 @@ def command(
             f"cannot show {what!r}; there are {', '.join(_SHOWN)}.{suggestion(what, _SHOWN)}"
         )
     describe, write = _SHOWN[what]
-    document = describe(load_catalog(plugin), name, parse_size(size))
+    catalog = load_catalog(plugin)
+    with guests():
+        document = describe(catalog, name, parse_size(size))
     print_json(document) if chosen == "json" else write(document)
 
 
@@ -105,7 +107,7 @@ def _printed(printed: Any) -> dict[str, Any] | None:
 def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[dict[str, Any]]:
     from attnbench.measure.cost import CostMeter
 
-    survey = CostMeter(catalog).survey(name, size)[1]
+    survey = CostMeter(catalog).known(name, size).survey
     return [site.to_dict() for site in survey.sites()]
 
 

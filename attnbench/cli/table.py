@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from attnbench.cli.options import DEFAULT_OUT, Format, Json, Out, chosen_format
-from attnbench.cli.output import print_json
+from attnbench.cli.output import print_json, print_report
 
 
 def command(
@@ -20,11 +19,10 @@ def command(
     """Print the table of a run; nothing is measured and no plugin is needed."""
     from attnbench.records.store import find_run, read_run
     from attnbench.running.report import report_of
-    from attnbench.tables.render import render
 
     chosen = chosen_format(format, json)
     found = read_run(find_run(run, out))
     if chosen == "json":
         print_json([one.model_dump(mode="json") for one in found.records.values()])
     else:
-        sys.stdout.write(render(report_of(found), chosen))
+        print_report(report_of(found), chosen)

@@ -49,6 +49,8 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _shape_of(tensor: Tensor) -> Tensor:
+    if tensor.is_meta:
+        return tensor  # it holds nothing that the copy could change
     shape = torch.empty_like(tensor, device="meta")
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(shape, tensor.requires_grad)

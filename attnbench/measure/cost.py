@@ -7,7 +7,7 @@ tracing the whole placed network on every shipped row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from attnbench.backbones.build import build_backbone
 from attnbench.counting.cost import Cost, cost
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError
-from attnbench.measure.parts import Part, whole_part
+from attnbench.measure.parts import Inventory, Part
 from attnbench.placement.insertion import fill
 from attnbench.placement.sites import Survey
 from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
@@ -41,12 +41,26 @@ class Measurement:
         return asdict(self)
 
 
+class Known:
+    """A backbone for shapes alone: what its forward pass showed, and what it costs as it is."""
+
+    def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
+        self.model = model
+        self.survey = Survey(model, (1, 3, *size))
+        self.inventory = Inventory(model)
+        self.plain = self.without(())
+
+    def without(self, paths: Collection[str]) -> Part:
+        """Return the cost of the backbone less the modules at ``paths``."""
+        return self.inventory.part(self.survey.trace, paths)
+
+
 class CostMeter:
     """Counts cost cases; backbones and modules that come again are counted once."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._surveys: dict[tuple[str, tuple[int, int]], tuple[nn.Module, Survey]] = {}
+        self._known: dict[tuple[str, tuple[int, int]], Known] = {}
         self._alone: dict[tuple[str, int, tuple[int, int]], Part] = {}
         self._attentions: dict[str, Attention] = {}
 
@@ -60,8 +74,7 @@ class CostMeter:
         attention = self._attention(case.module) if case.module else None
         if case.backbone is None:
             return self._measure_alone(case, attention)
-        survey = self.survey(case.backbone, case.size)[1]
-        slots = self.slots(case, survey, attention)
+        slots = self.slots(case, self.known(case.backbone, case.size).survey, attention)
         values = self._placed_values(case, slots, attention)
         counters = self._counters(case, slots, attention, values) if case.counters else None
         return Measurement(values, [_slot_dict(one) for one in slots], _card(attention), counters)
@@ -73,15 +86,18 @@ class CostMeter:
             if attention is not None and case.channels is not None:
                 attention.check(case.channels, case.size)
         else:
-            self.slots(case, self.survey(case.backbone, case.size)[1], attention)
+            self.slots(case, self.known(case.backbone, case.size).survey, attention)
 
-    def survey(self, backbone: str, size: tuple[int, int]) -> tuple[nn.Module, Survey]:
-        """Return a backbone without weights, and what its forward pass showed."""
+    def known(self, backbone: str, size: tuple[int, int]) -> Known:
+        """Return what is known of a backbone; it is built and traced at the first call."""
         key = (backbone, size)
-        if key not in self._surveys:
-            model = _build_backbone(backbone)
-            self._surveys[key] = model, Survey(model, (1, 3, *size))
-        return self._surveys[key]
+        if key not in self._known:
+            self._known[key] = Known(self.build_backbone(backbone, size), size)
+        return self._known[key]
+
+    def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
+        """Return a backbone for shapes alone."""
+        return _build_backbone(spec)
 
     def slots(self, case: Case, survey: Survey, attention: Attention | None) -> list[Slot]:
         """Return where the module goes, checked against its constraints; none for a plain case."""
@@ -110,10 +126,10 @@ class CostMeter:
     def _placed_values(
         self, case: Case, slots: Sequence[Slot], attention: Attention | None
     ) -> dict[str, int | None]:
-        model, survey = self.survey(str(case.backbone), case.size)
-        plain = whole_part(model, survey.trace)
+        known = self.known(str(case.backbone), case.size)
+        plain = known.plain
         removed = [slot.path for slot in slots if slot.replaced]
-        remaining = whole_part(model, survey.trace, removed) if removed else plain
+        remaining = known.without(removed) if removed else plain
         total = remaining
         if attention:
             for slot in slots:
@@ -177,7 +193,7 @@ def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> 
     output = traced.calls[0].output
     if output != shape:
         raise PluginError(f"{attention.spec} turns {shape} into {output}; it must keep the shape")
-    return whole_part(module, traced)
+    return Inventory(module).part(traced)
 
 
 def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dict[str, int | None]:

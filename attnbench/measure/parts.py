@@ -36,32 +36,38 @@ class Part:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def whole_part(model: nn.Module, trace: Trace, without: Collection[str] = ()) -> Part:
-    """Return the cost of a traced network, less the modules at the paths ``without``.
+class Inventory:
+    """The parameters of a network, listed once, so that many rows can be counted from them.
 
-    A parameter that something else shares stays counted, and is counted once.
+    A parameter that several modules share is counted once, and stays counted while one of them
+    is left.
     """
-    prefixes = tuple(f"{path}." for path in without)
-    norms = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, _NORMS)
-        for parameter in module.parameters(recurse=False)
-    }
-    kept = {
-        id(parameter): parameter
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-        if not name.startswith(prefixes)
-    }
-    totals = _less(trace, without)
-    return Part(
-        params=sum(one.numel() for one in kept.values()),
-        trainable=sum(one.numel() for one in kept.values() if one.requires_grad),
-        params_no_norm=sum(one.numel() for key, one in kept.items() if key not in norms),
-        macs=totals.macs,
-        activations=totals.activations,
-        bytes=totals.bytes,
-    )
+
+    def __init__(self, model: nn.Module) -> None:
+        norms = {
+            id(parameter)
+            for module in model.modules()
+            if isinstance(module, _NORMS)
+            for parameter in module.parameters(recurse=False)
+        }
+        self._listed = [
+            (name, id(one), one.numel(), one.requires_grad, id(one) in norms)
+            for name, one in model.named_parameters(remove_duplicate=False)
+        ]
+
+    def part(self, trace: Trace, without: Collection[str] = ()) -> Part:
+        """Return the cost of the traced network, less the modules at the paths ``without``."""
+        prefixes = tuple(f"{path}." for path in without)
+        kept = {one[1]: one for one in self._listed if not one[0].startswith(prefixes)}.values()
+        totals = _less(trace, without)
+        return Part(
+            params=sum(numel for _, _, numel, _, _ in kept),
+            trainable=sum(numel for _, _, numel, trainable, _ in kept if trainable),
+            params_no_norm=sum(numel for _, _, numel, _, is_norm in kept if not is_norm),
+            macs=totals.macs,
+            activations=totals.activations,
+            bytes=totals.bytes,
+        )
 
 
 def _less(trace: Trace, without: Collection[str]) -> Totals:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.counting.trace import Call, Trace
+from attnbench.counting.trace import Trace
 
 _SE_CLASSES = ("SqueezeExcitation", "SqueezeExcite", "SEModule")
 _ACTIVATION_FILES = ("activation", "activations", "activations_me")
@@ -29,9 +29,7 @@ class Inside:
     """Channels of the depthwise convolution."""
 
 
-def look_inside(
-    path: str, block: Call, trace: Trace, modules: Mapping[str, nn.Module]
-) -> Inside:
+def look_inside(path: str, trace: Trace, modules: Mapping[str, nn.Module]) -> Inside:
     """Find the inner positions of the block at ``path``."""
     prefix = f"{path}."
     inner = [call.path for call in trace.calls if call.path.startswith(prefix)]
@@ -49,7 +47,7 @@ def look_inside(
 
 
 def _units(paths: Sequence[str], modules: Mapping[str, nn.Module]) -> list[str]:
-    """The modules that compute: leaves, and norms that carry their activation within (timm)."""
+    """Return what computes: leaves, and norms that carry their activation within (timm's)."""
     norms = tuple(f"{path}." for path in paths if _is_norm(modules[path]))
     return [
         path
@@ -59,11 +57,10 @@ def _units(paths: Sequence[str], modules: Mapping[str, nn.Module]) -> list[str]:
     ]
 
 
-def _stage(
-    block: str, units: Sequence[str], start: int, modules: Mapping[str, nn.Module]
-) -> str:
-    """Path of the module that ends the stage of the convolution ``units[start]``: its norm and
-    activation, or the container of exactly these.
+def _stage(block: str, units: Sequence[str], start: int, modules: Mapping[str, nn.Module]) -> str:
+    """Path of the module that ends the stage of the convolution ``units[start]``.
+
+    That is its activation or norm, or the container of exactly these.
     """
     end = start + 1
     while end < len(units) and _continues(modules[units[end]]):

@@ -8,16 +8,16 @@ about: layer numbers (``14,17``), ranges (``8-12``), ``all``, or module path glo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from attnbench.errors import PlacementError, suggestion
 
 POSITIONS = ("after", "replace", "after-depthwise", "after-project", "replace-se")
 OFFICIAL = "official"
 _LAYERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
-_GLOB = re.compile(r"[A-Za-z0-9_.*]+")
+_GLOB = re.compile(r"[A-Za-z0-9_.*-]*[A-Za-z_.*][A-Za-z0-9_.*-]*")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where modules go."""
+    """Where modules go: in the order of :data:`POSITIONS`, however it was written."""
 
     parts: tuple[Part, ...]
 
@@ -65,7 +65,7 @@ def parse_placement(text: str) -> Placement:
     """
     if not text.strip():
         raise PlacementError(f"the placement is empty; write one like after:11, {_examples()}")
-    return Placement(tuple(_part(part.strip(), text) for part in text.split("+")))
+    return Placement(_merged([_part(part.strip(), text) for part in text.split("+")], text))
 
 
 def glob_pattern(glob: str) -> re.Pattern[str]:
@@ -93,6 +93,25 @@ def _part(text: str, whole: str) -> Part:
     return Part(position, globs=_globs(compact, whole))
 
 
+def _merged(parts: Sequence[Part], whole: str) -> tuple[Part, ...]:
+    """Give one placement one form: at most one part of each position and kind, in order."""
+    merged: list[Part] = []
+    for position in POSITIONS:
+        own = [part for part in parts if part.position == position]
+        layers = sorted(layer for part in own for layer in part.layers)
+        twice = [first for first, second in pairwise(layers) if first == second]
+        if twice:
+            raise PlacementError(f"placement {whole!r} names layer {twice[0]} twice")
+        globs = sorted({glob for part in own for glob in part.globs})
+        if any(part.everywhere for part in own):
+            merged.append(Part(position))
+        if layers:
+            merged.append(Part(position, layers=tuple(layers)))
+        if globs:
+            merged.append(Part(position, globs=tuple(globs)))
+    return tuple(merged)
+
+
 def _layers(text: str, whole: str) -> tuple[int, ...]:
     found: list[int] = []
     for piece in text.split(","):
@@ -101,16 +120,13 @@ def _layers(text: str, whole: str) -> tuple[int, ...]:
         if high < low or high > 10_000:
             raise PlacementError(f"placement {whole!r}: {piece} is not a range of layers")
         found.extend(range(low, high + 1))
-    twice = sorted({layer for layer in found if found.count(layer) > 1})
-    if twice:
-        raise PlacementError(f"placement {whole!r} names layer {twice[0]} twice")
-    return tuple(sorted(found))
+    return tuple(found)
 
 
 def _globs(text: str, whole: str) -> tuple[str, ...]:
     globs = text.split(",")
     for glob in globs:
-        if not _GLOB.fullmatch(glob) or glob.isdigit():
+        if not _GLOB.fullmatch(glob):
             raise PlacementError(
                 f"placement {whole!r}: {glob!r} is neither layer numbers nor a module path; "
                 f"write {_examples()}"

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from attnbench.attention import Attention, attention_of, find_attention, from_callable
 from attnbench.counting.trace import trace
-from attnbench.errors import CountingError, PluginError
-from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.errors import CountingError, PluginError, RequestError
 from attnbench.placement.sites import Survey
+from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
 from attnbench.specs import Spec, parse_spec
 
 
@@ -32,9 +32,9 @@ class Inserted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``attention(block(x))``."""
         out: Tensor = self.attention(self.block(x))
-        # ResNets add in place to a block's output, and activations run in place on it: in
-        # training that must not overwrite what the attention saved for its backward pass.
-        return out.clone() if self.training and torch.is_grad_enabled() else out
+        # ResNets add in place to a block's output, and activations run in place on it: that must
+        # not overwrite what the attention saved for its backward pass.
+        return out.clone() if out.requires_grad and not torch.compiler.is_exporting() else out
 
 
 def insert(
@@ -73,11 +73,10 @@ def as_attention(
 ) -> Attention:
     """Return what was given for a module, with more options, as an :class:`Attention`."""
     if isinstance(module, Attention):
-        spec = Spec(module.name, {**module.spec.options, **options})
-        return attention_of(module.factory, spec, module.origin)
+        return attention_of(module.factory, module.spec.given(**options), module.origin)
     if isinstance(module, str | Spec):
         spec = parse_spec(module, "module") if isinstance(module, str) else module
-        return find_attention(Spec(spec.name, {**spec.options, **options}))
+        return find_attention(spec.given(**options))
     return from_callable(module, options)
 
 
@@ -87,8 +86,7 @@ def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Mo
     # deepest first: wrapping a block would change the paths of what is inside it
     for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
         block = placed.get_submodule(slot.path)
-        built = attention.build(slot.channels, slot.size)
-        _check_shape(built, slot, attention)
+        built = _built(attention, slot)
         _match(built, block, placed)
         kept = nn.Identity() if slot.replaced else block
         inserted = Inserted(kept, built.train(block.training))
@@ -97,16 +95,22 @@ def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Mo
     return placed
 
 
-def _check_shape(built: nn.Module, slot: Slot, attention: Attention) -> None:
+def _built(attention: Attention, slot: Slot) -> nn.Module:
+    """Return a fresh module for a slot, known to run there and to keep the shape."""
     shape = (1, slot.channels, *slot.size)
     try:
-        output = trace(built, shape).calls[0].output
+        built = attention.build(slot.channels, slot.size)
+        # within a container: the calls of a scripted module itself cannot be watched
+        output = trace(nn.Sequential(built), shape).calls[0].output
+    except RequestError as error:
+        raise type(error)(f"{slot}: {error}") from error
     except CountingError as error:
-        raise PluginError(f"{attention.spec} fails at {slot}: {error}") from error
+        raise PluginError(f"{slot}: {attention.spec} fails: {error}") from error
     if output != shape:
         raise PluginError(
-            f"{attention.spec} turns {shape} into {output} at {slot}; a module must keep the shape"
+            f"{slot}: {attention.spec} turns {shape} into {output}; a module must keep the shape"
         )
+    return built
 
 
 def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
@@ -118,7 +122,7 @@ def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
         return
     built.to(device=like.device, dtype=like.dtype)
     if _is_channels_last(model):
-        built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        built.to(memory_format=torch.channels_last)
 
 
 def _floating(module: nn.Module) -> Any:
@@ -129,7 +133,8 @@ def _is_channels_last(model: nn.Module) -> bool:
     """Whether the model was converted: one kernel larger than 1x1 tells, 1x1 ones are ambiguous."""
     for parameter in model.parameters():
         if parameter.dim() == 4 and min(parameter.shape[1], parameter.shape[2]) > 1:
-            return parameter.is_contiguous(
-                memory_format=torch.channels_last
-            ) and not parameter.is_contiguous()
+            return (
+                parameter.is_contiguous(memory_format=torch.channels_last)
+                and not parameter.is_contiguous()
+            )
     return False

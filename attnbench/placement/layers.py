@@ -16,12 +16,13 @@ def numbered_layers(model: nn.Module) -> dict[int, str]:
     Known are torchvision's MobileNets, ours, and timm's MobileNetV1 and V2.
     """
     if _timm_family(model):
-        blocks = [f"blocks.{i}.{j}" for i, stage in _children(model, "blocks") for j in range(len(stage))]
+        blocks = [path for stage in _children(model, "blocks") for path in _children(model, stage)]
         paths = ["bn1", *blocks] + (["bn2"] if _has_head(model) else [])
-        return {number: path for number, path in enumerate(paths, start=1)}
-    if _features_family(model):
-        return {i + 1: f"features.{i}" for i, _ in enumerate(_children(model, "features"))}
-    return {}
+    elif _features_family(model):
+        paths = _children(model, "features")
+    else:
+        paths = []
+    return dict(enumerate(paths, start=1))
 
 
 def family_of(model: nn.Module) -> str | None:
@@ -61,5 +62,5 @@ def _has_head(model: nn.Module) -> bool:
     return isinstance(getattr(model, "conv_head", None), nn.Conv2d)
 
 
-def _children(model: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
-    return list(model.get_submodule(name).named_children())
+def _children(model: nn.Module, path: str) -> list[str]:
+    return [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,12 +96,12 @@ class Survey:
         """Return the site at a module path."""
         kind = type(self._modules[path]).__name__
         calls = self._calls.get(path, [])
-        reason = self._refusal(calls)
+        reason = self._refusal(path, calls)
         layer = self._numbers.get(path)
         if reason is not None:
             return Site(path, layer, kind, 0, (0, 0), replaceable=False, reason=reason)
         before, after = _shape(calls[0].inputs[0]), _shape(calls[0].output)
-        inside = look_inside(path, calls[0], self.trace, self._modules)
+        inside = look_inside(path, self.trace, self._modules)
         # the stem and the head convolution of a MobileNet have numbers but are no blocks
         replaceable = before == after and (layer is None or inside.depthwise is not None)
         return Site(path, layer, kind, after[0], after[1:], replaceable, None, before, inside)
@@ -129,11 +130,19 @@ class Survey:
         ]
         return set(shapes)
 
-    def _refusal(self, calls: list[Call]) -> str | None:
+    @cached_property
+    def _names(self) -> Counter[int]:
+        """In how many places of the network a module is registered, by its id."""
+        children = (child for one in self._modules.values() for child in one._modules.values())
+        return Counter(map(id, children))
+
+    def _refusal(self, path: str, calls: list[Call]) -> str | None:
         if not calls:
             return "not called in the forward pass"
         if len(calls) > 1:
             return f"called {len(calls)} times in one forward pass"
+        if self._names[id(self._modules[path])] > 1:
+            return "registered under several names"  # which of them is called cannot be told
         return _not_a_map("takes", calls[0].inputs, self._channels_last) or _not_a_map(
             "returns", (calls[0].output,), self._channels_last
         )

@@ -72,13 +72,15 @@ def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
 
 def _part_slots(part: Part, survey: Survey) -> list[Slot]:
     if part.globs:
-        sites = _glob_sites(part, survey)
-    elif not survey.layers:
+        slots = [_slot(part, site, survey) for site in _glob_sites(part, survey)]
+        # ** matches a block and what is within it, and both lead to its depthwise convolution
+        return list({slot.path: slot for slot in reversed(slots)}.values())
+    if not survey.layers:
         raise PlacementError(
             f"placement '{part}': layer numbers need a MobileNet whose class is known; "
-            f"name modules by path instead, like {part.position}:{_example(survey)}"
+            f"name modules by path instead: {_examples(part.position, survey)}"
         )
-    elif part.everywhere:
+    if part.everywhere:
         sites = [site for site in _blocks(survey) if _target(part.position, site)]
         if not sites:
             raise _impossible(part, f"no block allows {part.position}", survey)
@@ -94,9 +96,7 @@ def _numbered(layer: int, part: Part, survey: Survey) -> Site:
 
 
 def _blocks(survey: Survey) -> list[Site]:
-    """The numbered layers that are blocks: with a depthwise convolution, so neither the stem nor
-    the head.
-    """
+    """Return the numbered layers but the stem and the head, which have no depthwise convolution."""
     return [site for site in survey.sites() if site.inside.depthwise]
 
 
@@ -108,12 +108,15 @@ def _glob_sites(part: Part, survey: Survey) -> list[Site]:
         if not paths:
             raise PlacementError(
                 f"placement '{part}': no module path matches {glob!r}; "
-                f"there are {_example(survey)} and others (attnbench show backbone lists them)"
+                f"possible: {_examples(part.position, survey)}"
             )
         sites = [survey.site(path) for path in paths]
         possible = [site for site in sites if _target(part.position, site)]
-        if not possible or ("*" not in glob and len(possible) < len(sites)):
-            raise PlacementError(f"placement '{part}': {_why_not(part.position, sites[0])}")
+        if not possible:
+            raise PlacementError(
+                f"placement '{part}': {_why_not(part.position, sites[0])}; "
+                f"possible: {_examples(part.position, survey)}"
+            )
         found.update({site.path: site for site in possible})
     return list(found.values())
 
@@ -146,7 +149,10 @@ def _why_not(position: str, site: Site) -> str:
     if site.reason:
         return f"{name} cannot be used: {site.reason}"
     if position == "replace" and site.input:
-        before, after = ("x".join(map(str, one)) for one in (site.input, (site.channels, *site.size)))
+        output = (site.channels, *site.size)
+        if site.input == output:
+            return f"{name} is no block"
+        before, after = ("x".join(map(str, shape)) for shape in (site.input, output))
         return f"{name} turns {before} into {after}, and a module keeps the shape"
     what = {
         "after-depthwise": "depthwise convolution",
@@ -176,5 +182,9 @@ def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
             )
 
 
-def _example(survey: Survey) -> str:
-    return next((site.path for site in survey.sites() if site.placeable and "." in site.path), "features.0")
+def _examples(position: str, survey: Survey) -> str:
+    """Return a few placements that are possible, MobileNet layers or else the deepest modules."""
+    found = [site.path for site in survey.sites() if _target(position, site)]
+    shown = [f"{position}:{path}" for path in found[:3]]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(shown) + more if shown else f"no module allows {position}"

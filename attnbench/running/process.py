@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import psutil
 
@@ -48,7 +48,7 @@ class Worker:
 
     Args:
         plugins: plugin files that it loads.
-        limits: when a case is given up.
+        limits: when a case is given up; may be set anew between cases.
         command: how it is started; the tests give others.
     """
 
@@ -62,11 +62,17 @@ class Worker:
             *(command or (sys.executable, "-m", "attnbench.running.worker")),
             *plugins,
         ]
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._errors: IO[bytes] | None = None
         self._ready = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Start the process without waiting for it."""
@@ -99,7 +105,7 @@ class Worker:
                 self._wait(START_LIMIT_S, "start")
                 self._ready = True
             self._send(json.dumps(case_to_json(case)))
-            return self._wait(self._limits.seconds, "finish")
+            return self._wait(self.limits.seconds, "finish")
         except BaseException:
             self.stop()
             raise
@@ -146,10 +152,10 @@ class Worker:
         if time.monotonic() > deadline:
             raise WorkerError(f"did not {what} within {limit_s:g} s and was ended")
         resident = self._resident()
-        if resident > self._limits.memory():
+        if resident > self.limits.memory():
             raise WorkerError(
                 f"used {resident / _GIB:.1f} GiB of memory, over the limit of "
-                f"{self._limits.memory() / _GIB:.1f} GiB, and was ended"
+                f"{self.limits.memory() / _GIB:.1f} GiB, and was ended"
             )
 
     def _resident(self) -> int:

@@ -8,7 +8,7 @@ from attnbench.records.store import Run
 from attnbench.registry import shown_path
 from attnbench.running.wire import tables_from_json
 from attnbench.suites.load import parse_suite
-from attnbench.tables.build import build
+from attnbench.tables.build import build_report
 from attnbench.tables.model import Report
 from attnbench.tables.write import write
 
@@ -18,7 +18,7 @@ def report_of(run: Run) -> Report:
     suite = parse_suite(run.header.suite, shown_path(run.path))
     tables = tables_from_json(suite, run.header.tables)
     records = {name: record.model_dump() for name, record in run.records.items()}
-    return build(suite, tables, records, run.measured_with())
+    return build_report(suite, tables, records, run.measured_with())
 
 
 def write_tables(run: Run, folder: Path) -> list[str]:

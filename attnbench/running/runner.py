@@ -16,24 +16,13 @@ from attnbench.records.fingerprint import fingerprint, packages_of
 from attnbench.records.model import FORMAT, Header, Record
 from attnbench.records.store import FILE, Run, RunWriter, read_run
 from attnbench.running.process import Limits, Worker, WorkerError
-from attnbench.running.select import matching, shard
+from attnbench.running.select import Choice, chosen
 from attnbench.running.wire import case_to_json, tables_to_json
 from attnbench.suites.cases import Case, PlannedTable, all_cases, plan
 from attnbench.suites.load import suite_hash
 from attnbench.suites.schema import Suite
 
 _GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What of a suite is run, as the command line says it."""
-
-    added: Sequence[str] = ()
-    globs: Sequence[str] = ()
-    shard: str | None = None
-    only: Sequence[str] = ()
-    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,11 +69,7 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: Co
         RecordError: the folder holds a damaged record file.
     """
     tables = plan(suite, catalog, choice.added)
-    cases = matching(all_cases(tables), choice.globs)
-    if choice.only:
-        cases = [case for case in cases if case.kind in choice.only]
-    if choice.shard:
-        cases = shard(cases, choice.shard)
+    cases = chosen(all_cases(tables), choice)
     for case in cases:
         _check(case, suite, meter)
     folder = out / suite.suite.name
@@ -94,11 +79,10 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: Co
     return Job(suite, tables, cases, hashes, folder, done, known)
 
 
-def measure(job: Job, plugins: Sequence[str], progress: Progress) -> Run:
+def measure(job: Job, worker: Worker, progress: Progress) -> Run:
     """Measure the missing cases of a job into its folder and return the whole run."""
     head = job.suite.suite
-    memory = int((head.memory_gib or 0) * _GIB)
-    worker = Worker(plugins, Limits(head.limit_s, memory))
+    worker.limits = Limits(head.limit_s, int((head.memory_gib or 0) * _GIB))
     with RunWriter(job.folder) as writer:
         header = _header(job)
         if job.missing or job.known is None or not _same_layout(job.known.header, header):
@@ -111,7 +95,6 @@ def measure(job: Job, plugins: Sequence[str], progress: Progress) -> Run:
                 writer.append(record)
                 progress.done(record)
         finally:
-            worker.stop()
             progress.end()
     return read_run(job.folder / FILE)
 

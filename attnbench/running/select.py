@@ -4,10 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from attnbench.errors import RequestError, suggestion
 from attnbench.suites.cases import Case
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a suite is run, as the command line says it."""
+
+    added: Sequence[str] = ()
+    globs: Sequence[str] = ()
+    shard: str | None = None
+    only: Sequence[str] = ()
+    fresh: bool = False
+
+
+def chosen(cases: Sequence[Case], choice: Choice) -> list[Case]:
+    """Return the cases of a choice.
+
+    Raises:
+        RequestError: a glob matches nothing, or the shard is malformed.
+    """
+    found = matching(cases, choice.globs)
+    if choice.only:
+        found = [case for case in found if case.kind in choice.only]
+    return shard(found, choice.shard) if choice.shard else found
 
 
 def matching(cases: Sequence[Case], globs: Sequence[str]) -> list[Case]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeVar
 
 from attnbench.attention import find_attention
 from attnbench.backbones.build import canonical_backbone
-from attnbench.errors import RequestError
+from attnbench.contract import card_of
+from attnbench.errors import RequestError, suggestion
 from attnbench.placement.grammar import OFFICIAL, parse_placement
 from attnbench.plugins import Catalog
-from attnbench.specs import Spec, parse_spec
+from attnbench.specs import parse_spec
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
 
 DEFAULT_SIZE = (224, 224)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,9 @@ def plan(suite: Suite, catalog: Catalog, added: Sequence[str] = ()) -> list[Plan
         RequestError: a spec or placement of the suite is wrong; the row is named.
     """
     planner = _Planner(suite, catalog)
-    return [planner.table(layout, added) for layout in suite.table]
+    tables = [planner.table(layout, added) for layout in suite.table]
+    _check_nominal(suite, tables)
+    return tables
 
 
 def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
@@ -96,95 +102,89 @@ class _Planner:
         rows = [
             planned
             for number, row in enumerate(layout.row, start=1)
-            for planned in self._rows(row, layout.groups, number)
+            for planned in self._named_rows(row, layout.groups, number)
         ]
-        return PlannedTable(layout, (*rows, *self._added_rows(rows, added, layout.groups)))
+        if layout.groups and not any(len(row.cases) == len(layout.groups.values) for row in rows):
+            raise RequestError(
+                f"suite {self.head.name}: no module of the table has the option "
+                f"{layout.groups.option!r} of its groups"
+            )
+        return PlannedTable(layout, (*rows, *self._added_rows(rows, layout.groups, added)))
 
-    def _rows(self, row: Row, groups: Groups | None, number: int) -> Iterator[PlannedRow]:
+    def _named_rows(self, row: Row, groups: Groups | None, number: int) -> list[PlannedRow]:
         try:
-            for backbone, module, placement, channels in self._product(row):
-                cases = tuple(
-                    self._case(row, backbone, spec, placement, channels)
-                    for spec in self._varied(module, groups)
-                )
-                yield PlannedRow(_label(row, cases[0], module), row, cases)
+            return list(self._rows(row, groups))
         except RequestError as error:
             name = f"row {number}" + (f" ({row.label})" if row.label else "")
             raise type(error)(f"suite {self.head.name}, {name}: {error}") from error
 
-    def _product(
-        self, row: Row
-    ) -> Iterator[tuple[str | None, str | None, str | None, int | None]]:
-        modules: list[str | None] = [
-            name for selector in _many(row.module) for name in self._selected(selector)
-        ]
-        yield from product(
-            _many(row.backbone) or [None],
-            modules or [None],
-            _many(row.placement) or [None],
-            _many(row.channels) or [None],
-        )
+    def _rows(self, row: Row, groups: Groups | None) -> Iterator[PlannedRow]:
+        modules = [name for selector in _each(row.module) for name in self._selected(selector)]
+        backbones, placements = _each(row.backbone), _each(row.placement)
+        widths = _each(row.channels)
+        for backbone, module, placement, channels in product(
+            backbones, modules, placements, widths
+        ):
+            cases = tuple(
+                make_case(
+                    self.catalog,
+                    backbone=backbone,
+                    module=spec,
+                    placement=placement,
+                    channels=channels,
+                    size=row.size or self.head.size,
+                    counters=self.head.counters,
+                )
+                for spec in self._varied(module, groups)
+            )
+            yield PlannedRow(_label(row, cases[0], module), row, cases)
 
-    def _selected(self, selector: str) -> list[str]:
-        if not selector.startswith("@"):
+    def _selected(self, selector: str | None) -> Sequence[str | None]:
+        """Return the modules that a selector stands for; broken plugins are none of them."""
+        if selector is None or not selector.startswith("@"):
             return [selector]
-        names = self.catalog.modules.names()
-        if selector == "@all":
-            return names
-        if selector.startswith("@family:"):
-            family = selector.removeprefix("@family:")
-            found = [one for one in names if self.catalog.modules.entry(one).family == family]
-            if found:
-                return found
-            raise RequestError(f"module {selector!r}: no module is of family {family!r}")
-        raise RequestError(f"module {selector!r}: write @all, @family:NAME or a module")
+        family = selector.removeprefix("@family:")
+        if selector != "@all" and family == selector:
+            raise RequestError(f"module {selector!r}: write @all, @family:NAME or a module")
+        families = {
+            name: self.catalog.modules.entry(name).family or getattr(card_of(one), "family", None)
+            for name, one in self.catalog.loadable_modules().items()
+        }
+        found = [name for name, own in families.items() if selector == "@all" or own == family]
+        if not found:
+            known = sorted({own for own in families.values() if own})
+            raise RequestError(
+                f"module {selector!r}: no module is of that family; there are "
+                f"{', '.join(known)}.{suggestion(family, known)}"
+            )
+        return found
 
     def _varied(self, module: str | None, groups: Groups | None) -> list[str | None]:
-        """A module once per column group, where it has the option that varies."""
+        """Return a module once per column group, or once if it does not take the option."""
         if module is None or groups is None:
             return [module]
-        spec = parse_spec(module, "module")
-        takes = find_attention(spec, self.catalog).signature.options
-        if groups.option in spec.options or groups.option not in takes:
+        attention = find_attention(module, self.catalog)
+        asked = parse_spec(module, "module")
+        if groups.option in asked.options or groups.option not in attention.signature.options:
             return [module]
-        return [
-            str(Spec(spec.name, {**spec.options, groups.option: value})) for value in groups.values
-        ]
-
-    def _case(
-        self,
-        row: Row,
-        backbone: str | None,
-        module: str | None,
-        placement: str | None,
-        channels: int | None,
-    ) -> Case:
-        return make_case(
-            self.catalog,
-            backbone=backbone,
-            module=module,
-            placement=placement,
-            channels=channels,
-            size=row.size or self.head.size,
-            counters=self.head.counters,
-        )
+        return [str(asked.given(**{groups.option: value})) for value in groups.values]
 
     def _added_rows(
-        self, rows: list[PlannedRow], added: Sequence[str], groups: Groups | None
+        self, rows: list[PlannedRow], groups: Groups | None, added: Sequence[str]
     ) -> Iterator[PlannedRow]:
-        """A row for each added module wherever the table puts a module."""
+        """Yield a row for each added module wherever the table puts a module."""
+        known = {row.cases for row in rows}
         places = dict.fromkeys(
             replace(row.cases[0], module=None) for row in rows if row.cases[0].module
         )
-        for spec, place in product(added, places):
+        for module, place in product(added, places):
             cases = tuple(
-                replace(place, module=str(find_attention(varied, self.catalog).spec))
-                for varied in self._varied(spec, groups)
-                if varied
+                replace(place, module=str(find_attention(spec, self.catalog).spec))
+                for spec in self._varied(module, groups)
+                if spec
             )
-            yield PlannedRow(
-                _default_label(place, spec), Row(module=spec, channels=1), cases, added=True
-            )
+            if cases not in known:
+                yield PlannedRow(_default_label(place, module), _row(place, module), cases, True)
 
 
 def make_case(
@@ -203,9 +203,9 @@ def make_case(
         RequestError: a spec or the placement is malformed, or the module does not take its options.
     """
     attention = find_attention(module, catalog) if module else None
-    where = placement
-    if placement and placement.strip() != OFFICIAL:
-        where = str(parse_placement(placement))
+    where = placement.strip() if placement else None
+    if where and where != OFFICIAL:
+        where = str(parse_placement(where))
     return Case(
         kind="cost",
         backbone=str(canonical_backbone(backbone)) if backbone else None,
@@ -234,7 +234,27 @@ def _default_label(case: Case, module: str | None) -> str:
     return " + ".join(part for part in parts if part)
 
 
-def _many(value: object) -> list[object]:  # type: ignore[misc]
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]
+def _row(place: Case, module: str) -> Row:
+    """Return what the file would say of a module at a place."""
+    return Row(
+        backbone=place.backbone,
+        module=module,
+        placement=place.placement,
+        channels=place.channels,
+        size=place.size,
+    )
+
+
+def _check_nominal(suite: Suite, tables: Iterable[PlannedTable]) -> None:
+    """Refuse nominal figures that no row would use, for want of the canonical spelling."""
+    backbones = sorted({case.backbone for case in all_cases(tables) if case.backbone})
+    for name in suite.nominal:
+        if name not in backbones:
+            raise RequestError(
+                f"suite {suite.suite.name}: nominal.{name!r} is the backbone of no row; "
+                f"there are {', '.join(backbones) or 'none'}"
+            )
+
+
+def _each(value: T | list[T] | None) -> Sequence[T | None]:
+    return value if isinstance(value, list) else [value]

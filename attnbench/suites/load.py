@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from attnbench.backbones.catalogue import is_backbone
 from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 from attnbench.registry import shown_path
 from attnbench.suites.schema import Groups, Head, Nominal, Row, Suite, TableLayout
 
-_FIELDS = {
+_FIELDS: dict[str, type[BaseModel]] = {
     "suite": Head,
     "nominal": Nominal,
     "groups": Groups,
@@ -35,10 +38,16 @@ def find_suite(name: str, catalog: Catalog) -> Suite:
     path = Path(name)
     if path.suffix == ".toml" or "/" in name:
         return read_suite(path)
-    elsewhere = f"module: attnbench show module {name}" if name in catalog.modules else ""
+    way_out = "Or give a path to a .toml file."
     return read_suite(
-        catalog.suites.get(name, elsewhere=elsewhere, way_out="Or give a path to a .toml file.")
+        catalog.suites.get(name, elsewhere=_elsewhere(name, catalog), way_out=way_out)
     )
+
+
+def _elsewhere(name: str, catalog: Catalog) -> str:
+    if is_backbone(name):
+        return f"backbone: attnbench show backbone {name}"
+    return f"module: attnbench show module {name}" if name in catalog.modules else ""
 
 
 def read_suite(path: Path) -> Suite:
@@ -47,15 +56,16 @@ def read_suite(path: Path) -> Suite:
     Raises:
         RequestError: the file cannot be read, is no TOML, or breaks the schema.
     """
+    shown = shown_path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"suite file {shown_path(path)} cannot be read: {error}") from error
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RequestError(f"suite file {shown_path(path)} is no TOML: {error}") from error
-    return parse_suite(content, shown_path(path))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RequestError(f"suite file {shown} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"suite file {shown} is not UTF-8: {error.reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"suite file {shown} is no TOML: {error}") from error
+    return parse_suite(content, shown)
 
 
 def parse_suite(content: dict[str, Any], place: str) -> Suite:
@@ -63,9 +73,7 @@ def parse_suite(content: dict[str, Any], place: str) -> Suite:
     try:
         return Suite.model_validate(content)
     except ValidationError as error:
-        first, *others = error.errors()
-        more = f" ({len(others)} more)" if others else ""
-        raise RequestError(f"suite file {place}: {_explain(first)}{more}") from error
+        raise RequestError(f"suite file {place}: {_explain(error.errors(), content)}") from error
 
 
 def suite_hash(suite: Suite) -> str:
@@ -74,33 +82,68 @@ def suite_hash(suite: Suite) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _explain(error: ErrorDetails) -> str:
-    # pydantic adds the tried member of a union to the place; users know only their own keys
-    location = [
-        part
-        for part in error["loc"]
-        if isinstance(part, int) or (part.replace("_", "").isalnum() and part.islower())
-    ]
-    place = _place(location)
+def _explain(errors: Sequence[ErrorDetails], content: dict[str, Any]) -> str:
+    """Return the deepest error; in a union, where every member has its own, what they all want."""
+    places = [_place(error, content) for error in errors]
+    deepest = max(places, key=len)
+    same = [one for one, place in zip(errors, places, strict=True) if place == deepest]
+    error = next((one for one in same if one["type"] == "value_error"), same[0])
+    where = _shown(deepest)
     if error["type"] == "extra_forbidden":
-        return f"unknown key {place}; {_known_keys(location)}"
-    if error["type"] == "missing":
-        return f"{place} is missing"
+        text = f"unknown key {where}; {_known_keys(deepest)}"
+    elif error["type"] == "missing":
+        text = f"{where} is missing; add it"
+    elif error["type"] == "list_type" and deepest[-1] in ("table", "row"):
+        text = f"{where} is one of several: write [[{where}]], in double brackets"
+    else:
+        wanted = [error] if error["type"] == "value_error" else same
+        given = error["input"]
+        shown = "" if isinstance(given, dict | list) else f", not {reprlib.repr(given)}"
+        texts = dict.fromkeys(map(_wanted, wanted))
+        text = f"{where or 'the file'}: {' or '.join(texts)}{shown}"
+    others = len(set(places)) - 1
+    return text + (f" (and {others} more)" if others else "")
+
+
+_TYPES = {
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "list_type": "must be an array",
+    "tuple_type": "must be an array of two",
+}
+
+
+def _wanted(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = error["input"]
-    shown = "" if isinstance(given, dict | list) else f", not {given!r}"
-    return f"{place or 'the file'}: {message}{shown}"
+    return _TYPES.get(error["type"], message)
 
 
-def _place(location: list[int | str]) -> str:
+def _place(error: ErrorDetails, content: Any) -> tuple[int | str, ...]:
+    """Return the user's own keys of a place; pydantic adds the tried members of unions."""
+    place: list[int | str] = []
+    for part in error["loc"]:
+        if isinstance(content, dict | list) and _has(content, part):
+            content = content[part]  # type: ignore[index]  # a key of a dict, an index of a list
+            place.append(part)
+    if error["type"] == "missing":
+        place.append(error["loc"][-1])
+    return tuple(place)
+
+
+def _has(content: dict[str, Any] | list[Any], part: int | str) -> bool:
+    if isinstance(content, dict):
+        return part in content
+    return isinstance(part, int) and part < len(content)
+
+
+def _shown(place: Sequence[int | str]) -> str:
     text = ""
-    for part in location:
+    for part in place:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
     return text.removeprefix(".")
 
 
-def _known_keys(location: list[int | str]) -> str:
-    parents = [part for part in location[:-1] if isinstance(part, str) and part in _FIELDS]
-    model = _FIELDS[parents[-1] if parents else ""]
-    known = list(model.model_fields)
-    return f"known: {', '.join(known)}.{suggestion(str(location[-1]), known)}"
+def _known_keys(place: Sequence[int | str]) -> str:
+    parents = [part for part in place[:-1] if isinstance(part, str) and part in _FIELDS]
+    known = list(_FIELDS[parents[-1] if parents else ""].model_fields)
+    return f"known: {', '.join(known)}.{suggestion(str(place[-1]), known)}"

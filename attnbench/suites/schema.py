@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from attnbench.errors import suggestion
 
 ColumnKey = Literal[
     "label",
@@ -32,13 +42,26 @@ GroupColumnKey = Literal["params", "macs", "top1", "top5"]
 Metric = Literal["params", "macs", "params_norm", "macs_norm", "top1", "top5"]
 SuiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Positive = Annotated[int, Field(ge=1)]
-Size = Positive | tuple[Positive, Positive]
+Size = Positive | Annotated[tuple[Positive, Positive], Field(strict=False)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+BestKey = Literal["params", "macs", "activations", "bytes", "top1", "top5"]
+_NORMALISED = ("params_norm", "macs_norm")
+_FIGURE = re.compile(r"[+-]?\d+(,\d{3})*(\.\d+)? ?[kKMGB]?[x×%]?")
+
+
+def _is_figure(text: str) -> str:
+    if not _FIGURE.fullmatch(text.strip()):
+        raise ValueError("must be a figure like 261.88M, 524k, 33x or 70.65")
+    return text
+
+
+Figure = Annotated[str, AfterValidator(_is_figure)] | float
 OneOrMore = Text | Annotated[list[Text], Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # strict: `size = true` or `channels = "512"` is a mistake, not a number
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Head(_Strict):
@@ -78,7 +101,7 @@ class Groups(_Strict):
     """``[table.groups]``: one option varied across column groups."""
 
     option: Text
-    values: Annotated[list[int | float | str], Field(min_length=1)]
+    values: Annotated[list[bool | int | float | str], Field(min_length=1)]
     label: Text
     """Head of a group; ``{}`` stands for the value."""
     columns: Annotated[list[GroupColumnKey], Field(min_length=1)]
@@ -96,7 +119,7 @@ class Row(_Strict):
     channels: Positive | list[Positive] | None = None
     """For modules alone, together with ``size``."""
     size: Size | None = None
-    printed: dict[Metric, str | float | list[str | float]] = {}
+    printed: dict[Metric, Figure | list[Figure]] = {}
     """The source's figures as printed (``"261.88M"``); a list has one per column group."""
     reasons: dict[Metric, Text] = {}
     """Why the printed figure differs from the count; a key of ``[reasons]`` or a sentence."""
@@ -134,7 +157,7 @@ class TableLayout(_Strict):
     groups: Groups | None = None
     reference: str | None = None
     """Label of the row that normalised columns divide by."""
-    best: dict[Literal["params", "macs", "activations", "bytes", "top1", "top5"], Literal["min", "max"]] = {}
+    best: dict[BestKey, Literal["min", "max"]] = {}
     """Columns in which the best measured figure is set in bold."""
     cite: bool = False
     """Cite the papers of the modules in the LaTeX table, with a BibTeX file beside it."""
@@ -145,19 +168,18 @@ class TableLayout(_Strict):
     def _consistent(self) -> TableLayout:
         if self.reference is not None and self.reference not in [row.label for row in self.row]:
             raise ValueError(f"reference {self.reference!r} is the label of no row")
-        for row in self.row:
+        normalised = [column for column in self.columns if column in _NORMALISED]
+        if normalised and self.reference is None:
+            raise ValueError(f"column {normalised[0]} needs a reference, the label of a row")
+        groups = len(self.groups.values) if self.groups else 0
+        for number, row in enumerate(self.row, start=1):
             for metric, figure in row.printed.items():
-                if isinstance(figure, list):
-                    self._check_list(row, metric, figure)
+                if isinstance(figure, list) and len(figure) != groups:
+                    raise ValueError(
+                        f"row[{number}].printed.{metric} has {len(figure)} figures for "
+                        f"{groups} column groups"
+                    )
         return self
-
-    def _check_list(self, row: Row, metric: str, figures: list[str | float]) -> None:
-        wanted = len(self.groups.values) if self.groups else 0
-        if len(figures) != wanted:
-            raise ValueError(
-                f"row {row.label!r}: printed.{metric} has {len(figures)} figures for "
-                f"{wanted} column groups"
-            )
 
 
 class Suite(_Strict):
@@ -167,6 +189,17 @@ class Suite(_Strict):
     nominal: dict[str, Nominal] = {}
     reasons: dict[str, Text] = {}
     table: Annotated[list[TableLayout], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Suite:
+        for layout in self.table:
+            for row in layout.row:
+                for reason in row.reasons.values():
+                    # one word is meant as a key, several are a sentence
+                    if " " not in reason and reason not in self.reasons:
+                        near = suggestion(reason, self.reasons)
+                        raise ValueError(f"reason {reason!r} is no key of [reasons].{near}")
+        return self
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Figures as text: printed ones read exactly, ours written so that every digit that matters shows."""
+"""Figures as text: printed ones read exactly, ours written with every digit that matters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from attnbench.errors import RequestError
 NOTHING = "–"
 _SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 _FIGURE = re.compile(
-    r"(?P<digits>[+-]?\d+(,\d{3})*(\.(?P<decimals>\d+))?) ?(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
+    r"(?P<digits>[+-]?[0-9]+(,[0-9]{3})*(\.(?P<decimals>[0-9]+))?) ?"
+    r"(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
 )
 _MORE_DIGITS = 2
 

@@ -34,9 +34,7 @@ def failure(view: RowView, result: Result) -> str:
         return ""
     group = view.group_name(result) if len(view.results) > 1 else ""
     reason = f": {result.reason}" if result.reason else ""
-    return f"{group}{', ' if group else ''}{result.status}{reason}".capitalize() if not group else (
-        f"{group}: {result.status}{reason}"
-    )
+    return f"{group or result.case.name}: {result.status}{reason}"
 
 
 def differences(view: RowView) -> str:
@@ -64,10 +62,10 @@ def reconciliation(name: str, report: Mapping[str, Any]) -> str:
         return f"{name} failed: {report.get('reason') or 'no number'}."
     if report["agree"] and report["raw"] == report["macs"]:
         return ""
-    parts = [f"{name} says {whole(report['raw'])}", *_steps(report)]
+    steps = _steps(report)
     if not report["agree"]:
-        parts.append(f"{signed(report.get('remainder') or 0)} unexplained")
-    return "; ".join(parts) + "."
+        steps.append(f"{signed(report.get('remainder') or 0)} unexplained")
+    return f"{name} says {whole(report['raw'])}: {', '.join(steps)}."
 
 
 def _steps(report: Mapping[str, Any]) -> list[str]:

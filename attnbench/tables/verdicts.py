@@ -92,7 +92,7 @@ def _plain_nominal(metric: str, result: Result, suite: Suite) -> Fraction | None
     backbone = suite.nominal.get(result.case.backbone)
     if result.case.module is None or backbone is None or change is None:
         return counted
-    return Fraction(str(getattr(backbone, metric))) + change
+    return Fraction(str(getattr(backbone, metric))) + int(change)
 
 
 def as_data(value: Fraction | None) -> int | str | None:

@@ -28,7 +28,7 @@ def whole(name: str) -> Constraint:
         value = {**options, "channels": channels}.get(name, 1)
         return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
-    return Constraint(f"{name} must be a whole number, 1 or more", holds)
+    return Constraint(f"{name} must be a whole number, 1 or more", holds, basic=True)
 
 
 def one_of(name: str, *choices: str) -> Constraint:
@@ -37,7 +37,7 @@ def one_of(name: str, *choices: str) -> Constraint:
     def holds(channels: int, **options: object) -> bool:
         return options.get(name, choices[0]) in choices
 
-    return Constraint(f"{name} must be one of: {', '.join(choices)}", holds)
+    return Constraint(f"{name} must be one of: {', '.join(choices)}", holds, basic=True)
 
 
 def squeezed(channels: int, reduction: int) -> int:

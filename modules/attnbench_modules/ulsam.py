@@ -166,6 +166,7 @@ ULSAM.card = Card(
             lambda channels, momentum=0.1, **_: (
                 isinstance(momentum, float | int) and 0 < momentum <= 1
             ),
+            basic=True,
         ),
     ),
     official={"mobilenet_v1": "after:11", "mobilenet_v2": "after:17"},

@@ -1,0 +1,113 @@
+"""From a planned suite and its records to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from attnbench.tables.best import embolden
+from attnbench.tables.cells import row_cells
+from attnbench.tables.columns import columns_of
+from attnbench.tables.footnotes import Footnotes
+from attnbench.tables.model import Report, Table
+from attnbench.tables.results import Records, RowView, row_views
+from attnbench.tables.tidy import tidy_lines
+
+if TYPE_CHECKING:
+    from attnbench.suites.cases import PlannedTable
+    from attnbench.suites.schema import Suite
+
+CONVENTIONS = (
+    "MACs: multiply-adds of convolutions, linear layers and matrix products (attention's "
+    "included), for one image, and nothing else. One FLOP of a printed table is one multiply-add.",
+    "Counts without a unit are exact.",
+)
+VERDICTS = (
+    "Verdicts: reproduced = the printed figure is the source's own (nominal) value, rounded or "
+    "cut at the last printed digit; explained = it is not, and a note says why; differs = it is "
+    "not, for no known reason; not measured = we have no value."
+)
+
+
+def build_report(
+    suite: Suite,
+    tables: Sequence[PlannedTable],
+    records: Records,
+    provenance: Mapping[str, str],
+) -> Report:
+    """Build the report of a suite.
+
+    Args:
+        suite: the suite.
+        tables: its planned tables.
+        records: records by case name; a case without one reads *not run*.
+        provenance: what it was measured with, in the order of the footer: name to version.
+
+    Raises:
+        RequestError: a printed figure of the suite cannot be read.
+    """
+    views = [row_views(suite, table, records) for table in tables]
+    flat = [view for rows in views for view in rows]
+    built = tuple(
+        _table(table, rows, suite.suite.title) for table, rows in zip(tables, views, strict=True)
+    )
+    return Report(
+        name=suite.suite.name,
+        title=suite.suite.title,
+        source=suite.suite.source,
+        url=suite.suite.url,
+        notes=tuple(suite.suite.notes),
+        tables=built,
+        footer=tuple(_footer(suite, flat, provenance)),
+        lines=tuple(
+            line
+            for table, rows in zip(built, views, strict=True)
+            for view in rows
+            for line in tidy_lines(view, table.title)
+        ),
+        bibtex=_bibtex(flat),
+    )
+
+
+def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
+    notes = Footnotes()
+    rows = [row_cells(view, notes) for view in views]
+    return Table(
+        title=table.layout.title or title,
+        columns=tuple(columns_of(table.layout, views)),
+        rows=tuple(embolden(rows, views)),
+        notes=tuple(table.layout.notes),
+        footnotes=notes.texts,
+    )
+
+
+def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str]) -> Iterator[str]:
+    if suite.suite.source:
+        yield f"Printed figures: {suite.suite.source}."
+    if any(view.row.printed for view in views):
+        yield VERDICTS
+    yield from CONVENTIONS
+    yield from _counter_units(views)
+    yield f"Suite {suite.suite.name}, version {suite.suite.version}."
+    if provenance:
+        measured = ", ".join(f"{name} {version}" for name, version in provenance.items())
+        yield f"Measured with {measured}."
+
+
+def _counter_units(views: Sequence[RowView]) -> Iterator[str]:
+    units = {
+        name: report["unit"]
+        for view in views
+        for result in view.measured
+        for name, report in result.counters.items()
+    }
+    yield from (f"{name} counts {unit}." for name, unit in units.items())
+
+
+def _bibtex(views: Sequence[RowView]) -> tuple[str, ...]:
+    entries = {
+        view.card["key"]: view.card["bibtex"]
+        for view in views
+        if view.card.get("key") and view.card.get("bibtex")
+    }
+    return tuple(entries[key] for key in sorted(entries))

@@ -1,0 +1,91 @@
+"""Making any text safe in Markdown and LaTeX; HTML is escaped by the template engine."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+
+class Safe(str):
+    """Text that is already escaped."""
+
+    __slots__ = ()
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    # at the start of a row these would be read as arguments of the line break before
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "×": r"$\times$",
+    "✓": r"$\checkmark$",
+    "√": r"$\checkmark$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "≈": r"$\approx$",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "→": r"$\to$",
+    "∞": r"$\infty$",
+    "−": "$-$",
+    "²": "$^2$",
+    "³": "$^3$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "λ": r"$\lambda$",
+    "µ": r"$\mu$",
+    "μ": r"$\mu$",
+    "σ": r"$\sigma$",
+    "–": "--",
+    "—": "---",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "…": r"\ldots{}",
+}
+_LAST_LATIN = "\u017f"  # what LaTeX's T1 fonts have
+_MARKDOWN = re.compile(r"[\\`*\[\]|$~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
+
+
+def latex(text: object) -> Safe:
+    """Return text that LaTeX sets as it reads."""
+    return Safe("".join(map(_latex_character, _one_line(str(text)))))
+
+
+def markdown(text: object) -> Safe:
+    """Return text for a Markdown paragraph or table cell."""
+    text = _one_line(str(text))
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return Safe(_MARKDOWN.sub(lambda match: "\\" + match[0], text))
+
+
+def _one_line(text: str) -> str:
+    shown = (" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text)
+    return " ".join("".join(shown).split())
+
+
+def _latex_character(character: str) -> str:
+    if character in _LATEX:
+        return _LATEX[character]
+    if character.isascii() or "\u00a1" <= character <= _LAST_LATIN:
+        return character
+    # no font of ours has it; its code is better than an error
+    return f"U+{ord(character):04X}"

@@ -1,0 +1,188 @@
+"""Counting speed: ours beside fvcore and ptflops, on the same rows, in one process.
+
+    python benchmarks/counting.py [--rounds 5]
+
+Every row of the shipped suites is counted by each tool. Building the networks is not timed for
+anybody: fvcore and ptflops get placed networks that are ready, ours gets the specs, and its
+backbones and modules are built beforehand. The tools take turns within each round, in random
+order; the median round counts. Then one MobileNetV2 for each tool, which ours traces whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import random
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+import attnbench
+from attnbench.attention import Attention
+from attnbench.backbones.build import build_backbone
+from attnbench.measure.cost import CostMeter
+from attnbench.plugins import catalog
+from attnbench.suites.cases import Case, all_cases, plan
+from attnbench.suites.load import find_suite
+
+Count = Callable[[], object]
+
+
+def main() -> None:
+    """Print both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    warnings.simplefilter("ignore")
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    cases = shipped_cases()
+    print(f"{len(cases)} rows of the shipped suites, {rounds} rounds, {torch.get_num_threads()} threads")
+    report(compare(shipped_tools(cases), rounds), len(cases), "rows/s")
+    print("one MobileNetV2 at 224x224, traced whole")
+    report(compare(single_tools(build_backbone("mobilenet_v2")), 3 * rounds), 1, "models/s")
+
+
+def shipped_cases() -> list[Case]:
+    """Every backbone row of every shipped suite."""
+    suites = (find_suite(name, catalog()) for name in catalog().suites.names())
+    cases = (case for suite in suites for case in all_cases(plan(suite, catalog())))
+    unique = {(c.backbone, c.module, c.placement, c.size): c for c in cases if c.backbone}
+    return list(unique.values())
+
+
+def shipped_tools(cases: Sequence[Case]) -> dict[str, Count]:
+    """What each tool does with all rows; networks and modules are built here."""
+    placed = [build(case) for case in cases]
+    ready = BuiltModules()
+    meter = ready.meter(cases)
+
+    def ours() -> None:
+        fresh = ready.fresh(meter)
+        for case in cases:
+            fresh.measure(case)
+
+    return {
+        "attnbench": ours,
+        "fvcore": lambda: [fvcore_macs(model) for model in placed],
+        "ptflops": lambda: [ptflops_macs(model) for model in placed],
+    }
+
+
+def single_tools(model: nn.Module) -> dict[str, Count]:
+    """What each tool does with one network."""
+    return {
+        "attnbench": lambda: attnbench.cost(model),
+        "fvcore": lambda: fvcore_macs(model),
+        "ptflops": lambda: ptflops_macs(model),
+    }
+
+
+class BuiltModules:
+    """Keeps every network and module that the rows need, so that only counting is timed."""
+
+    def __init__(self) -> None:
+        self._built: dict[tuple[str, int, tuple[int, int] | None], nn.Module] = {}
+
+    def meter(self, cases: Sequence[Case]) -> CostMeter:
+        """Return a meter that has built everything once."""
+        original = Attention.build
+        built = self._built
+
+        def build_once(
+            self: Attention, channels: int, feature_size: tuple[int, int] | None = None
+        ) -> nn.Module:
+            key = (str(self.spec), channels, feature_size)
+            if key not in built:
+                built[key] = original(self, channels, feature_size)
+            return built[key]
+
+        Attention.build = build_once  # type: ignore[method-assign]
+        meter = CostMeter(catalog())
+        for case in cases:
+            meter.measure(without_counters(case))
+        return meter
+
+    @staticmethod
+    def fresh(warm: CostMeter) -> CostMeter:
+        """Return a meter that has counted nothing; its backbones are built, not yet traced."""
+        return PrebuiltMeter({key: known.model for key, known in warm._known.items()})
+
+
+class PrebuiltMeter(CostMeter):
+    """A meter whose backbones exist already."""
+
+    def __init__(self, models: dict[tuple[str, tuple[int, int]], nn.Module]) -> None:
+        super().__init__(catalog())
+        self._models = models
+
+    def measure(self, case: Case) -> object:
+        """Count a row; the other counters are not ours to time here."""
+        return super().measure(without_counters(case))
+
+    def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
+        """Return the one that is there."""
+        return self._models[spec, size]
+
+
+def without_counters(case: Case) -> Case:
+    """The same row, counted by ours alone."""
+    return Case(case.kind, case.backbone, case.module, case.placement, case.channels, case.size)
+
+
+def build(case: Case) -> nn.Module:
+    """Return the placed network of a row."""
+    model = build_backbone(str(case.backbone)).eval()
+    if case.module and case.placement:
+        model = attnbench.insert(model, case.placement, case.module)
+    return model
+
+
+def fvcore_macs(model: nn.Module) -> float:
+    """Count as fvcore's users do."""
+    from fvcore.nn import FlopCountAnalysis
+
+    analysis = FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))
+    return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def ptflops_macs(model: nn.Module) -> float:
+    """Count as ptflops' users do, with its default backend."""
+    from ptflops import get_model_complexity_info
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        macs, _ = get_model_complexity_info(
+            model, (3, 224, 224), as_strings=False, print_per_layer_stat=False
+        )
+    return float(macs)
+
+
+def compare(tools: dict[str, Count], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each tool in each round, after one round that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in tools}
+    for number in range(rounds + 1):
+        for name in random.sample(list(tools), len(tools)):
+            start = time.perf_counter()
+            tools[name]()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def report(seconds: dict[str, list[float]], rows: int, unit: str) -> None:
+    """Print a line for each tool and how much faster ours is than the faster of the others."""
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    for name, median in medians.items():
+        spread = f"{min(seconds[name]):.4f} to {max(seconds[name]):.4f} s"
+        print(f"  {name:<10} {rows / median:>9.1f} {unit:<9} median {median:.4f} s ({spread})")
+    rival = min(value for name, value in medians.items() if name != "attnbench")
+    print(f"  ours is {rival / medians['attnbench']:.1f} times as fast as the faster of the two")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Every command as the README uses it, and the JSON that others build on."""
+
+import subprocess
+import sys
+
+import pytest
+
+from attnbench.plugins import catalog
+
+PLUGIN = """
+import attnbench
+from torch import nn
+
+@attnbench.register("my_attention", family="channel", year=2026, paper="me")
+class MyAttention(nn.Module):
+    def __init__(self, channels, *, groups=4):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 1, groups=groups)
+
+    def forward(self, x):
+        return x * self.conv(x).sigmoid()
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget_plugins():
+    """Plugin files of one test must not be known to the next."""
+    before = catalog().modules.entries()
+    yield
+    catalog().modules.restore(before)
+    catalog().files.clear()
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    path = tmp_path / "my.py"
+    path.write_text(PLUGIN)
+    return path.name
+
+
+def test_listing_modules(attnbench):
+    rows = attnbench("list", "modules", "--json").json
+    assert {row["name"] for row in rows} >= {"ulsam", "se", "identity", "cbam"}
+    assert all(row["origin"] for row in rows)
+    assert "Saini, WACV'20" in attnbench("list", "modules").out
+
+
+@pytest.mark.parametrize("what", ["modules", "backbones", "suites"])
+def test_listing_imports_no_torch(what):
+    code = (
+        "import sys; sys.argv = ['attnbench', 'list', %r]\n"
+        "from attnbench.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)" % what
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_that_the_test_above_can_fail():
+    code = "import sys, torch; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 1
+
+
+def test_long_listing_has_parameters_and_constraints(attnbench):
+    rows = {row["name"]: row for row in attnbench("list", "modules", "--long", "--json").json}
+    assert rows["ulsam"]["params_512"] == 2572
+    assert "multiple of groups" in rows["ulsam"]["constraints"][0]
+
+
+def test_backbones_and_suites(attnbench):
+    names = {row["name"] for row in attnbench("list", "backbones", "--json").json}
+    assert {"mobilenet_v1", "mobilenet_v3_large", "timm:NAME"} <= names
+    suites = {row["name"] for row in attnbench("list", "suites", "--json").json}
+    assert {"quick", "ulsam-table1", "ulsam-ablation"} <= suites
+
+
+def test_showing_a_module(attnbench):
+    card = attnbench("show", "module", "ulsam,groups=8", "--json").json
+    assert card["params_512"] == 2584
+    assert card["options"]["groups"]["default"] == 4
+    assert card["paper"]["bibtex"].startswith("@inproceedings{saini2020ulsam")
+    text = attnbench("show", "module", "bam").out
+    assert "68,513" in text and "combine" in text and "traps" in text
+
+
+def test_showing_a_module_without_a_card(attnbench, plugin):
+    assert attnbench("show", "module", f"{plugin}:MyAttention", "--json").json["declared"] is False
+    assert "not declared" in attnbench("show", "module", f"{plugin}:MyAttention").out
+
+
+def test_showing_a_backbone(attnbench):
+    sites = {site["layer"]: site for site in attnbench("show", "backbone", "mobilenet_v2", "--json").json}
+    assert sites[14]["path"] == "features.13"
+    assert (sites[14]["channels"], sites[14]["size"], sites[14]["expanded"]) == (96, [14, 14], 576)
+    assert [n for n, site in sites.items() if site["replaceable"]] == [
+        4, 6, 7, 9, 10, 11, 13, 14, 16, 17,
+    ]  # fmt: skip
+    assert "features.13" in attnbench("show", "backbone", "mobilenet_v2").out
+
+
+def test_showing_an_unknown_networks_sites(attnbench):
+    out = attnbench("show", "backbone", "resnet18", "--size", "64").out
+    assert "layer1.0" in out and "called 2 times" in out
+
+
+def test_showing_a_suite(attnbench):
+    suite = attnbench("show", "suite", "ulsam-ablation", "--json").json
+    cases = [case for table in suite["tables"] for row in table["rows"] for case in row["cases"]]
+    assert "cost/mobilenet_v2/ulsam/replace:14,17" in cases
+    assert "MV2 + ULSAM" in attnbench("show", "suite", "ulsam-ablation").out
+
+
+def test_one_arm_is_the_object_itself(attnbench):
+    arm = attnbench(
+        "cost", "-b", "mobilenet_v2", "-m", "ulsam,groups=4", "-p", "replace:14,17", "--json"
+    ).json
+    assert (arm["params"], arm["trainable"]) == (3_067_904, 3_067_904)
+    assert round(arm["macs"] / 1e6, 3) == 262.659
+    assert arm["delta"]["params"] == 3_067_904 - 3_504_872
+    assert [site["layer"] for site in arm["sites"]] == [14, 17]
+    assert set(arm["counters"]) == {"rules", "fvcore", "ptflops", "torch"}
+    for report in arm["counters"].values():
+        assert report["agree"] is True
+        assert report["macs"] == arm["macs"]
+        assert {"raw", "unit", "adjustments"} <= set(report)
+
+
+def test_several_arms_cross(attnbench):
+    arms = attnbench(
+        "cost", "-b", "mobilenet_v1,width=0.25", "-b", "mobilenet_v2", "-m", "se", "-m", "ulsam",
+        "-p", "after:11", "-p", "replace:11", "--no-counters", "--json",
+    ).json["arms"]  # fmt: skip
+    assert len(arms) == 8
+    assert len({arm["name"] for arm in arms}) == 8
+    assert "counters" not in arms[0]
+
+
+def test_a_module_alone(attnbench):
+    arm = attnbench("cost", "-m", "ulsam,groups=4", "--channels", "512", "--size", "14", "--json").json
+    assert (arm["params"], arm["macs"]) == (2572, 200_704)
+    assert (arm["paper_params"], arm["paper_macs"]) == (1024, 200_704)
+    assert arm["formula"] == {"params": 2572, "macs": 200_704}
+
+
+def test_no_paper_prints_a_formula(attnbench, plugin):
+    arm = attnbench(
+        "cost", "-m", f"{plugin}:MyAttention", "--channels", "8", "--size", "7x5", "--json"
+    ).json
+    assert arm["paper_params"] is None and arm["paper_macs"] is None
+    assert arm["macs"] == 8 * 2 * 35
+
+
+@pytest.mark.parametrize("form", ["text", "md", "csv", "tex", "html"])
+def test_cost_in_every_format(attnbench, form):
+    done = attnbench(
+        "cost", "-b", "mobilenet_v2", "-m", "se", "-p", "official", "--no-counters", "--format", form
+    )
+    assert done.status == 0
+    assert "3,534,885" in done.out or "3534885" in done.out or "3{,}534{,}885" in done.out
+
+
+def test_schema_is_json(attnbench):
+    assert "suite" in attnbench("schema").json["properties"]
+
+
+def test_version_and_help(attnbench):
+    assert attnbench("--version").out.startswith("attnbench ")
+    for command in ("list", "show", "cost", "run", "table", "merge", "schema"):
+        done = attnbench(command, "--help")
+        assert done.status == 0 and done.out.strip()
+
+
+def test_plugin_module_by_registered_name(attnbench, plugin):
+    arm = attnbench(
+        "cost", "--plugin", plugin, "-m", "my_attention,groups=8", "--channels", "16", "--size", "4", "--json"
+    ).json
+    assert arm["params"] == 16 * 2 + 16
+
+
+def test_nothing_but_json_on_standard_output_with_a_noisy_plugin(attnbench, tmp_path):
+    (tmp_path / "loud.py").write_text("print('HELLO')\n" + PLUGIN)
+    done = attnbench("list", "modules", "--plugin", "loud.py", "--json")
+    assert "my_attention" in [row["name"] for row in done.json]
+    assert "HELLO" in done.err
