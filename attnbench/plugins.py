@@ -79,7 +79,7 @@ class Catalog:
                 self.failures.append(PluginFailure(origin, str(error)))
 
     def _add(self, name: Any, value: Any, origin: str) -> None:
-        details = {"target": value} if isinstance(value, str) else value
+        details: Any = {"target": value} if isinstance(value, str) else value
         problem = _entry_problem(name, details)
         if problem:
             raise PluginError(f"entry {name!r} of the table: {problem}")

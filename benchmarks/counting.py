@@ -41,8 +41,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     warnings.simplefilter("ignore")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    cases = shipped_cases()
-    print(f"{len(cases)} rows of the shipped suites, {rounds} rounds, {torch.get_num_threads()} threads")
+    cases, threads = shipped_cases(), torch.get_num_threads()
+    print(f"{len(cases)} rows of the shipped suites, {rounds} rounds, {threads} threads")
     report(compare(shipped_tools(cases), rounds), len(cases), "rows/s")
     print("one MobileNetV2 at 224x224, traced whole")
     report(compare(single_tools(build_backbone("mobilenet_v2")), 3 * rounds), 1, "models/s")

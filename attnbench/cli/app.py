@@ -8,7 +8,13 @@ from types import FrameType
 
 import typer
 
-from attnbench.cli import cost, listing, merge, run, schema, show, table
+from attnbench.cli.cost import command as cost
+from attnbench.cli.listing import command as listing
+from attnbench.cli.merge import command as merge
+from attnbench.cli.run import command as run
+from attnbench.cli.schema import command as schema
+from attnbench.cli.show import command as show
+from attnbench.cli.table import command as table
 from attnbench.errors import AttnbenchError, CountingError
 
 app = typer.Typer(
@@ -19,13 +25,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("list")(listing.command)
-app.command("show")(show.command)
-app.command("cost")(cost.command)
-app.command("run")(run.command)
-app.command("table")(table.command)
-app.command("merge")(merge.command)
-app.command("schema")(schema.command)
+app.command("list")(listing)
+app.command("show")(show)
+app.command("cost")(cost)
+app.command("run")(run)
+app.command("table")(table)
+app.command("merge")(merge)
+app.command("schema")(schema)
 
 
 @app.callback(invoke_without_command=True)

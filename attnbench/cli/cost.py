@@ -36,7 +36,8 @@ def command(
         typer.Option("-p", "--placement", help="replace:14,17, after:8-12, official ...; repeats."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", help="N or HxW: the image, or the map of a module alone.")
+        str | None,
+        typer.Option("--size", help="N or HxW: the image, or the map of a module alone."),
     ] = None,
     channels: Annotated[
         int | None, typer.Option("--channels", min=1, help="Of a module alone.")
@@ -98,9 +99,9 @@ def _cases(
 def _crossed(
     backbones: Sequence[str], modules: Sequence[str], placements: Sequence[str]
 ) -> Iterator[tuple[str | None, str | None, str | None]]:
-    for backbone in backbones or [None]:
-        for module in modules or [None]:
-            for placement in (placements if module else ()) or [None]:
+    for backbone in [*backbones] or [None]:
+        for module in [*modules] or [None]:
+            for placement in [*placements] or [None]:
                 yield backbone, module, placement
 
 
@@ -144,7 +145,9 @@ def _arm(case: Case, measurement: Any) -> dict[str, Any]:
         **{key: values[key] for key in _TOTALS},
     }
     if case.backbone:
-        arm["delta"] = {key: values[f"delta_{key}"] for key in ("params", "macs", "activations", "bytes")}
+        arm["delta"] = {
+            key: values[f"delta_{key}"] for key in ("params", "macs", "activations", "bytes")
+        }
         arm["sites"] = measurement.slots
     else:
         arm |= {key: values[key] for key in ("paper_params", "paper_macs")}

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.counting.trace import Trace
+from attnbench.placement.inserted import Inserted
 
 _SE_CLASSES = ("SqueezeExcitation", "SqueezeExcite", "SEModule")
 _ACTIVATION_FILES = ("activation", "activations", "activations_me")
@@ -31,16 +32,19 @@ class Inside:
 
 def look_inside(path: str, trace: Trace, modules: Mapping[str, nn.Module]) -> Inside:
     """Find the inner positions of the block at ``path``."""
-    prefix = f"{path}."
-    inner = [call.path for call in trace.calls if call.path.startswith(prefix)]
-    se = next((one for one in inner if type(modules[one]).__name__ in _SE_CLASSES), None)
-    outside_se = [one for one in inner if se is None or not one.startswith(f"{se}.")]
-    units = _units(outside_se, modules)
+    called = [call.path for call in trace.calls if call.path.startswith(f"{path}.")]
+    se = next((one for one in called if type(modules[one]).__name__ in _SE_CLASSES), None)
+    passed_over = [f"{se}."] if se else []
+    passed_over += [f"{one}.attention" for one in called if isinstance(modules[one], Inserted)]
+    if isinstance(modules[path], Inserted):
+        passed_over.append(f"{path}.attention")
+    own = [one for one in called if one != se and not one.startswith(tuple(passed_over))]
+    units = _units(own, modules)
     depthwise = next((i for i, one in enumerate(units) if _is_depthwise(modules[one])), None)
     pointwise = [i for i, one in enumerate(units) if _is_pointwise(modules[one])]
     return Inside(
-        depthwise=None if depthwise is None else _stage(path, units, depthwise, modules),
-        project=_stage(path, units, pointwise[-1], modules) if pointwise else None,
+        depthwise=None if depthwise is None else _stage(own, units, depthwise, modules),
+        project=_stage(own, units, pointwise[-1], modules) if pointwise else None,
         se=se,
         expanded=None if depthwise is None else _out_channels(modules[units[depthwise]]),
     )
@@ -57,22 +61,26 @@ def _units(paths: Sequence[str], modules: Mapping[str, nn.Module]) -> list[str]:
     ]
 
 
-def _stage(block: str, units: Sequence[str], start: int, modules: Mapping[str, nn.Module]) -> str:
-    """Path of the module that ends the stage of the convolution ``units[start]``.
+def _stage(
+    called: Sequence[str], units: Sequence[str], start: int, modules: Mapping[str, nn.Module]
+) -> str | None:
+    """Return the path of what ends the stage of the convolution ``units[start]``.
 
-    That is its activation or norm, or the container of exactly these.
+    That is its activation or norm, or the container of exactly these; None where the block is
+    nothing but this stage.
     """
     end = start + 1
     while end < len(units) and _continues(modules[units[end]]):
         end += 1
+    if end - start == len(units):
+        return None
     members = set(units[start:end])
     last = units[end - 1]
-    while True:
-        parent = last.rpartition(".")[0]
-        inside = {unit for unit in units if unit.startswith(f"{parent}.")}
-        if parent == block or not parent.startswith(f"{block}.") or not inside <= members:
-            return last
+    while (parent := last.rpartition(".")[0]) in called:
+        if not {unit for unit in units if unit.startswith(f"{parent}.")} <= members:
+            break
         last = parent
+    return last
 
 
 def _continues(module: nn.Module) -> bool:

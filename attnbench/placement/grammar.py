@@ -125,12 +125,17 @@ def _layers(text: str, whole: str) -> tuple[int, ...]:
 
 def _globs(text: str, whole: str) -> tuple[str, ...]:
     globs = text.split(",")
-    for glob in globs:
-        if not _GLOB.fullmatch(glob):
+    odd = [glob for glob in globs if not _GLOB.fullmatch(glob)]
+    for glob in odd:
+        if not _LAYERS.fullmatch(glob):
             raise PlacementError(
                 f"placement {whole!r}: {glob!r} is neither layer numbers nor a module path; "
                 f"write {_examples()}"
             )
+    if odd:
+        raise PlacementError(
+            f"placement {whole!r} mixes layer numbers and module paths; join such parts with +"
+        )
     return tuple(globs)
 
 

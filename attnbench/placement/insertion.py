@@ -7,34 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attnbench.attention import Attention, attention_of, find_attention, from_callable
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError, RequestError
+from attnbench.placement.inserted import Inserted
 from attnbench.placement.sites import Survey
 from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
 from attnbench.specs import Spec, parse_spec
 
-
-class Inserted(nn.Module):
-    """A block with an attention module behind it; where the block was replaced, it is Identity.
-
-    Keys of the plain network map in one way: ``P.rest`` becomes ``P.block.rest``.
-    (B, C, H, W) -> (B, C, H', W').
-    """
-
-    def __init__(self, block: nn.Module, attention: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-        self.attention = attention
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``attention(block(x))``."""
-        out: Tensor = self.attention(self.block(x))
-        # ResNets add in place to a block's output, and activations run in place on it: that must
-        # not overwrite what the attention saved for its backward pass.
-        return out.clone() if out.requires_grad and not torch.compiler.is_exporting() else out
+__all__ = ["Inserted", "as_attention", "fill", "insert"]
 
 
 def insert(
@@ -88,7 +71,7 @@ def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Mo
         block = placed.get_submodule(slot.path)
         built = _built(attention, slot)
         _match(built, block, placed)
-        kept = nn.Identity() if slot.replaced else block
+        kept = nn.Identity().train(block.training) if slot.replaced else block
         inserted = Inserted(kept, built.train(block.training))
         inserted.training = block.training  # not .train(): frozen parts of the block stay frozen
         placed.set_submodule(slot.path, inserted)

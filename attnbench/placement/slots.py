@@ -73,8 +73,8 @@ def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
 def _part_slots(part: Part, survey: Survey) -> list[Slot]:
     if part.globs:
         slots = [_slot(part, site, survey) for site in _glob_sites(part, survey)]
-        # ** matches a block and what is within it, and both lead to its depthwise convolution
-        return list({slot.path: slot for slot in reversed(slots)}.values())
+        # ** matches a block, what holds it and what is within it; all lead to one convolution
+        return list({slot.path: slot for slot in sorted(slots, key=_has_layer)}.values())
     if not survey.layers:
         raise PlacementError(
             f"placement '{part}': layer numbers need a MobileNet whose class is known; "
@@ -87,6 +87,10 @@ def _part_slots(part: Part, survey: Survey) -> list[Slot]:
     else:
         sites = [_numbered(layer, part, survey) for layer in part.layers]
     return [_slot(part, site, survey) for site in sites]
+
+
+def _has_layer(slot: Slot) -> bool:
+    return slot.layer is not None
 
 
 def _numbered(layer: int, part: Part, survey: Survey) -> Site:

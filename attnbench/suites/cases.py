@@ -135,7 +135,7 @@ class _Planner:
                     size=row.size or self.head.size,
                     counters=self.head.counters,
                 )
-                for spec in self._varied(module, groups)
+                for spec in (self._varied(module, groups) if module else [None])
             )
             yield PlannedRow(_label(row, cases[0], module), row, cases)
 
@@ -159,9 +159,9 @@ class _Planner:
             )
         return found
 
-    def _varied(self, module: str | None, groups: Groups | None) -> list[str | None]:
+    def _varied(self, module: str, groups: Groups | None) -> list[str]:
         """Return a module once per column group, or once if it does not take the option."""
-        if module is None or groups is None:
+        if groups is None:
             return [module]
         attention = find_attention(module, self.catalog)
         asked = parse_spec(module, "module")
@@ -181,7 +181,6 @@ class _Planner:
             cases = tuple(
                 replace(place, module=str(find_attention(spec, self.catalog).spec))
                 for spec in self._varied(module, groups)
-                if spec
             )
             if cases not in known:
                 yield PlannedRow(_default_label(place, module), _row(place, module), cases, True)
@@ -202,13 +201,14 @@ def make_case(
     Raises:
         RequestError: a spec or the placement is malformed, or the module does not take its options.
     """
-    attention = find_attention(module, catalog) if module else None
-    where = placement.strip() if placement else None
-    if where and where != OFFICIAL:
+    # "is None": an empty text is a mistake to be told, not a plain backbone
+    attention = None if module is None else find_attention(module, catalog)
+    where = placement if placement is None else placement.strip()
+    if where is not None and where != OFFICIAL:
         where = str(parse_placement(where))
     return Case(
         kind="cost",
-        backbone=str(canonical_backbone(backbone)) if backbone else None,
+        backbone=None if backbone is None else str(canonical_backbone(backbone)),
         module=str(attention.spec) if attention else None,
         placement=where,
         channels=channels,

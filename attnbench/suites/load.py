@@ -85,7 +85,9 @@ def suite_hash(suite: Suite) -> str:
 def _explain(errors: Sequence[ErrorDetails], content: dict[str, Any]) -> str:
     """Return the deepest error; in a union, where every member has its own, what they all want."""
     places = [_place(error, content) for error in errors]
-    deepest = max(places, key=len)
+    # a misspelt key is unknown under one name and missing under another: the first tells more
+    is_unknown = [one["type"] == "extra_forbidden" for one in errors]
+    _, _, deepest = max(zip(map(len, places), is_unknown, places, strict=True), key=lambda x: x[:2])
     same = [one for one, place in zip(errors, places, strict=True) if place == deepest]
     error = next((one for one in same if one["type"] == "value_error"), same[0])
     where = _shown(deepest)
@@ -94,7 +96,8 @@ def _explain(errors: Sequence[ErrorDetails], content: dict[str, Any]) -> str:
     elif error["type"] == "missing":
         text = f"{where} is missing; add it"
     elif error["type"] == "list_type" and deepest[-1] in ("table", "row"):
-        text = f"{where} is one of several: write [[{where}]], in double brackets"
+        header = ".".join(part for part in deepest if isinstance(part, str))
+        text = f"{where} is one of several: write [[{header}]], in double brackets"
     else:
         wanted = [error] if error["type"] == "value_error" else same
         given = error["input"]

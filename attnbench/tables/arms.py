@@ -2,121 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attnbench.tables.footnotes import Footnotes, reconciliation
 from attnbench.tables.model import Cell, Column, Report, Table
 
 Arm = Mapping[str, Any]
+Text = Callable[[Arm], str]
 
 
 def report_of_arms(arms: Sequence[Arm], convention: str) -> Report:
     """Return the report of some arms: in backbones, or modules alone."""
-    placed = any(arm["backbone"] for arm in arms)
-    columns = _PLACED if placed else _ALONE
-    notes = list(dict.fromkeys(note for arm in arms for note in counter_notes(arm)))
-    rows = tuple(tuple(_cell(column, arm, notes) for column in columns) for arm in arms)
-    table = Table("", columns, rows, footnotes=tuple(notes))
-    lines = tuple(_line(arm) for arm in arms)
-    return Report("cost", "", "", "", (), (table,), (convention,), lines=lines)
-
-
-def counter_notes(arm: Arm) -> list[str]:
-    """Return for each counter that says another number what it counted otherwise, in a sentence."""
-    reports = arm.get("counters") or {}
-    return [
-        _explained(name, report)
-        for name, report in reports.items()
-        if name != "rules" and (report["adjustments"] or not report["agree"])
-    ]
-
-
-def _explained(name: str, report: Mapping[str, Any]) -> str:
-    if report["raw"] is None:
-        return f"{name} failed: {report.get('reason')}"
-    parts = [f"{one['operator']} {one['macs']:+,} ({one['why']})" for one in report["adjustments"]]
-    end = "" if report["agree"] else f"; unexplained: {report['remainder']:+,}"
-    return (
-        f"{name} counts {report['raw']:,} ({report['unit']}); to our MACs: {'; '.join(parts)}{end}"
+    layout = _PLACED if any(arm["backbone"] for arm in arms) else _ALONE
+    notes = Footnotes()
+    counted = any(arm.get("counters") for arm in arms)
+    rows = tuple(
+        (
+            *(Cell(text(arm)) for _, text in layout),
+            *([_counters(arm, notes)] if counted else []),
+        )
+        for arm in arms
     )
+    counters = [Column("Counters", "reconciled with ours")] if counted else []
+    columns = (*(column for column, _ in layout), *counters)
+    table = Table("", columns, rows, footnotes=notes.texts)
+    footer = (convention, *_units(arms))
+    return Report("cost", "", "", "", (), (table,), footer, lines=tuple(map(_line, arms)))
 
 
-_PLACED = (
-    Column("Backbone"),
-    Column("Module"),
-    Column("Placement"),
-    Column("Parameters", numeric=True),
-    Column("+/-", numeric=True),
-    Column("MACs", numeric=True),
-    Column("+/- ", numeric=True),
-    Column("Activations", numeric=True),
-    Column("Bytes", numeric=True),
-    Column("Counters"),
+def _count(key: str) -> Text:
+    return lambda arm: f"{arm[key]:,}"
+
+
+def _delta(key: str) -> Text:
+    return lambda arm: f"{arm['delta'][key]:+,}" if arm["module"] else ""
+
+
+def _printed(key: str) -> Text:
+    return lambda arm: "none printed" if arm[key] is None else f"{arm[key]:,}"
+
+
+def _map(arm: Arm) -> str:
+    height, width = arm["size"]
+    return f"{arm['channels']}x{height}x{width}"
+
+
+_COMMON = (
+    (Column("Activations", numeric=True), _count("activations")),
+    (Column("Bytes", numeric=True), _count("bytes")),
 )
-_ALONE = (
-    Column("Module"),
-    Column("Map"),
-    Column("Parameters", numeric=True),
-    Column("printed formula", numeric=True),
-    Column("MACs", numeric=True),
-    Column("printed formula ", numeric=True),
-    Column("Activations", numeric=True),
-    Column("Bytes", numeric=True),
-    Column("Counters"),
+_MODULE: Text = lambda arm: arm["module"] or "plain"  # noqa: E731
+_PLACED: tuple[tuple[Column, Text], ...] = (
+    (Column("Backbone"), lambda arm: arm["backbone"]),
+    (Column("Module"), _MODULE),
+    (Column("Placement"), lambda arm: arm["placement"] or ""),
+    (Column("Parameters", numeric=True), _count("params")),
+    (Column("to plain", numeric=True), _delta("params")),
+    (Column("MACs", numeric=True), _count("macs")),
+    (Column("to plain", numeric=True), _delta("macs")),
+    *_COMMON,
+)
+_ALONE: tuple[tuple[Column, Text], ...] = (
+    (Column("Module"), _MODULE),
+    (Column("Map"), _map),
+    (Column("Parameters", numeric=True), _count("params")),
+    (Column("by printed formula", numeric=True), _printed("paper_params")),
+    (Column("MACs", numeric=True), _count("macs")),
+    (Column("by printed formula", numeric=True), _printed("paper_macs")),
+    *_COMMON,
 )
 
 
-def _cell(column: Column, arm: Arm, notes: Sequence[str]) -> Cell:
-    if column.head == "Counters":
-        return _counters(arm, notes)
-    return Cell(_texts(arm)[column.head])
+def _others(arm: Arm) -> dict[str, Mapping[str, Any]]:
+    reports = arm.get("counters") or {}
+    return {name: report for name, report in reports.items() if name != "rules"}
 
 
-def _texts(arm: Arm) -> dict[str, str]:
-    delta = arm.get("delta") or {}
-    channels, (height, width) = arm["channels"], arm["size"]
-    return {
-        "Backbone": arm["backbone"] or "",
-        "Module": arm["module"] or "plain",
-        "Placement": arm["placement"] or "",
-        "Map": f"{channels}x{height}x{width}",
-        "Parameters": f"{arm['params']:,}",
-        "+/-": _signed(delta.get("params")),
-        "MACs": f"{arm['macs']:,}",
-        "+/- ": _signed(delta.get("macs")),
-        "printed formula": _optional(arm.get("paper_params")),
-        "printed formula ": _optional(arm.get("paper_macs")),
-        "Activations": f"{arm['activations']:,}",
-        "Bytes": f"{arm['bytes']:,}",
-    }
-
-
-def _counters(arm: Arm, notes: Sequence[str]) -> Cell:
-    reports = {name: one for name, one in (arm.get("counters") or {}).items() if name != "rules"}
+def _counters(arm: Arm, notes: Footnotes) -> Cell:
+    reports = _others(arm)
     if not reports:
         return Cell("")
-    agree = sum(1 for one in reports.values() if one["agree"])
-    numbers = tuple(notes.index(note) + 1 for note in counter_notes(arm))
-    return Cell(f"{agree} of {len(reports)} agree", notes=numbers)
+    agree = sum(1 for report in reports.values() if report["agree"])
+    said = " ".join(filter(None, (reconciliation(*item) for item in reports.items())))
+    return Cell(f"{agree} of {len(reports)} agree", notes=notes.add(said))
+
+
+def _units(arms: Sequence[Arm]) -> list[str]:
+    units = {name: report["unit"] for arm in arms for name, report in _others(arm).items()}
+    return [f"{name} counts {unit}" for name, unit in units.items()]
 
 
 def _line(arm: Arm) -> dict[str, Any]:
     """The arm flat, for CSV."""
     flat = {key: value for key, value in arm.items() if not isinstance(value, dict | list)}
-    flat.pop("convention", None)
+    del flat["convention"]
     height, width = arm["size"]
     delta = {f"delta_{key}": value for key, value in (arm.get("delta") or {}).items()}
-    raw = {
-        f"{name}_raw": report["raw"]
-        for name, report in (arm.get("counters") or {}).items()
-        if name != "rules"
-    }
+    raw = {f"{name}_raw": report["raw"] for name, report in _others(arm).items()}
     return {**flat, "height": height, "width": width, **delta, **raw}
-
-
-def _signed(value: int | None) -> str:
-    return "" if not value else f"{value:+,}"
-
-
-def _optional(value: int | None) -> str:
-    return "none printed" if value is None else f"{value:,}"

@@ -41,8 +41,11 @@ def latex_document(report: Report, bibliography: str = "table") -> str:
         bibliography: name of the ``.bib`` file beside it, without its ending.
     """
     template = _environment("tex").get_template("document.tex.j2")
+    cites = any(cell.cite for table in report.tables for row in table.rows for cell in row)
     return template.render(
-        report=report, body=Safe(render(report, "tex")), bibliography=bibliography
+        report=report,
+        body=Safe(render(report, "tex")),
+        bibliography=bibliography if cites else "",
     )
 
 
@@ -128,7 +131,7 @@ def _markdown_cell(cell: Cell) -> Safe:
 
 
 def _latex_cell(cell: Cell) -> Safe:
-    text = cell.tex or latex(cell.plain)
+    text = cell.tex or (_stacked(cell) if cell.verdict else latex(cell.plain))
     if cell.bold:
         text = rf"\textbf{{{text}}}"
     if re.fullmatch(r"[A-Za-z0-9:_-]+", cell.cite):
@@ -136,6 +139,12 @@ def _latex_cell(cell: Cell) -> Safe:
     if cell.notes:
         text += rf"\textsuperscript{{{','.join(map(str, cell.notes))}}}"
     return Safe(rf"\multicolumn{{{cell.span}}}{{c}}{{{text}}}" if cell.span > 1 else text)
+
+
+def _stacked(cell: Cell) -> Safe:
+    """Figures above their verdict: side by side they make the table too wide to read."""
+    figures = f"{cell.printed} / {cell.ours}" if cell.ours else cell.printed
+    return Safe(rf"\shortstack[r]{{{latex(figures)} \\ \scriptsize {latex(cell.verdict)}}}")
 
 
 def _latex_head(column: Column) -> Safe:

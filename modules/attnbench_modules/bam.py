@@ -68,11 +68,11 @@ class _BatchNorm(nn.BatchNorm2d):
     One value has no variance, and torch refuses it in training: the pooled vector at batch 1.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or x.numel() > x.shape[1]:
-            return super().forward(x)
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or input.numel() > input.shape[1]:
+            return super().forward(input)
         return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
 
 

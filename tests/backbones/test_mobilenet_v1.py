@@ -11,7 +11,9 @@ def params(model):
 
 
 # facts section 3.1: exact, batch norm and classifier bias included
-@pytest.mark.parametrize(("width", "expected"), [(1, 4_231_976), (0.75, 2_585_560), (0.5, 1_331_592)])
+@pytest.mark.parametrize(
+    ("width", "expected"), [(1, 4_231_976), (0.75, 2_585_560), (0.5, 1_331_592)]
+)
 def test_params(width, expected):
     assert params(attnbench.backbone("mobilenet_v1", width=width)) == expected
 

@@ -48,10 +48,10 @@ def test_listing_modules(attnbench):
 @pytest.mark.parametrize("what", ["modules", "backbones", "suites"])
 def test_listing_imports_no_torch(what):
     code = (
-        "import sys; sys.argv = ['attnbench', 'list', %r]\n"
+        f"import sys; sys.argv = ['attnbench', 'list', {what!r}]\n"
         "from attnbench.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)" % what
+        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
@@ -89,7 +89,9 @@ def test_showing_a_module_without_a_card(attnbench, plugin):
 
 
 def test_showing_a_backbone(attnbench):
-    sites = {site["layer"]: site for site in attnbench("show", "backbone", "mobilenet_v2", "--json").json}
+    sites = {
+        site["layer"]: site for site in attnbench("show", "backbone", "mobilenet_v2", "--json").json
+    }
     assert sites[14]["path"] == "features.13"
     assert (sites[14]["channels"], sites[14]["size"], sites[14]["expanded"]) == (96, [14, 14], 576)
     assert [n for n, site in sites.items() if site["replaceable"]] == [
@@ -136,7 +138,9 @@ def test_several_arms_cross(attnbench):
 
 
 def test_a_module_alone(attnbench):
-    arm = attnbench("cost", "-m", "ulsam,groups=4", "--channels", "512", "--size", "14", "--json").json
+    arm = attnbench(
+        "cost", "-m", "ulsam,groups=4", "--channels", "512", "--size", "14", "--json"
+    ).json
     assert (arm["params"], arm["macs"]) == (2572, 200_704)
     assert (arm["paper_params"], arm["paper_macs"]) == (1024, 200_704)
     assert arm["formula"] == {"params": 2572, "macs": 200_704}
@@ -153,7 +157,16 @@ def test_no_paper_prints_a_formula(attnbench, plugin):
 @pytest.mark.parametrize("form", ["text", "md", "csv", "tex", "html"])
 def test_cost_in_every_format(attnbench, form):
     done = attnbench(
-        "cost", "-b", "mobilenet_v2", "-m", "se", "-p", "official", "--no-counters", "--format", form
+        "cost",
+        "-b",
+        "mobilenet_v2",
+        "-m",
+        "se",
+        "-p",
+        "official",
+        "--no-counters",
+        "--format",
+        form,
     )
     assert done.status == 0
     assert "3,534,885" in done.out or "3534885" in done.out or "3{,}534{,}885" in done.out
@@ -172,7 +185,16 @@ def test_version_and_help(attnbench):
 
 def test_plugin_module_by_registered_name(attnbench, plugin):
     arm = attnbench(
-        "cost", "--plugin", plugin, "-m", "my_attention,groups=8", "--channels", "16", "--size", "4", "--json"
+        "cost",
+        "--plugin",
+        plugin,
+        "-m",
+        "my_attention,groups=8",
+        "--channels",
+        "16",
+        "--size",
+        "4",
+        "--json",
     ).json
     assert arm["params"] == 16 * 2 + 16
 

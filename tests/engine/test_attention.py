@@ -137,7 +137,9 @@ class TestCanonicalSpec:
 
     def test_of_a_shipped_module(self):
         assert str(find_attention("ulsam,groups=4,momentum=0.1").spec) == "ulsam"
-        assert str(find_attention("ulsam,momentum=0.9,groups=8").spec) == "ulsam,groups=8,momentum=0.9"
+        assert (
+            str(find_attention("ulsam,momentum=0.9,groups=8").spec) == "ulsam,groups=8,momentum=0.9"
+        )
 
 
 class TestConstraints:
@@ -194,7 +196,7 @@ class TestConstraints:
             family="spatial",
             constraints=(Constraint("divides", lambda c, groups, **_: c % groups == 0),),
         )
-        with pytest.raises(PluginError, match="constraint on its card fails .*ZeroDivisionError"):
+        with pytest.raises(PluginError, match=r"constraint on its card fails .*ZeroDivisionError"):
             from_callable(broken, {}).check(8)
 
     @pytest.mark.parametrize("channels", [0, -3, 2.5, "8", True])

@@ -90,7 +90,9 @@ class CardOfUnknownOption(Good):
     ],
 )
 def test_broken_at_registration(fresh, target, reason):
-    with pytest.raises(PluginError, match=r"^module 'broken' of .* breaks the contract: ") as caught:
+    with pytest.raises(
+        PluginError, match=r"^module 'broken' of .* breaks the contract: "
+    ) as caught:
         register("broken")(target)
     assert reason in str(caught.value)
     assert fresh.modules.names() == []

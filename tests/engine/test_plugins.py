@@ -46,7 +46,12 @@ class TestInstalled:
                 name=name, value=value, dist=SimpleNamespace(name=dist), load=load
             )
 
-        points = [point("zoo", "a"), point("acme", "b"), point("attnbench", "c"), point("acme", "a")]
+        points = [
+            point("zoo", "a"),
+            point("acme", "b"),
+            point("attnbench", "c"),
+            point("acme", "a"),
+        ]
         monkeypatch.setattr("attnbench.plugins.entry_points", lambda group: points)
         Catalog().load_entry_points()
         assert order == ["attnbench:c", "acme:a", "acme:b", "zoo:a"]
@@ -98,7 +103,9 @@ class TestInstalled:
         found = install(a="TABLE = {'x': 'a:X', 'y': 'a:Y'}", b="TABLE = {'x': 'b:X'}")
         (failure,) = found.failures
         assert failure.origin == "dist-b (b:TABLE)"
-        assert "'x' is registered twice: by dist-a (a:TABLE) and by dist-b (b:TABLE)" in failure.reason
+        assert (
+            "'x' is registered twice: by dist-a (a:TABLE) and by dist-b (b:TABLE)" in failure.reason
+        )
         with pytest.raises(DuplicateNameError, match=r"dist-a \(a:TABLE\) and by dist-b"):
             find_attention("x", found)
         assert found.modules.names() == ["y"]
@@ -106,9 +113,7 @@ class TestInstalled:
         assert not found.modules.is_disputed("y")
 
     def test_suite_that_is_missing_from_its_package(self, install):
-        found = install(
-            bad="TABLE = {'lost': 'attnbench_suites:lost.toml', 'loose': 'bad:x.toml'}"
-        )
+        found = install(bad="TABLE = {'lost': 'attnbench_suites:lost.toml', 'loose': 'bad:x.toml'}")
         assert found.suites.names() == ["loose", "lost"]
         with pytest.raises(PluginError, match=r"attnbench_suites holds no lost\.toml"):
             find_suite("lost", found)
@@ -185,12 +190,15 @@ class TestFiles:
         before = fresh.modules.entries()
         modules, path = set(sys.modules), list(sys.path)
         # overwrites `lazy`, whose target is the same class, and adds `mine`
-        text = REGISTERED + """
+        text = (
+            REGISTERED
+            + """
 Lazy = type("Lazy", (Mine,), {"__module__": "my_lazy", "__qualname__": "Mine"})
 attnbench.register("lazy")(Lazy)
 assert attnbench.plugins._LOADING.get().modules.get("lazy") is Lazy
 raise RuntimeError("half-way")
 """
+        )
         with pytest.raises(PluginError, match="RuntimeError: half-way"):
             fresh.load_file(write("my.py", text))
         assert fresh.modules.entries() == before
@@ -201,7 +209,9 @@ raise RuntimeError("half-way")
     def test_repaired_file_can_be_loaded(self, fresh, write):
         with pytest.raises(PluginError):
             fresh.load_file(write("my.py", REGISTERED + "\nraise ValueError"))
-        fresh.load_file(write("my.py", REGISTERED + "\n# repaired, and longer than it was before\n"))
+        fresh.load_file(
+            write("my.py", REGISTERED + "\n# repaired, and longer than it was before\n")
+        )
         assert fresh.modules.names() == ["mine"]
 
     def test_two_files_of_one_name(self, fresh, write):
@@ -276,7 +286,7 @@ class TestTargets:
 
     def test_breaking_the_contract(self, fresh, write):
         path = write("my.py", "class Mine:\n    pass\n")
-        with pytest.raises(PluginError, match="Mine is not a subclass of torch.nn.Module"):
+        with pytest.raises(PluginError, match=r"Mine is not a subclass of torch\.nn\.Module"):
             find_attention(f"{path}:Mine", fresh)
 
     def test_file_without_a_class(self, fresh):

@@ -220,7 +220,9 @@ class TestRegistry:
     def test_failing_target_names_origin_and_reason(self):
         registry = Registry("module")
         registry.add(Entry(name="a", target="nowhere.at.all:X", origin="dist (table)"))
-        with pytest.raises(PluginError, match=r"'a' of dist \(table\) cannot be loaded .*No module named"):
+        with pytest.raises(
+            PluginError, match=r"'a' of dist \(table\) cannot be loaded .*No module named"
+        ):
             registry.get("a")
 
     def test_target_that_exits_the_interpreter(self):

@@ -33,6 +33,15 @@ def lively(name):
     return model.eval()
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread():
+    """These tensors are so small that threads cost more than they bring."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def backbones():
     """Lively backbones by name, each built once; tests must not change them."""

@@ -70,7 +70,7 @@ def test_positions(position):
         ("after:3;4", "'3;4' is neither"),
         ("after:3:4", "'3:4' is neither"),
         ("after:features[3]", "'features[3]' is neither"),
-        ("after:3,features.4", "'3' is neither"),
+        ("after:3,features.4", "mixes layer numbers and module paths; join such parts with +"),
         ("after:12-8", "12-8 is not a range of layers"),
         ("after:1-999999999", "is not a range of layers"),
         ("after:3,3", "names layer 3 twice"),
@@ -93,7 +93,11 @@ def test_replaces():
 @pytest.mark.parametrize(
     ("glob", "matched", "not_matched"),
     [
-        ("blocks.3.*", ["blocks.3.0", "blocks.3.12"], ["blocks.3", "blocks.3.0.conv", "blocks.30.1"]),
+        (
+            "blocks.3.*",
+            ["blocks.3.0", "blocks.3.12"],
+            ["blocks.3", "blocks.3.0.conv", "blocks.30.1"],
+        ),
         ("blocks.**", ["blocks.3", "blocks.3.0.conv"], ["blocks", "myblocks.3"]),
         ("*.conv", ["a.conv", "b.conv"], ["conv", "a.b.conv"]),
         ("**.conv", ["a.conv", "a.b.conv"], ["conv"]),

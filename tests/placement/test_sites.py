@@ -26,7 +26,8 @@ V2_HALF = [
     *[(80, 7)] * 3, (160, 7), (1280, 7),
 ]  # fmt: skip
 V3_SMALL = [
-    (16, 112), (16, 56), *[(24, 28)] * 2, *[(40, 14)] * 3, *[(48, 14)] * 2, *[(96, 7)] * 3, (576, 7),
+    (16, 112), (16, 56), *[(24, 28)] * 2, *[(40, 14)] * 3, *[(48, 14)] * 2, *[(96, 7)] * 3,
+    (576, 7),
 ]  # fmt: skip
 V3_LARGE = [
     (16, 112), (16, 112), *[(24, 56)] * 2, *[(40, 28)] * 3, *[(80, 14)] * 4, *[(112, 14)] * 2,
@@ -202,11 +203,16 @@ class TestUnknownBackbones:
             self.reasons(survey, "vit_b_16")["encoder.layers.encoder_layer_0"]
             == "takes a tensor of 3 axes, not (B, C, H, W)"
         )
-        assert "3 arguments" in (
-            self.reasons(survey, "vit_b_16")["encoder.layers.encoder_layer_0.self_attention"]
+        assert (
+            "3 arguments"
+            in (self.reasons(survey, "vit_b_16")["encoder.layers.encoder_layer_0.self_attention"])
         )
-        assert self.reasons(survey, "swin_t")["features.1.0"] == "takes (B, H, W, C), not (B, C, H, W)"
-        assert self.reasons(survey, "swin_t")["features.0"] == "returns (B, H, W, C), not (B, C, H, W)"
+        assert (
+            self.reasons(survey, "swin_t")["features.1.0"] == "takes (B, H, W, C), not (B, C, H, W)"
+        )
+        assert (
+            self.reasons(survey, "swin_t")["features.0"] == "returns (B, H, W, C), not (B, C, H, W)"
+        )
         placeable = [path for path, reason in self.reasons(survey, "swin_t").items() if not reason]
         assert placeable == ["features.0.0", "avgpool"]
 
@@ -287,7 +293,10 @@ class TestHandWritten:
         assert (site.channels, *site.size) == ((0, 0, 0) if reason else (8, 8, 6))
 
     def test_replaceable(self, crooked):
-        assert {path for path, site in crooked.items() if site.replaceable} == {"second", "stages.0"}
+        assert {path for path, site in crooked.items() if site.replaceable} == {
+            "second",
+            "stages.0",
+        }
         assert crooked["first"].input == (3, 8, 6)
 
     def test_model_is_not_changed(self):

@@ -142,6 +142,8 @@ def test_latex_formulas_are_mathematics(report_of, content):
 
 
 def test_latex_document_is_complete(report_of, content):
+    assert r"\bibliography" not in latex_document(report_of(content))
+    content["table"][0]["cite"] = True
     text = latex_document(report_of(content), bibliography="refs")
     assert text.startswith(r"\documentclass")
     assert r"\bibliography{refs}" in text

@@ -1,0 +1,222 @@
+"""Runs as a user sees them: resume, kills, failures, shards, added modules."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from attnbench.plugins import catalog
+
+SUITE = """
+[suite]
+name = "mine"
+title = "Mine"
+size = 64
+limit_s = {limit}
+
+[[table]]
+title = "All"
+columns = ["label", "placement", "params", "macs", "delta_macs"]
+
+[[table.row]]
+backbone = "mobilenet_v2,width=0.35"
+
+[[table.row]]
+backbone = "mobilenet_v2,width=0.35"
+module = [{modules}]
+placement = ["after:5", "after:9", "replace:9"]
+"""
+TROUBLE = """
+import os, time
+import attnbench
+from torch import nn
+
+class Base(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+
+@attnbench.register("crashes")
+class Crashes(Base):
+    def forward(self, x):
+        os.abort()
+
+@attnbench.register("hangs")
+class Hangs(Base):
+    def forward(self, x):
+        time.sleep(1000)
+
+@attnbench.register("raises")
+class Raises(Base):
+    def forward(self, x):
+        raise RuntimeError("no such luck")
+
+@attnbench.register("fine")
+class Fine(Base):
+    def forward(self, x):
+        return x * 2
+"""
+
+
+def suite(folder, modules=("se", "cbam", "ulsam", "bam"), limit=60):
+    quoted = ", ".join(f'"{name}"' for name in modules)
+    (folder / "mine.toml").write_text(SUITE.format(modules=quoted, limit=limit))
+    return "mine.toml"
+
+
+def tables(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("table.*")}
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def forget_plugins():
+    before = catalog().modules.entries()
+    yield
+    catalog().modules.restore(before)
+    catalog().files.clear()
+
+
+def test_a_second_run_measures_nothing_and_changes_nothing(attnbench, tmp_path):
+    first = attnbench("run", suite(tmp_path), "--out", "out")
+    assert first.status == 0, first.err
+    before = (tmp_path / "out/mine/records.jsonl").read_bytes(), tables(tmp_path / "out/mine")
+    assert set(before[1]) == {"table.md", "table.csv", "table.tex", "table.html", "table.bib"}
+    second = attnbench("run", "mine.toml", "--out", "out")
+    assert "0 of 13 cases to measure, 13 already measured" in second.err
+    after = (tmp_path / "out/mine/records.jsonl").read_bytes(), tables(tmp_path / "out/mine")
+    assert after == before
+
+
+def test_a_changed_suite_measures_only_what_is_new(attnbench, tmp_path):
+    attnbench("run", suite(tmp_path, ["se"]), "--out", "out")
+    done = attnbench("run", suite(tmp_path, ["se", "cbam"]), "--out", "out")
+    assert "3 of 7 cases to measure, 4 already measured" in done.err
+    again = attnbench("run", "mine.toml", "--out", "out", "--fresh")
+    assert "7 of 7 cases to measure" in again.err
+
+
+def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    names = ["fine", "crashes", "se", "hangs", "raises", "cbam"]
+    done = attnbench("run", suite(tmp_path, names, limit=3), "--plugin", "trouble.py", "--case",
+                     "*/after:5/*", "--out", "out")  # fmt: skip
+    assert done.status == 1
+    status = {
+        line["conditions"]["module"]: (line["status"], line["reason"])
+        for line in records(tmp_path / "out/mine")
+        if "case" in line
+    }
+    assert {name for name, (word, _) in status.items() if word == "ok"} == {"fine", "se", "cbam"}
+    assert "SIGABRT" in status["crashes"][1]
+    assert "did not finish within 3 s" in status["hangs"][1]
+    assert "no such luck" in status["raises"][1]
+    table = (tmp_path / "out/mine/table.md").read_text()
+    assert "failed" in table and "SIGABRT" in table
+
+
+def test_an_added_module_is_a_row_of_every_place(attnbench, tmp_path):
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    done = attnbench("run", suite(tmp_path, ["se"]), "--plugin", "trouble.py", "--add", "fine",
+                     "--add", "se,reduction=4", "--out", "out")  # fmt: skip
+    assert done.status == 0, done.err
+    table = (tmp_path / "out/mine/table.md").read_text()
+    assert table.count("+ fine") == 3
+    assert table.count("+ se,reduction=4") == 3
+
+
+def test_an_added_module_in_table_1(attnbench, tmp_path):
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    done = attnbench("run", "ulsam-table1", "--add", "trouble.py:Fine", "--out", "out")
+    assert done.status == 0, done.err
+    assert "trouble.py:Fine" in (tmp_path / "out/ulsam-table1/table.md").read_text()
+
+
+def test_dry_run_measures_nothing(attnbench, tmp_path):
+    done = attnbench("run", suite(tmp_path), "--dry-run", "--out", "out")
+    assert done.out.count("to measure") == 13
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_merge_to_the_undivided_run(attnbench, tmp_path):
+    attnbench("run", suite(tmp_path), "--out", "whole")
+    for number in (1, 2, 3):
+        done = attnbench("run", "mine.toml", "--shard", f"{number}/3", "--out", f"part{number}")
+        assert done.status == 0
+    done = attnbench("merge", "part1/mine", "part2/mine", "part3/mine/records.jsonl", "-o", "all")
+    assert done.status == 0, done.err
+    assert tables(tmp_path / "all") == tables(tmp_path / "whole/mine")
+
+
+def test_the_table_of_a_run_needs_no_plugin(attnbench, tmp_path):
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    attnbench("run", suite(tmp_path, ["fine"]), "--plugin", "trouble.py", "--out", "out")
+    catalog().files.clear()
+    (tmp_path / "trouble.py").unlink()
+    for form in ("text", "md", "csv", "tex", "html", "json"):
+        done = attnbench("table", "mine", "--out", "out", "--format", form)
+        assert done.status == 0 and "fine" in done.out, form
+    assert (
+        attnbench("table", "out/mine", "--format", "md").out
+        == (tmp_path / "out/mine/table.md").read_text()
+    )
+
+
+def start(folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "attnbench", "run", *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process):
+    process.communicate()
+    return process.returncode
+
+
+def test_killed_at_any_instant_and_run_again_gives_the_same_tables(tmp_path):
+    suite(tmp_path)
+    assert finish(start(tmp_path, "mine.toml", "--out", "calm")) == 0
+    draw = random.Random(20)
+    kills = 0
+    for _ in range(6):
+        process = start(tmp_path, "mine.toml", "--out", "wild")
+        path = tmp_path / "wild/mine/records.jsonl"
+        grown = path.stat().st_size if path.exists() else 0
+        # wait until it writes, then strike a moment later: most cases take a few milliseconds
+        while process.poll() is None and (not path.exists() or path.stat().st_size == grown):
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.03))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.communicate()
+    assert kills >= 2
+    assert finish(start(tmp_path, "mine.toml", "--out", "wild")) == 0
+    assert tables(tmp_path / "wild/mine") == tables(tmp_path / "calm/mine")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_measured(tmp_path, number):
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    suite(tmp_path, ["se", "hangs"])
+    process = start(tmp_path, "mine.toml", "--plugin", "trouble.py", "--out", "out")
+    path = tmp_path / "out/mine/records.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (
+        path.exists() and path.read_bytes().count(b"\n") > 4
+    ):
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err
+    assert b"goes on from there" in err
+    assert sum("case" in line for line in records(tmp_path / "out/mine")) == 4

@@ -1,0 +1,63 @@
+"""The README's console blocks are what the commands print. Run this file to write them anew."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"```console\n\$ (?P<command>attnbench [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
+
+
+def printed(command):
+    """What a command prints, with trailing blanks and blank lines at the ends taken off."""
+    words = [sys.executable, "-m", *shlex.split(command)]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(words, capture_output=True, check=True, env=environment)
+    lines = [line.rstrip() for line in done.stdout.decode().splitlines()]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def blocks():
+    return list(BLOCK.finditer(README.read_text(encoding="utf-8")))
+
+
+def test_there_are_blocks():
+    assert len(blocks()) >= 4
+
+
+@pytest.mark.parametrize("block", blocks(), ids=lambda block: block["command"])
+def test_a_console_block_is_what_the_command_prints(block):
+    assert block["output"] == printed(block["command"])
+
+
+def test_every_command_is_in_the_readme():
+    text = README.read_text(encoding="utf-8")
+    for command in ("list", "show", "cost", "run", "table", "merge", "schema"):
+        assert f"attnbench {command}" in text, command
+
+
+def test_every_suite_has_committed_results_named_in_the_readme():
+    text = README.read_text(encoding="utf-8")
+    from attnbench.plugins import catalog
+
+    for name in catalog().suites.names():
+        assert f"results/{name}/table.md" in text
+        assert (README.parent / "results" / name / "table.md").is_file()
+
+
+def rewrite():
+    """Put what the commands print now into the README."""
+    text = BLOCK.sub(
+        lambda block: f"```console\n$ {block['command']}\n{printed(block['command'])}```",
+        README.read_text(encoding="utf-8"),
+    )
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    rewrite()
