@@ -99,9 +99,10 @@ def _cases(
 def _crossed(
     backbones: Sequence[str], modules: Sequence[str], placements: Sequence[str]
 ) -> Iterator[tuple[str | None, str | None, str | None]]:
-    for backbone in [*backbones] or [None]:
-        for module in [*modules] or [None]:
-            for placement in [*placements] or [None]:
+    nothing: list[str | None] = [None]
+    for backbone in backbones or nothing:
+        for module in modules or nothing:
+            for placement in placements or nothing:
                 yield backbone, module, placement
 
 

@@ -83,7 +83,7 @@ def _part_slots(part: Part, survey: Survey) -> list[Slot]:
     if part.everywhere:
         sites = [site for site in _blocks(survey) if _target(part.position, site)]
         if not sites:
-            raise _impossible(part, f"no block allows {part.position}", survey)
+            raise PlacementError(f"placement '{part}': no block allows {part.position}")
     else:
         sites = [_numbered(layer, part, survey) for layer in part.layers]
     return [_slot(part, site, survey) for site in sites]
@@ -144,7 +144,7 @@ _TARGETS: dict[str, Callable[[Site], str | None]] = {
 
 
 def _target(position: str, site: Site) -> str | None:
-    """Path of the module that is wrapped or replaced at a site; None where that cannot be."""
+    """Return the path of the module that is wrapped or replaced at a site; None where that cannot be."""
     return _TARGETS[position](site) if site.placeable else None
 
 
@@ -170,8 +170,9 @@ def _impossible(part: Part, why: str, survey: Survey) -> PlacementError:
     possible = [
         site.layer for site in survey.sites() if site.layer and _target(part.position, site)
     ]
-    can = f"possible layers: {', '.join(map(str, possible))}" if possible else "no layer can"
-    return PlacementError(f"placement '{part}': {why}; {part.position} has {can}")
+    can = f"{part.position} has possible layers: {', '.join(map(str, possible))}"
+    none = f"no layer allows {part.position}"
+    return PlacementError(f"placement '{part}': {why}; {can if possible else none}")
 
 
 def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
@@ -187,7 +188,7 @@ def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
 
 
 def _examples(position: str, survey: Survey) -> str:
-    """Return a few placements that are possible, MobileNet layers or else the deepest modules."""
+    """Return the first few placements that are possible."""
     found = [site.path for site in survey.sites() if _target(position, site)]
     shown = [f"{position}:{path}" for path in found[:3]]
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""

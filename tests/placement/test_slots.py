@@ -111,7 +111,11 @@ class TestMobileNets:
             ),
             ("mobilenet_v2", "after-depthwise:19", "layer 19 has no depthwise convolution"),
             ("mobilenet_v1", "after-project:1", "layer 1 has no pointwise convolution"),
-            ("mobilenet_v2", "replace-se:5", "layer 5 has no squeeze-and-excitation"),
+            (
+                "mobilenet_v2",
+                "replace-se:5",
+                "layer 5 has no squeeze-and-excitation; no layer allows",
+            ),
             (
                 "mobilenet_v3_small",
                 "replace-se:3",
@@ -120,7 +124,7 @@ class TestMobileNets:
             (
                 "mobilenet_v2",
                 "replace-se:all",
-                "no block allows replace-se; replace-se has no layer can",
+                "placement 'replace-se:all': no block allows replace-se",
             ),
             ("mobilenet_v2", "after:14+after:features.13", "uses layer 14 (features.13, 96x14x14)"),
             ("mobilenet_v2", "replace:14+after:14", "twice"),
