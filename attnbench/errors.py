@@ -30,6 +30,10 @@ class PlacementError(RequestError):
     """A placement that cannot be, on this backbone or with this module."""
 
 
+class MissingExtraError(RequestError):
+    """Something that an optional extra would bring; in a suite such a case is skipped."""
+
+
 class CountingError(AttnbenchError):
     """A model whose forward pass could not be traced."""
 

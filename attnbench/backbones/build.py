@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from torch import nn
 
 from attnbench.backbones.catalogue import BACKBONES
-from attnbench.errors import RequestError, suggestion, unknown
+from attnbench.errors import MissingExtraError, RequestError, suggestion, unknown
 from attnbench.registry import describe
 from attnbench.specs import Spec, parse_spec
 
@@ -47,10 +48,11 @@ def canonical_backbone(spec: str | Spec) -> Spec:
 
     Raises:
         UnknownNameError: no such backbone.
-        RequestError: an option that it does not take, or timm is not installed.
+        RequestError: an option that it does not take.
     """
     asked = parse_spec(spec, "backbone") if isinstance(spec, str) else spec
-    _checked_builder(asked)
+    with suppress(MissingExtraError):  # it still has a name, under which it is skipped
+        _checked_builder(asked)
     given = {k: v for k, v in asked.options.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
     return Spec(asked.name, given)
 
@@ -116,7 +118,7 @@ def _timm_builder(name: str) -> Builder:
     try:
         import timm
     except ImportError:
-        raise RequestError(
+        raise MissingExtraError(
             f"timm:{name} needs timm; install it with: pip install 'attnbench[timm]'"
         ) from None
     if not timm.is_model(name):

@@ -47,13 +47,8 @@ def _modules(catalog: Catalog) -> Rows:
             "title": entry.title,
             "origin": entry.origin,
         }
-        for entry in map(catalog.modules.entry, _sound(catalog.modules))
+        for entry in map(catalog.modules.entry, catalog.modules.names())
     ]
-
-
-def _sound(registry: Any) -> list[str]:
-    """Names that one plugin alone claims; the others were reported as failures."""
-    return [name for name in registry.names() if not registry.is_disputed(name)]
 
 
 def _backbones(catalog: Catalog) -> Rows:
@@ -73,7 +68,7 @@ def _backbones(catalog: Catalog) -> Rows:
 def _suites(catalog: Catalog) -> Rows:
     return [
         {"name": entry.name, "title": entry.title, "paper": entry.paper, "origin": entry.origin}
-        for entry in map(catalog.suites.entry, _sound(catalog.suites))
+        for entry in map(catalog.suites.entry, catalog.suites.names())
     ]
 
 

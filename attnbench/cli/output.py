@@ -63,6 +63,11 @@ def load_catalog(plugins: Sequence[str] | None) -> Catalog:
         found = catalog()
         for path in plugins or ():
             found.load_file(path)
-    for failure in found.failures:
-        say(f"attnbench: plugin {failure.origin} left out: {failure.reason}")
+    say_failures(found)
     return found
+
+
+def say_failures(catalog: Catalog, already: int = 0) -> None:
+    """Say which plugins failed, the first ``already`` ones having been said before."""
+    for failure in catalog.failures[already:]:
+        say(f"attnbench: plugin {failure.origin} left out: {failure.reason}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import DEFAULT_OUT, Out, Plugins
-from attnbench.cli.output import guests, load_catalog, say
+from attnbench.cli.output import guests, load_catalog, say, say_failures
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ def command(
     with Worker(plugin or []) as worker:
         if not dry_run and any(_is_new(one, Path(out)) for one in suites):
             worker.start()  # it imports torch while we do
+        known_failures = len(catalog.failures)
         with guests():
             jobs = _jobs(suites, catalog, Path(out), choice)
+        say_failures(catalog, known_failures)  # "@all" loads every plugin
         if dry_run:
             _list_cases(jobs)
             return

@@ -78,6 +78,7 @@ class Survey:
         self.family = family_of(model)
         self.layers = numbered_layers(model)
         self._modules = dict(model.named_modules())
+        self._sites: dict[str, Site] = {}
         self._calls: dict[str, list[Call]] = {}
         for call in self.trace.calls:
             self._calls.setdefault(call.path, []).append(call)
@@ -94,6 +95,11 @@ class Survey:
 
     def site(self, path: str) -> Site:
         """Return the site at a module path."""
+        if path not in self._sites:
+            self._sites[path] = self._look_at(path)
+        return self._sites[path]
+
+    def _look_at(self, path: str) -> Site:
         kind = type(self._modules[path]).__name__
         calls = self._calls.get(path, [])
         reason = self._refusal(path, calls)

@@ -144,7 +144,7 @@ _TARGETS: dict[str, Callable[[Site], str | None]] = {
 
 
 def _target(position: str, site: Site) -> str | None:
-    """Return the path of the module that is wrapped or replaced at a site; None where that cannot be."""
+    """Return the path of what is wrapped or replaced at a site; None where that cannot be."""
     return _TARGETS[position](site) if site.placeable else None
 
 

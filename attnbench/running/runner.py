@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from attnbench.errors import RequestError
+from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog
 from attnbench.records import provenance
@@ -37,6 +37,8 @@ class Job:
     folder: Path
     done: Mapping[str, Record] = field(default_factory=dict)
     """Records of chosen cases that hold as they are."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Why a case cannot be measured here: an optional extra is not installed."""
     known: Run | None = None
 
     @property
@@ -70,13 +72,12 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: Co
     """
     tables = plan(suite, catalog, choice.added)
     cases = chosen(all_cases(tables), choice)
-    for case in cases:
-        _check(case, suite, meter)
+    skipped = _skipped(cases, suite, meter)
     folder = out / suite.suite.name
     known = _known_run(folder / FILE)
     hashes = {case.name: fingerprint(case, suite, catalog) for case in cases}
-    done = {} if choice.fresh or known is None else _still_valid(known, hashes)
-    return Job(suite, tables, cases, hashes, folder, done, known)
+    done = {} if choice.fresh or known is None else _still_valid(known, hashes, skipped)
+    return Job(suite, tables, cases, hashes, folder, done, skipped, known)
 
 
 def measure(job: Job, worker: Worker, progress: Progress) -> Run:
@@ -99,11 +100,17 @@ def measure(job: Job, worker: Worker, progress: Progress) -> Run:
     return read_run(job.folder / FILE)
 
 
-def _check(case: Case, suite: Suite, meter: CostMeter) -> None:
-    try:
-        meter.check(case)
-    except RequestError as error:
-        raise type(error)(f"suite {suite.suite.name}, case {case.name}: {error}") from error
+def _skipped(cases: Sequence[Case], suite: Suite, meter: CostMeter) -> dict[str, str]:
+    """Check all cases, and return those that need what is not installed, with the reason."""
+    skipped: dict[str, str] = {}
+    for case in cases:
+        try:
+            meter.check(case)
+        except MissingExtraError as error:
+            skipped[case.name] = str(error)
+        except RequestError as error:
+            raise type(error)(f"suite {suite.suite.name}, case {case.name}: {error}") from error
+    return skipped
 
 
 def _known_run(path: Path) -> Run | None:
@@ -114,34 +121,46 @@ def _known_run(path: Path) -> Run | None:
     return read_run(path)
 
 
-def _still_valid(known: Run, hashes: Mapping[str, str]) -> dict[str, Record]:
+def _still_valid(
+    known: Run, hashes: Mapping[str, str], skipped: Mapping[str, str]
+) -> dict[str, Record]:
+    found = {name: known.records[name] for name in hashes if name in known.records}
     return {
-        name: known.records[name]
-        for name, expected in hashes.items()
-        if name in known.records
-        and known.records[name].hash == expected
-        and known.records[name].status == "ok"
+        name: record
+        for name, record in found.items()
+        if record.hash == hashes[name]
+        and (record.status == "ok" or (record.status == "skipped" and name in skipped))
     }
 
 
 def _measured(case: Case, job: Job, worker: Worker) -> Record:
     start = time.perf_counter()
-    answer: dict[str, Any]
-    try:
-        answer = worker.measure(case)
-    except WorkerError as failure:
-        answer = {"error": str(failure)}
-    seconds = round(time.perf_counter() - start, 4)
-    return Record(
-        case=case.name,
-        kind="cost",
-        status="ok" if "ok" in answer else "failed",
-        reason=answer.get("error"),
-        hash=job.hashes[case.name],
-        conditions=case_to_json(case),
-        seconds=seconds,
-        **answer.get("ok", {}),
+    reason = job.skipped.get(case.name)
+    status = "skipped"
+    values: dict[str, Any] = {}
+    if reason is None:
+        answer = _answer(case, worker)
+        values, reason = answer.get("ok", {}), answer.get("error")
+        status = "ok" if reason is None else "failed"
+    return Record.model_validate(
+        {
+            "case": case.name,
+            "kind": case.kind,
+            "status": status,
+            "reason": reason,
+            "hash": job.hashes[case.name],
+            "conditions": case_to_json(case),
+            "seconds": round(time.perf_counter() - start, 4),
+            **values,
+        }
     )
+
+
+def _answer(case: Case, worker: Worker) -> dict[str, Any]:
+    try:
+        return worker.measure(case)
+    except WorkerError as failure:
+        return {"error": str(failure)}
 
 
 def _header(job: Job) -> Header:

@@ -46,11 +46,15 @@ Size = Positive | Annotated[tuple[Positive, Positive], Field(strict=False)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 BestKey = Literal["params", "macs", "activations", "bytes", "top1", "top5"]
 _NORMALISED = ("params_norm", "macs_norm")
-_FIGURE = re.compile(r"[+-]?\d+(,\d{3})*(\.\d+)? ?[kKMGB]?[x×%]?")
+FIGURE = re.compile(
+    r"(?P<digits>[+-]?[0-9]+(,[0-9]{3})*(\.(?P<decimals>[0-9]+))?) ?"
+    r"(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
+)
+"""A printed figure: ``261.88M``, ``524k``, ``33x``, ``70.65``."""
 
 
 def _is_figure(text: str) -> str:
-    if not _FIGURE.fullmatch(text.strip()):
+    if not FIGURE.fullmatch(text.strip()):
         raise ValueError("must be a figure like 261.88M, 524k, 33x or 70.65")
     return text
 

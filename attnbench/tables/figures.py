@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from attnbench.errors import RequestError
+from attnbench.suites.schema import FIGURE
 
 NOTHING = "–"
 _SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
-_FIGURE = re.compile(
-    r"(?P<digits>[+-]?[0-9]+(,[0-9]{3})*(\.(?P<decimals>[0-9]+))?) ?"
-    r"(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
-)
 _MORE_DIGITS = 2
 
 
@@ -52,7 +48,7 @@ def read_printed(figure: str | float) -> Printed:
         RequestError: it is no figure.
     """
     text = str(figure).strip()
-    match = _FIGURE.fullmatch(text)
+    match = FIGURE.fullmatch(text)
     if match is None:
         raise RequestError(
             f"printed figure {text!r} cannot be read; write it like 261.88M, 524k, 33x or 70.65"

@@ -122,6 +122,23 @@ def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
     assert "failed" in table and "SIGABRT" in table
 
 
+def test_a_case_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    text = (tmp_path / suite(tmp_path, ["se"])).read_text()
+    text = text.replace('"mobilenet_v2,width=0.35"', '"timm:mobilenetv2_050"', 1)
+    (tmp_path / "mine.toml").write_text(text)
+    done = attnbench("run", "mine.toml", "--out", "out")
+    assert done.status == 0, done.err
+    (skipped,) = [
+        line for line in records(tmp_path / "out/mine") if line.get("status") == "skipped"
+    ]
+    assert "pip install 'attnbench[timm]'" in skipped["reason"]
+    assert "skipped" in (tmp_path / "out/mine/table.md").read_text()
+    before = (tmp_path / "out/mine/records.jsonl").read_bytes()
+    attnbench("run", "mine.toml", "--out", "out")
+    assert (tmp_path / "out/mine/records.jsonl").read_bytes() == before
+
+
 def test_an_added_module_is_a_row_of_every_place(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     done = attnbench("run", suite(tmp_path, ["se"]), "--plugin", "trouble.py", "--add", "fine",
