@@ -67,19 +67,16 @@ def test_odd_widths(name, width):
 
 class TestTimm:
     def test_by_name(self):
-        pytest.importorskip("timm")
         assert params(build_backbone("timm:mobilenetv1_100")) == 4_231_976
         assert params(build_backbone("timm:mobilenetv2_100,num_classes=10")) == 2_236_682
 
     @pytest.mark.parametrize("name", ["timm:mobilnetv2_100", "timm:", "timm:resnet_18"])
     def test_unknown_name(self, name):
-        pytest.importorskip("timm")
         with pytest.raises(UnknownNameError, match="unknown timm backbone") as caught:
             build_backbone(name)
         assert len(str(caught.value)) < 200
 
     def test_near_miss(self):
-        pytest.importorskip("timm")
         with pytest.raises(UnknownNameError, match="Did you mean 'mobilenetv2_100'"):
             build_backbone("timm:mobilnetv2_100")
 

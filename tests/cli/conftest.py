@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from attnbench.cli import app
+from attnbench.plugins import catalog
 
 
 @dataclass
@@ -20,6 +21,15 @@ class Done:
     @property
     def json(self):
         return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def forget_plugins():
+    """Plugin files of one test must not be known to the next."""
+    before = catalog().modules.entries()
+    yield
+    catalog().modules.restore(before)
+    catalog().files.clear()
 
 
 @pytest.fixture

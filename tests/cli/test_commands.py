@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-from attnbench.plugins import catalog
-
 PLUGIN = """
 import attnbench
 from torch import nn
@@ -20,15 +18,6 @@ class MyAttention(nn.Module):
     def forward(self, x):
         return x * self.conv(x).sigmoid()
 """
-
-
-@pytest.fixture(autouse=True)
-def forget_plugins():
-    """Plugin files of one test must not be known to the next."""
-    before = catalog().modules.entries()
-    yield
-    catalog().modules.restore(before)
-    catalog().files.clear()
 
 
 @pytest.fixture

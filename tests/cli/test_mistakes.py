@@ -2,8 +2,6 @@
 
 import pytest
 
-from attnbench.plugins import catalog
-
 GOOD = """
 [suite]
 name = "mine"
@@ -138,10 +136,7 @@ def folder(tmp_path):
         "    def forward(self, x):\n        return x\n"
         "class Shrinks(Base):\n    def forward(self, x):\n        return x[..., :1]\n"
     )
-    before = catalog().modules.entries()
-    yield tmp_path
-    catalog().modules.restore(before)
-    catalog().files.clear()
+    return tmp_path
 
 
 def assert_told(done, hint):

@@ -76,14 +76,6 @@ def records(folder):
     return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(autouse=True)
-def forget_plugins():
-    before = catalog().modules.entries()
-    yield
-    catalog().modules.restore(before)
-    catalog().files.clear()
-
-
 def test_a_second_run_measures_nothing_and_changes_nothing(attnbench, tmp_path):
     first = attnbench("run", suite(tmp_path), "--out", "out")
     assert first.status == 0, first.err

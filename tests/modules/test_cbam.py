@@ -55,7 +55,8 @@ def test_equals_the_equations(options):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_equals_timm_with_its_inputs_swapped(training):
-    cbam = pytest.importorskip("timm.layers.cbam", reason="timm is an extra")
+    from timm.layers import cbam
+
     ours = trained(64)
     theirs = cbam.CbamModule(64, mlp_bias=True).double()
     theirs.channel.fc1.load_state_dict(ours.mlp[0].state_dict())

@@ -48,8 +48,6 @@ def backbones():
     models = {}
 
     def get(name):
-        if name.startswith("timm:"):
-            pytest.importorskip("timm")
         if name not in models:
             models[name] = lively(name)
         return models[name]
