@@ -18,13 +18,20 @@ _Result = TypeVar("_Result")
 
 
 def on_copy(
-    model: nn.Module, size: tuple[int, ...], run: Callable[[nn.Module, Tensor], _Result]
+    model: nn.Module,
+    size: tuple[int, ...],
+    run: Callable[[nn.Module, Tensor], _Result],
+    *,
+    owned: bool = False,
 ) -> _Result:
-    """Return ``run(copy, image)`` on a meta copy, or, where that fails, as `on_real_copy` does."""
+    """Return ``run(copy, image)`` on a meta copy, or, where that fails, as `on_real_copy` does.
+
+    An ``owned`` model lies on the meta device and belongs to us alone: it is its own copy.
+    """
     try:
         with quiet_pass():
             image = torch.empty(size, dtype=_input_dtype(model), device="meta")
-            return run(shape_copy(model), image)
+            return run(model.eval() if owned else shape_copy(model), image)
     except Exception:  # whatever a model's own code raises on tensors without values
         return on_real_copy(model, size, run)
 

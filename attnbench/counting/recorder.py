@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for path, module in model.named_modules():
             if not isinstance(module, torch.jit.ScriptModule):  # refuses new attributes
                 module.__dict__["forward"] = self._watched(path, module)
+
+    @contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        """While entered, `watch` a model that is used again afterwards."""
+        before = [(module, module.__dict__.get("forward")) for module in model.modules()]
+        self.watch(model)
+        try:
+            yield
+        finally:
+            for module, forward in before:
+                module.__dict__.pop("forward", None)
+                if forward is not None:
+                    module.__dict__["forward"] = forward
 
     def _watched(self, path: str, module: nn.Module) -> Callable[..., Any]:
         forward, kind = module.forward, type(module).__name__

@@ -60,7 +60,7 @@ class Trace:
         )
 
 
-def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
+def trace(model: nn.Module, input_size: Sequence[int], *, owned: bool = False) -> Trace:
     """Run `model` once on shapes alone and return what ran.
 
     The pass runs on a copy on the meta device, in eval mode and without gradients; the model
@@ -70,11 +70,13 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> Trace:
     Args:
         model: any module that takes one floating tensor.
         input_size: shape of that tensor, the batch first.
+        owned: the model lies on the meta device and is nobody else's; it is run itself, not a
+            copy, and left in eval mode.
 
     Raises:
         CountingError: the forward pass failed both ways.
     """
-    return on_copy(model, checked_size(input_size), _traced)
+    return on_copy(model, checked_size(input_size), _traced, owned=owned)
 
 
 def macs_of(function: Callable[..., object], *shapes: Shape) -> int:
@@ -86,7 +88,6 @@ def macs_of(function: Callable[..., object], *shapes: Shape) -> int:
 
 def _traced(model: nn.Module, image: Tensor) -> Trace:
     recorder = Recorder()
-    recorder.watch(model)
-    with recorder:
+    with recorder.watching(model), recorder:
         model(image)
     return Trace(tuple(recorder.ops), recorder.calls)

@@ -7,7 +7,7 @@ tracing the whole placed network on every shipped row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Known:
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
         self.model = model
-        self.survey = Survey(model, (1, 3, *size))
+        self.survey = Survey(model, (1, 3, *size), owned=_has_no_weights(model))
         self.inventory = Inventory(model)
         self.plain = self.without(())
 
@@ -92,12 +92,15 @@ class CostMeter:
         """Return what is known of a backbone; it is built and traced at the first call."""
         key = (backbone, size)
         if key not in self._known:
-            self._known[key] = Known(self.build_backbone(backbone, size), size)
+            try:
+                self._known[key] = Known(self.build_backbone(backbone, size), size)
+            except CountingError:  # its forward pass looks at values
+                self._known[key] = Known(build_backbone(backbone), size)
         return self._known[key]
 
     def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
         """Return a backbone for shapes alone."""
-        return _build_backbone(spec)
+        return _without_weights(lambda: build_backbone(spec))
 
     def slots(self, case: Case, survey: Survey, attention: Attention | None) -> list[Slot]:
         """Return where the module goes, checked against its constraints; none for a plain case."""
@@ -175,19 +178,34 @@ class CostMeter:
         return _reports(counted)
 
 
-def _build_backbone(spec: str) -> nn.Module:
+def _without_weights(build: Callable[[], nn.Module]) -> nn.Module:
     try:
         with torch.device("meta"):  # shapes are all that counting needs
-            return build_backbone(spec)
+            return build()
     except Exception:
-        return build_backbone(spec)  # some constructors compute with values
+        return build()  # some constructors compute with values
+
+
+def _has_no_weights(model: nn.Module) -> bool:
+    tensors = [*model.parameters(), *model.buffers()]
+    return bool(tensors) and all(tensor.is_meta for tensor in tensors)
 
 
 def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> Part:
-    module = attention.build(channels, size)
+    try:
+        return _traced_part(
+            _without_weights(lambda: attention.build(channels, size)), attention, channels, size
+        )
+    except PluginError:  # its forward pass may look at values; if not, it fails again
+        return _traced_part(attention.build(channels, size), attention, channels, size)
+
+
+def _traced_part(
+    module: nn.Module, attention: Attention, channels: int, size: tuple[int, int]
+) -> Part:
     shape = (1, channels, *size)
     try:
-        traced = trace(module, shape)
+        traced = trace(module, shape, owned=_has_no_weights(module))
     except CountingError as error:
         raise PluginError(f"{attention.spec} fails on {shape}: {error}") from error
     output = traced.calls[0].output

@@ -67,14 +67,15 @@ class Survey:
     Args:
         model: any ``nn.Module``.
         input_size: ``(1, 3, 224, 224)``.
+        owned: as `attnbench.counting.trace.trace` takes it.
 
     Raises:
         CountingError: the forward pass fails on that input.
     """
 
-    def __init__(self, model: nn.Module, input_size: Sequence[int]) -> None:
+    def __init__(self, model: nn.Module, input_size: Sequence[int], *, owned: bool = False) -> None:
         self.input_size = tuple(input_size)
-        self.trace: Trace = trace(model, input_size)
+        self.trace: Trace = trace(model, input_size, owned=owned)
         self.family = family_of(model)
         self.layers = numbered_layers(model)
         self._modules = dict(model.named_modules())

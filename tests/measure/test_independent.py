@@ -58,7 +58,7 @@ def meter():
 
 def test_drawn_combinations(meter):
     possible = 0
-    for backbone, module, placement in drawn(150):
+    for backbone, module, placement in drawn(90):
         case = make_case(
             catalog(), backbone=backbone, module=module, placement=placement, size=SIZE
         )
@@ -70,4 +70,4 @@ def test_drawn_combinations(meter):
         model = insert(build_backbone(backbone), placement, module, input_size=(1, 3, SIZE, SIZE))
         values = meter.measure(case).values
         assert {"params": values["params"], "macs": values["macs"]} == counted_by_hooks(model), case
-    assert possible > 30
+    assert possible > 15
