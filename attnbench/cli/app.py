@@ -15,7 +15,7 @@ from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
 from attnbench.cli.table import command as table
-from attnbench.errors import AttnbenchError, CountingError
+from attnbench.errors import AttnbenchError
 
 app = typer.Typer(
     name="attnbench",
@@ -52,10 +52,7 @@ def main() -> None:
         app()
     except AttnbenchError as error:
         sys.stderr.write(f"attnbench: {error}\n")
-        sys.exit(1 if isinstance(error, CountingError) else 2)
-    except BrokenPipeError:  # `attnbench ... | head`
-        sys.stderr.close()
-        sys.exit(0)
+        sys.exit(2)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

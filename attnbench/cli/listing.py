@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format
-from attnbench.cli.output import console, guests, load_catalog, print_json
+from attnbench.cli.output import console, guests, load_catalog, print_json, writing
 from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 
@@ -34,7 +34,11 @@ def command(
     if long and what == "modules":
         with guests():
             rows = [row | _details(row["name"]) for row in rows]
-    print_json(rows) if chosen == "json" else _print(rows)
+    if chosen == "json":
+        print_json(rows)
+    else:
+        with writing():
+            _print(rows)
 
 
 def _modules(catalog: Catalog) -> Rows:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any
+
+from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,14 +19,33 @@ if TYPE_CHECKING:
 
 
 def say(message: str) -> None:
-    """Write a line to standard error."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+    """Write a line to standard error; nobody listening there is no reason to stop."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """While entered, standard output is written: a reader that leaves early ends it quietly.
+
+    Raises:
+        RequestError: standard output cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # attnbench ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        raise RequestError(f"standard output cannot be written: {error}") from error
 
 
 def print_json(document: Any) -> None:
     """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    with writing():
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def print_report(report: Report, form: str) -> None:
@@ -31,24 +53,40 @@ def print_report(report: Report, form: str) -> None:
     if form == "text":
         from attnbench.tables.text import print_text
 
-        print_text(report, console())
+        with writing():
+            print_text(report, console())
     else:
         from attnbench.tables.render import render
 
-        sys.stdout.write(render(report, form))
+        text = render(report, form)
+        with writing():
+            sys.stdout.write(text)
 
 
 def console() -> Console:
     """Return the console for text on standard output; a pipe takes lines of any length."""
     from rich.console import Console
 
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with 1; `writing` ends it quietly
+
     width = None if sys.stdout.isatty() else 1000
-    return Console(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
+    return Plain(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
 
 
-def guests() -> redirect_stdout[TextIO]:
-    """Return a context in which what plugins and models print goes to standard error."""
-    return redirect_stdout(sys.stderr)
+@contextmanager
+def guests() -> Iterator[None]:
+    """While entered, what plugins and models print goes to standard error, from C code too."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def load_catalog(plugins: Sequence[str] | None) -> Catalog:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import DEFAULT_OUT, Out, Plugins
-from attnbench.cli.output import guests, load_catalog, say, say_failures
+from attnbench.cli.output import guests, load_catalog, say, say_failures, writing
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -113,10 +113,11 @@ def _say_failures(run: Run, job: Job) -> int:
 
 
 def _list_cases(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        for case in job.cases:
-            state = "measured" if case.name in job.done else "to measure"
-            sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
+    with writing():
+        for job in jobs:
+            for case in job.cases:
+                state = "measured" if case.name in job.done else "to measure"
+                sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
 
 
 def _kinds(text: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format, parse_size
-from attnbench.cli.output import console, guests, load_catalog, print_json
+from attnbench.cli.output import console, guests, load_catalog, print_json, writing
 from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 
@@ -35,7 +35,11 @@ def command(
     catalog = load_catalog(plugin)
     with guests():
         document = describe(catalog, name, parse_size(size))
-    print_json(document) if chosen == "json" else write(document)
+    if chosen == "json":
+        print_json(document)
+    else:
+        with writing():
+            write(document)
 
 
 def _module(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any]:

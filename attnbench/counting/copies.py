@@ -29,13 +29,30 @@ def shape_copy(model: nn.Module) -> nn.Module:
                 memo[id(tensor)] = _shape_of(tensor)
     modules = list(model.modules())
     if all(_is_plain(type(module)) for module in modules):
-        return _copy_modules(modules, memo).eval()
-    return copy.deepcopy(model, memo).eval()
+        return _unhooked(_copy_modules(modules, memo)).eval()
+    return _unhooked(copy.deepcopy(model, memo)).eval()
 
 
 def real_copy(model: nn.Module) -> nn.Module:
     """Return a deep copy with its weights, on the CPU, in eval mode."""
-    return copy.deepcopy(model).cpu().eval()
+    return _unhooked(copy.deepcopy(model).cpu()).eval()
+
+
+def _unhooked(model: nn.Module) -> nn.Module:
+    """Take the user's hooks off a copy: they would run on it, and keep tensors without values.
+
+    torch's own stay: some of them compute the weights (``spectral_norm``).
+    """
+    for module in model.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key in [key for key, hook in hooks.items() if not _is_torchs(hook)]:
+                del hooks[key]
+    return model
+
+
+def _is_torchs(hook: Any) -> bool:
+    owner = getattr(hook, "__module__", None) or type(hook).__module__
+    return str(owner).partition(".")[0] == "torch"
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

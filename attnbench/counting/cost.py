@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from attnbench.counting.passes import checked_size
 from attnbench.counting.reconcile import CounterReport, count_all
 from attnbench.counting.trace import Trace, trace
-from attnbench.errors import CountingError
+from attnbench.errors import CountingError, RequestError
 
 
 class Cost:
@@ -77,6 +77,8 @@ def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost
         >>> cost(torchvision.models.mobilenet_v2()).macs
         300774272
     """
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"cost takes a nn.Module, not a {type(model).__name__}")
     return Cost(model, (1, *checked_size(input_size)[1:]))
 
 

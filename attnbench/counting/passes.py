@@ -32,7 +32,9 @@ def on_copy(
         with quiet_pass():
             image = torch.empty(size, dtype=_input_dtype(model), device="meta")
             return run(model.eval() if owned else shape_copy(model), image)
-    except Exception:  # whatever a model's own code raises on tensors without values
+    except (Exception, SystemExit) as error:  # whatever a model's own code does without values
+        if any(one.is_meta for one in model.parameters()):
+            raise CountingError(_failure(model, size, error)) from error
         return on_real_copy(model, size, run)
 
 
@@ -47,16 +49,16 @@ def on_real_copy(
     try:
         with quiet_pass():
             return run(real_copy(model), _noise(size, _input_dtype(model)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CountingError(_failure(model, size, error)) from error
 
 
 def checked_size(input_size: Sequence[int]) -> tuple[int, ...]:
     """Return `input_size` as a tuple of positive integers, or raise RequestError."""
-    size = tuple(input_size)
+    size = tuple(input_size) if isinstance(input_size, Sequence) else ()
     if not size or any(not isinstance(n, int) or n < 1 for n in size):
         raise RequestError(
-            f"input size {size!r}: give positive integers, batch first, as (1, 3, 224, 224)"
+            f"input size {input_size!r}: give positive integers, batch first, as (1, 3, 224, 224)"
         )
     return size
 
@@ -96,7 +98,7 @@ def _noise(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return torch.randn(size, generator=generator, device="cpu").to(dtype)
 
 
-def _failure(model: nn.Module, size: tuple[int, ...], error: Exception) -> str:
+def _failure(model: nn.Module, size: tuple[int, ...], error: BaseException) -> str:
     reason = " ".join(str(error).split()) or "no message"
     return (
         f"{type(model).__name__} cannot be counted: its forward pass on an input of size "

@@ -137,6 +137,8 @@ _KINDS: dict[Any, _Kind] = {}
 
 def _kind(func: Any) -> _Kind:
     name = func._overloadpacket.__name__
+    if func.namespace != "aten":
+        name = f"{func.namespace}::{name}"
     kind = _Kind(name, name in FREE or func.is_view, RULES.get(name), BIAS.get(name))
     _KINDS[func] = kind
     return kind

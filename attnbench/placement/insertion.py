@@ -44,6 +44,11 @@ def insert(
         PlacementError: the placement cannot be; nothing was built.
         RequestError: the module does not take these options or this number of channels.
     """
+    if not isinstance(model, nn.Module) or not isinstance(placement, str):
+        raise RequestError(
+            f"insert takes a nn.Module and a placement like 'after:11', not a "
+            f"{type(model).__name__} and {placement!r}"
+        )
     attention = as_attention(module, options)
     survey = Survey(model, input_size)
     slots = find_slots(find_placement(placement, attention, survey), survey)

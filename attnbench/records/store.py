@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -117,9 +118,12 @@ class RunWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._lock.release()
+        try:
+            if self._file is not None:
+                with suppress(OSError):  # a full disk was told by append; closing writes again
+                    self._file.close()
+        finally:
+            self._lock.release()
 
     def append(self, line: Header | Record) -> None:
         """Write one line and wait until it is on disk.

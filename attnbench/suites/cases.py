@@ -104,12 +104,18 @@ class _Planner:
             for number, row in enumerate(layout.row, start=1)
             for planned in self._named_rows(row, layout.groups, number)
         ]
-        if layout.groups and not any(len(row.cases) == len(layout.groups.values) for row in rows):
+        if layout.groups and not any(self._varies(row, layout.groups) for row in rows):
             raise RequestError(
                 f"suite {self.head.name}: no module of the table has the option "
                 f"{layout.groups.option!r} of its groups"
             )
         return PlannedTable(layout, (*rows, *self._added_rows(rows, layout.groups, added)))
+
+    def _varies(self, row: PlannedRow, groups: Groups) -> bool:
+        module = row.cases[0].module
+        if module is None:
+            return False
+        return groups.option in find_attention(module, self.catalog).signature.options
 
     def _named_rows(self, row: Row, groups: Groups | None, number: int) -> list[PlannedRow]:
         try:

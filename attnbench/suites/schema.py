@@ -65,7 +65,7 @@ OneOrMore = Text | Annotated[list[Text], Field(min_length=1)]
 
 class _Strict(BaseModel):
     # strict: `size = true` or `channels = "512"` is a mistake, not a number
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class Head(_Strict):

@@ -189,7 +189,24 @@ def test_plugin_module_by_registered_name(attnbench, plugin):
 
 
 def test_nothing_but_json_on_standard_output_with_a_noisy_plugin(attnbench, tmp_path):
-    (tmp_path / "loud.py").write_text("print('HELLO')\n" + PLUGIN)
+    loud = "import os\nprint('HELLO')\nos.write(1, b'from below')\n"
+    (tmp_path / "loud.py").write_text(loud + PLUGIN)
     done = attnbench("list", "modules", "--plugin", "loud.py", "--json")
     assert "my_attention" in [row["name"] for row in done.json]
-    assert "HELLO" in done.err
+    assert "HELLO" in done.err and "from below" in done.err
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_reader_that_leaves_early_is_no_failure(form):
+    command = f"{sys.executable} -m attnbench show backbone mobilenet_v2 --format {form}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_standard_output_is_told():
+    command = f"{sys.executable} -m attnbench list modules --json > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "standard output cannot be written" in done.stderr and "Traceback" not in done.stderr

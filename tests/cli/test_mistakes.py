@@ -43,6 +43,7 @@ COMMANDS = {
     "choice": (("cost", *V2, "-m", "bam,combine=max", "-p", "after:5"), "'mul'"),
     "groups that do not divide": (("cost", "-b", "mobilenet_v2", "-m", "ulsam,groups=16", "-p", "after:3"), "multiple of groups"),
     "no placement": (("cost", *V2, "-m", "se"), "-p after:11"),
+    "size that the network refuses": (("cost", "-b", "timm:vit_tiny_patch16_224", "--size", "256"), "doesn't match model"),
     "placement without module": (("cost", *V2, "-p", "after:5"), "needs a module"),
     "placement without backbone": (("cost", "-m", "se", "-p", "after:5", "--channels", "8", "--size", "4"), "backbone"),
     "strided block": (("cost", *V2, "-m", "se", "-p", "replace:5"), "possible layers: 4, 6"),
@@ -74,6 +75,7 @@ COMMANDS = {
     "plugin without forward": (("cost", "-m", "wrong.py:NoForward", "--channels", "8", "--size", "4"), "forward"),
     "plugin with a required option": (("cost", "-m", "wrong.py:Needy", "--channels", "8", "--size", "4"), "no default"),
     "plugin that changes the shape": (("cost", "-m", "wrong.py:Shrinks", "--channels", "8", "--size", "4"), "shape"),
+    "module that exits": (("cost", "-m", "wrong.py:Exits", "--channels", "8", "--size", "4"), "SystemExit"),
     "class that is not there": (("cost", "-m", "wrong.py:Absent", "--channels", "8", "--size", "4"), "defines no"),
     "package that is not there": (("cost", "-m", "nowhere.at:All", "--channels", "8", "--size", "4"), "nowhere"),
     "suite file that is not there": (("run", "no.toml"), "no.toml"),
@@ -105,6 +107,13 @@ SUITES = {
     "unknown family": (GOOD.replace('"se"', '"@family:quantum"'), "quantum"),
     "size of text": (GOOD.replace("size = 64", 'size = "big"'), "size"),
     "negative limit": (GOOD.replace("size = 64", "limit_s = -1"), "limit_s"),
+    "not a number": (GOOD.replace("size = 64", "memory_gib = inf"), "memory_gib"),
+    "figure that is no number": (GOOD + "printed.params = nan\n", "printed"),
+    "unknown option of groups": (
+        GOOD
+        + '[table.groups]\noption = "nope"\nvalues = [1]\nlabel = "n = {}"\ncolumns = ["params"]\n',
+        "nope",
+    ),
     "unknown kind": (GOOD.replace("size = 64", 'kinds = ["energy"]'), "kinds"),
 }
 RECORDS = {
@@ -134,6 +143,7 @@ def folder(tmp_path):
         "class NoForward(Base): pass\n"
         "class Needy(Base):\n    def __init__(self, channels, *, width):\n        super().__init__(channels)\n"
         "    def forward(self, x):\n        return x\n"
+        "class Exits(Base):\n    def forward(self, x):\n        raise SystemExit(0)\n"
         "class Shrinks(Base):\n    def forward(self, x):\n        return x[..., :1]\n"
     )
     return tmp_path

@@ -84,13 +84,20 @@ def test_tied_parameters():
     assert len(list(shapes.parameters())) == 3
 
 
-def test_hooks_are_copied_not_shared():
+@pytest.mark.parametrize("copied", [shape_copy, real_copy])
+def test_a_users_hooks_stay_behind(copied):
     model = nn.Linear(2, 2)
     model.register_forward_hook(lambda *_: None)
-    shapes = shape_copy(model)
-    assert len(shapes._forward_hooks) == 1
-    shapes._forward_hooks.clear()
-    assert len(model._forward_hooks) == 1
+    model.register_forward_pre_hook(lambda *_: None)
+    copy = copied(model)
+    assert not copy._forward_hooks and not copy._forward_pre_hooks
+    assert len(model._forward_hooks) == len(model._forward_pre_hooks) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm:FutureWarning")
+def test_hooks_that_compute_weights_are_kept():
+    model = torch.nn.utils.spectral_norm(nn.Linear(2, 2))
+    assert len(real_copy(model)._forward_pre_hooks) == 1
 
 
 class Own(nn.Module):

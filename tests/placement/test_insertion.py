@@ -344,9 +344,9 @@ class TestRefusals:
 
     def test_unknown_module_and_option_come_before_the_network_is_looked_at(self):
         with pytest.raises(RequestError, match="Did you mean 'cbam'"):
-            insert(None, "after:3", "cmab")
+            insert(nn.Identity(), "after:3", "cmab")
         with pytest.raises(RequestError, match="no option 'gruops'"):
-            insert(None, "after:3", "ulsam", gruops=3)
+            insert(nn.Identity(), "after:3", "ulsam", gruops=3)
 
 
 def test_fill_takes_slots(v2):

@@ -118,6 +118,30 @@ def test_a_folder_that_cannot_be(tmp_path):
         RunWriter(tmp_path / "file" / "run").__enter__()
 
 
+class FullDisk:
+    """A file on which nothing fits any more."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, data):
+        raise OSError(28, "No space left on device")
+
+    def close(self):
+        self._file.close()
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_is_told_and_frees_the_folder(tmp_path):
+    with pytest.raises(RecordError, match="No space left"), RunWriter(tmp_path) as writer:
+        writer.append(header())
+        writer._file = FullDisk(writer._file)
+        writer.append(record())
+    assert read_run(tmp_path / FILE).records == {}
+    written(tmp_path, record())
+    assert set(read_run(tmp_path / FILE).records) == {"cost/a"}
+
+
 def test_runs_are_found_by_file_folder_and_name(tmp_path):
     path = written(tmp_path / "mine", header(), record())
     assert find_run(path) == find_run(path.parent) == find_run("mine", tmp_path) == path
