@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -164,7 +163,7 @@ def _with_plain(
     """The arms, each backbone's plain one before its first."""
     shown: list[dict[str, Any]] = []
     for case, arm in zip(cases, arms, strict=True):
-        plain = replace(case.plain, counters=False)
+        plain = case.plain
         if case.backbone and case.module and plain.name not in [one["name"] for one in shown]:
             shown.append(_arm(plain, meter.measure(plain)))
         shown.append(arm)
