@@ -36,10 +36,16 @@ def writing() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:  # attnbench ... | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_the_rest()
         sys.exit(0)
     except OSError as error:
+        _discard_the_rest()
         raise RequestError(f"standard output cannot be written: {error}") from error
+
+
+def _discard_the_rest() -> None:
+    """Send what is still buffered nowhere: Python flushes it again as it ends, and fails again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(document: Any) -> None:
