@@ -1,0 +1,1 @@
+"""Memory of one inference: worked out from the exported graph."""
