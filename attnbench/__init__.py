@@ -18,8 +18,10 @@ from attnbench.errors import AttnbenchError, PlacementError, PluginError, Reques
 from attnbench.plugins import register
 
 if TYPE_CHECKING:
+    from attnbench import latency
     from attnbench.api import backbone, create, modules, sites
     from attnbench.counting.cost import Cost, cost
+    from attnbench.fusing import fuse
     from attnbench.placement.insertion import Inserted, insert
     from attnbench.placement.sites import Site
 
@@ -41,11 +43,15 @@ __all__ = [
     "backbone",
     "cost",
     "create",
+    "fuse",
     "insert",
+    "latency",
     "modules",
     "register",
     "sites",
 ]
+
+_LAZY_MODULES = ("latency",)
 
 # imported at first use: these need torch, and `attnbench list` must not
 _LAZY = {
@@ -55,6 +61,7 @@ _LAZY = {
     "backbone": "attnbench.api",
     "cost": "attnbench.counting.cost",
     "create": "attnbench.api",
+    "fuse": "attnbench.fusing",
     "insert": "attnbench.placement.insertion",
     "modules": "attnbench.api",
     "sites": "attnbench.api",
@@ -62,10 +69,12 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in _LAZY_MODULES:
+        return import_module(f"attnbench.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module 'attnbench' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})

@@ -1,0 +1,84 @@
+"""Timing callables against each other: pairs, intervals, a control, and a verdict that may be "no".
+
+    from attnbench.latency import compare
+    result = compare({"a": f, "b": g}, baseline="a", budget_s=5)
+    result["b"].ratio, result["b"].verdict
+    print(result)
+
+Needs no torch: any callable without arguments will do. A call must wait for its own work; on an
+accelerator give a ``clock`` that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from attnbench.errors import RequestError, suggestion
+from attnbench.timing.clock import Clock, WallClock
+from attnbench.timing.comparison import Compared, Comparison
+from attnbench.timing.quiet import quiet
+from attnbench.timing.sampler import ArmError, Call, Sampling, sample
+from attnbench.timing.unshared import single_thread_clock
+from attnbench.timing.verdicts import Rule
+
+__all__ = ["ArmError", "Compared", "Comparison", "Rule", "Sampling", "compare"]
+
+
+def compare(
+    arms: Mapping[str, Call],
+    *,
+    baseline: str,
+    budget_s: float = 5.0,
+    again: Call | None = None,
+    threads: int | None = None,
+    sampling: Sampling | None = None,
+    rule: Rule | None = None,
+    clock: Clock | None = None,
+    throttled: Callable[[], bool] | None = None,
+) -> Comparison:
+    """Time callables against one of them, all in this process, interleaved.
+
+    Args:
+        arms: name -> what to time, called without arguments; two at least.
+        baseline: the name of the arm that the others are compared with.
+        budget_s: seconds of sampling, after warm-up; less is taken when all intervals are narrow.
+        again: a second copy of the baseline for the A/A arm. Without it the baseline is called a
+            second time in each round, and may find its own data in the cache now and then.
+        threads: processors that this process keeps to meanwhile. By default it is not pinned: a
+            callable with threads of its own would lose by it. With 1, the time in which another
+            program has the processor is not counted either, where the system tells it (Linux).
+        sampling: how to sample, in full; its budget is replaced by ``budget_s``.
+        rule: what counts as a difference; see :class:`Rule`.
+        clock: what measures a call instead.
+        throttled: asked after each round whether to throw it away.
+
+    Raises:
+        RequestError: the arms, the baseline or the budget cannot be.
+        ArmError: an arm raised an exception; it is chained.
+    """
+    _check(arms, baseline, threads)
+    sampling = replace(sampling or Sampling(), budget_s=budget_s)
+    with quiet(threads) as conditions:
+        clock = clock or (single_thread_clock() if threads == 1 else WallClock())
+        samples = sample(arms, baseline, sampling, clock=clock, again=again, throttled=throttled)
+    conditions["clock"] = type(clock).__name__
+    return Comparison(replace(samples, conditions=conditions), rule or Rule())
+
+
+def _check(arms: Mapping[str, Call], baseline: str, threads: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise RequestError(f"threads must be 1 or more: {threads}")
+    for arm, call in arms.items():
+        if not callable(call):
+            raise RequestError(
+                f"arm {arm!r} cannot be called: it is a {type(call).__name__}; "
+                "give a function without arguments"
+            )
+    if len(arms) < 2:
+        raise RequestError(f"a comparison needs two arms at least, there is {list(arms) or 'none'}")
+    if baseline not in arms:
+        raise RequestError(
+            f"the baseline {baseline!r} is no arm.{suggestion(str(baseline), arms)} "
+            f"Arms: {', '.join(arms)}."
+        )

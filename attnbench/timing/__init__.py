@@ -1,0 +1,1 @@
+"""Timing that holds on a shared machine: paired, interleaved, with an interval and a control."""

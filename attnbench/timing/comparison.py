@@ -1,0 +1,135 @@
+"""The result of comparing arms in one process: figures and verdicts per arm, and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from attnbench.timing.samples import AGAIN, Samples
+from attnbench.timing.statistics import Estimate, distribution, estimate
+from attnbench.timing.verdicts import Judgement, Rule, distrust, floor, judge
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was found of one arm.
+
+    Attributes:
+        ratio: its time over the baseline's; 1.0 for the baseline.
+        ratio_low: lower end of the 95% interval.
+        ratio_high: upper end.
+        verdict: ``"slower"``, ``"faster"``, ``"same"`` or ``"inconclusive"``.
+        within: for ``"same"``, the difference that can be ruled out, as a fraction; else None.
+        floor: the largest difference between the baseline and itself that the A/A arm allows.
+        trust: ``"ok"``, or a sentence that says why there is no verdict.
+        median_ms: of its own times, in milliseconds per call.
+        p90_ms: 90th percentile.
+        p99_ms: 99th percentile.
+        min_ms: the least.
+        pairs: rounds.
+    """
+
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    verdict: str
+    within: float | None
+    floor: float
+    trust: str
+    median_ms: float
+    p90_ms: float
+    p99_ms: float
+    min_ms: float
+    pairs: int
+
+
+class Comparison(Mapping[str, Compared]):
+    """What :func:`attnbench.latency.compare` found: arm -> :class:`Compared`, baseline included.
+
+    Attributes:
+        baseline: the arm that the others were compared with.
+        again: the A/A estimate, the baseline against itself.
+        floor: the largest difference that ``again`` allows, as a fraction.
+        trust: ``"ok"``, or a sentence that says why there are no verdicts.
+        samples: every figure that was taken.
+    """
+
+    def __init__(self, samples: Samples, rule: Rule) -> None:
+        self.baseline = samples.baseline
+        self.samples = samples
+        self.again: Estimate = estimate([samples], AGAIN)
+        self.floor = floor(self.again)
+        self.trust = distrust(self.again, rule)
+        arms = [arm for arm in samples.seconds if arm != AGAIN]
+        estimates = {arm: estimate([samples], arm) for arm in arms}
+        others = {arm: (estimates[arm], self.again) for arm in arms if arm != self.baseline}
+        judged = judge(others, rule)
+        # the baseline is itself, whatever the noise
+        judged[self.baseline] = Judgement("same", 0.0, self.floor, self.trust)
+        self._arms = MappingProxyType(
+            {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
+        )
+
+    def __getitem__(self, arm: str) -> Compared:
+        return self._arms[arm]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arms)
+
+    def __len__(self) -> int:
+        return len(self._arms)
+
+    def __repr__(self) -> str:
+        verdicts = {arm: one.verdict for arm, one in self.items()}
+        return f"<Comparison with {self.baseline!r}: {verdicts}>"
+
+    def __str__(self) -> str:
+        head = ("", "ratio", "95% interval", "verdict", "median ms", "p90", "p99", "min")
+        rows = [head, *(_row(arm, one, self.baseline) for arm, one in self.items())]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        lines = [_line(row, widths) for row in rows]
+        samples = self.samples
+        ended = {"narrow": "intervals narrow enough"}.get(samples.stopped, samples.stopped)
+        lines.append(
+            f"{samples.rounds} rounds in {samples.sampling_s:.1f} s ({ended}), "
+            f"A/A {self.again.ratio:.4f}, floor {self.floor:.1%}, one process"
+        )
+        if self.trust != "ok":
+            lines.append(f"No verdicts: {self.trust}")
+        return "\n".join(lines)
+
+
+def _compared(samples: Samples, arm: str, found: Estimate, judged: Judgement) -> Compared:
+    times = distribution([samples], arm)
+    return Compared(
+        ratio=found.ratio,
+        ratio_low=found.low,
+        ratio_high=found.high,
+        verdict=judged.verdict,
+        within=judged.within,
+        floor=judged.floor,
+        trust=judged.trust,
+        median_ms=times.median * 1e3,
+        p90_ms=times.p90 * 1e3,
+        p99_ms=times.p99 * 1e3,
+        min_ms=times.minimum * 1e3,
+        pairs=found.pairs,
+    )
+
+
+def _row(arm: str, one: Compared, baseline: str) -> tuple[str, ...]:
+    times = tuple(f"{ms:.4g}" for ms in (one.median_ms, one.p90_ms, one.p99_ms, one.min_ms))
+    if arm == baseline:
+        return (arm, "1", "", "baseline", *times)
+    verdict = one.verdict if one.within is None else f"same within {one.within:.1%}"
+    return (arm, f"{one.ratio:.4g}", f"{one.ratio_low:.4g}-{one.ratio_high:.4g}", verdict, *times)
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    # names and verdicts to the left, figures to the right
+    cells = [
+        cell.ljust(width) if column in (0, 3) else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

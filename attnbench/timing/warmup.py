@@ -1,0 +1,64 @@
+"""Warming up: calls that are thrown away, until they stop getting faster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+Timed = Callable[[str, int], float]
+"""Times an arm: (arm, calls) -> seconds per call."""
+
+
+@dataclass
+class Warming:
+    """One arm on its way to a steady state."""
+
+    min_sample_s: float
+    seen: list[float] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """Calls that fill a sample, as far as is known."""
+        if not self.seen:
+            return 1
+        return max(1, math.ceil(self.min_sample_s / max(min(self.seen[-3:]), 1e-9)))
+
+    @property
+    def stable(self) -> bool:
+        """Whether the last three samples are no faster than the three before (within 3%)."""
+        return len(self.seen) >= 6 and median(self.seen[-3:]) > 0.97 * median(self.seen[-6:-3])
+
+
+def warm_up(
+    arms: Mapping[str, object],
+    timed: Timed,
+    spent: Callable[[], float],
+    *,
+    min_sample_s: float,
+    cap_s: float,
+) -> dict[str, int]:
+    """Run every arm until it is stable, all of them in turn, and return the calls per sample.
+
+    Each arm is sampled at least twice, once where the first sample alone took more than its
+    share of ``cap_s``; when ``spent`` says ``cap_s`` seconds, warming up ends whatever the state.
+    """
+    warming = {arm: Warming(min_sample_s) for arm in arms}
+    for arm in _in_turn(warming):
+        one = warming[arm]
+        calls = min(one.calls, 8 ** len(one.seen))  # grown in steps: a clock may lie at first
+        one.seen.append(timed(arm, calls))
+        if spent() >= cap_s and all(_enough(each, cap_s / len(arms)) for each in warming.values()):
+            break
+    return {arm: one.calls for arm, one in warming.items()}
+
+
+def _in_turn(warming: Mapping[str, Warming]) -> Iterator[str]:
+    """Each arm again and again until all are stable."""
+    while not all(one.stable for one in warming.values()):
+        yield from warming
+
+
+def _enough(one: Warming, share_s: float) -> bool:
+    return len(one.seen) >= 2 or (len(one.seen) == 1 and one.seen[0] > share_s)

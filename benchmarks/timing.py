@@ -1,0 +1,248 @@
+"""Timing: how far each tool is from the truth, where the truth is known; all in one run.
+
+    python benchmarks/timing.py [--tries 100] [--only aa|power] [--json FILE]
+
+A/A: MobileNetV2 against a deep copy of itself, batch 1, one thread; the ratio is 1. Every tool has
+about 2 seconds for a comparison, and a fresh copy each time. The tools take turns in random order,
+so that all of them see the same weather. A wrong verdict is a difference that is claimed: by ours
+in words, by the others when their own samples differ in the median and Mann-Whitney's test says
+so at 5%, and by 1% or more (the least that ours would mention).
+
+Power: 103 pieces of work against 100 of the same, 10 seconds at most; the ratio is 1.03 by
+construction. Counted are the tries called slower, and the intervals that hold the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import inspect
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from scipy import stats
+from torch import nn
+from torch.utils.benchmark import Timer
+
+from attnbench.backbones.build import build_backbone
+from attnbench.latency import compare
+from attnbench.timing.heap import keep_heap
+
+Call = Callable[[], object]
+
+SECONDS = 2.0  # of sampling per comparison
+CLAIM = 0.01
+
+
+@dataclass(frozen=True)
+class Try:
+    """One comparison."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    claimed: bool
+    seconds: float
+
+
+def main() -> None:
+    """Print both experiments."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tries", type=int, default=100)
+    parser.add_argument("--only", choices=["aa", "power"])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_heap()
+    results: dict[str, dict[str, list[Try]]] = {}
+    with torch.inference_mode():
+        if options.only != "power":
+            results["aa"] = same_model(options.tries)
+            show_same(results["aa"])
+        if options.only != "aa":
+            results["power"] = {"attnbench": slower_work(options.tries)}
+            show_power(results["power"]["attnbench"])
+    if options.json:
+        plain = {
+            kind: {tool: [asdict(one) for one in tries] for tool, tries in by_tool.items()}
+            for kind, by_tool in results.items()
+        }
+        options.json.write_text(json.dumps(plain, indent=1))
+
+
+def same_model(tries: int) -> dict[str, list[Try]]:
+    """The model against its copy, by every tool in turn."""
+    model = build_backbone("mobilenet_v2").eval()
+    example = torch.randn(1, 3, 224, 224)
+    results: dict[str, list[Try]] = {tool: [] for tool in TOOLS}
+    for _ in range(tries):
+        for tool in random.sample(list(TOOLS), len(TOOLS)):
+            first, second, again = (caller(model, example) for _ in range(3))
+            start = time.perf_counter()
+            found = TOOLS[tool](first, second, again)
+            results[tool].append(Try(*found, seconds=time.perf_counter() - start))
+    return results
+
+
+def caller(model: nn.Module, example: torch.Tensor) -> Call:
+    """A copy of the model, bound to a copy of its input."""
+    own, data = copy.deepcopy(model), example.clone()
+    return lambda: own(data)
+
+
+Found = tuple[float, float | None, float | None, bool]
+
+
+def ours(first: Call, second: Call, again: Call) -> Found:
+    """Interleaved, paired, with the A/A arm inside the same seconds."""
+    found = compare(
+        {"model": first, "copy": second},
+        baseline="model",
+        budget_s=SECONDS,
+        again=again,
+        threads=1,
+    )["copy"]
+    claimed = found.verdict in ("slower", "faster")
+    return found.ratio, found.ratio_low, found.ratio_high, claimed
+
+
+def torch_timer(first: Call, second: Call, again: Call) -> Found:
+    """``Timer.blocked_autorange``, one arm after the other; its median."""
+    taken = []
+    for call in (first, second):
+        timer = Timer("call()", globals={"call": call}, num_threads=1)
+        taken.append(timer.blocked_autorange(min_run_time=SECONDS / 2).times)
+    return unpaired(*taken, np.median)
+
+
+def pytest_benchmark(first: Call, second: Call, again: Call) -> Found:
+    """Its own fixture: calibrated rounds, one arm after the other; its median."""
+    taken = []
+    for call in (first, second):
+        fixture = pytest_fixture(SECONDS / 2)
+        fixture(call)
+        taken.append(fixture.stats.stats.data)
+    return unpaired(*taken, np.median)
+
+
+def timm_way(first: Call, second: Call, again: Call) -> Found:
+    """As timm's benchmark.py: 10 steps to warm up, then the mean of steps in a row.
+
+    It takes 40 steps; here as many as fill the second that the others have, too.
+    """
+    taken = []
+    for call in (first, second):
+        for _ in range(10):
+            call()
+        steps, start = [], time.perf_counter()
+        while time.perf_counter() - start < SECONDS / 2:
+            begun = time.perf_counter()
+            call()
+            steps.append(time.perf_counter() - begun)
+        taken.append(steps)
+    return unpaired(*taken, np.mean)
+
+
+TOOLS: dict[str, Callable[[Call, Call, Call], Found]] = {
+    "attnbench": ours,
+    "torch.utils.benchmark": torch_timer,
+    "pytest-benchmark": pytest_benchmark,
+    "timm's way": timm_way,
+}
+
+
+def unpaired(
+    first: Sequence[float], second: Sequence[float], centre: Callable[[Sequence[float]], float]
+) -> Found:
+    """The ratio of two centres, and whether the samples would be called different."""
+    ratio = float(centre(second) / centre(first))
+    p_value = float(stats.mannwhitneyu(first, second).pvalue)
+    return ratio, None, None, p_value < 0.05 and abs(ratio - 1) >= CLAIM
+
+
+def pytest_fixture(seconds: float) -> BenchmarkFixture:
+    """The ``benchmark`` fixture with pytest-benchmark's defaults, outside of pytest."""
+    given = {
+        "node": SimpleNamespace(name="timing", nodeid="timing"),
+        "disable_gc": False,
+        "timer": SimpleNamespace(target=time.perf_counter),
+        "min_rounds": 5,
+        "min_time": 0.000005,
+        "max_time": seconds,
+        "precision": None,
+        "confidence": None,
+        "warmup": False,
+        "warmup_iterations": 100_000,
+        "calibration_precision": 10,
+        "add_stats": lambda _: None,
+        "logger": SimpleNamespace(debug=lambda *_, **__: None, warning=logging.warning),
+        "warner": None,
+        "disabled": False,
+        "cprofile": None,
+        "cprofile_loops": None,
+        "cprofile_dump": None,
+    }
+    known = inspect.signature(BenchmarkFixture.__init__).parameters  # they differ by version
+    return BenchmarkFixture(**{name: value for name, value in given.items() if name in known})
+
+
+def slower_work(tries: int) -> list[Try]:
+    """103 pieces of work against 100."""
+    results = []
+    for _ in range(tries):
+        arms = {"100": work(100), "103": work(103)}
+        start = time.perf_counter()
+        result = compare(arms, baseline="100", budget_s=10.0, again=work(100), threads=1)
+        found = result["103"]
+        taken = time.perf_counter() - start
+        claimed = found.verdict == "slower"
+        results.append(Try(found.ratio, found.ratio_low, found.ratio_high, claimed, taken))
+    return results
+
+
+def work(pieces: int) -> Call:
+    """So many convolutions, one after the other; together about as long as a MobileNetV2."""
+    conv = nn.Conv2d(64, 64, 3, padding=1).eval()
+    data = torch.randn(1, 64, 14, 14)
+
+    def run() -> None:
+        for _ in range(pieces):
+            conv(data)
+
+    return run
+
+
+def show_same(results: dict[str, list[Try]]) -> None:
+    """Print the A/A table."""
+    print(f"{'MobileNetV2 against its copy':30} {'RMS error':>9} {'worst':>7} {'wrong':>9} s/try")
+    for tool, tries in results.items():
+        errors = np.array([one.ratio - 1 for one in tries])
+        wrong = f"{sum(one.claimed for one in tries)}/{len(tries)}"
+        seconds = np.mean([one.seconds for one in tries])
+        rms, worst = np.sqrt(np.mean(errors**2)), np.abs(errors).max()
+        print(f"{tool:30} {rms:9.2%} {worst:7.1%} {wrong:>9} {seconds:5.1f}")
+
+
+def show_power(tries: list[Try]) -> None:
+    """Print how often 3% was found."""
+    slower = sum(one.claimed for one in tries)
+    held = sum(one.low <= 1.03 <= one.high for one in tries if one.low and one.high)
+    rms = np.sqrt(np.mean([(one.ratio / 1.03 - 1) ** 2 for one in tries]))
+    seconds = np.mean([one.seconds for one in tries])
+    print(
+        f"103 pieces of work against 100: called slower in {slower}/{len(tries)} tries, "
+        f"the interval holds 1.03 in {held}/{len(tries)}, RMS error {rms:.2%}, {seconds:.1f} s/try"
+    )
+
+
+if __name__ == "__main__":
+    main()
