@@ -1,0 +1,214 @@
+"""A simulated accelerator: Python's time and the device's, and what the documentation demands."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+LAUNCH = 10e-6
+
+
+class Machine:
+    """Work is launched in ``LAUNCH`` seconds of Python and runs in order on the device."""
+
+    def __init__(self):
+        self.python = 0.0  # seconds
+        self.device = 0.0  # when the device will be done with what it was given
+        self.allocated, self.peak, self.limit = 1000, 1000, 10_000
+        self.log = []
+        self.capturing = False
+
+    def work(self, seconds, holds=0):
+        """Return a call that keeps the device busy, and holds some bytes meanwhile."""
+
+        def call():
+            self.python += LAUNCH
+            if self.allocated + holds > self.limit:
+                raise torch.OutOfMemoryError(
+                    "CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has a total of 1\nmore"
+                )
+            self.peak = max(self.peak, self.allocated + holds)
+            self.log.append("captured" if self.capturing else "work")
+            self.device = max(self.device, self.python) + seconds
+
+        return call
+
+    def synchronize(self, device=None):
+        self.log.append(("synchronize", device))
+        self.python = max(self.python, self.device)
+
+
+class Event:
+    def __init__(self, machine, enable_timing=False):
+        assert enable_timing, "events without timing have no elapsed time"
+        self.machine, self.at = machine, None
+
+    def record(self):
+        self.at = max(self.machine.device, self.machine.python)
+        self.machine.log.append("event")
+
+    def synchronize(self):
+        assert self.at is not None
+        self.machine.python = max(self.machine.python, self.at)
+
+    def elapsed_time(self, end):
+        assert self.at is not None and end.at is not None
+        assert self.machine.python >= end.at, "asked before the device was there"
+        return (end.at - self.at) * 1e3
+
+
+class Graph:
+    def __init__(self, machine):
+        self.machine, self.captured = machine, False
+
+    def replay(self):
+        assert self.captured
+        self.machine.log.append("replay")
+
+
+class Stream:
+    def __init__(self, machine, name="side"):
+        self.machine, self.name = machine, name
+
+    def wait_stream(self, other):
+        self.machine.log.append((self.name, "waits for", other.name))
+
+
+def fake_torch(machine, kind="cuda", count=2):
+    """Return what the code uses of ``torch``."""
+
+    @contextmanager
+    def entered(what):
+        machine.log.append(("enter", getattr(what, "name", what)))
+        yield
+        machine.log.append(("leave", getattr(what, "name", what)))
+
+    @contextmanager
+    def capture(graph):
+        assert "work" in machine.log, "capture without warm-up"
+        machine.capturing = True
+        try:
+            yield
+        finally:
+            machine.capturing = False
+        graph.captured = True
+
+    def reset_peak_memory_stats(device):
+        machine.peak = machine.allocated
+
+    def empty(size, dtype, device):
+        machine.log.append(("empty", size, dtype, device))
+
+        def zero():
+            machine.log.append("flush")
+            machine.device = max(machine.device, machine.python) + 1e-3
+
+        return SimpleNamespace(zero_=zero)
+
+    return SimpleNamespace(
+        uint8="uint8",
+        empty=empty,
+        cuda=SimpleNamespace(
+            device=entered,
+            synchronize=machine.synchronize,
+            Event=lambda enable_timing=False: Event(machine, enable_timing),
+            Stream=lambda: Stream(machine),
+            current_stream=lambda: Stream(machine, "main"),
+            stream=entered,
+            CUDAGraph=lambda: Graph(machine),
+            graph=capture,
+            get_device_properties=lambda index: SimpleNamespace(
+                name=f"Card {index}",
+                uuid=f"1234-{index}",
+                major=9,
+                minor=0,
+                total_memory=80 << 30,
+                L2_cache_size=50 << 20,
+            ),
+        ),
+        accelerator=SimpleNamespace(
+            is_available=lambda: count > 0,
+            current_accelerator=lambda: SimpleNamespace(type=kind),
+            device_count=lambda: count,
+            synchronize=machine.synchronize,
+            empty_cache=lambda: machine.log.append("emptied"),
+            reset_peak_memory_stats=reset_peak_memory_stats,
+            memory_allocated=lambda device: machine.allocated,
+            max_memory_allocated=lambda device: machine.peak,
+        ),
+    )
+
+
+class NVMLError(Exception):
+    pass
+
+
+def fake_nvml(reasons=0, violations=0, unsupported=()):
+    """Return what the code uses of ``pynvml``; ``state`` is what the driver sees."""
+    state = SimpleNamespace(reasons=reasons, violations=violations, asked=None)
+
+    def told(name, value):
+        def read(*_):
+            if name in unsupported:
+                raise NVMLError(name)
+            return value() if callable(value) else value
+
+        return read
+
+    def by_uuid(uuid):
+        state.asked = uuid
+        if "by_uuid" in unsupported:
+            raise NVMLError("not found")
+        return "handle"
+
+    names = {
+        "nvmlInit": None,
+        "nvmlSystemGetDriverVersion": "570.1",
+        "nvmlDeviceGetCurrentClocksEventReasons": lambda: state.reasons,
+        "nvmlDeviceGetViolationStatus": lambda: SimpleNamespace(violationTime=state.violations),
+        "nvmlDeviceGetPersistenceMode": 1,
+        "nvmlDeviceGetClockInfo": 1980,
+        "nvmlDeviceGetTemperature": 41,
+        "nvmlDeviceGetPowerUsage": 350_500,
+        "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+    }
+    return SimpleNamespace(
+        state=state,
+        NVMLError=NVMLError,
+        NVML_CLOCK_SM=1,
+        NVML_CLOCK_MEM=2,
+        NVML_TEMPERATURE_GPU=0,
+        NVML_PERF_POLICY_POWER=0,
+        NVML_PERF_POLICY_THERMAL=1,
+        nvmlClocksEventReasonGpuIdle=1,
+        nvmlClocksEventReasonApplicationsClocksSetting=2,
+        nvmlClocksEventReasonSwPowerCap=4,
+        nvmlClocksEventReasonHwSlowdown=8,
+        nvmlClocksEventReasonSyncBoost=0x10,
+        nvmlClocksEventReasonSwThermalSlowdown=0x20,
+        nvmlClocksEventReasonHwThermalSlowdown=0x40,
+        nvmlClocksEventReasonHwPowerBrakeSlowdown=0x80,
+        nvmlDeviceGetHandleByUUID=by_uuid,
+        **{name: told(name, value) for name, value in names.items()},
+    )
+
+
+@pytest.fixture
+def machine():
+    return Machine()
+
+
+@pytest.fixture
+def api(machine):
+    return fake_torch(machine)
+
+
+@pytest.fixture
+def make_torch(machine):
+    return lambda *given, **options: fake_torch(machine, *given, **options)
+
+
+@pytest.fixture
+def make_nvml():
+    return fake_nvml
