@@ -1,0 +1,84 @@
+"""``attnbench doctor``: what on this machine hurts timing, and what differences it can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnbench.cli.options import Format, Json, chosen_format
+from attnbench.cli.output import console, guests, print_json, say, writing
+
+if TYPE_CHECKING:
+    from attnbench.machine.findings import Finding
+    from attnbench.machine.floor import Floor
+
+_ORDER = ("warning", "note", "ok")
+
+
+def command(
+    budget: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds for timing a model against its copy; 0 leaves it out."),
+    ] = 5.0,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """Say what on this machine hurts timing and what to do, and measure its own noise floor."""
+    from attnbench.machine.doctor import examine
+    from attnbench.machine.facts import machine
+    from attnbench.machine.host import this_host
+
+    chosen = chosen_format(format, json, ("text", "json"))
+    with guests():
+        findings, facts = examine(this_host()), machine()
+        floor = _floor(budget)
+    if chosen == "json":
+        print_json(
+            {
+                "machine": facts,
+                "findings": [one.to_dict() for one in findings],
+                "floor": floor.to_dict() if floor else None,
+            }
+        )
+    else:
+        with writing():
+            _print(facts, findings, floor)
+    if strict and any(one.level == "warning" for one in findings):
+        raise typer.Exit(1)
+
+
+def _floor(budget: float) -> Floor | None:
+    if not budget:
+        return None
+    from attnbench.machine.floor import MODEL, measure_floor
+
+    say(f"attnbench: timing {MODEL} against its copy, {budget:g} s")
+    return measure_floor(budget)
+
+
+def _print(facts: dict[str, Any], findings: list[Finding], floor: Floor | None) -> None:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for one in sorted(findings, key=lambda one: _ORDER.index(one.level)):
+        table.add_row(one.level, one.name, _details(one))
+    out = console()
+    out.print(f"{facts['processor']}, {facts['isa']}, {facts['cores']} cores, {facts['system']}\n")
+    out.print(table)
+    if floor:
+        out.print(
+            f"\nA/A floor: {floor.model} against its copy, ratio {floor.ratio:.4f} "
+            f"[{floor.low:.4f}, {floor.high:.4f}], {floor.pairs} pairs, "
+            f"{floor.median_ms:.1f} ms each; {floor.verdict}"
+        )
+
+
+def _details(finding: Finding) -> str:
+    lines = [finding.value]
+    if finding.why:
+        lines.append(f"why: {finding.why}")
+    if finding.remedy:
+        lines.append(f"do: {finding.remedy}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The machine that measures: what it is, and what on it hurts timing."""
