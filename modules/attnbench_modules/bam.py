@@ -23,7 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, one_of, squeezed, whole
+from attnbench_modules.fused_bam import FusedBAM
 
 
 class BAM(nn.Module):
@@ -60,6 +62,20 @@ class BAM(nn.Module):
         spatial = self.spatial(x)  # (B, 1, H, W)
         scores = channel * spatial if self.combine == "mul" else channel + spatial
         return x * (1 + torch.sigmoid(scores))
+
+    def fuse(self) -> FusedBAM:
+        """Return the inference form: the same output, no batch norm, one pass less at the end.
+
+        Raises:
+            TypeError: a layer is no longer the one that this class builds.
+        """
+        spatial = [folded(conv(self.spatial[i]), self.spatial[i + 1]) for i in (0, 3, 6)]
+        return FusedBAM(
+            linear(conv(self.channel[0]), self.channel[1]),
+            linear(conv(self.channel[3])),
+            [*spatial, folded(conv(self.spatial[9]), nn.Identity())],
+            self.combine,
+        ).eval()
 
 
 class _BatchNorm(nn.BatchNorm2d):

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
+from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules.fused_cbam import FusedCBAM
 
 
 class CBAM(nn.Module):
@@ -51,6 +53,19 @@ class CBAM(nn.Module):
         x = x * torch.sigmoid(self.mlp(average) + self.mlp(largest))
         summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
         return x * torch.sigmoid(self.spatial(summary))
+
+    def fuse(self) -> FusedCBAM:
+        """Return the inference form: the same output, no batch norm, one MLP pass instead of two.
+
+        Raises:
+            TypeError: a layer is no longer the one that this class builds.
+        """
+        first, _, second = self.mlp
+        return FusedCBAM(
+            linear(conv(first)),
+            linear(conv(second), times=2),
+            folded(conv(self.spatial[0]), self.spatial[1]),
+        ).eval()
 
 
 def params(

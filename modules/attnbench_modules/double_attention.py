@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench_modules._folding import folded, merged
 from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules.fused_double_attention import FusedDoubleAttention
 
 
 class DoubleAttention(nn.Module):
@@ -46,6 +48,14 @@ class DoubleAttention(nn.Module):
         descriptors = self.features(x).flatten(2) @ where.transpose(1, 2)  # (B, t, t)
         y: Tensor = self.out((descriptors @ which).unflatten(2, x.shape[2:]))
         return x + y if self.residual else y
+
+    def fuse(self) -> FusedDoubleAttention:
+        """Return the inference form: the same output, three projections in one convolution."""
+        return FusedDoubleAttention(
+            merged(self.features, self.gather, self.distribute),
+            folded(self.out, nn.Identity()),
+            self.residual,
+        ).eval()
 
 
 def params(channels: int, *, reduction: int = 4, **_options: Any) -> int:

@@ -19,10 +19,11 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench_modules._folding import folded
 from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, one_of, squeezed, whole
+from attnbench_modules.fused_non_local import FusedNonLocal, pool
 
 SubSample = Literal["none", "input", "projection"]
 
@@ -60,21 +61,21 @@ class NonLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add what all positions send to each: (B, C, H, W) -> (B, C, H, W)."""
-        source = _pool(x) if self.sub_sample == "input" else x
+        source = pool(x) if self.sub_sample == "input" else x
         key, value = self.phi(source), self.g(source)
         if self.sub_sample == "projection":
-            key, value = _pool(key), _pool(value)
+            key, value = pool(key), pool(value)
         query = self.theta(x).flatten(2).transpose(1, 2) * self.scale  # (B, N, d)
         attention = torch.softmax(query @ key.flatten(2), dim=-1)  # (B, N, M)
         gathered = value.flatten(2) @ attention.transpose(1, 2)  # (B, d, N)
         y: Tensor = x + self.norm(self.out(gathered.unflatten(2, x.shape[2:])))
         return y
 
-
-def _pool(x: Tensor) -> Tensor:
-    """Max-pool 2x2; a side of length 1 stays."""
-    height, width = x.shape[2:]
-    return F.max_pool2d(x, (min(2, height), min(2, width)))
+    def fuse(self) -> FusedNonLocal:
+        """Return the inference form: the same output, projections in one, no batch norm."""
+        return FusedNonLocal(
+            self.theta, self.phi, self.g, folded(self.out, self.norm), self.sub_sample, self.scale
+        ).eval()
 
 
 def params(channels: int, *, reduction: int = 2, norm: bool = True, **_options: Any) -> int:

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench_modules._folding import linear
 from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules.fused_se import FusedSE
 
 
 class SE(nn.Module):
@@ -37,6 +39,10 @@ class SE(nn.Module):
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
         pooled = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
         return x * torch.sigmoid(self.excite(self.relu(self.squeeze(pooled))))
+
+    def fuse(self) -> FusedSE:
+        """Return the inference form: the same output, layers for vectors instead of 1x1 maps."""
+        return FusedSE(linear(self.squeeze), linear(self.excite)).eval()
 
 
 def params(channels: int, *, reduction: int = 16, bias: bool = True, **_options: Any) -> int:

@@ -24,7 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
+from attnbench_modules._folding import folded
 from attnbench_modules._shared import PRINTED_SOURCE, check, whole
+from attnbench_modules.fused_ulsam import FusedULSAM
 
 
 class ULSAM(nn.Module):
@@ -55,6 +57,13 @@ class ULSAM(nn.Module):
         subspaces: Tensor = torch.unflatten(x, 1, (self.groups, -1))
         weighted = subspaces * self.attention(x).unsqueeze(2)
         return (weighted + subspaces).flatten(1, 2)
+
+    def fuse(self) -> FusedULSAM:
+        """Return the inference form: the same output, 3C + g parameters, far fewer passes."""
+        return FusedULSAM(
+            folded(self.depthwise, self.depthwise_norm),
+            folded(self.pointwise, self.pointwise_norm),
+        ).eval()
 
 
 _RELEASED_NAMES = {

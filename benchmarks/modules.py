@@ -1,0 +1,216 @@
+"""Time per call of every module: as written, fused, compiled, timm's, and the bandwidth limit.
+
+python benchmarks/modules.py [--module ulsam,groups=16 ...] [--shape 1x512x14x14 ...] [--compile]
+                             [--overhead] [--budget 2] [--json FILE]
+
+All arms of a block are interleaved in one process, on one thread. The limit is one read and one
+write of the feature map. ULSAM is compared with the released structure in plain layers, a loop
+over its subspaces; every other module with its own plain form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.layers.cbam import CbamModule
+from timm.layers.non_local_attn import NonLocalAttn
+from timm.layers.squeeze_excite import SEModule
+from torch import Tensor, nn
+
+import attnbench
+from attnbench.fusing import fuse, has_fused_form
+from attnbench.latency import Comparison, compare
+from attnbench.specs import parse_spec
+
+MODULES = ["ulsam", "ulsam,groups=16"]
+SHAPES = ["1x512x14x14", "1x96x14x14", "1x160x7x7", "1x24x56x56"]
+LIMIT = "read and write once"
+PLACEMENT = "after:13,14,16,17"
+
+TIMM: dict[str, Callable[[int], nn.Module]] = {
+    "se": lambda channels: SEModule(channels, rd_ratio=1 / 16, rd_divisor=1),
+    "cbam": lambda channels: CbamModule(channels, rd_ratio=1 / 16, rd_divisor=1),
+    "non_local": lambda channels: NonLocalAttn(channels, rd_ratio=1 / 2, rd_divisor=1),
+}
+"""timm's counterparts, with the hidden widths of ours."""
+
+
+class Subspace(nn.Module):
+    """One subspace of the released ULSAM, layer by layer."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, channels, 1, groups=channels),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=1, padding=1),
+            nn.Conv2d(channels, 1, 1),
+            nn.BatchNorm2d(1),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, G, H, W) -> (B, G, H, W)."""
+        scores: Tensor = self.features(x)
+        weights = scores.flatten(2).softmax(2).reshape(scores.shape)
+        return x * weights + x
+
+
+class ReleasedULSAM(nn.Module):
+    """The structure of the released class: a network for each subspace, one after the other."""
+
+    def __init__(self, plain: nn.Module, channels: int) -> None:
+        super().__init__()
+        groups = int(plain.groups)  # type: ignore[arg-type]
+        self.subspaces = nn.ModuleList(Subspace(channels // groups) for _ in range(groups))
+        layers = (plain.depthwise, plain.depthwise_norm, plain.pointwise, plain.pointwise_norm)
+        for i, part in enumerate(self.subspaces):
+            for position, layer in zip((0, 1, 4, 5), layers, strict=True):
+                part.features[position].load_state_dict(_slice(layer, i, groups))  # type: ignore
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        parts = x.chunk(len(self.subspaces), dim=1)
+        return torch.cat([one(part) for one, part in zip(self.subspaces, parts, strict=True)], 1)
+
+
+def _slice(layer: Any, i: int, groups: int) -> dict[str, Tensor]:
+    size = len(layer.bias) // groups
+    state = layer.state_dict().items()
+    return {key: value[i * size : (i + 1) * size] if value.ndim else value for key, value in state}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One comparison: a title, the arm that the others are measured by, and what was found."""
+
+    title: str
+    baseline: str
+    found: Comparison
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield one row an arm; a speed-up is the baseline's time over the arm's."""
+        for arm, one in self.found.items():
+            yield {
+                "block": self.title,
+                "arm": arm,
+                "median_ms": one.median_ms,
+                "ratio": one.ratio,
+                "ratio_low": one.ratio_low,
+                "ratio_high": one.ratio_high,
+                "speed_up": 1 / one.ratio,
+                "verdict": one.verdict,
+                "trust": one.trust,
+                "pairs": one.pairs,
+            }
+
+
+def main() -> None:
+    """Print one table a block, and write all rows to a file if asked to."""
+    options = arguments()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    rows = []
+    with torch.inference_mode():
+        for block in blocks(options):
+            rows += show(block)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--module", nargs="*", help="specs; by default all registered")
+    parser.add_argument("--shape", nargs="*", default=SHAPES, help="BxCxHxW")
+    parser.add_argument("--compile", action="store_true", help="torch.compile on the fused form")
+    parser.add_argument("--overhead", action="store_true", help="only ULSAM in MobileNetV2")
+    parser.add_argument("--budget", type=float, default=2.0, help="seconds of sampling a block")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if options.module is None:
+        options.module = MODULES + [name for name in attnbench.modules() if name != "ulsam"]
+    return options
+
+
+def blocks(options: argparse.Namespace) -> Iterator[Block]:
+    """Measure one block after the other."""
+    if not options.overhead:
+        for shape in options.shape:
+            for spec in options.module:
+                yield alone(spec, shape, options)
+    for groups in (4, 16):
+        yield overhead(groups, options.budget)
+
+
+def alone(spec: str, shape: str, options: argparse.Namespace) -> Block:
+    """Compare the forms of one module on one feature map."""
+    x = torch.randn([int(side) for side in shape.split("x")])
+    forms, baseline = forms_of(spec, x.shape[1], tuple(x.shape[2:]), compiled=options.compile)
+    arms: dict[str, Callable[[], object]] = {name: _call(form, x) for name, form in forms.items()}
+    y = torch.empty_like(x)
+    arms[LIMIT] = lambda: y.copy_(x)
+    found = compare(arms, baseline=baseline, budget_s=options.budget, threads=1)
+    return Block(f"{spec} on {shape}", baseline, found)
+
+
+def forms_of(
+    spec: str, channels: int, size: tuple[int, ...], *, compiled: bool
+) -> tuple[dict[str, nn.Module], str]:
+    """Return the forms of a module by name, and which one the others are compared with."""
+    plain = attnbench.create(spec, channels, feature_size=(size[0], size[1])).eval()
+    forms, baseline, name = {"plain": plain}, "plain", parse_spec(spec, "module").name
+    if name == "ulsam":
+        forms["released loop"] = ReleasedULSAM(plain, channels).eval()
+        baseline = "released loop"
+    if name in TIMM:
+        forms["timm"] = TIMM[name](channels).eval()
+    if has_fused_form(plain):
+        forms["fused"] = fuse(plain)
+        if compiled:
+            torch.compiler.reset()
+            forms["fused, compiled"] = torch.compile(fuse(plain), fullgraph=True)  # type: ignore
+    return forms, baseline
+
+
+def overhead(groups: int, budget_s: float) -> Block:
+    """Compare MobileNetV2 without and with ULSAM after four late layers."""
+    backbone = attnbench.backbone("mobilenet_v2").eval()
+    placed = attnbench.insert(backbone, PLACEMENT, "ulsam", groups=groups)
+    x = torch.randn(1, 3, 224, 224)
+    arms = {"mobilenet_v2": backbone, "with ulsam": placed, "with fused ulsam": fuse(placed)}
+    calls = {name: _call(model, x) for name, model in arms.items()}
+    again = _call(attnbench.insert(backbone, "after:18", "identity"), x)
+    found = compare(calls, baseline="mobilenet_v2", budget_s=5 * budget_s, threads=1, again=again)
+    return Block(f"mobilenet_v2, ulsam,groups={groups} {PLACEMENT}", "mobilenet_v2", found)
+
+
+def _call(model: nn.Module, x: Tensor) -> Callable[[], object]:
+    model(x)  # compiles, where it is to be compiled
+    return lambda: model(x)
+
+
+def show(block: Block) -> list[dict[str, Any]]:
+    """Print a block and return its rows."""
+    rows = list(block.rows())
+    print(f"\n{block.title}, beside {block.baseline} ({rows[0]['pairs']} rounds)")
+    for row in rows:
+        interval = f"{row['ratio_low']:.3g}-{row['ratio_high']:.3g}"
+        print(
+            f"  {row['arm']:<20} {1000 * row['median_ms']:>9.1f} us   "
+            f"x {row['ratio']:<7.3g} ({interval})   {row['speed_up']:.1f} times as fast"
+        )
+    if block.found.trust != "ok":
+        print(f"  {block.found.trust}")
+    return rows
+
+
+if __name__ == "__main__":
+    main()
