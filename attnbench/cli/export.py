@@ -1,0 +1,218 @@
+"""``attnbench export``: a network as a file for a device, its output checked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnbench.cli.arms import Backbones, Channels, Modules, Placements, Request, Size, cases_of
+from attnbench.cli.options import Json, Plugins
+from attnbench.cli.output import guests, load_catalog, print_json, say, writing
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.runtimes.model import Runtime, RuntimeFailure, Settings, check
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from attnbench.measure.cost import CostMeter
+    from attnbench.suites.cases import Case
+
+_CHECKED_ON = 16
+"""Images on which an exported file is checked."""
+_LONGEST = 120
+
+
+def command(
+    runtime: Annotated[
+        str, typer.Option("--runtime", help="onnxruntime, openvino, executorch; commas between.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where files go.")],
+    backbone: Backbones = None,
+    module: Modules = None,
+    placement: Placements = None,
+    size: Size = None,
+    channels: Channels = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images per call.")] = 1,
+    precision: Annotated[str, typer.Option("--precision", help="fp32, or int8.")] = "fp32",
+    fused: Annotated[
+        bool, typer.Option("--fused", help="The inference form of modules that have one.")
+    ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="A state dict; random without it."),
+    ] = None,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Export networks to files that a device's runtime loads; each is checked against eager."""
+    from attnbench.measure.cost import CostMeter
+
+    settings = Settings(precision=precision)
+    runtimes = [_runtime(name, settings) for name in runtime.split(",")]
+    catalog = load_catalog(plugin)
+    request = Request(backbone or [], module or [], placement or [], size, channels)
+    meter = CostMeter(catalog)
+    with guests():
+        cases = [_form(case, meter, fused) for case in cases_of(request, catalog)]
+        for case in cases:
+            meter.check(case)
+        arms = [
+            arm
+            for case in cases
+            for arm in _Export(case, meter, settings, batch, weights, out).arms(runtimes)
+        ]
+    if json:
+        print_json(arms[0] if len(arms) == 1 else {"arms": arms})
+    else:
+        _print(arms)
+    if any(arm["status"] == "failed" for arm in arms):
+        raise typer.Exit(1)
+
+
+class _Export:
+    """One network, built once, for all runtimes."""
+
+    def __init__(
+        self,
+        case: Case,
+        meter: CostMeter,
+        settings: Settings,
+        batch: int,
+        weights: Path | None,
+        out: Path,
+    ) -> None:
+        from attnbench.measure.network import inputs
+        from attnbench.suites.conditions import Conditions
+
+        self.name = replace(case, kind="export").name
+        self.case, self.settings, self.batch, self.out = case, settings, batch, out
+        self.inputs = inputs(case.timed(Conditions("eager", batch=batch)), _CHECKED_ON)
+        self.model, self.weights = _network(case, meter, weights)
+
+    def arms(self, runtimes: Sequence[Runtime]) -> list[dict[str, Any]]:
+        return [self.arm(runtime) for runtime in runtimes]
+
+    def arm(self, runtime: Runtime) -> dict[str, Any]:
+        """Return the JSON object of one file, or of why there is none."""
+        from attnbench.runtimes.delivery import deliver
+
+        about = self.about(runtime)
+        say(f"attnbench: exporting {self.name.partition('/')[2]} with {runtime.name} ...")
+        stem = self.out / file_stem(self.case, self.batch, self.settings.precision)
+        try:
+            done = deliver(runtime, self.model, self.inputs, self.settings, stem, about)
+        except RuntimeFailure as failure:
+            return about | {"status": "failed", "reason": str(failure)}
+        return about | {"status": "ok"} | done.to_dict()
+
+    def about(self, runtime: Runtime) -> dict[str, Any]:
+        case = self.case
+        return {
+            "name": self.name,
+            "backbone": case.backbone,
+            "module": case.module,
+            "placement": case.placement,
+            "channels": case.channels,
+            "size": list(case.size),
+            "form": "fused" if case.fused else "plain",
+            "runtime": runtime.name,
+            "precision": self.settings.precision,
+            "batch": self.batch,
+            "weights": self.weights,
+        }
+
+
+def file_stem(case: Case, batch: int, precision: str) -> str:
+    """Return a readable file name without suffix: ``mobilenet_v2_ulsam-groups-4_after-14``."""
+    height, width = case.size
+    parts = [case.backbone, case.module, case.placement]
+    if case.channels is not None:
+        parts.append(f"{case.channels}x{height}x{width}")
+    elif case.size != (224, 224):
+        parts.append(f"{height}x{width}")
+    parts += ["fused"] if case.fused else []
+    parts += [f"batch{batch}"] if batch > 1 else []
+    parts += [precision] if precision != "fp32" else []
+    stem = "_".join(re.sub(r"[^\w.]+", "-", part).strip("-.") for part in parts if part)
+    if len(stem) <= _LONGEST:
+        return stem
+    return f"{stem[:_LONGEST]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+
+
+def _runtime(name: str, settings: Settings) -> Runtime:
+    from attnbench.runtimes.registry import runtime, runtimes
+
+    found = runtime(name.strip())
+    if getattr(found, "suffix", None) is None:
+        exporting = [one for one in runtimes() if getattr(runtime(one), "suffix", None)]
+        raise RequestError(f"runtime {found.name} leaves no file; these do: {', '.join(exporting)}")
+    check(found, settings)
+    missing = found.missing()
+    if missing:
+        raise MissingExtraError(f"runtime {found.name}: {missing}")
+    return found
+
+
+def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
+    from attnbench.suites.cases import has_fused_form
+
+    if not fused or case.module is None:
+        return case
+    if not has_fused_form(case.module, meter.catalog):
+        raise RequestError(f"module {case.module} has no fused form; leave out --fused")
+    return case.fuse()
+
+
+def _network(case: Case, meter: CostMeter, weights: Path | None) -> tuple[nn.Module, str]:
+    """Return the network and what its weights are; fused after they are in."""
+    from attnbench.measure.network import network
+
+    if weights is None:
+        return network(case, meter), "random"
+    from attnbench.fusing import fuse
+    from attnbench.runtimes.checkpoints import load_weights
+
+    model = network(replace(case, fused=False), meter)
+    loaded = load_weights(model, weights)
+    return (fuse(model) if case.fused else model), loaded
+
+
+def _print(arms: Sequence[dict[str, Any]]) -> None:
+    with writing():
+        for arm in arms:
+            for line in _lines(arm):
+                typer.echo(line)
+        if any(arm["weights"] == "random" and arm["status"] == "ok" for arm in arms):
+            typer.echo("Weights are random; --weights FILE puts yours in.")
+
+
+def _lines(arm: dict[str, Any]) -> list[str]:
+    name = arm["name"].partition("/")[2]
+    if arm["status"] == "failed":
+        return [f"{name}: {arm['runtime']} failed: {arm['reason']}"]
+    lines = [
+        f"{arm['file']}  {arm['bytes'] / 1e6:.1f} MB",
+        f"  {name}, {arm['runtime']}, {arm['precision']}, exported in {arm['export_s']:.1f} s",
+        f"  {_checked(arm)}",
+    ]
+    if arm["weights"] != "random":
+        lines.append(f"  weights: {arm['weights']}")
+    lines += [f"  {'; '.join(arm['notes'])}"] if arm["notes"] else []
+    lines += [f"  off the fast path: {what} ({count}x)" for what, count in arm["fallbacks"].items()]
+    return lines
+
+
+def _checked(arm: dict[str, Any]) -> str:
+    error = f"largest error {arm['max_error']:.1e} of the largest output"
+    if arm["precision"] == "fp32":
+        return f"checked against eager: {error} ({arm['tolerance']:.0e} allowed)"
+    parts = [f"against fp32 eager: {error}"]
+    parts += [f"signal to noise {arm['sqnr_db']:.1f} dB"] if arm["sqnr_db"] is not None else []
+    parts += [f"same first class {arm['top1']:.0%}"] if arm["top1"] is not None else []
+    return ", ".join(parts)

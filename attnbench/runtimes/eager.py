@@ -1,0 +1,78 @@
+"""PyTorch as it is: one operator after the other, contiguous memory."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attnbench.runtimes.exporting import evaluated, failure
+from attnbench.runtimes.model import Base, Built, Settings, check
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Eager(Base):
+    """PyTorch, eager, in the default (NCHW) memory format."""
+
+    name: ClassVar[str] = "eager"
+    title: ClassVar[str] = "PyTorch eager"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu", "mps")
+
+    def build(self, model: nn.Module, example: Tensor, settings: Settings, folder: Path) -> Built:
+        """Return a copy of the model on the device; see :class:`Runtime`."""
+        import torch
+
+        check(self, settings)
+        torch.set_num_threads(settings.threads)
+        started = time.perf_counter()
+        try:
+            placed = prepared(model, settings, self.memory_format)
+            return bound(placed, example, settings, self.memory_format, started)
+        except Exception as error:
+            raise failure(self.title, error) from error
+
+    @property
+    def memory_format(self) -> Any:
+        """The memory format of weights and input."""
+        import torch
+
+        return torch.contiguous_format
+
+
+def prepared(model: nn.Module, settings: Settings, memory_format: Any) -> nn.Module:
+    """Return a copy for inference with the precision, device and memory format asked for."""
+    import torch
+
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    return evaluated(model).to(settings.device, dtype).to(memory_format=memory_format)
+
+
+def bound(
+    call: Any, example: Tensor, settings: Settings, memory_format: Any, started: float
+) -> Built:
+    """Return a callable as :class:`Built`, bound to the example, after one call of it."""
+    import torch
+
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    infer = torch.inference_mode()
+
+    def placed(x: Tensor) -> Tensor:
+        with torch.inference_mode():  # guards of compiled code tell such tensors from others
+            return x.to(settings.device, dtype, copy=True).contiguous(memory_format=memory_format)
+
+    @infer
+    def output(x: Tensor) -> Tensor:
+        result: Tensor = call(placed(x))
+        return result.float().cpu().clone()
+
+    fixed = placed(example)
+
+    @infer
+    def run() -> object:
+        return call(fixed)
+
+    output(example)
+    return Built(run, output, export_s=None, load_s=time.perf_counter() - started)

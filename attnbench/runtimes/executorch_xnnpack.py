@@ -1,0 +1,147 @@
+"""ExecuTorch with XNNPACK: what runs on phones, run here."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attnbench.runtimes.artefacts import Findings, artefact, key_of
+from attnbench.runtimes.exporting import exported, failure
+from attnbench.runtimes.model import Base, Built, RuntimeFailure, Settings, check
+from attnbench.runtimes.quantised_onnx import calibration
+from attnbench.runtimes.silence import silenced
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+
+class ExecuTorch(Base):
+    """ExecuTorch, XNNPACK delegate, portable kernels for the rest."""
+
+    name: ClassVar[str] = "executorch"
+    title: ClassVar[str] = "ExecuTorch (XNNPACK)"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
+    packages: ClassVar[tuple[str, ...]] = ("executorch", "torchao", "torch")
+    extra: ClassVar[str | None] = "executorch"
+    suffix: ClassVar[str | None] = ".pte"
+
+    def build(self, model: nn.Module, example: Tensor, settings: Settings, folder: Path) -> Built:
+        """Lower to ``folder`` or use what is there; see :class:`Runtime`.
+
+        The number of threads is one for the whole process: the last model built decides.
+        """
+        check(self, settings)
+
+        def make(path: Path) -> Findings:
+            with silenced():
+                return _write(model, example, settings.precision, path)
+
+        key = key_of(model, example)
+        path, kept = artefact(self, settings, folder, key, make)
+        started = time.perf_counter()
+        method = _method(path, settings)
+        loaded = time.perf_counter() - started
+        # the input goes in at every call: its memory is used for other things while it runs
+        fixed = (example.clone(),)
+
+        def output(x: Tensor) -> Tensor:
+            result: Tensor = method.call((x.contiguous(),))[0]
+            return result.float().clone()
+
+        def run(program: Any = method) -> object:
+            return program.call(fixed, clone_outputs=False)
+
+        return Built(
+            run=run,
+            output=output,
+            export_s=kept.export_s,
+            load_s=loaded,
+            fallbacks=kept.fallbacks,
+            notes=kept.notes,
+            artefact=path,
+        )
+
+
+def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Findings:
+    program = exported(model, example)
+    try:
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        if precision == "int8":
+            program = _quantised(program, example)
+        edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        findings = _left_out(edge.exported_program().graph_module)
+        path.write_bytes(edge.to_executorch().buffer)  # adds its own nodes to the graph
+    except Exception as error:
+        raise failure("ExecuTorch", error) from error
+    return findings
+
+
+def _quantised(program: ExportedProgram, example: Tensor) -> ExportedProgram:
+    """Return the program with int8 weights per channel and int8 activations."""
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantiser = XNNPACKQuantizer().set_global(
+        get_symmetric_quantization_config(is_per_channel=True)
+    )
+    prepared = prepare_pt2e(program.module(), quantiser)
+    with torch.no_grad():
+        for one in calibration(example):
+            prepared(one)
+        return torch.export.export(convert_pt2e(prepared), (example,))
+
+
+def _left_out(graph_module: Any) -> Findings:
+    """Which operators XNNPACK did not take, and into how many pieces that cut the network."""
+    left, partitions = Counter[str](), 0
+    for node in graph_module.graph.nodes:
+        if node.op != "call_function" or "getitem" in str(node.target):
+            continue
+        if "executorch_call_delegate" in str(node.target):
+            partitions += 1
+        else:
+            left[f"{_operator(node.target)} not delegated"] += 1
+    return Findings(dict(left), (f"{partitions} partition{'s' * (partitions != 1)}",))
+
+
+def _operator(target: Any) -> str:
+    name = str(getattr(target, "_op", target))
+    return name.removesuffix(".default")
+
+
+def _method(path: Path, settings: Settings) -> Any:
+    with silenced() as said:
+        try:
+            from executorch.extension.pybindings import portable_lib as lib
+
+            if settings.precision == "int8":
+                import executorch.kernels.quantized  # noqa: F401 - registers its operators
+            if lib._threadpool_get_thread_count() != settings.threads:
+                lib._unsafe_reset_threadpool(settings.threads)
+            program = lib._load_program(str(path))
+            return _Method(program, program.load_method("forward"))
+        except Exception as error:
+            lacking = sorted(set(re.findall(r"Missing operator: \[\d+\] (\S+)", said())))
+            if lacking:  # told on standard error alone
+                raise RuntimeFailure(
+                    f"ExecuTorch has no kernel for {', '.join(lacking)}"
+                ) from error
+            raise failure("ExecuTorch", error) from error
+
+
+class _Method:
+    """A loaded method that keeps alive the program in whose memory it lives."""
+
+    def __init__(self, program: Any, method: Any) -> None:
+        self.program = program
+        self.call = method.call

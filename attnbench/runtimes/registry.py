@@ -1,0 +1,126 @@
+"""Runtimes by name. Listing them imports neither torch nor any runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import Any, TypeVar
+
+from attnbench.errors import PluginError
+from attnbench.registry import Entry, Registry, describe, origin_of
+from attnbench.runtimes.model import Runtime
+
+GROUP = "attnbench.runtimes"
+"""Entry points of third parties: ``name = "package.module:Class"``."""
+_SHIPPED = {
+    "eager": "eager:Eager",
+    "eager-channels-last": "channels_last:EagerChannelsLast",
+    "compile": "compiled:Compiled",
+    "onnxruntime": "onnx_runtime:OnnxRuntime",
+    "openvino": "open_vino:OpenVino",
+    "executorch": "executorch_xnnpack:ExecuTorch",
+}
+_NEEDED = ("name", "title", "precisions", "devices", "packages", "missing", "build")
+
+C = TypeVar("C", bound=type)
+
+
+def runtimes() -> list[str]:
+    """Return the names of all runtimes: the shipped ones in a fixed order, then the others."""
+    return list(_registry().entries())
+
+
+def runtime(name: str) -> Runtime:
+    """Return a runtime, whether or not it can be used here (``missing()`` tells).
+
+    Raises:
+        UnknownNameError: no such runtime; near misses are suggested.
+        PluginError: a third party's that cannot be loaded or lacks something.
+    """
+    found = _registry().get(name, way_out="attnbench list runtimes shows which are installed.")
+    return found()
+
+
+def register_runtime(name: str, target: str | type[Runtime] | None = None) -> Callable[[C], C]:
+    """Register a runtime: ``register_runtime("mine", "package.module:Class")``, or a decorator.
+
+    Args:
+        name: what ``--runtime`` calls it.
+        target: a class that :class:`Runtime` describes, made without arguments, or where it is;
+            left out where this is used as a decorator.
+
+    Raises:
+        PluginError: the class lacks something.
+        DuplicateNameError: the name is taken.
+    """
+
+    def door(cls: C) -> C:
+        _registry().add(Entry(name=name, target=cls, origin=origin_of(cls)))
+        return cls
+
+    if isinstance(target, str):
+        _registry().add(Entry(name=name, target=target, origin=target))
+    elif target is not None:
+        door(target)
+    return door
+
+
+def describe_runtime(name: str) -> dict[str, Any]:
+    """Return what a listing shows: title, precisions, devices, extra, versions, why it is missing.
+
+    A runtime that cannot be loaded has only a name, an origin and the reason.
+    """
+    origin = _registry().entry(name).origin
+    try:
+        found = runtime(name)
+        missing = found.missing()
+    except PluginError as error:
+        return {"name": name, "origin": origin, "available": False, "missing": str(error)}
+    return {
+        "name": name,
+        "title": found.title,
+        "precisions": list(found.precisions),
+        "devices": list(found.devices),
+        "extra": found.extra,
+        "available": missing is None,
+        "missing": missing,
+        "versions": versions(found),
+        "origin": origin,
+    }
+
+
+def versions(found: Runtime) -> dict[str, str | None]:
+    """Return the versions of the distributions behind a runtime; None where absent."""
+    return {package: _version(package) for package in found.packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _registry() -> Registry[type[Runtime]]:
+    registry: Registry[type[Runtime]] = Registry("runtime", _validate)
+    for name, target in _SHIPPED.items():
+        registry.add(Entry(name=name, target=f"attnbench.runtimes.{target}", origin="attnbench"))
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
+        registry.add(Entry(name=point.name, target=point.value, origin=origin))
+    return registry
+
+
+def _validate(entry: Entry[type[Runtime]], target: Any) -> None:
+    lacking = [attribute for attribute in _NEEDED if not hasattr(target, attribute)]
+    if not isinstance(target, type) or lacking:
+        problem = f"lacks {', '.join(lacking)}" if lacking else "is not a class"
+        raise PluginError(f"runtime {entry.name!r} of {entry.origin} {problem}")
+    try:
+        target()
+    except Exception as error:
+        raise PluginError(
+            f"runtime {entry.name!r} of {entry.origin} cannot be made: {describe(error)}"
+        ) from error

@@ -1,0 +1,26 @@
+"""The attention modules themselves: exported, nothing of them lost."""
+
+import pytest
+import torch
+
+import attnbench
+from attnbench.runtimes.agreement import agreement
+from attnbench.runtimes.images import examples
+from attnbench.runtimes.model import Settings
+from attnbench.runtimes.registry import runtime
+from attnbench.runtimes.weights import lively
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    "module", ["bam", "cbam", "double_attention", "identity", "non_local", "se", "ulsam"]
+)
+def test_a_module_alone_is_equal_to_eager(module, name, tmp_path):
+    torch.manual_seed(0)
+    example = torch.randn(1, 32, 6, 6)
+    model = lively(attnbench.create(module, 32), 0, example).eval()
+    built = runtime(name).build(model, example, Settings(), tmp_path)
+    found = agreement(built, model, examples(example, 4), Settings())
+    assert found.equal and found.max_error < 1e-5
+    if module != "identity":  # what it computes is not just its input
+        assert not torch.allclose(built.output(example), example, atol=1e-2)
