@@ -9,6 +9,9 @@ from types import FrameType
 import typer
 
 from attnbench.cli.cost import command as cost
+from attnbench.cli.doctor import command as doctor
+from attnbench.cli.export import command as export
+from attnbench.cli.latency import command as latency
 from attnbench.cli.listing import command as listing
 from attnbench.cli.merge import command as merge
 from attnbench.cli.run import command as run
@@ -19,7 +22,7 @@ from attnbench.errors import AttnbenchError
 
 app = typer.Typer(
     name="attnbench",
-    help="Benchmark attention modules in compact CNNs: parameters, MACs and tables.",
+    help="Benchmark attention modules in compact CNNs: parameters, MACs, latency and tables.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -28,10 +31,13 @@ app = typer.Typer(
 app.command("list")(listing)
 app.command("show")(show)
 app.command("cost")(cost)
+app.command("latency")(latency)
+app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
 app.command("schema")(schema)
+app.command("doctor")(doctor)
 
 
 @app.callback(invoke_without_command=True)

@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 
 
 def command(
-    what: Annotated[str, typer.Argument(metavar="{modules,backbones,suites}")],
+    what: Annotated[str, typer.Argument(metavar="{modules,backbones,suites,runtimes}")],
     long: Annotated[
         bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
     ] = False,
@@ -24,7 +24,7 @@ def command(
     format: Format = None,
     json: Json = False,
 ) -> None:
-    """List modules, backbones or suites."""
+    """List modules, backbones, suites or runtimes."""
     chosen = chosen_format(format, json, ("text", "json"))
     if what not in _ROWS:
         raise RequestError(
@@ -76,10 +76,22 @@ def _suites(catalog: Catalog) -> Rows:
     ]
 
 
+def _runtimes(catalog: Catalog) -> Rows:
+    from attnbench.runtimes.registry import describe_runtime, runtimes
+
+    return [_runtime(describe_runtime(name)) for name in runtimes()]
+
+
+def _runtime(found: dict[str, Any]) -> dict[str, Any]:
+    keys = ("name", "title", "precisions", "devices", "available", "missing", "versions", "origin")
+    return {key: found.get(key) for key in keys}
+
+
 _ROWS: dict[str, Callable[[Catalog], Rows]] = {
     "modules": _modules,
     "backbones": _backbones,
     "suites": _suites,
+    "runtimes": _runtimes,
 }
 
 
@@ -117,6 +129,10 @@ def _print(rows: Rows) -> None:
 def _cell(key: str, value: Any) -> str:
     if key == "params_512" and value is not None:
         return f"{value:,}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return "; ".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version or '-'}" for name, version in value.items())
     return "" if value is None else str(value)

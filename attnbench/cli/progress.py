@@ -6,11 +6,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import say
+from attnbench.running.estimate import seconds_of, spoken
 
 if TYPE_CHECKING:
     from attnbench.records.model import Record
     from attnbench.running.runner import Job, Progress
-    from attnbench.suites.cases import Case
+
+
+_WORTH_SAYING_S = 20.0
 
 
 def progress() -> Progress:
@@ -26,8 +29,10 @@ class LineProgress:
         self._total, self._count = len(job.missing), 0
         say(_opening(job))
 
-    def case(self, case: Case) -> None:
-        """Nothing: the line is written when the case is done."""
+    def step(self, text: str) -> None:
+        """Say what takes long; a count is told when it is done."""
+        if not text.startswith("cost/"):
+            say(text)
 
     def done(self, record: Record) -> None:
         """Say what became of a case."""
@@ -65,9 +70,9 @@ class BarProgress:
         self._task = self._bar.add_task("", total=len(job.missing))
         self._bar.start()
 
-    def case(self, case: Case) -> None:
-        """Name the current case."""
-        self._bar.update(self._task, description=case.name)
+    def step(self, text: str) -> None:
+        """Name what is done now."""
+        self._bar.update(self._task, description=text)
 
     def done(self, record: Record) -> None:
         """Move on by one."""
@@ -80,4 +85,6 @@ class BarProgress:
 
 def _opening(job: Job) -> str:
     text = f"{job.suite.suite.name}: {len(job.missing)} of {len(job.cases)} cases to measure"
-    return text + (f", {len(job.done)} already measured" if job.done else "")
+    text += f", {len(job.done)} already measured" if job.done else ""
+    seconds = seconds_of(job)
+    return text + (f"; {spoken(seconds)}" if seconds > _WORTH_SAYING_S else "")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from attnbench.suites.schema import Suite
 
 DEFAULT_SUITE = "quick"
-KINDS = ("cost",)
+KINDS = ("cost", "latency")
 
 
 def command(
@@ -79,9 +79,10 @@ def _is_new(suite: Suite, out: Path) -> bool:
 def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
     """All suites planned and checked, before the first case of the first is measured."""
     from attnbench.measure.cost import CostMeter
+    from attnbench.measure.latency import LatencyMeter
     from attnbench.running.runner import prepare
 
-    meter = CostMeter(catalog)
+    meter = LatencyMeter(CostMeter(catalog))
     return [prepare(one, catalog, out, choice, meter) for one in suites]
 
 
@@ -113,11 +114,15 @@ def _say_failures(run: Run, job: Job) -> int:
 
 
 def _list_cases(jobs: Sequence[Job]) -> None:
+    from attnbench.running.estimate import seconds_of, spoken
+
     with writing():
         for job in jobs:
             for case in job.cases:
                 state = "measured" if case.name in job.done else "to measure"
                 sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
+    for job in jobs:
+        say(f"{job.suite.suite.name}: {spoken(seconds_of(job))}")
 
 
 def _kinds(text: str | None) -> tuple[str, ...]:

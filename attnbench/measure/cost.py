@@ -19,6 +19,7 @@ from attnbench.backbones.build import build_backbone
 from attnbench.counting.cost import Cost, cost
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError
+from attnbench.fusing import fuse
 from attnbench.measure.parts import Inventory, Part
 from attnbench.placement.insertion import fill
 from attnbench.placement.sites import Survey
@@ -61,7 +62,7 @@ class CostMeter:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._known: dict[tuple[str, tuple[int, int]], Known] = {}
-        self._alone: dict[tuple[str, int, tuple[int, int]], Part] = {}
+        self._alone: dict[tuple[str, int, tuple[int, int], bool], Part] = {}
         self._attentions: dict[str, Attention] = {}
 
     def measure(self, case: Case) -> Measurement:
@@ -77,7 +78,9 @@ class CostMeter:
         slots = self.slots(case, self.known(case.backbone, case.size).survey, attention)
         values = self._placed_values(case, slots, attention)
         counters = self._counters(case, slots, attention, values) if case.counters else None
-        return Measurement(values, [_slot_dict(one) for one in slots], _card(attention), counters)
+        return Measurement(
+            values, [slot_facts(one) for one in slots], card_facts(attention), counters
+        )
 
     def check(self, case: Case) -> None:
         """Raise what :meth:`measure` would raise for a case that cannot be, building no module."""
@@ -110,15 +113,18 @@ class CostMeter:
         check_slots(attention, slots)
         return slots
 
-    def part(self, attention: Attention, channels: int, size: tuple[int, int]) -> Part:
-        """Return what a module costs on a (channels, h, w) map.
+    def part(
+        self, attention: Attention, channels: int, size: tuple[int, int], fused: bool = False
+    ) -> Part:
+        """Return what a module, or its fused form, costs on a (channels, h, w) map.
 
         Raises:
             PluginError: it fails on that map or does not keep its shape.
         """
-        key = (str(attention.spec), channels, size)
+        key = (str(attention.spec), channels, size, fused)
         if key not in self._alone:
-            self._alone[key] = _module_part(attention, channels, size)
+            measured = _fused_part if fused else _module_part
+            self._alone[key] = measured(attention, channels, size)
         return self._alone[key]
 
     def _attention(self, spec: str) -> Attention:
@@ -136,7 +142,7 @@ class CostMeter:
         total = remaining
         if attention:
             for slot in slots:
-                total += self.part(attention, slot.channels, slot.size)
+                total += self.part(attention, slot.channels, slot.size, case.fused)
         delta = total - plain
         return {
             **asdict(total),
@@ -150,15 +156,14 @@ class CostMeter:
     def _measure_alone(self, case: Case, attention: Attention | None) -> Measurement:
         if attention is None or case.channels is None:
             raise CountingError(f"{case.name}: a module alone needs a module and its channels")
-        part = self.part(attention, case.channels, case.size)
+        part = self.part(attention, case.channels, case.size, case.fused)
         values = {**asdict(part), **_formulas(attention, case.channels, case.size)}
         counters = None
         if case.counters:
-            counted = cost(
-                attention.build(case.channels, case.size), (1, case.channels, *case.size)
-            )
+            built = attention.build(case.channels, case.size)
+            counted = cost(fuse(built) if case.fused else built, (1, case.channels, *case.size))
             counters = _reports(counted)
-        return Measurement(values, [], _card(attention), counters)
+        return Measurement(values, [], card_facts(attention), counters)
 
     def _counters(
         self,
@@ -169,7 +174,7 @@ class CostMeter:
     ) -> dict[str, Any]:
         model = build_backbone(str(case.backbone))
         placed = fill(model, slots, attention) if attention else model
-        counted = cost(placed, (1, 3, *case.size))
+        counted = cost(fuse(placed) if case.fused else placed, (1, 3, *case.size))
         if (counted.params, counted.macs) != (values["params"], values["macs"]):
             raise CountingError(
                 f"{case.name}: the parts add up to {values['params']} parameters and "
@@ -198,6 +203,12 @@ def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> 
         )
     except PluginError:  # its forward pass may look at values; if not, it fails again
         return _traced_part(attention.build(channels, size), attention, channels, size)
+
+
+def _fused_part(attention: Attention, channels: int, size: tuple[int, int]) -> Part:
+    # with weights: how a module folds may depend on their signs
+    fused = fuse(attention.build(channels, size))
+    return _traced_part(fused, attention, channels, size)
 
 
 def _traced_part(
@@ -242,7 +253,8 @@ def _paper_delta(
     }
 
 
-def _slot_dict(slot: Slot) -> dict[str, Any]:
+def slot_facts(slot: Slot) -> dict[str, Any]:
+    """Return a slot for a record."""
     return {**asdict(slot), "size": list(slot.size)}
 
 
@@ -251,8 +263,8 @@ def _reports(counted: Cost) -> dict[str, Any]:
     return reports
 
 
-def _card(attention: Attention | None) -> dict[str, Any] | None:
-    """What tables show of a card."""
+def card_facts(attention: Attention | None) -> dict[str, Any] | None:
+    """Return what tables show of a card."""
     card = attention.card if attention else None
     if card is None:
         return None

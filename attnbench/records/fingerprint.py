@@ -9,25 +9,32 @@ from typing import Any
 
 from attnbench.attention import find_attention
 from attnbench.measure import cost
+from attnbench.measure.latency import METHOD
 from attnbench.plugins import Catalog
 from attnbench.records import provenance
 from attnbench.records.sources import source_hashes
+from attnbench.runtimes.registry import runtime
 from attnbench.suites.cases import Case
 from attnbench.suites.schema import Suite
 
 
-def fingerprint(case: Case, suite: Suite, catalog: Catalog) -> str:
+def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = None) -> str:
     """Return the hash of a case.
 
     It covers the case itself, the sources of the module and of the counting, card and suite
-    version, and the versions of the packages that take part.
+    version, and the versions of the packages that take part; of a latency case also the machine
+    and the protocol, how it is sampled, but of the engine only the number of its method: a clean-up
+    of the sampler does not undo an hour of timing.
     """
     parts: dict[str, Any] = {
         "case": asdict(case),
         "suite": suite.suite.version,
-        "engine": source_hashes(cost),
         "versions": provenance.versions(packages_of(case)),
     }
+    if case.kind == "latency":
+        parts |= {"method": METHOD, "machine": provenance.machine(), "protocol": protocol}
+    else:
+        parts["engine"] = source_hashes(cost)
     if case.module:
         attention = find_attention(case.module, catalog)
         parts["module"] = source_hashes(attention.factory)
@@ -39,6 +46,8 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog) -> str:
 def packages_of(case: Case) -> list[str]:
     """Return the packages whose versions a case's result may depend on."""
     packages = [*provenance.ALWAYS]
+    if case.conditions:
+        packages += runtime(case.conditions.runtime).packages
     if case.counters:
         packages += provenance.COUNTERS
     if case.backbone and case.backbone.startswith("timm:"):

@@ -3,18 +3,20 @@
 Format history
   1  a header ``{"format": 1, "suite": ..., "tables": ..., "versions": ..., "machine": ...}``,
      then records ``{"case": ..., "kind": ..., "status": ..., "values": ..., "hash": ...}``.
+  2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
+     values may be fractions.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT = 1
+FORMAT = 2
 
-Count = int | None
-"""Exact, or null where the source has no such figure."""
+Value = int | float | None
+"""Counts are integers; null where there is no such figure."""
 
 
 class _Line(BaseModel):
@@ -41,15 +43,26 @@ class Record(_Line):
     """What one case gave."""
 
     case: str
-    kind: Literal["cost"]
+    kind: Literal["cost", "latency"]
     status: Literal["ok", "failed", "skipped"]
     reason: str | None = None
     """Why it failed or was skipped."""
     hash: str
     """Of everything that the values depend on; another hash means another measurement."""
     conditions: dict[str, Any]
-    values: dict[str, Count] = {}
+    values: dict[str, Value] = {}
+    samples: list[dict[str, Any]] = []
+    """Of a latency case: for each process the seconds of every round, of the case's network, of the
+    plain one and of its copy."""
+    runtime: dict[str, Any] | None = None
+    """Of a latency case: title, versions, processor, what fell out of the fast path."""
     slots: list[dict[str, Any]] = []
     card: dict[str, Any] | None = None
     counters: dict[str, Any] | None = None
     seconds: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Record:
+        if self.kind == "cost" and any(isinstance(one, float) for one in self.values.values()):
+            raise ValueError("counts are integers")
+        return self

@@ -11,14 +11,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Self
 
 import psutil
 
-from attnbench.running.wire import case_to_json
-from attnbench.suites.cases import Case
 
 START_LIMIT_S = 300.0
 """For importing torch and the plugins; slow disks take minutes."""
@@ -74,6 +72,12 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
+    def twin(self) -> Worker:
+        """Return another worker that starts as this one does."""
+        other = Worker(limits=self.limits)
+        other._command = self._command
+        return other
+
     def start(self) -> None:
         """Start the process without waiting for it."""
         if self._process is not None:
@@ -93,8 +97,8 @@ class Worker:
         ).start()
         self._ready = False
 
-    def measure(self, case: Case) -> dict[str, Any]:
-        """Return the worker's answer to a case: ``{"ok": ...}`` or ``{"error": ...}``.
+    def ask(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the worker's answer to a task: ``{"ok": ...}`` or ``{"error": ...}``.
 
         Raises:
             WorkerError: it crashed, hung or exhausted the memory, and was ended.
@@ -104,7 +108,7 @@ class Worker:
             if not self._ready:
                 self._wait(START_LIMIT_S, "start")
                 self._ready = True
-            self._send(json.dumps(case_to_json(case)))
+            self._send(json.dumps(task))
             return self._wait(self.limits.seconds, "finish")
         except BaseException:
             self.stop()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol as Interface
 
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.measure.cost import CostMeter
+from attnbench.measure.latency import LatencyMeter
 from attnbench.plugins import Catalog
 from attnbench.records import provenance
 from attnbench.records.fingerprint import fingerprint, packages_of
@@ -17,6 +18,7 @@ from attnbench.records.model import FORMAT, Header, Record
 from attnbench.records.store import FILE, Run, RunWriter, read_run
 from attnbench.running.process import Limits, Worker, WorkerError
 from attnbench.running.select import Choice, chosen
+from attnbench.running.sessions import Outcome, Protocol, Session, SessionRunner, sessions
 from attnbench.running.wire import case_to_json, tables_to_json
 from attnbench.suites.cases import Case, PlannedTable, all_cases, plan
 from attnbench.suites.load import suite_hash
@@ -40,6 +42,8 @@ class Job:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Why a case cannot be measured here: an optional extra is not installed."""
     known: Run | None = None
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    """How each latency case is sampled."""
 
     @property
     def missing(self) -> list[Case]:
@@ -47,14 +51,14 @@ class Job:
         return [case for case in self.cases if case.name not in self.done]
 
 
-class Progress(Protocol):
+class Progress(Interface):
     """What is told while a suite runs."""
 
     def begin(self, job: Job) -> None:
         """Measuring starts."""
 
-    def case(self, case: Case) -> None:
-        """A case starts."""
+    def step(self, text: str) -> None:
+        """What is done now, in a line."""
 
     def done(self, record: Record) -> None:
         """A case is measured and on disk."""
@@ -63,7 +67,7 @@ class Progress(Protocol):
         """Measuring is over."""
 
 
-def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: CostMeter) -> Job:
+def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: LatencyMeter) -> Job:
     """Plan a suite and check every chosen case before anything is measured.
 
     Raises:
@@ -75,24 +79,23 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: Co
     skipped = _skipped(cases, suite, meter)
     folder = out / suite.suite.name
     known = _known_run(folder / FILE)
-    hashes = {case.name: fingerprint(case, suite, catalog) for case in cases}
+    protocols = _protocols(suite, tables)
+    hashes = {
+        case.name: fingerprint(case, suite, catalog, protocols.get(case.name)) for case in cases
+    }
     done = {} if choice.fresh or known is None else _still_valid(known, hashes, skipped)
-    return Job(suite, tables, cases, hashes, folder, done, skipped, known)
+    return Job(suite, tables, cases, hashes, folder, done, skipped, known, protocols)
 
 
 def measure(job: Job, worker: Worker, progress: Progress) -> Run:
     """Measure the missing cases of a job into its folder and return the whole run."""
-    head = job.suite.suite
-    worker.limits = Limits(head.limit_s, int((head.memory_gib or 0) * _GIB))
     with RunWriter(job.folder) as writer:
         header = _header(job)
         if job.missing or job.known is None or not _same_layout(job.known.header, header):
             writer.append(header)
         progress.begin(job)
         try:
-            for case in job.missing:
-                progress.case(case)
-                record = _measured(case, job, worker)
+            for record in _records(job, worker, progress):
                 writer.append(record)
                 progress.done(record)
         finally:
@@ -100,12 +103,46 @@ def measure(job: Job, worker: Worker, progress: Progress) -> Run:
     return read_run(job.folder / FILE)
 
 
-def _skipped(cases: Sequence[Case], suite: Suite, meter: CostMeter) -> dict[str, str]:
+def _records(job: Job, worker: Worker, progress: Progress) -> Iterator[Record]:
+    """Measure what is missing; a record comes as soon as it is known."""
+    waiting: list[Case] = []
+    for case in job.missing:
+        if case.name in job.skipped:
+            yield _record(case, job, Outcome(error=job.skipped[case.name]), "skipped", 0.0)
+        elif case.kind == "cost":
+            progress.step(case.name)
+            yield _counted(case, job, worker)
+        else:
+            waiting.append(case)
+    if waiting:
+        yield from _timed(sessions(waiting), job, worker, progress)
+
+
+def _timed(
+    found: Sequence[Session], job: Job, worker: Worker, progress: Progress
+) -> Iterator[Record]:
+    head = job.suite.suite
+    with (
+        tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
+        SessionRunner(worker, Path(folder), head.limit_s, _memory(job)) as runner,
+    ):
+        worker.stop()  # what it counted must not weigh on the timing
+        for session in found:
+            start = time.perf_counter()
+            protocol = job.protocols[session.cases[0].name]
+            outcomes = runner.measure(session, protocol, progress.step)
+            seconds = (time.perf_counter() - start) / len(session.cases)
+            for case in session.cases:
+                outcome = outcomes[case.name]
+                yield _record(case, job, outcome, "failed" if outcome.error else "ok", seconds)
+
+
+def _skipped(cases: Sequence[Case], suite: Suite, meter: LatencyMeter) -> dict[str, str]:
     """Check all cases, and return those that need what is not installed, with the reason."""
     skipped: dict[str, str] = {}
     for case in cases:
         try:
-            meter.check(case)
+            (meter if case.kind == "latency" else meter.cost).check(case)
         except MissingExtraError as error:
             skipped[case.name] = str(error)
         except RequestError as error:
@@ -133,34 +170,49 @@ def _still_valid(
     }
 
 
-def _measured(case: Case, job: Job, worker: Worker) -> Record:
+def _counted(case: Case, job: Job, worker: Worker) -> Record:
     start = time.perf_counter()
-    reason = job.skipped.get(case.name)
-    status = "skipped"
-    values: dict[str, Any] = {}
-    if reason is None:
-        answer = _answer(case, worker)
-        values, reason = answer.get("ok", {}), answer.get("error")
-        status = "ok" if reason is None else "failed"
+    worker.limits = Limits(job.suite.suite.limit_s, _memory(job))
+    try:
+        answer = worker.ask({"do": "cost", "case": case_to_json(case)})
+    except WorkerError as failure:
+        answer = {"error": str(failure)}
+    outcome = Outcome(answer.get("ok", {}), error=answer.get("error"))
+    status = "failed" if outcome.error else "ok"
+    return _record(case, job, outcome, status, time.perf_counter() - start)
+
+
+def _record(case: Case, job: Job, outcome: Outcome, status: str, seconds: float) -> Record:
+    known = outcome.proof if outcome.error is None else {}
     return Record.model_validate(
         {
             "case": case.name,
             "kind": case.kind,
             "status": status,
-            "reason": reason,
+            "reason": outcome.error,
             "hash": job.hashes[case.name],
             "conditions": case_to_json(case),
-            "seconds": round(time.perf_counter() - start, 4),
-            **values,
+            "seconds": round(seconds, 4),
+            "samples": outcome.samples if outcome.error is None else [],
+            **known,
         }
     )
 
 
-def _answer(case: Case, worker: Worker) -> dict[str, Any]:
-    try:
-        return worker.measure(case)
-    except WorkerError as failure:
-        return {"error": str(failure)}
+def _memory(job: Job) -> int:
+    return int((job.suite.suite.memory_gib or 0) * _GIB)
+
+
+def _protocols(suite: Suite, tables: Sequence[PlannedTable]) -> dict[str, Protocol]:
+    """How each latency case is sampled; of several tables that have it, as the first says."""
+    found: dict[str, Protocol] = {}
+    for table in tables:
+        latency = suite.latency_of(table.layout)
+        if latency is not None:
+            protocol = Protocol(latency.budget_s, latency.processes)
+            names = (case.name for row in table.rows for case in row.latency)
+            found = dict.fromkeys(names, protocol) | found
+    return found
 
 
 def _header(job: Job) -> Header:

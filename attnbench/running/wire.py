@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from attnbench.suites.cases import Case, PlannedRow, PlannedTable
+from attnbench.suites.conditions import Conditions
 from attnbench.suites.schema import Suite
 
 
@@ -18,7 +19,14 @@ def case_to_json(case: Case) -> dict[str, Any]:
 def case_from_json(content: dict[str, Any]) -> Case:
     """Return the case of some fields."""
     height, width = content["size"]
-    return Case(**{**content, "size": (height, width)})
+    conditions = content.get("conditions")
+    return Case(
+        **{
+            **content,
+            "size": (height, width),
+            "conditions": Conditions(**conditions) if conditions else None,
+        }
+    )
 
 
 def tables_to_json(suite: Suite, tables: Sequence[PlannedTable]) -> list[list[dict[str, Any]]]:
@@ -42,6 +50,9 @@ def _row_to_json(rows: Sequence[Any], planned: PlannedRow) -> dict[str, Any]:
         "label": planned.label,
         "row": None if planned.added else rows.index(planned.row),
         "cases": [case_to_json(case) for case in planned.cases],
+        **(
+            {"latency": [case_to_json(case) for case in planned.latency]} if planned.latency else {}
+        ),
     }
 
 
@@ -49,9 +60,10 @@ def _row_from_json(rows: Sequence[Any], content: dict[str, Any]) -> PlannedRow:
     from attnbench.suites.schema import Row
 
     cases = tuple(case_from_json(case) for case in content["cases"])
+    latency = tuple(case_from_json(case) for case in content.get("latency", ()))
     number = content["row"]
     if number is None:
         first = cases[0]
         own = Row.model_construct(module=first.module, backbone=first.backbone)
-        return PlannedRow(content["label"], own, cases, added=True)
-    return PlannedRow(content["label"], rows[number], cases)
+        return PlannedRow(content["label"], own, cases, latency, added=True)
+    return PlannedRow(content["label"], rows[number], cases, latency)

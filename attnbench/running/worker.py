@@ -1,4 +1,4 @@
-"""The worker process: reads cases as JSON lines on standard input, answers on standard output.
+"""The worker process: reads tasks as JSON lines on standard input, answers on standard output.
 
 It lives in a process of its own so that a case that crashes, hangs or eats the memory takes
 nothing else with it. Started as ``python -m attnbench.running.worker``.
@@ -26,22 +26,20 @@ def main(plugins: Sequence[str]) -> None:
     answers = _private_stdout()
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     warnings.simplefilter("ignore")  # of the libraries measured; what matters comes as an error
-    from attnbench.measure.cost import CostMeter
     from attnbench.plugins import catalog
+    from attnbench.running.tasks import Tasks
 
     for path in plugins:
         catalog().load_file(path)
-    meter = CostMeter(catalog())
+    tasks = Tasks(catalog())
     _send(answers, {"ready": os.getpid()})
     for line in sys.stdin:
-        _send(answers, _answer(meter, json.loads(line)))
+        _send(answers, _answer(tasks, json.loads(line)))
 
 
-def _answer(meter: Any, case: dict[str, Any]) -> dict[str, Any]:
-    from attnbench.running.wire import case_from_json
-
+def _answer(tasks: Any, task: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"ok": meter.measure(case_from_json(case)).to_dict()}
+        return {"ok": tasks.do(task)}
     except AttnbenchError as error:
         return {"error": str(error)}
     except MemoryError:

@@ -14,6 +14,7 @@ from attnbench.errors import RequestError, suggestion
 from attnbench.placement.grammar import OFFICIAL, parse_placement
 from attnbench.plugins import Catalog
 from attnbench.specs import parse_spec
+from attnbench.suites.conditions import Conditions
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
 
 DEFAULT_SIZE = (224, 224)
@@ -33,6 +34,10 @@ class Case:
     size: tuple[int, int]
     """Of the input image; of the feature map for a module alone."""
     counters: bool = False
+    fused: bool = False
+    """The module's inference form instead of the one that trains."""
+    conditions: Conditions | None = None
+    """Of a latency case."""
 
     @property
     def name(self) -> str:
@@ -44,12 +49,22 @@ class Case:
         else:
             parts += [self.placement] if self.placement else []
             parts += [f"{height}x{width}"] if self.size != DEFAULT_SIZE else []
+        parts += ["fused"] if self.fused else []
+        parts += [str(self.conditions)] if self.conditions else []
         return "/".join(parts)
 
     @property
     def plain(self) -> Case:
         """The same backbone without the module."""
-        return replace(self, module=None, placement=None)
+        return replace(self, module=None, placement=None, fused=False)
+
+    def fuse(self) -> Case:
+        """The case with the module's inference form."""
+        return replace(self, fused=True)
+
+    def timed(self, conditions: Conditions) -> Case:
+        """The latency case of the same network."""
+        return replace(self, kind="latency", counters=False, conditions=conditions)
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,8 @@ class PlannedRow:
     label: str
     row: Row
     cases: tuple[Case, ...]
+    latency: tuple[Case, ...] = ()
+    """The same network timed, once for each group of columns."""
     added: bool = False
     """Asked for on the command line, not in the suite's file."""
 
@@ -90,11 +107,18 @@ def plan(suite: Suite, catalog: Catalog, added: Sequence[str] = ()) -> list[Plan
 
 def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
     """Return the cases of all tables in order, each once."""
-    return list(dict.fromkeys(case for table in tables for row in table.rows for case in row.cases))
+    rows = [row for table in tables for row in table.rows]
+    return list(
+        dict.fromkeys(
+            [case for row in rows for case in row.cases]
+            + [case for row in rows for case in row.latency]
+        )
+    )
 
 
 class _Planner:
     def __init__(self, suite: Suite, catalog: Catalog) -> None:
+        self.suite = suite
         self.head = suite.suite
         self.catalog = catalog
 
@@ -109,7 +133,21 @@ class _Planner:
                 f"suite {self.head.name}: no module of the table has the option "
                 f"{layout.groups.option!r} of its groups"
             )
-        return PlannedTable(layout, (*rows, *self._added_rows(rows, layout.groups, added)))
+        rows += self._added_rows(rows, layout.groups, added)
+        return PlannedTable(layout, tuple(self._timed(row, layout) for row in rows))
+
+    def _timed(self, row: PlannedRow, layout: TableLayout) -> PlannedRow:
+        """Return the row with its latency cases, where the table has latency."""
+        latency = self.suite.latency_of(layout)
+        if latency is None:
+            return row
+        if latency.rank is not None and latency.rank not in latency.runtimes:
+            raise RequestError(
+                f"suite {self.head.name}: rank {latency.rank!r} is none of the runtimes "
+                f"{', '.join(latency.runtimes)}"
+            )
+        first = row.cases[0]
+        return replace(row, latency=tuple(first.timed(one) for one in latency.conditions()))
 
     def _varies(self, row: PlannedRow, groups: Groups) -> bool:
         module = row.cases[0].module
@@ -128,9 +166,11 @@ class _Planner:
         modules = [name for selector in _each(row.module) for name in self._selected(selector)]
         backbones, placements = _each(row.backbone), _each(row.placement)
         widths = _each(row.channels)
-        for backbone, module, placement, channels in product(
-            backbones, modules, placements, widths
+        for backbone, module, placement, channels, form in product(
+            backbones, modules, placements, widths, row.forms
         ):
+            if self._is_left_out(row, module, placement, form):
+                continue
             cases = tuple(
                 make_case(
                     self.catalog,
@@ -140,10 +180,25 @@ class _Planner:
                     channels=channels,
                     size=row.size or self.head.size,
                     counters=self.head.counters,
+                    fused=form == "fused",
                 )
                 for spec in (self._varied(module, groups) if module else [None])
             )
             yield PlannedRow(_label(row, cases[0], module), row, cases)
+
+    def _is_left_out(self, row: Row, module: str | None, placement: str | None, form: str) -> bool:
+        """Whether a module of a selector or a list has no official place, or no fused form."""
+        if module is None:
+            return False
+        attention = find_attention(module, self.catalog)
+        homeless = placement == OFFICIAL and not (attention.card and attention.card.official)
+        if homeless and row.selects():
+            return True
+        if form == "plain" or has_fused_form(module, self.catalog):
+            return False
+        if not row.is_many():
+            raise RequestError(f"module {module!r} has no fused form (no fuse method)")
+        return True
 
     def _selected(self, selector: str | None) -> Sequence[str | None]:
         """Return the modules that a selector stands for; broken plugins are none of them."""
@@ -181,7 +236,7 @@ class _Planner:
         """Yield a row for each added module wherever the table puts a module."""
         known = {row.cases for row in rows}
         places = dict.fromkeys(
-            replace(row.cases[0], module=None) for row in rows if row.cases[0].module
+            replace(row.cases[0], module=None, fused=False) for row in rows if row.cases[0].module
         )
         for module, place in product(added, places):
             cases = tuple(
@@ -189,7 +244,8 @@ class _Planner:
                 for spec in self._varied(module, groups)
             )
             if cases not in known:
-                yield PlannedRow(_default_label(place, module), _row(place, module), cases, True)
+                label = _default_label(place, module)
+                yield PlannedRow(label, _row(place, module), cases, added=True)
 
 
 def make_case(
@@ -201,6 +257,7 @@ def make_case(
     channels: int | None = None,
     size: Size = 224,
     counters: bool = False,
+    fused: bool = False,
 ) -> Case:
     """Return a cost case with canonical specs and placement.
 
@@ -220,23 +277,31 @@ def make_case(
         channels=channels,
         size=size if isinstance(size, tuple) else (size, size),
         counters=counters,
+        fused=fused,
     )
+
+
+def has_fused_form(module: str, catalog: Catalog) -> bool:
+    """Whether a module's class offers ``fuse()``; a factory function does not say."""
+    return callable(getattr(find_attention(module, catalog).factory, "fuse", None))
 
 
 def _label(row: Row, case: Case, module: str | None) -> str:
     if row.label is None:
         return _default_label(case, module)
     height, width = case.size
-    return (
+    text = (
         row.label.replace("{backbone}", case.backbone or "")
         .replace("{module}", module or "")
         .replace("{placement}", case.placement or "")
         .replace("{size}", f"{height}x{width}")
     )
+    return f"{text}, fused" if case.fused else text
 
 
 def _default_label(case: Case, module: str | None) -> str:
-    parts = [case.backbone, module or ("plain" if case.backbone else None)]
+    form = ", fused" if case.fused else ""
+    parts = [case.backbone, f"{module}{form}" if module else "plain" if case.backbone else None]
     return " + ".join(part for part in parts if part)
 
 

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from attnbench.errors import suggestion
+from attnbench.suites.conditions import Conditions
 
 ColumnKey = Literal[
     "label",
@@ -39,6 +40,19 @@ ColumnKey = Literal[
     "counters",
 ]
 GroupColumnKey = Literal["params", "macs", "top1", "top5"]
+LatencyColumnKey = Literal[
+    "overhead",
+    "median",
+    "p90",
+    "p99",
+    "min",
+    "throughput",
+    "peak",
+    "export",
+    "floor",
+    "sqnr",
+    "top1",
+]
 Metric = Literal["params", "macs", "params_norm", "macs_norm", "top1", "top5"]
 SuiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Positive = Annotated[int, Field(ge=1)]
@@ -78,7 +92,6 @@ class Head(_Strict):
     source: str = ""
     """Where the printed figures stand."""
     url: str = ""
-    kinds: Annotated[list[Literal["cost"]], Field(min_length=1)] = ["cost"]
     size: Size = 224
     """Input height and width, or one number for both."""
     counters: bool = False
@@ -111,6 +124,49 @@ class Groups(_Strict):
     columns: Annotated[list[GroupColumnKey], Field(min_length=1)]
 
 
+class Latency(_Strict):
+    """``[latency]``: how latency is measured, for all tables; a table may override any of it."""
+
+    runtimes: Annotated[list[Text], Field(min_length=1)] = ["eager", "onnxruntime"]
+    """One group of columns each: ``eager``, ``eager-channels-last``, ``compile``,
+    ``onnxruntime``, ``openvino``, ``executorch``."""
+    precisions: Annotated[list[Literal["fp32", "bf16", "int8"]], Field(min_length=1)] = ["fp32"]
+    batch: Positive = 1
+    threads: Positive = 1
+    device: Text = "cpu"
+    budget_s: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds of sampling for each session and process: all arms of a backbone in a runtime."""
+    processes: Positive = 3
+    """Fresh processes that are pooled."""
+    columns: Annotated[list[LatencyColumnKey], Field(min_length=1)] = ["overhead", "median"]
+    """What stands in each runtime's group of columns."""
+    rank: str | None = None
+    """Runtime by whose overhead the rows are sorted; by default they stand as written."""
+
+    def conditions(self) -> list[Conditions]:
+        """Return the conditions, one for each group of columns."""
+        return [
+            Conditions(runtime, self.batch, precision, self.device, self.threads)
+            for precision in self.precisions
+            for runtime in self.runtimes
+        ]
+
+    def over(self, defaults: Latency | None) -> Latency:
+        """Return these settings with ``defaults`` where a key is not written."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return (defaults or Latency()).model_copy(update=given)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Latency:
+        if (
+            self.rank is not None
+            and self.rank not in self.runtimes
+            and ("runtimes" in self.model_fields_set)
+        ):
+            raise ValueError(f"rank {self.rank!r} is none of the runtimes")
+        return self
+
+
 class Row(_Strict):
     """``[[table.row]]``: one row, or the product of the lists in it."""
 
@@ -123,6 +179,8 @@ class Row(_Strict):
     channels: Positive | list[Positive] | None = None
     """For modules alone, together with ``size``."""
     size: Size | None = None
+    forms: Annotated[list[Literal["plain", "fused"]], Field(min_length=1)] = ["plain"]
+    """``fused``: the module's inference form, a row of its own for each module that has one."""
     printed: dict[Metric, Figure | list[Figure]] = {}
     """The source's figures as printed (``"261.88M"``); a list has one per column group."""
     reasons: dict[Metric, Text] = {}
@@ -141,13 +199,20 @@ class Row(_Strict):
             raise ValueError("module and placement go together in a backbone")
         if self.backbone is None and self.placement is not None:
             raise ValueError("placement needs a backbone")
+        if "fused" in self.forms and self.module is None:
+            raise ValueError("forms = fused needs a module")
         if self.printed and self.is_many():
             raise ValueError("printed figures belong to one row; take the lists apart")
         return self
 
+    def selects(self) -> bool:
+        """Whether modules are named by a selector."""
+        named = self.module if isinstance(self.module, list) else [self.module or ""]
+        return any(one.startswith("@") for one in named)
+
     def is_many(self) -> bool:
         """Whether the row stands for several."""
-        return any(
+        return len(self.forms) > 1 or any(
             isinstance(one, list) or (isinstance(one, str) and one.startswith("@"))
             for one in (self.backbone, self.module, self.placement, self.channels)
         )
@@ -159,6 +224,8 @@ class TableLayout(_Strict):
     title: str = ""
     columns: Annotated[list[ColumnKey], Field(min_length=1)]
     groups: Groups | None = None
+    latency: Latency | None = None
+    """Makes this a table with latency, one group of columns for each runtime."""
     reference: str | None = None
     """Label of the row that normalised columns divide by."""
     best: dict[BestKey, Literal["min", "max"]] = {}
@@ -175,6 +242,8 @@ class TableLayout(_Strict):
         normalised = [column for column in self.columns if column in _NORMALISED]
         if normalised and self.reference is None:
             raise ValueError(f"column {normalised[0]} needs a reference, the label of a row")
+        if self.groups and self.latency:
+            raise ValueError("a table has column groups or latency, not both")
         groups = len(self.groups.values) if self.groups else 0
         for number, row in enumerate(self.row, start=1):
             for metric, figure in row.printed.items():
@@ -190,9 +259,14 @@ class Suite(_Strict):
     """A whole suite file."""
 
     suite: Head
+    latency: Latency | None = None
     nominal: dict[str, Nominal] = {}
     reasons: dict[str, Text] = {}
     table: Annotated[list[TableLayout], Field(min_length=1)]
+
+    def latency_of(self, layout: TableLayout) -> Latency | None:
+        """Return how a table's latency is measured, None where it has none."""
+        return layout.latency.over(self.latency) if layout.latency else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Suite:

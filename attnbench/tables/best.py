@@ -15,7 +15,7 @@ Grid = list[tuple[Cell, ...]]
 
 def embolden(rows: Grid, views: Sequence[RowView]) -> Grid:
     """Return the rows with the best figure of each column that the layout asks for in bold."""
-    keys = _column_keys(views[0])
+    keys = column_keys(views[0])
     for number, (key, group) in enumerate(keys):
         sense = views[0].layout.best.get(key)  # type: ignore[call-overload]
         if sense is None:
@@ -30,8 +30,8 @@ def embolden(rows: Grid, views: Sequence[RowView]) -> Grid:
     return rows
 
 
-def _column_keys(view: RowView) -> list[tuple[str, int | None]]:
-    """The key of each column, and its group where it has one."""
+def column_keys(view: RowView) -> list[tuple[str, int | None]]:
+    """Return the key of each column but the runtimes' ones, and its group where it has one."""
     keys: list[tuple[str, int | None]] = []
     for key in view.layout.columns:
         keys += [(key, None)] * _WIDTHS.get(key, 1)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from attnbench.tables.best import embolden
+from attnbench.tables.best import column_keys, embolden
 from attnbench.tables.cells import row_cells
 from attnbench.tables.columns import columns_of
+from attnbench.tables.correlation import NOTE, correlation_rows
 from attnbench.tables.footnotes import Footnotes
-from attnbench.tables.model import Report, Table
+from attnbench.tables.latency_columns import latency_notes
+from attnbench.tables.latency_text import VERDICT_RULE
+from attnbench.tables.model import Cell, Report, Table
 from attnbench.tables.results import Records, RowView, row_views
 from attnbench.tables.tidy import tidy_lines
 
@@ -71,14 +74,22 @@ def build_report(
 
 def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
     notes = Footnotes()
-    rows = [row_cells(view, notes) for view in views]
+    columns = tuple(columns_of(table.layout, views))
+    rows = embolden([row_cells(view, notes) for view in views], views)
     return Table(
         title=table.layout.title or title,
-        columns=tuple(columns_of(table.layout, views)),
-        rows=tuple(embolden(rows, views)),
-        notes=tuple(table.layout.notes),
+        columns=columns,
+        rows=(*rows, *_correlations(views, len(columns))),
+        notes=(*table.layout.notes, *latency_notes([view.timed for view in views])),
         footnotes=notes.texts,
     )
+
+
+def _correlations(views: Sequence[RowView], width: int) -> Iterator[tuple[Cell, ...]]:
+    latency = views[0].latency
+    if latency is not None:
+        keys: list[str | None] = [key for key, _ in column_keys(views[0])]
+        yield from correlation_rows(views, latency, keys + [None] * (width - len(keys)))
 
 
 def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str]) -> Iterator[str]:
@@ -87,6 +98,9 @@ def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str
     if any(view.row.printed for view in views):
         yield VERDICTS
     yield from CONVENTIONS
+    if any(view.timed for view in views):
+        yield VERDICT_RULE
+        yield NOTE
     yield from _counter_units(views)
     yield f"Suite {suite.suite.name}, version {suite.suite.version}."
     if provenance:

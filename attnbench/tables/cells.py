@@ -10,6 +10,7 @@ from attnbench.tables import footnotes
 from attnbench.tables.columns import TRAITS
 from attnbench.tables.figures import NOTHING, decimal, ratio, signed, spread, whole
 from attnbench.tables.footnotes import Footnotes
+from attnbench.tables.latency_columns import latency_cells
 from attnbench.tables.model import Cell
 from attnbench.tables.results import RowView
 from attnbench.tables.verdicts import EXPLAINED, NOT_MEASURED, Judgement, judge, worst
@@ -27,6 +28,8 @@ def row_cells(view: RowView, notes: Footnotes) -> tuple[Cell, ...]:
     cells = [cell for key in view.layout.columns for cell in _cells(key, view, notes)]
     if view.layout.groups is not None:
         cells += _group_cells(view, view.layout.groups, notes)
+    if view.latency is not None:
+        cells += latency_cells(view.latency, view.timed, notes)
     return tuple(cells)
 
 

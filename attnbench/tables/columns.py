@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from attnbench.tables.latency_columns import latency_columns
 from attnbench.tables.model import Column
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
     """Return the columns of a table, those of column groups last."""
     words = _words(layout, views)
     columns = [one for key in layout.columns for one in _columns(key, words)]
+    latency = views[0].latency
+    if latency is not None:
+        columns += latency_columns(latency, [view.timed for view in views])
     if layout.groups is None:
         return columns
     for value in layout.groups.values:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from attnbench.tables.latencies import NOT_RUN, Timed, timed
+
 if TYPE_CHECKING:
     from attnbench.suites.cases import Case, PlannedRow, PlannedTable
-    from attnbench.suites.schema import Row, Suite, TableLayout
+    from attnbench.suites.schema import Latency, Row, Suite, TableLayout
 
 Records = Mapping[str, Mapping[str, Any]]
 """Records by the name of their case."""
-
-NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,13 @@ class RowView:
     reference: Result | None
     """Of the row that normalised columns divide by."""
     added: bool = False
+    timed: tuple[Timed, ...] = ()
+    """Latency, one for each runtime of the table."""
+
+    @property
+    def latency(self) -> Latency | None:
+        """How the table's latency is measured."""
+        return self.suite.latency_of(self.layout)
 
     @property
     def first(self) -> Result:
@@ -111,9 +118,10 @@ class RowView:
 
 
 def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
-    """Return the rows of a table with their records."""
+    """Return the rows of a table with their records, in the order in which they are shown."""
     reference = _reference(table, records)
-    return [
+    latencies = timed([planned.latency for planned in table.rows], records)
+    views = [
         RowView(
             suite,
             table.layout,
@@ -122,9 +130,26 @@ def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowVi
             _results(planned, records),
             reference,
             planned.added,
+            latency,
         )
-        for planned in table.rows
+        for planned, latency in zip(table.rows, latencies, strict=True)
     ]
+    return _ranked(views)
+
+
+def _ranked(views: list[RowView]) -> list[RowView]:
+    """Return the rows by overhead, where the layout asks for it: unmeasured ones last."""
+    latency = views[0].latency
+    if latency is None or latency.rank is None:
+        return views
+    number = latency.runtimes.index(latency.rank)
+
+    def key(view: RowView) -> tuple[bool, float]:
+        ratio = view.timed[number].ratio
+        # the plain network is what the others are compared with: always first
+        return (ratio is None, 0.0 if view.first.case.module is None else ratio or 0.0)
+
+    return sorted(views, key=key)
 
 
 def _results(planned: PlannedRow, records: Records) -> tuple[Result, ...]:

@@ -25,8 +25,12 @@ def _print_table(table: Table, console: Console) -> None:
         title=table.title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False
     )
     rows = [[text for cell in row for text in _texts(cell)] for row in table.rows]
+    before = ""
     for number, column in enumerate(table.columns):
-        head = f"{column.group} {column.full_head}".strip()
+        # a terminal has no heads across columns: the group stands on its first one
+        group = column.group if column.group != before else ""
+        before = column.group
+        head = f"{group} {column.full_head}".strip()
         words = [word for row in rows for word in row[number].plain.split()]
         shown.add_column(
             head,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from attnbench.tables.latencies import Timed
 from attnbench.tables.results import Result, RowView
 from attnbench.tables.verdicts import as_data, judge
 
 if TYPE_CHECKING:
     from attnbench.suites.cases import Case
 
+_PROOF = ("export_s", "load_s", "max_error", "tolerance", "sqnr_db", "top1_agreement")
 METRICS = ("params", "macs", "params_norm", "macs_norm", "top1", "top5")
 
 
@@ -21,7 +24,7 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
             "suite": view.suite.suite.name,
             "table": title,
             "row": view.label,
-            **_case_fields(result.case),
+            **case_fields(result.case),
             **_group_field(view, result),
             "added": view.added,
             "status": result.status,
@@ -32,6 +35,45 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
         for metric in METRICS:
             line |= _judged_fields(view, metric, result)
         yield line
+    for one in view.timed:
+        yield {
+            "suite": view.suite.suite.name,
+            "table": title,
+            "row": view.label,
+            **case_fields(one.case),
+            "added": view.added,
+            "status": one.status,
+            "reason": one.reason,
+            **latency_fields(one),
+        }
+
+
+def latency_fields(one: Timed) -> dict[str, Any]:
+    """Return the figures of a latency case, flat: milliseconds, bytes, ratios."""
+    timing, judgement = one.timing, one.judgement
+    fields: dict[str, Any] = asdict(one.conditions)
+    if timing is None or judgement is None:
+        return fields
+    return {
+        **fields,
+        "ratio": one.ratio,
+        "ratio_low": timing.arm.low,
+        "ratio_high": timing.arm.high,
+        "verdict": judgement.verdict,
+        "same_within": judgement.within,
+        "floor": judgement.floor,
+        "trust": judgement.trust,
+        "median_ms": 1000 * timing.own.median,
+        "p90_ms": 1000 * timing.own.p90,
+        "p99_ms": 1000 * timing.own.p99,
+        "min_ms": 1000 * timing.own.minimum,
+        "baseline_median_ms": 1000 * timing.plain.median,
+        "throughput": timing.throughput,
+        "pairs": timing.arm.pairs,
+        "processes": timing.arm.processes,
+        "peak_bytes": one.values.get("peak_bytes"),
+        **{key: one.values.get(key) for key in _PROOF},
+    }
 
 
 def to_csv(lines: tuple[Any, ...]) -> str:
@@ -43,7 +85,8 @@ def to_csv(lines: tuple[Any, ...]) -> str:
     return text
 
 
-def _case_fields(case: Case) -> dict[str, Any]:
+def case_fields(case: Case) -> dict[str, Any]:
+    """Return what a case is, flat."""
     height, width = case.size
     return {
         "case": case.name,
@@ -53,6 +96,7 @@ def _case_fields(case: Case) -> dict[str, Any]:
         "channels": case.channels,
         "height": height,
         "width": width,
+        "form": "fused" if case.fused else "plain",
     }
 
 

@@ -11,7 +11,15 @@ _ULSAM = {"year": 2020, "paper": "Saini, WACV'20"}
 SUITES: dict[str, dict[str, object]] = {
     "quick": {
         "target": "attnbench_suites:quick.toml",
-        "title": "Seven modules in MobileNetV1 and V2, one place each",
+        "title": "Seven modules in MobileNetV1 and V2, one place each: cost and latency",
+    },
+    "mobilenet-latency": {
+        "target": "attnbench_suites:mobilenet_latency.toml",
+        "title": "Latency of modules in MobileNetV1, V2 and V3, in six runtimes",
+    },
+    "module-latency": {
+        "target": "attnbench_suites:module_latency.toml",
+        "title": "Latency of modules on their own, against one pass over the map",
     },
     "ulsam-table1": {
         "target": "attnbench_suites:ulsam_table1.toml",

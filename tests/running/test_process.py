@@ -10,60 +10,66 @@ import pytest
 
 from attnbench.plugins import catalog
 from attnbench.running.process import Limits, Worker, WorkerError
+from attnbench.running.wire import case_to_json
 from attnbench.suites.cases import make_case
 
 READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
 ECHO = READY + "for line in sys.stdin:\n    print(json.dumps({'ok': os.getpid()}), flush=True)\n"
 
 
+def counting(module):
+    case = make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
+    return {"do": "cost", "case": case_to_json(replace(case, module=module))}
+
+
 @pytest.fixture
-def case():
-    return make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
+def task():
+    return counting("se")
 
 
 def worker(code, **limits):
     return Worker(limits=Limits(**limits), command=(sys.executable, "-c", code))
 
 
-def test_one_process_serves_many_cases(case):
+def test_one_process_serves_many_cases(task):
     own = worker(ECHO)
-    assert own.measure(case) == own.measure(case)
+    assert own.ask(task) == own.ask(task)
     own.stop()
 
 
-def test_a_crash_names_the_signal_and_the_last_words(case):
+def test_a_crash_names_the_signal_and_the_last_words(task):
     own = worker(
         READY
         + "sys.stdin.readline()\nprint('out of cheese', file=sys.stderr, flush=True)\nos.abort()"
     )
     with pytest.raises(WorkerError, match=r"died \(SIGABRT\): out of cheese"):
-        own.measure(case)
+        own.ask(task)
 
 
-def test_an_exit_names_the_status(case):
+def test_an_exit_names_the_status(task):
     with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
-        worker(READY + "sys.stdin.readline()\nsys.exit(3)").measure(case)
+        worker(READY + "sys.stdin.readline()\nsys.exit(3)").ask(task)
 
 
-def test_a_worker_that_cannot_start(case):
+def test_a_worker_that_cannot_start(task):
     with pytest.raises(WorkerError, match="ImportError: no torch here"):
-        worker("raise ImportError('no torch here')").measure(case)
+        worker("raise ImportError('no torch here')").ask(task)
 
 
-def test_a_hang_is_ended_at_the_limit(case):
+def test_a_hang_is_ended_at_the_limit(task):
     own = worker(READY + "time.sleep(1000)", seconds=0.3)
     with pytest.raises(WorkerError, match=r"did not finish within 0\.3 s"):
-        own.measure(case)
+        own.ask(task)
     assert own._process is None
 
 
-def test_memory_is_watched(case):
+def test_memory_is_watched(task):
     grow = READY + "sys.stdin.readline()\nkept = bytearray(300 * 2**20)\ntime.sleep(1000)"
     with pytest.raises(WorkerError, match=r"over the limit of 0\.2 GiB"):
-        worker(grow, memory_bytes=200 * 2**20).measure(case)
+        worker(grow, memory_bytes=200 * 2**20).ask(task)
 
 
-def test_children_of_the_worker_count_and_are_ended_with_it(case):
+def test_children_of_the_worker_count_and_are_ended_with_it(task):
     code = READY + (
         "import subprocess\nsys.stdin.readline()\n"
         "child = subprocess.Popen([sys.executable, '-c', "
@@ -72,7 +78,7 @@ def test_children_of_the_worker_count_and_are_ended_with_it(case):
     )
     own = worker(code, memory_bytes=250 * 2**20)
     with pytest.raises(WorkerError, match="over the limit"):
-        own.measure(case)
+        own.ask(task)
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +98,7 @@ def _alive(pid):
     return True
 
 
-def test_a_new_process_takes_over_after_a_failure(case, tmp_path):
+def test_a_new_process_takes_over_after_a_failure(task, tmp_path):
     flag = tmp_path / "once"
     code = READY + (
         f"import pathlib\nflag = pathlib.Path({str(flag)!r})\n"
@@ -102,12 +108,12 @@ def test_a_new_process_takes_over_after_a_failure(case, tmp_path):
     )
     own = worker(code)
     with pytest.raises(WorkerError):
-        own.measure(case)
-    assert own.measure(case) == {"ok": 1}
+        own.ask(task)
+    assert own.ask(task) == {"ok": 1}
     own.stop()
 
 
-def test_the_real_worker_answers_and_reports_errors(case, tmp_path):
+def test_the_real_worker_answers_and_reports_errors(task, tmp_path):
     noisy = tmp_path / "noisy.py"
     noisy.write_text(
         "print('hello from a plugin')\n"
@@ -123,10 +129,10 @@ def test_the_real_worker_answers_and_reports_errors(case, tmp_path):
     )
     own = Worker([str(noisy)])
     try:
-        assert own.measure(case)["ok"]["values"]["delta_params"] > 0
-        assert own.measure(replace(case, module="noisy"))["ok"]["values"]["delta_params"] == 0
-        assert "nothing works" in own.measure(replace(case, module="broken"))["error"]
-        assert "unknown module" in own.measure(replace(case, module="absent"))["error"]
+        assert own.ask(task)["ok"]["values"]["delta_params"] > 0
+        assert own.ask(counting("noisy"))["ok"]["values"]["delta_params"] == 0
+        assert "nothing works" in own.ask(counting("broken"))["error"]
+        assert "unknown module" in own.ask(counting("absent"))["error"]
         pid = own._process.pid
     finally:
         own.stop()

@@ -3,6 +3,7 @@ from torch import nn
 
 from attnbench import Card
 from attnbench.errors import PlacementError, RequestError, UnknownNameError
+from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog, catalog
 from attnbench.registry import Entry
 from attnbench.suites.cases import Case, all_cases, make_case, plan
@@ -81,8 +82,9 @@ class TestNames:
                     channels=case.channels,
                     size=case.size,
                     counters=case.counters,
+                    fused=case.fused,
                 )
-                assert again == case
+                assert (again.timed(case.conditions) if case.conditions else again) == case
 
     @pytest.mark.parametrize(
         ("change", "error"),
@@ -275,3 +277,77 @@ class TestAdded:
 def test_case_is_hashable_and_compares():
     one = Case("cost", None, "se", None, 8, (4, 4))
     assert len({one, Case("cost", None, "se", None, 8, (4, 4))}) == 1
+
+
+LATENCY = {"runtimes": ["eager", "onnxruntime"]}
+
+
+class TestLatency:
+    def planned(self, *rows, **latency):
+        own = suite(*rows, latency={**LATENCY, **latency})
+        return plan(own, catalog())[0].rows
+
+    def test_each_row_is_timed_in_each_runtime(self):
+        (plain, placed) = self.planned(PLAIN, PLACED, batch=8)
+        assert [case.name for case in placed.latency] == [
+            "latency/mobilenet_v2/ulsam/replace:14,17/eager,batch=8",
+            "latency/mobilenet_v2/ulsam/replace:14,17/onnxruntime,batch=8",
+        ]
+        assert [case.name for case in placed.cases] == ["cost/mobilenet_v2/ulsam/replace:14,17"]
+        assert [case.plain for case in placed.latency] == list(plain.latency)
+
+    def test_precisions_cross_with_runtimes(self):
+        (row,) = self.planned(PLACED, precisions=["fp32", "int8"], threads=2)
+        assert [str(case.conditions) for case in row.latency] == [
+            "eager,threads=2",
+            "onnxruntime,threads=2",
+            "eager,precision=int8,threads=2",
+            "onnxruntime,precision=int8,threads=2",
+        ]
+
+    def test_costs_come_before_latencies(self):
+        own = suite(PLAIN, PLACED, latency=LATENCY)
+        kinds = [case.kind for case in all_cases(plan(own, catalog()))]
+        assert kinds == ["cost"] * 2 + ["latency"] * 4
+
+    def test_a_table_overrides_the_suite(self):
+        content = {
+            "suite": {"name": "s", "title": "S"},
+            "latency": {"runtimes": ["eager"], "batch": 4, "budget_s": 3.0},
+            "table": [{"columns": ["label"], "latency": {"batch": 2}, "row": [PLAIN]}],
+        }
+        own = parse_suite(content, "s.toml")
+        found = own.latency_of(own.table[0])
+        assert (found.runtimes, found.batch, found.budget_s, found.processes) == (
+            ["eager"],
+            2,
+            3.0,
+            3,
+        )
+
+    def test_a_table_without_latency_has_none(self):
+        assert planned(PLAIN)[0].latency == ()
+
+    def test_ranking_by_a_runtime_that_is_not_measured(self):
+        with pytest.raises(RequestError, match="rank 'compile' is none of the runtimes"):
+            self.planned(PLAIN, rank="compile")
+
+    def test_fused_forms_are_rows_of_modules_that_have_one(self, monkeypatch):
+        row = {**PLACED, "module": ["ulsam", "identity"], "forms": ["plain", "fused"]}
+        assert [(one.label, one.cases[0].fused) for one in planned(row)] == [
+            ("mobilenet_v2 + ulsam", False),
+            ("mobilenet_v2 + ulsam, fused", True),
+            ("mobilenet_v2 + identity", False),
+        ]
+
+    def test_asking_for_a_fused_form_that_is_not_there(self):
+        with pytest.raises(RequestError, match="'identity' has no fused form"):
+            planned({**PLACED, "module": "identity", "forms": ["fused"]})
+
+    def test_a_selector_leaves_out_who_has_no_official_place(self):
+        rows = planned({**PLAIN, "module": ["@all"], "placement": "official"})
+        assert "identity" not in {row.cases[0].module for row in rows}
+        assert "se" in {row.cases[0].module for row in rows}
+        with pytest.raises(PlacementError, match="identity declares none"):
+            case = planned({**PLAIN, "module": "identity", "placement": "official"})[0].cases[0]
+            CostMeter(catalog()).check(case)

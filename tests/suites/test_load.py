@@ -76,7 +76,13 @@ MALFORMED = {
     "counters": ('title = "Mine"', 'title = "M"\ncounters = "yes"', ["suite.counters: ", "'yes'"]),
     "limit": ('title = "Mine"', 'title = "M"\nlimit_s = 0', ["suite.limit_s: ", "greater than 0"]),
     "limit nan": ('title = "Mine"', 'title = "M"\nlimit_s = nan', ["suite.limit_s: ", "not nan"]),
-    "kind": ('title = "Mine"', 'title = "M"\nkinds = ["speed"]', ["suite.kinds[1]: ", "'cost'"]),
+    "runtimes": ("[reasons]", "[latency]\nruntimes = []\n[reasons]", ["latency.runtimes: "]),
+    "precision": (
+        "[reasons]",
+        '[latency]\nprecisions = ["fp8"]\n[reasons]',
+        ["latency.precisions[1]: ", "'bf16'"],
+    ),
+    "unknown latency key": ("[reasons]", "[latency]\nbugdet_s = 3\n[reasons]", ["'budget_s'"]),
     "unknown top key": (
         "[reasons]",
         "[raesons]",

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from importlib import resources
+from itertools import product
 
 import attnbench_suites
 import pytest
@@ -14,7 +15,9 @@ from attnbench_suites import SUITES
 
 from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog
-from attnbench.suites.cases import all_cases, plan
+from attnbench.plugins import catalog as own_catalog
+from attnbench.runtimes.registry import runtimes
+from attnbench.suites.cases import all_cases, has_fused_form, plan
 from attnbench.suites.load import read_suite
 from attnbench.tables import build_report, render
 
@@ -171,6 +174,7 @@ def reports(catalog):
                 **meter.measure(replace(case, counters=False)).to_dict(),
             }
             for case in all_cases(tables)
+            if case.kind == "cost"
         }
         found[name] = build_report(suite, tables, records, {"attnbench": "0"})
     return found
@@ -261,6 +265,7 @@ def test_exact_counts(reports):
         line["case"].partition("/")[2]: (line["params"], line["macs"])
         for report in reports.values()
         for line in report.lines
+        if line["case"].startswith("cost/")
     }
     assert {name: lines.get(name) for name in EXACT} == EXACT
 
@@ -289,7 +294,8 @@ def test_every_replacement_has_its_control(reports, name):
 @pytest.mark.parametrize("name", SUITES)
 def test_all_rows_are_measured_and_rendered(reports, name):
     report = reports[name]
-    assert {line["status"] for line in report.lines} == {"ok"}
+    counted = [line for line in report.lines if line["case"].startswith("cost/")]
+    assert {line["status"] for line in counted} == {"ok"}
     for form in ("md", "tex", "html", "csv"):
         assert render(report, form)
 
@@ -326,3 +332,32 @@ def test_siblings_count_the_same(catalog, backbone, layers, siblings):
         )
     )
     assert len(counts) == 1
+
+
+def timed_cases(name):
+    cases = all_cases(plan(suite_of(name), own_catalog()))
+    return [case for case in cases if case.kind == "latency"]
+
+
+@pytest.mark.parametrize("name", ["quick", "mobilenet-latency", "module-latency"])
+def test_latency_suites_pool_fresh_processes_and_have_the_plain_network(name):
+    cases = timed_cases(name)
+    assert cases
+    assert suite_of(name).latency.processes >= 3
+    networks = {case.plain.name for case in cases if case.backbone}
+    assert networks <= {case.name for case in cases}
+
+
+@pytest.mark.parametrize("name", ["mobilenet-latency", "module-latency"])
+def test_every_module_is_timed_plain_and_fused(name, catalog):
+    shown = {(case.module, case.fused) for case in timed_cases(name)}
+    for module in catalog.modules.names():
+        assert (module, False) in shown
+        assert ((module, True) in shown) == has_fused_form(module, catalog)
+
+
+def test_all_runtimes_are_measured_on_three_backbones_at_two_batch_sizes():
+    cases = [case for case in timed_cases("mobilenet-latency") if case.module == "ulsam"]
+    found = {(case.backbone, case.conditions.runtime, case.conditions.batch) for case in cases}
+    backbones = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small")
+    assert found >= set(product(backbones, runtimes()[:6], (1, 4)))

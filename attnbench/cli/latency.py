@@ -1,0 +1,210 @@
+"""``attnbench latency``: what modules cost in time, in the runtimes that are really deployed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnbench.cli.arms import (
+    Backbones,
+    Channels,
+    Fused,
+    Modules,
+    Placements,
+    Request,
+    Size,
+    cases_of,
+)
+from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
+from attnbench.errors import MissingExtraError, RequestError
+
+if TYPE_CHECKING:
+    from attnbench.plugins import Catalog
+    from attnbench.running.process import Worker
+    from attnbench.suites.cases import Case
+    from attnbench.suites.conditions import Conditions
+    from attnbench.tables.latencies import Timed
+
+Records = dict[str, Mapping[str, Any]]
+
+
+def command(
+    backbone: Backbones = None,
+    module: Modules = None,
+    placement: Placements = None,
+    runtime: Annotated[
+        str, typer.Option("--runtime", metavar="NAME,...", help="See: attnbench list runtimes.")
+    ] = "eager",
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAME,...", help="fp32, bf16, int8.")
+    ] = "fp32",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at once.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of the processor.")] = 1,
+    budget: Annotated[
+        float, typer.Option("--budget", help="Seconds of sampling per runtime, after warm-up.")
+    ] = 5.0,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Fresh processes to pool, each with --budget.")
+    ] = 1,
+    size: Size = None,
+    channels: Channels = None,
+    fused: Fused = False,
+    plugin: Plugins = None,
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """Time modules beside the plain backbone, interleaved; several -b, -m, -p cross."""
+    chosen = chosen_format(format, json)
+    if not 0 < budget < float("inf"):
+        raise RequestError(f"--budget {budget} must be a number of seconds above 0")
+    catalog = load_catalog(plugin)
+    conditions = _conditions(runtime, precision, batch, device, threads)
+    request = Request(backbone or [], module or [], placement or [], size, channels, fused=fused)
+    with guests():
+        cases = cases_of(request, catalog)
+        known, skipped = _checked(cases, conditions, catalog)
+    asked = [case.timed(one) for case in cases for one in conditions]
+    records = _measured(known, skipped, budget, processes, plugin or [])
+    results = _results([*asked, *_plain(asked)], records)
+    if chosen == "json":
+        arms = [_arm(case, conditions, results) for case in cases]
+        print_json(arms[0] if len(arms) == 1 else {"arms": arms})
+    else:
+        from attnbench.tables.latency_arms import report_of_sessions
+
+        print_report(report_of_sessions(list(results.values()), processes), chosen)
+    if any(results[case.name].status == "failed" for case in asked):
+        sys.exit(1)
+
+
+def _conditions(
+    runtimes: str, precisions: str, batch: int, device: str, threads: int
+) -> list[Conditions]:
+    from attnbench.runtimes.registry import runtime as find_runtime
+    from attnbench.suites.conditions import PRECISIONS, Conditions
+
+    names = _listed(runtimes, "--runtime")
+    for name in names:
+        find_runtime(name)
+    kinds = _listed(precisions, "--precision")
+    for kind in kinds:
+        if kind not in PRECISIONS:
+            raise RequestError(f"--precision {kind!r} is none of {', '.join(PRECISIONS)}")
+    return [Conditions(name, batch, kind, device, threads) for kind in kinds for name in names]
+
+
+def _listed(text: str, option: str) -> list[str]:
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise RequestError(f"{option} {text!r} names nothing")
+    return names
+
+
+def _checked(
+    cases: Sequence[Case], conditions: Sequence[Conditions], catalog: Catalog
+) -> tuple[list[Case], dict[str, str]]:
+    """The latency cases that can be measured here, and why the others cannot."""
+    from attnbench.measure.cost import CostMeter
+    from attnbench.measure.latency import LatencyMeter
+
+    meter = LatencyMeter(CostMeter(catalog))
+    known: list[Case] = []
+    skipped: dict[str, str] = {}
+    for timed in (case.timed(one) for one in conditions for case in cases):
+        try:
+            meter.check(timed)
+        except MissingExtraError as error:
+            skipped[timed.name] = str(error)
+        else:
+            known.append(timed)
+    if not known:
+        raise RequestError("; ".join(dict.fromkeys(skipped.values())))
+    for reason in dict.fromkeys(skipped.values()):
+        say(f"attnbench: skipped: {reason}")
+    return known, skipped
+
+
+def _measured(
+    cases: Sequence[Case],
+    skipped: Mapping[str, str],
+    budget: float,
+    processes: int,
+    plugins: Sequence[str],
+) -> Records:
+    from attnbench.running.process import Worker
+    from attnbench.running.sessions import Protocol, Session, SessionRunner, sessions
+
+    records: Records = {
+        name: {"status": "skipped", "reason": reason} for name, reason in skipped.items()
+    }
+    with (
+        Worker(plugins) as worker,
+        tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
+        SessionRunner(worker, Path(folder)) as runner,
+    ):
+        worker.start()  # it imports torch while the first session is proved
+        for session in sessions(cases):
+            # the plain network is a row too: its A/A ratio shows what can be told apart
+            whole = Session(tuple(dict.fromkeys((session.plain, *session.cases))))
+            outcomes = runner.measure(whole, Protocol(budget, processes), say)
+            for name, outcome in outcomes.items():
+                status = "failed" if outcome.error else "ok"
+                records[name] = {
+                    "status": status,
+                    "reason": outcome.error,
+                    "samples": outcome.samples,
+                    **outcome.proof,
+                }
+    return records
+
+
+def _plain(cases: Sequence[Case]) -> list[Case]:
+    return [case.plain for case in cases]
+
+
+def _results(cases: Sequence[Case], records: Records) -> dict[str, Timed]:
+    """All results, judged together, by the name of their case."""
+    from attnbench.tables.latencies import timed
+
+    unique = list(dict.fromkeys(cases))
+    rows = timed([[case] for case in unique if case.name in records], records)
+    return {row[0].case.name: row[0] for row in rows}
+
+
+def _arm(
+    case: Case, conditions: Sequence[Conditions], results: Mapping[str, Timed]
+) -> dict[str, Any]:
+    """The JSON object of one arm."""
+    precisions = dict.fromkeys(one.precision for one in conditions)
+    runtimes = {}
+    for one in conditions:
+        # the runtime's name alone, as long as that says which
+        several = f",precision={one.precision}" if len(precisions) > 1 else ""
+        runtimes[f"{one.runtime}{several}"] = _runtime(results[case.timed(one).name])
+    return {
+        "name": case.name.removeprefix("cost/"),
+        "backbone": case.backbone,
+        "module": case.module,
+        "placement": case.placement,
+        "channels": case.channels,
+        "size": list(case.size),
+        "form": "fused" if case.fused else "plain",
+        "baseline": "plain backbone" if case.backbone else "one pass over the map",
+        "runtimes": runtimes,
+    }
+
+
+def _runtime(one: Timed) -> dict[str, Any]:
+    from attnbench.tables.tidy import latency_fields
+
+    if one.timing is None:
+        return {"status": one.status, "reason": one.reason}
+    facts = {key: one.runtime.get(key) for key in ("versions", "processor", "isa", "fallbacks")}
+    return {"status": "ok", **latency_fields(one), **facts}

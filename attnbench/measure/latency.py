@@ -1,0 +1,233 @@
+"""Latency cases: each network proved in its runtime, then timed beside the plain one.
+
+The two steps are apart so that they can be in different processes: proving leaves the exported
+artefact in a folder, and fresh processes load it and sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attnbench.attention import find_attention
+from attnbench.devices import Device, find_device
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.measure.cost import CostMeter, card_facts, slot_facts
+from attnbench.measure.network import example, inputs, network
+from attnbench.memory.liveness import peak_activations
+from attnbench.runtimes.agreement import Agreement, agreement
+from attnbench.runtimes.model import Built, Runtime, RuntimeFailure, Settings
+from attnbench.runtimes.registry import runtime as find_runtime
+from attnbench.suites.cases import Case
+from attnbench.suites.conditions import Conditions
+from attnbench.timing.clock import Clock
+from attnbench.timing.heap import keep_heap
+from attnbench.timing.quiet import quiet
+from attnbench.timing.sampler import Sampling, sample
+from attnbench.timing.samples import AGAIN, Samples
+from attnbench.timing.unshared import single_thread_clock
+
+METHOD = 1
+"""Raised when what is timed changes: latency records are then measured again."""
+_PROOFS = 16
+"""Inputs on which an output is compared with eager's."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of an arm before it is timed."""
+
+    values: dict[str, int | float | None]
+    runtime: dict[str, Any]
+    slots: list[dict[str, Any]]
+    card: dict[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+class LatencyMeter:
+    """Proves and samples latency cases.
+
+    Args:
+        cost: finds backbones and slots.
+    """
+
+    def __init__(self, cost: CostMeter) -> None:
+        self.cost = cost
+
+    def check(self, case: Case) -> None:
+        """Raise what is wrong with a case, building nothing.
+
+        Raises:
+            MissingExtraError: its runtime, or a precision there, cannot be had here.
+            RequestError: it cannot be at all.
+        """
+        conditions = _conditions(case)
+        runtime = find_runtime(conditions.runtime)
+        check_runtime(runtime, conditions)
+        self.cost.check(case)
+
+    def prove(self, case: Case, folder: Path) -> Proof:
+        """Build a case's network in its runtime and compare its output with eager's.
+
+        Raises:
+            RuntimeFailure: it cannot be exported, or its output differs.
+            RequestError: the case cannot be.
+        """
+        conditions = _conditions(case)
+        runtime = find_runtime(conditions.runtime)
+        torch.set_num_threads(conditions.threads)
+        built = self._build(case, folder)
+        agreed = _agreement(case, built, self.cost)
+        if conditions.precision == "fp32" and not agreed.equal:
+            raise RuntimeFailure(
+                f"{runtime.title}'s output differs from eager's by {agreed.max_error:.2g} of its "
+                f"scale; the tolerance is {agreed.tolerance:.2g}"
+            )
+        return Proof(
+            _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
+            _runtime_facts(runtime, built, conditions),
+            self._slots(case),
+            card_facts(find_attention(case.module, self.cost.catalog)) if case.module else None,
+        )
+
+    def sample(
+        self, cases: Sequence[Case], folder: Path, sampling: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Time cases of one session beside their plain network; return samples by case name."""
+        conditions = _conditions(cases[0])
+        plain = cases[0].plain
+        heap = keep_heap()  # before anything large is allocated
+        torch.set_num_threads(conditions.threads)
+        with quiet(conditions.threads) as fixed:
+            arms = dict.fromkeys((plain, *cases))
+            runs = {case.name: self._build(case, folder).run for case in arms}
+            samples = sample(
+                runs,
+                plain.name,
+                Sampling(**sampling),
+                clock=_clock(conditions),
+                again=self._build(plain, folder).run,
+                throttled=find_device(conditions.device).throttled,
+            )
+        facts = {**samples.conditions, **fixed, "heap_kept": heap}
+        samples = replace(samples, conditions=facts)
+        return {case.name: _own(samples, case, plain) for case in cases}
+
+    def _build(self, case: Case, folder: Path) -> Built:
+        conditions = _conditions(case)
+        settings = Settings(conditions.threads, conditions.precision, conditions.device)
+        return find_runtime(conditions.runtime).build(
+            network(case, self.cost), example(case), settings, artefacts(case, folder)
+        )
+
+    def _peak(self, case: Case, built: Built, folder: Path) -> int | None:
+        device = find_device(_conditions(case).device)
+        if device.name != "cpu":
+            return device.peak_bytes(built.run)
+        return _analytic_peak(case, artefacts(case, folder), self.cost)
+
+    def _slots(self, case: Case) -> list[dict[str, Any]]:
+        if not (case.backbone and case.module):
+            return []
+        attention = find_attention(case.module, self.cost.catalog)
+        survey = self.cost.known(case.backbone, case.size).survey
+        return [slot_facts(one) for one in self.cost.slots(case, survey, attention)]
+
+
+def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
+    """Raise :class:`MissingExtraError` if a runtime cannot run here under these conditions."""
+    missing = runtime.missing()
+    if missing:
+        raise MissingExtraError(missing)
+    device: Device = find_device(conditions.device)
+    if device.kind not in runtime.devices:
+        raise MissingExtraError(
+            f"{runtime.name} does not run on {conditions.device}; it runs on "
+            f"{', '.join(runtime.devices)}"
+        )
+    if conditions.precision not in runtime.precisions:
+        raise MissingExtraError(
+            f"{runtime.name} offers {', '.join(runtime.precisions)}, not {conditions.precision}"
+        )
+
+
+def artefacts(case: Case, folder: Path) -> Path:
+    """Return the folder of a network's artefacts, the same for all runtimes and precisions."""
+    conditions = _conditions(case)
+    alike = replace(case, conditions=Conditions("any", conditions.batch))
+    digest = hashlib.sha256(alike.name.encode()).hexdigest()[:16]
+    path = folder / digest
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _conditions(case: Case) -> Conditions:
+    if case.conditions is None:
+        raise RequestError(f"{case.name} is not a latency case")
+    return case.conditions
+
+
+def _agreement(case: Case, built: Built, cost: CostMeter) -> Agreement:
+    conditions = _conditions(case)
+    settings = Settings(conditions.threads, conditions.precision, conditions.device)
+    return agreement(built, network(case, cost), inputs(case, _PROOFS), settings)
+
+
+def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
+    """The peak of live activations; one export of the graph serves all runtimes."""
+    known = folder / "peak.json"
+    if not known.is_file():
+        try:
+            peak: int | None = peak_activations(network(case, cost), example(case))
+        except Exception:  # what cannot be exported still runs in eager; it has no graph to walk
+            peak = None
+        known.write_text(json.dumps(peak), encoding="utf-8")
+    found: int | None = json.loads(known.read_text(encoding="utf-8"))
+    return found
+
+
+def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:
+    return {
+        "export_s": built.export_s,
+        "load_s": built.load_s,
+        "artefact_bytes": built.artefact.stat().st_size if built.artefact else None,
+        "max_error": agreed.max_error,
+        "tolerance": agreed.tolerance,
+        "sqnr_db": agreed.sqnr_db,
+        "top1_agreement": agreed.top1,
+    }
+
+
+def _runtime_facts(runtime: Runtime, built: Built, conditions: Conditions) -> dict[str, Any]:
+    from attnbench.machine.facts import isa, processor
+    from attnbench.records.provenance import versions
+
+    return {
+        "title": runtime.title,
+        "versions": versions(runtime.packages),
+        "processor": processor(),
+        "isa": isa(),
+        "device": find_device(conditions.device).describe(),
+        "fallbacks": dict(built.fallbacks),
+        "notes": list(built.notes),
+    }
+
+
+def _clock(conditions: Conditions) -> Clock:
+    """The clock that suits: one thread's time without other programs', or the device's own."""
+    if conditions.device == "cpu" and conditions.threads == 1:
+        return single_thread_clock()
+    return find_device(conditions.device).clock
+
+
+def _own(samples: Samples, case: Case, plain: Case) -> dict[str, Any]:
+    return samples.only(AGAIN if case == plain else case.name).to_json()

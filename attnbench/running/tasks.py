@@ -1,0 +1,43 @@
+"""What a worker process does: count a case, prove a latency case, time a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attnbench.measure.cost import CostMeter
+from attnbench.plugins import Catalog
+from attnbench.running.wire import case_from_json
+
+
+class Tasks:
+    """The tasks of one worker; what they have in common is built once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._cost = CostMeter(catalog)
+        self._latency: Any = None
+
+    def do(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Return the result of a task: ``{"do": "cost" | "prove" | "sample", ...}``.
+
+        Raises:
+            AttnbenchError: the case cannot be, or cannot be measured.
+        """
+        match task["do"]:
+            case "cost":
+                return self._cost.measure(case_from_json(task["case"])).to_dict()
+            case "prove":
+                proof = self._meter().prove(case_from_json(task["case"]), Path(task["folder"]))
+                return dict(proof.to_dict())
+            case "sample":
+                cases = [case_from_json(one) for one in task["cases"]]
+                return dict(self._meter().sample(cases, Path(task["folder"]), task["sampling"]))
+            case unknown:
+                raise ValueError(f"unknown task {unknown!r}")
+
+    def _meter(self) -> Any:
+        if self._latency is None:
+            from attnbench.measure.latency import LatencyMeter  # scipy and the runtimes
+
+            self._latency = LatencyMeter(self._cost)
+        return self._latency

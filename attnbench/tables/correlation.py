@@ -1,0 +1,57 @@
+"""How well a cost on paper ranks modules by their latency: Spearman's rank correlation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from attnbench.tables.figures import NOTHING
+from attnbench.tables.model import Cell
+
+if TYPE_CHECKING:
+    from attnbench.suites.schema import Latency
+    from attnbench.tables.results import RowView
+
+FEWEST = 4
+"""Rows below which a rank correlation says nothing."""
+RANKED = ("params", "trainable", "macs", "activations", "bytes") + tuple(
+    f"delta_{key}" for key in ("params", "macs")
+)
+NOTE = (
+    "Rank correlation: Spearman's, of a column with the overhead in a runtime, over the rows with "
+    "a module: 1 where the column ranks the modules as time does, 0 where it says nothing of it."
+)
+
+
+def correlation_rows(
+    views: Sequence[RowView], latency: Latency, keys: Sequence[str | None]
+) -> Iterator[tuple[Cell, ...]]:
+    """Yield a row for each runtime; ``keys`` has the key of each column, None for others."""
+    placed = [view for view in views if view.first.case.module]
+    for number, conditions in enumerate(latency.conditions()):
+        cells = [_cell(placed, number, key) for key in keys[1:]]
+        if any(cell.text != "" for cell in cells):
+            yield (Cell(f"rank correlation with overhead in {conditions}"), *cells)
+
+
+def _cell(views: Sequence[RowView], number: int, key: str | None) -> Cell:
+    if key not in RANKED:
+        return Cell("")
+    pairs = [
+        (view.first.values[key], view.timed[number].ratio)
+        for view in views
+        if key in view.first.values and view.timed[number].ratio is not None
+    ]
+    value = spearman([(float(cost), float(ratio or 0.0)) for cost, ratio in pairs])
+    return Cell(NOTHING if value is None else f"{value:.2f}")
+
+
+def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Return the rank correlation; None for too few pairs or where one side does not vary."""
+    if len(pairs) < FEWEST or any(len(set(side)) < 2 for side in zip(*pairs, strict=True)):
+        return None
+    from scipy.stats import spearmanr  # a second to import
+
+    value = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return None if math.isnan(value) else value

@@ -1,0 +1,87 @@
+"""Latency cases of a table's rows: their timings, judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from attnbench.records.timings import Timing, judged, timing_of
+from attnbench.timing.verdicts import Judgement
+
+if TYPE_CHECKING:
+    from attnbench.suites.cases import Case
+    from attnbench.suites.conditions import Conditions
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A latency case, its record and what that says."""
+
+    case: Case
+    record: Mapping[str, Any] | None
+    timing: Timing | None = None
+    judgement: Judgement | None = None
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``failed``, ``skipped`` or ``not run``."""
+        return str(self.record["status"]) if self.record else NOT_RUN
+
+    @property
+    def reason(self) -> str:
+        """Why there is no timing."""
+        return str((self.record or {}).get("reason") or "")
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Peak memory, export time, agreement and so on; empty unless the case is ok."""
+        return ((self.record or {}).get("values") or {}) if self.timing else {}
+
+    @property
+    def runtime(self) -> Mapping[str, Any]:
+        """Title, versions, processor, fallbacks; empty unless the case is ok."""
+        return ((self.record or {}).get("runtime") or {}) if self.timing else {}
+
+    @property
+    def conditions(self) -> Conditions:
+        """Under which it was measured."""
+        if self.case.conditions is None:
+            raise ValueError(f"{self.case.name} is not a latency case")
+        return self.case.conditions
+
+    @property
+    def ratio(self) -> float | None:
+        """Over the plain network; exactly 1 for that itself."""
+        if self.timing is None:
+            return None
+        return 1.0 if self.timing.is_plain else self.timing.arm.ratio
+
+
+def timed(
+    rows: Sequence[Iterable[Case]], records: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[Timed, ...]]:
+    """Return the latency results of all rows of a table, with verdicts over the whole table."""
+    found = [tuple(_timed(case, records.get(case.name)) for case in row) for row in rows]
+    timings = {
+        (number, place): one.timing
+        for number, row in enumerate(found)
+        for place, one in enumerate(row)
+        if one.timing is not None
+    }
+    verdicts = judged(timings)
+    return [
+        tuple(
+            replace(one, judgement=verdicts.get((number, place))) for place, one in enumerate(row)
+        )
+        for number, row in enumerate(found)
+    ]
+
+
+def _timed(case: Case, record: Mapping[str, Any] | None) -> Timed:
+    if record is None or record["status"] != "ok":
+        return Timed(case, record)
+    batch = case.conditions.batch if case.conditions else 1
+    return Timed(case, record, timing_of(record.get("samples") or [], batch))
