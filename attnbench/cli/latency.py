@@ -26,7 +26,6 @@ from attnbench.errors import MissingExtraError, RequestError
 
 if TYPE_CHECKING:
     from attnbench.plugins import Catalog
-    from attnbench.running.process import Worker
     from attnbench.suites.cases import Case
     from attnbench.suites.conditions import Conditions
     from attnbench.tables.latencies import Timed

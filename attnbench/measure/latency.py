@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -200,7 +201,8 @@ def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:
         "export_s": built.export_s,
         "load_s": built.load_s,
         "artefact_bytes": built.artefact.stat().st_size if built.artefact else None,
-        "max_error": agreed.max_error,
+        # a NaN in the output: infinitely far, which JSON cannot say
+        "max_error": agreed.max_error if math.isfinite(agreed.max_error) else None,
         "tolerance": agreed.tolerance,
         "sqnr_db": agreed.sqnr_db,
         "top1_agreement": agreed.top1,

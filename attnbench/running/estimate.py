@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from attnbench.running.runner import Job
-from attnbench.running.sessions import Session, sessions
+from attnbench.running.sessions import Session, cores, sessions
 
 _COUNT_S = 0.15
 _START_S = 4.0
@@ -13,7 +11,7 @@ _START_S = 4.0
 _WARM_UP = 1.3
 """Sampling with its warm-up, over sampling."""
 _PROOF_S = {
-    "eager": 2.0,
+    "eager": 3.5,
     "eager-channels-last": 2.0,
     "compile": 14.0,
     "onnxruntime": 6.0,
@@ -39,11 +37,9 @@ def _session_s(session: Session, job: Job) -> float:
     runtime, arms = session.conditions.runtime, len(session.arms) + 1
     share = _ALONE if session.plain.backbone is None else 1.0
     proofs = arms * share * _PROOF_S.get(runtime, _SOME_RUNTIME_S)
-    loads = _START_S + (arms + 1) * share * _LOAD_S.get(runtime, 1.0)
+    loads = _START_S + (arms + 1) * share * _LOAD_S.get(runtime, 0.5)
     # proofs are side by side, but rarely fill all cores
-    return proofs / min(2, os.cpu_count() or 1) + protocol.processes * (
-        loads + _WARM_UP * protocol.budget_s
-    )
+    return proofs / min(2, cores()) + protocol.processes * (loads + _WARM_UP * protocol.budget_s)
 
 
 def spoken(seconds: float) -> str:

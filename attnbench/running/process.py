@@ -17,7 +17,6 @@ from typing import IO, Any, Self
 
 import psutil
 
-
 START_LIMIT_S = 300.0
 """For importing torch and the plugins; slow disks take minutes."""
 _POLL_S = 0.05

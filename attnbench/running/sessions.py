@@ -51,7 +51,7 @@ class Protocol:
     """Seconds of sampling in each process, after warm-up."""
     processes: int
     width: float | None = None
-    """Half-width of the intervals at which sampling may stop early; the sampler's own by default."""
+    """Half-width of the intervals at which sampling may stop early; None for the sampler's own."""
 
     def sampling(self, process: int) -> dict[str, Any]:
         """Return the sampler's arguments for the process of that number."""
@@ -85,7 +85,7 @@ class SessionRunner:
         folder: for exported artefacts, shared by all processes.
         limit_s: seconds after which proving a case is given up.
         memory_bytes: resident size above which a process is ended.
-        provers: processes that prove at the same time; by default one for each core.
+        provers: processes that prove at the same time; by default one for each core it may use.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SessionRunner:
         self.folder = folder
         self.limit_s = limit_s
         self.memory_bytes = memory_bytes
-        self._provers = Provers(worker, provers or os.cpu_count() or 1)
+        self._provers = Provers(worker, provers or cores())
 
     def __enter__(self) -> Self:
         return self

@@ -56,13 +56,16 @@ def register_runtime(name: str, target: str | type[Runtime] | None = None) -> Ca
     """
 
     def door(cls: C) -> C:
-        _registry().add(Entry(name=name, target=cls, origin=origin_of(cls)))
+        add(cls, origin_of(cls))
         return cls
 
+    def add(found: Any, origin: str) -> None:
+        _registry().add(Entry(name=name, target=found, origin=origin))
+
     if isinstance(target, str):
-        _registry().add(Entry(name=name, target=target, origin=target))
+        add(target, target)
     elif target is not None:
-        door(target)
+        add(target, origin_of(target))
     return door
 
 

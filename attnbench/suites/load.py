@@ -17,13 +17,21 @@ from attnbench.backbones.catalogue import is_backbone
 from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 from attnbench.registry import shown_path
-from attnbench.suites.schema import Groups, Head, Latency, Nominal, Row, Suite, TableLayout
+from attnbench.suites.schema import (
+    Groups,
+    Head,
+    Nominal,
+    Row,
+    Suite,
+    TableLatency,
+    TableLayout,
+)
 
 _FIELDS: dict[str, type[BaseModel]] = {
     "suite": Head,
     "nominal": Nominal,
     "groups": Groups,
-    "latency": Latency,
+    "latency": TableLatency,
     "row": Row,
     "table": TableLayout,
     "": Suite,

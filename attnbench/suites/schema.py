@@ -124,21 +124,27 @@ class Groups(_Strict):
     columns: Annotated[list[GroupColumnKey], Field(min_length=1)]
 
 
-class Latency(_Strict):
-    """``[latency]``: how latency is measured, for all tables; a table may override any of it."""
+Runtimes = Annotated[list[Text], Field(min_length=1)]
+Precisions = Annotated[list[Literal["fp32", "bf16", "int8"]], Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0)]
+LatencyColumns = Annotated[list[LatencyColumnKey], Field(min_length=1)]
 
-    runtimes: Annotated[list[Text], Field(min_length=1)] = ["eager", "onnxruntime"]
+
+class Latency(_Strict):
+    """``[latency]``: how latency is measured, in all tables that have it."""
+
+    runtimes: Runtimes = ["eager", "onnxruntime"]
     """One group of columns each: ``eager``, ``eager-channels-last``, ``compile``,
     ``onnxruntime``, ``openvino``, ``executorch``."""
-    precisions: Annotated[list[Literal["fp32", "bf16", "int8"]], Field(min_length=1)] = ["fp32"]
+    precisions: Precisions = ["fp32"]
     batch: Positive = 1
     threads: Positive = 1
     device: Text = "cpu"
-    budget_s: Annotated[float, Field(gt=0)] = 10.0
+    budget_s: Seconds = 10.0
     """Seconds of sampling for each session and process: all arms of a backbone in a runtime."""
     processes: Positive = 3
     """Fresh processes that are pooled."""
-    columns: Annotated[list[LatencyColumnKey], Field(min_length=1)] = ["overhead", "median"]
+    columns: LatencyColumns = ["overhead", "median"]
     """What stands in each runtime's group of columns."""
     rank: str | None = None
     """Runtime by whose overhead the rows are sorted; by default they stand as written."""
@@ -151,20 +157,23 @@ class Latency(_Strict):
             for runtime in self.runtimes
         ]
 
-    def over(self, defaults: Latency | None) -> Latency:
-        """Return these settings with ``defaults`` where a key is not written."""
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        return (defaults or Latency()).model_copy(update=given)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Latency:
-        if (
-            self.rank is not None
-            and self.rank not in self.runtimes
-            and ("runtimes" in self.model_fields_set)
-        ):
-            raise ValueError(f"rank {self.rank!r} is none of the runtimes")
-        return self
+class TableLatency(_Strict):
+    """``[table.latency]``: makes a table one with latency; what it leaves out is the suite's."""
+
+    runtimes: Runtimes | None = None
+    precisions: Precisions | None = None
+    batch: Positive | None = None
+    threads: Positive | None = None
+    device: Text | None = None
+    budget_s: Seconds | None = None
+    processes: Positive | None = None
+    columns: LatencyColumns | None = None
+    rank: str | None = None
+
+    def over(self, defaults: Latency) -> Latency:
+        """Return ``defaults`` with what this says instead."""
+        return defaults.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class Row(_Strict):
@@ -224,7 +233,7 @@ class TableLayout(_Strict):
     title: str = ""
     columns: Annotated[list[ColumnKey], Field(min_length=1)]
     groups: Groups | None = None
-    latency: Latency | None = None
+    latency: TableLatency | None = None
     """Makes this a table with latency, one group of columns for each runtime."""
     reference: str | None = None
     """Label of the row that normalised columns divide by."""
@@ -266,7 +275,7 @@ class Suite(_Strict):
 
     def latency_of(self, layout: TableLayout) -> Latency | None:
         """Return how a table's latency is measured, None where it has none."""
-        return layout.latency.over(self.latency) if layout.latency else None
+        return layout.latency.over(self.latency or Latency()) if layout.latency else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Suite:

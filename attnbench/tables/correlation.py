@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 FEWEST = 4
 """Rows below which a rank correlation says nothing."""
-RANKED = ("params", "trainable", "macs", "activations", "bytes") + tuple(
-    f"delta_{key}" for key in ("params", "macs")
-)
+RANKED = ("params", "trainable", "macs", "activations", "bytes", "delta_params", "delta_macs")
 NOTE = (
     "Rank correlation: Spearman's, of a column with the overhead in a runtime, over the rows with "
     "a module: 1 where the column ranks the modules as time does, 0 where it says nothing of it."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attnbench.tables.figures import signed, whole
+from attnbench.tables.latencies import NOT_RUN
 
 if TYPE_CHECKING:
     from attnbench.tables.results import Result, RowView
@@ -30,7 +31,7 @@ class Footnotes:
 
 def failure(view: RowView, result: Result) -> str:
     """Return why a result has no values; empty where it has."""
-    if result.values:
+    if result.values or result.status == NOT_RUN:  # the cells say that
         return ""
     group = view.group_name(result) if len(view.results) > 1 else ""
     reason = f": {result.reason}" if result.reason else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnbench.tables.footnotes import Footnotes
-from attnbench.tables.latencies import Timed
+from attnbench.tables.latencies import NOT_RUN, Timed
 from attnbench.tables.latency_text import figure
 from attnbench.tables.model import Cell, Column
 
@@ -109,7 +109,7 @@ def footnotes_of(one: Timed) -> tuple[str, ...]:
 
 
 def _failure(one: Timed) -> str:
-    if one.timing is not None:
+    if one.timing is not None or one.status == NOT_RUN:  # the cell says that
         return ""
     return f"{one.case.name}: {one.status}" + (f": {one.reason}" if one.reason else "")
 

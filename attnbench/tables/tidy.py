@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,7 @@ def latency_fields(one: Timed) -> dict[str, Any]:
     fields: dict[str, Any] = asdict(one.conditions)
     if timing is None or judgement is None:
         return fields
-    return {
-        **fields,
+    figures = {
         "ratio": one.ratio,
         "ratio_low": timing.arm.low,
         "ratio_high": timing.arm.high,
@@ -74,6 +74,12 @@ def latency_fields(one: Timed) -> dict[str, Any]:
         "peak_bytes": one.values.get("peak_bytes"),
         **{key: one.values.get(key) for key in _PROOF},
     }
+    return fields | {key: _finite(value) for key, value in figures.items()}
+
+
+def _finite(value: Any) -> Any:
+    """An interval without a bound has none in JSON either."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def to_csv(lines: tuple[Any, ...]) -> str:

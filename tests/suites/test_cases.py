@@ -284,8 +284,17 @@ LATENCY = {"runtimes": ["eager", "onnxruntime"]}
 
 class TestLatency:
     def planned(self, *rows, **latency):
-        own = suite(*rows, latency={**LATENCY, **latency})
-        return plan(own, catalog())[0].rows
+        return plan(suite(*rows, latency={**LATENCY, **latency}), catalog())[0].rows
+
+    def test_a_suite_read_back_from_a_run_is_the_same(self):
+        content = {
+            "suite": {"name": "s", "title": "S"},
+            "latency": {"runtimes": ["eager", "compile"], "batch": 4},
+            "table": [{"columns": ["label"], "latency": {"columns": ["median"]}, "row": [PLAIN]}],
+        }
+        own = parse_suite(content, "s.toml")
+        again = parse_suite(own.model_dump(mode="json"), "records.jsonl")
+        assert again.latency_of(again.table[0]) == own.latency_of(own.table[0])
 
     def test_each_row_is_timed_in_each_runtime(self):
         (plain, placed) = self.planned(PLAIN, PLACED, batch=8)
