@@ -163,6 +163,13 @@ class SessionRunner:
         return self.limit_s + (arms + 2) * _LOAD_LIMIT_S + 10 * protocol.budget_s
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _task(cases: Sequence[Case], folder: Path, protocol: Protocol, number: int) -> dict[str, Any]:
     return {
         "do": "sample",
