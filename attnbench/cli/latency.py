@@ -46,6 +46,12 @@ def command(
     ] = "fp32",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images at once.")] = 1,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of the processor.")] = 1,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="CUDA: overwrite the cache before each call.")
+    ] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="CUDA: replay each call as a CUDA graph.")
+    ] = False,
     budget: Annotated[
         float, typer.Option("--budget", help="Seconds of sampling per runtime, after warm-up.")
     ] = 5.0,
@@ -64,7 +70,8 @@ def command(
     if not 0 < budget < float("inf"):
         raise RequestError(f"--budget {budget} must be a number of seconds above 0")
     catalog = load_catalog(plugin)
-    conditions = _conditions(runtime, precision, batch, device, threads)
+    alike = {"device": device, "threads": threads, "cold": cold, "graph": graph}
+    conditions = _conditions(runtime, precision, batch, alike)
     request = Request(backbone or [], module or [], placement or [], size, channels, fused=fused)
     with guests():
         cases = cases_of(request, catalog)
@@ -84,7 +91,7 @@ def command(
 
 
 def _conditions(
-    runtimes: str, precisions: str, batch: int, device: str, threads: int
+    runtimes: str, precisions: str, batch: int, alike: Mapping[str, Any]
 ) -> list[Conditions]:
     from attnbench.runtimes.registry import runtime as find_runtime
     from attnbench.suites.conditions import PRECISIONS, Conditions
@@ -96,7 +103,7 @@ def _conditions(
     for kind in kinds:
         if kind not in PRECISIONS:
             raise RequestError(f"--precision {kind!r} is none of {', '.join(PRECISIONS)}")
-    return [Conditions(name, batch, kind, device, threads) for kind in kinds for name in names]
+    return [Conditions(name, batch, kind, **alike) for kind in kinds for name in names]
 
 
 def _listed(text: str, option: str) -> list[str]:

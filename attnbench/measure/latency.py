@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 
 from attnbench.attention import find_attention
 from attnbench.devices import Device, find_device
+from attnbench.devices.graphs import graphed
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, card_facts, slot_facts
 from attnbench.measure.network import example, inputs, network
@@ -36,6 +37,7 @@ from attnbench.timing.unshared import single_thread_clock
 
 METHOD = 1
 """Raised when what is timed changes: latency records are then measured again."""
+_GRAPHED = ("eager", "eager-channels-last")
 _PROOFS = 16
 """Inputs on which an output is compared with eager's."""
 
@@ -110,18 +112,22 @@ class LatencyMeter:
         torch.set_num_threads(conditions.threads)
         with quiet(conditions.threads) as fixed:
             arms = dict.fromkeys((plain, *cases))
-            runs = {case.name: self._build(case, folder).run for case in arms}
+            runs = {case.name: self._run(case, folder) for case in arms}
             samples = sample(
                 runs,
                 plain.name,
                 Sampling(**sampling),
                 clock=_clock(conditions),
-                again=self._build(plain, folder).run,
+                again=self._run(plain, folder),
                 throttled=find_device(conditions.device).throttled,
             )
         facts = {**samples.conditions, **fixed, "heap_kept": heap}
         samples = replace(samples, conditions=facts)
         return {case.name: _own(samples, case, plain) for case in cases}
+
+    def _run(self, case: Case, folder: Path) -> Callable[[], object]:
+        run = self._build(case, folder).run
+        return graphed(run) if _conditions(case).graph else run
 
     def _build(self, case: Case, folder: Path) -> Built:
         conditions = _conditions(case)
@@ -150,6 +156,7 @@ def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
     if missing:
         raise MissingExtraError(missing)
     device: Device = find_device(conditions.device)
+    _check_device(device, conditions)
     if device.kind not in runtime.devices:
         raise MissingExtraError(
             f"{runtime.name} does not run on {conditions.device}; it runs on "
@@ -158,6 +165,16 @@ def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
     if conditions.precision not in runtime.precisions:
         raise MissingExtraError(
             f"{runtime.name} offers {', '.join(runtime.precisions)}, not {conditions.precision}"
+        )
+
+
+def _check_device(device: Device, conditions: Conditions) -> None:
+    if (conditions.cold or conditions.graph) and device.kind != "cuda":
+        wanted = "cold caches" if conditions.cold else "CUDA graphs"
+        raise RequestError(f"{wanted} need a CUDA device, not {device.name}")
+    if conditions.graph and conditions.runtime not in _GRAPHED:
+        raise RequestError(
+            f"CUDA graphs are for {', '.join(_GRAPHED)}; {conditions.runtime} launches by itself"
         )
 
 
@@ -228,7 +245,8 @@ def _clock(conditions: Conditions) -> Clock:
     """The clock that suits: one thread's time without other programs', or the device's own."""
     if conditions.device == "cpu" and conditions.threads == 1:
         return single_thread_clock()
-    return find_device(conditions.device).clock
+    device = find_device(conditions.device)
+    return device.cold_clock if conditions.cold else device.clock
 
 
 def _own(samples: Samples, case: Case, plain: Case) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     of the sampler does not undo an hour of timing.
     """
     parts: dict[str, Any] = {
-        "case": asdict(case),
+        "case": _case(case),
         "suite": suite.suite.version,
         "versions": provenance.versions(packages_of(case)),
     }
@@ -41,6 +41,16 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
         parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _case(case: Case) -> dict[str, Any]:
+    """The case's fields; a condition that came later counts only where it is set."""
+    fields = asdict(case)
+    if case.conditions is not None:
+        later = {key for key in ("cold", "graph") if not getattr(case.conditions, key)}
+        kept = {key: value for key, value in fields["conditions"].items() if key not in later}
+        fields["conditions"] = kept
+    return fields
 
 
 def packages_of(case: Case) -> list[str]:

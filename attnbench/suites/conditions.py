@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from attnbench.specs import value_text
+
 PRECISIONS = ("fp32", "bf16", "int8")
 
 
@@ -17,10 +19,14 @@ class Conditions:
     precision: str = "fp32"
     device: str = "cpu"
     threads: int = 1
+    cold: bool = False
+    """Caches flushed before each call; on CUDA only."""
+    graph: bool = False
+    """Replayed as a CUDA graph."""
 
     def __str__(self) -> str:
         """Return ``onnxruntime,batch=8``: a spec, defaults dropped."""
-        given = [f"{key}={value}" for key, value in self.given().items()]
+        given = [f"{key}={value_text(value)}" for key, value in self.given().items()]
         return ",".join([self.runtime, *given])
 
     def given(self) -> dict[str, Any]:

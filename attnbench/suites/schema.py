@@ -140,6 +140,10 @@ class Latency(_Strict):
     batch: Positive = 1
     threads: Positive = 1
     device: Text = "cpu"
+    cold: bool = False
+    """CUDA: overwrite the cache before each call."""
+    graph: bool = False
+    """CUDA: replay each call as a graph."""
     budget_s: Seconds = 10.0
     """Seconds of sampling for each session and process: all arms of a backbone in a runtime."""
     processes: Positive = 3
@@ -152,7 +156,15 @@ class Latency(_Strict):
     def conditions(self) -> list[Conditions]:
         """Return the conditions, one for each group of columns."""
         return [
-            Conditions(runtime, self.batch, precision, self.device, self.threads)
+            Conditions(
+                runtime,
+                self.batch,
+                precision,
+                self.device,
+                self.threads,
+                self.cold,
+                self.graph,
+            )
             for precision in self.precisions
             for runtime in self.runtimes
         ]
@@ -166,6 +178,8 @@ class TableLatency(_Strict):
     batch: Positive | None = None
     threads: Positive | None = None
     device: Text | None = None
+    cold: bool | None = None
+    graph: bool | None = None
     budget_s: Seconds | None = None
     processes: Positive | None = None
     columns: LatencyColumns | None = None

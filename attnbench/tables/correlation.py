@@ -29,7 +29,7 @@ def correlation_rows(
     placed = [view for view in views if view.first.case.module]
     for number, conditions in enumerate(latency.conditions()):
         cells = [_cell(placed, number, key) for key in keys[1:]]
-        if any(cell.text != "" for cell in cells):
+        if any(cell.text not in ("", NOTHING) for cell in cells):
             yield (Cell(f"rank correlation with overhead in {conditions}"), *cells)
 
 

@@ -52,6 +52,8 @@ def head(fallback: str, column: Sequence[Timed]) -> str:
         conditions.precision,
         f"batch {conditions.batch}",
         *([threads] if conditions.device == "cpu" else []),
+        *(["cold cache"] if conditions.cold else []),
+        *(["CUDA graph"] if conditions.graph else []),
         machine(runtime, conditions.device),
     ]
     return ", ".join(parts)

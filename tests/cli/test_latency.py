@@ -100,7 +100,9 @@ def test_one_arm_is_the_object_itself(attnbench):
 
 
 def test_the_ratio_is_the_modules_time_over_the_plain_networks(attnbench, tmp_path):
-    done = attnbench("latency", *NET, "-m", "slow", "-p", "after:5", *plugin(tmp_path), "--json", *SHORT)
+    done = attnbench(
+        "latency", *NET, "-m", "slow", "-p", "after:5", *plugin(tmp_path), "--json", *SHORT
+    )
     found = done.json["runtimes"]["eager"]
     assert found["min_ms"] > 50  # it sleeps for as long
     assert found["ratio"] > 1

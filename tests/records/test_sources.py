@@ -9,7 +9,9 @@ from attnbench.plugins import catalog
 from attnbench.records import sources
 from attnbench.records.fingerprint import fingerprint
 from attnbench.records.sources import source_hashes
+from attnbench.running.sessions import Protocol
 from attnbench.suites.cases import make_case
+from attnbench.suites.conditions import Conditions
 from attnbench.suites.load import parse_suite
 
 SUITE = {
@@ -96,3 +98,36 @@ def test_fingerprints_tell_cases_apart():
     hashes = {fingerprint(case, one, catalog()) for case in cases for one in (suite, newer)}
     assert len(hashes) == 12
     assert fingerprint(cases[0], suite, catalog()) == fingerprint(cases[0], suite, catalog())
+
+
+class TestLatencyFingerprints:
+    def of(self, protocol=None, **conditions):
+        suite = parse_suite(SUITE, "here")
+        case = make_case(catalog(), backbone="mobilenet_v2", module=None, placement=None)
+        timed = case.timed(Conditions(**{"runtime": "eager", **conditions}))
+        return fingerprint(timed, suite, catalog(), protocol)
+
+    def test_conditions_and_protocol_count(self):
+        found = {
+            self.of(),
+            self.of(batch=2),
+            self.of(runtime="compile"),
+            self.of(precision="bf16"),
+            self.of(cold=True),
+            self.of(protocol=Protocol(5.0, 3)),
+            self.of(protocol=Protocol(5.0, 1)),
+        }
+        assert len(found) == 7
+        assert self.of() == self.of()
+
+    def test_the_machine_counts(self, monkeypatch):
+        before = self.of()
+        monkeypatch.setattr(
+            "attnbench.records.provenance.machine", lambda: {"processor": "another"}
+        )
+        assert self.of() != before
+
+    def test_the_number_of_the_method_counts(self, monkeypatch):
+        before = self.of()
+        monkeypatch.setattr("attnbench.records.fingerprint.METHOD", 99)
+        assert self.of() != before

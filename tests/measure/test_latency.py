@@ -1,0 +1,133 @@
+"""Latency cases built, proved and sampled for real, on small networks."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.measure.cost import CostMeter
+from attnbench.measure.latency import LatencyMeter, artefacts
+from attnbench.measure.network import OnePass, example, inputs, network
+from attnbench.plugins import catalog
+from attnbench.runtimes.model import RuntimeFailure
+from attnbench.runtimes.registry import runtime
+from attnbench.suites.cases import make_case
+from attnbench.suites.conditions import Conditions
+from attnbench.timing.samples import AGAIN
+
+NET = "mobilenet_v2,width=0.35"
+
+
+def case(module="se", fused=False, **conditions):
+    placement = "after:9" if module else None
+    made = make_case(
+        catalog(), backbone=NET, module=module, placement=placement, size=32, fused=fused
+    )
+    return made.timed(Conditions(**{"runtime": "eager", **conditions}))
+
+
+def alone(module, **conditions):
+    made = make_case(catalog(), backbone=None, module=module, placement=None, channels=16, size=7)
+    return made.timed(Conditions(**{"runtime": "eager", **conditions}))
+
+
+@pytest.fixture(scope="module")
+def meter():
+    return LatencyMeter(CostMeter(catalog()))
+
+
+@pytest.mark.parametrize("module", catalog().modules.names())
+def test_every_module_is_proved_and_matters(meter, tmp_path, module):
+    proof = meter.prove(case(module), tmp_path)
+    assert proof.values["max_error"] <= proof.values["tolerance"]
+    assert proof.values["peak_bytes"] > 0
+    assert [one["layer"] for one in proof.slots] == [9]
+    plain = network(case(None), meter.cost)
+    with torch.inference_mode():
+        x = example(case())
+        difference = (network(case(module), meter.cost)(x) - plain(x)).abs().max()
+    assert (difference > 1e-3) == (module != "identity")
+
+
+def test_weights_are_the_same_in_every_process_that_builds_them(meter):
+    once, again = (network(case("bam"), meter.cost).state_dict() for _ in range(2))
+    assert all(torch.equal(once[key], again[key]) for key in once)
+
+
+def test_inputs_have_the_batch_of_the_case():
+    assert example(case(batch=3)).shape == (3, 3, 32, 32)
+    assert [tuple(one.shape) for one in inputs(case(batch=3), 7)] == [(3, 3, 32, 32)] * 3
+    assert example(alone("se", batch=2)).shape == (2, 16, 7, 7)
+
+
+def test_the_fused_form_computes_the_same(meter):
+    x = example(case())
+    with torch.inference_mode():
+        plain, fused = (network(case("ulsam", fused=one), meter.cost)(x) for one in (False, True))
+    assert torch.allclose(plain, fused, rtol=1e-4, atol=1e-5)
+
+
+def test_sessions_hold_the_plain_network_its_copy_and_all_arms(meter, tmp_path):
+    cases = [case(None), case("se"), case("cbam")]
+    for one in cases:
+        meter.prove(one, tmp_path)
+    found = meter.sample(cases, tmp_path, {"budget_s": 0.1, "seed": 0})
+    base = case(None).name
+    assert set(found[base]["seconds"]) == {base, AGAIN}
+    assert set(found[case("se").name]["seconds"]) == {base, AGAIN, case("se").name}
+    fixed = found[base]["conditions"]
+    assert fixed["gc"] == "off"
+    assert fixed["threads"] == 1
+
+
+def test_one_pass_is_the_baseline_of_a_module_alone(meter, tmp_path):
+    assert isinstance(network(alone("se").plain, meter.cost), OnePass)
+    meter.prove(alone("se").plain, tmp_path)
+    found = meter.sample([alone("se")], tmp_path, {"budget_s": 0.1})
+    assert alone("se").plain.name in found[alone("se").name]["seconds"]
+
+
+def test_an_output_that_differs_is_a_failure(meter, tmp_path, monkeypatch):
+    eager = type(runtime("eager"))
+    right = eager.build
+
+    def wrong(self, *args):
+        built = right(self, *args)
+        return replace(built, output=lambda x: 1.01 * built.output(x))
+
+    monkeypatch.setattr(eager, "build", wrong)
+    with pytest.raises(RuntimeFailure, match=r"differs from eager's by 0\.01 of its scale"):
+        meter.prove(case(), tmp_path)
+
+
+def test_a_network_that_cannot_be_exported_has_no_analytic_peak(meter, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("no graph")
+
+    monkeypatch.setattr("attnbench.measure.latency.peak_activations", refuse)
+    assert meter.prove(case(), tmp_path).values["peak_bytes"] is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"runtime": "eagre"}, RequestError, "'eager'"),
+        ({"precision": "int8"}, MissingExtraError, "fp32, bf16, not int8"),
+        ({"device": "cuda"}, RequestError, "no cuda:0 here"),
+        ({"cold": True}, RequestError, "cold caches need a CUDA device"),
+        ({"graph": True}, RequestError, "CUDA graphs need a CUDA device"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_built(meter, wrong, error, text):
+    if wrong.get("device") and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(error, match=text):
+        meter.check(case(**wrong))
+
+
+def test_artefacts_are_shared_by_runtimes_and_by_nothing_else(tmp_path):
+    base = artefacts(case(), tmp_path)
+    assert artefacts(case(runtime="openvino", precision="int8"), tmp_path) == base
+    others = [case("cbam"), case(None), case(batch=2), case("ulsam"), case("ulsam", fused=True)]
+    assert len({base, *(artefacts(one, tmp_path) for one in others)}) == 6
