@@ -11,6 +11,7 @@ accelerator give a ``clock`` that does.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -69,16 +70,31 @@ def compare(
 def _check(arms: Mapping[str, Call], baseline: str, threads: int | None) -> None:
     if threads is not None and threads < 1:
         raise RequestError(f"threads must be 1 or more: {threads}")
+    if not isinstance(arms, Mapping):
+        raise RequestError(
+            f"arms are a mapping from names to functions, not a {type(arms).__name__}"
+        )
     for arm, call in arms.items():
-        if not callable(call):
-            raise RequestError(
-                f"arm {arm!r} cannot be called: it is a {type(call).__name__}; "
-                "give a function without arguments"
-            )
+        _check_arm(arm, call)
     if len(arms) < 2:
         raise RequestError(f"a comparison needs two arms at least, there is {list(arms) or 'none'}")
     if baseline not in arms:
         raise RequestError(
             f"the baseline {baseline!r} is no arm.{suggestion(str(baseline), arms)} "
             f"Arms: {', '.join(arms)}."
+        )
+
+
+def _check_arm(arm: object, call: object) -> None:
+    if not isinstance(arm, str):
+        raise RequestError(f"the name of an arm is a text, not {arm!r}")
+    if not callable(call):
+        raise RequestError(
+            f"arm {arm!r} cannot be called: it is a {type(call).__name__}; "
+            "give a function without arguments"
+        )
+    if inspect.iscoroutinefunction(call) or inspect.isgeneratorfunction(call):
+        raise RequestError(
+            f"arm {arm!r} only makes a coroutine or a generator when it is called; give a function "
+            "that runs it to its end"
         )

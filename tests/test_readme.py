@@ -37,7 +37,18 @@ def test_a_console_block_is_what_the_command_prints(block):
 
 def test_every_command_is_in_the_readme():
     text = README.read_text(encoding="utf-8")
-    for command in ("list", "show", "cost", "run", "table", "merge", "schema"):
+    for command in (
+        "list",
+        "show",
+        "cost",
+        "latency",
+        "export",
+        "run",
+        "table",
+        "merge",
+        "doctor",
+        "schema",
+    ):
         assert f"attnbench {command}" in text, command
 
 

@@ -87,13 +87,15 @@ class _Export:
         weights: Path | None,
         out: Path,
     ) -> None:
+        from attnbench.fusing import fuse
         from attnbench.measure.network import inputs
         from attnbench.suites.conditions import Conditions
 
         self.name = replace(case, kind="export").name
         self.case, self.settings, self.batch, self.out = case, settings, batch, out
         self.inputs = inputs(case.timed(Conditions("eager", batch=batch)), _CHECKED_ON)
-        self.model, self.weights = _network(case, meter, weights)
+        self.reference, self.weights = _network(case, meter, weights)
+        self.model = fuse(self.reference) if case.fused else self.reference
 
     def arms(self, runtimes: Sequence[Runtime]) -> list[dict[str, Any]]:
         return [self.arm(runtime) for runtime in runtimes]
@@ -106,7 +108,9 @@ class _Export:
         say(f"attnbench: exporting {self.name.partition('/')[2]} with {runtime.name} ...")
         stem = self.out / file_stem(self.case, self.batch, self.settings.precision)
         try:
-            done = deliver(runtime, self.model, self.inputs, self.settings, stem, about)
+            done = deliver(
+                runtime, self.model, self.inputs, self.settings, stem, about, self.reference
+            )
         except RuntimeFailure as failure:
             return about | {"status": "failed", "reason": str(failure)}
         return about | {"status": "ok"} | done.to_dict()
@@ -170,17 +174,12 @@ def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
 
 
 def _network(case: Case, meter: CostMeter, weights: Path | None) -> tuple[nn.Module, str]:
-    """Return the network and what its weights are; fused after they are in."""
+    """Return the network in its plain form, and what its weights are."""
     from attnbench.measure.network import network
-
-    if weights is None:
-        return network(case, meter), "random"
-    from attnbench.fusing import fuse
     from attnbench.runtimes.checkpoints import load_weights
 
     model = network(replace(case, fused=False), meter)
-    loaded = load_weights(model, weights)
-    return (fuse(model) if case.fused else model), loaded
+    return model, load_weights(model, weights) if weights is not None else "random"
 
 
 def _print(arms: Sequence[dict[str, Any]]) -> None:

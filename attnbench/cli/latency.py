@@ -188,12 +188,12 @@ def _arm(
     case: Case, conditions: Sequence[Conditions], results: Mapping[str, Timed]
 ) -> dict[str, Any]:
     """The JSON object of one arm."""
-    precisions = dict.fromkeys(one.precision for one in conditions)
+    first = conditions[0].precision
     runtimes = {}
     for one in conditions:
-        # the runtime's name alone, as long as that says which
-        several = f",precision={one.precision}" if len(precisions) > 1 else ""
-        runtimes[f"{one.runtime}{several}"] = _runtime(results[case.timed(one).name])
+        # the precision asked for first goes by the runtime's name alone
+        further = f",precision={one.precision}" if one.precision != first else ""
+        runtimes[f"{one.runtime}{further}"] = _runtime(results[case.timed(one).name])
     return {
         "name": case.name.removeprefix("cost/"),
         "backbone": case.backbone,

@@ -30,7 +30,7 @@ from attnbench.suites.cases import Case
 from attnbench.suites.conditions import Conditions
 from attnbench.timing.clock import Clock
 from attnbench.timing.heap import keep_heap
-from attnbench.timing.quiet import quiet
+from attnbench.timing.quiet import allowed_cores, quiet
 from attnbench.timing.sampler import Sampling, sample
 from attnbench.timing.samples import AGAIN, Samples
 from attnbench.timing.unshared import single_thread_clock
@@ -88,6 +88,8 @@ class LatencyMeter:
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
         torch.set_num_threads(conditions.threads)
+        if case.backbone is None:
+            _refuse_in_place(case, self.cost)
         built = self._build(case, folder)
         agreed = _agreement(case, built, self.cost)
         if conditions.precision == "fp32" and not agreed.equal:
@@ -97,7 +99,7 @@ class LatencyMeter:
             )
         return Proof(
             _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
-            _runtime_facts(runtime, built, conditions),
+            _runtime_facts(runtime, _noted(built, case), conditions),
             self._slots(case),
             card_facts(find_attention(case.module, self.cost.catalog)) if case.module else None,
         )
@@ -157,6 +159,10 @@ def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
         raise MissingExtraError(missing)
     device: Device = find_device(conditions.device)
     _check_device(device, conditions)
+    if conditions.threads > len(allowed_cores()):
+        raise MissingExtraError(
+            f"{conditions.threads} threads: this process may use {len(allowed_cores())} cores"
+        )
     if device.kind not in runtime.devices:
         raise MissingExtraError(
             f"{runtime.name} does not run on {conditions.device}; it runs on "
@@ -197,7 +203,9 @@ def _conditions(case: Case) -> Conditions:
 def _agreement(case: Case, built: Built, cost: CostMeter) -> Agreement:
     conditions = _conditions(case)
     settings = Settings(conditions.threads, conditions.precision, conditions.device)
-    return agreement(built, network(case, cost), inputs(case, _PROOFS), settings)
+    # of the plain form, also where the fused one runs: a wrong fuse() must show
+    reference = network(replace(case, fused=False), cost)
+    return agreement(built, reference, inputs(case, _PROOFS), settings)
 
 
 def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
@@ -211,6 +219,25 @@ def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
         known.write_text(json.dumps(peak), encoding="utf-8")
     found: int | None = json.loads(known.read_text(encoding="utf-8"))
     return found
+
+
+def _noted(built: Built, case: Case) -> Built:
+    """Add what a table must say of an output that is not made of numbers."""
+    if bool(torch.isfinite(built.output(example(case))).all()):
+        return built
+    return replace(built, notes=(*built.notes, "the output is not finite"))
+
+
+def _refuse_in_place(case: Case, cost: CostMeter) -> None:
+    """Refuse a module that overwrites its input: every call would see another map."""
+    given = example(case)
+    kept = given.clone()
+    with torch.inference_mode():
+        network(case, cost)(given)
+    if not torch.equal(given, kept):
+        raise RuntimeFailure(
+            f"{case.module} changes its input in place; clone it first, or time it in a backbone"
+        )
 
 
 def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:

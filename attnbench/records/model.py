@@ -9,6 +9,7 @@ Format history
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -65,4 +66,15 @@ class Record(_Line):
     def _consistent(self) -> Record:
         if self.kind == "cost" and any(isinstance(one, float) for one in self.values.values()):
             raise ValueError("counts are integers")
+        if not all(map(_is_sampled, self.samples)):
+            raise ValueError("samples are not rounds of a baseline, its copy and an arm")
         return self
+
+
+def _is_sampled(process: Mapping[str, Any]) -> bool:
+    """Whether a process's samples have a baseline, and as many positive figures for each arm."""
+    try:
+        rows = [process["seconds"][process["baseline"]], *process["seconds"].values()]
+        return len({len(row) for row in rows}) == 1 and all(one > 0 for row in rows for one in row)
+    except (KeyError, TypeError, AttributeError):
+        return False

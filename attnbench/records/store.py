@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from attnbench.errors import RecordError
 from attnbench.records.model import FORMAT, Header, Record
+from attnbench.records.upgrade import upgraded
 from attnbench.registry import shown_path
 
 FILE = "records.jsonl"
@@ -187,7 +188,7 @@ def _header(content: Mapping[str, Any], place: str) -> Header:
             "upgrade attnbench"
         )
     try:
-        return Header.model_validate(content)
+        return Header.model_validate(upgraded(content))
     except ValidationError as error:
         raise RecordError(f"{place}: damaged header: {_first(error)}") from error
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from attnbench.running.runner import Job
-from attnbench.running.sessions import Session, cores, sessions
+from attnbench.running.sessions import Session, sessions
+from attnbench.timing.quiet import allowed_cores
 
 _COUNT_S = 0.15
 _START_S = 4.0
@@ -38,8 +39,9 @@ def _session_s(session: Session, job: Job) -> float:
     share = _ALONE if session.plain.backbone is None else 1.0
     proofs = arms * share * _PROOF_S.get(runtime, _SOME_RUNTIME_S)
     loads = _START_S + (arms + 1) * share * _LOAD_S.get(runtime, 0.5)
-    # proofs are side by side, but rarely fill all cores
-    return proofs / min(2, cores()) + protocol.processes * (loads + _WARM_UP * protocol.budget_s)
+    side_by_side = min(2, len(allowed_cores()))
+    sampling = protocol.processes * (loads + _WARM_UP * protocol.budget_s)
+    return proofs / side_by_side + sampling
 
 
 def spoken(seconds: float) -> str:

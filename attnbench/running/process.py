@@ -64,6 +64,8 @@ class Worker:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._errors: IO[bytes] | None = None
         self._ready = False
+        self._heard = 0
+        """Bytes of its standard error that belong to earlier tasks."""
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +109,7 @@ class Worker:
             if not self._ready:
                 self._wait(START_LIMIT_S, "start")
                 self._ready = True
+            self._heard = self._errors.seek(0, 2) if self._errors else 0
             self._send(json.dumps(task))
             return self._wait(self.limits.seconds, "finish")
         except BaseException:
@@ -183,7 +186,7 @@ class Worker:
     def _last_words(self) -> str:
         if self._errors is None:
             return ""
-        self._errors.seek(0)
+        self._errors.seek(self._heard)  # what was written since the task began
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[:200] if lines else ""
 

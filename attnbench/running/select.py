@@ -55,6 +55,8 @@ def matching(cases: Sequence[Case], globs: Sequence[str]) -> list[Case]:
 def shard(cases: Sequence[Case], text: str) -> list[Case]:
     """Return the part of the cases that ``"2/4"`` names: every fourth, from the second.
 
+    Latency cases of one session count as one.
+
     Raises:
         RequestError: the text is not of that form.
     """
@@ -62,7 +64,12 @@ def shard(cases: Sequence[Case], text: str) -> list[Case]:
     number, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= count:
         raise RequestError(f"--shard {text!r} is not like 1/4, the first of four parts")
-    return list(cases[number - 1 :: count])
+    # a session stays whole: its arms are timed against each other
+    units: dict[Case, list[Case]] = {}
+    for case in cases:
+        units.setdefault(case.plain if case.kind == "latency" else case, []).append(case)
+    kept = list(units.values())[number - 1 :: count]
+    return [case for unit in kept for case in unit]
 
 
 def _matches(case: Case, glob: str) -> bool:

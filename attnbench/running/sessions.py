@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from attnbench.running.provers import Provers, answered
 from attnbench.running.wire import case_to_json
 from attnbench.suites.cases import Case
 from attnbench.suites.conditions import Conditions
+from attnbench.timing.quiet import allowed_cores
 
 _LOAD_LIMIT_S = 120.0
 """What loading one arm in a fresh process may take; compilers take tens of seconds."""
@@ -100,7 +100,7 @@ class SessionRunner:
         self.folder = folder
         self.limit_s = limit_s
         self.memory_bytes = memory_bytes
-        self._provers = Provers(worker, provers or cores())
+        self._provers = Provers(worker, provers or len(allowed_cores()))
 
     def __enter__(self) -> Self:
         return self
@@ -146,15 +146,17 @@ class SessionRunner:
         protocol: Protocol,
         tell: Callable[[str], None],
     ) -> None:
-        """Time the proved cases once for each process; a process that dies fails them all."""
+        """Time proved cases once for each process; who cannot be timed leaves the others be."""
+        for case in cases:
+            outcomes[case.name].samples.clear()
         for number in range(protocol.processes):
             tell(_sampling(session, len(cases), number, protocol))
             self.worker.limits = Limits(self._patience(len(cases), protocol), self.memory_bytes)
             answer = answered(self.worker, _task(cases, self.folder, protocol, number))
             self.worker.stop()  # the next one's layout of memory must not be this one's
             if "error" in answer:
-                for case in cases:
-                    outcomes[case.name].error = f"while timing: {answer['error']}"
+                for part in _parts(cases, answer, outcomes):
+                    self._sample(session, part, outcomes, protocol, tell)
                 return
             for case in cases:
                 outcomes[case.name].samples.append(answer["ok"][case.name])
@@ -163,11 +165,20 @@ class SessionRunner:
         return self.limit_s + (arms + 2) * _LOAD_LIMIT_S + 10 * protocol.budget_s
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _parts(
+    cases: Sequence[Case], answer: dict[str, Any], outcomes: dict[str, Outcome]
+) -> list[Sequence[Case]]:
+    """What of a session that failed is timed again: all but the guilty one, or each half."""
+    guilty = [case for case in cases if case.name == answer.get("arm")]
+    if len(cases) == 1:
+        guilty = list(cases)
+    for case in guilty:
+        outcomes[case.name].error = f"while timing: {answer['error']}"
+    if guilty:
+        rest = [case for case in cases if case not in guilty]
+        return [rest] if rest else []
+    middle = len(cases) // 2  # nobody is named: the process died, or the plain network failed
+    return [cases[:middle], cases[middle:]]
 
 
 def _task(cases: Sequence[Case], folder: Path, protocol: Protocol, number: int) -> dict[str, Any]:
@@ -181,7 +192,6 @@ def _task(cases: Sequence[Case], folder: Path, protocol: Protocol, number: int) 
 
 def _sampling(session: Session, arms: int, number: int, protocol: Protocol) -> str:
     where = session.plain.name.removeprefix("latency/")
-    return (
-        f"{where}: timing {arms} arms, process {number + 1} of {protocol.processes}, "
-        f"{protocol.budget_s:g} s"
-    )
+    what = "1 arm" if arms == 1 else f"{arms} arms"
+    process = f"process {number + 1} of {protocol.processes}"
+    return f"{where}: timing {what}, {process}, {protocol.budget_s:g} s"

@@ -41,7 +41,7 @@ def _answer(tasks: Any, task: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"ok": tasks.do(task)}
     except AttnbenchError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "arm": getattr(error, "arm", None)}
     except MemoryError:
         return {"error": "out of memory"}
     except Exception as error:

@@ -51,8 +51,9 @@ def agreement(
     reference = evaluated(model).float().cpu()
     try:
         with torch.inference_mode():
-            wanted = torch.cat([reference(one) for one in given]).double()
-        found = torch.cat([built.output(one) for one in given]).double()
+            # copies: a module may work in place on what it is given
+            wanted = torch.cat([reference(one.clone()) for one in given]).double()
+        found = torch.cat([built.output(one.clone()) for one in given]).double()
     except Exception as error:
         raise failure(f"output in {settings.precision}", error) from error
     if found.shape != wanted.shape:

@@ -56,6 +56,7 @@ def deliver(
     settings: Settings,
     stem: Path,
     about: dict[str, Any],
+    reference: nn.Module | None = None,
 ) -> Delivered:
     """Export a model, check it, and only then leave it as ``stem`` with the runtime's suffix.
 
@@ -68,6 +69,8 @@ def deliver(
         settings: threads (of the check) and precision.
         stem: the path without suffix; its folder is made if need be.
         about: what is to stand in the description beside what is known here.
+        reference: what the output is compared with, where that is not the model itself: the plain
+            form of a fused one.
 
     Raises:
         RuntimeFailure: it cannot be exported, or its output is wrong; nothing is left then.
@@ -77,7 +80,7 @@ def deliver(
         stem.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=stem.parent, prefix=".exporting-") as scratch:
             built = runtime.build(model, inputs[0], settings, Path(scratch))
-            checked = agreement(built, model, inputs, settings)
+            checked = agreement(built, reference or model, inputs, settings)
             _refuse_wrong(checked, settings)
             files = _moved(_artefact(built, runtime), stem)
     except OSError as error:

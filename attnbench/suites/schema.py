@@ -124,10 +124,18 @@ class Groups(_Strict):
     columns: Annotated[list[GroupColumnKey], Field(min_length=1)]
 
 
-Runtimes = Annotated[list[Text], Field(min_length=1)]
-Precisions = Annotated[list[Literal["fp32", "bf16", "int8"]], Field(min_length=1)]
+def _each_once(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"has {value!r} twice")
+    return values
+
+
+Unique = AfterValidator(_each_once)
+Runtimes = Annotated[list[Text], Field(min_length=1), Unique]
+Precisions = Annotated[list[Literal["fp32", "bf16", "int8"]], Field(min_length=1), Unique]
 Seconds = Annotated[float, Field(gt=0)]
-LatencyColumns = Annotated[list[LatencyColumnKey], Field(min_length=1)]
+LatencyColumns = Annotated[list[LatencyColumnKey], Field(min_length=1), Unique]
 
 
 class Latency(_Strict):
@@ -202,7 +210,7 @@ class Row(_Strict):
     channels: Positive | list[Positive] | None = None
     """For modules alone, together with ``size``."""
     size: Size | None = None
-    forms: Annotated[list[Literal["plain", "fused"]], Field(min_length=1)] = ["plain"]
+    forms: Annotated[list[Literal["plain", "fused"]], Field(min_length=1), Unique] = ["plain"]
     """``fused``: the module's inference form, a row of its own for each module that has one."""
     printed: dict[Metric, Figure | list[Figure]] = {}
     """The source's figures as printed (``"261.88M"``); a list has one per column group."""
@@ -293,6 +301,8 @@ class Suite(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
+        if self.latency is not None and not any(layout.latency for layout in self.table):
+            raise ValueError("no table has latency; write latency = {} under [[table]]")
         for layout in self.table:
             for row in layout.row:
                 for reason in row.reasons.values():

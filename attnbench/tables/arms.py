@@ -52,10 +52,16 @@ _COMMON = (
     (Column("Activations", numeric=True), _count("activations")),
     (Column("Bytes", numeric=True), _count("bytes")),
 )
-_MODULE: Text = lambda arm: arm["module"] or "plain"  # noqa: E731
+
+
+def _module(arm: Arm) -> str:
+    fused = ", fused" if arm["form"] == "fused" else ""
+    return f"{arm['module']}{fused}" if arm["module"] else "plain"
+
+
 _PLACED: tuple[tuple[Column, Text], ...] = (
     (Column("Backbone"), lambda arm: arm["backbone"]),
-    (Column("Module"), _MODULE),
+    (Column("Module"), _module),
     (Column("Placement"), lambda arm: arm["placement"] or ""),
     (Column("Parameters", numeric=True), _count("params")),
     (Column("to plain", numeric=True), _delta("params")),
@@ -64,7 +70,7 @@ _PLACED: tuple[tuple[Column, Text], ...] = (
     *_COMMON,
 )
 _ALONE: tuple[tuple[Column, Text], ...] = (
-    (Column("Module"), _MODULE),
+    (Column("Module"), _module),
     (Column("Map"), _map),
     (Column("Parameters", numeric=True), _count("params")),
     (Column("by printed formula", numeric=True), _printed("paper_params")),

@@ -17,8 +17,9 @@ FEWEST = 4
 """Rows below which a rank correlation says nothing."""
 RANKED = ("params", "trainable", "macs", "activations", "bytes", "delta_params", "delta_macs")
 NOTE = (
-    "Rank correlation: Spearman's, of a column with the overhead in a runtime, over the rows with "
-    "a module: 1 where the column ranks the modules as time does, 0 where it says nothing of it."
+    "Rank correlation: Spearman's, of a column with the overhead in a runtime, over the "
+    "modules' plain forms: 1 where the column ranks the modules as time does, 0 where it says "
+    "nothing of it."
 )
 
 
@@ -26,7 +27,9 @@ def correlation_rows(
     views: Sequence[RowView], latency: Latency, keys: Sequence[str | None]
 ) -> Iterator[tuple[Cell, ...]]:
     """Yield a row for each runtime; ``keys`` has the key of each column, None for others."""
-    placed = [view for view in views if view.first.case.module]
+    # fused forms would count a module twice, with one cost and two times
+    cases = ((view, view.first.case) for view in views)
+    placed = [view for view, case in cases if case.module and not case.fused]
     for number, conditions in enumerate(latency.conditions()):
         cells = [_cell(placed, number, key) for key in keys[1:]]
         if any(cell.text not in ("", NOTHING) for cell in cells):

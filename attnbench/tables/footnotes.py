@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attnbench.tables.figures import signed, whole
-from attnbench.tables.latencies import NOT_RUN
+from attnbench.tables.measured import NOT_RUN
 
 if TYPE_CHECKING:
     from attnbench.tables.results import Result, RowView

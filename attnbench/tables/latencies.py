@@ -7,33 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from attnbench.records.timings import Timing, judged, timing_of
+from attnbench.tables.measured import Measured
 from attnbench.timing.verdicts import Judgement
 
 if TYPE_CHECKING:
     from attnbench.suites.cases import Case
     from attnbench.suites.conditions import Conditions
 
-NOT_RUN = "not run"
-
 
 @dataclass(frozen=True)
-class Timed:
+class Timed(Measured):
     """A latency case, its record and what that says."""
 
-    case: Case
-    record: Mapping[str, Any] | None
     timing: Timing | None = None
     judgement: Judgement | None = None
-
-    @property
-    def status(self) -> str:
-        """``ok``, ``failed``, ``skipped`` or ``not run``."""
-        return str(self.record["status"]) if self.record else NOT_RUN
-
-    @property
-    def reason(self) -> str:
-        """Why there is no timing."""
-        return str((self.record or {}).get("reason") or "")
 
     @property
     def values(self) -> Mapping[str, Any]:

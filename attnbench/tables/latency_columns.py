@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnbench.tables.footnotes import Footnotes
-from attnbench.tables.latencies import NOT_RUN, Timed
+from attnbench.tables.latencies import Timed
 from attnbench.tables.latency_text import figure
+from attnbench.tables.measured import NOT_RUN
 from attnbench.tables.model import Cell, Column
 
 if TYPE_CHECKING:
     from attnbench.suites.schema import Latency
 
+NOT_FINITE = "the output is not finite"
+"""As the measurement notes it."""
 _HEADS = {
     "overhead": ("Overhead", "to {subject}, 95% interval, verdict"),
     "median": ("Median", "ms"),
@@ -20,7 +23,7 @@ _HEADS = {
     "p99": ("p99", "ms"),
     "min": ("Minimum", "ms"),
     "throughput": ("Throughput", "images/s"),
-    "peak": ("Peak memory", "live activations"),
+    "peak": ("Peak memory", "live activations in fp32, analytic; measured on a GPU"),
     "export": ("Export and load", "s"),
     "floor": ("A/A floor", ""),
     "sqnr": ("SQNR", "dB against fp32 eager"),
@@ -41,10 +44,12 @@ def latency_columns(latency: Latency, rows: Sequence[Sequence[Timed]]) -> Iterat
 
 
 def head(fallback: str, column: Sequence[Timed]) -> str:
-    """Return runtime, precision, batch, threads and processor, as the first measured one has it."""
-    measured = next((one for one in column if one.timing), None)
-    if measured is None:
-        return fallback
+    """Return runtime, precision, batch, threads and processor: of merged runs, every one."""
+    heads = dict.fromkeys(_head(one) for one in column if one.timing)
+    return " / ".join(heads) or fallback
+
+
+def _head(measured: Timed) -> str:
     conditions, runtime = measured.conditions, measured.runtime
     threads = f"{conditions.threads} thread" + ("s" if conditions.threads > 1 else "")
     parts = [
@@ -60,10 +65,10 @@ def head(fallback: str, column: Sequence[Timed]) -> str:
 
 
 def runtime_title(runtime: Mapping[str, Any]) -> str:
-    """Return ``ONNX Runtime (onnxruntime 1.32.0)``."""
+    """Return ``ONNX Runtime (onnxruntime 1.32.0)``; the record has the other versions."""
     versions = runtime.get("versions") or {}
-    said = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "python")
-    return f"{runtime['title']} ({said})" if said else str(runtime["title"])
+    own = [f"{name} {version}" for name, version in versions.items() if name != "python"]
+    return f"{runtime['title']} ({own[0]})" if own else str(runtime["title"])
 
 
 def machine(runtime: Mapping[str, Any], device: str) -> str:
@@ -107,7 +112,7 @@ def _effort(measured: Sequence[Timed]) -> str:
 
 def footnotes_of(one: Timed) -> tuple[str, ...]:
     """Return what is to be said of a result: failed, not trusted, off the fast path."""
-    return (_failure(one), _distrust(one), _fallbacks(one))
+    return (_failure(one), _distrust(one), _not_finite(one), _fallbacks(one))
 
 
 def _failure(one: Timed) -> str:
@@ -120,6 +125,11 @@ def _distrust(one: Timed) -> str:
     if one.judgement is None or one.judgement.trust == "ok":
         return ""
     return f"No verdict: {one.judgement.trust.rstrip('.')}."
+
+
+def _not_finite(one: Timed) -> str:
+    notes = one.runtime.get("notes") or []
+    return f"{one.case.name}: {NOT_FINITE}." if NOT_FINITE in notes else ""
 
 
 def _fallbacks(one: Timed) -> str:

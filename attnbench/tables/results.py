@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from attnbench.tables.latencies import NOT_RUN, Timed, timed
+from attnbench.tables.latencies import Timed, timed
+from attnbench.tables.measured import Measured
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case, PlannedRow, PlannedTable
+    from attnbench.suites.cases import PlannedRow, PlannedTable
     from attnbench.suites.schema import Latency, Row, Suite, TableLayout
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -17,23 +18,11 @@ Records = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Measured):
     """A case and its record."""
 
-    case: Case
-    record: Mapping[str, Any] | None
     group: int = 0
     """Number of its column group, from 0."""
-
-    @property
-    def status(self) -> str:
-        """``ok``, ``failed``, ``skipped`` or ``not run``."""
-        return str(self.record["status"]) if self.record else NOT_RUN
-
-    @property
-    def reason(self) -> str:
-        """Why there are no values."""
-        return str((self.record or {}).get("reason") or "")
 
     @property
     def values(self) -> Mapping[str, Any]:

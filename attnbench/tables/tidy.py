@@ -57,17 +57,21 @@ def latency_fields(one: Timed) -> dict[str, Any]:
         return fields
     figures = {
         "ratio": one.ratio,
-        "ratio_low": timing.arm.low,
-        "ratio_high": timing.arm.high,
-        "verdict": judgement.verdict,
+        # the plain network is itself, whatever the noise; what its copy differs by is "again"
+        "ratio_low": 1.0 if timing.is_plain else timing.arm.low,
+        "ratio_high": 1.0 if timing.is_plain else timing.arm.high,
+        "verdict": "same" if timing.is_plain else judgement.verdict,
         "same_within": judgement.within,
+        "again": timing.again.ratio,
+        "again_low": timing.again.low,
+        "again_high": timing.again.high,
         "floor": judgement.floor,
         "trust": judgement.trust,
-        "median_ms": 1000 * timing.own.median,
-        "p90_ms": 1000 * timing.own.p90,
-        "p99_ms": 1000 * timing.own.p99,
-        "min_ms": 1000 * timing.own.minimum,
-        "baseline_median_ms": 1000 * timing.plain.median,
+        "median_ms": _ms(timing.own.median),
+        "p90_ms": _ms(timing.own.p90),
+        "p99_ms": _ms(timing.own.p99),
+        "min_ms": _ms(timing.own.minimum),
+        "baseline_median_ms": _ms(timing.plain.median),
         "throughput": timing.throughput,
         "pairs": timing.arm.pairs,
         "processes": timing.arm.processes,
@@ -75,6 +79,10 @@ def latency_fields(one: Timed) -> dict[str, Any]:
         **{key: one.values.get(key) for key in _PROOF},
     }
     return fields | {key: _finite(value) for key, value in figures.items()}
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 6)
 
 
 def _finite(value: Any) -> Any:

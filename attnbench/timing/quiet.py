@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import psutil
+
+_LOOK_S = 0.2
+"""How long processors are watched before one is chosen."""
+
 
 @contextmanager
 def quiet(threads: int | None = None) -> Iterator[dict[str, Any]]:
@@ -28,6 +33,24 @@ def quiet(threads: int | None = None) -> Iterator[dict[str, Any]]:
         stack.enter_context(_without_collector())
         affinity = stack.enter_context(_pinned(threads))
         yield {"gc": "off", "threads": threads, "affinity": affinity}
+
+
+def allowed_cores() -> list[int]:
+    """Return the numbers of the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def idlest(cores: list[int], count: int) -> list[int]:
+    """Return so many of the cores, the least busy ones: another run may be pinned, too.
+
+    Of equally idle ones the last: interrupts and other programs favour the first.
+    """
+    busy = psutil.cpu_percent(interval=_LOOK_S, percpu=True)
+    load = {core: busy[core] if core < len(busy) else 0.0 for core in cores}
+    # a few percent are noise
+    return sorted(cores, key=lambda core: (round(load[core] / 20), -core))[:count]
 
 
 @contextmanager
@@ -55,8 +78,7 @@ def _pinned(threads: int | None) -> Iterator[list[int] | None]:
     if threads is None or threads >= len(before):
         yield sorted(before)
         return
-    # the last ones: interrupts and other programs favour the first
-    chosen = sorted(before)[-threads:]
+    chosen = sorted(idlest(sorted(before), threads))
     os.sched_setaffinity(0, chosen)
     try:
         yield chosen

@@ -39,7 +39,7 @@ class Sampling:
     look_growth: float = 1.3
 
     def __post_init__(self) -> None:
-        if not 0 < self.budget_s < float("inf"):  # false for nan, too
+        if not isinstance(self.budget_s, int | float) or not 0 < self.budget_s < float("inf"):
             raise RequestError(f"budget_s must be a positive number of seconds: {self.budget_s}")
         if not self.width >= 0:
             raise RequestError(f"width must be a number, 0 or more: {self.width}")

@@ -141,3 +141,25 @@ def test_bad_requests(arms, options, message):
 def test_needs_no_torch():
     code = "import sys, attnbench.latency; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def _coroutine():
+    pass
+
+
+def _generator():
+    yield
+
+
+@pytest.mark.parametrize(
+    ("arms", "text"),
+    [
+        ([1, 2], "mapping from names"),
+        ({1: int, 2: int}, "the name of an arm is a text"),
+        ({"a": int, "b": _coroutine}, "only makes a coroutine"),
+        ({"a": int, "b": _generator}, "only makes a coroutine or a generator"),
+    ],
+)
+def test_arms_that_would_not_be_timed(arms, text):
+    with pytest.raises(RequestError, match=text):
+        compare(arms, baseline="a", budget_s=0.1)

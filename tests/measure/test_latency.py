@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
+from attnbench import register
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter
 from attnbench.measure.latency import LatencyMeter, artefacts
@@ -114,6 +116,7 @@ def test_a_network_that_cannot_be_exported_has_no_analytic_peak(meter, tmp_path,
     [
         ({"runtime": "eagre"}, RequestError, "'eager'"),
         ({"precision": "int8"}, MissingExtraError, "fp32, bf16, not int8"),
+        ({"threads": 500}, MissingExtraError, "500 threads: this process may use"),
         ({"device": "cuda"}, RequestError, "no cuda:0 here"),
         ({"cold": True}, RequestError, "cold caches need a CUDA device"),
         ({"graph": True}, RequestError, "CUDA graphs need a CUDA device"),
@@ -131,3 +134,54 @@ def test_artefacts_are_shared_by_runtimes_and_by_nothing_else(tmp_path):
     assert artefacts(case(runtime="openvino", precision="int8"), tmp_path) == base
     others = [case("cbam"), case(None), case(batch=2), case("ulsam"), case("ulsam", fused=True)]
     assert len({base, *(artefacts(one, tmp_path) for one in others)}) == 6
+
+
+class Wrong(nn.Module):
+    """Doubles its input; what it does besides is for each test."""
+
+    def __init__(self, channels):
+        super().__init__()
+
+    def forward(self, x):
+        return x * 2
+
+    def fuse(self):
+        return nn.Identity()
+
+
+class InPlace(Wrong):
+    def forward(self, x):
+        return x.mul_(0.5)
+
+
+class NoNumber(Wrong):
+    def forward(self, x):
+        return x * float("nan")
+
+
+@pytest.fixture
+def plugin():
+    before = catalog().modules.entries()
+    for name, module in (("wrong", Wrong), ("in_place", InPlace), ("no_number", NoNumber)):
+        register(name)(module)
+    yield
+    catalog().modules.restore(before)
+
+
+@pytest.mark.usefixtures("plugin")
+class TestModulesThatAreWrong:
+    def test_a_fused_form_is_compared_with_the_plain_one(self, meter, tmp_path):
+        meter.prove(case("wrong"), tmp_path)
+        with pytest.raises(RuntimeFailure, match="output differs"):
+            meter.prove(case("wrong", fused=True), tmp_path)
+
+    def test_a_module_alone_must_not_overwrite_its_input(self, meter, tmp_path):
+        with pytest.raises(RuntimeFailure, match="in_place changes its input in place"):
+            meter.prove(alone("in_place"), tmp_path)
+        assert meter.prove(case("in_place"), tmp_path).values["max_error"] == 0
+
+    def test_an_output_that_is_no_number_is_noted(self, meter, tmp_path):
+        assert (
+            "the output is not finite" in meter.prove(alone("no_number"), tmp_path).runtime["notes"]
+        )
+        assert meter.prove(alone("se"), tmp_path).runtime["notes"] == []

@@ -46,6 +46,17 @@ def test_a_crash_names_the_signal_and_the_last_words(task):
         own.ask(task)
 
 
+def test_the_last_words_are_those_of_the_task_that_died(task):
+    code = READY + (
+        "sys.stdin.readline()\nprint('chatter', file=sys.stderr, flush=True)\n"
+        "print(json.dumps({'ok': 1}), flush=True)\nsys.stdin.readline()\nos.abort()"
+    )
+    own = worker(code)
+    assert own.ask(task) == {"ok": 1}
+    with pytest.raises(WorkerError, match=r"died \(SIGABRT\)$"):
+        own.ask(task)
+
+
 def test_an_exit_names_the_status(task):
     with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
         worker(READY + "sys.stdin.readline()\nsys.exit(3)").ask(task)

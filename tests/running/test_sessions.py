@@ -18,8 +18,9 @@ def case(module="se", backbone="mobilenet_v2", **conditions):
 class FakeWorker:
     """Proves everything but what ``broken`` names, and samples with figures that say who and when."""
 
-    def __init__(self, broken=(), dies_sampling=False):
+    def __init__(self, broken=(), dies_sampling=False, raises=None, kills=None):
         self.broken, self.dies_sampling = broken, dies_sampling
+        self.raises, self.kills = raises, kills
         self.asked, self.starts, self.twins = [], 1, []
         self.limits = None
 
@@ -38,6 +39,12 @@ class FakeWorker:
             if self.dies_sampling:
                 raise WorkerError("the process died (SIGSEGV)")
             names = [name(one) for one in task["cases"]]
+            modules = [one["module"] for one in task["cases"]]
+            if self.raises in modules and self.raises:
+                guilty = names[modules.index(self.raises)]
+                return {"error": f"arm {guilty!r} failed: late", "arm": guilty}
+            if self.kills in modules and self.kills:
+                raise WorkerError("the process died (SIGABRT)")
             return {"ok": {one: {"of": one, "process": self.starts} for one in names}}
         if task["case"]["module"] in self.broken:
             return {"error": "cannot be exported"}
@@ -128,3 +135,20 @@ def test_processes_draw_different_orders(processes, seeds):
     asked = [one["sampling"] for one in worker.asked if one["do"] == "sample"]
     assert [one["seed"] for one in asked] == seeds
     assert {one["budget_s"] for one in asked} == {1.0}
+
+
+def test_an_arm_that_raises_while_timed_leaves_the_others_be():
+    worker = FakeWorker(raises="cbam")
+    found = measured(worker, case("se"), case("cbam"), case("bam"))
+    assert "late" in found[case("cbam").name].error
+    for module in ("se", "bam"):
+        assert found[case(module).name].error is None
+        assert len(found[case(module).name].samples) == 3
+
+
+def test_an_arm_that_kills_the_process_is_found_by_halves():
+    worker = FakeWorker(kills="bam")
+    found = measured(worker, *(case(one) for one in ("se", "cbam", "bam", "ulsam", "non_local")))
+    failed = [name for name, one in found.items() if one.error]
+    assert failed == [case("bam").name]
+    assert all(len(one.samples) == 3 for name, one in found.items() if name not in failed)

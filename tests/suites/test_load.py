@@ -82,6 +82,16 @@ MALFORMED = {
         '[latency]\nprecisions = ["fp8"]\n[reasons]',
         ["latency.precisions[1]: ", "'bf16'"],
     ),
+    "runtime twice": (
+        "[reasons]",
+        '[latency]\nruntimes = ["eager", "eager"]\n[reasons]',
+        ["latency.runtimes: ", "twice"],
+    ),
+    "latency without a table": (
+        "[reasons]",
+        "[latency]\nbatch = 2\n[reasons]",
+        ["no table has latency"],
+    ),
     "unknown latency key": ("[reasons]", "[latency]\nbugdet_s = 3\n[reasons]", ["'budget_s'"]),
     "unknown top key": (
         "[reasons]",
