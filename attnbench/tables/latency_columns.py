@@ -14,10 +14,12 @@ from attnbench.tables.model import Cell, Column
 if TYPE_CHECKING:
     from attnbench.suites.schema import Latency
 
+_SUBJECTS = ("to plain, 95% interval, verdict", "in passes over the map, 95% interval")
+"""Of modules in a network, and alone."""
 NOT_FINITE = "the output is not finite"
 """As the measurement notes it."""
 _HEADS = {
-    "overhead": ("Overhead", "to {subject}, 95% interval, verdict"),
+    "overhead": ("Overhead", "{subject}"),
     "median": ("Median", "ms"),
     "p90": ("p90", "ms"),
     "p99": ("p99", "ms"),
@@ -36,7 +38,7 @@ def latency_columns(latency: Latency, rows: Sequence[Sequence[Timed]]) -> Iterat
     for number, conditions in enumerate(latency.conditions()):
         column = [row[number] for row in rows]
         alone = all(one.case.backbone is None for one in column)
-        words = {"subject": "one pass over the map" if alone else "plain"}
+        words = {"subject": _SUBJECTS[alone]}
         group = head(str(conditions), column)
         for key in latency.columns:
             title, unit = _HEADS[key]

@@ -83,6 +83,7 @@ def _environment(form: str) -> Environment:
         "md_cell": _markdown_cell,
         "tex_cell": _latex_cell,
         "tex_head": _latex_head,
+        "tex_group": _latex_group,
     }
     return environment
 
@@ -155,11 +156,17 @@ def _latex_head(column: Column) -> Safe:
     return Safe(rf"\shortstack{{{stacked}}}")
 
 
-def _broken(text: str) -> list[str]:
-    """Break a long unit into lines of about the same width."""
+def _latex_group(name: str) -> Safe:
+    lines = [latex(part) for part in _broken(name, 30)]
+    stacked = r" \\ ".join(lines)
+    return Safe(rf"\shortstack{{{stacked}}}") if len(lines) > 1 else latex(name)
+
+
+def _broken(text: str, width: int = 18) -> list[str]:
+    """Break a long text into lines of about the same width."""
     words, lines = text.split(), [""]
     for word in words:
-        if len(lines[-1]) + len(word) > 18:
+        if len(lines[-1]) + len(word) > width:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return [line for line in lines if line]

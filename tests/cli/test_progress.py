@@ -5,22 +5,53 @@ from types import SimpleNamespace
 import pytest
 
 from attnbench.cli.progress import BarProgress, LineProgress, progress
+from attnbench.plugins import catalog
+from attnbench.running.runner import Job
+from attnbench.running.sessions import Protocol
+from attnbench.suites.cases import make_case
+from attnbench.suites.conditions import Conditions
+
+
+def job(*runtimes, done=1):
+    """A job of three cost cases, one of them done, and a latency session for each runtime."""
+    cost = [
+        make_case(catalog(), backbone="mobilenet_v2", module=module, placement="after:5")
+        for module in ("se", "cbam", "bam")
+    ]
+    timed = [case.timed(Conditions(runtime)) for runtime in runtimes for case in cost]
+    suite = SimpleNamespace(suite=SimpleNamespace(name="mine"))
+    return Job(
+        suite=suite,
+        tables=[],
+        cases=[*cost, *timed],
+        hashes={},
+        folder=None,
+        done={case.name: None for case in cost[:done]},
+        protocols={case.name: Protocol(10.0, 3) for case in timed},
+    )
 
 
 @pytest.mark.parametrize("display", [BarProgress, LineProgress])
 def test_a_run_is_followed_on_standard_error(display, capsys):
-    cases = [SimpleNamespace(name=f"cost/[x{n}]/se") for n in range(3)]
-    suite = SimpleNamespace(suite=SimpleNamespace(name="mine"))
-    job = SimpleNamespace(suite=suite, cases=cases, missing=cases[1:], done={"cost/[x0]/se": None})
     shown = display()
-    shown.begin(job)
-    for case in job.missing:
-        shown.case(case)
+    own = job()
+    shown.begin(own)
+    for case in own.missing:
+        shown.step(case.name)
         shown.done(SimpleNamespace(case=case.name, status="ok", seconds=0.5))
     shown.end()
     written = capsys.readouterr()
     assert written.out == ""
-    assert "mine: 2 of 3 cases to measure, 1 already measured" in written.err
+    assert "mine: 2 of 3 cases to measure, 1 already measured\n" in written.err
+
+
+def test_what_takes_long_says_how_long_and_what_it_does(capsys):
+    shown = LineProgress()
+    shown.begin(job("eager", "compile"))
+    shown.step("mobilenet_v2/plain/eager: timing 3 arms, process 1 of 3, 10 s")
+    written = capsys.readouterr().err
+    assert "mine: 8 of 9 cases to measure, 1 already measured; about " in written
+    assert "timing 3 arms, process 1 of 3" in written
 
 
 def test_lines_where_there_is_no_terminal():
