@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from typing import Protocol as Interface
 
 from attnbench.errors import MissingExtraError, RequestError
@@ -173,6 +174,7 @@ def _still_valid(
 def _counted(case: Case, job: Job, worker: Worker) -> Record:
     start = time.perf_counter()
     worker.limits = Limits(job.suite.suite.limit_s, _memory(job))
+    answer: dict[str, Any]
     try:
         answer = worker.ask({"do": "cost", "case": case_to_json(case)})
     except WorkerError as failure:

@@ -48,7 +48,8 @@ def _reader(name: str, inputs: list[Tensor]) -> Any:
         def __init__(self) -> None:
             self.left = iter(inputs)
 
-        def get_next(self) -> dict[str, Any] | None:
+        # None ends the data, whatever the base class says
+        def get_next(self) -> Any:
             one = next(self.left, None)
             return None if one is None else {name: one.numpy()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attnbench.tables.figures import NOTHING
 from attnbench.tables.model import Cell
@@ -54,5 +54,7 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
         return None
     from scipy.stats import spearmanr  # a second to import
 
-    value = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    costs, ratios = zip(*pairs, strict=True)
+    found: Any = spearmanr(costs, ratios)
+    value = float(found.statistic)
     return None if math.isnan(value) else value
