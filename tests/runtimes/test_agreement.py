@@ -104,3 +104,18 @@ def test_what_cannot_run_is_a_failure(small):
 def test_features_have_no_classes():
     x = torch.ones(1, 3, 4, 4)
     assert agreement(built(nn.Identity()), nn.Identity(), x, Settings()).top1 is None
+
+
+class Cancelling(nn.Module):
+    """Loses all but four digits in single precision, whoever computes it."""
+
+    def forward(self, x):
+        return (x.flatten(1) + 1e4) - 1e4
+
+
+@pytest.mark.parametrize(("scale", "equal"), [(1.0, True), (1.01, False)])
+def test_rounding_that_the_network_itself_magnifies_is_no_difference(scale, equal, pictures):
+    exact = Cancelling().double()
+    found = judged(Cancelling(), pictures, lambda x: (scale * exact(x.double())).float())
+    assert found.max_error > 1e-4  # the runtime's own tolerance would not do
+    assert found.equal == equal
