@@ -1,0 +1,1 @@
+"""Accuracy compared over paired seeds: intervals, verdicts, and what could have been seen."""

@@ -1,0 +1,48 @@
+"""Which images were classified correctly, as a short text for a record."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.errors import RecordError, RequestError
+
+
+def pack(correct: NDArray[np.bool_]) -> str:
+    """Return base64 of deflated bits, eight images to a byte, the first in the highest bit.
+
+    Args:
+        correct: (images,), in the order of the test set.
+
+    Raises:
+        RequestError: it is no row of bool.
+    """
+    if correct.ndim != 1 or correct.dtype != np.bool_:
+        raise RequestError(f"correctness is (images,) of bool, not {correct.shape} {correct.dtype}")
+    return base64.b64encode(zlib.compress(np.packbits(correct).tobytes(), 9)).decode("ascii")
+
+
+def unpack(text: str, count: int) -> NDArray[np.bool_]:
+    """Return what was packed, (count,).
+
+    Args:
+        text: from :func:`pack`.
+        count: how many images it is of.
+
+    Raises:
+        RecordError: the text is not of so many images, or damaged.
+    """
+    size = -(-count // 8)
+    reader = zlib.decompressobj()
+    try:
+        # one byte more than expected tells a longer text without inflating all of it
+        data = reader.decompress(base64.b64decode(text, validate=True), size + 1)
+    except (ValueError, binascii.Error, zlib.error) as error:
+        raise RecordError(f"damaged correctness {text[:20]!r}: {error}") from error
+    if len(data) != size:
+        raise RecordError(f"correctness {text[:20]!r} is not of {count} images")
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(np.bool_)
