@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+BLEND = inspect.Parameter("blend", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
+"""The reserved option: every module takes it, but one that has an option of this name itself."""
+
+
 @dataclass(frozen=True)
 class Attention:
     """A module that was asked for, with all its options known to be ones it takes."""
@@ -31,17 +35,25 @@ class Attention:
     name: str
     factory: ModuleFactory
     options: Mapping[str, Any]
-    """Every option, defaults filled in."""
+    """Every option of the factory, defaults filled in."""
     spec: Spec
     """The canonical spec: defaults dropped."""
     signature: Signature
     card: Card | None = None
     origin: str = field(default="", compare=False)
+    blend: bool = False
+    """It starts as the identity: built within a :class:`~attnbench.placement.blend.Blend`."""
 
     @property
     def title(self) -> str:
         """The card's title, else the name."""
         return self.card.title if self.card else self.name
+
+    def params(self, channels: int) -> int | None:
+        """Return the parameters by the card's formula, blend included; None without a formula."""
+        if self.card is None or self.card.params is None:
+            return None
+        return self.card.params(channels, **self.options) + self.blend
 
     def check(self, channels: int, feature_size: tuple[int, int] | None = None) -> None:
         """Raise :class:`RequestError` if the declared constraints forbid this site."""
@@ -74,7 +86,12 @@ class Attention:
             raise RequestError(
                 f"{self.spec} cannot be built for {channels} channels: {describe(error)}"
             ) from error
-        return self._checked(built)
+        return self._blended(self._checked(built))
+
+    def _blended(self, built: nn.Module) -> nn.Module:
+        from attnbench.placement.blend import Blend
+
+        return Blend(built) if self.blend else built
 
     def _checked(self, built: Any) -> nn.Module:
         from torch import nn
@@ -113,16 +130,18 @@ def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attentio
 def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Attention:
     """Check the options of a factory and return it as an :class:`Attention`."""
     signature = signature_of(factory)
-    options = checked_options(asked, signature)
+    own, blend = split_blend(asked, signature)
+    options = checked_options(own, signature)
     given = {key: value for key, value in options.items() if not _is_default(key, value, signature)}
     return Attention(
         name=asked.name,
         factory=factory,
         options=options,
-        spec=Spec(asked.name, given),
+        spec=Spec(asked.name, given | {BLEND.name: True} if blend else given),
         signature=signature,
         card=card_of(factory),
         origin=origin or origin_of(factory),
+        blend=blend,
     )
 
 
@@ -138,8 +157,21 @@ def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any])
     return attention_of(factory, Spec(name, options), origin)
 
 
+def split_blend(asked: Spec, signature: Signature) -> tuple[Spec, bool]:
+    """Return the factory's own options, and whether the reserved ``blend=true`` was among them.
+
+    Raises:
+        RequestError: ``blend`` is neither true nor false.
+    """
+    if BLEND.name in signature.options or BLEND.name not in asked.options:
+        return asked, False
+    own = {key: value for key, value in asked.options.items() if key != BLEND.name}
+    blend = _checked(asked.name, BLEND, asked.options[BLEND.name])
+    return Spec(asked.name, own), bool(blend)
+
+
 def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
-    """Return all options with defaults filled in.
+    """Return all options of a factory with defaults filled in; ``blend`` is split off before.
 
     Raises:
         RequestError: an unknown option, or a value of the wrong type.
@@ -188,7 +220,7 @@ def _unknown_option(name: str, key: str, signature: Signature) -> str:
     )
     return (
         f"{name} has no option {key!r}; it takes {takes or 'none'}."
-        f"{suggestion(key, signature.options)}"
+        f"{suggestion(key, [*signature.options, BLEND.name])}"
     )
 
 

@@ -7,7 +7,10 @@ import copy
 from torch import nn
 
 from attnbench.errors import PluginError, RequestError
+from attnbench.placement.blend import Blend
 from attnbench.placement.inserted import Inserted
+
+_HOLDERS = (Inserted, Blend)
 
 
 def fuse(model: nn.Module) -> nn.Module:
@@ -15,8 +18,9 @@ def fuse(model: nn.Module) -> nn.Module:
 
     The output is that of ``model.eval()``, also where ``model`` is in training mode. Replaced are
     the modules that :func:`attnbench.insert` placed, or ``model`` itself if it is an attention
-    module, where they have a method ``fuse()``; what has none stays as it is. The backbone's own
-    layers stay as well. ``model`` is not changed and shares nothing with the copy.
+    module, where they have a method ``fuse()``; what has none stays as it is. A blend stays around
+    the inference form of its module. The backbone's own layers stay as well. ``model`` is not
+    changed and shares nothing with the copy.
 
     Raises:
         RequestError: ``model`` is no module.
@@ -25,9 +29,9 @@ def fuse(model: nn.Module) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise RequestError(f"fuse takes a nn.Module, not a {type(model).__name__}")
     copied = copy.deepcopy(model).eval()
-    for path, inserted in _inserted(copied):
-        if _can_fuse(inserted.attention):
-            inserted.attention = _fused(inserted.attention, f"{path}.attention".lstrip("."))
+    for path, holder in _holders(copied):
+        if _can_fuse(holder.attention):
+            holder.attention = _fused(holder.attention, f"{path}.attention".lstrip("."))
     return _fused(copied, "") if _can_fuse(copied) else copied
 
 
@@ -39,12 +43,12 @@ def has_fused_form(model: nn.Module | type[nn.Module]) -> bool:
     """
     if isinstance(model, type):
         return _can_fuse(model)
-    return _can_fuse(model) or any(_can_fuse(one.attention) for _, one in _inserted(model))
+    return _can_fuse(model) or any(_can_fuse(one.attention) for _, one in _holders(model))
 
 
-def _inserted(model: nn.Module) -> list[tuple[str, Inserted]]:
+def _holders(model: nn.Module) -> list[tuple[str, Inserted | Blend]]:
     found = model.named_modules()
-    return [(path, module) for path, module in found if isinstance(module, Inserted)]
+    return [(path, module) for path, module in found if isinstance(module, _HOLDERS)]
 
 
 def _can_fuse(attention: object) -> bool:

@@ -176,7 +176,7 @@ def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
 def _network(case: Case, meter: CostMeter, weights: Path | None) -> tuple[nn.Module, str]:
     """Return the network in its plain form, and what its weights are."""
     from attnbench.measure.network import network
-    from attnbench.runtimes.checkpoints import load_weights
+    from attnbench.placement.weights import load_weights
 
     model = network(replace(case, fused=False), meter)
     return model, load_weights(model, weights) if weights is not None else "random"

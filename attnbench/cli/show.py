@@ -68,7 +68,7 @@ def _module(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any
             "traits": asdict(card.traits) if card.traits else None,
             "constraints": [one.text for one in card.constraints],
             "official": dict(card.official),
-            "params_512": card.params(_CHANNELS, **attention.options) if card.params else None,
+            "params_512": attention.params(_CHANNELS),
             "macs_512x14x14": card.macs(_CHANNELS, *_SIZE, **attention.options)
             if card.macs
             else None,
@@ -116,11 +116,13 @@ def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[dict[s
 
 
 def _suite(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any]:
+    from attnbench.measure.brackets import Brackets
+    from attnbench.measure.cost import CostMeter
     from attnbench.suites.cases import plan
     from attnbench.suites.load import find_suite
 
     suite = find_suite(name, catalog)
-    tables = plan(suite, catalog)
+    tables = plan(suite, catalog, brackets=Brackets(CostMeter(catalog)))
     return {
         **suite.suite.model_dump(mode="json"),
         "tables": [
