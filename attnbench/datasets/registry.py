@@ -1,0 +1,107 @@
+"""Data sets by name. Listing them imports neither torch nor what reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from attnbench.datasets.model import Data, Dataset, data_root
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.registry import Entry, Registry
+from attnbench.specs import parse_spec
+
+__all__ = ["Dataset", "data_root", "dataset", "datasets", "describe_dataset", "load"]
+
+FOLDER = "folder:"
+_SHIPPED = {
+    "digits": "digits:Digits",
+    "fashion-mnist": "fashion_mnist:FashionMnist",
+    "cifar10": "cifar:Cifar10",
+    "cifar100": "cifar:Cifar100",
+    "food101": "food101:Food101",
+    "cub200": "cub200:Cub200",
+    "stanford-dogs": "stanford_dogs:StanfordDogs",
+    "imagenet": "imagenet:ImageNet",
+    "synthetic": "synthetic:Synthetic",
+}
+
+
+def datasets() -> list[str]:
+    """Return the names of all data sets in a fixed order; the last stands for a user's folder."""
+    return [*_registry().entries(), f"{FOLDER}PATH"]
+
+
+def dataset(spec: str) -> Dataset:
+    """Return a data set, whether or not it is here (``missing`` tells).
+
+    Args:
+        spec: a name, with options where it has some (``synthetic,classes=4``), or ``folder:PATH``.
+
+    Raises:
+        UnknownNameError: no such data set; near misses are suggested.
+        RequestError: an option that it does not have.
+    """
+    if spec.startswith(FOLDER):
+        from attnbench.datasets.folder import Folder
+
+        return Folder.given(spec.removeprefix(FOLDER))
+    parsed = parse_spec(spec, "data set")
+    way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/test/CLASS/."
+    found = _registry().get(parsed.name, way_out=way_out)
+    try:
+        return found(**parsed.options)
+    except TypeError as error:
+        options = ", ".join(sorted(parsed.options))
+        raise RequestError(f"data set {spec!r}: {parsed.name} has no option {options}") from error
+
+
+def load(spec: str) -> Data:
+    """Return a data set, read from :func:`data_root`; the last two are kept.
+
+    Raises:
+        UnknownNameError: no such data set.
+        MissingExtraError: it is not here; the text says what to download and where to put it.
+        RequestError: files are damaged, or are not those that were published.
+    """
+    return _loaded(dataset(spec), data_root())
+
+
+@lru_cache(maxsize=2)
+def _loaded(found: Dataset, root: Path) -> Data:
+    missing = found.missing(root)
+    if missing is not None:
+        raise MissingExtraError(missing)
+    return found.load(root)
+
+
+def describe_dataset(name: str) -> dict[str, Any]:
+    """Return what a listing shows: title, classes, published counts, page, where it is or why not.
+
+    Raises:
+        UnknownNameError: no such data set.
+    """
+    found, root = dataset(name), data_root()
+    missing, where = found.missing(root), found.where(root)
+    train, test = found.counts or (None, None)
+    return {
+        "name": found.name,
+        "title": found.title,
+        "classes": found.classes,
+        "train": train,
+        "test": test,
+        "page": found.page,
+        "terms": found.terms,
+        "available": missing is None,
+        "missing": missing,
+        "where": None if where is None else str(where),
+    }
+
+
+@cache
+def _registry() -> Registry[Callable[..., Dataset]]:
+    registry: Registry[Callable[..., Dataset]] = Registry("data set")
+    for name, target in _SHIPPED.items():
+        registry.add(Entry(name=name, target=f"attnbench.datasets.{target}", origin="attnbench"))
+    return registry
