@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from attnbench.suites.schema import Suite
 
 DEFAULT_SUITE = "quick"
-KINDS = ("cost", "latency")
+KINDS = ("cost", "latency", "accuracy")
 
 
 def command(
@@ -78,12 +78,11 @@ def _is_new(suite: Suite, out: Path) -> bool:
 
 def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
     """All suites planned and checked, before the first case of the first is measured."""
-    from attnbench.measure.cost import CostMeter
-    from attnbench.measure.latency import LatencyMeter
+    from attnbench.running.meters import Meters
     from attnbench.running.runner import prepare
 
-    meter = LatencyMeter(CostMeter(catalog))
-    return [prepare(one, catalog, out, choice, meter) for one in suites]
+    meters = Meters(catalog)
+    return [prepare(one, catalog, out, choice, meters) for one in suites]
 
 
 def _run(job: Job, worker: Worker) -> int:

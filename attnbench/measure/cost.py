@@ -103,7 +103,7 @@ class CostMeter:
 
     def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
         """Return a backbone for shapes alone."""
-        return _without_weights(lambda: build_backbone(spec))
+        return without_weights(lambda: build_backbone(spec))
 
     def slots(self, case: Case, survey: Survey, attention: Attention | None) -> list[Slot]:
         """Return where the module goes, checked against its constraints; none for a plain case."""
@@ -183,7 +183,7 @@ class CostMeter:
         return _reports(counted)
 
 
-def _without_weights(build: Callable[[], nn.Module]) -> nn.Module:
+def without_weights(build: Callable[[], nn.Module]) -> nn.Module:
     try:
         with torch.device("meta"):  # shapes are all that counting needs
             return build()
@@ -199,7 +199,7 @@ def _has_no_weights(model: nn.Module) -> bool:
 def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> Part:
     try:
         return _traced_part(
-            _without_weights(lambda: attention.build(channels, size)), attention, channels, size
+            without_weights(lambda: attention.build(channels, size)), attention, channels, size
         )
     except PluginError:  # its forward pass may look at values; if not, it fails again
         return _traced_part(attention.build(channels, size), attention, channels, size)
@@ -230,7 +230,7 @@ def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dic
     printed = card.printed if card else None
     options = attention.options
     return {
-        "formula_params": card.params(channels, **options) if card and card.params else None,
+        "formula_params": attention.params(channels),
         "formula_macs": card.macs(channels, *size, **options) if card and card.macs else None,
         "paper_params": printed.params(channels, **options) if printed else None,
         "paper_macs": printed.macs(channels, *size, **options) if printed else None,

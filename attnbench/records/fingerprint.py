@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from attnbench.attention import find_attention
-from attnbench.measure import cost
+from attnbench.measure import accuracy, cost
 from attnbench.measure.latency import METHOD
 from attnbench.plugins import Catalog
 from attnbench.records import provenance
@@ -23,8 +23,9 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
 
     It covers the case itself, the sources of the module and of the counting, card and suite
     version, and the versions of the packages that take part; of a latency case also the machine
-    and the protocol, how it is sampled, but of the engine only the number of its method: a clean-up
-    of the sampler does not undo an hour of timing.
+    and the protocol, how it is sampled, of an accuracy case recipe, data and weights. Of these two
+    the engine counts only by the number of its method: a clean-up of the sampler does not undo an
+    hour of timing.
     """
     parts: dict[str, Any] = {
         "case": _case(case),
@@ -33,6 +34,8 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     }
     if case.kind == "latency":
         parts |= {"method": METHOD, "machine": provenance.machine(), "protocol": protocol}
+    elif case.training is not None:
+        parts["training"] = accuracy.identity(case.training)
     else:
         parts["engine"] = source_hashes(cost)
     if case.module:
@@ -44,8 +47,15 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
 
 
 def _case(case: Case) -> dict[str, Any]:
-    """The case's fields; a condition that came later counts only where it is set."""
+    """The case's fields; what came later counts only where it is set."""
     fields = asdict(case)
+    if case.training is None:
+        del fields["training"]
+    else:  # the recipe's content and the data count, not what they are called
+        kept = {"seed": case.training.seed}
+        kept |= {"int8": True} if case.training.int8 else {}
+        kept |= {"threads": case.training.threads} if case.training.threads != 1 else {}
+        fields["training"] = kept
     if case.conditions is not None:
         later = {key for key in ("cold", "graph") if not getattr(case.conditions, key)}
         kept = {key: value for key, value in fields["conditions"].items() if key not in later}

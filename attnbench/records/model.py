@@ -5,6 +5,7 @@ Format history
      then records ``{"case": ..., "kind": ..., "status": ..., "values": ..., "hash": ...}``.
   2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
      values may be fractions.
+  3  records of kind ``accuracy``, one for each seed, with ``training``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT = 2
+FORMAT = 3
 
 Value = int | float | None
 """Counts are integers; null where there is no such figure."""
@@ -44,7 +45,7 @@ class Record(_Line):
     """What one case gave."""
 
     case: str
-    kind: Literal["cost", "latency"]
+    kind: Literal["cost", "latency", "accuracy"]
     status: Literal["ok", "failed", "skipped"]
     reason: str | None = None
     """Why it failed or was skipped."""
@@ -57,6 +58,8 @@ class Record(_Line):
     plain one and of its copy."""
     runtime: dict[str, Any] | None = None
     """Of a latency case: title, versions, processor, what fell out of the fast path."""
+    training: dict[str, Any] | None = None
+    """Of an accuracy case: data set, recipe, curve, and which test images were classified right."""
     slots: list[dict[str, Any]] = []
     card: dict[str, Any] | None = None
     counters: dict[str, Any] | None = None

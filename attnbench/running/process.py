@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Self
 
@@ -32,6 +33,7 @@ class Limits:
     """When a case is given up."""
 
     seconds: float = 600.0
+    """Without an answer or a sign of life."""
     memory_bytes: int = 0
     """Resident size of the worker and its children; 0 for four fifths of what is there."""
 
@@ -47,6 +49,7 @@ class Worker:
         plugins: plugin files that it loads.
         limits: when a case is given up; may be set anew between cases.
         command: how it is started; the tests give others.
+        environment: variables that it gets besides ours.
     """
 
     def __init__(
@@ -54,12 +57,14 @@ class Worker:
         plugins: Sequence[str] = (),
         limits: Limits | None = None,
         command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._command = [
             *(command or (sys.executable, "-m", "attnbench.running.worker")),
             *plugins,
         ]
         self.limits = limits or Limits()
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._errors: IO[bytes] | None = None
@@ -73,9 +78,9 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def twin(self) -> Worker:
-        """Return another worker that starts as this one does."""
-        other = Worker(limits=self.limits)
+    def twin(self, environment: Mapping[str, str] | None = None) -> Worker:
+        """Return another worker that starts as this one does, with more variables."""
+        other = Worker(limits=self.limits, environment={**self._environment, **(environment or {})})
         other._command = self._command
         return other
 
@@ -91,6 +96,7 @@ class Worker:
             stderr=self._errors,
             text=True,
             encoding="utf-8",
+            env={**os.environ, **self._environment},
         )
         self._answers = queue.Queue()
         threading.Thread(
@@ -98,8 +104,12 @@ class Worker:
         ).start()
         self._ready = False
 
-    def ask(self, task: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, task: Mapping[str, Any], tell: Callable[[str], None] = str) -> dict[str, Any]:
         """Return the worker's answer to a task: ``{"ok": ...}`` or ``{"error": ...}``.
+
+        Args:
+            task: what to do.
+            tell: is told what the worker says while it is at it.
 
         Raises:
             WorkerError: it crashed, hung or exhausted the memory, and was ended.
@@ -111,7 +121,9 @@ class Worker:
                 self._ready = True
             self._heard = self._errors.seek(0, 2) if self._errors else 0
             self._send(json.dumps(task))
-            return self._wait(self.limits.seconds, "finish")
+            while "tell" in (answer := self._wait(self.limits.seconds, "finish")):
+                tell(answer["tell"])
+            return answer
         except BaseException:
             self.stop()
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,20 +13,25 @@ from typing import Any
 from typing import Protocol as Interface
 
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.measure.latency import LatencyMeter
+from attnbench.measure.accuracy import Effort
+from attnbench.measure.brackets import Brackets
 from attnbench.plugins import Catalog
 from attnbench.records import provenance
 from attnbench.records.fingerprint import fingerprint, packages_of
 from attnbench.records.model import FORMAT, Header, Record
 from attnbench.records.store import FILE, Run, RunWriter, read_run
+from attnbench.running.meters import Meters
+from attnbench.running.pool import LocalPool, Pool
 from attnbench.running.process import Limits, Worker, WorkerError
 from attnbench.running.select import Choice, chosen
 from attnbench.running.sessions import Outcome, Protocol, Session, SessionRunner, sessions
 from attnbench.running.wire import case_to_json, tables_to_json
 from attnbench.suites.cases import Case, PlannedTable, all_cases, plan
 from attnbench.suites.load import suite_hash
-from attnbench.suites.schema import Suite
+from attnbench.suites.schema import Accuracy, Suite
 
+CHECKPOINTS = "checkpoints"
+"""Folder of trainings that are under way, in the run's own."""
 _GIB = 2**30
 
 
@@ -45,6 +52,10 @@ class Job:
     known: Run | None = None
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     """How each latency case is sampled."""
+    accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
+    """How each accuracy case is measured."""
+    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    """What each training to come has to do."""
 
     @property
     def missing(self) -> list[Case]:
@@ -68,16 +79,17 @@ class Progress(Interface):
         """Measuring is over."""
 
 
-def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: LatencyMeter) -> Job:
+def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meters: Meters) -> Job:
     """Plan a suite and check every chosen case before anything is measured.
 
     Raises:
         RequestError: a spec, placement or choice is wrong.
         RecordError: the folder holds a damaged record file.
     """
-    tables = plan(suite, catalog, choice.added)
+    tables = plan(suite, catalog, choice.added, Brackets(meters.cost))
     cases = chosen(all_cases(tables), choice)
-    skipped = _skipped(cases, suite, meter)
+    accuracies = _accuracies(suite, tables)
+    skipped = _skipped(cases, suite, meters, accuracies)
     folder = out / suite.suite.name
     known = _known_run(folder / FILE)
     protocols = _protocols(suite, tables)
@@ -85,28 +97,44 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meter: La
         case.name: fingerprint(case, suite, catalog, protocols.get(case.name)) for case in cases
     }
     done = {} if choice.fresh or known is None else _still_valid(known, hashes, skipped)
-    return Job(suite, tables, cases, hashes, folder, done, skipped, known, protocols)
+    efforts = {
+        case.name: meters.accuracy.effort(case)
+        for case in cases
+        if case.kind == "accuracy" and case.name not in skipped and case.name not in done
+    }
+    return Job(
+        suite, tables, cases, hashes, folder, done, skipped, known, protocols, accuracies, efforts
+    )
 
 
-def measure(job: Job, worker: Worker, progress: Progress) -> Run:
-    """Measure the missing cases of a job into its folder and return the whole run."""
+def measure(job: Job, worker: Worker, progress: Progress, pool: Pool | None = None) -> Run:
+    """Measure the missing cases of a job into its folder and return the whole run.
+
+    Args:
+        job: what :func:`prepare` returned.
+        worker: counts and times.
+        progress: is told.
+        pool: trains; processes on this machine by default.
+    """
     with RunWriter(job.folder) as writer:
         header = _header(job)
         if job.missing or job.known is None or not _same_layout(job.known.header, header):
             writer.append(header)
         progress.begin(job)
         try:
-            for record in _records(job, worker, progress):
+            for record in _records(job, worker, progress, pool):
                 writer.append(record)
                 progress.done(record)
+                _forget_checkpoint(record, job)
         finally:
             progress.end()
     return read_run(job.folder / FILE)
 
 
-def _records(job: Job, worker: Worker, progress: Progress) -> Iterator[Record]:
+def _records(job: Job, worker: Worker, progress: Progress, pool: Pool | None) -> Iterator[Record]:
     """Measure what is missing; a record comes as soon as it is known."""
     waiting: list[Case] = []
+    trainings: list[Case] = []
     for case in job.missing:
         if case.name in job.skipped:
             yield _record(case, job, Outcome(error=job.skipped[case.name]), "skipped", 0.0)
@@ -114,9 +142,42 @@ def _records(job: Job, worker: Worker, progress: Progress) -> Iterator[Record]:
             progress.step(case.name)
             yield _counted(case, job, worker)
         else:
-            waiting.append(case)
+            (waiting if case.kind == "latency" else trainings).append(case)
     if waiting:
         yield from _timed(sessions(waiting), job, worker, progress)
+    if trainings:
+        worker.stop()  # it would hold memory and, on one core, nothing else
+        yield from _trained(trainings, job, pool or LocalPool(worker), progress)
+
+
+def _trained(cases: Sequence[Case], job: Job, pool: Pool, progress: Progress) -> Iterator[Record]:
+    """Train cases side by side; a record comes as soon as its training ends."""
+    tasks = {
+        case: {
+            "do": "train",
+            "case": case_to_json(case),
+            "folder": str(_checkpoint(job, case.name).absolute()),
+        }
+        for case in cases
+    }
+    pool.limits = Limits(max(job.accuracies[case.name].patience_s for case in cases), _memory(job))
+    for case, answer, seconds in pool.run(
+        tasks, lambda case, text: progress.step(f"{case.name}: {text}")
+    ):
+        outcome = Outcome(answer.get("ok") or {}, error=answer.get("error"))
+        yield _record(case, job, outcome, "failed" if outcome.error else "ok", seconds)
+
+
+def _checkpoint(job: Job, name: str) -> Path:
+    return job.folder / CHECKPOINTS / job.hashes[name]
+
+
+def _forget_checkpoint(record: Record, job: Job) -> None:
+    """Remove the checkpoint of a training whose record is on disk."""
+    if record.kind == "accuracy" and record.status != "skipped":
+        shutil.rmtree(_checkpoint(job, record.case), ignore_errors=True)
+        with contextlib.suppress(OSError):  # others are still there
+            (job.folder / CHECKPOINTS).rmdir()
 
 
 def _timed(
@@ -138,12 +199,16 @@ def _timed(
                 yield _record(case, job, outcome, "failed" if outcome.error else "ok", seconds)
 
 
-def _skipped(cases: Sequence[Case], suite: Suite, meter: LatencyMeter) -> dict[str, str]:
-    """Check all cases, and return those that need what is not installed, with the reason."""
+def _skipped(
+    cases: Sequence[Case], suite: Suite, meters: Meters, accuracies: Mapping[str, Accuracy]
+) -> dict[str, str]:
+    """Check all cases, and return those that need what is not here, with the reason."""
     skipped: dict[str, str] = {}
     for case in cases:
         try:
-            (meter if case.kind == "latency" else meter.cost).check(case)
+            meters.of(case).check(case)
+            if case.kind == "accuracy" and accuracies[case.name].gpu:
+                meters.require_gpu()
         except MissingExtraError as error:
             skipped[case.name] = str(error)
         except RequestError as error:
@@ -214,6 +279,18 @@ def _protocols(suite: Suite, tables: Sequence[PlannedTable]) -> dict[str, Protoc
             protocol = Protocol(latency.budget_s, latency.processes)
             names = (case.name for row in table.rows for case in row.latency)
             found = dict.fromkeys(names, protocol) | found
+    return found
+
+
+def _accuracies(suite: Suite, tables: Sequence[PlannedTable]) -> dict[str, Accuracy]:
+    """How each accuracy case is measured; of several tables that have it, as the first says."""
+    found: dict[str, Accuracy] = {}
+    for table in tables:
+        accuracy = suite.accuracy_of(table.layout)
+        if accuracy is not None:
+            rows = [case for row in table.rows for cases in row.accuracy for case in cases]
+            rows += [case for row in table.rows for case in row.against]
+            found = dict.fromkeys((case.name for case in rows), accuracy) | found
     return found
 
 

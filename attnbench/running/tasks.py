@@ -1,7 +1,8 @@
-"""What a worker process does: count a case, prove a latency case, time a session."""
+"""What a worker process does: count a case, prove a latency case, time a session, train."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,21 @@ from attnbench.running.wire import case_from_json
 
 
 class Tasks:
-    """The tasks of one worker; what they have in common is built once."""
+    """The tasks of one worker; what they have in common is built once.
 
-    def __init__(self, catalog: Catalog) -> None:
+    Args:
+        catalog: where modules are looked up.
+        tell: is told how far a long task is: a sign of life.
+    """
+
+    def __init__(self, catalog: Catalog, tell: Callable[[str], None] = str) -> None:
         self._cost = CostMeter(catalog)
+        self._tell = tell
         self._latency: Any = None
+        self._accuracy: Any = None
 
     def do(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of a task: ``{"do": "cost" | "prove" | "sample", ...}``.
+        """Return the result of a task: ``{"do": "cost" | "prove" | "sample" | "train", ...}``.
 
         Raises:
             AttnbenchError: the case cannot be, or cannot be measured.
@@ -32,6 +40,10 @@ class Tasks:
             case "sample":
                 cases = [case_from_json(one) for one in task["cases"]]
                 return dict(self._meter().sample(cases, Path(task["folder"]), task["sampling"]))
+            case "train":
+                case, folder = case_from_json(task["case"]), task.get("folder")
+                where = Path(folder) if folder else None
+                return dict(self._trainer().measure(case, where, self._tell))
             case unknown:
                 raise ValueError(f"unknown task {unknown!r}")
 
@@ -41,3 +53,10 @@ class Tasks:
 
             self._latency = LatencyMeter(self._cost)
         return self._latency
+
+    def _trainer(self) -> Any:
+        if self._accuracy is None:
+            from attnbench.measure.accuracy import AccuracyMeter  # data sets and recipes
+
+            self._accuracy = AccuracyMeter(self._cost)
+        return self._accuracy

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from attnbench.suites.cases import Case, PlannedRow, PlannedTable
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.conditions import Conditions, Training
 from attnbench.suites.schema import Suite
 
 
@@ -19,12 +19,13 @@ def case_to_json(case: Case) -> dict[str, Any]:
 def case_from_json(content: dict[str, Any]) -> Case:
     """Return the case of some fields."""
     height, width = content["size"]
-    conditions = content.get("conditions")
+    conditions, training = content.get("conditions"), content.get("training")
     return Case(
         **{
             **content,
             "size": (height, width),
             "conditions": Conditions(**conditions) if conditions else None,
+            "training": Training(**training) if training else None,
         }
     )
 
@@ -46,24 +47,44 @@ def tables_from_json(suite: Suite, content: Sequence[Any]) -> list[PlannedTable]
 
 
 def _row_to_json(rows: Sequence[Any], planned: PlannedRow) -> dict[str, Any]:
-    return {
+    fields: dict[str, Any] = {
         "label": planned.label,
         "row": None if planned.added else rows.index(planned.row),
-        "cases": [case_to_json(case) for case in planned.cases],
-        **(
-            {"latency": [case_to_json(case) for case in planned.latency]} if planned.latency else {}
-        ),
+        "cases": _cases_to_json(planned.cases),
     }
+    if planned.latency:
+        fields["latency"] = _cases_to_json(planned.latency)
+    if planned.against:
+        fields["accuracy"] = [_cases_to_json(cases) for cases in planned.accuracy]
+        fields["against"] = _cases_to_json(planned.against)
+    return fields
+
+
+def _cases_to_json(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    return [case_to_json(case) for case in cases]
+
+
+def _cases_from_json(content: Sequence[dict[str, Any]]) -> tuple[Case, ...]:
+    return tuple(case_from_json(case) for case in content)
 
 
 def _row_from_json(rows: Sequence[Any], content: dict[str, Any]) -> PlannedRow:
     from attnbench.suites.schema import Row
 
-    cases = tuple(case_from_json(case) for case in content["cases"])
-    latency = tuple(case_from_json(case) for case in content.get("latency", ()))
+    cases = _cases_from_json(content["cases"])
     number = content["row"]
-    if number is None:
-        first = cases[0]
-        own = Row.model_construct(module=first.module, backbone=first.backbone)
-        return PlannedRow(content["label"], own, cases, latency, added=True)
-    return PlannedRow(content["label"], rows[number], cases, latency)
+    first = cases[0]
+    own = (
+        Row.model_construct(module=first.module, backbone=first.backbone)
+        if number is None
+        else rows[number]
+    )
+    return PlannedRow(
+        content["label"],
+        own,
+        cases,
+        latency=_cases_from_json(content.get("latency", ())),
+        accuracy=tuple(_cases_from_json(one) for one in content.get("accuracy", ())),
+        against=_cases_from_json(content.get("against", ())),
+        added=number is None,
+    )

@@ -31,7 +31,7 @@ def main(plugins: Sequence[str]) -> None:
 
     for path in plugins:
         catalog().load_file(path)
-    tasks = Tasks(catalog())
+    tasks = Tasks(catalog(), lambda text: _send(answers, {"tell": text}))
     _send(answers, {"ready": os.getpid()})
     for line in sys.stdin:
         _send(answers, _answer(tasks, json.loads(line)))

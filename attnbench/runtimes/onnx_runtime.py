@@ -85,6 +85,15 @@ def write_onnx(model: nn.Module, example: Tensor, precision: str, path: Path) ->
         raise failure("ONNX export", error) from error
 
 
+def session_of(path: Path) -> Any:
+    """Return a session of one thread on the processor.
+
+    Raises:
+        RuntimeFailure: the file cannot be loaded.
+    """
+    return _session(path, Settings())
+
+
 def _session(path: Path, settings: Settings, *, profile: bool = False) -> Any:
     import onnxruntime as ort
 
@@ -142,4 +151,4 @@ def _check_provider(settings: Settings) -> None:
         )
 
 
-__all__ = ["OnnxRuntime", "RuntimeFailure", "write_onnx"]
+__all__ = ["OnnxRuntime", "RuntimeFailure", "session_of", "write_onnx"]

@@ -20,8 +20,14 @@ def calibration(example: Tensor) -> list[Tensor]:
     return examples(example, CALIBRATION_IMAGES, CALIBRATION_SEED)
 
 
-def quantise(path: Path, example: Tensor) -> None:
-    """Quantise an ONNX file in place: weights per channel, activations, ranges by min and max."""
+def quantise(path: Path, example: Tensor, inputs: list[Tensor] | None = None) -> None:
+    """Quantise an ONNX file in place: weights per channel, activations, ranges by min and max.
+
+    Args:
+        path: the file.
+        example: an input of its shape.
+        inputs: of the same shape, on which ranges are observed; photographs by default.
+    """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -32,7 +38,7 @@ def quantise(path: Path, example: Tensor) -> None:
     quantize_static(
         prepared,
         path,
-        _reader(name, calibration(example)),
+        _reader(name, calibration(example) if inputs is None else inputs),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 from typing import TypeVar
 
 from attnbench.attention import find_attention
@@ -14,8 +14,9 @@ from attnbench.errors import RequestError, suggestion
 from attnbench.placement.grammar import OFFICIAL, parse_placement
 from attnbench.plugins import Catalog
 from attnbench.specs import parse_spec
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.conditions import Conditions, Training
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
+from attnbench.suites.trainings import Brackets, trained, widened
 
 DEFAULT_SIZE = (224, 224)
 
@@ -38,6 +39,8 @@ class Case:
     """The module's inference form instead of the one that trains."""
     conditions: Conditions | None = None
     """Of a latency case."""
+    training: Training | None = None
+    """Of an accuracy case: one training, with one seed."""
 
     @property
     def name(self) -> str:
@@ -51,6 +54,7 @@ class Case:
             parts += [f"{height}x{width}"] if self.size != DEFAULT_SIZE else []
         parts += ["fused"] if self.fused else []
         parts += [str(self.conditions)] if self.conditions else []
+        parts += [str(self.training)] if self.training else []
         return "/".join(parts)
 
     @property
@@ -66,6 +70,17 @@ class Case:
         """The latency case of the same network."""
         return replace(self, kind="latency", counters=False, conditions=conditions)
 
+    def trained(self, training: Training, side: int) -> Case:
+        """The accuracy case of the same network, on images of ``side`` pixels."""
+        return replace(
+            self,
+            kind="accuracy",
+            size=(side, side),
+            counters=False,
+            fused=False,  # the inference form of the same weights
+            training=training,
+        )
+
 
 @dataclass(frozen=True)
 class PlannedRow:
@@ -76,6 +91,10 @@ class PlannedRow:
     cases: tuple[Case, ...]
     latency: tuple[Case, ...] = ()
     """The same network timed, once for each group of columns."""
+    accuracy: tuple[tuple[Case, ...], ...] = ()
+    """Of each of ``cases`` its trainings, one for each seed; empty where none is asked for."""
+    against: tuple[Case, ...] = ()
+    """The plain backbone's trainings, seed by seed."""
     added: bool = False
     """Asked for on the command line, not in the suite's file."""
 
@@ -88,18 +107,24 @@ class PlannedTable:
     rows: tuple[PlannedRow, ...]
 
 
-def plan(suite: Suite, catalog: Catalog, added: Sequence[str] = ()) -> list[PlannedTable]:
+def plan(
+    suite: Suite,
+    catalog: Catalog,
+    added: Sequence[str] = (),
+    brackets: Brackets | None = None,
+) -> list[PlannedTable]:
     """Expand a suite into tables of rows of cases.
 
     Args:
         suite: the suite.
         catalog: where modules are looked up.
         added: module specs that get a row wherever the suite puts a module.
+        brackets: finds the backbones of ``wider`` rows.
 
     Raises:
         RequestError: a spec or placement of the suite is wrong; the row is named.
     """
-    planner = _Planner(suite, catalog)
+    planner = _Planner(suite, catalog, brackets)
     tables = [planner.table(layout, added) for layout in suite.table]
     _check_nominal(suite, tables)
     return tables
@@ -108,19 +133,23 @@ def plan(suite: Suite, catalog: Catalog, added: Sequence[str] = ()) -> list[Plan
 def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
     """Return the cases of all tables in order, each once."""
     rows = [row for table in tables for row in table.rows]
+    trainings = [case for row in rows for case in (*row.against, *chain(*row.accuracy))]
     return list(
         dict.fromkeys(
             [case for row in rows for case in row.cases]
             + [case for row in rows for case in row.latency]
+            # seed by seed: a sweep that is stopped leaves whole pairs
+            + sorted(trainings, key=lambda case: case.training.seed if case.training else 0)
         )
     )
 
 
 class _Planner:
-    def __init__(self, suite: Suite, catalog: Catalog) -> None:
+    def __init__(self, suite: Suite, catalog: Catalog, brackets: Brackets | None) -> None:
         self.suite = suite
         self.head = suite.suite
         self.catalog = catalog
+        self.brackets = brackets
 
     def table(self, layout: TableLayout, added: Sequence[str]) -> PlannedTable:
         rows = [
@@ -134,7 +163,11 @@ class _Planner:
                 f"{layout.groups.option!r} of its groups"
             )
         rows += self._added_rows(rows, layout.groups, added)
-        return PlannedTable(layout, tuple(self._timed(row, layout) for row in rows))
+        whole = (self._timed(row, layout) for row in widened(rows, self.brackets))
+        accuracy = self.suite.accuracy_of(layout)
+        if accuracy is None:
+            return PlannedTable(layout, tuple(whole))
+        return PlannedTable(layout, tuple(trained(row, accuracy) for row in whole))
 
     def _timed(self, row: PlannedRow, layout: TableLayout) -> PlannedRow:
         """Return the row with its latency cases, where the table has latency."""

@@ -23,6 +23,7 @@ from attnbench.suites.schema import (
     Nominal,
     Row,
     Suite,
+    TableAccuracy,
     TableLatency,
     TableLayout,
 )
@@ -32,6 +33,7 @@ _FIELDS: dict[str, type[BaseModel]] = {
     "nominal": Nominal,
     "groups": Groups,
     "latency": TableLatency,
+    "accuracy": TableAccuracy,
     "row": Row,
     "table": TableLayout,
     "": Suite,

@@ -53,6 +53,9 @@ LatencyColumnKey = Literal[
     "sqnr",
     "top1",
 ]
+AccuracyColumnKey = Literal[
+    "top1", "top5", "difference", "int8", "int8_difference", "mcnemar", "seconds"
+]
 Metric = Literal["params", "macs", "params_norm", "macs_norm", "top1", "top5"]
 SuiteName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Positive = Annotated[int, Field(ge=1)]
@@ -198,6 +201,55 @@ class TableLatency(_Strict):
         return defaults.model_copy(update=self.model_dump(exclude_none=True))
 
 
+AccuracyColumns = Annotated[list[AccuracyColumnKey], Unique]
+
+
+class Accuracy(_Strict):
+    """``[accuracy]``: how accuracy is measured, in all tables that have it."""
+
+    dataset: Text = "digits"
+    """``attnbench list datasets``, or ``folder:PATH``."""
+    recipe: Text | None = None
+    """Name or path of a recipe; by default the data set's own."""
+    epochs: Positive | None = None
+    """Instead of the recipe's."""
+    seeds: Positive = 3
+    backbones: Annotated[list[Text], Field(min_length=1)] | None = None
+    """Backbones whose rows are trained; all by default."""
+    weights: Text | None = None
+    """File of the plain backbone's weights to start from."""
+    int8: bool = False
+    """Also the top-1 accuracy after quantisation to int8."""
+    threads: Positive = 1
+    """Of the processor, for each training; trainings run side by side on all cores."""
+    gpu: bool = False
+    """Skipped on a machine without a GPU: it would take weeks."""
+    patience_s: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds without a sign of life after which a training is given up."""
+    columns: AccuracyColumns = ["top1", "difference"]
+    """What stands in the table's accuracy columns."""
+
+
+class TableAccuracy(_Strict):
+    """``[table.accuracy]``: makes a table one with accuracy; what it leaves out is the suite's."""
+
+    dataset: Text | None = None
+    recipe: Text | None = None
+    epochs: Positive | None = None
+    seeds: Positive | None = None
+    backbones: Annotated[list[Text], Field(min_length=1)] | None = None
+    weights: Text | None = None
+    int8: bool | None = None
+    threads: Positive | None = None
+    gpu: bool | None = None
+    patience_s: Annotated[float, Field(gt=0)] | None = None
+    columns: AccuracyColumns | None = None
+
+    def over(self, defaults: Accuracy) -> Accuracy:
+        """Return ``defaults`` with what this says instead."""
+        return defaults.model_copy(update=self.model_dump(exclude_none=True))
+
+
 class Row(_Strict):
     """``[[table.row]]``: one row, or the product of the lists in it."""
 
@@ -212,6 +264,8 @@ class Row(_Strict):
     size: Size | None = None
     forms: Annotated[list[Literal["plain", "fused"]], Field(min_length=1), Unique] = ["plain"]
     """``fused``: the module's inference form, a row of its own for each module that has one."""
+    control: Literal["wider"] | None = None
+    """``wider``: plain backbones whose width brackets the multiply-adds of the table's arms."""
     printed: dict[Metric, Figure | list[Figure]] = {}
     """The source's figures as printed (``"261.88M"``); a list has one per column group."""
     reasons: dict[Metric, Text] = {}
@@ -230,6 +284,8 @@ class Row(_Strict):
             raise ValueError("module and placement go together in a backbone")
         if self.backbone is None and self.placement is not None:
             raise ValueError("placement needs a backbone")
+        if self.control and (self.module is not None or not isinstance(self.backbone, str)):
+            raise ValueError("control = wider needs one backbone and no module")
         if "fused" in self.forms and self.module is None:
             raise ValueError("forms = fused needs a module")
         if self.printed and self.is_many():
@@ -257,6 +313,8 @@ class TableLayout(_Strict):
     groups: Groups | None = None
     latency: TableLatency | None = None
     """Makes this a table with latency, one group of columns for each runtime."""
+    accuracy: TableAccuracy | None = None
+    """Makes this a table with accuracy."""
     reference: str | None = None
     """Label of the row that normalised columns divide by."""
     best: dict[BestKey, Literal["min", "max"]] = {}
@@ -275,6 +333,8 @@ class TableLayout(_Strict):
             raise ValueError(f"column {normalised[0]} needs a reference, the label of a row")
         if self.groups and self.latency:
             raise ValueError("a table has column groups or latency, not both")
+        if self.latency and any(row.control for row in self.row):
+            raise ValueError("rows with control = wider have no latency; take latency out")
         groups = len(self.groups.values) if self.groups else 0
         for number, row in enumerate(self.row, start=1):
             for metric, figure in row.printed.items():
@@ -291,6 +351,7 @@ class Suite(_Strict):
 
     suite: Head
     latency: Latency | None = None
+    accuracy: Accuracy | None = None
     nominal: dict[str, Nominal] = {}
     reasons: dict[str, Text] = {}
     table: Annotated[list[TableLayout], Field(min_length=1)]
@@ -299,10 +360,16 @@ class Suite(_Strict):
         """Return how a table's latency is measured, None where it has none."""
         return layout.latency.over(self.latency or Latency()) if layout.latency else None
 
+    def accuracy_of(self, layout: TableLayout) -> Accuracy | None:
+        """Return how a table's accuracy is measured, None where it has none."""
+        return layout.accuracy.over(self.accuracy or Accuracy()) if layout.accuracy else None
+
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
         if self.latency is not None and not any(layout.latency for layout in self.table):
             raise ValueError("no table has latency; write latency = {} under [[table]]")
+        if self.accuracy is not None and not any(layout.accuracy for layout in self.table):
+            raise ValueError("no table has accuracy; write accuracy = {} under [[table]]")
         for layout in self.table:
             for row in layout.row:
                 for reason in row.reasons.values():

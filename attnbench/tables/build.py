@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from attnbench.tables.accuracy_columns import ACCURACY_RULE, accuracy_notes
 from attnbench.tables.best import column_keys, embolden
 from attnbench.tables.cells import row_cells
 from attnbench.tables.columns import columns_of
@@ -80,7 +81,11 @@ def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
         title=table.layout.title or title,
         columns=columns,
         rows=(*rows, *_correlations(views, len(columns))),
-        notes=(*table.layout.notes, *latency_notes([view.timed for view in views])),
+        notes=(
+            *table.layout.notes,
+            *latency_notes([view.timed for view in views]),
+            *accuracy_notes([one for view in views for one in view.trained]),
+        ),
         footnotes=notes.texts,
     )
 
@@ -101,6 +106,8 @@ def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str
     if any(view.timed for view in views):
         yield VERDICT_RULE
         yield NOTE
+    if any(one.own for view in views for one in view.trained):
+        yield ACCURACY_RULE
     yield from _counter_units(views)
     yield f"Suite {suite.suite.name}, version {suite.suite.version}."
     if provenance:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from attnbench.tables import footnotes
+from attnbench.tables.accuracy_columns import accuracy_cells, footnotes_of, interval
 from attnbench.tables.columns import TRAITS
-from attnbench.tables.figures import NOTHING, decimal, ratio, signed, spread, whole
+from attnbench.tables.figures import NOTHING, ratio, signed, spread, whole
 from attnbench.tables.footnotes import Footnotes
 from attnbench.tables.latency_columns import latency_cells
 from attnbench.tables.model import Cell
@@ -30,6 +32,8 @@ def row_cells(view: RowView, notes: Footnotes) -> tuple[Cell, ...]:
         cells += _group_cells(view, view.layout.groups, notes)
     if view.latency is not None:
         cells += latency_cells(view.latency, view.timed, notes)
+    if view.accuracy is not None:
+        cells += accuracy_cells(view.accuracy, view.trained, notes)
     return tuple(cells)
 
 
@@ -106,7 +110,7 @@ def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
     found = (judge(view, metric, one) for one in view.results)
     judged = [one for one in found if one is not None]
     if not judged:
-        return _unprinted(view, metric)
+        return Cell(NOTHING)
     verdict = worst(one.verdict for one in judged)
     reason = view.row.reasons.get(metric, "") if verdict == EXPLAINED else ""  # type: ignore[call-overload]
     return Cell(
@@ -123,16 +127,21 @@ def _ours(judged: list[Judgement]) -> list[str]:
     return [one.printed.beside(one.value) for one in judged if one.value is not None]
 
 
-def _unprinted(view: RowView, metric: str) -> Cell:
-    """An accuracy of ours that no source prints, or nothing."""
-    ours = [one.values[metric] for one in view.measured if one.values.get(metric) is not None]
-    if metric not in ("top1", "top5") or not ours:
-        return Cell(NOTHING)
-    return Cell(spread(decimal(Fraction(str(one)), 2) for one in sorted(ours)))
-
-
 def _accuracy(metric: str) -> Callable[[RowView, Footnotes], Sequence[Cell]]:
-    return lambda view, notes: [printed_cell(view, metric, notes)]
+    """Return what makes a cell of printed accuracy and ours: mean over seeds, 95% interval."""
+
+    def cell(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+        numbers = notes.add(*(text for one in view.trained for text in footnotes_of(one)))
+        made = printed_cell(view, metric, notes)
+        ours = [found for one in view.trained if (found := one.mean(metric))]
+        if not ours:
+            return [replace(made, notes=(*made.notes, *numbers))]
+        text = "; ".join(interval(one) for one in ours)
+        if not made.verdict:
+            return [Cell(text, notes=numbers)]
+        return [replace(made, ours=text, notes=(*made.notes, *numbers))]
+
+    return cell
 
 
 def _ratio_cell(view: RowView, metric: str) -> Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from attnbench.tables.accuracy_columns import accuracy_columns
 from attnbench.tables.latency_columns import latency_columns
 from attnbench.tables.model import Column
 
@@ -42,6 +43,9 @@ def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
     latency = views[0].latency
     if latency is not None:
         columns += latency_columns(latency, [view.timed for view in views])
+    accuracy = views[0].accuracy
+    if accuracy is not None:
+        columns += accuracy_columns(accuracy, [view.trained for view in views])
     if layout.groups is None:
         return columns
     for value in layout.groups.values:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from attnbench.tables.accuracies import Trained, trained
 from attnbench.tables.latencies import Timed, timed
 from attnbench.tables.measured import Measured
 
 if TYPE_CHECKING:
     from attnbench.suites.cases import PlannedRow, PlannedTable
-    from attnbench.suites.schema import Latency, Row, Suite, TableLayout
+    from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
 
 Records = Mapping[str, Mapping[str, Any]]
 """Records by the name of their case."""
@@ -62,11 +63,18 @@ class RowView:
     added: bool = False
     timed: tuple[Timed, ...] = ()
     """Latency, one for each runtime of the table."""
+    trained: tuple[Trained, ...] = ()
+    """Accuracy, one for each result; empty where the row is not trained."""
 
     @property
     def latency(self) -> Latency | None:
         """How the table's latency is measured."""
         return self.suite.latency_of(self.layout)
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """How the table's accuracy is measured."""
+        return self.suite.accuracy_of(self.layout)
 
     @property
     def first(self) -> Result:
@@ -85,7 +93,14 @@ class RowView:
 
     def only(self, result: Result) -> RowView:
         """Return the row with this one of its results."""
-        return replace(self, results=(result,))
+        own = self.trained_of(result)
+        return replace(self, results=(result,), trained=(own,) if own else ())
+
+    def trained_of(self, result: Result) -> Trained | None:
+        """Return the trainings of a result; None where the row is not trained."""
+        if len(self.trained) != len(self.results):
+            return None
+        return self.trained[self.results.index(result)]
 
     def printed(self, metric: str, result: Result) -> str | float | None:
         """Return the printed figure that belongs to a result."""
@@ -110,6 +125,7 @@ def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowVi
     """Return the rows of a table with their records, in the order in which they are shown."""
     reference = _reference(table, records)
     latencies = timed([planned.latency for planned in table.rows], records)
+    accuracies = trained(table.rows, records)
     views = [
         RowView(
             suite,
@@ -120,8 +136,9 @@ def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowVi
             reference,
             planned.added,
             latency,
+            accuracy,
         )
-        for planned, latency in zip(table.rows, latencies, strict=True)
+        for planned, latency, accuracy in zip(table.rows, latencies, accuracies, strict=True)
     ]
     return _ranked(views)
 
@@ -132,11 +149,13 @@ def _ranked(views: list[RowView]) -> list[RowView]:
     if latency is None or latency.rank is None:
         return views
     number = latency.runtimes.index(latency.rank)
+    backbones = list(dict.fromkeys(view.first.case.backbone for view in views))
 
-    def key(view: RowView) -> tuple[bool, float]:
-        ratio = view.timed[number].ratio
+    def key(view: RowView) -> tuple[int, bool, float]:
+        ratio, case = view.timed[number].ratio, view.first.case
         # the plain network is what the others are compared with: always first
-        return (ratio is None, 0.0 if view.first.case.module is None else ratio or 0.0)
+        place = 0.0 if case.module is None else ratio or 0.0
+        return (backbones.index(case.backbone), ratio is None, place)
 
     return sorted(views, key=key)
 

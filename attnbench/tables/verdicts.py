@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from attnbench.errors import RequestError
+from attnbench.tables.accuracies import withheld
 from attnbench.tables.figures import Printed, decimal, read_printed
 from attnbench.tables.results import Result, RowView
 
@@ -25,7 +26,10 @@ REPRODUCED = "reproduced"
 EXPLAINED = "explained"
 DIFFERS = "differs"
 NOT_MEASURED = "not measured"
-_WORST_FIRST = (DIFFERS, EXPLAINED, REPRODUCED)
+NOT_JUDGED = "not judged"
+_WORST_FIRST = (DIFFERS, EXPLAINED, NOT_JUDGED, REPRODUCED)
+_ACCURACIES = ("top1", "top5")
+_FEWEST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,24 @@ def judge(view: RowView, metric: str, result: Result) -> Judgement | None:
         printed = read_printed(figure)
     except RequestError as error:
         raise RequestError(f"suite {view.suite.suite.name}, row {view.label!r}: {error}") from error
+    if metric in _ACCURACIES:
+        return _judged_accuracy(view, metric, result, printed)
     value = nominal(metric, result, view.suite, view.reference)
     return Judgement(printed, value, verdict_of(printed, value, metric in view.row.reasons))
+
+
+def _judged_accuracy(view: RowView, metric: str, result: Result, printed: Printed) -> Judgement:
+    """A printed accuracy is reproduced if the 95% interval of our mean over seeds holds it."""
+    ours = view.trained_of(result)
+    found = ours.mean(metric) if ours else None
+    if ours is None or found is None:
+        return Judgement(printed, None, NOT_MEASURED)
+    value = Fraction(str(found.mean))
+    if found.count < _FEWEST_SEEDS or withheld(ours):
+        return Judgement(printed, value, NOT_JUDGED)
+    if found.low <= float(printed.units * printed.unit) <= found.high:
+        return Judgement(printed, value, REPRODUCED)
+    return Judgement(printed, value, EXPLAINED if metric in view.row.reasons else DIFFERS)
 
 
 def verdict_of(printed: Printed, value: Fraction | None, has_reason: bool) -> str:

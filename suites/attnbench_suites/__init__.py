@@ -21,6 +21,10 @@ SUITES: dict[str, dict[str, object]] = {
         "target": "attnbench_suites:module_latency.toml",
         "title": "Latency of modules on their own, against one pass over the map",
     },
+    "fashion-accuracy": {
+        "target": "attnbench_suites:fashion_accuracy.toml",
+        "title": "Accuracy of modules in a small MobileNetV2 on FashionMNIST, paired by seed",
+    },
     "ulsam-table1": {
         "target": "attnbench_suites:ulsam_table1.toml",
         "title": "ULSAM: overheads of six attention modules on their own",

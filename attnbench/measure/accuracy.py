@@ -1,0 +1,262 @@
+"""Accuracy cases: one network, trained once, with one seed.
+
+One seed fixes the weights that a backbone starts from, the order of the images and their
+augmentation, whatever module is placed in it: differences between arms are paired by seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from attnbench.attention import Attention, find_attention
+from attnbench.backbones.build import build_backbone
+from attnbench.datasets.model import Data, data_root
+from attnbench.datasets.registry import dataset as find_dataset
+from attnbench.datasets.registry import load
+from attnbench.errors import CountingError, MissingExtraError, RequestError
+from attnbench.measure.cost import CostMeter, Known, card_facts, slot_facts, without_weights
+from attnbench.pairing.bits import pack
+from attnbench.placement.insertion import fill
+from attnbench.placement.slots import Slot
+from attnbench.placement.weights import transfer
+from attnbench.specs import parse_spec
+from attnbench.suites.cases import Case
+from attnbench.suites.conditions import Training
+from attnbench.training.adapt import adapt
+from attnbench.training.recipe import Recipe, find_recipe
+from attnbench.training.seeds import backbone_seed, module_seed
+
+if TYPE_CHECKING:
+    from attnbench.training.loop import Trained
+
+METHOD = 1
+"""Raised when what is trained changes: accuracy records are then measured again."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one training has to do."""
+
+    images: int
+    """Training images of all epochs."""
+    test_images: int
+    bytes: int
+    """Read and written by each operator of one image's forward pass."""
+    classes: int
+
+
+class AccuracyMeter:
+    """Trains accuracy cases.
+
+    Args:
+        cost: finds modules and slots.
+    """
+
+    def __init__(self, cost: CostMeter) -> None:
+        self.cost = cost
+        self._known: dict[tuple[str, str, int], Known] = {}
+
+    def check(self, case: Case) -> None:
+        """Raise what is wrong with a case; nothing is trained.
+
+        Raises:
+            MissingExtraError: the data set is not here; the text says where to get it.
+            RequestError: the recipe, weights, placement or number of classes cannot be.
+        """
+        training = training_of(case)
+        found = find_dataset(training.dataset)
+        recipe = find_recipe(training.recipe)
+        if training.weights and not Path(training.weights).is_file():
+            raise RequestError(f"weights {training.weights}: there is no such file")
+        missing = found.missing(data_root())
+        if missing:
+            raise MissingExtraError(missing)
+        self._slots(case, recipe, self._classes(case))
+
+    def effort(self, case: Case) -> Effort:
+        """Return what a training has to do, for an estimate of its time."""
+        training, recipe = training_of(case), find_recipe(training_of(case).recipe)
+        counts = find_dataset(training.dataset).counts
+        if counts is None:
+            data = load(training.dataset)
+            counts = (len(data.train), len(data.test))
+        classes = self._classes(case)
+        known = self._backbone(str(case.backbone), recipe, classes)
+        total = known.plain.bytes
+        for slot in self._slots(case, recipe, classes):
+            attention = self._attention(case)
+            if attention is not None:
+                total += self.cost.part(attention, slot.channels, slot.size).bytes
+        epochs = training.epochs or recipe.epochs
+        return Effort(epochs * counts[0], counts[1], total, classes)
+
+    def network(self, case: Case) -> nn.Module:
+        """Return the network that a training starts from, in training mode.
+
+        The backbone's weights depend on the seed alone. Each module draws its own from a stream of
+        its own, so that no arm shifts what another one draws.
+        """
+        training, recipe = training_of(case), find_recipe(training_of(case).recipe)
+        classes = self._classes(case)
+        torch.manual_seed(backbone_seed(training.seed))
+        model = adapt(_built(str(case.backbone), classes), recipe)
+        attention = self._attention(case)
+        slots = self._slots(case, recipe, classes)
+        # deepest first, one at a time: wrapping a block changes the paths of what is inside it
+        for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
+            if attention is not None:
+                torch.manual_seed(module_seed(training.seed, slot.path))
+                model = fill(model, [slot], attention)
+        return model.train()
+
+    def measure(self, case: Case, folder: Path | None = None, tell: Tell = str) -> dict[str, Any]:
+        """Train a case and return values and evidence for its record.
+
+        Args:
+            case: with a data set that is here.
+            folder: for checkpoints; a training that was stopped goes on from there.
+            tell: is told how far it is, now and then.
+
+        Raises:
+            Diverged: the loss became infinite or no number.
+            RequestError: the case cannot be.
+        """
+        from attnbench.training.loop import train  # accelerate takes seconds to import
+
+        training, recipe = training_of(case), find_recipe(training_of(case).recipe)
+        torch.set_num_threads(training.threads)
+        tell("loading data")
+        data = load(training.dataset)
+        model = self.network(case)
+        kept = str(transfer(model, Path(training.weights))) if training.weights else None
+        trained = train(
+            model, data, recipe, training.seed, folder=folder, epochs=training.epochs, tell=tell
+        )
+        values: dict[str, Any] = {
+            "top1": trained.top1,
+            "top5": trained.top5,
+            "loss": trained.loss,
+            "steps": trained.steps,
+        }
+        facts = _facts(data, recipe, trained) | {"weights": kept}
+        if training.int8:
+            facts |= self._quantised(model, case, recipe, data, values, tell)
+        attention = self._attention(case)
+        slots = self._slots(case, recipe, self._classes(case))
+        return {
+            "values": values,
+            "training": facts,
+            "slots": [slot_facts(one) for one in slots],
+            "card": card_facts(attention),
+        }
+
+    def _quantised(
+        self,
+        model: nn.Module,
+        case: Case,
+        recipe: Recipe,
+        data: Data,
+        values: dict[str, Any],
+        tell: Tell,
+    ) -> dict[str, Any]:
+        from attnbench.measure.quantised import quantised_correct
+
+        tell("quantising to int8")
+        correct, why = quantised_correct(model, recipe, data)
+        if correct is None:
+            return {"int8_failed": why}
+        values["int8_top1"] = 100.0 * float(correct.mean())
+        return {"int8_correct": pack(correct)}
+
+    def _attention(self, case: Case) -> Attention | None:
+        return find_attention(case.module, self.cost.catalog) if case.module else None
+
+    def _slots(self, case: Case, recipe: Recipe, classes: int) -> list[Slot]:
+        known = self._backbone(str(case.backbone), recipe, classes)
+        return self.cost.slots(case, known.survey, self._attention(case))
+
+    def _backbone(self, spec: str, recipe: Recipe, classes: int) -> Known:
+        """Return what is known of a backbone as the recipe adapts it; built at the first call."""
+        key = (spec, recipe.hash, classes)
+        size = (recipe.size, recipe.size)
+        if key not in self._known:
+            try:
+                empty = without_weights(lambda: adapt(_built(spec, classes), recipe))
+                self._known[key] = Known(empty, size)
+            except CountingError:  # its forward pass looks at values
+                self._known[key] = Known(adapt(_built(spec, classes), recipe), size)
+        return self._known[key]
+
+    def _classes(self, case: Case) -> int:
+        dataset = training_of(case).dataset
+        classes = find_dataset(dataset).classes
+        return len(load(dataset).train.classes) if classes is None else classes
+
+
+def training_of(case: Case) -> Training:
+    """Return how a case is trained; it must be an accuracy case."""
+    if case.training is None:
+        raise RequestError(f"{case.name} is not an accuracy case")
+    return case.training
+
+
+def identity(training: Training) -> dict[str, Any]:
+    """Return what a record's hash covers of a training: recipe, data, weights, method."""
+    root, found = data_root(), find_dataset(training.dataset)
+    recipe = find_recipe(training.recipe)
+    return {
+        "method": METHOD,
+        "recipe": recipe.hash,
+        "epochs": training.epochs or recipe.epochs,
+        "data": None if found.missing(root) else found.identity(root),
+        "weights": _file_hash(training.weights) if training.weights else None,
+    }
+
+
+def _built(spec: str, classes: int) -> nn.Module:
+    """Return a backbone with as many outputs as there are classes, whatever its spec says."""
+    asked = parse_spec(spec, "backbone")
+    return build_backbone(asked.given(num_classes=classes))
+
+
+def _facts(data: Data, recipe: Recipe, trained: Trained) -> dict[str, Any]:
+    return {
+        "dataset": data.name,
+        "synthetic": data.synthetic,
+        "images": [len(data.train), len(data.test)],
+        "classes": len(data.train.classes),
+        "unreadable": [len(data.train.unreadable), len(data.test.unreadable)],
+        "unreadable_names": [*data.train.unreadable, *data.test.unreadable][:20],
+        "recipe": {
+            "name": recipe.name,
+            "title": recipe.title,
+            "source": recipe.source,
+            "hash": recipe.hash,
+            "smoke": recipe.smoke,
+            "baseline": [one.model_dump() for one in recipe.baseline],
+        },
+        "curve": trained.curve,
+        "correct": pack(trained.correct),
+        "device": trained.device,
+        "threads": trained.threads,
+        "images_per_s": trained.images_per_s,
+        "training_s": trained.seconds,
+    }
+
+
+@lru_cache(maxsize=8)
+def _file_hash(path: str) -> str | None:
+    if not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Figures: what a module does to an image's feature maps, training curves, paired differences."""

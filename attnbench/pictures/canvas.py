@@ -1,0 +1,60 @@
+"""Empty figures, and figures to files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# no date: what is drawn again from the same numbers is the same file
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}
+
+
+def blank(width: float, height: float) -> Figure:
+    """Return an empty figure of so many inches, drawn by Agg, of no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as png, pdf or svg, as its ending says, and return the path.
+
+    The folder is made if need be. The file is complete at any instant: the old one, or the new one.
+
+    Raises:
+        RequestError: another ending, or a place that cannot be written.
+    """
+    form = path.suffix.lower().removeprefix(".")
+    if form not in _METADATA:
+        raise RequestError(f"{path}: a figure's file ends in .png, .pdf or .svg")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(figure, temporary, form)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error}") from error
+    return path
+
+
+def _write(figure: Figure, path: Path, form: str) -> None:
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": "attnbench"}):
+        figure.savefig(path, format=form, dpi=150, metadata=_METADATA[form])

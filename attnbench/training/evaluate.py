@@ -1,0 +1,72 @@
+"""How well a trained network classifies a test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_accuracy
+
+from attnbench.errors import AttnbenchError
+from attnbench.training.feed import Feed
+
+_TOP = 5
+
+
+class Diverged(AttnbenchError):
+    """A training whose loss or output became infinite or no number."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracies in percent."""
+
+    top1: float
+    top5: float | None
+    """None with fewer than six classes: it would be 100."""
+    correct: NDArray[np.bool_]
+    """(N,): of each test image, in order, whether the first class is the right one."""
+
+
+def score(model: nn.Module, feed: Feed, device: torch.device, classes: int) -> Score:
+    """Return the score of a network, which is put into evaluation mode.
+
+    Raises:
+        Diverged: an output is not finite.
+    """
+    logits, targets = predicted(model, feed, device)
+    return score_of(logits, targets, classes)
+
+
+def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
+    """Return the score of (N, classes) logits.
+
+    Raises:
+        Diverged: one is not finite.
+    """
+    if not bool(torch.isfinite(logits).all()):
+        raise Diverged("the trained network's output is not finite on test images")
+    correct = logits.argmax(1) == targets
+    found: Any = None
+    if classes > _TOP:
+        found = multiclass_accuracy(logits, targets, classes, top_k=_TOP, average="micro")
+    return Score(
+        top1=100.0 * int(correct.sum()) / len(targets),
+        top5=None if found is None else 100.0 * round(float(found) * len(targets)) / len(targets),
+        correct=correct.numpy(),
+    )
+
+
+@torch.inference_mode()
+def predicted(model: nn.Module, feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return logits (N, classes) and targets (N,) of a test set, on the processor."""
+    model.eval()
+    logits, targets = [], []
+    for images, wanted in feed.test():
+        logits.append(model(images.to(device)).float().cpu())
+        targets.append(wanted)
+    return torch.cat(logits), torch.cat(targets)

@@ -1,0 +1,193 @@
+"""Recipes: how a network is trained, as TOML. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attnbench.errors import RequestError, unknown
+from attnbench.registry import shown_path
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Above = Annotated[float, Field(gt=0)]
+Three = Annotated[tuple[float, float, float], Field(strict=False)]
+FALLBACK = "folder"
+"""Recipe of data sets that none names as its own."""
+_UNHASHED = {"name", "title", "source", "url", "datasets", "baseline", "workers", "smoke"}
+"""What says nothing of how a network is trained."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        strict=True,
+        ignored_types=(cached_property,),
+    )
+
+
+class Optimizer(_Strict):
+    """``[optimizer]``."""
+
+    name: Literal["sgd", "adamw", "rmsprop"] = "sgd"
+    lr: Above
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+    weight_decay: NotNegative = 4e-5
+    norm_weight_decay: NotNegative = 0.0
+    """Of one-dimensional parameters: norms and biases."""
+
+
+class Schedule(_Strict):
+    """``[schedule]``: of the learning rate, moved on after each optimizer step."""
+
+    name: Literal["constant", "cosine", "exponential", "step", "onecycle"] = "cosine"
+    warmup_epochs: NotNegative = 0.0
+    """Of a linear rise from a hundredth; for ``onecycle`` the share is 0.3 of all steps."""
+    gamma: Above = 0.98
+    """Factor for each epoch (``exponential``), or every ``step_epochs`` (``step``)."""
+    step_epochs: Positive = 30
+
+
+class Stem(_Strict):
+    """``[stem]``: strides of a backbone on images smaller than it was made for."""
+
+    strides: list[Annotated[int, Field(ge=1, le=4)]]
+    """Of the convolutions that halve the map, in the network's order; the rest stay."""
+
+
+class Augment(BaseModel):
+    """``[[augment]]``: a transform of ``torchvision.transforms.v2`` by name, with its options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the transform is given."""
+        return dict(self.model_extra or {})
+
+
+class Baseline(_Strict):
+    """``[[baseline]]``: what the recipe's source states for a plain backbone."""
+
+    backbone: str
+    dataset: str
+    top1: Annotated[float, Field(ge=0, le=100)]
+    source: str = ""
+
+
+class Recipe(_Strict):
+    """A whole recipe."""
+
+    name: str
+    title: str
+    source: str
+    """Where its settings come from."""
+    url: str = ""
+    datasets: list[str] = []
+    """Data sets whose default it is."""
+    size: Positive
+    """Side of the square images, in training and in test."""
+    resize: Positive | None = None
+    """Shorter side before the centre crop in test; ``size`` without it."""
+    epochs: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    accumulate: Positive = 1
+    """Parts that a batch is cut into, one gradient step for all."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    channels_last: bool = True
+    label_smoothing: Fraction = 0.0
+    mixup: NotNegative = 0.0
+    """Alpha; 0 for none. With ``cutmix`` as well, one of the two is drawn for each batch."""
+    cutmix: NotNegative = 0.0
+    ema: Fraction = 0.0
+    """Decay of the averaged weights that are tested; 0 for none."""
+    clip_norm: Above | None = None
+    draw: Positive = 8
+    """Images of a batch that share one draw of the random transforms."""
+    mean: Three
+    std: Three
+    workers: Annotated[int, Field(ge=0)] = 4
+    """Processes that read files, where images do not fit into memory."""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """Epochs between tests; 0 for the end alone. No epoch is chosen by its accuracy."""
+    smoke: bool = False
+    """Results show that something trains, and nothing else: they get no verdicts."""
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    stem: Stem | None = None
+    augment: list[Augment] = []
+    baseline: list[Baseline] = []
+
+    @property
+    def hash(self) -> str:
+        """Short hash of all that a result depends on."""
+        # defaults left out: a key that comes later does not undo what was trained without it
+        content = self.model_dump(mode="json", exclude=_UNHASHED, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def recipes() -> list[str]:
+    """Return the names of the shipped recipes, sorted."""
+    return sorted(
+        path.name.removesuffix(".toml") for path in _shipped().iterdir() if _is_toml(path)
+    )
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return a recipe by name, or by the path of a TOML file.
+
+    Raises:
+        UnknownNameError: no such recipe.
+        RequestError: the file cannot be read, or breaks the schema.
+    """
+    if name.endswith(".toml") or "/" in name:
+        return _read(Path(name), Path(name).stat().st_mtime_ns if Path(name).is_file() else 0)
+    if name not in recipes():
+        raise unknown("recipe", name, recipes(), way_out="Or give the path of a .toml file.")
+    return _read(Path(str(_shipped() / f"{name}.toml")), 0)
+
+
+def default_recipe(dataset: str) -> str:
+    """Return the name of a data set's own recipe; one that has none gets ``folder``."""
+    name = dataset.split(",")[0]
+    return next((one for one in recipes() if name in find_recipe(one).datasets), FALLBACK)
+
+
+@cache
+def _read(path: Path, changed: int) -> Recipe:
+    shown = shown_path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return Recipe.model_validate(content)
+    except OSError as error:
+        raise RequestError(f"recipe {shown} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        known = f"; known: {', '.join(Recipe.model_fields)}" if len(first["loc"]) == 1 else ""
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        raise RequestError(f"recipe {shown}: {place}: {what}{known}") from error
+    except ValueError as error:
+        raise RequestError(f"recipe {shown} is no TOML: {error}") from error
+
+
+def _shipped() -> Any:
+    return resources.files("attnbench.training") / "recipes"
+
+
+def _is_toml(path: Any) -> bool:
+    return bool(path.name.endswith(".toml"))
