@@ -8,6 +8,7 @@ from types import FrameType
 
 import typer
 
+from attnbench.cli.accuracy import command as accuracy
 from attnbench.cli.cost import command as cost
 from attnbench.cli.doctor import command as doctor
 from attnbench.cli.export import command as export
@@ -22,7 +23,7 @@ from attnbench.errors import AttnbenchError
 
 app = typer.Typer(
     name="attnbench",
-    help="Benchmark attention modules in compact CNNs: parameters, MACs, latency and tables.",
+    help="Benchmark attention modules in compact CNNs: parameters, MACs, latency, accuracy and tables.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,6 +33,8 @@ app.command("list")(listing)
 app.command("show")(show)
 app.command("cost")(cost)
 app.command("latency")(latency)
+app.command("accuracy")(accuracy)
+app.command("train", help="The same as accuracy.")(accuracy)
 app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)

@@ -13,10 +13,12 @@ from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 
 Rows = list[dict[str, Any]]
+_UNSHOWN = ("origin", "page", "missing")
+"""In JSON only; what says where to get something stands below the table."""
 
 
 def command(
-    what: Annotated[str, typer.Argument(metavar="{modules,backbones,suites,runtimes}")],
+    what: Annotated[str, typer.Argument(metavar="{modules,backbones,suites,runtimes,datasets}")],
     long: Annotated[
         bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
     ] = False,
@@ -24,7 +26,7 @@ def command(
     format: Format = None,
     json: Json = False,
 ) -> None:
-    """List modules, backbones, suites or runtimes."""
+    """List modules, backbones, suites, runtimes or data sets."""
     chosen = chosen_format(format, json, ("text", "json"))
     if what not in _ROWS:
         raise RequestError(
@@ -87,11 +89,27 @@ def _runtime(found: dict[str, Any]) -> dict[str, Any]:
     return {key: found.get(key) for key in keys}
 
 
+def _datasets(catalog: Catalog) -> Rows:
+    from attnbench.datasets.registry import datasets, describe_dataset
+
+    keys = ("name", "title", "classes", "train", "test", "available", "where", "missing", "page")
+    found = [describe_dataset(name) if name != "folder:PATH" else {} for name in datasets()]
+    listed = [{key: one.get(key) for key in keys} for one in found if one]
+    return [*listed, {**dict.fromkeys(keys), **_FOLDER}]
+
+
+_FOLDER = {
+    "name": "folder:PATH",
+    "title": "your own: PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg, or test",
+    "available": True,
+}
+
 _ROWS: dict[str, Callable[[Catalog], Rows]] = {
     "modules": _modules,
     "backbones": _backbones,
     "suites": _suites,
     "runtimes": _runtimes,
+    "datasets": _datasets,
 }
 
 
@@ -117,13 +135,16 @@ def _print(rows: Rows) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    shown = [key for key in rows[0] if key != "origin"] if rows else []
+    shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for key in shown:
         table.add_column(key.replace("_", " "), justify="right" if key == "params_512" else "left")
     for row in rows:
         table.add_row(*(_cell(key, row[key]) for key in shown))
     console().print(table)
+    for row in rows:
+        if row.get("missing"):
+            console().print(row["missing"], soft_wrap=True)
 
 
 def _cell(key: str, value: Any) -> str:
@@ -131,6 +152,8 @@ def _cell(key: str, value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if key in ("train", "test") and value is not None:
+        return f"{value:,}"
     if isinstance(value, list):
         return "; ".join(value)
     if isinstance(value, dict):

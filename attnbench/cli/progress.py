@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import say
-from attnbench.running.estimate import seconds_of, spoken
+from attnbench.running.estimate import TimeLeft, seconds_of, spoken
 
 if TYPE_CHECKING:
     from attnbench.records.model import Record
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 
 _WORTH_SAYING_S = 20.0
+_TRAINING_EVERY_S = 10.0
+"""Seconds between two lines of how far a training is."""
 
 
 def progress() -> Progress:
@@ -27,17 +30,26 @@ class LineProgress:
     def begin(self, job: Job) -> None:
         """Say what there is to do."""
         self._total, self._count = len(job.missing), 0
+        self._left, self._said = TimeLeft(job), -_TRAINING_EVERY_S
         say(_opening(job))
 
     def step(self, text: str) -> None:
-        """Say what takes long; a count is told when it is done."""
+        """Say what takes long; a count is told when it is done, a training now and then."""
+        if text.startswith("accuracy/"):
+            if time.monotonic() - self._said < _TRAINING_EVERY_S:
+                return
+            self._said = time.monotonic()
         if not text.startswith("cost/"):
             say(text)
 
     def done(self, record: Record) -> None:
-        """Say what became of a case."""
+        """Say what became of a case, and how long the others may take."""
         self._count += 1
-        say(f"[{self._count}/{self._total}] {record.case} {record.status} ({record.seconds:.2f} s)")
+        self._left.done(record)
+        left = self._left.seconds
+        more = f"; {spoken(left)} left" if left > _WORTH_SAYING_S else ""
+        said = f"{record.case} {record.status} ({record.seconds:.2f} s)"
+        say(f"[{self._count}/{self._total}] {said}{more}")
 
     def end(self) -> None:
         """Nothing to close."""
@@ -54,7 +66,6 @@ class BarProgress:
             MofNCompleteColumn,
             Progress,
             TextColumn,
-            TimeRemainingColumn,
         )
 
         console = Console(stderr=True, highlight=False)
@@ -62,12 +73,13 @@ class BarProgress:
         self._bar = Progress(
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
             TextColumn("{task.description}", markup=False),
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=len(job.missing))
+        self._left = TimeLeft(job)
+        self._task = self._bar.add_task("", total=len(job.missing), left=self._text())
         self._bar.start()
 
     def step(self, text: str) -> None:
@@ -76,7 +88,11 @@ class BarProgress:
 
     def done(self, record: Record) -> None:
         """Move on by one."""
-        self._bar.advance(self._task)
+        self._left.done(record)
+        self._bar.update(self._task, advance=1, left=self._text())
+
+    def _text(self) -> str:
+        return f"{spoken(self._left.seconds)} left"
 
     def end(self) -> None:
         """Take the bar away."""

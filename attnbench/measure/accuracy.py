@@ -119,13 +119,20 @@ class AccuracyMeter:
                 model = fill(model, [slot], attention)
         return model.train()
 
-    def measure(self, case: Case, folder: Path | None = None, tell: Tell = str) -> dict[str, Any]:
+    def measure(
+        self,
+        case: Case,
+        folder: Path | None = None,
+        tell: Tell = str,
+        save: Path | None = None,
+    ) -> dict[str, Any]:
         """Train a case and return values and evidence for its record.
 
         Args:
             case: with a data set that is here.
             folder: for checkpoints; a training that was stopped goes on from there.
             tell: is told how far it is, now and then.
+            save: file for the trained weights.
 
         Raises:
             Diverged: the loss became infinite or no number.
@@ -142,6 +149,9 @@ class AccuracyMeter:
         trained = train(
             model, data, recipe, training.seed, folder=folder, epochs=training.epochs, tell=tell
         )
+        if save is not None:
+            save.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(model.state_dict(), save)
         values: dict[str, Any] = {
             "top1": trained.top1,
             "top5": trained.top5,

@@ -107,7 +107,13 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meters: M
     )
 
 
-def measure(job: Job, worker: Worker, progress: Progress, pool: Pool | None = None) -> Run:
+def measure(
+    job: Job,
+    worker: Worker,
+    progress: Progress,
+    pool: Pool | None = None,
+    save: Path | None = None,
+) -> Run:
     """Measure the missing cases of a job into its folder and return the whole run.
 
     Args:
@@ -115,14 +121,16 @@ def measure(job: Job, worker: Worker, progress: Progress, pool: Pool | None = No
         worker: counts and times.
         progress: is told.
         pool: trains; processes on this machine by default.
+        save: folder that trained weights are kept in.
     """
+    pool = pool or LocalPool(worker)
     with RunWriter(job.folder) as writer:
         header = _header(job)
         if job.missing or job.known is None or not _same_layout(job.known.header, header):
             writer.append(header)
         progress.begin(job)
         try:
-            for record in _records(job, worker, progress, pool):
+            for record in _records(job, worker, progress, pool, save):
                 writer.append(record)
                 progress.done(record)
                 _forget_checkpoint(record, job)
@@ -131,7 +139,9 @@ def measure(job: Job, worker: Worker, progress: Progress, pool: Pool | None = No
     return read_run(job.folder / FILE)
 
 
-def _records(job: Job, worker: Worker, progress: Progress, pool: Pool | None) -> Iterator[Record]:
+def _records(
+    job: Job, worker: Worker, progress: Progress, pool: Pool, save: Path | None
+) -> Iterator[Record]:
     """Measure what is missing; a record comes as soon as it is known."""
     waiting: list[Case] = []
     trainings: list[Case] = []
@@ -147,16 +157,19 @@ def _records(job: Job, worker: Worker, progress: Progress, pool: Pool | None) ->
         yield from _timed(sessions(waiting), job, worker, progress)
     if trainings:
         worker.stop()  # it would hold memory and, on one core, nothing else
-        yield from _trained(trainings, job, pool or LocalPool(worker), progress)
+        yield from _trained(trainings, job, pool, progress, save)
 
 
-def _trained(cases: Sequence[Case], job: Job, pool: Pool, progress: Progress) -> Iterator[Record]:
+def _trained(
+    cases: Sequence[Case], job: Job, pool: Pool, progress: Progress, save: Path | None
+) -> Iterator[Record]:
     """Train cases side by side; a record comes as soon as its training ends."""
     tasks = {
         case: {
             "do": "train",
             "case": case_to_json(case),
             "folder": str(_checkpoint(job, case.name).absolute()),
+            "save": str(_weights(save, case).absolute()) if save else None,
         }
         for case in cases
     }
@@ -166,6 +179,10 @@ def _trained(cases: Sequence[Case], job: Job, pool: Pool, progress: Progress) ->
     ):
         outcome = Outcome(answer.get("ok") or {}, error=answer.get("error"))
         yield _record(case, job, outcome, "failed" if outcome.error else "ok", seconds)
+
+
+def _weights(folder: Path, case: Case) -> Path:
+    return folder / f"{case.name.removeprefix('accuracy/').replace('/', '_')}.pt"
 
 
 def _checkpoint(job: Job, name: str) -> Path:

@@ -43,7 +43,8 @@ class Tasks:
             case "train":
                 case, folder = case_from_json(task["case"]), task.get("folder")
                 where = Path(folder) if folder else None
-                return dict(self._trainer().measure(case, where, self._tell))
+                save = Path(task["save"]) if task.get("save") else None
+                return dict(self._trainer().measure(case, where, self._tell, save))
             case unknown:
                 raise ValueError(f"unknown task {unknown!r}")
 

@@ -1,0 +1,255 @@
+"""``attnbench accuracy``: what modules buy, trained beside the plain backbone with the same seeds."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnbench.cli.arms import Backbones, Modules, Placements, Request, cases_of
+from attnbench.cli.options import DEFAULT_OUT, Format, Json, Out, Plugins, chosen_format
+from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.pairing.estimate import Estimate
+    from attnbench.plugins import Catalog
+    from attnbench.records.store import Run
+    from attnbench.running.runner import Job
+    from attnbench.suites.cases import Case
+    from attnbench.suites.schema import Suite
+    from attnbench.tables.accuracies import Trained
+
+NAME = "accuracy"
+"""Folder of these runs within ``--out``."""
+
+
+def command(
+    backbone: Backbones = None,
+    module: Modules = None,
+    placement: Placements = None,
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="See: attnbench list datasets; or folder:PATH.")
+    ] = "digits",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each arm.")] = 3,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Name or .toml; the data set's own by default.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Weights of the plain backbone to start from."),
+    ] = None,
+    blend: Annotated[
+        bool, typer.Option("--blend", help="Start each module as the identity: y = x + a(f(x) - x).")
+    ] = False,
+    wider: Annotated[
+        bool, typer.Option("--wider", help="Also plain backbones of the arms' multiply-adds.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also the accuracy after quantisation.")
+    ] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of each training.")] = 1,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="DIR", help="Keep the trained weights: ARM,seed=N.pt."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train everything anew.")] = False,
+    executor: Annotated[
+        str, typer.Option("--executor", help="local, or ray: on the nodes of a Ray cluster.")
+    ] = "local",
+    plugin: Plugins = None,
+    out: Out = DEFAULT_OUT,
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """Train modules and the plain backbone with the same seeds, and compare them pair by pair.
+
+    Stop it at any time: the same command goes on from there.
+    """
+    from attnbench.running.meters import Meters
+    from attnbench.running.process import Worker
+    from attnbench.running.runner import prepare
+    from attnbench.running.select import Choice
+
+    chosen = chosen_format(format, json)
+    catalog = load_catalog(plugin)
+    settings = {
+        "dataset": dataset,
+        "recipe": recipe,
+        "epochs": epochs,
+        "seeds": seeds,
+        "weights": str(weights) if weights else None,
+        "int8": int8,
+        "threads": threads,
+    }
+    request = Request(
+        backbone or [], [_blended(one, blend) for one in module or []], placement or [], None, None
+    )
+    with Worker(plugin or []) as worker:
+        with guests():
+            suite = _suite(_rows(request, catalog, wider), settings)
+            choice = Choice(only=("accuracy",), fresh=fresh)
+            job = prepare(suite, catalog, Path(out), choice, Meters(catalog))
+        _refuse_skipped(job)
+        _announce(job)
+        run = _trained(job, worker, executor, plugin or [], save)
+    results = _results(job, run)
+    if chosen == "json":
+        arms = [_arm(one) for one in results if not one.is_plain] or [_arm(results[0])]
+        print_json(arms[0] if len(arms) == 1 else {"arms": arms})
+    else:
+        from attnbench.running.report import report_of
+
+        print_report(report_of(run), chosen)
+    if any(run.records[case.name].status == "failed" for case in job.cases):
+        sys.exit(1)
+
+
+def _blended(module: str, blend: bool) -> str:
+    return f"{module},blend=true" if blend and "blend=" not in module else module
+
+
+def _rows(request: Request, catalog: Catalog, wider: bool) -> list[dict[str, Any]]:
+    """The rows of the table: each backbone's plain one, its arms, and the controls."""
+    if not request.backbones:
+        raise RequestError("nothing to train; give a backbone (-b) and modules (-m, -p)")
+    cases = cases_of(request, catalog)
+    rows: list[dict[str, Any]] = []
+    for backbone in dict.fromkeys(case.backbone for case in cases):
+        rows.append({"backbone": backbone})
+        rows += [_row(case) for case in cases if case.backbone == backbone and case.module]
+        if wider:
+            rows.append({"backbone": backbone, "control": "wider"})
+    return rows
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {"backbone": case.backbone, "module": case.module, "placement": case.placement}
+
+
+def _suite(rows: Sequence[dict[str, Any]], settings: dict[str, Any]) -> Suite:
+    from attnbench.suites.load import parse_suite
+
+    columns = ["top1", "top5", "difference"]
+    columns += ["int8", "int8_difference"] if settings["int8"] else []
+    given = {key: value for key, value in settings.items() if value is not None}
+    content = {
+        "suite": {"name": NAME, "title": "Accuracy"},
+        "accuracy": {**given, "columns": [*columns, "mcnemar", "seconds"]},
+        "table": [{"columns": ["label", "placement"], "accuracy": {}, "row": list(rows)}],
+    }
+    return parse_suite(content, "of these options")
+
+
+def _refuse_skipped(job: Job) -> None:
+    """Without a suite around it, what cannot be had here is a wrong request."""
+    reasons = list(dict.fromkeys(job.skipped.values()))
+    if reasons:
+        raise RequestError("; ".join(reasons))
+
+
+def _announce(job: Job) -> None:
+    """Say what the set-up can detect, before it starts; the time it takes is said by the run."""
+    from attnbench.running.detect import detection
+
+    for line in detection(job):
+        say(line)
+
+
+def _trained(
+    job: Job, worker: Any, executor: str, plugins: Sequence[str], save: Path | None
+) -> Run:
+    from attnbench.cli.progress import progress
+    from attnbench.running.executors import pool_of
+    from attnbench.running.runner import measure
+
+    pool = pool_of(executor, worker, plugins)
+    try:
+        return measure(job, worker, progress(), pool, save)
+    except KeyboardInterrupt:
+        say("attnbench: interrupted; the same command goes on from the last checkpoints")
+        sys.exit(130)
+
+
+def _results(job: Job, run: Run) -> list[Trained]:
+    from attnbench.tables.accuracies import trained
+
+    records = {name: record.model_dump() for name, record in run.records.items()}
+    rows = [row for table in job.tables for row in table.rows]
+    return [one for row in trained(rows, records) for one in row]
+
+
+def _arm(one: Trained) -> dict[str, Any]:
+    """The JSON object of one arm."""
+    from attnbench.pairing.verdicts import text
+
+    case, facts = one.cases[0], one.facts
+    mean = one.mean()
+    return {
+        "name": case.name.rpartition("seed=")[0].rstrip(",/"),
+        "backbone": case.backbone,
+        "module": case.module,
+        "placement": case.placement,
+        "dataset": facts.get("dataset"),
+        "synthetic": facts.get("synthetic"),
+        "recipe": facts.get("recipe"),
+        "size": list(case.size),
+        "status": one.status,
+        "reasons": [str((record or {}).get("reason")) for _, record in one.others],
+        "seeds": _seeds(one.own),
+        "plain": _seeds(one.plain),
+        "top1_mean": mean.mean if mean else None,
+        "top1_low": _finite(mean.low) if mean else None,
+        "top1_high": _finite(mean.high) if mean else None,
+        "difference": _difference(one.difference())
+        | _flipped(one)
+        | {
+            "verdict": one.judgement.verdict if one.judgement else "none",
+            "text": text(one.judgement) if one.judgement else "",
+            "within": one.judgement.within if one.judgement else None,
+            "more_seeds": one.judgement.more_seeds if one.judgement else None,
+        },
+    }
+
+
+def _seeds(records: Any) -> list[dict[str, Any]]:
+    return [dict(_seed(seed, record)) for seed, record in sorted(records.items())]
+
+
+def _seed(seed: int, record: Any) -> Iterator[tuple[str, Any]]:
+    training = record.get("training") or {}
+    yield "seed", seed
+    yield from ((key, record["values"].get(key)) for key in ("top1", "top5", "loss"))
+    if "int8_top1" in record["values"]:
+        yield "int8_top1", record["values"]["int8_top1"]
+    yield "curve", training.get("curve")
+    yield "weights", training.get("weights")
+
+
+def _difference(found: Estimate | None) -> dict[str, Any]:
+    if found is None:
+        return {"mean": None, "low": None, "high": None, "p_value": None}
+    return {
+        "mean": found.mean,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
+        "p_value": found.p_value,
+    }
+
+
+def _flipped(one: Trained) -> dict[str, Any]:
+    found = one.flipped
+    if found is None:
+        return {"sign_flip_low": None, "sign_flip_high": None}
+    return {"sign_flip_low": _finite(found.low), "sign_flip_high": _finite(found.high)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
