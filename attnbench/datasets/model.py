@@ -128,6 +128,14 @@ def data_root() -> Path:
     return Path(os.environ.get(VARIABLE) or "~/.cache/attnbench/data").expanduser()
 
 
+def shown_home(path: Path) -> str:
+    """Return a path as a record may keep it: ``~`` for the user's home."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
+
+
 def in_memory(images: Tensor, targets: Tensor, classes: tuple[str, ...]) -> Samples:
     """Return a split whose images, (N, C, H, W) and uint8, are in memory."""
     return Samples(targets.long(), classes, images.__getitem__, images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from attnbench.datasets.model import shown_home
 from attnbench.errors import RequestError
 
 
@@ -35,7 +36,8 @@ class Published:
             return None
         return (
             f"data set {self.name} is not here: download {self.archives} from {self.page} and "
-            f"unpack to {root / self.places[0]}, so that it holds {', '.join(self.needed)}"
+            f"unpack to {shown_home(root / self.places[0])}, so that it holds "
+            f"{', '.join(self.needed)}"
         )
 
     def identity(self, root: Path) -> str:

@@ -26,10 +26,6 @@ ACCURACY_RULE = (
     "wrong; same within x: the whole interval is, x at most 0.5 points; inconclusive: neither. No "
     "verdict below three seeds."
 )
-NOT_PUBLIC = (
-    "The training set-up of the ULSAM paper is not public in the sources we have; ours is the "
-    "recipe that the column names."
-)
 _HEADS = {
     "top1": ("Top-1", "%, mean, 95% interval"),
     "top5": ("Top-5", "%, mean, 95% interval"),
@@ -124,11 +120,12 @@ def footnotes_of(one: Trained) -> tuple[str, ...]:
     """Return what is to be said of a row: trainings that failed, int8 that could not be."""
     said: dict[str, None] = {}
     for case, record in one.others:
-        if record is not None:
-            reason = f": {record['reason']}" if record.get("reason") else ""
-            # the same reason for each seed is said once
-            name = case.name.rpartition("seed=")[0] if record["status"] == "skipped" else case.name
-            said[f"{name.rstrip(',/')}: {record['status']}{reason}"] = None
+        if record is None:
+            continue
+        reason = f": {record['reason']}" if record.get("reason") else ""
+        # what is not here is missing for all rows and seeds alike: said once
+        name = "" if record["status"] == "skipped" else f"{case.name}: "
+        said[f"{name}{record['status']}{reason}"] = None
     for record in one.own.values():
         why = (record.get("training") or {}).get("int8_failed")
         if why:
