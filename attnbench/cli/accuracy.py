@@ -1,4 +1,4 @@
-"""``attnbench accuracy``: what modules buy, trained beside the plain backbone with the same seeds."""
+"""``attnbench accuracy``: what modules buy, trained beside the plain backbone, paired by seed."""
 
 from __future__ import annotations
 
@@ -44,10 +44,13 @@ def command(
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", metavar="FILE", help="Weights of the plain backbone to start from."),
+        typer.Option(
+            "--weights", metavar="FILE", help="Weights of the plain backbone to start from."
+        ),
     ] = None,
     blend: Annotated[
-        bool, typer.Option("--blend", help="Start each module as the identity: y = x + a(f(x) - x).")
+        bool,
+        typer.Option("--blend", help="Start each module as the identity: y = x + a(f(x) - x)."),
     ] = False,
     wider: Annotated[
         bool, typer.Option("--wider", help="Also plain backbones of the arms' multiply-adds.")

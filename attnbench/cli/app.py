@@ -14,6 +14,7 @@ from attnbench.cli.doctor import command as doctor
 from attnbench.cli.export import command as export
 from attnbench.cli.latency import command as latency
 from attnbench.cli.listing import command as listing
+from attnbench.cli.maps import command as maps
 from attnbench.cli.merge import command as merge
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
@@ -23,7 +24,7 @@ from attnbench.errors import AttnbenchError
 
 app = typer.Typer(
     name="attnbench",
-    help="Benchmark attention modules in compact CNNs: parameters, MACs, latency, accuracy and tables.",
+    help="Benchmark attention modules in compact CNNs: cost, latency, accuracy and tables.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -35,6 +36,7 @@ app.command("cost")(cost)
 app.command("latency")(latency)
 app.command("accuracy")(accuracy)
 app.command("train", help="The same as accuracy.")(accuracy)
+app.command("maps")(maps)
 app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)

@@ -23,6 +23,7 @@ from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, Known, card_facts, slot_facts, without_weights
+from attnbench.measure.draws import draw_apart
 from attnbench.pairing.bits import pack
 from attnbench.placement.insertion import fill
 from attnbench.placement.slots import Slot
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 METHOD = 1
 """Raised when what is trained changes: accuracy records are then measured again."""
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class AccuracyMeter:
         """Return the network that a training starts from, in training mode.
 
         The backbone's weights depend on the seed alone. Each module draws its own from a stream of
-        its own, so that no arm shifts what another one draws.
+        its own, and what it draws in training too, so that no arm shifts what another one draws.
         """
         training, recipe = training_of(case), find_recipe(training_of(case).recipe)
         classes = self._classes(case)
@@ -117,6 +118,7 @@ class AccuracyMeter:
             if attention is not None:
                 torch.manual_seed(module_seed(training.seed, slot.path))
                 model = fill(model, [slot], attention)
+                draw_apart(model.get_submodule(slot.path), slot.path)
         return model.train()
 
     def measure(
@@ -264,9 +266,14 @@ def _facts(data: Data, recipe: Recipe, trained: Trained) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=8)
 def _file_hash(path: str) -> str | None:
     if not Path(path).is_file():
         return None
+    found = Path(path).stat()
+    return _content_hash(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _content_hash(path: str, size: int, changed: int) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

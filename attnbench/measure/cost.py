@@ -184,6 +184,7 @@ class CostMeter:
 
 
 def without_weights(build: Callable[[], nn.Module]) -> nn.Module:
+    """Return what ``build`` makes, for shapes alone where its constructors allow that."""
     try:
         with torch.device("meta"):  # shapes are all that counting needs
             return build()

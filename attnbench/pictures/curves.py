@@ -48,9 +48,10 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
     figure = blank(width, 4.6 + 0.2 * -(-len(curves) // columns))
     figure.suptitle(title, fontsize=_LARGE, parse_math=False)
     grid = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
-    for axes, (key, name) in zip(grid, panels, strict=True):
-        means = _draw_panel(axes, curves, key, name)
-    _legend(figure, means, list(curves), columns)
+    means = [
+        _draw_panel(axes, curves, key, name) for axes, (key, name) in zip(grid, panels, strict=True)
+    ]
+    _legend(figure, means[0], list(curves), columns)
     return figure
 
 

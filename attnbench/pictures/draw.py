@@ -70,10 +70,13 @@ def draw_groups(image: Tensor, site: SiteMap, groups: int, title: str) -> Figure
     size = site.channels // groups
     for axes in grid[groups:]:
         axes.set_axis_off()
-    for at, (axes, change) in enumerate(zip(grid, maps, strict=False)):
-        drawn = _overlay(axes, picture, change, limits)
+    drawn = [
+        _overlay(axes, picture, change, limits)
+        for axes, change in zip(grid[:groups], maps, strict=True)
+    ]
+    for at, axes in enumerate(grid[:groups]):
         _name(axes, f"channels {at * size}–{at * size + size - 1}")
-    _colour_bar(figure, drawn, list(grid), "relative change")
+    _colour_bar(figure, drawn[0], list(grid), "relative change")
     return figure
 
 
@@ -83,9 +86,10 @@ def _draw_row(row: SubFigure, picture: Array, site: SiteMap) -> None:
     axes[0].imshow(picture)
     _name(axes[0], "image")
     shared = _limits(site.before, site.after)
-    for one, values, name in ((axes[1], site.before, "before"), (axes[2], site.after, "after")):
-        drawn = _map(one, picture, values, shared, _MAGNITUDE)
-        _name(one, f"{name}: mean |{'x' if name == 'before' else 'y'}|")
+    _map(axes[1], picture, site.before, shared, _MAGNITUDE)
+    _name(axes[1], "before: mean |x|")
+    drawn = _map(axes[2], picture, site.after, shared, _MAGNITUDE)
+    _name(axes[2], "after: mean |y|")
     _colour_bar(row, drawn, list(axes[1:3]))
     drawn = _map(axes[3], picture, site.gain, _limits(site.gain), _GAIN)
     _name(axes[3], "gain per position")

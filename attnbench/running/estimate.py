@@ -66,7 +66,8 @@ class TimeLeft:
     def seconds(self) -> float:
         """What is left, in seconds."""
         return sum(
-            estimate * self._ratio(self._kinds.get(name, "")) for name, estimate in self._left.items()
+            estimate * self._ratio(self._kinds.get(name, ""))
+            for name, estimate in self._left.items()
         )
 
     def _ratio(self, kind: str) -> float:

@@ -20,7 +20,7 @@ import psutil
 
 START_LIMIT_S = 300.0
 """For importing torch and the plugins; slow disks take minutes."""
-_POLL_S = 0.05
+_POLL_S = 0.25
 _GIB = 2**30
 
 

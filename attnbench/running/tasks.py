@@ -19,7 +19,7 @@ class Tasks:
         tell: is told how far a long task is: a sign of life.
     """
 
-    def __init__(self, catalog: Catalog, tell: Callable[[str], None] = str) -> None:
+    def __init__(self, catalog: Catalog, tell: Callable[[str], object] = str) -> None:
         self._cost = CostMeter(catalog)
         self._tell = tell
         self._latency: Any = None

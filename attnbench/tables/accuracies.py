@@ -45,6 +45,11 @@ class Trained:
         record = self.others[0][1] if self.others else None
         return str(record["status"]) if record else NOT_RUN
 
+    def record(self, case: Case) -> Record | None:
+        """Return the record of one of its cases; None where it is not run."""
+        own = self.own.get(case.training.seed) if case.training else None
+        return own or next((record for other, record in self.others if other == case), None)
+
     @property
     def seeds(self) -> list[int]:
         """The seeds that are measured here and for the plain backbone."""

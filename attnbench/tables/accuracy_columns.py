@@ -85,8 +85,8 @@ def figure(one: Trained, key: str) -> str:
 
 def interval(found: Estimate, signed: bool = False) -> str:
     """Return ``92.31 [92.05, 92.57]``; without bounds only the mean."""
-    low, high = (found.low, found.high) if signed else (max(0.0, found.low), min(100.0, found.high))
-    mean, low, high = (_number(value, signed) for value in (found.mean, low, high))
+    ends = (found.low, found.high) if signed else (max(0.0, found.low), min(100.0, found.high))
+    mean, low, high = (_number(value, signed) for value in (found.mean, *ends))
     return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
 
 

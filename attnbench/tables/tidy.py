@@ -1,4 +1,4 @@
-"""Tidy data: one line for each case of each row, every figure unrounded."""
+"""Tidy data: one line for each case of each row, for each seed, every figure unrounded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from attnbench.pairing.estimate import Estimate
+from attnbench.tables.accuracies import Trained
 from attnbench.tables.latencies import Timed
+from attnbench.tables.measured import NOT_RUN
 from attnbench.tables.results import Result, RowView
 from attnbench.tables.verdicts import as_data, judge
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from attnbench.suites.cases import Case
 
 _PROOF = ("export_s", "load_s", "max_error", "tolerance", "sqnr_db", "top1_agreement")
+_TRAINED = ("top1", "top5", "loss", "int8_top1")
 METRICS = ("params", "macs", "params_norm", "macs_norm", "top1", "top5")
 
 
@@ -47,6 +51,19 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
             "reason": one.reason,
             **latency_fields(one),
         }
+    for network in view.trained:
+        for case in network.cases:
+            record = network.record(case)
+            yield {
+                "suite": view.suite.suite.name,
+                "table": title,
+                "row": view.label,
+                **case_fields(case),
+                "added": view.added,
+                "status": record["status"] if record else NOT_RUN,
+                "reason": record.get("reason") if record else None,
+                **accuracy_fields(network, case),
+            }
 
 
 def latency_fields(one: Timed) -> dict[str, Any]:
@@ -79,6 +96,43 @@ def latency_fields(one: Timed) -> dict[str, Any]:
         **{key: one.values.get(key) for key in _PROOF},
     }
     return fields | {key: _finite(value) for key, value in figures.items()}
+
+
+def accuracy_fields(one: Trained, case: Case) -> dict[str, Any]:
+    """Return the figures of a training, flat, and those of all seeds of its row: percent, points.
+
+    ``difference`` is to the plain backbone of the same seed; ``difference_low`` and ``_high`` are
+    Student's t, ``sign_flip_low`` and ``_high`` the sign-flip test's.
+    """
+    training = case.training
+    if training is None:
+        return {}
+    fields = {key: getattr(training, key) for key in ("dataset", "recipe", "seed", "epochs")}
+    own, plain = one.own.get(training.seed), one.plain.get(training.seed)
+    values = own["values"] if own else {}
+    pair = own and plain and not one.is_plain
+    mean = one.mean()
+    difference, flipped = (None, None) if one.is_plain else (one.difference(), one.flipped)
+    figures = {
+        **{key: values.get(key) for key in _TRAINED},
+        "difference": values["top1"] - plain["values"]["top1"] if pair and plain else None,
+        **_estimate_fields("top1", mean),
+        **_estimate_fields("difference", difference),
+        "sign_flip_low": flipped.low if flipped else None,
+        "sign_flip_high": flipped.high if flipped else None,
+        "verdict": one.judgement.verdict if one.judgement else None,
+        "same_within": one.judgement.within if one.judgement else None,
+        "more_seeds": one.judgement.more_seeds if one.judgement else None,
+    }
+    return fields | {key: _finite(value) for key, value in figures.items()}
+
+
+def _estimate_fields(name: str, found: Estimate | None) -> dict[str, float | None]:
+    return {
+        f"{name}_mean": found.mean if found else None,
+        f"{name}_low": found.low if found else None,
+        f"{name}_high": found.high if found else None,
+    }
 
 
 def _ms(seconds: float) -> float:

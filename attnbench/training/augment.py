@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,30 +31,31 @@ def augmented(images: Tensor, transform: Transform | None, draw: int) -> Tensor:
     """Return (B, C, H, W) images transformed; ``draw`` of them in turn share the random draws."""
     if transform is None:
         return images
-    return torch.cat([transform(part) for part in images.split(draw)])
+    return torch.cat([transform(part) for part in torch.split(images, draw)])
 
 
 def mixing(
     recipe: Recipe, classes: int
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
     """Return mixup, cutmix or one of the two at random; None where a recipe has neither."""
-    found = [
+    found: list[Any] = [
         kind(alpha=alpha, num_classes=classes)
         for kind, alpha in ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
         if alpha > 0
     ]
     if not found:
         return None
-    return found[0] if len(found) == 1 else v2.RandomChoice(found)
+    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    mix = found[0] if len(found) == 1 else v2.RandomChoice(found)
+    return mix
 
 
 def _transform(augment: Augment, recipe: Recipe) -> Transform:
-    kind = getattr(v2, augment.name, None)
-    if not (isinstance(kind, type) and issubclass(kind, v2.Transform)):
-        names = [one for one in dir(v2) if isinstance(getattr(v2, one), type)]
-        raise unknown(
-            "transform", augment.name, names, listed=(), way_out="See torchvision.transforms.v2."
-        )
+    kind: Any = getattr(v2, augment.name, None)
+    if not _is_transform(kind):
+        names = [one for one in dir(v2) if _is_transform(getattr(v2, one))]
+        way_out = f"Recipe {recipe.name} may name those of torchvision.transforms.v2."
+        raise unknown("transform", augment.name, names, listed=(), way_out=way_out)
     known = list(inspect.signature(kind).parameters)
     for option in augment.options:
         if option not in known:
@@ -62,12 +63,13 @@ def _transform(augment: Augment, recipe: Recipe) -> Transform:
                 f"recipe {recipe.name}: {augment.name} has no option {option!r}; it takes "
                 f"{', '.join(known)}.{suggestion(option, known)}"
             )
-    options = dict(augment.options)
-    if "antialias" in known:
-        options.setdefault("antialias", True)
     try:
-        return partial(kind, **options)()  # type: ignore[no-any-return]
+        return kind(**augment.options)  # type: ignore[no-any-return]
     except Exception as error:
         raise RequestError(
             f"recipe {recipe.name}: {augment.name} cannot be built: {describe(error)}"
         ) from error
+
+
+def _is_transform(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, v2.Transform)

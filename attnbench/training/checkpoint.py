@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
-import os
 import shutil
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
 from attnbench.errors import RequestError
+from attnbench.registry import describe
 
-_CURRENT, _MARK = "current", "whole.json"
+_CURRENT, _MARK, _OWN = "current", "whole.json", "own.pt"
+_NEW, _OLD = ".new-", ".old-"
+
+
+class Stateful(Protocol):
+    """What has a state to be saved."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain values."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take over what was saved."""
 
 
 @dataclass
@@ -44,16 +59,20 @@ class Checkpoint:
     """The checkpoint of one training in a folder of its own.
 
     A new one is written beside the old one and then takes its place; what a kill leaves of it is
-    not looked at. One that is of another training (``identity``) is not either.
+    not looked at, unless it came between the two renames. One that is of another training
+    (``identity``) is not either. Nothing that is read is run: ``accelerate`` would unpickle any
+    object of what is registered with it, so that ``states`` are kept in a file of their own.
 
     Args:
         folder: made when it is first needed.
         identity: of everything that must be the same for the training to go on.
+        states: what is saved beside the accelerator's network and optimizer.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    def __init__(self, folder: Path, identity: str, states: Mapping[str, Stateful]) -> None:
         self.folder = folder
         self.identity = identity
+        self.states = states
 
     def save(self, accelerator: Accelerator) -> None:
         """Write the state of a training.
@@ -61,43 +80,75 @@ class Checkpoint:
         Raises:
             RequestError: the folder cannot be written.
         """
-        fresh = self.folder / f".new-{os.getpid()}"
-        old = self.folder / f".old-{os.getpid()}"
+        if not accelerator.is_main_process:
+            return
         try:
-            accelerator.save_state(str(fresh))
-            if accelerator.is_main_process:
-                sizes = {file.name: file.stat().st_size for file in fresh.iterdir()}
-                mark = {"identity": self.identity, "sizes": sizes}
-                (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
-                with contextlib.suppress(FileNotFoundError):  # the first one
-                    (self.folder / _CURRENT).rename(old)
-                fresh.rename(self.folder / _CURRENT)
-        except OSError as error:
-            raise RequestError(f"checkpoint {self.folder} cannot be written: {error}") from error
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
+            self._write(fresh, accelerator)
+            with contextlib.suppress(FileNotFoundError):  # the first one
+                (self.folder / _CURRENT).rename(fresh.with_name(fresh.name.replace(_NEW, _OLD)))
+            fresh.rename(self.folder / _CURRENT)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's are no OSError
+            reason = describe(error)
+            raise RequestError(f"checkpoint {self.folder} cannot be written: {reason}") from error
         finally:
-            shutil.rmtree(old, ignore_errors=True)
-            shutil.rmtree(fresh, ignore_errors=True)
+            if (self.folder / _CURRENT).is_dir():
+                for left in self._left():
+                    shutil.rmtree(left, ignore_errors=True)
 
     def load(self, accelerator: Accelerator) -> bool:
-        """Put a training into the state that was saved; False where there is none that fits."""
+        """Put a training into the state that was saved; False where there is none that fits.
+
+        Raises:
+            RequestError: one is whole, yet cannot be read.
+        """
         found = next((one for one in self._candidates() if self._is_whole(one)), None)
         if found is None:
             return False
-        accelerator.load_state(str(found))
+        try:
+            own = torch.load(found / _OWN, map_location="cpu", weights_only=True)
+            accelerator.load_state(str(found))
+            for name, state in self.states.items():
+                state.load_state_dict(own[name])
+        except Exception as error:  # of many kinds
+            raise RequestError(
+                f"checkpoint {found} cannot be read: {describe(error)}; remove it to start anew"
+            ) from error
         return True
+
+    def _write(self, fresh: Path, accelerator: Accelerator) -> None:
+        accelerator.save_state(str(fresh))
+        own = {name: state.state_dict() for name, state in self.states.items()}
+        torch.save(own, fresh / _OWN)
+        mark = {"identity": self.identity, "files": _digests(fresh)}
+        (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
 
     def _candidates(self) -> list[Path]:
         """The current one; without it, a kill came between the two renames."""
+        current = self.folder / _CURRENT
+        return [current] if current.is_dir() else self._left()
+
+    def _left(self) -> list[Path]:
+        """Return what a kill, or this process, left beside the current one; new before old."""
         try:
-            others = sorted(self.folder.glob(".*-*"))
+            return sorted(one for one in self.folder.iterdir() if one.name.startswith((_NEW, _OLD)))
         except OSError:
             return []
-        return [self.folder / _CURRENT, *others]
 
     def _is_whole(self, path: Path) -> bool:
         try:
             mark = json.loads((path / _MARK).read_text(encoding="utf-8"))
-            sizes = {name: (path / name).stat().st_size for name in mark["sizes"]}
+            return bool(mark["identity"] == self.identity and mark["files"] == _digests(path))
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        return bool(mark.get("identity") == self.identity and sizes == mark["sizes"])
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the digests of the files: after a power cut one can have its size and no content."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != _MARK:
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return found

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Iterator
 from typing import Protocol
 
-import psutil
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional as tv
 
 from attnbench.datasets.model import Samples
+from attnbench.errors import RequestError
 from attnbench.training.augment import Transform, augmented, transforms
 from attnbench.training.recipe import Recipe
 from attnbench.training.seeds import image_seed, order
 
-_SHARE = 0.25
-"""Of the machine's memory that the images of a split may take."""
+_MEMORY = 2**30
+"""Bytes that the images of a split may take; on every machine the same, as the two kinds of feed
+augment differently."""
 _TEST_BATCH = 256
+_PREFIX = f"{RequestError.__module__}.{RequestError.__name__}: "
 Batch = tuple[Tensor, Tensor]
 
 
@@ -40,30 +42,38 @@ class Feed(Protocol):
         """Yield all images in order, not augmented."""
 
 
-def feed(samples: Samples, recipe: Recipe) -> Feed:
-    """Return the feed of a split for a recipe."""
+def feed(samples: Samples, recipe: Recipe, processes: int = 1) -> Feed:
+    """Return the feed of a split for a recipe.
+
+    Args:
+        samples: the split.
+        recipe: how its images are cut and augmented.
+        processes: that share each batch in training.
+    """
     side = recipe.resize or recipe.size
     channels = 3 if samples.stacked is None else samples.stacked.shape[1]
-    fits = len(samples) * channels * side**2 < _SHARE * psutil.virtual_memory().total
-    return MemoryFeed(samples, recipe) if fits else FileFeed(samples, recipe)
+    fits = len(samples) * channels * side**2 <= _MEMORY
+    kind = MemoryFeed if fits else FileFeed
+    return kind(samples, recipe, processes)
 
 
 class _Base:
-    def __init__(self, samples: Samples, recipe: Recipe) -> None:
+    def __init__(self, samples: Samples, recipe: Recipe, processes: int = 1) -> None:
         self.samples = samples
         self.recipe = recipe
+        self.least = 2 * recipe.accumulate * processes
         self._transform: Transform | None = transforms(recipe)
         self._mean = torch.tensor(recipe.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(recipe.std).view(1, 3, 1, 1)
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch in training; a last one of a single image is left out."""
-        count, size = len(self.samples), self.recipe.batch_size
-        return max(1, math.ceil(count / size) - (count % size == 1))
+        """Batches of an epoch; a last one is left out whose parts would be of single images."""
+        whole, rest = divmod(len(self.samples), self.recipe.batch_size)
+        return max(1, whole + (rest >= self.least))
 
     def _numbers(self, seed: int, epoch: int, first: int) -> Iterator[Tensor]:
-        parts = order(seed, epoch, len(self.samples)).split(self.recipe.batch_size)
+        parts = torch.split(order(seed, epoch, len(self.samples)), self.recipe.batch_size)
         yield from parts[first : self.steps]
 
     def _normalised(self, images: Tensor) -> Tensor:
@@ -74,10 +84,6 @@ class _Base:
             return normal.contiguous(memory_format=torch.channels_last)
         return normal
 
-    def _cropped(self, images: Tensor) -> Tensor:
-        side = self.recipe.size
-        return tv.center_crop(images, [side, side]) if images.shape[-1] != side else images
-
 
 class MemoryFeed(_Base):
     """All images of a split in memory, as squares in uint8.
@@ -85,10 +91,11 @@ class MemoryFeed(_Base):
     Args:
         samples: the split.
         recipe: for sizes, normalisation and transforms.
+        processes: that share each batch in training.
     """
 
-    def __init__(self, samples: Samples, recipe: Recipe) -> None:
-        super().__init__(samples, recipe)
+    def __init__(self, samples: Samples, recipe: Recipe, processes: int = 1) -> None:
+        super().__init__(samples, recipe, processes)
         side = recipe.resize or recipe.size
         self._images = _squares(samples, side)
 
@@ -96,12 +103,12 @@ class MemoryFeed(_Base):
         """Yield the batches of an epoch from number ``first`` on."""
         for chosen in self._numbers(seed, epoch, first):
             images = augmented(self._images[chosen], self._transform, self.recipe.draw)
-            yield self._normalised(self._cropped(images)), self.samples.targets[chosen]
+            yield self._normalised(_cut(images, self.recipe)), self.samples.targets[chosen]
 
     def test(self) -> Iterator[Batch]:
         """Yield all images in order."""
-        for chosen in torch.arange(len(self.samples)).split(_TEST_BATCH):
-            images = self._cropped(self._images[chosen])
+        for chosen in torch.split(torch.arange(len(self.samples)), _TEST_BATCH):
+            images = _cut(self._images[chosen], self.recipe)
             yield self._normalised(images), self.samples.targets[chosen]
 
 
@@ -120,15 +127,27 @@ class FileFeed(_Base):
 
     def test(self) -> Iterator[Batch]:
         """Yield all images in order."""
-        numbers = [part.tolist() for part in torch.arange(len(self.samples)).split(_TEST_BATCH)]
+        numbers = [
+            part.tolist() for part in torch.split(torch.arange(len(self.samples)), _TEST_BATCH)
+        ]
         yield from self._loaded(_Images(self.samples, self.recipe, None, None), numbers)
 
     def _loaded(self, images: _Images, numbers: list[list[int]]) -> Iterator[Batch]:
-        state = torch.random.get_rng_state()  # the loader draws a seed for its processes
-        loader = DataLoader(images, batch_sampler=numbers, num_workers=self.recipe.workers)
+        loader = DataLoader(
+            images,
+            batch_sampler=numbers,
+            num_workers=min(self.recipe.workers, _cores()),
+            generator=torch.Generator(),  # else it draws from the global one
+        )
         batches = iter(loader)
-        torch.random.set_rng_state(state)
-        for raw, targets in batches:
+        while True:
+            try:
+                raw, targets = next(batches)
+            except StopIteration:
+                return
+            except RequestError as error:  # of another process: a traceback, then the message
+                text = str(error).strip().splitlines()[-1]
+                raise RequestError(text.removeprefix(_PREFIX)) from error
             yield self._normalised(raw), targets
 
 
@@ -152,21 +171,19 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image = _rgb(self._samples.image(index))
-        side = self._recipe.size
-        if self._epoch is not None and self._transform is not None:
+        if self._epoch is None or self._transform is None:
+            image = _square(image, self._recipe.resize or self._recipe.size)
+        else:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(image_seed(*self._epoch, index))
                 image = self._transform(image)
-        if image.shape[-2:] != (side, side):
-            image = _square(image, self._recipe.resize or side)
-            image = tv.center_crop(image, [side, side])
-        return image, self._samples.targets[index]
+        return _cut(image, self._recipe), self._samples.targets[index]
 
 
 def _squares(samples: Samples, side: int) -> Tensor:
     """Return all images as (N, C, side, side): the shorter side fitted, the centre kept."""
     if samples.stacked is not None:
-        return torch.cat([_square(part, side) for part in samples.stacked.split(1024)])
+        return torch.cat([_square(part, side) for part in torch.split(samples.stacked, 1024)])
     found = torch.empty(len(samples), 3, side, side, dtype=torch.uint8)
     for number in range(len(samples)):
         found[number] = _square(_rgb(samples.image(number)), side)
@@ -177,7 +194,21 @@ def _square(images: Tensor, side: int) -> Tensor:
     if images.shape[-2:] == (side, side):
         return images
     fitted = tv.resize(images, [side], antialias=True)
-    return tv.center_crop(fitted, [side, side])
+    square: Tensor = tv.center_crop(fitted, [side, side])
+    return square
+
+
+def _cut(images: Tensor, recipe: Recipe) -> Tensor:
+    """Return images of the recipe's size: as transforms left them, or the centre."""
+    side = recipe.size
+    if images.shape[-2:] == (side, side):
+        return images
+    square: Tensor = tv.center_crop(_square(images, recipe.resize or side), [side, side])
+    return square
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rgb(image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from attnbench.datasets.model import Data
 from attnbench.errors import RequestError
 from attnbench.training.augment import mixing
-from attnbench.training.checkpoint import Checkpoint, Progress
+from attnbench.training.checkpoint import Checkpoint, Progress, Stateful
 from attnbench.training.evaluate import Diverged, Score, score
 from attnbench.training.feed import Feed, feed
 from attnbench.training.optimizing import optimizer_of, schedule_of
@@ -38,7 +38,8 @@ _SAVE_S = 20.0
 _LOOK = 20
 """Steps between looks at the losses: each look waits for the device."""
 _TELL_S = 1.0
-Tell = Callable[[str], None]
+Tell = Callable[[str], object]
+_Tensors = list[Tensor] | tuple[Tensor, ...]
 
 __all__ = ["Diverged", "Trained", "train"]
 
@@ -57,8 +58,9 @@ class Trained:
     curve: list[dict[str, Any]]
     """Of each epoch: ``epoch`` from 1, ``loss``, ``lr`` at its end, ``top1`` where tested."""
     steps: int
-    images_per_s: float
-    """In training, without tests and checkpoints; of a resumed one its last part."""
+    images_per_s: float | None
+    """In training, without tests and checkpoints; of a resumed one its last part; None where
+    nothing was left of it."""
     seconds: float
     device: str
     threads: int
@@ -104,27 +106,30 @@ class _Training:
         if recipe.channels_last:
             model.to(memory_format=torch.channels_last)
         self.classes = len(data.train.classes)
-        self.data: Feed = feed(data.train, recipe)
+        processes = self.accelerator.num_processes
+        _check(data, recipe, processes)
+        self.data: Feed = feed(data.train, recipe, processes)
         self.test: Feed = feed(data.test, recipe)
-        self.identity = _identity(model, data, recipe, seed, epochs)
-        self.average = _averaged(model, recipe)
+        where = [self.accelerator.device.type, processes]
+        self.identity = _identity(model, data, recipe, [seed, epochs, *where])
+        self.average = _averaged(model, recipe, self.accelerator.device)
         optimizer = optimizer_of(model, recipe)
         self.schedule = schedule_of(optimizer, recipe, self.data.steps, epochs)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        _bare(self.accelerator, self.model)
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.mix = mixing(recipe, self.classes)
         self.progress = Progress()
-        states = [self.schedule, self.progress, *([self.average] if self.average else [])]
-        self.accelerator.register_for_checkpointing(*states)
         self.images = 0
         self.busy_s = 0.0
 
     def run(self, folder: Path | None) -> Trained:
         start = time.perf_counter()
-        checkpoint = Checkpoint(folder, self.identity) if folder else None
-        if checkpoint:
-            checkpoint.load(self.accelerator)
+        checkpoint = Checkpoint(folder, self.identity, self._states()) if folder else None
+        if checkpoint and checkpoint.load(self.accelerator):
+            losses = self.progress.losses
+            self.progress.losses = [loss.to(self.accelerator.device) for loss in losses]
         ticker = _Ticker(self, checkpoint)
         total = self.epochs * self.data.steps
         while self.progress.step < total:
@@ -137,11 +142,15 @@ class _Training:
             loss=float(self.progress.curve[-1]["loss"]),
             curve=self.progress.curve,
             steps=self.progress.step,
-            images_per_s=self.images / self.busy_s if self.busy_s else math.nan,
+            images_per_s=self.images / self.busy_s if self.busy_s else None,
             seconds=time.perf_counter() - start,
             device=str(self.accelerator.device),
             threads=torch.get_num_threads(),
         )
+
+    def _states(self) -> dict[str, Stateful]:
+        own: dict[str, Stateful] = {"schedule": self.schedule, "progress": self.progress}
+        return own if self.average is None else own | {"average": self.average}
 
     def _epoch(self, ticker: _Ticker) -> None:
         """Train what is left of the running epoch."""
@@ -175,17 +184,21 @@ class _Training:
         """Take one step of the optimizer, of as many parts as the recipe says."""
         if self.mix is not None:
             images, targets = self.mix(images, targets)
-        parts, own = self.accelerator.num_processes, self.accelerator.process_index
-        images, targets = images.tensor_split(parts)[own], targets.tensor_split(parts)[own]
+        processes, own = self.accelerator.num_processes, self.accelerator.process_index
+        count, device = self.recipe.accumulate, self.accelerator.device
+        # of the mean over the whole batch, where the gradients are a mean over the parts
+        share = count * processes / len(images)
+        images, targets = images.tensor_split(processes)[own], targets.tensor_split(processes)[own]
         losses = []
-        count = self.recipe.accumulate
         for part, wanted in zip(
             images.tensor_split(count), targets.tensor_split(count), strict=True
         ):
             with self.accelerator.accumulate(self.model):
                 with self.accelerator.autocast():
-                    output = self.forward(part.to(self.accelerator.device))
-                    loss = self.loss(output, wanted.to(self.accelerator.device))
+                    output = self.forward(part.to(device)).float()
+                    loss = self.loss(output, wanted.to(device))
+                if count * processes > 1:
+                    loss = loss * (len(part) * share)
                 self.accelerator.backward(loss)
                 if self.recipe.clip_norm and self.accelerator.sync_gradients:
                     self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -263,7 +276,7 @@ class _Ticker:
 
 def _accelerator(recipe: Recipe) -> Accelerator:
     """Return a fresh accelerator: its settings are kept for a process, and ours may change."""
-    if AcceleratorState().num_processes == 1 if AcceleratorState._shared_state else True:
+    if not AcceleratorState._shared_state or AcceleratorState().num_processes == 1:
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
@@ -272,16 +285,55 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     return Accelerator(mixed_precision=precision, gradient_accumulation_steps=recipe.accumulate)
 
 
-def _averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
+def _bare(accelerator: Accelerator, model: nn.Module) -> None:
+    """Undo what ``prepare`` does to a network itself: the loop casts, and a network may come twice.
+
+    A network whose forward pass stayed wrapped would be tested, exported and kept in bf16.
+    """
+    plain = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    vars(plain).pop("_is_accelerate_prepared", None)
+    forward = vars(plain).get("forward")
+    if getattr(forward, "__func__", None) is type(plain).forward:
+        del plain.forward
+
+
+def _averaged(model: nn.Module, recipe: Recipe, device: torch.device) -> AveragedModel | None:
     if not recipe.ema:
         return None
-    average = get_ema_multi_avg_fn(recipe.ema)
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    lerp: Any = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+
+    def update(averages: _Tensors, values: _Tensors, count: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            lerp(averages, values, count)
+        else:  # a batch norm's counter: its average would be cut to an integer
+            for average, value in zip(averages, values, strict=True):
+                average.copy_(value)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True).to(device)
 
 
-def _identity(model: nn.Module, data: Data, recipe: Recipe, seed: int, epochs: int) -> str:
+def _check(data: Data, recipe: Recipe, processes: int) -> None:
+    """Refuse batches that cannot be cut into parts of two images: batch norm needs two."""
+    least = 2 * recipe.accumulate * processes
+    if recipe.batch_size < least:
+        raise RequestError(
+            f"recipe {recipe.name}: batch_size {recipe.batch_size} is too small for accumulate "
+            f"{recipe.accumulate} on {processes} processes: at least {least}"
+        )
+    if len(data.train) < least:
+        raise RequestError(
+            f"data set {data.name} has {len(data.train)} training images; recipe {recipe.name} "
+            f"needs at least {least}"
+        )
+
+
+def _identity(model: nn.Module, data: Data, recipe: Recipe, others: list[Any]) -> str:
     """Hash what must be the same for a training to go on from a checkpoint."""
-    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    weights = hashlib.blake2b()
+    for value in model.state_dict().values():
+        weights.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     sizes = [data.name, len(data.train), len(data.test)]
-    content = [shapes, sizes, recipe.hash, seed, epochs, torch.__version__, torch.get_num_threads()]
+    versions = [torch.__version__, torch.get_num_threads()]
+    shown = re.sub(r"0x[0-9a-f]+", "", repr(model))  # without addresses of functions
+    content = [shown, weights.hexdigest(), sizes, recipe.hash, versions, others]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

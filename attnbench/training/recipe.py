@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from functools import cache, cached_property
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from attnbench.errors import RequestError, unknown
+from attnbench.errors import RequestError, suggestion, unknown
 from attnbench.registry import shown_path
 
 Positive = Annotated[int, Field(ge=1)]
@@ -27,13 +27,7 @@ _UNHASHED = {"name", "title", "source", "url", "datasets", "baseline", "workers"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        strict=True,
-        ignored_types=(cached_property,),
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class Optimizer(_Strict):
@@ -47,9 +41,18 @@ class Optimizer(_Strict):
     norm_weight_decay: NotNegative = 0.0
     """Of one-dimensional parameters: norms and biases."""
 
+    @model_validator(mode="after")
+    def _momentum_fits(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
 
 class Schedule(_Strict):
-    """``[schedule]``: of the learning rate, moved on after each optimizer step."""
+    """``[schedule]``: of the learning rate, moved on after each optimizer step.
+
+    ``onecycle`` moves the momentum too, from 0.95 to 0.85 and back, whatever the optimizer's is.
+    """
 
     name: Literal["constant", "cosine", "exponential", "step", "onecycle"] = "cosine"
     warmup_epochs: NotNegative = 0.0
@@ -132,6 +135,17 @@ class Recipe(_Strict):
     augment: list[Augment] = []
     baseline: list[Baseline] = []
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.batch_size < 2 * self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} is too small for accumulate {self.accumulate}: "
+                "each part needs 2 images"
+            )
+        if self.resize is not None and self.resize < self.size:
+            raise ValueError(f"resize {self.resize} is below size {self.size}")
+        return self
+
     @property
     def hash(self) -> str:
         """Short hash of all that a result depends on."""
@@ -155,7 +169,7 @@ def find_recipe(name: str) -> Recipe:
         RequestError: the file cannot be read, or breaks the schema.
     """
     if name.endswith(".toml") or "/" in name:
-        return _read(Path(name), Path(name).stat().st_mtime_ns if Path(name).is_file() else 0)
+        return _read(Path(name), _changed(Path(name)))
     if name not in recipes():
         raise unknown("recipe", name, recipes(), way_out="Or give the path of a .toml file.")
     return _read(Path(str(_shipped() / f"{name}.toml")), 0)
@@ -177,12 +191,35 @@ def _read(path: Path, changed: int) -> Recipe:
         raise RequestError(f"recipe {shown} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        known = f"; known: {', '.join(Recipe.model_fields)}" if len(first["loc"]) == 1 else ""
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
-        raise RequestError(f"recipe {shown}: {place}: {what}{known}") from error
+        raise RequestError(f"recipe {shown}: {_mistake(first['loc'], first)}") from error
     except ValueError as error:
         raise RequestError(f"recipe {shown} is no TOML: {error}") from error
+
+
+def _mistake(place: tuple[int | str, ...], found: Any) -> str:
+    """Return one mistake as text: ``optimizer.momentun: unknown key; known: ...``."""
+    shown = ".".join(str(part) for part in place)
+    if found["type"] != "extra_forbidden":
+        message = found["msg"].removeprefix("Value error, ")
+        return f"{shown}: {message[0].lower()}{message[1:]}" if shown else message
+    table: dict[str, type[_Strict]] = {
+        "optimizer": Optimizer,
+        "schedule": Schedule,
+        "stem": Stem,
+        "baseline": Baseline,
+    }
+    schema = Recipe if len(place) == 1 else table[str(place[0])]
+    known = list(schema.model_fields)
+    near = suggestion(str(place[-1]), known)
+    return f"{shown}: unknown key; known: {', '.join(known)}.{near}"
+
+
+def _changed(path: Path) -> int:
+    """Return when a file was changed, so that a newer one is read again; 0 without one."""
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 def _shipped() -> Any:

@@ -13,6 +13,7 @@ import pytest
 from attnbench_modules import MODULES
 from attnbench_suites import SUITES
 
+from attnbench.measure.brackets import Brackets
 from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog
 from attnbench.plugins import catalog as own_catalog
@@ -166,7 +167,7 @@ def reports(catalog):
     meter, found = CostMeter(catalog), {}
     for name in SUITES:
         suite = suite_of(name)
-        tables = plan(suite, catalog)
+        tables = plan(suite, catalog, brackets=Brackets(CostMeter(catalog)))
         records = {
             case.name: {
                 "kind": "cost",
@@ -335,7 +336,7 @@ def test_siblings_count_the_same(catalog, backbone, layers, siblings):
 
 
 def timed_cases(name):
-    cases = all_cases(plan(suite_of(name), own_catalog()))
+    cases = all_cases(plan(suite_of(name), own_catalog(), brackets=lambda arms: []))
     return [case for case in cases if case.kind == "latency"]
 
 

@@ -124,15 +124,6 @@ def test_accuracies_without_data_are_not_measured(report_of, content):
     assert cell.plain == "71.60 / not measured"
 
 
-def test_accuracies_with_data_are_judged(report_of, content, record):
-    content["table"][0]["columns"].append("top1")
-    content["table"][0]["row"][1]["printed"]["top1"] = "71.60"
-    cell = report_of(content, {PLACED: record({"top1": 71.604})}).tables[0].rows[1][-1]
-    assert cell.plain == "71.60 / 71.604 (reproduced)"
-    plain = report_of(content, {"cost/mobilenet_v2/plain": record({"top1": 70.5})})
-    assert plain.tables[0].rows[0][-1].plain == "70.50"
-
-
 def test_the_schema_takes_only_figures_that_can_be_read(report_of, content):
     for figure in ("261.88M", "524k", "33x", "33×", "70.65%", "3,504,872", "1.5G", "-1"):
         content["table"][0]["row"][1]["printed"]["macs"] = figure

@@ -1,0 +1,100 @@
+"""``attnbench maps``: what the inserted attention does to the features of an image, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import Plugins
+from attnbench.cli.output import guests, load_catalog, say
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from attnbench.suites.cases import Case
+
+
+def command(
+    backbone: Annotated[str, typer.Option("-b", "--backbone", help="name,key=value.")],
+    module: Annotated[str, typer.Option("-m", "--module", help="name,key=value.")],
+    placement: Annotated[str, typer.Option("-p", "--placement", help="after:14 ...")],
+    image: Annotated[
+        str, typer.Option("--image", help="A file, or the number of a test image of the data set.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .pdf or .svg file.")
+    ],
+    weights: Annotated[
+        Path, typer.Option("--weights", metavar="FILE", help="As attnbench accuracy --save keeps.")
+    ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="What the network was trained on.")
+    ] = "digits",
+    recipe: Annotated[str | None, typer.Option("--recipe", help="With which it was.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Draw the feature maps before and after each inserted module, and what it changes."""
+    catalog = load_catalog(plugin)
+    with guests():
+        from attnbench.measure.accuracy import AccuracyMeter
+        from attnbench.measure.cost import CostMeter
+        from attnbench.pictures.draw import draw_maps, save
+        from attnbench.pictures.maps import attention_maps
+        from attnbench.placement.weights import transfer
+
+        case = _case(catalog, backbone, module, placement, dataset, recipe)
+        meter = AccuracyMeter(CostMeter(catalog))
+        meter.check(case)
+        network = meter.network(case)
+        kept = transfer(network, weights)
+        picture, given = _images(case, image)
+        sites = attention_maps(network, given)
+        title = f"{module} at {placement} in {backbone}"
+        saved = save(draw_maps(picture, sites, title), out)
+    say(f"{weights}: {kept}")
+    say(f"wrote {saved}")
+
+
+def _case(
+    catalog: object, backbone: str, module: str, placement: str, dataset: str, recipe: str | None
+) -> Case:
+    from attnbench.suites.cases import make_case
+    from attnbench.suites.conditions import Training
+    from attnbench.training.recipe import default_recipe, find_recipe
+
+    name = recipe or default_recipe(dataset)
+    case = make_case(catalog, backbone=backbone, module=module, placement=placement)  # type: ignore[arg-type]
+    return case.trained(Training(dataset, name), find_recipe(name).size)
+
+
+def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:
+    """Return the picture, (3, H, W) in uint8, and the network's input, (1, 3, S, S)."""
+    import torch
+
+    from attnbench.datasets.model import Samples
+    from attnbench.measure.accuracy import training_of
+    from attnbench.training.feed import feed
+    from attnbench.training.recipe import find_recipe
+
+    training = training_of(case)
+    raw = _raw(image, training.dataset)
+    one = Samples(torch.zeros(1, dtype=torch.int64), ("",), lambda _: raw, raw[None])
+    given, _ = next(iter(feed(one, find_recipe(training.recipe)).test()))
+    return raw.expand(3, -1, -1), given
+
+
+def _raw(image: str, dataset: str) -> Tensor:
+    """Return an image, (C, H, W) in uint8: of the data set's test images, or of a file."""
+    from attnbench.datasets.registry import load
+
+    if not image.isdecimal():
+        from attnbench.datasets.files import decode
+
+        return decode(Path(image))
+    test = load(dataset).test
+    if int(image) >= len(test):
+        raise RequestError(f"--image {image}: {dataset} has test images 0 to {len(test) - 1}")
+    return test.image(int(image))
