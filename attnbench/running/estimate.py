@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 from attnbench.measure.accuracy import Effort
 from attnbench.records.model import Record
@@ -50,8 +50,8 @@ class TimeLeft:
         self._left = _estimates(job)
         self._kinds = {case.name: case.kind for case in job.missing}
         self._side_by_side = _side_by_side(job)
-        self._estimated: Counter[str] = Counter()
-        self._taken: Counter[str] = Counter()
+        self._estimated: defaultdict[str, float] = defaultdict(float)
+        self._taken: defaultdict[str, float] = defaultdict(float)
 
     def done(self, record: Record) -> None:
         """Take a case out, and learn from it."""

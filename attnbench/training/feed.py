@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -140,15 +141,11 @@ class FileFeed(_Base):
             generator=torch.Generator(),  # else it draws from the global one
         )
         batches = iter(loader)
-        while True:
-            try:
-                raw, targets = next(batches)
-            except StopIteration:
-                return
-            except RequestError as error:  # of another process: a traceback, then the message
-                text = str(error).strip().splitlines()[-1]
-                raise RequestError(text.removeprefix(_PREFIX)) from error
-            yield self._normalised(raw), targets
+        while (found := _next(batches)) is not None:
+            if isinstance(found, str):
+                del batches  # ends its processes
+                raise RequestError(found)
+            yield self._normalised(found[0]), found[1]
 
 
 class _Images(Dataset[tuple[Tensor, Tensor]]):
@@ -178,6 +175,15 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
                 torch.manual_seed(image_seed(*self._epoch, index))
                 image = self._transform(image)
         return _cut(image, self._recipe), self._samples.targets[index]
+
+
+def _next(batches: Iterator[Batch]) -> Batch | str | None:
+    """Return the next batch; None after the last; what is wrong with an image."""
+    try:
+        return next(batches, None)
+    except RequestError as error:  # of another process: a traceback, then the message
+        traceback.clear_frames(error.__traceback__)  # they would keep the loader's processes
+        return str(error).strip().splitlines()[-1].removeprefix(_PREFIX)
 
 
 def _squares(samples: Samples, side: int) -> Tensor:
