@@ -76,12 +76,14 @@ def command(
 
     Stop it at any time: the same command goes on from there.
     """
+    from attnbench.running.executors import check_executor
     from attnbench.running.meters import Meters
     from attnbench.running.process import Worker
     from attnbench.running.runner import prepare
     from attnbench.running.select import Choice
 
     chosen = chosen_format(format, json)
+    check_executor(executor)
     catalog = load_catalog(plugin)
     settings = {
         "dataset": dataset,

@@ -16,6 +16,7 @@ from attnbench.errors import RequestError
 if TYPE_CHECKING:
     from attnbench.plugins import Catalog
     from attnbench.records.store import Run
+    from attnbench.running.pool import Pool
     from attnbench.running.process import Worker
     from attnbench.running.runner import Job
     from attnbench.running.select import Choice
@@ -45,13 +46,19 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")
     ] = False,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Of trainings: local, or ray on a Ray cluster.")
+    ] = "local",
     plugin: Plugins = None,
     out: Out = DEFAULT_OUT,
 ) -> None:
     """Run suites ("quick" if none is named): measure what is missing, write the tables."""
+    from attnbench.running.executors import check_executor, pool_of
     from attnbench.running.process import Worker
     from attnbench.running.select import Choice
     from attnbench.suites.load import find_suite
+
+    check_executor(executor)
 
     catalog = load_catalog(plugin)
     choice = Choice(add or (), case or (), shard, _kinds(only), fresh)
@@ -67,7 +74,8 @@ def command(
         if dry_run:
             _list_cases(jobs)
             return
-        failed = sum([_run(job, worker) for job in jobs])
+        pool = pool_of(executor, worker, plugin or [])
+        failed = sum([_run(job, worker, pool) for job in jobs])
     if failed:
         sys.exit(1)
 
@@ -85,14 +93,14 @@ def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) 
     return [prepare(one, catalog, out, choice, meters) for one in suites]
 
 
-def _run(job: Job, worker: Worker) -> int:
+def _run(job: Job, worker: Worker, pool: Pool) -> int:
     """Measure one job, write its tables, return how many of its cases failed."""
     from attnbench.cli.progress import progress
     from attnbench.running.report import write_tables
     from attnbench.running.runner import measure
 
     try:
-        run = measure(job, worker, progress())
+        run = measure(job, worker, progress(), pool)
     except KeyboardInterrupt:
         say(
             f"attnbench: {job.suite.suite.name} interrupted; what is measured is kept, and the "

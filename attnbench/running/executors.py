@@ -11,6 +11,12 @@ from attnbench.running.process import Worker
 EXECUTORS = ("local", "ray")
 
 
+def check_executor(name: str) -> None:
+    """Raise :class:`RequestError` for a name that is neither ``local`` nor ``ray``."""
+    if name not in EXECUTORS:
+        raise RequestError(f"--executor {name!r} is neither {' nor '.join(EXECUTORS)}")
+
+
 def pool_of(name: str, worker: Worker, plugins: Sequence[str]) -> Pool:
     """Return the pool of an executor's name.
 
@@ -18,10 +24,9 @@ def pool_of(name: str, worker: Worker, plugins: Sequence[str]) -> Pool:
         RequestError: it is neither ``local`` nor ``ray``.
         MissingExtraError: Ray is not installed.
     """
+    check_executor(name)
     if name == "local":
         return LocalPool(worker)
-    if name != "ray":
-        raise RequestError(f"--executor {name!r} is neither local nor ray")
     from attnbench.running.ray_pool import RayPool
 
     return RayPool(plugins)

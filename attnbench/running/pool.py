@@ -26,6 +26,8 @@ class Pool(Protocol):
     ) -> Iterator[tuple[K, Answer, float]]:
         """Yield each task's key, its answer and the seconds it took, as tasks end.
 
+        An answer with ``lost`` is not the task's own: its process died or was given up.
+
         Args:
             tasks: taken up in their order.
             tell: is told what a task says while it runs.
@@ -62,7 +64,7 @@ class LocalPool:
                 worker.limits = Limits(self.limits.seconds, memory)
                 answer = worker.ask(tasks[key], lambda text: tell(key, text))
             except WorkerError as failure:
-                answer = {"error": str(failure)}
+                answer = {"error": str(failure), "lost": True}
             finally:
                 free.put(worker)
             return key, answer, time.perf_counter() - start

@@ -104,9 +104,7 @@ class Worker:
         ).start()
         self._ready = False
 
-    def ask(
-        self, task: Mapping[str, Any], tell: Callable[[str], object] = str
-    ) -> dict[str, Any]:
+    def ask(self, task: Mapping[str, Any], tell: Callable[[str], object] = str) -> dict[str, Any]:
         """Return the worker's answer to a task: ``{"ok": ...}`` or ``{"error": ...}``.
 
         Args:

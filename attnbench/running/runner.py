@@ -128,12 +128,13 @@ def measure(
         header = _header(job)
         if job.missing or job.known is None or not _same_layout(job.known.header, header):
             writer.append(header)
+        for record in job.done.values():  # a kill came between its record and this
+            _forget_checkpoint(job, record.hash)
         progress.begin(job)
         try:
             for record in _records(job, worker, progress, pool, save):
                 writer.append(record)
                 progress.done(record)
-                _forget_checkpoint(record, job)
         finally:
             progress.end()
     return read_run(job.folder / FILE)
@@ -179,6 +180,8 @@ def _trained(
     ):
         outcome = Outcome(answer.get("ok") or {}, error=answer.get("error"))
         yield _record(case, job, outcome, "failed" if outcome.error else "ok", seconds)
+        if not answer.get("lost"):  # by now its record is on disk
+            _forget_checkpoint(job, job.hashes[case.name])
 
 
 def _weights(folder: Path, case: Case) -> Path:
@@ -189,12 +192,11 @@ def _checkpoint(job: Job, name: str) -> Path:
     return job.folder / CHECKPOINTS / job.hashes[name]
 
 
-def _forget_checkpoint(record: Record, job: Job) -> None:
+def _forget_checkpoint(job: Job, key: str) -> None:
     """Remove the checkpoint of a training whose record is on disk."""
-    if record.kind == "accuracy" and record.status != "skipped":
-        shutil.rmtree(_checkpoint(job, record.case), ignore_errors=True)
-        with contextlib.suppress(OSError):  # others are still there
-            (job.folder / CHECKPOINTS).rmdir()
+    shutil.rmtree(job.folder / CHECKPOINTS / key, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others are still there, or there is none
+        (job.folder / CHECKPOINTS).rmdir()
 
 
 def _timed(

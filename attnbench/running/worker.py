@@ -34,10 +34,11 @@ def main(plugins: Sequence[str]) -> None:
     tasks = Tasks(catalog(), lambda text: _send(answers, {"tell": text}))
     _send(answers, {"ready": os.getpid()})
     for line in sys.stdin:
-        _send(answers, _answer(tasks, json.loads(line)))
+        _send(answers, answer_of(tasks, json.loads(line)))
 
 
-def _answer(tasks: Any, task: dict[str, Any]) -> dict[str, Any]:
+def answer_of(tasks: Any, task: dict[str, Any]) -> dict[str, Any]:
+    """Return what became of a task: ``{"ok": ...}`` or ``{"error": ...}``, never an exception."""
     try:
         return {"ok": tasks.do(task)}
     except AttnbenchError as error:

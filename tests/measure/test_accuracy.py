@@ -178,14 +178,13 @@ class TestPairing:
             seen[arm] = batches
         plain, noisy, other = seen.values()
         assert len(plain) == len(noisy) == 8
-        assert all(torch.equal(a, b) for one, two in zip(plain, noisy) for a, b in zip(one, two))
+        for one, two in zip(plain, noisy, strict=True):
+            assert all(map(torch.equal, one, two))
         assert not torch.equal(plain[0][0], other[0][0])
 
 
 @pytest.mark.parametrize(("name", "placement"), REPLACED)
-def test_where_blocks_are_replaced_it_is_the_backbone_without_them(
-    ran, recipe, name, placement
-):
+def test_where_blocks_are_replaced_it_is_the_backbone_without_them(ran, recipe, name, placement):
     backbone = narrow(name)
     facts, weights = ran(backbone, "identity", placement)
     torch.manual_seed(backbone_seed(0))
@@ -234,7 +233,9 @@ def test_blended_arms_start_where_the_pretrained_backbone_is(meter, case, ran, t
     torch.save(state, path)
     # one step of a learning rate that is nearly nothing
     still = tmp_path / "still.toml"
-    text = Path(recipe).read_text().replace("lr = 0.05", "lr = 1e-30").replace("onecycle", "constant")
+    text = (
+        Path(recipe).read_text().replace("lr = 0.05", "lr = 1e-30").replace("onecycle", "constant")
+    )
     still.write_text(text.replace("epochs = 2", "epochs = 1"))
     started = {}
     for module, placement in ((None, None), ("bam,blend=true", "after:3,8")):
@@ -247,7 +248,9 @@ def test_blended_arms_start_where_the_pretrained_backbone_is(meter, case, ran, t
     assert "of inserted modules" in arm["training"]["weights"]
 
 
-def test_a_blended_arm_has_the_logits_of_the_pretrained_backbone(meter, case, ran, tmp_path, recipe):
+def test_a_blended_arm_has_the_logits_of_the_pretrained_backbone(
+    meter, case, ran, tmp_path, recipe
+):
     from attnbench.placement.weights import transfer
 
     backbone = narrow("mobilenet_v3_small")
@@ -279,7 +282,7 @@ def test_evidence(meter, case, ran, recipe):
 
 
 def test_int8_comes_with_its_bits(meter, case):
-    facts = meter.measure(case(narrow("mobilenet_v2"), "se", "after:5", int8=True))
+    facts = meter.measure(case(narrow("mobilenet_v1"), "se", "after:5", int8=True))
     bits = unpack(facts["training"]["int8_correct"], 32)
     assert facts["values"]["int8_top1"] == 100 * bits.mean()
 

@@ -18,9 +18,7 @@ def meter():
 
 
 def case(backbone, module=None, placement=None):
-    return make_case(
-        catalog(), backbone=backbone, module=module, placement=placement, size=SIZE
-    )
+    return make_case(catalog(), backbone=backbone, module=module, placement=placement, size=SIZE)
 
 
 def macs(meter, backbone, *placed):

@@ -156,7 +156,7 @@ class TestSharing:
         tables = plan(own, catalog())
         content = tables_to_json(own, tables)
         again = tables_from_json(own, content)
-        for (table, other) in zip(tables, again, strict=True):
+        for table, other in zip(tables, again, strict=True):
             assert [row.accuracy for row in other.rows] == [row.accuracy for row in table.rows]
             assert [row.against for row in other.rows] == [row.against for row in table.rows]
 
