@@ -52,9 +52,14 @@ DATA = "fashion-mnist"
 UNTIMED = 6  # steps; a DataLoader prepares two batches for each worker
 EPOCHS = 1000  # of ours: more than anybody waits for
 SPAWN = multiprocessing.get_context("spawn")
-RIVALS = ("plain", "plain, side by side", "channels_last", "channels_last, side by side")
+RIVALS = (
+    "plain",
+    "plain, side by side",
+    "plain, channels_last",
+    "plain, channels_last, side by side",
+)
 OURS = ("attnbench", "attnbench, side by side")
-COMPILED = ("compiled", "compiled, side by side")
+COMPILED = ("attnbench, compiled", "attnbench, compiled, side by side")
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def arms_of(options: argparse.Namespace, recipe: Recipe, cores: int) -> list[Arm
         many, plain = name.endswith("side by side"), name in RIVALS
         changed = {
             "compile": name in COMPILED,
-            "channels_last": recipe.channels_last and not name.startswith("plain"),
+            "channels_last": not plain or "channels_last" in name,
         }
         arms.append(
             Arm(
@@ -326,9 +331,9 @@ def show_feeds(recipe: Recipe, cores: int, rounds: int) -> None:
         theirs.append(in_process(plain_epoch, recipe, cores))
     print("one epoch of 60,000 images, without training")
     workers = f"DataLoader, {cores} workers"
-    print(f"  {workers:<30} {of_rounds(theirs, 's', 1)}")
-    print(f"  {'attnbench, one thread':<30} {of_rounds(ours, 's', 1)}")
-    print(f"  {'attnbench, once before':<30} {of_rounds(built, 's', 1)}")
+    print(f"  {workers:<34} {of_rounds(theirs, 's', 1)}")
+    print(f"  {'attnbench, one thread':<34} {of_rounds(ours, 's', 1)}")
+    print(f"  {'attnbench, once before':<34} {of_rounds(built, 's', 1)}")
 
 
 def in_process(call: Callable[..., Any], *args: Any) -> Any:
@@ -371,7 +376,7 @@ def report(speeds: Mapping[str, Speeds], batch: int) -> None:
     for name, one in speeds.items():
         arm = one.arm
         threads = f"{arm.processes} x {arm.threads} thread{'s' if arm.threads > 1 else ''}"
-        print(f"  {name:<30} {threads:<14} {of_rounds(one.images_per_s, 'images/s', 0)}")
+        print(f"  {name:<34} {threads:<14} {of_rounds(one.images_per_s, 'images/s', 0)}")
     for ours in (name for name in speeds if name in (OURS[1], COMPILED[1])):
         for rival in RIVALS:
             ratio = speeds[ours].median / speeds[rival].median

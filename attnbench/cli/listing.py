@@ -93,7 +93,7 @@ def _datasets(catalog: Catalog) -> Rows:
     from attnbench.datasets.registry import datasets, describe_dataset
 
     keys = ("name", "title", "classes", "train", "test", "available", "where", "missing", "page")
-    found = [describe_dataset(name) if name != "folder:PATH" else {} for name in datasets()]
+    found = [describe_dataset(name) if name != _FOLDER["name"] else {} for name in datasets()]
     listed = [{key: one.get(key) for key in keys} for one in found if one]
     return [*listed, {**dict.fromkeys(keys), **_FOLDER}]
 

@@ -1,4 +1,4 @@
-"""``attnbench maps``: what the inserted attention does to the features of an image, as a picture."""
+"""``attnbench maps``: what inserted attention does to the features of an image, as a picture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from attnbench.errors import RequestError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from attnbench.plugins import Catalog
     from attnbench.suites.cases import Case
 
 
@@ -59,14 +60,14 @@ def command(
 
 
 def _case(
-    catalog: object, backbone: str, module: str, placement: str, dataset: str, recipe: str | None
+    catalog: Catalog, backbone: str, module: str, placement: str, dataset: str, recipe: str | None
 ) -> Case:
     from attnbench.suites.cases import make_case
     from attnbench.suites.conditions import Training
     from attnbench.training.recipe import default_recipe, find_recipe
 
     name = recipe or default_recipe(dataset)
-    case = make_case(catalog, backbone=backbone, module=module, placement=placement)  # type: ignore[arg-type]
+    case = make_case(catalog, backbone=backbone, module=module, placement=placement)
     return case.trained(Training(dataset, name), find_recipe(name).size)
 
 

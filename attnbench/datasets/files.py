@@ -54,7 +54,8 @@ def read(path: Path) -> Image.Image:
     Raises:
         Exception: of any kind; PIL's readers raise many on damaged files.
     """
-    with quiet(), Image.open(path) as opened:
+    # an open file, not its path: Pillow (13.0) maps turned TIFF files of a path with sides swapped
+    with quiet(), path.open("rb") as file, Image.open(file) as opened:
         opened.load()
         upright = _UPRIGHT.get(_orientation(opened))
         found = _rgb(opened)

@@ -187,7 +187,7 @@ class AccuracyMeter:
         correct, why = quantised_correct(model, recipe, data)
         if correct is None:
             return {"int8_failed": why}
-        values["int8_top1"] = 100.0 * float(correct.mean())
+        values["int8_top1"] = 100.0 * int(correct.sum()) / len(correct)
         return {"int8_correct": pack(correct)}
 
     def _attention(self, case: Case) -> Attention | None:
@@ -247,6 +247,7 @@ def _facts(data: Data, recipe: Recipe, trained: Trained) -> dict[str, Any]:
         "synthetic": data.synthetic,
         "images": [len(data.train), len(data.test)],
         "classes": len(data.train.classes),
+        "notes": list(data.notes),
         "unreadable": [len(data.train.unreadable), len(data.test.unreadable)],
         "unreadable_names": [*data.train.unreadable, *data.test.unreadable][:20],
         "recipe": {

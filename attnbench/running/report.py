@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attnbench.records.store import Run
 from attnbench.registry import shown_path
+from attnbench.running.plots import write_plots
 from attnbench.running.wire import tables_from_json
 from attnbench.suites.load import parse_suite
 from attnbench.tables.build import build_report
@@ -22,5 +23,6 @@ def report_of(run: Run) -> Report:
 
 
 def write_tables(run: Run, folder: Path) -> list[str]:
-    """Write the table files of a run and return their paths, as users read them."""
-    return [shown_path(path) for path in write(report_of(run), folder)]
+    """Write the tables and pictures of a run and return their paths, as users read them."""
+    written = [*write(report_of(run), folder), *write_plots(run, folder)]
+    return [shown_path(path) for path in written]

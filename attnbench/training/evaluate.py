@@ -17,7 +17,7 @@ from attnbench.training.feed import Feed
 _TOP = 5
 
 
-class Diverged(AttnbenchError):  # noqa: N818 - it says what became of the training  # noqa: N818 - what happened, the name says it
+class Diverged(AttnbenchError):  # noqa: N818 - it says what became of it
     """A training whose loss or output became infinite or no number."""
 
 

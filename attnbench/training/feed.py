@@ -172,7 +172,8 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
             image = _square(image, self._recipe.resize or self._recipe.size)
         else:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(image_seed(*self._epoch, index))
+                # not torch.manual_seed: that would also set the GPUs', which nobody puts back
+                torch.default_generator.manual_seed(image_seed(*self._epoch, index))
                 image = self._transform(image)
         return _cut(image, self._recipe), self._samples.targets[index]
 

@@ -1,89 +1,220 @@
 """Trainings on a Ray cluster: a real local one of two nodes, one of them killed half-way."""
 
+import sys
 import time
 from collections import Counter
-from pathlib import Path
 
+import psutil
 import pytest
-import ray
-from ray.cluster_utils import Cluster
 
-from attnbench.errors import RequestError
-from attnbench.plugins import catalog
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.measure.accuracy import AccuracyMeter
+from attnbench.measure.cost import CostMeter
+from attnbench.plugins import Catalog
 from attnbench.running.executors import pool_of
-from attnbench.running.process import Worker
-from attnbench.running.ray_pool import RayPool, do_task
+from attnbench.running.pool import LocalPool
+from attnbench.running.process import Limits, Worker
+from attnbench.running.ray_pool import RayPool, _seen
 from attnbench.running.wire import case_to_json
 from attnbench.suites.cases import make_case
+from attnbench.suites.conditions import Training
+
+ray = pytest.importorskip("ray")
+
+SMALL = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 10**8, "include_dashboard": False}
+READY = "import json, os, sys, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
+TASK = READY + "task = json.loads(sys.stdin.readline())\n"
+# of the doomed node the second task never ends; the other node goes on when that one has begun
+HALF_WAY = TASK + (
+    "node, number = os.environ['RAY_RAYLET_PID'], task['number']\n"
+    "log = open(task['log'] + '.' + node, 'a+')\n"
+    "print(number, file=log, flush=True)\n"
+    "print(json.dumps({'tell': 'began'}), flush=True)\n"
+    "log.seek(0)\n"
+    "second = len(log.readlines()) > 1\n"
+    "def is_hanging():\n"
+    "    path = task['log'] + '.' + task['doomed']\n"
+    "    return os.path.exists(path) and len(open(path).readlines()) > 1\n"
+    "while second and (node == task['doomed'] or not is_hanging()):\n"
+    "    time.sleep(0.1)\n"
+    "print(json.dumps({'ok': {'square': number ** 2}}), flush=True)\n"
+    "time.sleep(600)\n"
+)
+ODD = TASK + (
+    "if task['how'] == 'abort': os.abort()\n"
+    "while task['how'] == 'hang': time.sleep(1)\n"
+    "print(json.dumps({'ok': os.environ['OMP_NUM_THREADS']}), flush=True)\n"
+)
+RECIPE = """\
+name = "tiny"
+title = "a few steps"
+source = "the tests"
+size = 16
+epochs = 2
+batch_size = 32
+mean = [0.5, 0.5, 0.5]
+std = [0.25, 0.25, 0.25]
+
+[optimizer]
+lr = 0.05
+
+[[augment]]
+name = "RandomHorizontalFlip"
+"""
+PLUGIN = """\
+import attnbench
+from torch import nn
+
+
+@attnbench.register("from_a_file")
+class Mine(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.gate = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        return x * self.gate(x).sigmoid()
+"""
+
+
+def python(code):
+    return (sys.executable, "-c", code)
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    own = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False},
-    )
-    own.add_node(num_cpus=1, object_store_memory=10**8)
-    ray.init(address=own.address, log_to_driver=False)
+    """A head; nodes are added by those who kill them."""
+    from ray.cluster_utils import Cluster
+
+    own = Cluster(initialize_head=True, head_node_args=SMALL)
     yield own
-    ray.shutdown()
     own.shutdown()
 
 
-def slowly(task, files):
-    """A task that leaves a line when it begins and one when it ends."""
-    log = Path(task["log"])
-    node = ray.get_runtime_context().get_node_id()
-    with log.open("a") as file:
-        file.write(f"began {task['number']} {node}\n")
-    time.sleep(1.0)
-    with log.open("a") as file:
-        file.write(f"ended {task['number']} {node}\n")
-    return {"ok": {"square": task["number"] ** 2}}
+@pytest.fixture
+def pool(cluster):
+    """Makes pools on the cluster, which is connected to meanwhile."""
+    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield RayPool
+    ray.shutdown()
 
 
-def counting(module):
-    case = make_case(catalog(), backbone="mobilenet_v2", module=module, placement="after:5")
-    return {"do": "cost", "case": case_to_json(case)}
+def answers_of(pool, tasks):
+    return {key: answer for key, answer, _ in pool.run(tasks, lambda key, text: None)}
 
 
-def test_tasks_give_what_a_worker_gives_and_mistakes_are_answers(cluster, tmp_path):
-    plugin = tmp_path / "mine.py"
-    plugin.write_text(
-        "import attnbench\nfrom torch import nn\n\n\n"
-        "@attnbench.register('from_a_file')\nclass Mine(nn.Module):\n"
-        "    def __init__(self, channels):\n        super().__init__()\n"
-        "        self.gate = nn.Conv2d(channels, channels, 1)\n\n"
-        "    def forward(self, x):\n        return x * self.gate(x).sigmoid()\n"
-    )
-    case = {**counting("se")["case"], "module": "from_a_file"}
-    tasks = {"se": counting("se"), "mine": {"do": "cost", "case": case}, "bad": {"do": "sing"}}
-    answers = {key: answer for key, answer, _ in RayPool([str(plugin)]).run(tasks, print)}
-    assert answers["se"] == do_task(counting("se"), [])
-    assert answers["mine"]["ok"]["values"]["delta_params"] > 0
-    assert "unknown task 'sing'" in answers["bad"]["error"]
+def test_a_training_is_that_of_this_process(tmp_path, monkeypatch):
+    """On a cluster started for it, with a plugin file and a recipe that are sent along."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # what is given goes before
+    plugin, recipe = tmp_path / "mine.py", tmp_path / "tiny.toml"
+    plugin.write_text(PLUGIN)
+    recipe.write_text(RECIPE)
+    own = Catalog()
+    own.load_entry_points()
+    own.load_file(plugin)
+    case = make_case(
+        own, backbone="mobilenet_v1,width=0.1", module="from_a_file", placement="after:4,8"
+    ).trained(Training("synthetic,classes=6,count=96", str(recipe), seed=3), 16)
+    train = {"do": "train", "case": case_to_json(case), "folder": str(tmp_path / "run/of/this")}
+    tasks = {"train": train, "mistake": {"do": "sing"}}
+    found = answers_of(RayPool([str(plugin)], "local"), tasks)
+    assert not ray.is_initialized()
+    mistake = found["mistake"]["error"]
+    assert mistake.startswith("ValueError: unknown task 'sing' (at tasks.py:")
+    expected = AccuracyMeter(CostMeter(own)).measure(case)
+    assert found["train"]["ok"]["values"] == expected["values"]
+    for key in ("correct", "curve", "recipe", "threads"):
+        assert found["train"]["ok"]["training"][key] == expected["training"][key]
 
 
-def test_a_dead_node_costs_only_what_ran_there(cluster, tmp_path):
-    doomed = cluster.add_node(num_cpus=1, object_store_memory=10**8)
+def test_a_dead_node_costs_only_what_ran_there(cluster, pool, tmp_path):
+    doomed = cluster.add_node(**{key: SMALL[key] for key in SMALL if key != "include_dashboard"})
     cluster.wait_for_nodes()
-    log = tmp_path / "log.txt"
-    tasks = {number: {"number": number, "log": str(log)} for number in range(8)}
-    found = {}
-    for key, answer, _ in RayPool(do=slowly).run(tasks, print):
+    raylet = str(doomed.all_processes["raylet"][0].process.pid)
+    task = {"log": str(tmp_path / "log"), "doomed": raylet}
+    tasks = {f"task {number}": {**task, "number": number} for number in range(7)}
+    log = tmp_path / f"log.{raylet}"
+    found, told, before = {}, [], None
+    for key, answer, seconds in pool(command=python(HALF_WAY)).run(
+        tasks, lambda key, text: told.append((key, text))
+    ):
+        assert key not in found
+        assert seconds > 0
         found[key] = answer
-        if len(found) == 3:  # half-way: others are running, some of them there
+        if before is None and log.exists() and len(log.read_text().split()) > 1:
+            before = set(found)
             cluster.remove_node(doomed, allow_graceful=False)
-    assert found == {number: {"ok": {"square": number**2}} for number in tasks}
-    lines = [line.split() for line in log.read_text().splitlines()]
-    began = Counter(number for word, number, _ in lines if word == "began")
-    ended = Counter(number for word, number, _ in lines if word == "ended")
-    assert set(ended) == {str(number) for number in tasks}
-    # what had ended was never begun again; only what ran on the dead node was
-    assert sum(began.values()) - len(tasks) <= 1
-    assert max(ended.values()) == 1
+    assert found == {f"task {number}": {"ok": {"square": number**2}} for number in range(7)}
+    ended, lost = log.read_text().split()
+    (other,) = [path for path in tmp_path.glob("log.*") if path != log]
+    began = Counter(other.read_text().split())
+    assert before is not None
+    assert f"task {lost}" not in before
+    # the survivor did each of the others once, those it had ended before the death too
+    assert began == Counter(str(number) for number in range(7) if str(number) != ended)
+    assert told
+    assert set(told) <= {(key, "began") for key in tasks}
 
 
-def test_an_executor_of_another_name_is_told():
-    with pytest.raises(RequestError, match="neither local nor ray"):
+def test_limits_and_threads_are_those_of_a_worker(pool):
+    own = pool(command=python(ODD))
+    own.limits = Limits(seconds=1.5)
+    found = answers_of(own, {how: {"how": how} for how in ("hang", "abort", "say")})
+    assert found == {
+        "hang": {"error": "did not finish within 1.5 s and was ended", "lost": True},
+        "abort": {"error": "the process died (SIGABRT)", "lost": True},
+        "say": {"ok": "1"},
+    }
+
+
+def test_nothing_runs_after_it(pool, tmp_path):
+    mark = f"# {tmp_path}\n"
+    answers = pool(command=python(mark + ODD)).run(
+        {how: {"how": how} for how in ("say", "hang")}, lambda key, text: None
+    )
+    assert next(answers)[:2] == ("say", {"ok": "1"})
+    answers.close()
+    assert ray.is_initialized()  # as it was before
+    deadline = time.monotonic() + 30
+    while _running(mark) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not _running(mark)
+
+
+def _running(mark):
+    lines = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if mark in line]
+
+
+def test_checkpoints_are_where_the_run_is_seen(tmp_path):
+    here, elsewhere = tmp_path / "checkpoints" / "a", tmp_path / "no" / "checkpoints" / "a"
+    assert _seen(str(here)) == str(here)
+    assert _seen(str(elsewhere)) is None
+    assert _seen(None) is None
+
+
+def test_a_missing_cluster_is_told(monkeypatch):
+    def refuse(*args, **options):
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(RequestError, match=r"10\.0\.0\.9:1: ConnectionError: nobody there; start"):
+        next(RayPool(address="10.0.0.9:1").run({"a": {"do": "sing"}}, lambda key, text: None))
+
+
+def test_a_plugin_that_is_not_there_is_told():
+    with pytest.raises(RequestError, match=r"'none\.py' cannot be read: No such file"):
+        RayPool(["none.py"])
+
+
+def test_without_ray_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'attnbench\[ray\]'"):
+        pool_of("ray", Worker(), [])
+
+
+def test_executors():
+    assert isinstance(pool_of("local", Worker(), []), LocalPool)
+    assert isinstance(pool_of("ray", Worker(), []), RayPool)
+    with pytest.raises(RequestError, match="'slurm' is neither local nor ray"):
         pool_of("slurm", Worker(), [])

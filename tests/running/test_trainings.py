@@ -25,7 +25,7 @@ from attnbench.tables import build_report
 
 KILLS = int(os.environ.get("ATTNBENCH_TEST_KILLS", "20"))
 """Of a sweep in one process."""
-LONG_KILLS = int(os.environ.get("ATTNBENCH_TEST_LONG_KILLS", "2"))
+LONG_KILLS = int(os.environ.get("ATTNBENCH_TEST_LONG_KILLS", "1"))
 """Of the command line with its workers, which take seconds to start."""
 RECIPE = """\
 name = "tiny"
@@ -399,7 +399,8 @@ while done < kills:
         os.waitpid(pid, 0)
         done += 1
         found = out / "sweep" / "records.jsonl"
-        records = found.read_bytes().count(b'"kind":"accuracy"') if found.exists() else 0
+        kind = b'"kind":"accuracy","status"'
+        records = found.read_bytes().count(kind) if found.exists() else 0
         print(f"killed after {limit:.1f} s: {records} records, {under_way} checkpoints", flush=True)
     else:
         waited(run(out))
@@ -520,7 +521,7 @@ def _progress(out):
 
 def _records(out):
     path = out / "sweep" / "records.jsonl"
-    return path.read_bytes().count(b'"kind":"accuracy"') if path.exists() else 0
+    return path.read_bytes().count(b'"kind":"accuracy","status"') if path.exists() else 0
 
 
 def _lasting(out):

@@ -1,0 +1,221 @@
+import os
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from attnbench.datasets.registry import data_root, dataset, describe_dataset, load
+from attnbench.datasets.tree import endings, image_files
+from attnbench.errors import MissingExtraError, RequestError
+
+
+@pytest.fixture
+def mine(picture, tmp_path):
+    """A folder of two classes, a and b, with two images each for training, one for testing."""
+    folder = tmp_path / "mine"
+    for name in "ab":
+        picture(folder / "train" / name / "1.png")
+        picture(folder / "train" / name / "2.png")
+        picture(folder / "test" / name / "3.png")
+    return folder
+
+
+def identity(folder):
+    return dataset(f"folder:{folder}").identity(data_root())
+
+
+def test_a_folder_of_all_sorts(picture, truncated, tmp_path):
+    train = tmp_path / "Bilder" / "train"
+    for number in range(20):
+        picture(train / "Äpfel" / f"{number:02}.png", size=(5 + number, 40 - number))
+    picture(train / "Äpfel" / "grau.jpg", 120, mode="L")
+    picture(train / "梨" / "druck.jpg", (0, 255, 0, 0), mode="CMYK")
+    Image.fromarray(np.full((3, 3), 257 * 50, np.uint16)).save(train / "梨" / "tief.png")
+    picture(train / "梨" / "innen" / "noch.TIFF", (7, 8, 9), size=(1, 1))
+    truncated(train / "梨" / "halb.jpg")
+    (train / "梨" / "text.jpg").write_text("no image")
+    (train / "梨" / "liste.txt").write_text("does not count")
+    picture(train / "梨" / ".versteckt.png")
+    picture(train / ".ipynb_checkpoints" / "1.png")
+    (train / "lose.png").write_text("belongs to no class")
+    for name in ("Äpfel", "梨"):
+        picture(tmp_path / "Bilder" / "val" / name / "1.webp")
+
+    found = load(f"folder:{tmp_path / 'Bilder'}")
+    assert found.train.classes == found.test.classes == ("Äpfel", "梨")
+    assert found.train.unreadable == ("train/梨/halb.jpg", "train/梨/text.jpg")
+    assert found.train.targets.tolist() == [0] * 21 + [1] * 3
+    assert [tuple(found.train.image(row).shape) for row in (0, 19)] == [(3, 40, 5), (3, 21, 24)]
+    assert found.train.image(20)[:, 0, 0].tolist() == [120] * 3
+    assert found.train.image(22)[:, 0, 0].tolist() == [7, 8, 9]
+    assert found.train.image(23)[:, 0, 0].tolist() == [50] * 3
+    assert found.test.targets.tolist() == [0, 1]
+    assert found.name == f"folder:{tmp_path / 'Bilder'}"
+    sent = pickle.loads(pickle.dumps(found))
+    assert torch.equal(sent.train.image(22), found.train.image(22))
+
+
+def test_order_and_targets_are_those_of_image_folder(mine, picture):
+    from torchvision.datasets import ImageFolder
+
+    picture(mine / "train" / "a" / "B" / "1.png")
+    picture(mine / "train" / "Z" / "1.jpeg")
+    picture(mine / "test" / "Z" / "1.jpeg")
+    reference = ImageFolder(str(mine / "train"))
+    found = load(f"folder:{mine}").train
+    assert list(found.classes) == reference.classes
+    ours = [
+        (str(mine / file), target)
+        for file, target in zip(found.image.files, found.targets.tolist(), strict=True)
+    ]
+    assert sorted(ours) == sorted(reference.samples)
+
+
+def test_val_stands_in_where_test_has_no_class_folders(mine):
+    shutil.copytree(mine / "test", mine / "val")
+    assert load(f"folder:{mine}").test.image.files[0].startswith("test/")
+    shutil.rmtree(mine / "test")
+    (mine / "test").mkdir()
+    (mine / "test" / "unlabelled.png").touch()
+    other = mine.rename(mine.with_name("other"))
+    assert load(f"folder:{other}").test.image.files[0].startswith("val/")
+
+
+def test_links_are_followed_and_never_round_for_ever(mine, picture, tmp_path):
+    picture(tmp_path / "elsewhere" / "9.png", (9, 9, 9))
+    (mine / "train" / "c").symlink_to(tmp_path / "elsewhere")
+    (mine / "test" / "c").mkdir()
+    (mine / "test" / "c" / "9.png").symlink_to(tmp_path / "elsewhere" / "9.png")
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
+    found = load(f"folder:{mine}")
+    assert found.train.classes == ("a", "b", "c")
+    assert found.train.targets.tolist() == [0, 0, 1, 1, 2]
+    assert found.test.image(2)[:, 0, 0].tolist() == [9, 9, 9]
+
+
+def test_a_link_that_leads_nowhere_is_reported(mine, picture):
+    for number in range(10, 30):
+        picture(mine / "train" / "a" / f"{number}.png")
+    (mine / "train" / "a" / "lost.png").symlink_to(mine / "nowhere.png")
+    assert load(f"folder:{mine}").train.unreadable == ("train/a/lost.png",)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of other bytes exist on POSIX alone")
+def test_a_name_that_is_no_text_is_written_out(mine, tmp_path):
+    path = os.fsencode(mine / "train" / "a") + b"/\xff.png"
+    try:
+        shutil.copy(mine / "train" / "a" / "1.png", path)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    assert len(load(f"folder:{mine}").train) == 5
+    assert identity(mine).startswith("folder/1,7 files,")
+
+
+def test_the_path_may_have_commas_and_equals_signs(mine):
+    odd = mine.rename(mine.with_name("size=3,mine"))
+    assert len(load(f"folder:{odd}").train) == 4
+
+
+def test_a_relative_path_means_the_folder_at_the_time(mine, monkeypatch):
+    monkeypatch.chdir(mine.parent)
+    found = dataset("folder:mine/")
+    assert found.name == "folder:mine"
+    monkeypatch.chdir("/")
+    assert found.missing(data_root()) is None
+
+
+def test_the_identity_is_of_names_and_sizes(mine, picture, tmp_path):
+    first = identity(mine)
+    assert first.startswith("folder/1,6 files,")
+    shutil.copytree(mine, tmp_path / "copy")
+    os.utime(mine / "train" / "a" / "1.png", (1, 1))
+    (mine / "train" / "a" / "notes.txt").touch()
+    assert identity(tmp_path / "copy") == identity(mine) == first
+    seen = {first}
+    (mine / "train" / "a" / "1.png").rename(mine / "train" / "a" / "8.png")
+    seen.add(identity(mine))
+    (mine / "train" / "a" / "8.png").write_bytes(b"shorter")
+    seen.add(identity(mine))
+    (mine / "train" / "a" / "8.png").unlink()
+    seen.add(identity(mine))
+    assert len(seen) == 4
+
+
+def test_the_identity_of_an_absent_folder_is_an_error(tmp_path):
+    with pytest.raises(RequestError, match="there is no folder"):
+        identity(tmp_path / "absent")
+
+
+def test_endings_are_torchvisions_and_avif():
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    assert set(endings()) - set(IMG_EXTENSIONS) <= {".avif"}
+    assert set(IMG_EXTENSIONS) <= set(endings())
+
+
+def test_endings_are_read_in_any_case(picture, tmp_path):
+    picture(tmp_path / "A.JPG")
+    (tmp_path / "jpg").touch()
+    assert [name for name, _ in image_files(tmp_path)] == ["A.JPG"]
+
+
+def test_an_empty_path_is_refused():
+    with pytest.raises(RequestError, match="write folder:PATH"):
+        dataset("folder:")
+
+
+@pytest.mark.parametrize(
+    ("absent", "reason"),
+    [
+        (".", "there is no folder .*; expected are train/CLASS/IMAGE"),
+        ("train", "has no train/ with class folders; expected are train/CLASS/IMAGE"),
+        ("test", r"has no test/ or val/ with class folders; expected .*\(or val/CLASS/IMAGE\)"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_layout(mine, absent, reason):
+    shutil.rmtree(mine / absent)
+    row = describe_dataset(f"folder:{mine}")
+    assert not row["available"]
+    with pytest.raises(MissingExtraError, match=reason) as raised:
+        load(f"folder:{mine}")
+    assert str(raised.value) == row["missing"]
+
+
+def empty_in(split):
+    def change(mine):
+        shutil.rmtree(mine / split / "b")
+        (mine / split / "b").mkdir()
+        (mine / split / "b" / "notes.txt").touch()
+        (mine / split / "b" / ".hidden.png").touch()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (empty_in("train"), "class 'b' has no images in .*train; add some"),
+        (empty_in("test"), "class 'b' has no images in .*test; add some"),
+        (lambda mine: shutil.rmtree(mine / "test" / "b"), "class 'b' has no images in .*test"),
+        (
+            lambda mine: shutil.rmtree(mine / "train" / "b"),
+            "train has 1 class folder; .* at least 2",
+        ),
+        (
+            lambda mine: shutil.copytree(mine / "test" / "b", mine / "test" / "c"),
+            "test has class 'c', which .*train does not",
+        ),
+        (
+            lambda mine: (mine / "test" / "a" / "3.png").write_bytes(b""),
+            r"test: 1 of 2 images \(50%\) cannot be decoded: test/a/3\.png",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_or_tested_is_refused(mine, change, reason):
+    change(mine)
+    with pytest.raises(RequestError, match=reason) as raised:
+        load(f"folder:{mine}")
+    assert str(raised.value).count("\n") <= 1
