@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import Counter
+from functools import partial
 
 import psutil
 import pytest
@@ -41,6 +42,7 @@ HALF_WAY = TASK + (
     "time.sleep(600)\n"
 )
 ODD = TASK + (
+    "if task['how'] == 'fail': print(json.dumps({'error': 'no such thing'}), flush=True)\n"
     "if task['how'] == 'abort': os.abort()\n"
     "while task['how'] == 'hang': time.sleep(1)\n"
     "print(json.dumps({'ok': os.environ['OMP_NUM_THREADS']}), flush=True)\n"
@@ -93,19 +95,17 @@ def cluster():
 
 @pytest.fixture
 def pool(cluster):
-    """Makes pools on the cluster, which is connected to meanwhile."""
-    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
-    yield RayPool
-    ray.shutdown()
+    """Makes pools that connect to the cluster by themselves."""
+    yield partial(RayPool, address=cluster.address)
+    assert not ray.is_initialized()
 
 
 def answers_of(pool, tasks):
     return {key: answer for key, answer, _ in pool.run(tasks, lambda key, text: None)}
 
 
-def test_a_training_is_that_of_this_process(tmp_path, monkeypatch):
-    """On a cluster started for it, with a plugin file and a recipe that are sent along."""
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # what is given goes before
+def test_a_training_is_that_of_this_process(pool, tmp_path):
+    """With a plugin file and a recipe that are sent along."""
     plugin, recipe = tmp_path / "mine.py", tmp_path / "tiny.toml"
     plugin.write_text(PLUGIN)
     recipe.write_text(RECIPE)
@@ -116,11 +116,7 @@ def test_a_training_is_that_of_this_process(tmp_path, monkeypatch):
         own, backbone="mobilenet_v1,width=0.1", module="from_a_file", placement="after:4,8"
     ).trained(Training("synthetic,classes=6,count=96", str(recipe), seed=3), 16)
     train = {"do": "train", "case": case_to_json(case), "folder": str(tmp_path / "run/of/this")}
-    tasks = {"train": train, "mistake": {"do": "sing"}}
-    found = answers_of(RayPool([str(plugin)], "local"), tasks)
-    assert not ray.is_initialized()
-    mistake = found["mistake"]["error"]
-    assert mistake.startswith("ValueError: unknown task 'sing' (at tasks.py:")
+    found = answers_of(pool([str(plugin)]), {"train": train})
     expected = AccuracyMeter(CostMeter(own)).measure(case)
     assert found["train"]["ok"]["values"] == expected["values"]
     for key in ("correct", "curve", "recipe", "threads"):
@@ -159,25 +155,34 @@ def test_a_dead_node_costs_only_what_ran_there(cluster, pool, tmp_path):
 def test_limits_and_threads_are_those_of_a_worker(pool):
     own = pool(command=python(ODD))
     own.limits = Limits(seconds=1.5)
-    found = answers_of(own, {how: {"how": how} for how in ("hang", "abort", "say")})
+    found = answers_of(own, {how: {"how": how} for how in ("hang", "abort", "fail", "say")})
     assert found == {
         "hang": {"error": "did not finish within 1.5 s and was ended", "lost": True},
         "abort": {"error": "the process died (SIGABRT)", "lost": True},
+        "fail": {"error": "no such thing"},
         "say": {"ok": "1"},
     }
 
 
-def test_nothing_runs_after_it(pool, tmp_path):
+def test_nothing_runs_after_it(cluster, tmp_path):
     mark = f"# {tmp_path}\n"
-    answers = pool(command=python(mark + ODD)).run(
-        {how: {"how": how} for how in ("say", "hang")}, lambda key, text: None
-    )
-    assert next(answers)[:2] == ("say", {"ok": "1"})
-    answers.close()
-    assert ray.is_initialized()  # as it was before
-    deadline = time.monotonic() + 30
+    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        answers = RayPool(command=python(mark + ODD)).run(
+            {how: {"how": how} for how in ("say", "hang")}, lambda key, text: None
+        )
+        assert next(answers)[:2] == ("say", {"ok": "1"})
+        deadline = time.monotonic() + 60
+        while not _running(mark) and time.monotonic() < deadline:  # until the other one does
+            time.sleep(0.1)
+        assert _running(mark)
+        answers.close()
+        assert ray.is_initialized()  # as it was before
+    finally:
+        ray.shutdown()
+    deadline = time.monotonic() + 60
     while _running(mark) and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.1)
     assert not _running(mark)
 
 
