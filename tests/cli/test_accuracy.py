@@ -1,0 +1,92 @@
+"""``attnbench accuracy``, ``maps`` and ``list datasets`` as a user sees them, on computed pictures."""
+
+import json
+
+import pytest
+from PIL import Image
+
+NET = ("-b", "mobilenet_v2,width=0.1", "--dataset", "synthetic,count=64")
+ARM = ("-m", "se", "-p", "after:14")
+RECIPE = """\
+name = "tiny"
+title = "Tiny"
+source = "a test"
+size = 16
+epochs = 1
+batch_size = 32
+mean = [0.5, 0.5, 0.5]
+std = [0.25, 0.25, 0.25]
+
+[optimizer]
+lr = 0.05
+
+[stem]
+strides = [1, 2, 2, 1, 1]
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE)
+    return ("--recipe", path)
+
+
+def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
+    words = ("accuracy", *NET, *ARM, *recipe, "--seeds", "2", "--save", "kept")
+    done = attnbench(*words, "--json")
+    assert done.status == 0, done.err
+    assert [one["seed"] for one in done.json["seeds"]] == [0, 1]
+    assert {"seed", "top1", "top5"} <= set(done.json["plain"][0])
+    assert {"mean", "low", "high", "verdict"} <= set(done.json["difference"])
+    pairs = zip(done.json["seeds"], done.json["plain"], strict=True)
+    mean = sum(own["top1"] - plain["top1"] for own, plain in pairs) / 2
+    assert done.json["difference"]["mean"] == pytest.approx(mean)
+    assert done.json["synthetic"]
+    assert "2 seeds give no verdict" in done.err
+    # again: nothing is trained, and a third seed only adds to it
+    again = attnbench(*words)
+    assert "0 of 4 cases to measure, 4 already measured" in again.err
+    assert "synthetic pictures" in again.out
+    weights = next(path for path in (tmp_path / "kept").iterdir() if "_se_" in path.name)
+    given = ("--dataset", "synthetic,count=64", *recipe, "--weights", weights, "--image", "3")
+    drawn = attnbench("maps", *NET[:2], *ARM, *given, "-o", "maps.png")
+    assert drawn.status == 0, drawn.err
+    with Image.open(tmp_path / "maps.png") as picture:
+        assert picture.width > 500
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nothing to train"),
+        ((*NET, "-m", "se"), "needs a placement"),
+        ((*NET, *ARM, "--dataset", "digit"), "Did you mean 'digits'"),
+        ((*NET, *ARM, "--recipe", "fast"), "unknown recipe 'fast'"),
+        ((*NET, *ARM, "--executor", "slurm"), "neither local nor ray"),
+        ((*NET, *ARM, "--dataset", "cifar10"), "download cifar-10-binary.tar.gz from https"),
+        ((*NET, *ARM, "--dataset", "folder:nowhere"), "nowhere"),
+        ((*NET, *ARM, "--weights", "none.pt"), "none.pt"),
+        ((*NET, *ARM, "--dataset", "digits", "-p", "replace:3"), "layer 3"),
+    ],
+)
+def test_mistakes_end_in_a_line_and_status_2(attnbench, monkeypatch, tmp_path, words, said):
+    monkeypatch.setenv("ATTNBENCH_DATA", str(tmp_path / "none"))
+    done = attnbench("accuracy", *words)
+    assert done.status == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.strip().splitlines()) <= 3
+
+
+def test_data_sets_are_listed_with_where_to_get_them(attnbench, monkeypatch, tmp_path):
+    monkeypatch.setenv("ATTNBENCH_DATA", str(tmp_path / "none"))
+    rows = {row["name"]: row for row in json.loads(attnbench("list", "datasets", "--json").out)}
+    assert rows["digits"]["available"]
+    assert "data.vision.ee.ethz.ch" in rows["food101"]["missing"]
+    assert "folder:PATH" in rows
+    assert "download" in attnbench("list", "datasets").out
+
+
+def test_train_is_another_name(attnbench):
+    assert "nothing to train" in attnbench("train").err
