@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from typing import TYPE_CHECKING, ClassVar
 
 from attnbench.datasets.model import Data, in_memory
@@ -57,7 +58,8 @@ class Digits:
         import torch
         from sklearn.datasets import load_digits
 
-        values, labels = load_digits(return_X_y=True)
+        embedded: Any = load_digits(return_X_y=True)
+        values, labels = embedded
         images = torch.from_numpy(values).mul(255 / _DARKEST).round().to(torch.uint8)
         images = images.view(-1, 1, 8, 8)
         targets = torch.from_numpy(labels)

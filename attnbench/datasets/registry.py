@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attnbench.datasets.model import Data, Dataset, data_root
 from attnbench.errors import MissingExtraError, RequestError
@@ -46,7 +46,8 @@ def dataset(spec: str) -> Dataset:
     if spec.startswith(FOLDER):
         from attnbench.datasets.folder import Folder
 
-        return Folder.given(spec.removeprefix(FOLDER))
+        # class variables stand for the protocol's read-only properties
+        return cast("Dataset", Folder.given(spec.removeprefix(FOLDER)))
     parsed = parse_spec(spec, "data set")
     way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/test/CLASS/."
     found = _registry().get(parsed.name, way_out=way_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -115,7 +116,8 @@ def _noncentrality(freedom: int, power: float, level: float) -> float:
     above = 1.0
     while missing(above) > 0:
         above *= 2
-    return float(optimize.brentq(missing, 0, above, xtol=1e-9))
+    found: Any = optimize.brentq(missing, 0, above, xtol=1e-9)
+    return float(found)
 
 
 def _check(sd: float, power: float, level: float) -> None:

@@ -32,6 +32,7 @@ class Pool(Protocol):
             tasks: taken up in their order.
             tell: is told what a task says while it runs.
         """
+        ...
 
 
 class LocalPool:

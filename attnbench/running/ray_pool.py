@@ -62,7 +62,7 @@ class RayPool:
                 "--executor ray needs Ray; install it with: pip install 'attnbench[ray]'"
             ) from None
         self.limits = Limits()
-        self._ray = ray
+        self._ray: Any = ray
         self._plugins = tuple(_Sent.read(one) for one in plugins)
         self._address = address
         self._command = command

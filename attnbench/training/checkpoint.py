@@ -28,9 +28,11 @@ class Stateful(Protocol):
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values."""
+        ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
         """Take over what was saved."""
+        ...
 
 
 @dataclass

@@ -32,15 +32,18 @@ class Feed(Protocol):
     @property
     def steps(self) -> int:
         """Batches of an epoch in training."""
+        ...
 
     def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number ``first`` on.
 
         The caller seeds the global generator before it asks for a batch.
         """
+        ...
 
     def test(self) -> Iterator[Batch]:
         """Yield all images in order, not augmented."""
+        ...
 
 
 def feed(samples: Samples, recipe: Recipe, processes: int = 1) -> Feed:
