@@ -1,5 +1,6 @@
 """Trainings on a Ray cluster: a real local one of two nodes, one of them killed half-way."""
 
+import os
 import sys
 import time
 from collections import Counter
@@ -20,9 +21,17 @@ from attnbench.running.wire import case_to_json
 from attnbench.suites.cases import make_case
 from attnbench.suites.conditions import Training
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("ATTNBENCH_TEST_RAY"),
+    reason="a Ray cluster of several nodes needs the cores to itself: tox -e ray",
+)
+
 ray = pytest.importorskip("ray")
 
-SMALL = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 10**8, "include_dashboard": False}
+SMALL = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 10**8, "wait": False}
+# a live node of a busy machine may be slow to answer; a dead one refuses at once
+HEAD = {"include_dashboard": False, "_system_config": {"health_check_timeout_ms": 60_000}}
+PATIENCE_S = 300
 READY = "import json, os, sys, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
 TASK = READY + "task = json.loads(sys.stdin.readline())\n"
 # of the doomed node the second task never ends; the other node goes on when that one has begun
@@ -88,7 +97,8 @@ def cluster():
     """A head; nodes are added by those who kill them."""
     from ray.cluster_utils import Cluster
 
-    own = Cluster(initialize_head=True, head_node_args=SMALL)
+    own = Cluster(initialize_head=True, head_node_args={**SMALL, **HEAD})
+    own.wait_for_nodes(PATIENCE_S)
     yield own
     own.shutdown()
 
@@ -124,8 +134,8 @@ def test_a_training_is_that_of_this_process(pool, tmp_path):
 
 
 def test_a_dead_node_costs_only_what_ran_there(cluster, pool, tmp_path):
-    doomed = cluster.add_node(**{key: SMALL[key] for key in SMALL if key != "include_dashboard"})
-    cluster.wait_for_nodes()
+    doomed = cluster.add_node(**SMALL)
+    cluster.wait_for_nodes(PATIENCE_S)
     raylet = str(doomed.all_processes["raylet"][0].process.pid)
     task = {"log": str(tmp_path / "log"), "doomed": raylet}
     tasks = {f"task {number}": {**task, "number": number} for number in range(7)}
@@ -172,7 +182,7 @@ def test_nothing_runs_after_it(cluster, tmp_path):
             {how: {"how": how} for how in ("say", "hang")}, lambda key, text: None
         )
         assert next(answers)[:2] == ("say", {"ok": "1"})
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not _running(mark) and time.monotonic() < deadline:  # until the other one does
             time.sleep(0.1)
         assert _running(mark)
@@ -180,7 +190,7 @@ def test_nothing_runs_after_it(cluster, tmp_path):
         assert ray.is_initialized()  # as it was before
     finally:
         ray.shutdown()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while _running(mark) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _running(mark)
