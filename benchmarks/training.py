@@ -12,7 +12,8 @@ the last training has taken its steps. A plain one among them has one ``DataLoad
 
 Each training is a process that waits after its last step until its turn comes again. The arms take
 turns in random order; before each turn some steps are not timed, which use up what a
-``DataLoader`` has prepared while it waited. The median round counts.
+``DataLoader`` has prepared while it waited. Medians of the rounds are shown, and their range; a ratio
+is one of two arms in the same round.
 """
 
 from __future__ import annotations
@@ -215,15 +216,19 @@ def training_process(arm: Arm, pipe: Connection, together: Barrier) -> None:
     with tempfile.TemporaryDirectory() as folder, suppress(EOFError, BrokenPipeError):
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # every one compiles for itself
         load(DATA)
-        gate = turns(pipe, together)
+        gate = turns(pipe, together, time.monotonic())  # one clock for all processes
         register_optimizer_step_post_hook(lambda *_: next(gate))
         (plain_training if arm.is_plain else our_training)(arm)
 
 
-def turns(pipe: Connection, together: Barrier) -> Generator[None]:
-    """Take up the time at each optimizer step; wait between turns."""
-    begin = time.monotonic()  # one clock for all processes
-    yield
+def turns(pipe: Connection, together: Barrier, begin: float) -> Generator[None]:
+    """Go on at each optimizer step: take the time, and wait between turns.
+
+    Args:
+        pipe: gives the steps of a turn; gets the seconds to the first step, then a turn's times.
+        together: where the trainings of an arm wait for each other.
+        begin: when the training started.
+    """
     pipe.send(time.monotonic() - begin)
     while True:
         count = pipe.recv()
@@ -379,8 +384,8 @@ def report(speeds: Mapping[str, Speeds], batch: int) -> None:
         print(f"  {name:<34} {threads:<14} {of_rounds(one.images_per_s, 'images/s', 0)}")
     for ours in (name for name in speeds if name in (OURS[1], COMPILED[1])):
         for rival in RIVALS:
-            ratio = speeds[ours].median / speeds[rival].median
-            print(f"  {ours} / {rival}: {ratio:.2f}")
+            pairs = zip(speeds[ours].images_per_s, speeds[rival].images_per_s, strict=True)
+            print(f"  {ours} / {rival}: {of_rounds([a / b for a, b in pairs], 'x', 2).strip()}")
     for plain, compiled in zip(OURS, COMPILED, strict=True):
         if compiled in speeds:
             print(f"  {compiled}: {worth(speeds[plain], speeds[compiled], batch)}")
