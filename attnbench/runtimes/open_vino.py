@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -88,9 +89,20 @@ def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Non
         source.unlink()
 
 
-def _compiled(path: Path, settings: Settings) -> Any:
+@cache
+def _core() -> Any:
+    """One for the whole process.
+
+    Its CPU plugin gives the thread a signal stack and, when it ends, puts back the one before it. Of
+    two that end in the order of their start, the second puts back what the first has unmapped, and
+    the next signal with a handler (Ctrl-C, a DataLoader's ended worker) is a segmentation fault.
+    """
     import openvino as ov
 
+    return ov.Core()
+
+
+def _compiled(path: Path, settings: Settings) -> Any:
     properties = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
@@ -101,7 +113,7 @@ def _compiled(path: Path, settings: Settings) -> Any:
     }
     try:
         with silenced():
-            return ov.Core().compile_model(str(path), "CPU", properties)
+            return _core().compile_model(str(path), "CPU", properties)
     except Exception as error:
         raise failure("OpenVINO", error) from error
 
@@ -135,9 +147,7 @@ def _tensor(x: Tensor) -> Any:
 def _check_bf16(settings: Settings) -> None:
     if settings.precision != "bf16":
         return
-    import openvino as ov
-
-    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise RequestError(
             "this processor has no bf16 arithmetic (avx512_bf16 or amx_bf16), and OpenVINO would "
             "run bf16 as fp32; leave out --precision bf16"

@@ -7,6 +7,7 @@ import torch
 
 from attnbench.counting.cost import cost
 from attnbench.errors import PlacementError, PluginError, RequestError
+from attnbench.measure.brackets import Brackets
 from attnbench.measure.cost import CostMeter
 from attnbench.placement.insertion import insert
 from attnbench.plugins import Catalog, catalog
@@ -78,10 +79,11 @@ def test_siblings_count_the_same(siblings):
 
 @cache
 def shipped_cases():
+    brackets = Brackets(meter())
     tables = [
         table
         for name in SHIPPED
-        for table in plan(find_suite(name, catalog()), catalog(), added=["se,reduction=4"])
+        for table in plan(find_suite(name, catalog()), catalog(), ["se,reduction=4"], brackets)
     ]
     return [case for case in all_cases(tables) if case.backbone]
 
