@@ -371,6 +371,12 @@ class Suite(_Strict):
         if self.accuracy is not None and not any(layout.accuracy for layout in self.table):
             raise ValueError("no table has accuracy; write accuracy = {} under [[table]]")
         for layout in self.table:
+            accuracy = self.accuracy_of(layout)
+            if layout.groups and accuracy and accuracy.columns:
+                raise ValueError(
+                    "a table with column groups shows accuracy in them (top1, top5); write "
+                    "columns = [] under [table.accuracy]"
+                )
             for row in layout.row:
                 for reason in row.reasons.values():
                     # one word is meant as a key, several are a sentence

@@ -22,6 +22,7 @@ _MEMORY = 2**30
 """Bytes that the images of a split may take; on every machine the same, as the two kinds of feed
 augment differently."""
 _TEST_BATCH = 256
+_OF_WHOLE = "RandomResizedCrop"
 _PREFIX = f"{RequestError.__module__}.{RequestError.__name__}: "
 Batch = tuple[Tensor, Tensor]
 
@@ -57,7 +58,9 @@ def feed(samples: Samples, recipe: Recipe, processes: int = 1) -> Feed:
     side = recipe.resize or recipe.size
     channels = 3 if samples.stacked is None else samples.stacked.shape[1]
     fits = len(samples) * channels * side**2 <= _MEMORY
-    kind = MemoryFeed if fits else FileFeed
+    # its crops are of whole pictures, of which the memory would hold the centres
+    whole = samples.stacked is None and any(one.name == _OF_WHOLE for one in recipe.augment)
+    kind = MemoryFeed if fits and not whole else FileFeed
     return kind(samples, recipe, processes)
 
 

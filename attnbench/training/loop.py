@@ -212,19 +212,27 @@ class _Training:
         self.progress.losses.append(losses[0] if count == 1 else torch.stack(losses).mean())
 
     def _look(self) -> None:
-        """Raise where a loss of the running epoch is not finite."""
-        losses = torch.stack(self.progress.losses)
+        """Raise where a loss of the running epoch is not finite, in all processes alike."""
+        losses = self._losses()
         bad = torch.nonzero(~torch.isfinite(losses)).flatten().tolist()
         if bad:
             step = self.progress.step - len(losses) + bad[0] + 1
             epoch = (step - 1) // self.data.steps + 1
             raise Diverged(f"diverged: loss {losses[bad[0]]} at step {step}, in epoch {epoch}")
 
+    def _losses(self) -> Tensor:
+        """Return the losses of the running epoch so far, (steps,), of whole batches."""
+        own = torch.stack(self.progress.losses)
+        if self.accelerator.num_processes == 1:
+            return own
+        shared: Tensor = self.accelerator.reduce(own, reduction="mean")
+        return shared
+
     def _end_epoch(self, epoch: int) -> None:
         self._look()
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
-            "loss": float(torch.stack(self.progress.losses).double().mean()),
+            "loss": float(self._losses().double().mean()),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
         every = self.recipe.evaluate_every

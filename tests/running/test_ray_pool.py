@@ -8,6 +8,7 @@ from functools import partial
 
 import psutil
 import pytest
+import ray
 
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.accuracy import AccuracyMeter
@@ -21,12 +22,7 @@ from attnbench.running.wire import case_to_json
 from attnbench.suites.cases import make_case
 from attnbench.suites.conditions import Training
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("ATTNBENCH_TEST_RAY"),
-    reason="a Ray cluster of several nodes needs the cores to itself: tox -e ray",
-)
-
-ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.alone
 
 SMALL = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 10**8, "wait": False}
 # a live node of a busy machine may be slow to answer; a dead one refuses at once

@@ -92,6 +92,11 @@ MALFORMED = {
         "[latency]\nbatch = 2\n[reasons]",
         ["no table has latency"],
     ),
+    "groups with accuracy columns": (
+        "[table.groups]",
+        "[table.accuracy]\nseeds = 3\n[table.groups]",
+        ["write columns = [] under [table.accuracy]"],
+    ),
     "unknown latency key": ("[reasons]", "[latency]\nbugdet_s = 3\n[reasons]", ["'budget_s'"]),
     "unknown top key": (
         "[reasons]",

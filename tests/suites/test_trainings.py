@@ -129,7 +129,7 @@ class TestSharing:
 
     def test_column_groups_get_one_each(self):
         groups = {"option": "groups", "values": [1, 4, 8], "label": "g = {}", "columns": ["top1"]}
-        plain, placed = planned(PLAIN, PLACED, groups=groups)
+        plain, placed = planned(PLAIN, PLACED, groups=groups, accuracy={"columns": []})
         assert [len(row.accuracy) for row in (plain, placed)] == [1, 3]
         assert [cases[0].module for cases in placed.accuracy] == [
             "ulsam,groups=1",

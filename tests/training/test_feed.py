@@ -85,6 +85,20 @@ def test_the_shorter_side_is_fitted_and_the_centre_cut_out(recipe):
         assert torch.allclose(images, normalised(wanted[None]), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("samples", "augment", "kind"),
+    [
+        ("files", "RandomHorizontalFlip", MemoryFeed),
+        ("files", "RandomResizedCrop", FileFeed),
+        ("stacked", "RandomResizedCrop", MemoryFeed),
+    ],
+)
+def test_crops_are_of_whole_pictures(split, recipe, samples, augment, kind):
+    options = {"size": 8} if augment == "RandomResizedCrop" else {}
+    made = files(4) if samples == "files" else split(4)
+    assert type(feed(made, recipe(augment=[{"name": augment, **options}]))) is kind
+
+
 def test_test_images_come_in_order_and_whole(split, recipe):
     samples = split(600)
     batches = list(feed(samples, recipe()).test())
