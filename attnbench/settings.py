@@ -56,7 +56,9 @@ def settings(start: Path | None = None) -> Settings:
             near = suggestion(key, known)
             raise _wrong(path, f"unknown key {key}; known: {', '.join(known)}.{near}")
         _check(path, key, value)
-    found = {key: tuple(one) if isinstance(one, list) else one for key, one in table.items()}
+    found: dict[str, Any] = {
+        key: tuple(one) if isinstance(one, list) else one for key, one in table.items()
+    }
     return Settings(**found, root=path.parent)
 
 

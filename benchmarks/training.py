@@ -12,8 +12,8 @@ the last training has taken its steps. A plain one among them has one ``DataLoad
 
 Each training is a process that waits after its last step until its turn comes again. The arms take
 turns in random order; before each turn some steps are not timed, which use up what a
-``DataLoader`` has prepared while it waited. Medians of the rounds are shown, and their range; a ratio
-is one of two arms in the same round.
+``DataLoader`` has prepared while it waited. Medians of the rounds are shown, and their range; a
+ratio is one of two arms in the same round.
 """
 
 from __future__ import annotations

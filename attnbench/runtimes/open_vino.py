@@ -93,9 +93,10 @@ def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Non
 def _core() -> Any:
     """One for the whole process.
 
-    Its CPU plugin gives the thread a signal stack and, when it ends, puts back the one before it. Of
-    two that end in the order of their start, the second puts back what the first has unmapped, and
-    the next signal with a handler (Ctrl-C, a DataLoader's ended worker) is a segmentation fault.
+    Its CPU plugin gives the thread a signal stack and, when it ends, puts back the one before it.
+    Of two that end in the order of their start, the second puts back what the first has unmapped,
+    and the next signal with a handler (Ctrl-C, a DataLoader's ended worker) is a segmentation
+    fault.
     """
     import openvino as ov
 

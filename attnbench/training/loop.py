@@ -225,8 +225,8 @@ class _Training:
         own = torch.stack(self.progress.losses)
         if self.accelerator.num_processes == 1:
             return own
-        shared: Tensor = self.accelerator.reduce(own, reduction="mean")
-        return shared
+        shared: Any = self.accelerator.reduce(own, reduction="mean")
+        return torch.as_tensor(shared)
 
     def _end_epoch(self, epoch: int) -> None:
         self._look()

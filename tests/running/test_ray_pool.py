@@ -1,6 +1,5 @@
 """Trainings on a Ray cluster: a real local one of two nodes, one of them killed half-way."""
 
-import os
 import sys
 import time
 from collections import Counter
