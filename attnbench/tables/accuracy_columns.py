@@ -147,8 +147,11 @@ def _marks(one: Trained) -> str:
         parts.append(f"{weak[0].upper()}{weak[1:]}; verdicts are withheld.")
     left_out = sum(facts.get("unreadable") or [])
     if left_out:
-        names = ", ".join((facts.get("unreadable_names") or [])[:3])
-        parts.append(f"{left_out} images cannot be read and are left out: {names} ...")
+        names = (facts.get("unreadable_names") or [])[:3]
+        more = ["..."] if left_out > len(names) else []
+        parts.append(
+            f"Images that cannot be read, left out: {left_out} ({', '.join(names + more)})"
+        )
     return " ".join(parts)
 
 

@@ -265,11 +265,18 @@ class TestWhatIsMissing:
         assert cells(report) == [NOTHING]
         assert report.tables[0].footnotes == ("int8: no such operator",)
 
-    def test_unreadable_images(self, shown):
-        facts = {"unreadable": [2, 1], "unreadable_names": ["a.jpg", "b.jpg", "c.jpg"]}
+    @pytest.mark.parametrize(
+        ("numbers", "names"),
+        [([2, 1], "3 (a.jpg, b.jpg, c.jpg)"), ([1, 3], "4 (a.jpg, b.jpg, c.jpg, ...)")],
+    )
+    def test_unreadable_images(self, shown, numbers, names):
+        facts = {
+            "unreadable": numbers,
+            "unreadable_names": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"][: sum(numbers)],
+        }
         report = shown({PLAIN: [70.0], ARM: [71.0]}, facts=facts)
         said = [text for text in texts(report) if "cannot be read" in text]
-        assert said == ["3 images cannot be read and are left out: a.jpg, b.jpg, c.jpg ..."]
+        assert said == [f"Images that cannot be read, left out: {names}"]
 
 
 class TestPrinted:
