@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.arms import Backbones, Modules, Placements, Request, cases_of
-from attnbench.cli.options import DEFAULT_OUT, Format, Json, Out, Plugins, chosen_format
+from attnbench.cli.options import Format, Json, Out, Plugins, chosen_format
 from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
 from attnbench.errors import RequestError
 
@@ -68,7 +68,8 @@ def command(
         str, typer.Option("--executor", help="local, or ray: on the nodes of a Ray cluster.")
     ] = "local",
     plugin: Plugins = None,
-    out: Out = DEFAULT_OUT,
+    *,
+    out: Out,
     format: Format = None,
     json: Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ from attnbench.cli.arms import (
     Size,
     cases_of,
 )
-from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.options import Budget, Format, Json, Plugins, chosen_format
 from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
 from attnbench.errors import MissingExtraError, RequestError
 
@@ -52,9 +52,6 @@ def command(
     graph: Annotated[
         bool, typer.Option("--graph", help="CUDA: replay each call as a CUDA graph.")
     ] = False,
-    budget: Annotated[
-        float, typer.Option("--budget", help="Seconds of sampling per runtime, after warm-up.")
-    ] = 5.0,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Fresh processes to pool, each with --budget.")
     ] = 1,
@@ -64,6 +61,8 @@ def command(
     plugin: Plugins = None,
     format: Format = None,
     json: Json = False,
+    *,
+    budget: Budget,
 ) -> None:
     """Time modules beside the plain backbone, interleaved; several -b, -m, -p cross."""
     chosen = chosen_format(format, json)

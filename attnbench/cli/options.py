@@ -3,25 +3,70 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attnbench.errors import RequestError
+from attnbench.settings import settings
+
+DEFAULT_OUT = "attnbench-results"
+DEFAULT_BUDGET_S = 5.0
+FORMATS = ("text", "json", "md", "csv", "tex", "html")
+
+
+def with_settled(given: list[str] | None) -> list[str]:
+    """Return the project's plugin files and those that are given, each once."""
+    settled = settings()
+    files = [*(str(settled.root / one) for one in settled.plugins), *(given or [])]
+    return list({Path(one).resolve(): one for one in files}.values())
+
+
+def settled_out() -> str:
+    """Return where the project keeps its runs."""
+    settled = settings()
+    return str(settled.root / settled.out) if settled.out else DEFAULT_OUT
+
+
+def settled_budget() -> float:
+    """Return the project's seconds of sampling."""
+    return settings().budget or DEFAULT_BUDGET_S
+
 
 Plugins = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="FILE", help="A plugin file that is not installed; repeats."),
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="A plugin file that is not installed; repeats.",
+        callback=with_settled,
+    ),
 ]
 Format = Annotated[
     str | None,
     typer.Option("--format", metavar="FORMAT", help="text, json, md, csv, tex or html."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
-Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Where runs are kept.")]
-
-DEFAULT_OUT = "attnbench-results"
-FORMATS = ("text", "json", "md", "csv", "tex", "html")
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Where runs are kept.",
+        default_factory=settled_out,
+        show_default=DEFAULT_OUT,
+    ),
+]
+Budget = Annotated[
+    float,
+    typer.Option(
+        "--budget",
+        help="Seconds of sampling per runtime, after warm-up.",
+        default_factory=settled_budget,
+        show_default=f"{DEFAULT_BUDGET_S:g}",
+    ),
+]
 
 
 def chosen_format(name: str | None, json: bool, possible: tuple[str, ...] = FORMATS) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_OUT, Out, Plugins
+from attnbench.cli.options import Out, Plugins
 from attnbench.cli.output import guests, load_catalog, say, say_failures, writing
 from attnbench.errors import RequestError
+from attnbench.settings import settings
 
 if TYPE_CHECKING:
     from attnbench.plugins import Catalog
@@ -50,9 +51,10 @@ def command(
         str, typer.Option("--executor", help="Of trainings: local, or ray on a Ray cluster.")
     ] = "local",
     plugin: Plugins = None,
-    out: Out = DEFAULT_OUT,
+    *,
+    out: Out,
 ) -> None:
-    """Run suites ("quick" if none is named): measure what is missing, write the tables."""
+    """Run suites (the project's, or "quick", if none is named): measure what is missing, write the tables."""
     from attnbench.running.executors import check_executor, pool_of
     from attnbench.running.process import Worker
     from attnbench.running.select import Choice
@@ -62,7 +64,7 @@ def command(
 
     catalog = load_catalog(plugin)
     choice = Choice(add or (), case or (), shard, _kinds(only), fresh)
-    suites = [find_suite(name, catalog) for name in suite or [DEFAULT_SUITE]]
+    suites = [find_suite(name, catalog) for name in suite or _settled()]
     _refuse_twins([one.suite.name for one in suites])
     with Worker(plugin or []) as worker:
         if not dry_run and any(_is_new(one, Path(out)) for one in suites):
@@ -78,6 +80,11 @@ def command(
         failed = sum([_run(job, worker, pool) for job in jobs])
     if failed:
         sys.exit(1)
+
+
+def _settled() -> list[str]:
+    found = settings()
+    return found.paths(found.suites) or [DEFAULT_SUITE]
 
 
 def _is_new(suite: Suite, out: Path) -> bool:

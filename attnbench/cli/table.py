@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_OUT, Format, Json, Out, chosen_format
+from attnbench.cli.options import Format, Json, Out, chosen_format
 from attnbench.cli.output import print_json, print_report
 
 
@@ -14,7 +14,8 @@ def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A suite's name, folder or file.")],
     format: Format = None,
     json: Json = False,
-    out: Out = DEFAULT_OUT,
+    *,
+    out: Out,
 ) -> None:
     """Print the table of a run; nothing is measured and no plugin is needed."""
     from attnbench.records.store import find_run, read_run

@@ -1,0 +1,77 @@
+"""The settings of a project, as the commands read them."""
+
+import json
+
+import pytest
+
+PLUGIN = """
+import attnbench
+from torch import nn
+
+
+@attnbench.register("{name}")
+class Mine(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+"""
+SUITE = """
+[suite]
+name = "own"
+title = "Own"
+
+[[table]]
+columns = ["label", "params"]
+
+[[table.row]]
+module = ["se", "mine"]
+channels = 16
+size = 7
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "mine.py").write_text(PLUGIN.format(name="mine"))
+    (tmp_path / "other.py").write_text(PLUGIN.format(name="other"))
+    (tmp_path / "own.toml").write_text(SUITE)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.attnbench]\nplugins = ["mine.py"]\nsuites = ["own.toml"]\nout = "runs"\n'
+    )
+    return tmp_path
+
+
+def names(attnbench, *options):
+    done = attnbench("list", "modules", "--json", *options)
+    assert done.status == 0
+    return {one["name"] for one in json.loads(done.out)}
+
+
+def test_plugins_are_loaded_beside_given_ones_and_once(attnbench, project):
+    assert "mine" in names(attnbench) and "other" not in names(attnbench)
+    assert {"mine", "other"} <= names(attnbench, "--plugin", "other.py", "--plugin", "mine.py")
+
+
+def test_suites_and_folder_of_runs(attnbench, project):
+    assert attnbench("run").status == 0
+    assert (project / "runs" / "own" / "table.md").is_file()
+    assert "mine" in attnbench("table", "own").out
+    assert attnbench("run", "--out", "elsewhere").status == 0  # flags win
+    assert (project / "elsewhere" / "own" / "table.md").is_file()
+
+
+def test_a_wrong_file_is_one_line(attnbench, project):
+    (project / "pyproject.toml").write_text("[tool.attnbench]\nsuits = []\n")
+    done = attnbench("run")
+    assert done.status == 2
+    assert "pyproject.toml: [tool.attnbench]: unknown key suits" in done.err
+    assert "'suites'" in done.err and len(done.err.splitlines()) == 1
+
+
+def test_budget(attnbench, project):
+    (project / "pyproject.toml").write_text("[tool.attnbench]\nbudget = 0.2\n")
+    done = attnbench("latency", "-m", "se", "--channels", 16, "--size", 7, "--json")
+    assert done.status == 0
+    assert json.loads(done.out)["runtimes"]["eager"]["verdict"]
