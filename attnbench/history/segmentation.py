@@ -157,14 +157,14 @@ def _noise(values: Array, errors: Array) -> Array:
     own = np.maximum(errors, np.median(errors)) if len(errors) else errors
     if len(values) < _FEWEST:
         return own
-    extra = max(0.0, _roughness(values) ** 2 - float(np.median(own)) ** 2)
+    extra = max(0.0, _roughness(values, np.ones_like(own)) ** 2 - float(np.median(own)) ** 2)
     noise = np.sqrt(own**2 + extra)
-    return np.asarray(noise * max(1.0, _roughness(values / noise)))
+    return np.asarray(noise * max(1.0, _roughness(values, noise)))
 
 
-def _roughness(values: Array) -> float:
-    """Return the standard deviation that neighbours differ by, but for the largest differences."""
-    squares = np.sort(np.diff(values) ** 2)
+def _roughness(values: Array, noise: Array) -> float:
+    """Return the noise that neighbours differ by, but for the largest differences; in ``noise``."""
+    squares = np.sort(np.diff(values) ** 2 / ((noise[:-1] ** 2 + noise[1:] ** 2) / 2))
     kept = squares[: max(1, int(_KEPT * len(squares)))]
     return math.sqrt(float(kept.mean()) / 2 / _KEPT_MEAN)
 
@@ -204,9 +204,7 @@ def _levels(series: _Series, bounds: Sequence[int]) -> list[Level]:
     """Return the segments' means; their errors are widened by what is left over, if it is much."""
     count = len(series.values)
     freedom = count - len(bounds) + 1
-    left = sum(
-        float(series.cost(*pair)[0]) for pair in zip(bounds[:-1], bounds[1:], strict=True)
-    )
+    left = sum(float(series.cost(*pair)[0]) for pair in zip(bounds[:-1], bounds[1:], strict=True))
     wider = math.sqrt(max(1.0, left / freedom)) if freedom > 0 else 1.0
     found = [series.level(*pair) for pair in zip(bounds[:-1], bounds[1:], strict=True)]
     return [Level(one.first, one.last, one.mean, one.error * wider) for one in found]

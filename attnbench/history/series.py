@@ -92,9 +92,7 @@ def collect(
     chosen = set(_matching(cases, globs))
     present = {metric for one in found for case, metric in one if case in chosen}
     wanted = _wanted(present, metrics)
-    keys = dict.fromkeys(
-        (case, metric) for case in cases if case in chosen for metric in wanted
-    )
+    keys = dict.fromkeys((case, metric) for case in cases if case in chosen for metric in wanted)
     series = [_series(history, found, *key) for key in keys]
     return [one for one in series if one.points and (metrics or _says_something(one))]
 
