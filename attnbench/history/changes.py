@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from attnbench.history.readings import OVERHEAD, Group
 from attnbench.history.segmentation import Segmentation, segmented
@@ -88,7 +89,7 @@ def track(series: Series) -> Track:
 
 
 def _exact(points: list[Point]) -> Iterator[Change]:
-    for old, new in zip(points[:-1], points[1:], strict=True):
+    for old, new in pairwise(points):
         if old.value == new.value:
             continue
         both = old.value, new.value

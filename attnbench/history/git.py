@@ -58,7 +58,11 @@ class Repository:
         form = "--format=%H%x00%h%x00%cI%x00%s"
         lines = self._git("log", "--no-walk=unsorted", form, "--stdin", given=hashes)
         parts = [line.split("\0", 3) for line in lines]
-        return {one[0]: Commit(*one[:3], _printable(one[3])) for one in parts if len(one) == 4}
+        return {
+            one[0]: Commit(one[0], one[1], one[2], _printable(one[3]))
+            for one in parts
+            if len(one) == 4
+        }
 
     def _git(self, *arguments: str, given: Sequence[str] = ()) -> list[str]:
         text = "".join(f"{line}\n" for line in given)

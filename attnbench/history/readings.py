@@ -60,15 +60,18 @@ def readings(run: Run) -> Readings:
     seeds: dict[str, list[Record]] = {}
     for record in run.records.values():
         header = run.header_of.get(record.case, run.header)
-        found[record.case, STATUS] = Reading(record.status, versions=_packages(header))
         if record.kind == "accuracy":
             seeds.setdefault(without_seed(record.case), []).append(record)
             continue
+        found[record.case, STATUS] = Reading(record.status, versions=_packages(header))
         reader = _cost if record.kind == "cost" else _latency
         for metric, reading in reader(record, header):
             found[record.case, metric] = reading
     plain = {_paired_with(one): one for one in run.records.values() if one.kind == "accuracy"}
     for case, records in seeds.items():
+        worst = next((one for one in records if one.status != "ok"), records[0])
+        header = run.header_of.get(worst.case, run.header)
+        found[case, STATUS] = Reading(worst.status, versions=_packages(header))
         for metric, reading in _accuracy(records, plain, run):
             found[case, metric] = reading
     return found

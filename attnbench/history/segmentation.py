@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def segmented(
     """Cut a series where its level changes.
 
     Args:
-        values: in order.
+        values: in order, at least one.
         errors: the standard error of each.
         resolution: what two values may differ by and still be the same; above 0.
         least: the smallest change worth a word; smaller ones are no cuts.
@@ -154,7 +155,7 @@ def _noise(values: Array, errors: Array) -> Array:
 
     An error that is small by luck does not make a value weigh more than the typical one.
     """
-    own = np.maximum(errors, np.median(errors)) if len(errors) else errors
+    own = np.maximum(errors, np.median(errors))
     if len(values) < _FEWEST:
         return own
     extra = max(0.0, _roughness(values, np.ones_like(own)) ** 2 - float(np.median(own)) ** 2)
@@ -204,9 +205,9 @@ def _levels(series: _Series, bounds: Sequence[int]) -> list[Level]:
     """Return the segments' means; their errors are widened by what is left over, if it is much."""
     count = len(series.values)
     freedom = count - len(bounds) + 1
-    left = sum(float(series.cost(*pair)[0]) for pair in zip(bounds[:-1], bounds[1:], strict=True))
+    left = sum(float(series.cost(*pair)[0]) for pair in pairwise(bounds))
     wider = math.sqrt(max(1.0, left / freedom)) if freedom > 0 else 1.0
-    found = [series.level(*pair) for pair in zip(bounds[:-1], bounds[1:], strict=True)]
+    found = [series.level(*pair) for pair in pairwise(bounds)]
     return [Level(one.first, one.last, one.mean, one.error * wider) for one in found]
 
 
@@ -214,7 +215,7 @@ def _cuts(series: _Series, bounds: Sequence[int], shared: bool) -> list[Cut]:
     levels = _levels(series, bounds)
     reach = t_quantile(max(1, len(series.values) - len(levels)))
     found = []
-    for before, after in zip(levels[:-1], levels[1:], strict=True):
+    for before, after in pairwise(levels):
         difference = after.mean - before.mean
         half = reach * _error(series, before, after, shared)
         earliest, latest = _places(series, before.first, after.first, after.last + 1)
@@ -232,12 +233,12 @@ def _error(series: _Series, before: Level, after: Level, shared: bool) -> float:
 
 def _places(series: _Series, start: int, at: int, stop: int) -> tuple[int, int]:
     """Return the first and the last index that a cut may have instead."""
-    places = np.arange(start + SHORTEST, stop - SHORTEST + 1)
+    places = range(start + SHORTEST, stop - SHORTEST + 1)
     costs = np.array(
         [float(series.cost(start, one)[0] + series.cost(one, stop)[0]) for one in places]
     )
-    good = places[costs <= costs[places == at] + _SAME_PLACE]
-    return int(good.min()), int(good.max())
+    good = np.flatnonzero(costs <= costs[places.index(at)] + _SAME_PLACE)
+    return places[int(good[0])], places[int(good[-1])]
 
 
 def _doubtful(series: _Series, bounds: Sequence[int], least: float, shared: bool) -> int | None:
@@ -245,7 +246,7 @@ def _doubtful(series: _Series, bounds: Sequence[int], least: float, shared: bool
     levels = _levels(series, bounds)
     freedom = max(1, len(series.values) - len(levels))
     found = []
-    for before, after in zip(levels[:-1], levels[1:], strict=True):
+    for before, after in pairwise(levels):
         size = abs(after.mean - before.mean)
         unsure = shared and t_p_value(size / _error(series, before, after, True), freedom) > _SURE
         if size < least or unsure:
