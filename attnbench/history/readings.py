@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +54,21 @@ Readings = dict[tuple[str, str], Reading]
 """By case and metric; an accuracy case is named without its seed."""
 
 
-def readings(run: Run) -> Readings:
-    """Return everything that a run says."""
+def cases(run: Run) -> list[str]:
+    """Return the names of a run's cases, accuracy cases without their seeds."""
+    return list(dict.fromkeys(map(_name, run.records.values())))
+
+
+def readings(run: Run, wanted: Container[str]) -> Readings:
+    """Return everything that a run says of the wanted cases."""
     found: Readings = {}
     seeds: dict[str, list[Record]] = {}
     for record in run.records.values():
+        if _name(record) not in wanted:
+            continue
         header = run.header_of.get(record.case, run.header)
         if record.kind == "accuracy":
-            seeds.setdefault(without_seed(record.case), []).append(record)
+            seeds.setdefault(_name(record), []).append(record)
             continue
         found[record.case, STATUS] = Reading(record.status, versions=_packages(header))
         reader = _cost if record.kind == "cost" else _latency
@@ -80,6 +87,10 @@ def readings(run: Run) -> Readings:
 def without_seed(case: str) -> str:
     """Return the name of an accuracy case without its seed, which stands last."""
     return case.rsplit(",seed=", 1)[0]
+
+
+def _name(record: Record) -> str:
+    return without_seed(record.case) if record.kind == "accuracy" else record.case
 
 
 def _reason(record: Record) -> str:

@@ -18,6 +18,7 @@ from attnbench.history.readings import (
     Group,
     Reading,
     Readings,
+    cases,
     readings,
     without_seed,
 )
@@ -87,26 +88,24 @@ def collect(
     Raises:
         RequestError: a glob or a metric matches nothing.
     """
-    found = [readings(one.run) for one in history.entries]
-    cases = list(dict.fromkeys(case for one in found for case, _ in one))
-    chosen = set(_matching(cases, globs))
-    present = {metric for one in found for case, metric in one if case in chosen}
-    wanted = _wanted(present, metrics)
-    keys = dict.fromkeys((case, metric) for case in cases if case in chosen for metric in wanted)
-    series = [_series(history, found, *key) for key in keys]
+    known = list(dict.fromkeys(case for one in history.entries for case in cases(one.run)))
+    chosen = dict.fromkeys(_matching(known, globs))
+    found = [readings(one.run, chosen) for one in history.entries]
+    wanted = _wanted({metric for one in found for _, metric in one}, metrics)
+    series = [_series(history, found, case, metric) for case in chosen for metric in wanted]
     return [one for one in series if one.points and (metrics or _says_something(one))]
 
 
-def _matching(cases: Sequence[str], globs: Sequence[str]) -> Iterator[str]:
+def _matching(known: Sequence[str], globs: Sequence[str]) -> Iterator[str]:
     for glob in globs:
-        if not any(_matches(case, glob) for case in cases):
+        if not any(_matches(case, glob) for case in known):
             raise RequestError(
-                f"--case {glob!r} matches none of the {len(cases)} cases, for example "
-                f"{cases[0]!r}.{suggestion(glob, cases)}"
-                if cases
+                f"--case {glob!r} matches none of the {len(known)} cases, for example "
+                f"{known[0]!r}.{suggestion(glob, known)}"
+                if known
                 else f"--case {glob!r} matches nothing: the runs hold no case"
             )
-    return (one for one in cases if not globs or any(_matches(one, glob) for glob in globs))
+    return (one for one in known if not globs or any(_matches(one, glob) for glob in globs))
 
 
 def _matches(case: str, glob: str) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.history.readings import readings
+from attnbench.history.readings import cases, readings
 from attnbench.records.store import read_run
 from attnbench.timing.samples import AGAIN
 
@@ -18,7 +18,17 @@ ACCURACY = f"accuracy/{SE}/digits/digits"
 
 @pytest.fixture
 def said(keep):
-    return lambda *records, **changes: readings(read_run(keep("a", *records, **changes)))
+    def say(*records, **changes):
+        run = read_run(keep("a", *records, **changes))
+        return readings(run, cases(run))
+
+    return say
+
+
+def test_only_what_is_wanted_is_worked_out(keep):
+    run = read_run(keep("a", cost(1), latency(1), *accuracies([90, 91], [89, 90])))
+    assert ACCURACY in cases(run) and len(cases(run)) == 4
+    assert {case for case, _ in readings(run, {ACCURACY})} == {ACCURACY}
 
 
 def test_counts_stay_whole(said):
