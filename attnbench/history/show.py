@@ -40,7 +40,7 @@ def report(found: Findings, folder: str) -> Report:
     if not found.changed:
         notes.append("Nothing changed.")
     if len(steady) > _LISTED:
-        notes.append(f"No change in {len(steady)} further series.")
+        notes.append(f"No change in {len(steady)} series.")
     footer = (
         f"{len(history.entries)} runs in order of {_ORDERS[history.order]}. Exact metrics change "
         "where the value does; overhead and accuracy where the level of the series does, by a "
