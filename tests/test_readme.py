@@ -46,6 +46,7 @@ def test_every_command_is_in_the_readme():
         "run",
         "table",
         "merge",
+        "history",
         "doctor",
         "schema",
     ):

@@ -12,6 +12,7 @@ from attnbench.cli.accuracy import command as accuracy
 from attnbench.cli.cost import command as cost
 from attnbench.cli.doctor import command as doctor
 from attnbench.cli.export import command as export
+from attnbench.cli.history import command as history
 from attnbench.cli.latency import command as latency
 from attnbench.cli.listing import command as listing
 from attnbench.cli.maps import command as maps
@@ -41,6 +42,7 @@ app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
+app.command("history")(history)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 

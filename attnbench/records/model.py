@@ -5,7 +5,8 @@ Format history
      then records ``{"case": ..., "kind": ..., "status": ..., "values": ..., "hash": ...}``.
   2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
      values may be fractions.
-  3  records of kind ``accuracy``, one for each seed, with ``training``.
+  3  records of kind ``accuracy``, one for each seed, with ``training``. Headers written since
+     then may have a ``date``; older readers pass it over, so the number stayed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Header(_Line):
     machine: dict[str, str | int]
     commit: str | None = None
     """Git commit of attnbench, where it runs from a checkout."""
+    date: str | None = None
+    """When it was written, ISO 8601 in UTC to the second; None of older files."""
 
 
 class Record(_Line):

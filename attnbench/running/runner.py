@@ -323,6 +323,7 @@ def _header(job: Job) -> Header:
         versions=provenance.versions(packages),
         machine=provenance.machine(),
         commit=provenance.commit(),
+        date=provenance.now(),
     )
 
 

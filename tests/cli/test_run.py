@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -229,3 +230,13 @@ def test_an_interrupt_keeps_what_is_measured(tmp_path, number):
     assert b"Traceback" not in err
     assert b"goes on from there" in err
     assert sum("case" in line for line in records(tmp_path / "out/mine")) == 4
+
+
+def test_a_run_says_when_it_was_and_history_reads_it(attnbench, tmp_path):
+    before = datetime.now(UTC).replace(microsecond=0)
+    attnbench("run", suite(tmp_path, ["se"]), "--case", "*/plain*", "--out", "runs/first")
+    (header, *_) = records(tmp_path / "runs/first/mine")
+    assert before <= datetime.fromisoformat(header["date"]) <= datetime.now(UTC)
+    document = attnbench("history", "runs", "--json").json
+    assert [one["date"] for one in document["runs"]] == [header["date"]]
+    assert {one["metric"] for one in document["series"]} >= {"params", "macs", "bytes"}

@@ -1,0 +1,83 @@
+"""``attnbench history``: what changed over many runs, and with which commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import Json, chosen_format
+from attnbench.cli.output import print_json, print_report, say
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.history.findings import Findings
+
+_FORMATS = ("text", "json", "md", "csv")
+
+
+def command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Runs are looked for at and below it.")
+    ],
+    case: Annotated[
+        list[str] | None,
+        typer.Option("--case", metavar="GLOB", help="Only cases that match; repeats."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="params, overhead, top1 ...; repeats."),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Draw it: a .png, .pdf or .svg file."),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            metavar="FILE.json",
+            help="The last run for github-action-benchmark (customSmallerIsBetter).",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="text, json, md or csv.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find what changed over runs of many commits, and the first commit after each change."""
+    chosen = chosen_format(format, json, _FORMATS)
+    found = _found(folder, case or [], metric or [])
+    for note in found.history.notes:
+        say(f"attnbench: {note}")
+    if picture is not None:
+        from attnbench.pictures.canvas import save
+        from attnbench.pictures.history import draw_history
+
+        say(f"wrote {save(draw_history(found, f'History of {folder}'), picture)}")
+    if export is not None:
+        from attnbench.history.export import write
+
+        count = write(found, export)
+        say(f"wrote {count} values to {export}")
+    if chosen == "json":
+        print_json(found.to_json())
+    else:
+        from attnbench.history.show import report
+
+        print_report(report(found, str(folder)), chosen)
+
+
+def _found(folder: Path, cases: list[str], metrics: list[str]) -> Findings:
+    from attnbench.history.findings import findings
+    from attnbench.history.runs import read_history
+    from attnbench.history.series import collect
+
+    history = read_history(folder)
+    series = collect(history, cases, metrics)
+    if not series:
+        raise RequestError(
+            f"the runs below {folder} hold no value of these cases that a change could be seen in"
+        )
+    return findings(history, series)
