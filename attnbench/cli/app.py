@@ -8,6 +8,7 @@ from types import FrameType
 
 import typer
 
+from attnbench.cli.accept import command as accept
 from attnbench.cli.accuracy import command as accuracy
 from attnbench.cli.compare import command as compare
 from attnbench.cli.cost import command as cost
@@ -43,6 +44,7 @@ app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
 app.command("compare")(compare)
+app.command("accept")(accept)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 

@@ -16,7 +16,7 @@ from scipy import special, stats
 
 from attnbench.comparing.counts import finite
 from attnbench.comparing.gates import OVERHEAD, Gates
-from attnbench.comparing.model import Change, Verdict
+from attnbench.comparing.model import Change
 from attnbench.comparing.pairs import Judged, Pair
 from attnbench.comparing.proofs import machines_differ, versions_differ
 from attnbench.records.model import Record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attnbench.comparing.model import VERDICTS, Change, Comparison
+from attnbench.comparing.model import Change, Comparison
 from attnbench.comparing.words import change, summary, value, why
 from attnbench.tables.escape import markdown
 
