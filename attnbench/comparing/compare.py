@@ -34,10 +34,9 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
     pairs = list(_pairs(base, new))
     found = [*statuses(base, new), *_measured(pairs, chosen)]
     found += _unmentioned(pairs, found)
-    order = {case: number for number, case in enumerate([*base.records, *new.records])}
-    sorted_ = _by_verdict(found, order)
+    order = {case: number for number, case in enumerate(base.records | new.records)}
     return Comparison(
-        **sorted_,
+        **_by_verdict(found, order),
         notes=tuple(notes(base, new)),
         base=shown_path(base.path),
         new=shown_path(new.path),
