@@ -70,8 +70,9 @@ def _by_case(changes: Iterable[Change]) -> Iterator[str]:
 
 def _line(one: Change) -> str:
     figures = f"{value(one.metric, one.base)} -> {value(one.metric, one.new)}"
+    moved = f"change {change(one)}" if change(one) else ""
     told = f"({why(one)})" if why(one) else ""
-    return "  ".join(filter(None, (figures, change(one), told)))
+    return "  ".join(filter(None, (figures, moved, told)))
 
 
 def _by_reason(changes: Iterable[Change]) -> Iterator[str]:
