@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import optimize, special
@@ -77,4 +77,5 @@ def _inverse_trigamma(value: float) -> float:
     def missing(logarithm: float) -> float:
         return float(special.polygamma(1, math.exp(logarithm))) - value
 
-    return math.exp(optimize.brentq(missing, -20.0, 20.0, xtol=1e-9))
+    found: Any = optimize.brentq(missing, -20.0, 20.0, xtol=1e-9)
+    return math.exp(found)

@@ -45,7 +45,7 @@ def test_runs_are_found_as_everywhere_and_a_regression_is_status_1(attnbench, ru
     done = attnbench("compare", *words)
     assert done.status == 1
     assert done.out.startswith("1 regression, 1 missing\n")
-    assert "attnbench accept baseline/mine/records.jsonl out/mine/records.jsonl cost/a" in done.out
+    assert "attnbench accept baseline/mine out/mine cost/a" in done.out
 
 
 def test_json_is_one_document_with_the_keys_others_read(attnbench, runs):
@@ -58,7 +58,7 @@ def test_json_is_one_document_with_the_keys_others_read(attnbench, runs):
     assert done.json["ok"] is False
     (one,) = done.json["regressions"]
     assert (one["case"], one["metric"], one["base"], one["new"]) == ("cost/a", "params", 10, 11)
-    assert one["accept"].startswith("attnbench accept baseline/mine/records.jsonl")
+    assert one["accept"].startswith("attnbench accept baseline/mine out/mine")
 
 
 def test_markdown(attnbench, runs):
