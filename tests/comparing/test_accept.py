@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -169,6 +170,19 @@ def test_a_full_disk_leaves_the_old_baseline(base, new, monkeypatch, step):
     assert base.read_bytes() == kept
     assert {one.name for one in base.parent.iterdir()} <= {"records.jsonl", ".lock"}
     accept(base, new, [COST], WHY)
+
+
+def test_a_write_that_ends_half_way_leaves_the_old_baseline(base, new):
+    kept = base.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(RecordError, match=r"left as it was: .*File too large"):
+            accept(base, new, [COST], WHY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert base.read_bytes() == kept
+    assert {one.name for one in base.parent.iterdir()} <= {"records.jsonl", ".lock"}
 
 
 @pytest.mark.parametrize("step", ["_write", "replace"])
