@@ -47,6 +47,8 @@ def test_every_command_is_in_the_readme():
         "table",
         "merge",
         "history",
+        "compare",
+        "accept",
         "doctor",
         "schema",
     ):

@@ -8,7 +8,9 @@ from types import FrameType
 
 import typer
 
+from attnbench.cli.accept import command as accept
 from attnbench.cli.accuracy import command as accuracy
+from attnbench.cli.compare import command as compare
 from attnbench.cli.cost import command as cost
 from attnbench.cli.doctor import command as doctor
 from attnbench.cli.export import command as export
@@ -43,6 +45,8 @@ app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
 app.command("history")(history)
+app.command("compare")(compare)
+app.command("accept")(accept)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 
