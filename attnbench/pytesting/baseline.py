@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from attnbench.pytesting.project import DEFAULT_OUT, Project
@@ -14,6 +14,8 @@ from attnbench.records.store import FILE, Run, read_run
 from attnbench.registry import shown_path
 
 METRICS = ("params", "macs", "activations", "bytes")
+_ALIKE = 0.5
+"""Likeness of two names, of 1, below which one is no new name of the other."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,7 @@ class Baseline:
         fresh = sorted(known - set(records))
         for case in records:
             if case not in known:
-                kind = case.partition("/")[0]
-                alike = [one for one in fresh if one.partition("/")[0] == kind]
-                near = get_close_matches(case, alike, n=3, cutoff=0.5)
+                near = _nearest(case, fresh)
                 yield f"  {case}" + (f", now perhaps {' or '.join(near)}" if near else "")
 
     def way_out(self, case: str = "") -> str:
@@ -109,3 +109,17 @@ class Baseline:
 def _line(metric: str, base: int, now: int) -> str:
     share = f", {(now - base) / base:+.2%}" if base else ""
     return f"  {metric}: {base:,} -> {now:,} ({now - base:+,}{share})"
+
+
+def _nearest(case: str, fresh: Iterable[str]) -> list[str]:
+    """Return up to three names of the same kind, those of the same module and place first."""
+
+    def likeness(other: str) -> tuple[int, float]:
+        pairs = zip(case.split("/"), other.split("/"), strict=False)
+        shared = sum(one.partition(",")[0] == two.partition(",")[0] for one, two in pairs)
+        return shared, SequenceMatcher(None, case, other).ratio()
+
+    kind = case.partition("/")[0]
+    alike = {one: likeness(one) for one in fresh if one.partition("/")[0] == kind}
+    ranked = sorted(alike, key=lambda one: alike[one], reverse=True)
+    return [one for one in ranked if alike[one][1] >= _ALIKE][:3]

@@ -72,13 +72,13 @@ class AttentionBenchmark:
                     _MODULE: self._built(module, shape),
                     _BASELINE: self._built(baseline, shape),
                 }
-            except RequestError as error:
-                self._timed(_fail, error)  # unused, it would complain on top
+                if self.benchmark is not None and not self.benchmark.enabled:
+                    return self._called_once(arms, given)
+                seconds = budget_s or project_of(self.config).budget or DEFAULT_BUDGET_S
+                found = _compared(arms, given, seconds, threads)
+            except Exception as error:
+                self._timed(_fail, error)  # pytest-benchmark complains if it was not used
                 raise
-            if self.benchmark is not None and not self.benchmark.enabled:
-                return self._called_once(arms, given)
-            seconds = budget_s or project_of(self.config).budget or DEFAULT_BUDGET_S
-            found = _compared(arms, given, seconds, threads)
             if self.benchmark is not None and not self.used:
                 self.used = True
                 facts = _facts(_title(module, shape), arms[_MODULE], shape, found)
@@ -156,14 +156,18 @@ def _call(model: nn.Module, given: Tensor) -> Callable[[], object]:
 def _compared(arms: dict[str, nn.Module], given: Tensor, budget_s: float, threads: int) -> Compared:
     import torch
 
-    from attnbench.latency import compare
+    from attnbench.latency import ArmError, compare
     from attnbench.runtimes.exporting import evaluated
 
     torch.set_num_threads(threads)
     # maps of their own: one that is worked on in place must not change the others'
     calls = {name: _call(model, given.clone()) for name, model in arms.items()}
     again = _call(evaluated(arms[_BASELINE]), given.clone())
-    found = compare(calls, baseline=_BASELINE, budget_s=budget_s, again=again, threads=threads)
+    try:
+        found = compare(calls, baseline=_BASELINE, budget_s=budget_s, again=again, threads=threads)
+    except ArmError as error:
+        # the module is the test's own: pytest is to show the line in it
+        raise error.__cause__ or error from None
     return found[_MODULE]
 
 

@@ -55,8 +55,8 @@ class CostItem(pytest.Item):
         return NEW, self.name
 
     def reportinfo(self) -> Place:
-        """Return file, no line, and the name."""
-        return self.path, None, self.name
+        """Return the file, its first line (a skip must have one) and the name."""
+        return self.path, 0, self.name
 
 
 class BaselineItem(pytest.Item):
@@ -81,8 +81,8 @@ class BaselineItem(pytest.Item):
             pytest.fail("\n".join([head, *lines, self.baseline.way_out()]), pytrace=False)
 
     def reportinfo(self) -> Place:
-        """Return file, no line, and the name."""
-        return self.path, None, f"{self.path.name}: every case of the baseline is still there"
+        """Return the file, its first line (a skip must have one) and the name."""
+        return self.path, 0, f"{self.path.name}: every case of the baseline is still there"
 
 
 class LatencyItem(pytest.Function):
@@ -103,5 +103,5 @@ class LatencyItem(pytest.Function):
         return cls.from_parent(parent, name=case.name, callobj=benchmarked)
 
     def reportinfo(self) -> Place:
-        """Return file, no line, and the name."""
-        return self.path, None, self.name
+        """Return the file, its first line (a skip must have one) and the name."""
+        return self.path, 0, self.name

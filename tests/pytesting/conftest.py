@@ -128,14 +128,31 @@ class Project:
 
     def settings(self, text):
         path = self.path / "pyproject.toml"
-        path.write_text(path.read_text().replace("[tool.attnbench]\n", f"[tool.attnbench]\n{text}\n"))
+        path.write_text(
+            path.read_text().replace("[tool.attnbench]\n", f"[tool.attnbench]\n{text}\n")
+        )
 
     def baseline(self, cases, folder="base", **more):
         path = self.path / folder / "mine" / "records.jsonl"
         path.parent.mkdir(parents=True)
-        header = {"format": 3, "suite": {}, "suite_hash": "", "tables": [], "versions": {}, "machine": {}}
+        header = {
+            "format": 3,
+            "suite": {},
+            "suite_hash": "",
+            "tables": [],
+            "versions": {},
+            "machine": {},
+        }
         records = [
-            {"case": case, "kind": case.partition("/")[0], "status": "ok", "hash": "", "conditions": {}, "values": values, **more}
+            {
+                "case": case,
+                "kind": case.partition("/")[0],
+                "status": "ok",
+                "hash": "",
+                "conditions": {},
+                "values": values,
+                **more,
+            }
             for case, values in cases.items()
         ]
         path.write_text("".join(json.dumps(line) + "\n" for line in [header, *records]))

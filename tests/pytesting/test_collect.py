@@ -42,7 +42,15 @@ def test_a_suite_that_is_not_named_is_left_alone(project, words):
     assert collected(result) == ["test_it.py::test_it"]
 
 
-@pytest.mark.parametrize("words", [("suite.toml",), (".", "suite.toml"), ("--attnbench", "suite.toml"), ("suite.toml", "--attnbench=suite.toml")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("suite.toml",),
+        (".", "suite.toml"),
+        ("--attnbench", "suite.toml"),
+        ("suite.toml", "--attnbench=suite.toml"),
+    ],
+)
 def test_named_in_any_way_it_is_collected_once(project, words):
     assert collected(project("--collect-only", "-q", *words)) == [GATE]
 
@@ -161,8 +169,12 @@ def test_a_named_toml_that_is_no_suite_is_left_alone(project, text):
 def test_accuracy_cases_are_not_collected(project):
     path = project.path / "suite.toml"
     row = '[[table.row]]\nbackbone = "mobilenet_v2,width=0.35"\n'
-    text = path.read_text().replace("[[table.row]]", f"accuracy = {{dataset = 'digits'}}\n{row}[[table.row]]", 1)
-    path.write_text(text.replace('module = ["gate"]\nchannels = 16\nsize = 8', "").rsplit("[[table.row]]", 1)[0])
+    text = path.read_text().replace(
+        "[[table.row]]", f"accuracy = {{dataset = 'digits'}}\n{row}[[table.row]]", 1
+    )
+    path.write_text(
+        text.replace('module = ["gate"]\nchannels = 16\nsize = 8', "").rsplit("[[table.row]]", 1)[0]
+    )
     result = project("--collect-only", "-q", "suite.toml")
     assert collected(result) == ["suite.toml::cost/mobilenet_v2,width=0.35/plain"]
 
