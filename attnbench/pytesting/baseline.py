@@ -13,7 +13,8 @@ from attnbench.records.model import Record
 from attnbench.records.store import FILE, Run, read_run
 from attnbench.registry import shown_path
 
-METRICS = ("params", "macs", "activations", "bytes")
+METRICS = ("params", "trainable", "macs", "activations", "bytes", "operators")
+"""Those that a record and the measurement both have are compared."""
 _ALIKE = 0.5
 """Likeness of two names, of 1, below which one is no new name of the other."""
 
@@ -79,7 +80,8 @@ class Baseline:
         gate = self.gates.get(metric, "exact")
         if isinstance(gate, str):
             return gate == "ignore" or base == now
-        return abs(now - base) <= gate * abs(base)
+        # 1000 and 10% are 1100, which 1000 * 0.1 may fall short of by rounding
+        return abs(now - base) <= gate * abs(base) * (1 + 1e-9)
 
     def gone(self, cases: Iterable[str]) -> Iterator[str]:
         """Yield a line for each case of the baseline that the suite has no more."""

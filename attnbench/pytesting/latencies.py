@@ -31,11 +31,7 @@ def timed(case: Case, project: Project, benchmark: Any, budget_s: float) -> str 
     """
     with told(), tempfile.TemporaryDirectory(prefix="attnbench-") as folder:
         project.latency.check(case)
-        try:
-            run = project.latency.ready(case, Path(folder))
-        except Exception as error:
-            # through the fixture: one that was never used complains on top
-            benchmark.pedantic(_fail, args=(case, error))
+        run = _ready(case, project, Path(folder), benchmark)
         if not benchmark.enabled:
             benchmark.pedantic(run)
             return None
@@ -69,6 +65,15 @@ def spoken(facts: dict[str, Any]) -> str:
     """Return ratio, interval and verdict in words."""
     interval = f"{facts['ratio_low']:.4g}-{facts['ratio_high']:.4g}"
     return f"ratio {facts['ratio']:.4g} ({interval}), {facts['verdict']}"
+
+
+def _ready(case: Case, project: Project, folder: Path, benchmark: Any) -> Callable[[], object]:
+    try:
+        return project.latency.ready(case, folder)
+    except Exception as error:
+        # through the fixture: one that was never used complains on top
+        benchmark.pedantic(_fail, args=(case, error))
+        raise
 
 
 def _sampled(case: Case, project: Project, folder: Path, budget_s: float) -> Timing:

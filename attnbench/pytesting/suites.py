@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,21 +21,21 @@ class Suites:
     """The hooks that collect named suites and sum up.
 
     Args:
-        config: of the run; suites of ``--attnbench`` are added to what it collects.
+        config: of the run; suites of ``--attnbench`` come on top of what it collects.
 
     Raises:
         pytest.UsageError: there is no such suite, or the settings cannot be read.
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        self.asked = {_file(name, config) for name in config.getoption("attnbench_suites")}
+        asked: Any = config.getoption("attnbench_suites")
+        self.asked = dict.fromkeys(_file(name, config) for name in asked)
         folder = config.invocation_params.dir
         named = {(folder / one.partition("::")[0]).resolve() for one in config.args}
         self.named = {path for path in named if path.suffix == ".toml"}
-        self.seen: set[Path] = set()
+        self.claimed: dict[pytest.Collector, Path] = {}
+        self.collected: set[Path] = set()
         self.notes = Notes()
-        # one that is named both ways is collected once: as it is named, perhaps a single case of it
-        config.args += sorted(str(path) for path in self.asked - self.named)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
         """Claim a file that is named and is a suite; leave all others alone."""
@@ -46,17 +46,24 @@ class Suites:
             return None
         from attnbench.pytesting.collect import SuiteFile
 
-        self.seen.add(path)
-        return SuiteFile.at(file_path, parent)
+        file = SuiteFile.at(file_path, parent)
+        self.claimed[file] = path
+        return file
 
-    def pytest_collection_modifyitems(self) -> None:
-        """Refuse to pass over a suite that was asked for."""
-        missing = sorted(map(str, self.asked - self.seen))
-        if missing:
-            raise pytest.UsageError(
-                f"--attnbench: {missing[0]} was not collected: it lies in a folder that pytest "
-                "ignores; name the file itself"
-            )
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """Take note of what is collected; neighbours of what is named are only looked at."""
+        if collector in self.claimed:
+            self.collected.add(self.claimed[collector])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> None:
+        """Add the suites of ``--attnbench``, wherever they are; -k and others look at them next."""
+        for path in self.asked:
+            # one that is named as well was collected as it is named, perhaps a single case of it
+            if path not in self.collected and (file := self.pytest_collect_file(path, session)):
+                items.extend(session.genitems(file))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take notes; they come with the reports, from other processes too."""

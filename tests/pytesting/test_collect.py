@@ -55,9 +55,10 @@ def test_named_in_any_way_it_is_collected_once(project, words):
     assert collected(project("--collect-only", "-q", *words)) == [GATE]
 
 
-def test_the_option_adds_to_what_is_collected(project):
+@pytest.mark.parametrize("words", [(), ("test_it.py",), (".",)])
+def test_the_option_adds_to_what_is_collected(project, words):
     project.pytester.makepyfile(test_it="def test_it(): pass")
-    result = project("--collect-only", "-q", "--attnbench", "suite.toml")
+    result = project("--collect-only", "-q", "--attnbench", "suite.toml", *words)
     assert sorted(collected(result)) == [GATE, "test_it.py::test_it"]
 
 
@@ -94,13 +95,26 @@ def test_a_suite_that_is_not_there(project, asked, said):
     assert "Traceback" not in result.stderr.str()
 
 
-def test_a_suite_in_an_ignored_folder_is_not_passed_over(project):
+def test_a_suite_in_an_ignored_folder_is_collected_all_the_same(project):
     folder = project.path / ".hidden"
     folder.mkdir()
     (project.path / "suite.toml").rename(folder / "suite.toml")
-    result = project("--attnbench", ".hidden/suite.toml")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*.hidden/suite.toml was not collected: it lies in a folder*"])
+    result = project("--attnbench", ".hidden/suite.toml", ".", "-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([".hidden/suite.toml::cost/alone/gate/16x8x8 PASSED*"])
+
+
+def test_a_broken_suite_of_the_option_is_a_collection_error(project):
+    project.pytester.makepyfile(test_it="def test_it(): pass")
+    (project.path / "suite.toml").write_text("x = 1\n")
+    result = project("--attnbench", "suite.toml", "test_it.py")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["suite file suite.toml: *"])
+
+
+def test_a_case_that_is_named_is_not_joined_by_the_others(project):
+    project.suite("gate", "se")
+    assert collected(project("--collect-only", "-q", "--attnbench", "suite.toml", GATE)) == [GATE]
 
 
 @pytest.mark.parametrize(
