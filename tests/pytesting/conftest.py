@@ -39,12 +39,6 @@ module = [{modules}]
 channels = 16
 size = 8
 """
-# of Gate on 16x8x8: by hand
-AREA = 8 * 8
-PARAMS = 16 * 16 + 16
-MACS = 16 * 16 * AREA
-BYTES = 4 * ((16 * AREA + PARAMS + 16 * AREA) + (16 * AREA + 16 * AREA + 16 * AREA))
-VALUES = {"params": PARAMS, "macs": MACS, "activations": 16 * AREA, "bytes": BYTES}
 
 
 @pytest.fixture(scope="session", autouse=True)
