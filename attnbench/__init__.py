@@ -10,22 +10,20 @@ The whole library is reachable from here; torch is imported when something needs
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
-
-from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
-from attnbench.errors import AttnbenchError, PlacementError, PluginError, RequestError
-from attnbench.plugins import register
 
 if TYPE_CHECKING:
     from attnbench import latency
     from attnbench.api import backbone, create, modules, sites
+    from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
     from attnbench.counting.cost import Cost, cost
+    from attnbench.errors import AttnbenchError, PlacementError, PluginError, RequestError
     from attnbench.fusing import fuse
     from attnbench.placement.insertion import Inserted, insert
     from attnbench.placement.sites import Site
+    from attnbench.plugins import register
 
-__version__ = _version("attnbench")
+    __version__: str
 
 __all__ = [
     "AttnbenchError",
@@ -51,24 +49,37 @@ __all__ = [
     "sites",
 ]
 
-_LAZY_MODULES = ("latency",)
+_LAZY_MODULES = ("cards", "errors", "latency", "plugins", "registry")
 
-# imported at first use: these need torch, and `attnbench list` must not
+# imported at first use: most need torch, and `attnbench list` must not; the rest is a few
+# milliseconds, which every pytest run of an environment would pay for the plugin
 _LAZY = {
+    "AttnbenchError": "attnbench.errors",
+    "Card": "attnbench.cards",
+    "Constraint": "attnbench.cards",
     "Cost": "attnbench.counting.cost",
     "Inserted": "attnbench.placement.insertion",
+    "Paper": "attnbench.cards",
+    "PlacementError": "attnbench.errors",
+    "PluginError": "attnbench.errors",
+    "PrintedCost": "attnbench.cards",
+    "RequestError": "attnbench.errors",
     "Site": "attnbench.placement.sites",
+    "Traits": "attnbench.cards",
     "backbone": "attnbench.api",
     "cost": "attnbench.counting.cost",
     "create": "attnbench.api",
     "fuse": "attnbench.fusing",
     "insert": "attnbench.placement.insertion",
     "modules": "attnbench.api",
+    "register": "attnbench.plugins",
     "sites": "attnbench.api",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("attnbench")
     if name in _LAZY_MODULES:
         return import_module(f"attnbench.{name}")
     if name not in _LAZY:

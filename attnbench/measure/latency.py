@@ -87,6 +87,28 @@ class LatencyMeter:
         """
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
+        built, agreed = self._proved(case, folder)
+        return Proof(
+            _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
+            _runtime_facts(runtime, _noted(built, case), conditions),
+            self._slots(case),
+            card_facts(find_attention(case.module, self.cost.catalog)) if case.module else None,
+        )
+
+    def ready(self, case: Case, folder: Path) -> Callable[[], object]:
+        """Return one inference of a case's network, its output proved as in :meth:`prove`.
+
+        On an accelerator the call waits for its own work.
+        """
+        built, _ = self._proved(case, folder)
+        conditions = _conditions(case)
+        run = graphed(built.run) if conditions.graph else built.run
+        return run if conditions.device == "cpu" else _waiting(run, conditions.device)
+
+    def _proved(self, case: Case, folder: Path) -> tuple[Built, Agreement]:
+        """Return the built network and how its output compares with eager's."""
+        conditions = _conditions(case)
+        runtime = find_runtime(conditions.runtime)
         torch.set_num_threads(conditions.threads)
         if case.backbone is None:
             _refuse_in_place(case, self.cost)
@@ -97,12 +119,7 @@ class LatencyMeter:
                 f"{runtime.title}'s output differs from eager's by {agreed.max_error:.2g} of its "
                 f"scale; the tolerance is {agreed.tolerance:.2g}"
             )
-        return Proof(
-            _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
-            _runtime_facts(runtime, _noted(built, case), conditions),
-            self._slots(case),
-            card_facts(find_attention(case.module, self.cost.catalog)) if case.module else None,
-        )
+        return built, agreed
 
     def sample(
         self, cases: Sequence[Case], folder: Path, sampling: Mapping[str, Any]
@@ -150,6 +167,15 @@ class LatencyMeter:
         attention = find_attention(case.module, self.cost.catalog)
         survey = self.cost.known(case.backbone, case.size).survey
         return [slot_facts(one) for one in self.cost.slots(case, survey, attention)]
+
+
+def _waiting(run: Callable[[], object], device: str) -> Callable[[], object]:
+    def call() -> object:
+        result = run()
+        torch.accelerator.synchronize(device)
+        return result
+
+    return call
 
 
 def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
