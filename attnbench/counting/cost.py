@@ -24,6 +24,7 @@ class Cost:
         macs: multiply-adds of convolutions, linear layers and matrix products.
         activations: output elements of the same operators.
         bytes: read and written by each operator on its own (unfused).
+        operators: those that move data; views are free.
         trace: the forward pass that this was counted on, batch 1.
     """
 
@@ -35,6 +36,7 @@ class Cost:
         self.macs: int = self.trace.macs
         self.activations: int = self.trace.activations
         self.bytes: int = self.trace.bytes
+        self.operators: int = self.trace.operators
         self._model, self._input_size = model, input_size
 
     @cached_property
@@ -53,6 +55,7 @@ class Cost:
             "macs": self.macs,
             "activations": self.activations,
             "bytes": self.bytes,
+            "operators": self.operators,
         }
         if counters:
             values["counters"] = {name: r.to_dict() for name, r in self.counters.items()}

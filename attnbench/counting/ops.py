@@ -58,3 +58,4 @@ class Totals:
     macs: int
     activations: int
     bytes: int
+    operators: int

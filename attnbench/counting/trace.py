@@ -37,6 +37,11 @@ class Trace:
         """Bytes read and written by all operators, each on its own."""
         return sum(op.bytes for op in self.ops)
 
+    @property
+    def operators(self) -> int:
+        """Operators that move data; views are free."""
+        return sum(op.bytes > 0 for op in self.ops)
+
     def ops_under(self, path: str) -> tuple[Op, ...]:
         """Return the operators that ran inside the module at `path`.
 
@@ -57,6 +62,7 @@ class Trace:
             macs=sum(op.macs for op in ops),
             activations=sum(op.activations for op in ops),
             bytes=sum(op.bytes for op in ops),
+            operators=sum(op.bytes > 0 for op in ops),
         )
 
 

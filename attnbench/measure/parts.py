@@ -25,6 +25,7 @@ class Part:
     macs: int = 0
     activations: int = 0
     bytes: int = 0
+    operators: int = 0
 
     def __add__(self, other: Part) -> Part:
         return Part(*(a + b for a, b in zip(self._values(), other._values(), strict=True)))
@@ -67,6 +68,7 @@ class Inventory:
             macs=totals.macs,
             activations=totals.activations,
             bytes=totals.bytes,
+            operators=totals.operators,
         )
 
 
@@ -76,4 +78,5 @@ def _less(trace: Trace, without: Collection[str]) -> Totals:
         macs=trace.macs - sum(part.macs for part in parts),
         activations=trace.activations - sum(part.activations for part in parts),
         bytes=trace.bytes - sum(part.bytes for part in parts),
+        operators=trace.operators - sum(part.operators for part in parts),
     )

@@ -45,13 +45,35 @@ def test_counters_are_computed_when_read_and_once(monkeypatch):
 def test_json_keys():
     got = cost(nn.Conv2d(3, 4, 3), (1, 3, 8, 8)).to_dict(counters=True)
     assert json.loads(json.dumps(got)) == got
-    assert list(got) == ["params", "trainable", "macs", "activations", "bytes", "counters"]
+    assert list(got) == [
+        "params",
+        "trainable",
+        "macs",
+        "activations",
+        "bytes",
+        "operators",
+        "counters",
+    ]
     assert list(got["counters"]) == ["rules", "fvcore", "ptflops", "torch"]
     for report in got["counters"].values():
         assert report.keys() >= {"raw", "unit", "adjustments", "macs", "agree", "unsupported"}
     (part,) = got["counters"]["ptflops"]["adjustments"]
     assert part.keys() == {"operator", "why", "macs"}
     assert part["macs"] == -4 * 36
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return x + self.norm(self.conv(x)).flatten(2).unflatten(2, (8, 8)).sigmoid()
+
+
+def test_operators_are_those_that_move_data():
+    # convolution, norm, sigmoid, addition; the two views are free
+    assert cost(Residual(), (1, 4, 8, 8)).operators == 4
 
 
 def test_lazy_parameters_are_refused():
