@@ -1,0 +1,220 @@
+"""From what both sides cost and take to regressions, improvements and what cannot be told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from attnbench.comparing.model import Change, Comparison
+from attnbench.errors import RequestError
+from attnbench.sides.built import Pair
+from attnbench.sides.timing import FEWEST_PAIRS, Timed
+from attnbench.timing.samples import AGAIN
+from attnbench.timing.statistics import Estimate, estimate
+from attnbench.timing.verdicts import Judgement, Rule, judge
+
+COSTS = ("params", "macs", "activations", "bytes")
+LATENCY = "latency"
+MINIMUM_EFFECT = 0.02
+"""The change of latency that is let pass unless the settings say otherwise."""
+_DISCOVERIES = 0.01
+"""False ones: a comparison that nothing changed in must not fail more often."""
+Gates = Mapping[str, str | float]
+Judged = tuple[str, Change]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Base against head as one estimate, with its control."""
+
+    ratio: Estimate
+    again: Estimate
+    how: str
+    """In words, for the reason."""
+
+
+def compared(
+    pairs: Sequence[Pair],
+    times: Mapping[str, Timed],
+    gates: Gates,
+    *,
+    missing: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    costs: bool = True,
+) -> Comparison:
+    """Return what changed between the sides.
+
+    Args:
+        pairs: all networks of head's suites.
+        times: what was timed, by the name of the latency case.
+        gates: how a metric is judged, by its name.
+        missing: cases that only base has.
+        notes: of the comparison as a whole.
+        costs: whether what a network costs on paper is compared.
+    """
+    found: list[Judged] = [*_existence(pairs), *((("missing", _gone(name))) for name in missing)]
+    if costs:
+        found += [one for pair in pairs for one in _costs(pair, gates)]
+    found += _exports(times, gates)
+    found += _latencies(times, gates)
+    verdicts: dict[str, list[Change]] = {}
+    for verdict, change in found:
+        verdicts.setdefault(verdict, []).append(change)
+    return Comparison(
+        **{name: tuple(changes) for name, changes in verdicts.items()}, notes=tuple(notes)
+    )
+
+
+def latency_gate(gates: Gates) -> float | None:
+    """Return the change of latency that is let pass; None where latency is not judged.
+
+    Raises:
+        RequestError: it is ``exact``, which no time can be.
+    """
+    gate = gates.get(LATENCY, MINIMUM_EFFECT)
+    if gate == "ignore":
+        return None
+    if isinstance(gate, str):
+        raise RequestError(
+            f'gates.{LATENCY} = "{gate}": times are never equal; write the share that is let pass, '
+            f"like {MINIMUM_EFFECT}, or ignore"
+        )
+    return float(gate)
+
+
+def _gone(name: str) -> Change:
+    return Change(name, "status", "ok", None, reason="head has no such case")
+
+
+def _existence(pairs: Sequence[Pair]) -> Iterator[Judged]:
+    for pair in pairs:
+        name, base, head = pair.name("cost"), pair.base.error, pair.head.error
+        if head is None and base is None:
+            continue
+        if head is None:
+            if pair.base.unknown:
+                yield "added", Change(name, "status", None, "ok", reason="base has no such module")
+            else:
+                yield "improvements", Change(name, "status", "failed", "ok", reason=f"base: {base}")
+        elif base is None:
+            yield "regressions", Change(name, "status", "ok", "failed", reason=str(head))
+        else:
+            reason = f"fails on both sides: {head}"
+            yield "unchanged", Change(name, "status", "failed", "failed", reason=reason)
+
+
+def _costs(pair: Pair, gates: Gates) -> Iterator[Judged]:
+    """Compare what is counted; what is untouched and equal is not worth a line."""
+    if pair.untouched or pair.base.error is not None or pair.head.error is not None:
+        return
+    for metric in COSTS:
+        gate = gates.get(metric, "exact")
+        base, head = pair.base.cost[metric], pair.head.cost[metric]
+        if gate == "ignore":
+            continue
+        passed = 0.0 if isinstance(gate, str) else gate * base
+        change = Change(pair.name("cost"), metric, base, head, reason=_difference(base, head))
+        if abs(head - base) <= passed:
+            yield "unchanged", change
+        else:
+            yield "regressions" if head > base else "improvements", change
+
+
+def _difference(base: int, head: int) -> str:
+    if base == head:
+        return ""
+    share = f" ({head / base - 1:+.2%})" if base else ""
+    return f"{head - base:+,}{share}"
+
+
+def _exports(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
+    """Compare whether the sides can be exported."""
+    if gates.get("export") == "ignore":
+        return
+    for name, one in times.items():
+        why = one.exports or {}
+        words = {side: "failed" if why.get(side) else "ok" for side in ("base", "head")}
+        reason = why.get("head") or why.get("base") or ""
+        change = Change(name, "export", words["base"], words["head"], reason=reason)
+        if words["base"] == words["head"]:
+            yield "unchanged", change
+        else:
+            yield "regressions" if words["head"] == "failed" else "improvements", change
+
+
+def _latencies(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
+    """Judge all ratios together: of many, some look changed by chance."""
+    least = latency_gate(gates)
+    if least is None:
+        return
+    rule = Rule(minimum_effect=least, same_margin=max(0.03, least),
+                false_discovery_rate=_DISCOVERIES)  # fmt: skip
+    found = {name: latency(one) for name, one in times.items() if one.error is None}
+    judged = judge({name: (one.ratio, one.again) for name, one in found.items()}, rule)
+    for name, one in times.items():
+        if one.error is not None:
+            yield _untimed(name, one)
+        else:
+            yield _judged(name, found[name], judged[name], rule)
+
+
+def _untimed(name: str, one: Timed) -> Judged:
+    failed = {"base": ("failed", "ok"), "head": ("ok", "failed")}[one.guilty]
+    verdict = "regressions" if one.guilty == "head" else "improvements"
+    return verdict, Change(name, LATENCY, *failed, reason=f"{one.guilty}, timed: {one.error}")
+
+
+def latency(one: Timed) -> Latency:
+    """Return base against head, from interleaved processes or from pairs of them."""
+    if one.samples:
+        samples = list(one.samples)
+        count = len(samples)
+        how = f"interleaved in {count} process" + ("es" if count > 1 else "")
+        return Latency(estimate(samples, "head"), estimate(samples, AGAIN), how)
+    found = paired([head - base for base, head in one.pairs])
+    again = Estimate(1.0, 1.0, 1.0, 1.0, found.pairs, found.processes)
+    sides = " and ".join(side for side, why in (one.exports or {}).items() if why)
+    why = next((why for why in (one.exports or {}).values() if why), "")
+    how = f"{found.pairs} pairs of processes, because {sides} cannot be exported ({why})"
+    return Latency(found, again, how)
+
+
+def paired(differences: Sequence[float]) -> Estimate:
+    """Return the ratio that pairs of processes show; each pair is one observation."""
+    from attnbench.pairing.estimate import estimate as mean_of
+
+    found = mean_of(differences)
+    count = len(differences)
+    return Estimate(
+        math.exp(found.mean), _exp(found.low), _exp(found.high), found.p_value, count, 2 * count
+    )
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+def _judged(name: str, one: Latency, judged: Judgement, rule: Rule) -> Judged:
+    ratio = one.ratio
+    verdict, reason = judged.verdict, one.how
+    if judged.trust != "ok":
+        reason = f"{judged.trust} ({one.how})"
+    in_pairs = ratio.processes == 2 * ratio.pairs
+    if in_pairs and ratio.pairs < FEWEST_PAIRS:
+        verdict, reason = "inconclusive", f"{FEWEST_PAIRS} pairs are the least; {one.how}"
+    words = {"slower": "regressions", "faster": "improvements", "same": "unchanged"}
+    if verdict in words:
+        return words[verdict], _change(name, ratio, reason)
+    smallest = max(rule.minimum_effect, judged.floor, ratio.half_width)
+    return "inconclusive", _change(name, ratio, reason, smallest)
+
+
+def _change(name: str, ratio: Estimate, reason: str, smallest: float = math.inf) -> Change:
+    """A ratio as a change; JSON knows no infinity."""
+    ends = [_finite(end) for end in (ratio.low, ratio.high)]
+    return Change(name, LATENCY, 1.0, _finite(ratio.ratio), *ends, reason, _finite(smallest))
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
