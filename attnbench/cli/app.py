@@ -9,6 +9,7 @@ from types import FrameType
 import typer
 
 from attnbench.cli.accuracy import command as accuracy
+from attnbench.cli.compare import command as compare
 from attnbench.cli.cost import command as cost
 from attnbench.cli.doctor import command as doctor
 from attnbench.cli.export import command as export
@@ -41,6 +42,7 @@ app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
+app.command("compare")(compare)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 Verdict = Literal[
     "regressions", "improvements", "unchanged", "inconclusive", "incomparable", "added", "missing"
 ]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Value = int | float | str | None
 
 
@@ -22,12 +24,15 @@ class Change:
     base: Value
     new: Value
     low: float | None = None
-    """Lower end of the 95% interval of the change; None for what is exact."""
+    """Lower end of the 95% interval of the change; None for what is exact. A fraction of BASE's
+    overhead for ``overhead`` (0.05 is 5% slower), points for ``top1``."""
     high: float | None = None
     reason: str = ""
     """Why it is judged so, in words for the person who made the change."""
     smallest: float | None = None
-    """The smallest change that could have been seen, of what is inconclusive."""
+    """The smallest change that could have been seen, of what is inconclusive; as ``low``."""
+    change: float | None = None
+    """NEW against BASE: a fraction of BASE, points for ``top1``; None where there is no number."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Comparison:
     """Cases that are no longer there, or newly skipped."""
     notes: tuple[str, ...] = ()
     """Of the runs as a whole: other machine, other versions, and what that leaves to compare."""
+    base: str = "BASE"
+    """Where the run compared with is, as a command is given it."""
+    new: str = "NEW"
 
     def failed(self, *, strict: bool = False, allow_missing: bool = False) -> bool:
         """Whether a gate does not hold.
@@ -57,10 +65,22 @@ class Comparison:
 
     def all(self) -> Iterator[tuple[str, Change]]:
         """Yield every change with the name of its verdict."""
-        for one in fields(self):
-            if one.name != "notes":
-                yield from ((one.name, change) for change in getattr(self, one.name))
+        for name in VERDICTS:
+            yield from ((name, change) for change in getattr(self, name))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the document that ``compare --json`` prints."""
-        return asdict(self)
+    def accept_command(self, case: str) -> str:
+        """Return the command that takes a case of the new run into the baseline."""
+        words = ["attnbench", "accept", self.base, self.new, case]
+        return f'{shlex.join(words)} --reason "..."'
+
+    def to_json(self, *, strict: bool = False, allow_missing: bool = False) -> dict[str, Any]:
+        """Return the document that ``compare --json`` prints; the options are those of ``failed``.
+
+        Beside the verdicts it has ``ok``, ``notes``, ``base`` and ``new``, and each regression and
+        missing case has ``accept``, the command that accepts it.
+        """
+        document = asdict(self)
+        for one in (*document["regressions"], *document["missing"]):
+            one["accept"] = self.accept_command(one["case"])
+        ok = not self.failed(strict=strict, allow_missing=allow_missing)
+        return {"ok": ok, **document}

@@ -5,7 +5,9 @@ Format history
      then records ``{"case": ..., "kind": ..., "status": ..., "values": ..., "hash": ...}``.
   2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
      values may be fractions.
-  3  records of kind ``accuracy``, one for each seed, with ``training``.
+  3  records of kind ``accuracy``, one for each seed, with ``training``. Later, with no new number
+     since older readers pass over it: ``accepted`` of a record and ``removed`` of a header, which
+     ``attnbench accept`` writes into a baseline.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class Header(_Line):
     machine: dict[str, str | int]
     commit: str | None = None
     """Git commit of attnbench, where it runs from a checkout."""
+    removed: dict[str, dict[str, Any]] = {}
+    """Of a baseline: cases that were taken out of it, each with ``reason``, ``date``, ``from``."""
 
 
 class Record(_Line):
@@ -64,6 +68,8 @@ class Record(_Line):
     card: dict[str, Any] | None = None
     counters: dict[str, Any] | None = None
     seconds: float = 0.0
+    accepted: dict[str, Any] | None = None
+    """Of a baseline: ``reason`` and ``date`` of the change, and ``from``, what was there before."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Record:

@@ -29,6 +29,7 @@ class Estimate:
         p_value: of the ratio being 1, two-sided.
         pairs: rounds in all processes together.
         processes: how many there were.
+        freedom: degrees of freedom of the interval's t quantile.
     """
 
     ratio: float
@@ -37,6 +38,12 @@ class Estimate:
     p_value: float
     pairs: int
     processes: int
+    freedom: float = math.inf
+
+    @property
+    def error(self) -> float:
+        """The standard error of the ratio's logarithm that the interval amounts to."""
+        return self.half_width / t_quantile(self.freedom)
 
     @property
     def half_width(self) -> float:
@@ -82,7 +89,7 @@ def estimate(processes: Sequence[Samples], arm: str) -> Estimate:
             controls = [centre(_differences(samples, AGAIN)) for samples in parts]
         found = pooled(centres, controls)
     low, high = _exp(found.low), _exp(found.high)
-    return Estimate(_exp(found.value), low, high, found.p_value, pairs, len(parts))
+    return Estimate(_exp(found.value), low, high, found.p_value, pairs, len(parts), found.freedom)
 
 
 def pooled(centres: Sequence[Centre], controls: Sequence[Centre]) -> Centre:

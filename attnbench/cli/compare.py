@@ -1,0 +1,96 @@
+"""``attnbench compare``: what a run has that another had not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import DEFAULT_OUT, Json, chosen_format
+from attnbench.cli.output import print_json, writing
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.comparing.model import Comparison
+    from attnbench.records.store import Run
+    from attnbench.settings import Settings
+
+FORMATS = ("text", "md", "json")
+RunsOut = Annotated[
+    str | None,
+    typer.Option("--out", metavar="DIR", help="Where runs are kept, for suites by name."),
+]
+
+
+def command(
+    base: Annotated[
+        str, typer.Argument(metavar="[BASE]", help="A suite's name, folder or file of a run.")
+    ],
+    new: Annotated[
+        str | None,
+        typer.Argument(metavar="NEW", help="Another one. Alone it is compared to the baseline."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What is inconclusive fails, too.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="What is missing does not fail.")
+    ] = False,
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
+    ] = None,
+    json: Json = False,
+    out: RunsOut = None,
+) -> None:
+    """Compare two runs, or a run with the committed baseline; status 1 where a gate fails."""
+    from attnbench.comparing.compare import compare
+    from attnbench.settings import settings
+
+    chosen = chosen_format(format, json, FORMATS)
+    settled = settings()
+    before, after = runs([base, *([new] if new else [])], out, settled)
+    found = compare(before, after, settled.gates)
+    _print(found, chosen, strict=strict, allow_missing=allow_missing)
+    if found.failed(strict=strict, allow_missing=allow_missing):
+        sys.exit(1)
+
+
+def runs(words: list[str], out: str | None, settled: Settings) -> tuple[Run, Run]:
+    """Return BASE and NEW of one or two words; of one, BASE is the settings' baseline.
+
+    Raises:
+        RecordError: one of them cannot be found or read.
+        RequestError: there is one word, and no baseline in the settings.
+    """
+    from attnbench.comparing.pairs import suite_of
+    from attnbench.records.store import find_run, read_run
+
+    folder = folder_of_runs(out, settled)
+    new = read_run(find_run(words[-1], folder))
+    if len(words) == 2:
+        return read_run(find_run(words[0], folder)), new
+    if settled.baseline is None:
+        raise RequestError(
+            f"compare {words[0]!r} with what? Name two runs, or set baseline in [tool.attnbench]"
+        )
+    suite, _ = suite_of(new.header)
+    return read_run(find_run(settled.root / settled.baseline / suite)), new
+
+
+def folder_of_runs(out: str | None, settled: Settings) -> Path:
+    """Return the folder where suites' runs are looked for: the option's, else the settings'."""
+    if out is None and settled.out is not None:
+        return settled.root / settled.out
+    return Path(out or DEFAULT_OUT)
+
+
+def _print(found: Comparison, form: str, *, strict: bool, allow_missing: bool) -> None:
+    from attnbench.comparing.show import as_markdown, as_text
+
+    if form == "json":
+        print_json(found.to_json(strict=strict, allow_missing=allow_missing))
+        return
+    with writing():
+        sys.stdout.write(as_markdown(found) if form == "md" else as_text(found))

@@ -1,0 +1,82 @@
+"""Two runs compared: statuses, exact figures, and what only an interval can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from attnbench.comparing.accuracies import accuracies
+from attnbench.comparing.costs import costs
+from attnbench.comparing.gates import Gates
+from attnbench.comparing.latencies import latencies
+from attnbench.comparing.model import VERDICTS, Change, Comparison
+from attnbench.comparing.notes import notes
+from attnbench.comparing.pairs import Judged, Pair
+from attnbench.comparing.proofs import proofs
+from attnbench.comparing.statuses import STATUS, statuses
+from attnbench.records.store import Run
+from attnbench.registry import shown_path
+
+
+def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None) -> Comparison:
+    """Compare two runs, case by case and metric by metric.
+
+    Args:
+        base: what was before.
+        new: what is now.
+        gates: metric -> ``"exact"``, ``"ignore"``, or the change that is let pass: a fraction for
+            counts and ``overhead``, points for ``top1``. What is not named has its default
+            (:data:`attnbench.comparing.gates.DEFAULTS`).
+
+    Raises:
+        RequestError: a gate is of no known metric, or cannot be.
+    """
+    chosen = Gates(gates or {})
+    pairs = list(_pairs(base, new))
+    found = [*statuses(base, new), *_measured(pairs, chosen)]
+    found += _unmentioned(pairs, found)
+    order = {case: number for number, case in enumerate([*base.records, *new.records])}
+    sorted_ = _by_verdict(found, order)
+    return Comparison(
+        **sorted_,
+        notes=tuple(notes(base, new)),
+        base=shown_path(base.path),
+        new=shown_path(new.path),
+    )
+
+
+def _pairs(base: Run, new: Run) -> Iterator[Pair]:
+    for case, record in base.records.items():
+        other = new.records.get(case)
+        if record.status == "ok" and other is not None and other.status == "ok":
+            yield Pair(record, other, base.header_of[case], new.header_of[case])
+
+
+def _measured(pairs: Iterable[Pair], gates: Gates) -> Iterator[Judged]:
+    kinds: dict[str, list[Pair]] = {"cost": [], "latency": [], "accuracy": []}
+    for pair in pairs:
+        kinds[pair.new.kind].append(pair)
+    yield from costs(kinds["cost"], gates)
+    yield from proofs(kinds["latency"], gates)
+    yield from latencies(kinds["latency"], gates)
+    yield from accuracies(kinds["accuracy"], gates)
+
+
+def _unmentioned(pairs: Iterable[Pair], found: Iterable[Judged]) -> list[Judged]:
+    """Cases of which no figure was compared are still there, and ok."""
+    mentioned = {change.case for _, change in found}
+    return [
+        ("unchanged", pair.of(STATUS, "ok", "ok"))
+        for pair in pairs
+        if pair.new.kind != "accuracy" and pair.case not in mentioned
+    ]
+
+
+def _by_verdict(found: Iterable[Judged], order: Mapping[str, int]) -> dict[str, tuple[Change, ...]]:
+    kept: dict[str, list[Change]] = {verdict: [] for verdict in VERDICTS}
+    for verdict, change in found:
+        kept[verdict].append(change)
+    last = len(order)
+    return {
+        verdict: tuple(sorted(changes, key=lambda one: order.get(one.case, last)))
+        for verdict, changes in kept.items()
+    }

@@ -1,0 +1,71 @@
+"""How each metric is judged: exactly, with some change let pass, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attnbench.errors import RequestError, unknown
+
+Gate = str | float
+EXACT = "exact"
+IGNORE = "ignore"
+
+COSTS = ("params", "trainable", "macs", "activations", "bytes", "operators")
+"""Counts of a cost record; more is worse."""
+OVERHEAD = "overhead"
+TOP1 = "top1"
+_ESTIMATED = (OVERHEAD, TOP1)
+
+DEFAULTS: Mapping[str, Gate] = {
+    **dict.fromkeys(COSTS, EXACT),
+    "undelegated": EXACT,
+    "graph_breaks": EXACT,
+    "peak_bytes": EXACT,
+    "output": EXACT,
+    OVERHEAD: 0.01,
+    TOP1: 0.0,
+}
+"""``undelegated``: operators that left the runtime's fast path; ``output``: whether it equals
+eager's. A number is the change that is let pass: a fraction, of ``top1`` points."""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The gates that hold: the defaults, and what a project has settled.
+
+    Attributes:
+        given: metric -> ``"exact"``, ``"ignore"`` or the change that is let pass.
+    """
+
+    given: Mapping[str, Gate]
+
+    def __post_init__(self) -> None:
+        for metric, gate in self.given.items():
+            _check(metric, gate)
+
+    def judges(self, metric: str) -> bool:
+        """Whether a metric is looked at."""
+        return self._of(metric) != IGNORE
+
+    def allowed(self, metric: str) -> float:
+        """Return the change that is let pass: a fraction, points of accuracy; 0 where exact."""
+        gate = self._of(metric)
+        return 0.0 if isinstance(gate, str) else float(gate)
+
+    def _of(self, metric: str) -> Gate:
+        return self.given.get(metric, DEFAULTS[metric])
+
+
+def _check(metric: str, gate: Gate) -> None:
+    if metric not in DEFAULTS:
+        raise unknown("metric of gates", metric, DEFAULTS)
+    if isinstance(gate, str) and gate not in (EXACT, IGNORE):
+        raise RequestError(f"gate of {metric}: {gate!r} is neither exact, ignore nor a number")
+    if metric in _ESTIMATED and gate == EXACT:
+        raise RequestError(
+            f"gate of {metric}: it is measured with noise and cannot be exact; give the change "
+            f"that is let pass ({DEFAULTS[metric]:g} by default), or ignore"
+        )
+    if isinstance(gate, float | int) and not gate >= 0:
+        raise RequestError(f"gate of {metric}: {gate} must be at least 0")

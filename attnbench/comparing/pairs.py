@@ -1,0 +1,68 @@
+"""A case that both runs measured, and what differs between the two measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attnbench.comparing.model import Change, Value, Verdict
+from attnbench.records.model import Header, Record
+
+Judged = tuple[Verdict, Change]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two ``ok`` records of one case, with the headers above them."""
+
+    base: Record
+    new: Record
+    base_header: Header
+    new_header: Header
+
+    @property
+    def case(self) -> str:
+        """The case's canonical name."""
+        return self.new.case
+
+    def versions(self, packages: Iterable[str]) -> str:
+        """Return which of the packages differ, ``"torch 2.9.0, then 2.10.0"``, or nothing."""
+        return differing(self.base_header.versions, self.new_header.versions, packages)
+
+    def suite(self) -> str:
+        """Return what differs between the suites, or nothing."""
+        base, new = suite_of(self.base_header), suite_of(self.new_header)
+        if base[0] != new[0]:
+            return f"suite {base[0]}, then {new[0]}"
+        return f"suite version {base[1]}, then {new[1]}" if base[1] != new[1] else ""
+
+    def of(
+        self,
+        metric: str,
+        base: Value = None,
+        new: Value = None,
+        reason: str = "",
+        **more: float | None,
+    ) -> Change:
+        """Return a change of this case."""
+        return Change(self.case, metric, base, new, reason=reason, **more)
+
+
+def differing(
+    base: Mapping[str, Any], new: Mapping[str, Any], keys: Iterable[str] | None = None
+) -> str:
+    """Return the entries that differ, ``"torch 2.9.0, then 2.10.0; onnx 1.22, then none"``."""
+    looked = dict.fromkeys([*base, *new] if keys is None else keys)
+    said = [
+        f"{key} {base.get(key, 'none')}, then {new.get(key, 'none')}"
+        for key in looked
+        if base.get(key) != new.get(key)
+    ]
+    return "; ".join(said)
+
+
+def suite_of(header: Header) -> tuple[str, int]:
+    """Return name and version of a header's suite."""
+    head = header.suite.get("suite") or {}
+    return str(head.get("name", "?")), int(head.get("version", 1))
