@@ -9,6 +9,7 @@ from types import FrameType
 import typer
 
 from attnbench.cli.accuracy import command as accuracy
+from attnbench.cli.ci import command as ci
 from attnbench.cli.compare import command as compare
 from attnbench.cli.cost import command as cost
 from attnbench.cli.doctor import command as doctor
@@ -43,6 +44,7 @@ app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
 app.command("compare")(compare)
+app.command("ci")(ci)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 

@@ -79,7 +79,9 @@ class Side:
         """Variables of its process: those of ours, with no way into the other tree."""
         found = dict(self.variables)
         if "PYTHONPATH" in os.environ:
-            entries = [Path(one).resolve() for one in os.environ["PYTHONPATH"].split(os.pathsep) if one]
+            entries = [
+                Path(one).resolve() for one in os.environ["PYTHONPATH"].split(os.pathsep) if one
+            ]
             found["PYTHONPATH"] = os.pathsep.join(str(self.counterpart(one)) for one in entries)
         return found
 
@@ -101,7 +103,7 @@ class Builder:
         self._worker.start()
 
     def ask(self, **task: Any) -> Answer:
-        """Return ``{"ok": ...}``, or ``{"error": text, "kind": class}``; never raises for a case."""
+        """Return ``{"ok": ...}``, or ``{"error": text, "kind": class}``; it never raises."""
         try:
             return self._worker.ask(task)
         except WorkerError as failure:

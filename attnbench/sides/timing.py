@@ -86,7 +86,7 @@ def timed(
         if error is None:
             return Timed(tuple(samples), exports=exports)
         # an operator of the project's own, that only its own process knows
-        exports = {side: f"its artefact cannot be timed: {error}" for side in exports}
+        exports = dict.fromkeys(exports, f"its artefact cannot be timed: {error}")
     return _in_pairs(pair, builders, protocol, exports, tell)
 
 
@@ -136,7 +136,9 @@ def _in_pairs(
     """Time each side alone in a fresh process, base first and head first in turn."""
     found: list[tuple[float, float]] = []
     for number in range(protocol.pairs):
-        tell(f"{pair.name('latency')}: timing in pair {number + 1} of {protocol.pairs} of processes")
+        tell(
+            f"{pair.name('latency')}: timing in pair {number + 1} of {protocol.pairs} of processes"
+        )
         logs: dict[str, float] = {}
         for builder in builders if number % 2 == 0 else builders[::-1]:
             builder.stop()  # a fresh process starts with the next question

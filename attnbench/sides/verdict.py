@@ -6,21 +6,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from attnbench.comparing.gates import LATENCY, Gates
 from attnbench.comparing.model import Change, Comparison
-from attnbench.errors import RequestError
 from attnbench.sides.built import Pair
 from attnbench.sides.timing import FEWEST_PAIRS, Timed
 from attnbench.timing.samples import AGAIN
-from attnbench.timing.statistics import Estimate, estimate
+from attnbench.timing.statistics import Estimate, distribution, estimate
 from attnbench.timing.verdicts import Judgement, Rule, judge
 
 COSTS = ("params", "macs", "activations", "bytes")
-LATENCY = "latency"
-MINIMUM_EFFECT = 0.02
-"""The change of latency that is let pass unless the settings say otherwise."""
+EXPORT = "export"
 _DISCOVERIES = 0.01
 """False ones: a comparison that nothing changed in must not fail more often."""
-Gates = Mapping[str, str | float]
 Judged = tuple[str, Change]
 
 
@@ -62,25 +59,11 @@ def compared(
     for verdict, change in found:
         verdicts.setdefault(verdict, []).append(change)
     return Comparison(
-        **{name: tuple(changes) for name, changes in verdicts.items()}, notes=tuple(notes)
+        **{name: tuple(changes) for name, changes in verdicts.items()},
+        notes=tuple(notes),
+        base="",  # no file of a run: there is nothing to accept
+        new="",
     )
-
-
-def latency_gate(gates: Gates) -> float | None:
-    """Return the change of latency that is let pass; None where latency is not judged.
-
-    Raises:
-        RequestError: it is ``exact``, which no time can be.
-    """
-    gate = gates.get(LATENCY, MINIMUM_EFFECT)
-    if gate == "ignore":
-        return None
-    if isinstance(gate, str):
-        raise RequestError(
-            f'gates.{LATENCY} = "{gate}": times are never equal; write the share that is let pass, '
-            f"like {MINIMUM_EFFECT}, or ignore"
-        )
-    return float(gate)
 
 
 def _gone(name: str) -> Change:
@@ -108,35 +91,27 @@ def _costs(pair: Pair, gates: Gates) -> Iterator[Judged]:
     """Compare what is counted; what is untouched and equal is not worth a line."""
     if pair.untouched or pair.base.error is not None or pair.head.error is not None:
         return
-    for metric in COSTS:
-        gate = gates.get(metric, "exact")
+    for metric in filter(gates.judges, COSTS):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
-        if gate == "ignore":
-            continue
-        passed = 0.0 if isinstance(gate, str) else gate * base
-        change = Change(pair.name("cost"), metric, base, head, reason=_difference(base, head))
-        if abs(head - base) <= passed:
-            yield "unchanged", change
+        share = head / base - 1 if base else math.copysign(math.inf, head)
+        share = 0.0 if base == head else share
+        reason = f"{head - base:+,}" if share else ""
+        change = Change(pair.name("cost"), metric, base, head, reason=reason, change=_finite(share))
+        if share < 0:
+            yield "improvements", change
         else:
-            yield "regressions" if head > base else "improvements", change
-
-
-def _difference(base: int, head: int) -> str:
-    if base == head:
-        return ""
-    share = f" ({head / base - 1:+.2%})" if base else ""
-    return f"{head - base:+,}{share}"
+            yield "regressions" if share > gates.allowed(metric) else "unchanged", change
 
 
 def _exports(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
     """Compare whether the sides can be exported."""
-    if gates.get("export") == "ignore":
+    if not gates.judges(EXPORT):
         return
     for name, one in times.items():
         why = one.exports or {}
         words = {side: "failed" if why.get(side) else "ok" for side in ("base", "head")}
         reason = why.get("head") or why.get("base") or ""
-        change = Change(name, "export", words["base"], words["head"], reason=reason)
+        change = Change(name, EXPORT, words["base"], words["head"], reason=reason)
         if words["base"] == words["head"]:
             yield "unchanged", change
         else:
@@ -145,9 +120,9 @@ def _exports(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
 
 def _latencies(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
     """Judge all ratios together: of many, some look changed by chance."""
-    least = latency_gate(gates)
-    if least is None:
+    if not gates.judges(LATENCY):
         return
+    least = gates.allowed(LATENCY)
     rule = Rule(minimum_effect=least, same_margin=max(0.03, least),
                 false_discovery_rate=_DISCOVERIES)  # fmt: skip
     found = {name: latency(one) for name, one in times.items() if one.error is None}
@@ -171,6 +146,8 @@ def latency(one: Timed) -> Latency:
         samples = list(one.samples)
         count = len(samples)
         how = f"interleaved in {count} process" + ("es" if count > 1 else "")
+        medians = [distribution(samples, arm).median * 1e3 for arm in ("base", "head")]
+        how = f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, {how}"
         return Latency(estimate(samples, "head"), estimate(samples, AGAIN), how)
     found = paired([head - base for base, head in one.pairs])
     again = Estimate(1.0, 1.0, 1.0, 1.0, found.pairs, found.processes)
@@ -212,9 +189,11 @@ def _judged(name: str, one: Latency, judged: Judgement, rule: Rule) -> Judged:
 
 def _change(name: str, ratio: Estimate, reason: str, smallest: float = math.inf) -> Change:
     """A ratio as a change; JSON knows no infinity."""
-    ends = [_finite(end) for end in (ratio.low, ratio.high)]
-    return Change(name, LATENCY, 1.0, _finite(ratio.ratio), *ends, reason, _finite(smallest))
+    low, high, share = (_finite(one - 1) for one in (ratio.low, ratio.high, ratio.ratio))
+    return Change(
+        name, LATENCY, 1.0, _finite(ratio.ratio), low, high, reason, _finite(smallest), share
+    )
 
 
 def _finite(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
+    return round(value, 6) if math.isfinite(value) else None

@@ -1,8 +1,8 @@
 """Imports that would lead into head's tree lead into this side's own.
 
-An editable install of head stands in the environment of both sides: as a line of a ``.pth`` file, as
-a finder that maps package names to folders, or as a variable. For base each of these is sent to the
-same place in base's tree; where there is nothing, the name is not found.
+An editable install of head stands in the environment of both sides: as a line of a ``.pth`` file,
+as a finder that maps package names to folders, or as a variable. For base each of these is sent to
+the same place in base's tree; where there is nothing, the name is not found.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Trees:
     """Folders of an environment that was built for this side alone."""
 
     def kind(self, file: str | Path) -> str:
-        """Return ``tree``, ``environment`` (the side's own), ``foreign``, ``installed``, ``beside``.
+        """Return ``tree``, ``environment`` (its own), ``foreign``, ``installed`` or ``beside``.
 
         ``foreign`` is a file of head's tree in base's process; ``beside`` one that is neither in a
         tree nor installed.
@@ -51,10 +51,12 @@ class Trees:
         return str(self.own / Path(place).resolve().relative_to(self.head))
 
     def own_spec(self, spec: ModuleSpec) -> ModuleSpec | None:
-        """Return what a finder found, or the same in the side's own tree; None if it is not there."""
+        """Return what a finder found, or the same in the side's own tree; None if it lacks it."""
         origin = spec.origin if spec.has_location else None
         folders = list(spec.submodule_search_locations or ())
-        if not any(self.kind(one) == "foreign" for one in [*folders, *([origin] if origin else [])]):
+        if not any(
+            self.kind(one) == "foreign" for one in [*folders, *([origin] if origin else [])]
+        ):
             return spec
         mapped = [one for one in map(self.mapped, folders) if Path(one).is_dir()]
         if origin is None:  # a namespace package: folders alone

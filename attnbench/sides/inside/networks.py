@@ -25,8 +25,9 @@ def example(case: Network) -> Any:
 
 def built(case: Network) -> Any:
     """Return the network in evaluation mode, with weights that are the same in every process."""
-    import attnbench
     import torch
+
+    import attnbench
     from attnbench.runtimes.weights import lively
 
     torch.manual_seed(SEED)
@@ -64,6 +65,7 @@ def counted(case: Network, model: Any) -> dict[str, int]:
 def saved(case: Network, file: Path) -> None:
     """Write the exported network with its weights."""
     import torch
+
     from attnbench.runtimes.exporting import exported
 
     torch.export.save(exported(built(case), example(case)), file)
@@ -73,6 +75,7 @@ def timed(case: Network, seconds: float) -> dict[str, Any]:
     """Return the median logarithm of the network's seconds, timed alone in this process."""
     import numpy as np
     import torch
+
     from attnbench.timing.heap import keep_heap
     from attnbench.timing.quiet import quiet
     from attnbench.timing.unshared import single_thread_clock
@@ -83,7 +86,11 @@ def timed(case: Network, seconds: float) -> dict[str, Any]:
     with torch.inference_mode(), quiet(1):
         clock = single_thread_clock()
         taken = _samples(lambda: clock.time(lambda: model(given), 1), seconds)
-    return {"log": float(np.median(np.log(taken))), "calls": len(taken), "clock": type(clock).__name__}
+    return {
+        "log": float(np.median(np.log(taken))),
+        "calls": len(taken),
+        "clock": type(clock).__name__,
+    }
 
 
 def _samples(once: Any, seconds: float) -> list[float]:

@@ -15,6 +15,7 @@ from .guard import Trees
 
 _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
 """Installed, the same on both sides, and too large to follow: their own file stands for them."""
+_PLUGIN = re.compile(r"^attnbench_plugin_(?=.*_[0-9a-f]{8}$)|(?<=.)_[0-9a-f]{8}$")
 _OWN_KINDS = ("tree", "environment", "beside")
 
 
@@ -27,9 +28,13 @@ def classes_of(objects: Iterable[Any], trees: Trees) -> list[dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     for one in objects:
-        own = one if isinstance(one, type) or callable(one) and hasattr(one, "__code__") else type(one)
+        own = (
+            one
+            if isinstance(one, type) or (callable(one) and hasattr(one, "__code__"))
+            else type(one)
+        )
         for each in own.__mro__ if isinstance(own, type) else (own,):
-            name = f"{each.__module__}:{each.__qualname__}"
+            name = f"{_PLUGIN.sub('', each.__module__)}:{each.__qualname__}"
             if name not in found and each.__module__.partition(".")[0] not in ("torch", "builtins"):
                 found[name] = _facts(name, each.__module__, trees)
     return list(found.values())
@@ -106,7 +111,7 @@ def _file(name: str) -> Path | None:
 
 
 def _package(path: Path) -> list[str]:
-    """The package that a file is in, by the name that it was imported under, else by its folders."""
+    """The package that a file is in, by the name it was imported under, else by its folders."""
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) == str(path) and name != "__main__":
             return name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
@@ -120,7 +125,8 @@ def _package(path: Path) -> list[str]:
 
 def _is_followed(path: Path, importer: Path, trees: Trees) -> bool:
     """Own code always; an installed plugin's within its package, and from there into the tree."""
-    if trees.kind(path) in _OWN_KINDS:
+    if trees.kind(path) in _PLUGIN = re.compile(r"^attnbench_plugin_(?=.*_[0-9a-f]{8}$)|(?<=.)_[0-9a-f]{8}$")
+_OWN_KINDS:
         return True
     package, other = _package(path)[:1], _package(importer)[:1]
     return bool(package) and package == other and package != ["attnbench"]

@@ -1,4 +1,4 @@
-"""The loop of a side's process: tasks as JSON lines on standard input, answers on standard output."""
+"""The loop of a side's process: tasks as JSON lines come in, answers go out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a side is asked: its plugins, the cases of a suite, what a network is, an artefact, a time."""
+"""What a side is asked: facts, the networks of a suite, what one is made of, an artefact, a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Tasks:
         points: entry points (name, value) of head that it must have, too.
     """
 
-    def __init__(self, trees: Trees, plugins: Sequence[str], points: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self, trees: Trees, plugins: Sequence[str], points: Sequence[Sequence[str]]
+    ) -> None:
         self.trees = trees
         self.failures: list[str] = []
         self._plug(plugins, points)
@@ -67,8 +69,9 @@ class Tasks:
     def _facts(self) -> dict[str, Any]:
         import platform
 
-        import attnbench
         import torch
+
+        import attnbench
 
         return {
             "attnbench": str(attnbench.__file__),
