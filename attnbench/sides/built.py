@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from attnbench.errors import AttnbenchError
@@ -93,13 +95,15 @@ def inspected(
         AttnbenchError: a class came from outside its own tree.
     """
     pairs = []
-    for network in networks:
-        tell(f"{case_of(network, 'cost').name}: building both sides")
-        answers = [one.ask(do="inspect", network=network) for one in builders]
-        for builder, answer in zip(builders, answers, strict=True):
-            check_origins(builder.side, answer, files)
-        base, head = map(Inspected.of, answers)
-        pairs.append(Pair(network, base, head))
+    with ThreadPoolExecutor(len(builders)) as threads:
+        for network in networks:
+            tell(f"{case_of(network, 'cost').name}: building both sides")
+            asked = partial(Builder.ask, do="inspect", network=network)
+            answers = list(threads.map(asked, builders))
+            for builder, answer in zip(builders, answers, strict=True):
+                check_origins(builder.side, answer, files)
+            base, head = map(Inspected.of, answers)
+            pairs.append(Pair(network, base, head))
     return pairs
 
 

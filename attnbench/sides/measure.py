@@ -171,16 +171,18 @@ class _Measuring:
     def _builders(self) -> Iterator[tuple[Builder, Builder]]:
         """The processes of both sides; base has head's entry points, too."""
         base, head = self.sides
-        of_head = head.builder()
-        started = [of_head]
+        of_base, of_head = base.builder(), head.builder()
         try:
+            for one in (of_base, of_head):
+                one.start()  # both import torch meanwhile
             points = of_head.need(do="facts")["points"]
-            of_base = base.builder(points)
-            started.append(of_base)
+            if any(one not in of_base.need(do="facts")["points"] for one in points):
+                of_base.stop()
+                of_base = base.builder(points)
             yield of_base, of_head
         finally:
-            for one in started:
-                one.stop()
+            of_base.stop()
+            of_head.stop()
 
     def _facts(self, builders: tuple[Builder, Builder]) -> dict[str, Any]:
         found = {one.side.name: one.need(do="facts") for one in builders}

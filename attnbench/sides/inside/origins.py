@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -15,7 +16,9 @@ from .guard import Trees
 
 _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
 """Installed, the same on both sides, and too large to follow: their own file stands for them."""
-_PLUGIN = re.compile(r"^attnbench_plugin_(?=.*_[0-9a-f]{8}$)|(?<=.)_[0-9a-f]{8}$")
+_PLUGIN = re.compile(r"attnbench_plugin_(\w+)_[0-9a-f]{8}")
+"""What attnbench calls a plugin file's module; the hash is of its path."""
+_FILE = r"\1.py"
 _OWN_KINDS = ("tree", "environment", "beside")
 
 
@@ -34,7 +37,7 @@ def classes_of(objects: Iterable[Any], trees: Trees) -> list[dict[str, str]]:
             else type(one)
         )
         for each in own.__mro__ if isinstance(own, type) else (own,):
-            name = f"{_PLUGIN.sub('', each.__module__)}:{each.__qualname__}"
+            name = f"{_PLUGIN.sub(_FILE, each.__module__)}:{each.__qualname__}"
             if name not in found and each.__module__.partition(".")[0] not in ("torch", "builtins"):
                 found[name] = _facts(name, each.__module__, trees)
     return list(found.values())
@@ -125,8 +128,7 @@ def _package(path: Path) -> list[str]:
 
 def _is_followed(path: Path, importer: Path, trees: Trees) -> bool:
     """Own code always; an installed plugin's within its package, and from there into the tree."""
-    if trees.kind(path) in _PLUGIN = re.compile(r"^attnbench_plugin_(?=.*_[0-9a-f]{8}$)|(?<=.)_[0-9a-f]{8}$")
-_OWN_KINDS:
+    if trees.kind(path) in _OWN_KINDS:
         return True
     package, other = _package(path)[:1], _package(importer)[:1]
     return bool(package) and package == other and package != ["attnbench"]

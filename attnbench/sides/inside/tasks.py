@@ -1,4 +1,4 @@
-"""What a side is asked: facts, the networks of a suite, what one is made of, an artefact, a time."""
+"""What a side is asked: facts, networks of a suite, what one is made of, an artefact, a time."""
 
 from __future__ import annotations
 
