@@ -101,15 +101,16 @@ class Repository:
         remote = self._remote()
         if not remote:
             return ""
-        if re.search(r"[~^@:]", revision):  # counted from something: more of the past may do
+        name, steps = re.fullmatch(r"([^~^]*)(.*)", revision, re.DOTALL).groups()  # type: ignore[union-attr]
+        if name == "HEAD":
             if shallow:
                 _git(self.root, "fetch", "--quiet", "--no-tags", "--deepen", _DEEPEN, remote)
             return self._known(revision)
         # --depth would cut a whole clone short
-        depth = ("--depth", "1") if shallow else ()
-        name = revision.removeprefix(f"{remote}/")
-        _git(self.root, "fetch", "--quiet", "--no-tags", *depth, remote, "--", name)
-        return _git(self.root, "rev-parse", "--verify", "FETCH_HEAD^{commit}")
+        depth = ("--depth", _DEEPEN if steps else "1") if shallow else ()
+        wanted = name.removeprefix(f"{remote}/")
+        _git(self.root, "fetch", "--quiet", "--no-tags", *depth, remote, "--", wanted)
+        return _git(self.root, "rev-parse", "--verify", f"FETCH_HEAD{steps}^{{commit}}")
 
 
 @contextmanager
@@ -136,11 +137,12 @@ def _git(folder: Path, *words: str, check: bool = True) -> str:
     environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
-            ["git", *words], cwd=folder, env=environment, capture_output=True, text=True,
+            # no hook of the project's runs: it would install things, or ask
+            ["git", "-c", f"core.hooksPath={os.devnull}", *words], cwd=folder, env=environment, capture_output=True, text=True,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
-    except FileNotFoundError:
-        raise RequestError("attnbench ci needs git, which is not installed") from None
+    except OSError as error:
+        raise RequestError(f"attnbench ci needs git, which cannot be run: {error}") from error
     if check and done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise CheckoutError(f"git {words[0]}: {lines[0] if lines else done.returncode}")
