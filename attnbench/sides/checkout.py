@@ -123,8 +123,7 @@ def tree_of(repository: Repository, commit: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="attnbench-base-")).resolve()
     tree = folder / "base"
     try:
-        # no hook of the project's runs: it would install things, or ask
-        _git(repository.root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet",
+        _git(repository.root, "worktree", "add", "--quiet",
              "--detach", str(tree), commit)  # fmt: skip
         yield tree
     finally:
@@ -138,9 +137,13 @@ def _git(folder: Path, *words: str, check: bool = True) -> str:
     try:
         done = subprocess.run(
             # no hook of the project's runs: it would install things, or ask
-            ["git", "-c", f"core.hooksPath={os.devnull}", *words], cwd=folder, env=environment, capture_output=True, text=True,
+            ["git", "-c", f"core.hooksPath={os.devnull}", *words],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     except OSError as error:
         raise RequestError(f"attnbench ci needs git, which cannot be run: {error}") from error
     if check and done.returncode:
