@@ -20,6 +20,7 @@ from attnbench.sides.environment import prepared
 from attnbench.sides.side import Builder, Side, counterpart, source_folders
 from attnbench.sides.timing import Protocol, Timed, timed
 from attnbench.sides.verdict import compared
+from attnbench.suites.load import read_suite
 
 Tell = Callable[[str], object]
 
@@ -80,6 +81,8 @@ def measure(request: Request, start: Path, tell: Tell) -> Result:
     Raises:
         AttnbenchError: a revision, suite or plugin is wrong, or a side is not itself.
     """
+    for name in filter(_is_file, request.suites):
+        read_suite(start / name)  # a mistake in it is told before anything is built
     repository = Repository.find(start)
     commit = repository.commit(request.base)
     head = repository.commit("HEAD")
@@ -95,7 +98,7 @@ def measure(request: Request, start: Path, tell: Tell) -> Result:
             request, repository.root, tree, (commit, head), start.resolve(), folder, tell
         )
         files = repository.files() | repository.files(commit)
-        return _Measuring(request, sides, files, folder, tell, notes).result()
+        return _Measuring(request, sides, files, start, folder, tell, notes).result()
 
 
 def _sides(
@@ -146,6 +149,7 @@ class _Measuring:
     request: Request
     sides: tuple[Side, Side]
     files: frozenset[str]
+    start: Path
     scratch: Path
     tell: Tell
     notes: list[str]
@@ -219,13 +223,10 @@ class _Measuring:
 
     def _suite(self, name: str) -> dict[str, Any]:
         """A suite as head is asked for it: a file's content, or a name."""
-        from attnbench.suites.load import read_suite
-
-        if not (name.endswith(".toml") or "/" in name):
+        if not _is_file(name):
             return {"suite": name}
-        read_suite(Path(name))  # its errors name file and key
-        content = tomllib.loads(Path(name).read_text(encoding="utf-8-sig"))
-        return {"suite": name, "content": content}
+        text = (self.start / name).read_text(encoding="utf-8-sig")
+        return {"suite": name, "content": tomllib.loads(text)}
 
     def _times(self, pairs: Sequence[Pair], builders: tuple[Builder, Builder]) -> dict[str, Timed]:
         if "latency" not in self.request.kinds or not self.request.gates.judges(LATENCY):
@@ -238,6 +239,10 @@ class _Measuring:
             )
             for pair in asked
         }
+
+
+def _is_file(suite: str) -> bool:
+    return suite.endswith(".toml") or "/" in suite
 
 
 def _timed_where_asked(networks: Sequence[Network]) -> list[Network]:

@@ -144,17 +144,24 @@ def latency(one: Timed) -> Latency:
     """Return base against head, from interleaved processes or from pairs of them."""
     if one.samples:
         samples = list(one.samples)
-        count = len(samples)
-        how = f"interleaved in {count} process" + ("es" if count > 1 else "")
         medians = [distribution(samples, arm).median * 1e3 for arm in ("base", "head")]
-        how = f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, {how}"
+        how = (
+            f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, interleaved in "
+            f"{_counted(len(samples), 'process', 'es')}"
+        )
         return Latency(estimate(samples, "head"), estimate(samples, AGAIN), how)
     found = paired([head - base for base, head in one.pairs])
     again = Estimate(1.0, 1.0, 1.0, 1.0, found.pairs, found.processes)
     sides = " and ".join(side for side, why in (one.exports or {}).items() if why)
     why = next((why for why in (one.exports or {}).values() if why), "")
-    how = f"{found.pairs} pairs of processes, because {sides} cannot be exported ({why})"
+    how = (
+        f"{_counted(found.pairs, 'pair')} of processes, because {sides} cannot be exported ({why})"
+    )
     return Latency(found, again, how)
+
+
+def _counted(count: int, what: str, more: str = "s") -> str:
+    return f"{count} {what}{more if count != 1 else ''}"
 
 
 def paired(differences: Sequence[float]) -> Estimate:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -184,7 +185,7 @@ def test_an_editable_install_and_a_plugin_beside_the_checkout(
     assert base["outer.py:Outer"] == head["outer.py:Outer"]
     assert base["outer.py:Outer"]["kind"] == "beside"
     assert done.json["sides"]["head"]["tree"] == str(folder.resolve())
-    assert not os.path.exists(done.json["sides"]["base"]["tree"])
+    assert not Path(done.json["sides"]["base"]["tree"]).exists()
     assert any("in no commit" in note for note in done.json["notes"])
     assert "64 | 72" in summary.read_text()
 
@@ -212,6 +213,7 @@ def test_times_what_changed_and_only_that(project, attnbench):
     multiplied = found["cost/alone/growing/32x8x8", "macs"]
     assert (multiplied["base"], multiplied["new"]) == tuple(n * 32 * 32 * 9 * 64 for n in (1, 24))
 
+    assert ("latency/alone/growing/32x8x8", "latency") in found, done.out
     slower = found["latency/alone/growing/32x8x8", "latency"]
     assert slower["new"] > 3 and 2 < slower["low"] < slower["change"] < slower["high"]
     assert "interleaved in 1 process" in slower["reason"]
@@ -219,7 +221,7 @@ def test_times_what_changed_and_only_that(project, attnbench):
     assert "latency/alone/still" not in done.err
 
     pair = metrics(done.json, "inconclusive")["latency/alone/loose/32x8x8", "latency"]
-    assert "8 pairs are the least; 1 pairs of processes" in pair["reason"]
+    assert "8 pairs are the least; 1 pair of processes" in pair["reason"]
     assert "cannot be exported" in pair["reason"]
     both = metrics(done.json, "unchanged")["latency/alone/loose/32x8x8", "export"]
     assert (both["base"], both["new"]) == ("failed", "failed")
