@@ -6,14 +6,19 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 from attnbench.errors import AttnbenchError
 
 _LIMIT_S = 1800
+_SHOWN = 30
+"""Lines of output of what failed."""
 
 
-def prepared(folder: Path, tree: Path, command: str, name: str) -> tuple[str, dict[str, str]]:
+def prepared(
+    folder: Path, tree: Path, command: str, name: str, tell: Callable[[str], object]
+) -> tuple[str, dict[str, str]]:
     """Make a virtual environment and run a command of the shell in a tree.
 
     The environment sees what ours has (torch is not installed once more), behind what is installed
@@ -24,6 +29,7 @@ def prepared(folder: Path, tree: Path, command: str, name: str) -> tuple[str, di
         tree: where the command runs.
         command: ``pip install -e .``
         name: of the side, for errors.
+        tell: is told the end of the output of what fails.
 
     Returns:
         Its interpreter, and the variables that put it first.
@@ -31,7 +37,7 @@ def prepared(folder: Path, tree: Path, command: str, name: str) -> tuple[str, di
     Raises:
         AttnbenchError: the command failed; with its last line.
     """
-    _run([sys.executable, "-m", "venv", str(folder)], tree, dict(os.environ), f"{name}: venv")
+    _run([sys.executable, "-m", "venv", str(folder)], tree, dict(os.environ), f"{name}: venv", tell)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     python = str(scripts / Path("python.exe" if os.name == "nt" else "python"))
     _see_ours(folder)
@@ -39,10 +45,10 @@ def prepared(folder: Path, tree: Path, command: str, name: str) -> tuple[str, di
         "VIRTUAL_ENV": str(folder),
         "PATH": os.pathsep.join([str(scripts), os.environ.get("PATH", "")]),
     }
-    shell = [command] if os.name == "nt" else ["/bin/sh", "-c", command]
+    shell = ["cmd", "/c", command] if os.name == "nt" else ["/bin/sh", "-c", command]
     environment = {**os.environ, **variables}
     environment.pop("PYTHONPATH", None)  # it may name head's tree
-    _run(shell, tree, environment, f"{name}: --install {command!r}", shell=os.name == "nt")
+    _run(shell, tree, environment, f"{name}: --install {command!r}", tell)
     return python, variables
 
 
@@ -56,11 +62,15 @@ def _see_ours(folder: Path) -> None:
 
 
 def _run(
-    words: list[str], folder: Path, environment: dict[str, str], what: str, *, shell: bool = False
+    words: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    what: str,
+    tell: Callable[[str], object],
 ) -> None:
     try:
         done = subprocess.run(
-            words[0] if shell else words, cwd=folder, env=environment, shell=shell,
+            words, cwd=folder, env=environment, 
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=_LIMIT_S,
         )  # fmt: skip
@@ -69,4 +79,6 @@ def _run(
     if done.returncode:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         last = f": {lines[-1]}" if lines else ""
+        for line in lines[-_SHOWN:]:
+            tell(line)
         raise AttnbenchError(f"{what} failed (exit status {done.returncode}){last}")

@@ -138,7 +138,7 @@ def _installed(side: Side, command: str | None, tell: Tell) -> Side:
         return side
     tell(f"{side.name}: {command}")
     folder = side.scratch / f"{side.name}-environment"
-    python, variables = prepared(folder, side.tree, command, side.name)
+    python, variables = prepared(folder, side.tree, command, side.name, tell)
     return replace(side, python=python, owned=(folder,), variables=variables)
 
 
