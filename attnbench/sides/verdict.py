@@ -101,7 +101,8 @@ def _costs(pair: Pair, gates: Gates) -> Iterator[Judged]:
         if share < 0:
             yield "improvements", change
         else:
-            yield "regressions" if share > gates.allowed(metric) else "unchanged", change
+            passed = head - base <= gates.allowed(metric) * base
+            yield "unchanged" if passed else "regressions", change
 
 
 def _exports(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
