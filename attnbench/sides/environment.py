@@ -70,7 +70,7 @@ def _run(
 ) -> None:
     try:
         done = subprocess.run(
-            words, cwd=folder, env=environment, 
+            words, cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=_LIMIT_S,
         )  # fmt: skip

@@ -177,6 +177,7 @@ class _Measuring:
         base, head = self.sides
         of_base, of_head = base.builder(), head.builder()
         try:
+            self.tell("starting the processes of base and head")
             for one in (of_base, of_head):
                 one.start()  # both import torch meanwhile
             points = of_head.need(do="facts")["points"]
