@@ -119,7 +119,7 @@ def _interleaved(
             try:
                 answer = worker.ask(task)
             except WorkerError as failure:
-                answer = {"error": str(failure)}
+                return [], str(failure)
         if "error" in answer:
             return [], str(answer["error"])
         found.append(Samples.from_json(answer["ok"]))
