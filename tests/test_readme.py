@@ -46,6 +46,8 @@ def test_every_command_is_in_the_readme():
         "run",
         "table",
         "merge",
+        "compare",
+        "accept",
         "doctor",
         "schema",
     ):

@@ -8,6 +8,7 @@ from types import FrameType
 
 import typer
 
+from attnbench.cli.accept import command as accept
 from attnbench.cli.accuracy import command as accuracy
 from attnbench.cli.ci import command as ci
 from attnbench.cli.compare import command as compare
@@ -45,6 +46,7 @@ app.command("table")(table)
 app.command("merge")(merge)
 app.command("compare")(compare)
 app.command("ci")(ci)
+app.command("accept")(accept)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 

@@ -14,7 +14,6 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.comparing.model import Comparison
-    from attnbench.records.store import Run
     from attnbench.settings import Settings
 
 FORMATS = ("text", "md", "json")
@@ -46,19 +45,20 @@ def command(
 ) -> None:
     """Compare two runs, or a run with the committed baseline; status 1 where a gate fails."""
     from attnbench.comparing.compare import compare
+    from attnbench.records.store import read_run
     from attnbench.settings import settings
 
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
-    before, after = runs([base, *([new] if new else [])], out, settled)
-    found = compare(before, after, settled.gates)
+    before, after = places([base, *([new] if new else [])], out, settled)
+    found = compare(read_run(before), read_run(after), settled.gates)
     _print(found, chosen, strict=strict, allow_missing=allow_missing)
     if found.failed(strict=strict, allow_missing=allow_missing):
         sys.exit(1)
 
 
-def runs(words: list[str], out: str | None, settled: Settings) -> tuple[Run, Run]:
-    """Return BASE and NEW of one or two words; of one, BASE is the settings' baseline.
+def places(words: list[str], out: str | None, settled: Settings) -> tuple[Path, Path]:
+    """Return the files of BASE and NEW of one or two words; of one, BASE is the baseline.
 
     Raises:
         RecordError: one of them cannot be found or read.
@@ -68,15 +68,16 @@ def runs(words: list[str], out: str | None, settled: Settings) -> tuple[Run, Run
     from attnbench.records.store import find_run, read_run
 
     folder = folder_of_runs(out, settled)
-    new = read_run(find_run(words[-1], folder))
+    new = find_run(words[-1], folder)
     if len(words) == 2:
-        return read_run(find_run(words[0], folder)), new
+        return find_run(words[0], folder), new
     if settled.baseline is None:
         raise RequestError(
-            f"compare {words[0]!r} with what? Name two runs, or set baseline in [tool.attnbench]"
+            f"{words[0]!r} beside what? Name two runs, BASE NEW, or set baseline in "
+            "[tool.attnbench] of pyproject.toml"
         )
-    suite, _ = suite_of(new.header)
-    return read_run(find_run(settled.root / settled.baseline / suite)), new
+    suite, _ = suite_of(read_run(new).header)
+    return find_run(settled.root / settled.baseline / suite), new
 
 
 def folder_of_runs(out: str | None, settled: Settings) -> Path:

@@ -13,7 +13,7 @@ from attnbench.comparing.notes import notes
 from attnbench.comparing.pairs import Judged, Pair
 from attnbench.comparing.proofs import proofs
 from attnbench.comparing.statuses import STATUS, statuses
-from attnbench.records.store import Run
+from attnbench.records.store import FILE, Run
 from attnbench.registry import shown_path
 
 
@@ -34,14 +34,18 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
     pairs = list(_pairs(base, new))
     found = [*statuses(base, new), *_measured(pairs, chosen)]
     found += _unmentioned(pairs, found)
-    order = {case: number for number, case in enumerate([*base.records, *new.records])}
-    sorted_ = _by_verdict(found, order)
+    order = {case: number for number, case in enumerate(base.records | new.records)}
     return Comparison(
-        **sorted_,
+        **_by_verdict(found, order),
         notes=tuple(notes(base, new)),
-        base=shown_path(base.path),
-        new=shown_path(new.path),
+        base=_place(base),
+        new=_place(new),
     )
+
+
+def _place(run: Run) -> str:
+    """Where a run is, as a command is given it: its folder, where the file has the usual name."""
+    return shown_path(run.path.parent if run.path.name == FILE else run.path)
 
 
 def _pairs(base: Run, new: Run) -> Iterator[Pair]:

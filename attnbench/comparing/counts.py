@@ -30,7 +30,7 @@ def judged_count(
         return "unchanged", pair.of(metric, base, new, change=0.0)
     change = new / base - 1 if base else math.copysign(math.inf, new)
     told = [f"{_signed(new - base)}", *([reason] if reason else [])]
-    return _verdict(change, allowed), Change(
+    return _verdict(new - base, allowed * abs(base)), Change(
         pair.case, metric, base, new, reason="; ".join(told), change=finite(change)
     )
 
@@ -40,10 +40,11 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _verdict(change: float, allowed: float) -> Verdict:
-    if change < 0:
+def _verdict(more: float, allowed: float) -> Verdict:
+    if more < 0:
         return "improvements"
-    return "regressions" if change > allowed else "unchanged"
+    # 1000 and 10% are 1100, which 1000 * 0.1 may fall short of by rounding
+    return "regressions" if more > allowed * (1 + 1e-9) else "unchanged"
 
 
 def _signed(difference: float) -> str:

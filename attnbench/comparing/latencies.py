@@ -16,7 +16,8 @@ from scipy import special, stats
 
 from attnbench.comparing.counts import finite
 from attnbench.comparing.gates import OVERHEAD, Gates
-from attnbench.comparing.model import Change, Verdict
+from attnbench.comparing.model import Change
+from attnbench.comparing.moderation import Spread, moderated
 from attnbench.comparing.pairs import Judged, Pair
 from attnbench.comparing.proofs import machines_differ, versions_differ
 from attnbench.records.model import Record
@@ -139,7 +140,7 @@ class _Row:
 
 def _judged(rows: Mapping[str, _Row], rule: Rule) -> Iterator[Judged]:
     doubts = {case: row.doubt(rule) for case, row in rows.items()}
-    sound = {case: row.shift for case, row in rows.items() if not doubts[case]}
+    sound = _moderated({case: row.shift for case, row in rows.items() if not doubts[case]})
     p_values = [one.beyond(rule.minimum_effect) for one in sound.values()]
     adjusted = stats.false_discovery_control(p_values) if p_values else []
     kept = dict(zip(sound, map(float, adjusted), strict=True))
@@ -147,11 +148,23 @@ def _judged(rows: Mapping[str, _Row], rule: Rule) -> Iterator[Judged]:
         if doubts[case]:
             yield "inconclusive", row.change(doubts[case])
         else:
-            yield _verdict(row, kept[case], len(sound), rule)
+            yield _verdict(row, sound[case], kept[case], len(sound), rule)
 
 
-def _verdict(row: _Row, p_value: float, count: int, rule: Rule) -> Judged:
-    moved = row.shift
+def _moderated(shifts: Mapping[str, Shift]) -> dict[str, Shift]:
+    """Return the shifts with errors that rows under the same conditions agree on."""
+    groups: dict[str, dict[str, Spread]] = {}
+    for case, one in shifts.items():
+        conditions = case.rpartition("/")[2]
+        groups.setdefault(conditions, {})[case] = Spread(one.error, one.freedom)
+    spreads = {case: one for group in groups.values() for case, one in moderated(group).items()}
+    return {
+        case: Shift(one.value, spreads[case].error, spreads[case].freedom)
+        for case, one in shifts.items()
+    }
+
+
+def _verdict(row: _Row, moved: Shift, p_value: float, count: int, rule: Rule) -> Judged:
     low, high = (math.expm1(moved.value + side * moved.reach) for side in (-1, 1))
     change = Change(
         row.pair.case,

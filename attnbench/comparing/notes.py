@@ -47,8 +47,9 @@ def _suites(base: Run, new: Run) -> Iterator[str]:
 
 def _machines(run: Run) -> str:
     headers: list[Header] = [*run.header_of.values()] or run.headers
-    shown = dict.fromkeys(", ".join(map(str, header.machine.values())) for header in headers)
-    return " / ".join(sorted(shown))
+    shown = {", ".join(map(str, header.machine.values())) for header in headers}
+    units = {str((one.runtime or {}).get("isa", "")) for one in run.records.values()} - {""}
+    return ", ".join([" / ".join(sorted(shown)), *sorted(units)])
 
 
 def _is_torn(path: Path) -> bool:

@@ -62,7 +62,8 @@ def differing(
     return "; ".join(said)
 
 
-def suite_of(header: Header) -> tuple[str, int]:
+def suite_of(header: Header) -> tuple[str, str]:
     """Return name and version of a header's suite."""
-    head = header.suite.get("suite") or {}
-    return str(head.get("name", "?")), int(head.get("version", 1))
+    head = header.suite.get("suite")
+    known = head if isinstance(head, Mapping) else {}
+    return str(known.get("name", "?")), str(known.get("version", 1))

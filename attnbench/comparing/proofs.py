@@ -29,7 +29,8 @@ def proofs(pairs: Sequence[Pair], gates: Gates) -> Iterator[Judged]:
 
 def versions_differ(pair: Pair) -> str:
     """Return which packages of the runtime differ, or nothing."""
-    return differing(*(_facts(one).get("versions") or {} for one in (pair.base, pair.new)))
+    base, new = (_facts(one).get("versions") or {} for one in (pair.base, pair.new))
+    return differing(base, new)
 
 
 def machines_differ(pair: Pair) -> str:
@@ -41,7 +42,7 @@ def machines_differ(pair: Pair) -> str:
         for one in (pair.base, pair.new)
     ]
     both = set(facts[0]) & set(facts[1])  # older records say less
-    return headers or differing(*facts, [key for key in keys if key in both])
+    return headers or differing(facts[0], facts[1], [key for key in keys if key in both])
 
 
 def _facts(record: Record) -> Mapping[str, Any]:
@@ -95,7 +96,7 @@ def _peak(pair: Pair, gates: Gates, versions: str) -> Iterator[Judged]:
 
 def _is_cpu(pair: Pair) -> bool:
     conditions = pair.new.conditions.get("conditions") or {}
-    return conditions.get("device", "cpu") == "cpu"
+    return str(conditions.get("device", "cpu")) == "cpu"
 
 
 def _output(pair: Pair) -> Iterator[Judged]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attnbench.comparing.model import VERDICTS, Change, Comparison
+from attnbench.comparing.model import Change, Comparison
 from attnbench.comparing.words import change, summary, value, why
 from attnbench.tables.escape import markdown
 
@@ -72,8 +72,9 @@ def _by_case(changes: Iterable[Change]) -> Iterator[str]:
 
 def _line(one: Change) -> str:
     figures = f"{value(one.metric, one.base)} -> {value(one.metric, one.new)}"
+    moved = f"change {change(one)}" if change(one) else ""
     told = f"({why(one)})" if why(one) else ""
-    return "  ".join(filter(None, (figures, change(one), told)))
+    return "  ".join(filter(None, (figures, moved, told)))
 
 
 def _by_reason(changes: Iterable[Change]) -> Iterator[str]:

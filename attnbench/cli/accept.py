@@ -1,0 +1,72 @@
+"""``attnbench accept``: a change that is meant to be so becomes the baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.compare import RunsOut, folder_of_runs, places
+from attnbench.cli.output import say
+from attnbench.errors import AttnbenchError, RecordError
+
+if TYPE_CHECKING:
+    from attnbench.settings import Settings
+
+
+def command(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[BASE] NEW [CASE ...]",
+            help="Runs as for compare, and cases by name or glob; of none, all that differ.",
+        ),
+    ],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the file.")
+    ],
+    out: RunsOut = None,
+) -> None:
+    """Write what changed into the baseline BASE, with the reason and the values before."""
+    from attnbench.comparing.accept import accept
+    from attnbench.registry import shown_path
+    from attnbench.settings import settings
+
+    settled = settings()
+    count = 2 if _names_both(words, out, settled) else 1
+    base, new = places(words[:count], out, settled)
+    taken = accept(base, new, words[count:], reason, settled.gates)
+    for case in taken:
+        say(f"accepted {case}")
+    if not taken:
+        say(f"nothing differs; {shown_path(base)} stays as it is")
+    elif (base.parent / "table.md").is_file():
+        _write_tables(base)
+
+
+def _names_both(words: list[str], out: str | None, settled: Settings) -> bool:
+    """Whether the second word is a run: a case stands there where the baseline is settled."""
+    from attnbench.records.store import find_run
+
+    if len(words) == 1:
+        return False
+    if settled.baseline is None:
+        return True
+    try:
+        find_run(words[1], folder_of_runs(out, settled))
+    except RecordError:
+        return False
+    return True
+
+
+def _write_tables(base: Path) -> None:
+    """Write the baseline's tables anew; that they cannot be written takes nothing back."""
+    from attnbench.records.store import read_run
+    from attnbench.running.report import write_tables
+
+    try:
+        for path in write_tables(read_run(base), base.parent):
+            say(f"wrote {path}")
+    except (AttnbenchError, OSError) as error:
+        say(f"attnbench: accepted, but the tables are as they were: {error}")
