@@ -48,6 +48,7 @@ def test_every_command_is_in_the_readme():
         "merge",
         "compare",
         "accept",
+        "ci",
         "doctor",
         "schema",
     ):
