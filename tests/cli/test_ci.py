@@ -43,6 +43,13 @@ class Growing(nn.Module):
 """
 )
 STILL = HEAD + '@attnbench.register("still")' + GATE
+GONE = HEAD + '@attnbench.register("gone", family="control")' + GATE
+SELECTING = """
+[[table.row]]
+module = "@family:control"
+channels = 32
+size = 8
+"""
 LOOSE = (
     HEAD
     + """
@@ -192,16 +199,18 @@ def test_an_editable_install_and_a_plugin_beside_the_checkout(
 
 def test_times_what_changed_and_only_that(project, attnbench):
     folder = project(
-        {"growing.py": FLAT, "still.py": STILL, "loose.py": LOOSE, "gone.py": STILL.replace("still", "gone")},
+        {"growing.py": FLAT, "still.py": STILL, "loose.py": LOOSE, "gone.py": GONE},
         ["growing", "still", "loose", "fresh"],
         channels=32,
     )  # fmt: skip
+    (folder / "mine.toml").write_text((folder / "mine.toml").read_text() + SELECTING)
     write(folder, {
+        "gone.py": GONE.replace("@attnbench", "# @attnbench"),
         "growing.py": FLAT.replace("range(1)", "range(24)"),
         "loose.py": LOOSE.replace("1e9", "2e9"),
         "fresh.py": STILL.replace("still", "fresh"),
     })  # fmt: skip
-    plugins = [word for name in ("growing", "still", "loose", "fresh")
+    plugins = [word for name in ("growing", "still", "loose", "fresh", "gone")
                for word in ("--plugin", f"{name}.py")]  # fmt: skip
     done = attnbench("ci", "--base", "main", "--suite", "mine.toml", *plugins, "--json",
                      "--budget", "0.4", "--processes", "1", "--pairs", "1")  # fmt: skip
@@ -217,7 +226,7 @@ def test_times_what_changed_and_only_that(project, attnbench):
     slower = found["latency/alone/growing/32x8x8", "latency"]
     assert slower["new"] > 3 and 2 < slower["low"] < slower["change"] < slower["high"]
     assert "interleaved in 1 process" in slower["reason"]
-    assert done.json["untouched"] == ["cost/alone/still/32x8x8"]
+    assert done.json["untouched"] == ["cost/alone/still/32x8x8", "cost/alone/identity/32x8x8"]
     assert "latency/alone/still" not in done.err
 
     pair = metrics(done.json, "inconclusive")["latency/alone/loose/32x8x8", "latency"]
@@ -226,6 +235,7 @@ def test_times_what_changed_and_only_that(project, attnbench):
     both = metrics(done.json, "unchanged")["latency/alone/loose/32x8x8", "export"]
     assert (both["base"], both["new"]) == ("failed", "failed")
     assert metrics(done.json, "added").keys() == {("cost/alone/fresh/32x8x8", "status")}
+    assert metrics(done.json, "missing").keys() == {("cost/alone/gone/32x8x8", "status")}
     assert any("base has no plugin file fresh.py" in note for note in done.json["notes"])
 
 
