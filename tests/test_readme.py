@@ -49,6 +49,7 @@ def test_every_command_is_in_the_readme():
         "history",
         "compare",
         "accept",
+        "ci",
         "doctor",
         "schema",
     ):

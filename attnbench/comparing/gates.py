@@ -15,7 +15,9 @@ COSTS = ("params", "trainable", "macs", "activations", "bytes", "operators")
 """Counts of a cost record; more is worse."""
 OVERHEAD = "overhead"
 TOP1 = "top1"
-_ESTIMATED = (OVERHEAD, TOP1)
+LATENCY = "latency"
+"""Head's time over base's, of ``attnbench ci``; ``overhead`` is over the plain network's."""
+_ESTIMATED = (OVERHEAD, LATENCY, TOP1)
 
 DEFAULTS: Mapping[str, Gate] = {
     **dict.fromkeys(COSTS, EXACT),
@@ -23,7 +25,9 @@ DEFAULTS: Mapping[str, Gate] = {
     "graph_breaks": EXACT,
     "peak_bytes": EXACT,
     "output": EXACT,
+    "export": EXACT,
     OVERHEAD: 0.01,
+    LATENCY: 0.02,
     TOP1: 0.0,
 }
 """``undelegated``: operators that left the runtime's fast path; ``output``: whether it equals

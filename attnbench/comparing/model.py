@@ -50,7 +50,8 @@ class Comparison:
     notes: tuple[str, ...] = ()
     """Of the runs as a whole: other machine, other versions, and what that leaves to compare."""
     base: str = "BASE"
-    """Where the run compared with is, as a command is given it."""
+    """Where the run compared with is, as a command is given it; empty where there is no such file,
+    and nothing to accept."""
     new: str = "NEW"
 
     def failed(self, *, strict: bool = False, allow_missing: bool = False) -> bool:
@@ -80,7 +81,8 @@ class Comparison:
         missing case has ``accept``, the command that accepts it.
         """
         document = asdict(self)
-        for one in (*document["regressions"], *document["missing"]):
+        named = (*document["regressions"], *document["missing"]) if self.base else ()
+        for one in named:
             one["accept"] = self.accept_command(one["case"])
         ok = not self.failed(strict=strict, allow_missing=allow_missing)
         return {"ok": ok, **document}

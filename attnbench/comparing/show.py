@@ -54,6 +54,8 @@ def as_markdown(comparison: Comparison) -> str:
 def commands_of(comparison: Comparison) -> list[str]:
     """Return the commands that accept the regressions and missing cases, one for each case."""
     cases = [one.case for one in (*comparison.regressions, *comparison.missing)]
+    if not comparison.base:
+        return []
     return [comparison.accept_command(case) for case in dict.fromkeys(cases)]
 
 

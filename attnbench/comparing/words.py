@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnbench.comparing.gates import OVERHEAD, TOP1
+from attnbench.comparing.gates import LATENCY, OVERHEAD, TOP1
 from attnbench.comparing.model import VERDICTS, Change, Comparison, Value
 
 _ONE = {"regressions": "regression", "improvements": "improvement"}
@@ -30,7 +30,7 @@ def value(metric: str, figure: Value) -> str:
         return f"{figure:.3g}x" if figure >= 2 else _percent(figure - 1)
     if metric == TOP1:
         return f"{figure:.2f}%"
-    return f"{figure:,}"
+    return f"{figure:.4g}" if metric == LATENCY else f"{figure:,}"
 
 
 def change(one: Change) -> str:
@@ -56,7 +56,7 @@ def _amount(metric: str, figure: float) -> tuple[str, str]:
     """A change and its unit."""
     if metric == TOP1:
         return _rounded(figure, 2), " points"
-    if metric == OVERHEAD:
+    if metric in (OVERHEAD, LATENCY):
         return _rounded(100 * figure, 1), "%"
     return _share(100 * figure), "%"
 

@@ -23,18 +23,18 @@ from attnbench.registry import describe
 
 def main(plugins: Sequence[str]) -> None:
     """Serve until standard input ends; ``plugins`` are files to load first."""
-    answers = _private_stdout()
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    answers = private_stdout()
+    threading.Thread(target=die_with_parent, args=(os.getppid(),), daemon=True).start()
     warnings.simplefilter("ignore")  # of the libraries measured; what matters comes as an error
     from attnbench.plugins import catalog
     from attnbench.running.tasks import Tasks
 
     for path in plugins:
         catalog().load_file(path)
-    tasks = Tasks(catalog(), lambda text: _send(answers, {"tell": text}))
-    _send(answers, {"ready": os.getpid()})
+    tasks = Tasks(catalog(), lambda text: send(answers, {"tell": text}))
+    send(answers, {"ready": os.getpid()})
     for line in sys.stdin:
-        _send(answers, answer_of(tasks, json.loads(line)))
+        send(answers, answer_of(tasks, json.loads(line)))
 
 
 def answer_of(tasks: Any, task: dict[str, Any]) -> dict[str, Any]:
@@ -54,21 +54,22 @@ def _place(error: Exception) -> str:
     return f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 
-def _private_stdout() -> TextIO:
+def private_stdout() -> TextIO:
     """Keep the answers' stream to ourselves: what plugins print goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """End this process when the runner is gone, also in the middle of a case that hangs."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
-def _send(stream: TextIO, answer: dict[str, Any]) -> None:
+def send(stream: TextIO, answer: dict[str, Any]) -> None:
+    """Write one answer."""
     stream.write(json.dumps(answer) + "\n")
     stream.flush()
 

@@ -1,0 +1,143 @@
+"""``attnbench ci``: what a change does to modules and models, base and head on one machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import Json, Plugins, chosen_format
+from attnbench.cli.output import print_json, say, writing
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.settings import Settings
+    from attnbench.sides.measure import Request, Result
+    from attnbench.sides.timing import Protocol
+
+FORMATS = ("text", "md", "json")
+KINDS = ("cost", "latency")
+DEFAULT_BUDGET_S = 5.0
+
+
+def command(
+    base: Annotated[
+        str, typer.Option("--base", metavar="REV", help="The revision to compare with.")
+    ],
+    suite: Annotated[
+        list[str] | None,
+        typer.Option("--suite", metavar="S", help="Name or .toml file; repeats."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", metavar="PATH", help="Folder of packages; src/ or the root by default."
+        ),
+    ] = None,
+    install: Annotated[
+        str | None,
+        typer.Option("--install", metavar="CMD", help="Builds an environment for each side."),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", metavar="S", help="Seconds of sampling per network and process."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Fresh processes that are pooled.")
+    ] = 3,
+    pairs: Annotated[
+        int,
+        typer.Option("--pairs", min=1, help="Of processes, for what cannot be exported: 8 judge."),
+    ] = 8,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="KIND,...", help="cost, latency.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What is inconclusive fails, too.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="What is missing does not fail.")
+    ] = False,
+    plugin: Plugins = None,
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Build a revision and the working tree apart, time them interleaved, and compare them."""
+    from attnbench.settings import settings
+    from attnbench.sides.measure import measure
+    from attnbench.sides.report import append_summary
+    from attnbench.sides.timing import Protocol
+
+    chosen = chosen_format(format, json, FORMATS)
+    settled = settings()
+    protocol = Protocol(_budget(budget, settled), processes, pairs)
+    request = _request(base, suite, plugin, settled, only, protocol, source or (), install)
+    try:
+        result = measure(request, Path.cwd(), say)
+    except KeyboardInterrupt:
+        say("attnbench: ci interrupted; base's tree is removed")
+        sys.exit(130)
+    append_summary(result)
+    _print(result, chosen, strict=strict, allow_missing=allow_missing)
+    if result.comparison.failed(strict=strict, allow_missing=allow_missing):
+        sys.exit(1)
+
+
+def _request(
+    base: str,
+    suites: list[str] | None,
+    plugins: list[str] | None,
+    settled: Settings,
+    only: str | None,
+    protocol: Protocol,
+    sources: Sequence[str],
+    install: str | None,
+) -> Request:
+    from attnbench.comparing.gates import Gates
+    from attnbench.sides.measure import Request
+
+    named = suites or settled.paths(settled.suites)
+    if not named:
+        raise RequestError(
+            "ci measures which suite? Name one with --suite, or set suites in [tool.attnbench]"
+        )
+    return Request(
+        base,
+        named,
+        plugins or [str(settled.root / one) for one in settled.plugins],
+        sources,
+        install,
+        _kinds(only),
+        protocol,
+        Gates(settled.gates),
+    )
+
+
+def _budget(asked: float | None, settled: Settings) -> float:
+    found = asked if asked is not None else settled.budget or DEFAULT_BUDGET_S
+    if not 0 < found < float("inf"):
+        raise RequestError(f"--budget {found} must be a number of seconds above 0")
+    return found
+
+
+def _kinds(text: str | None) -> tuple[str, ...]:
+    kinds = tuple(part.strip() for part in text.split(",")) if text else KINDS
+    for kind in kinds:
+        if kind not in KINDS:
+            raise RequestError(f"--only {kind!r} is none of {', '.join(KINDS)}")
+    return kinds
+
+
+def _print(result: Result, form: str, *, strict: bool, allow_missing: bool) -> None:
+    from attnbench.sides import report
+
+    if form == "json":
+        print_json(result.to_json(strict=strict, allow_missing=allow_missing))
+        return
+    with writing():
+        sys.stdout.write(report.as_comment(result) if form == "md" else report.text(result))

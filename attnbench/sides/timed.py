@@ -1,0 +1,78 @@
+"""The process that times: both sides' artefacts in one process, a second copy of base among them.
+
+Started as ``python -m attnbench.sides.timed``; it serves tasks as the worker of a run does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from attnbench.running import worker
+
+ARMS = ("base", "again", "head")
+
+
+class Timing:
+    """Times two artefacts against each other."""
+
+    def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the samples of ``{"base": file, "head": file, "shape": ..., "sampling": ...}``."""
+        import torch
+
+        from attnbench.timing.heap import keep_heap
+        from attnbench.timing.quiet import quiet
+        from attnbench.timing.sampler import Sampling, sample
+        from attnbench.timing.unshared import single_thread_clock
+
+        heap = keep_heap()  # before anything large is allocated
+        torch.set_num_threads(1)
+        files = {"base": task["base"], "again": task["base"], "head": task["head"]}
+        with torch.inference_mode(), quiet(1) as fixed:
+            # who is loaded first has the best of the heap: each arm in its turn
+            turn = task["process"] % len(ARMS)
+            order = (*ARMS[turn:], *ARMS[:turn])
+            runs = {arm: _loaded(files[arm], task["shape"]) for arm in order}
+            samples = sample(
+                {"base": runs["base"], "head": runs["head"]},
+                "base",
+                Sampling(**task["sampling"]),
+                clock=single_thread_clock(),
+                again=runs["again"],
+            )
+        facts = {**samples.conditions, **fixed, "heap_kept": heap}
+        return replace(samples, conditions=facts).to_json()
+
+
+def _loaded(file: str, shape: list[int]) -> Callable[[], object]:
+    import torch
+
+    model = torch.export.load(file).module()
+    given = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    model(given)
+    return lambda: model(given)
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    import os
+
+    answers = worker.private_stdout()
+    threading.Thread(target=worker.die_with_parent, args=(os.getppid(),), daemon=True).start()
+    warnings.simplefilter("ignore")
+    timing = Timing()
+    worker.send(answers, {"ready": os.getpid()})
+    for line in sys.stdin:
+        worker.send(answers, worker.answer_of(timing, json.loads(line)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)
