@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import Json, Plugins, chosen_format
+from attnbench.cli.options import Budget, Json, Plugins, chosen_format, chosen_kinds
 from attnbench.cli.output import print_json, say, writing
 from attnbench.errors import RequestError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "md", "json")
 KINDS = ("cost", "latency")
-DEFAULT_BUDGET_S = 5.0
 
 
 def command(
@@ -40,10 +39,6 @@ def command(
     install: Annotated[
         str | None,
         typer.Option("--install", metavar="CMD", help="Builds an environment for each side."),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option("--budget", metavar="S", help="Seconds of sampling per network and process."),
     ] = None,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Fresh processes that are pooled.")
@@ -66,6 +61,8 @@ def command(
         str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
     ] = None,
     json: Json = False,
+    *,
+    budget: Budget,
 ) -> None:
     """Build a revision and the working tree apart, time them interleaved, and compare them."""
     from attnbench.settings import settings
@@ -75,8 +72,10 @@ def command(
 
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
-    protocol = Protocol(_budget(budget, settled), processes, pairs)
-    request = _request(base, suite, plugin, settled, only, protocol, source or (), install)
+    if not 0 < budget < float("inf"):
+        raise RequestError(f"--budget {budget} must be a number of seconds above 0")
+    protocol = Protocol(budget, processes, pairs)
+    request = _request(base, suite, plugin or [], settled, only, protocol, source or (), install)
     try:
         result = measure(request, Path.cwd(), say)
     except KeyboardInterrupt:
@@ -91,7 +90,7 @@ def command(
 def _request(
     base: str,
     suites: list[str] | None,
-    plugins: list[str] | None,
+    plugins: list[str],
     settled: Settings,
     only: str | None,
     protocol: Protocol,
@@ -109,28 +108,13 @@ def _request(
     return Request(
         base,
         named,
-        plugins or [str(settled.root / one) for one in settled.plugins],
+        plugins,
         sources,
         install,
-        _kinds(only),
+        chosen_kinds(only, KINDS),
         protocol,
         Gates(settled.gates),
     )
-
-
-def _budget(asked: float | None, settled: Settings) -> float:
-    found = asked if asked is not None else settled.budget or DEFAULT_BUDGET_S
-    if not 0 < found < float("inf"):
-        raise RequestError(f"--budget {found} must be a number of seconds above 0")
-    return found
-
-
-def _kinds(text: str | None) -> tuple[str, ...]:
-    kinds = tuple(part.strip() for part in text.split(",")) if text else KINDS
-    for kind in kinds:
-        if kind not in KINDS:
-            raise RequestError(f"--only {kind!r} is none of {', '.join(KINDS)}")
-    return kinds
 
 
 def _print(result: Result, form: str, *, strict: bool, allow_missing: bool) -> None:

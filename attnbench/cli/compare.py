@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_OUT, Json, chosen_format
+from attnbench.cli.options import DEFAULT_OUT, Json, chosen_format, chosen_kinds
 from attnbench.cli.output import print_json, writing
 from attnbench.errors import RequestError
 
@@ -37,6 +37,9 @@ def command(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="What is missing does not fail.")
     ] = False,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="KIND,...", help="Kinds of cases to compare.")
+    ] = None,
     format: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
     ] = None,
@@ -51,7 +54,8 @@ def command(
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
     before, after = places([base, *([new] if new else [])], out, settled)
-    found = compare(read_run(before), read_run(after), settled.gates)
+    kinds = chosen_kinds(only)
+    found = compare(read_run(before).only(kinds), read_run(after).only(kinds), settled.gates)
     _print(found, chosen, strict=strict, allow_missing=allow_missing)
     if found.failed(strict=strict, allow_missing=allow_missing):
         sys.exit(1)

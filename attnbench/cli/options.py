@@ -13,6 +13,7 @@ from attnbench.settings import settings
 
 DEFAULT_OUT = "attnbench-results"
 DEFAULT_BUDGET_S = 5.0
+KINDS = ("cost", "latency", "accuracy")
 FORMATS = ("text", "json", "md", "csv", "tex", "html")
 
 
@@ -97,3 +98,16 @@ def parse_size(text: str) -> tuple[int, int]:
     if not 1 <= min(height, width) <= max(height, width) <= 100_000:
         raise RequestError(f"--size {text!r} must be between 1 and 100000")
     return height, width
+
+
+def chosen_kinds(text: str | None, possible: tuple[str, ...] = KINDS) -> tuple[str, ...]:
+    """Return the kinds of ``cost,latency``; all possible ones where nothing is said.
+
+    Raises:
+        RequestError: one is none of ``possible``.
+    """
+    kinds = tuple(part.strip() for part in text.split(",")) if text else possible
+    for kind in kinds:
+        if kind not in possible:
+            raise RequestError(f"--only {kind!r} is none of {', '.join(possible)}")
+    return kinds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import Out, Plugins
+from attnbench.cli.options import Out, Plugins, chosen_kinds
 from attnbench.cli.output import guests, load_catalog, say, say_failures, writing
 from attnbench.errors import RequestError
 from attnbench.settings import settings
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from attnbench.suites.schema import Suite
 
 DEFAULT_SUITE = "quick"
-KINDS = ("cost", "latency", "accuracy")
 
 
 def command(
@@ -54,7 +53,10 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Run suites (the project's, or "quick", if none is named): measure what is missing, write the tables."""
+    """Measure what is missing of suites, and write their tables.
+
+    Without a name: the suites of [tool.attnbench], or "quick".
+    """
     from attnbench.running.executors import check_executor, pool_of
     from attnbench.running.process import Worker
     from attnbench.running.select import Choice
@@ -63,7 +65,7 @@ def command(
     check_executor(executor)
 
     catalog = load_catalog(plugin)
-    choice = Choice(add or (), case or (), shard, _kinds(only), fresh)
+    choice = Choice(add or (), case or (), shard, chosen_kinds(only) if only else (), fresh)
     suites = [find_suite(name, catalog) for name in suite or _settled()]
     _refuse_twins([one.suite.name for one in suites])
     with Worker(plugin or []) as worker:
@@ -137,14 +139,6 @@ def _list_cases(jobs: Sequence[Job]) -> None:
                 sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
     for job in jobs:
         say(f"{job.suite.suite.name}: {spoken(seconds_of(job))}")
-
-
-def _kinds(text: str | None) -> tuple[str, ...]:
-    kinds = tuple(part.strip() for part in text.split(",")) if text else ()
-    for kind in kinds:
-        if kind not in KINDS:
-            raise RequestError(f"--only {kind!r} is none of {', '.join(KINDS)}")
-    return kinds
 
 
 def _refuse_twins(names: list[str]) -> None:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from attnbench.comparing.gates import COSTS, Gates
 from attnbench.pytesting.project import DEFAULT_OUT, Project
 from attnbench.records.model import Record
 from attnbench.records.store import FILE, Run, read_run
 from attnbench.registry import shown_path
 
-METRICS = ("params", "trainable", "macs", "activations", "bytes", "operators")
-"""Those that a record and the measurement both have are compared."""
 _ALIKE = 0.5
 """Likeness of two names, of 1, below which one is no new name of the other."""
 
@@ -36,7 +35,7 @@ class Baseline:
     asked: str
     path: Path | None
     run: Run | None
-    gates: Mapping[str, str | float]
+    gates: Gates
     out: str
 
     @classmethod
@@ -45,13 +44,14 @@ class Baseline:
 
         Raises:
             RecordError: its records cannot be read.
+            RequestError: a gate is of no known metric.
         """
         path = None if project.baseline is None else project.baseline / suite / FILE
         run = read_run(path) if path is not None and path.is_file() else None
         settings = project.settings
         shipped = suite in project.catalog.suites and project.catalog.suites.get(suite) == file
         asked = suite if shipped else shown_path(file)
-        return cls(suite, asked, path, run, settings.gates, settings.out or DEFAULT_OUT)
+        return cls(suite, asked, path, run, Gates(settings.gates), settings.out or DEFAULT_OUT)
 
     def missing(self) -> str:
         """Why nothing is compared, where that is so."""
@@ -70,18 +70,15 @@ class Baseline:
         """Return a line for each figure that is not the baseline's, by the gates."""
         return [
             _line(metric, int(base), int(now))
-            for metric in METRICS
+            for metric in filter(self.gates.judges, COSTS)
             if (base := record.values.get(metric)) is not None
             and (now := values.get(metric)) is not None
             and not self._let_pass(metric, base, now)
         ]
 
     def _let_pass(self, metric: str, base: float, now: float) -> bool:
-        gate = self.gates.get(metric, "exact")
-        if isinstance(gate, str):
-            return gate == "ignore" or base == now
         # 1000 and 10% are 1100, which 1000 * 0.1 may fall short of by rounding
-        return abs(now - base) <= gate * abs(base) * (1 + 1e-9)
+        return abs(now - base) <= self.gates.allowed(metric) * abs(base) * (1 + 1e-9)
 
     def gone(self, cases: Iterable[str]) -> Iterator[str]:
         """Yield a line for each case of the baseline that the suite has no more."""

@@ -6,8 +6,8 @@ Format history
   2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
      values may be fractions.
   3  records of kind ``accuracy``, one for each seed, with ``training``. Later, with no new number
-     since older readers pass over it: ``date`` of a header; ``accepted`` of a record and ``removed``
-     of a header, which ``attnbench accept`` writes into a baseline.
+     since older readers pass over it: ``date`` of a header; ``accepted`` of a record and
+     ``removed`` of a header, which ``attnbench accept`` writes into a baseline.
 """
 
 from __future__ import annotations

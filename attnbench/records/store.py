@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -37,6 +37,11 @@ class Run:
     def header(self) -> Header:
         """The last header: its suite and layout are the run's."""
         return self.headers[-1]
+
+    def only(self, kinds: Collection[str]) -> Run:
+        """Return the run with its records of these kinds."""
+        records = {name: one for name, one in self.records.items() if one.kind in kinds}
+        return replace(self, records=records)
 
     def measured_with(self) -> dict[str, str]:
         """Return the versions that the records were measured with, several joined by "/"."""

@@ -14,7 +14,7 @@ from attnbench.timing.samples import AGAIN
 from attnbench.timing.statistics import Estimate, distribution, estimate
 from attnbench.timing.verdicts import Judgement, Rule, judge
 
-COSTS = ("params", "macs", "activations", "bytes")
+COSTS = ("params", "macs", "activations", "bytes", "operators")
 EXPORT = "export"
 _DISCOVERIES = 0.01
 """False ones: a comparison that nothing changed in must not fail more often."""
@@ -92,7 +92,8 @@ def _costs(pair: Pair, gates: Gates) -> Iterator[Judged]:
     """Compare what is counted; what is untouched and equal is not worth a line."""
     if pair.untouched or pair.base.error is not None or pair.head.error is not None:
         return
-    for metric in filter(gates.judges, COSTS):
+    known = [one for one in COSTS if one in pair.base.cost and one in pair.head.cost]
+    for metric in filter(gates.judges, known):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
         share = head / base - 1 if base else math.copysign(math.inf, head)
         share = 0.0 if base == head else share

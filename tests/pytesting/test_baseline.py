@@ -2,6 +2,7 @@
 
 import pytest
 
+from attnbench.comparing.gates import Gates
 from attnbench.pytesting.baseline import Baseline
 
 CASE = "cost/alone/gate/16x8x8"
@@ -168,7 +169,7 @@ def test_a_placement_that_cannot_be_fails_its_case_alone(project):
 
 
 def test_a_shipped_suite_is_called_by_its_name(tmp_path):
-    baseline = Baseline("quick", "quick", tmp_path / "records.jsonl", None, {}, "out/")
+    baseline = Baseline("quick", "quick", tmp_path / "records.jsonl", None, Gates({}), "out/")
     assert baseline.way_out("cost/x").startswith(
         "If that is meant: attnbench run quick, then attnbench accept "
     )

@@ -17,7 +17,7 @@ NETWORK = {
     "fused": False, "latency": True,
 }  # fmt: skip
 COST, TIME = "cost/alone/se/16x7x7", "latency/alone/se/16x7x7"
-FIGURES = {"params": 100, "macs": 1000, "activations": 50, "bytes": 4000}
+FIGURES = {"params": 100, "macs": 1000, "activations": 50, "bytes": 4000, "operators": 9}
 
 
 def inspected(source="a", **changed):

@@ -59,6 +59,7 @@ def counted(case: Network, model: Any) -> dict[str, int]:
         "macs": cost.macs,
         "activations": cost.activations,
         "bytes": cost.bytes,
+        **({"operators": cost.operators} if hasattr(cost, "operators") else {}),  # base may be old
     }
 
 
