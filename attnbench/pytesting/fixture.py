@@ -102,7 +102,8 @@ class AttentionBenchmark:
         if isinstance(asked, str):
             attention = find_attention(asked, catalog)
         elif callable(asked):
-            attention = from_callable(asked, {})
+            factory: Callable[..., nn.Module] = asked
+            attention = from_callable(factory, {})
         else:
             raise RequestError(
                 f"a module is a nn.Module, a spec or a class, not a {type(asked).__name__}"

@@ -41,7 +41,9 @@ class Run:
     def only(self, kinds: Collection[str]) -> Run:
         """Return the run with its records of these kinds."""
         records = {name: one for name, one in self.records.items() if one.kind in kinds}
-        return replace(self, records=records)
+        return replace(
+            self, records=records, header_of={name: self.header_of[name] for name in records}
+        )
 
     def measured_with(self) -> dict[str, str]:
         """Return the versions that the records were measured with, several joined by "/"."""

@@ -138,3 +138,15 @@ def test_tables_beside_a_baseline_are_written_anew_or_it_is_said(attnbench, runs
     done = attnbench("accept", "mine", "cost/a", "--reason", "x")
     assert done.status == 0
     assert "accepted, but the tables are as they were" in done.err  # this suite has no table
+
+
+def test_only_some_kinds(attnbench, tmp_path):
+    slower = {**line("latency/a", 1), "kind": "latency"}
+    write(tmp_path / "base", line("cost/a", 10), slower)
+    write(tmp_path / "new", line("cost/a", 10))
+    assert attnbench("compare", "base", "new").status == 1  # one is missing
+    done = attnbench("compare", "base", "new", "--only", "cost")
+    assert (done.status, done.out) == (0, "no regressions, 1 unchanged\n")
+    done = attnbench("compare", "base", "new", "--only", "speed")
+    assert done.status == 2
+    assert "--only 'speed' is none of cost, latency, accuracy" in done.err

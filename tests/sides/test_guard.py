@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,14 +69,14 @@ def trees(tmp_path):
     return tmp_path
 
 
-def imported(trees, own, names, **environment):
+def imported(trees, own, names, inside=INSIDE, **environment):
     """What a process of a side imports, with a site folder that stands for an environment's."""
     custom = trees / "custom"
     custom.mkdir(exist_ok=True)
     site = str(trees / "site-packages")
     (custom / "sitecustomize.py").write_text(f"import site; site.addsitedir({site!r})")
     argument = json.dumps(
-        [str(trees / own), str(trees / "head"), [str(trees / own)], str(INSIDE), names]
+        [str(trees / own), str(trees / "head"), [str(trees / own)], str(inside), names]
     )
     path = os.pathsep.join(filter(None, [str(custom), environment.pop("PYTHONPATH", "")]))
     done = subprocess.run(
@@ -106,6 +107,16 @@ def test_each_side_imports_its_own_files(trees, editable, side):
     found, foreign = imported(trees, side, ["mine", "mine.part"])
     assert found["mine.part"] == str(trees / side / "lib/mine/part.py")
     assert found["mine"] == str(trees / side / "lib/mine/__init__.py")
+    assert foreign == []
+
+
+@pytest.mark.parametrize("base_has_it", [False, True])
+def test_the_project_that_these_files_are_part_of(trees, base_has_it):
+    inside = shutil.copytree(INSIDE, trees / "head/inside")
+    if base_has_it:
+        shutil.copytree(INSIDE, trees / "base/inside")
+    found, foreign = imported(trees, "base", ["attnbench_inside.origins"], inside)
+    assert found == {"attnbench_inside.origins": str(inside / "origins.py")}
     assert foreign == []
 
 

@@ -86,8 +86,10 @@ class Guarded:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a module in the side's own tree, or of one that is in neither."""
-        found = self._finder.find_spec(name, path, target)
-        return None if found is None else self._trees.own_spec(found)
+        found: ModuleSpec | None = self._finder.find_spec(name, path, target)
+        if found is None or _is_ours(name):
+            return found
+        return self._trees.own_spec(found)
 
 
 def install(trees: Trees, first: Iterable[str], after: Iterable[str] = ()) -> None:
@@ -116,6 +118,11 @@ def foreign_modules(trees: Trees) -> list[dict[str, str]]:
         for name, one in sorted(sys.modules.items())
         if _is_foreign(one, trees)
     ]
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a module is one of these files: head's serve both sides, also where base has them."""
+    return bool(__package__) and name.startswith(f"{__package__}.")
 
 
 def _is_foreign(module: ModuleType, trees: Trees) -> bool:
