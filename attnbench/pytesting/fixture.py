@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
@@ -102,8 +102,7 @@ class AttentionBenchmark:
         if isinstance(asked, str):
             attention = find_attention(asked, catalog)
         elif callable(asked):
-            factory: Callable[..., nn.Module] = asked
-            attention = from_callable(factory, {})
+            attention = from_callable(cast("Callable[..., nn.Module]", asked), {})
         else:
             raise RequestError(
                 f"a module is a nn.Module, a spec or a class, not a {type(asked).__name__}"
