@@ -1,35 +1,32 @@
 """Regressions: how often each rule cries wolf, and how often it finds what was planted.
 
-    python benchmarks/regression.py --simulated 200 --planted 10 --real 30 [--json FILE]
+    python benchmarks/regression.py [--simulated 200] [--planted 10] [--real 30] [--json FILE]
 
-A false alarm is a comparison of a commit with itself that a rule calls changed: a failed job for
-the peers, for ours an improvement, too. Found is a head that takes 5% longer and fails. Ours is the
-rule of ``attnbench ci``: base, its copy and head interleaved in each of a few fresh processes. The
-peers get seconds of the same runs as they would see them, from two jobs: base's seconds in one set
-of processes, head's in another. ``pytest-benchmark`` compares medians by its own check;
-``asv continuous`` wants Mann-Whitney's test to say so at p < 0.002 and the medians to differ by its
-factor, 1.1 by default.
+A false alarm is a comparison of a commit with itself that a rule calls changed: slower for the
+peers, for ours faster, too. Found is a head that takes 5% longer and is called slower. Ours is the
+rule of ``attnbench ci``: base, its copy and head, interleaved in each of a few fresh processes. The
+peers get the same seconds as they would see them, from two jobs: base's in one set of processes,
+head's in another. ``pytest-benchmark`` compares medians by its own check; ``asv continuous`` wants
+Mann-Whitney's test to say so at p < 0.002, and the medians to differ by its factor.
 
---simulated: seconds from a noise model (see ``Weather``), each draw judged with head as it is and
-with head 5% slower. --real: a module of 100 equal convolutions, exported, and one of 105, whose true
-ratio is 1.05 by construction; tries with either take turns. The peers' base is that of the try
-before.
---planted: what is exact. Tiny modules of which head has one parameter, or a wider kernel, more
-(``attnbench ci``), or one undelegated operator or graph break more (``attnbench run`` on either side,
-then the comparison of both runs); each beside modules in which nothing was planted.
+--simulated: seconds from a noise model (``Weather``), each draw judged with head as it is and with
+head 5% slower. --real: a module of 100 equal convolutions and one of 105, exported; the true ratio
+is 1.05 by construction. Tries with either take turns; the peers' base is that of the try before.
+--planted: what is exact. Small modules of which head has one parameter or a wider kernel more
+(``attnbench ci``), or one undelegated operator or graph break more (``attnbench run`` on either
+side, then the comparison of both runs), beside modules in which nothing was planted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +41,7 @@ from torch import nn
 import attnbench
 from attnbench.comparing.compare import compare
 from attnbench.comparing.gates import Gates
-from attnbench.comparing.model import Comparison
+from attnbench.comparing.model import VERDICTS
 from attnbench.records.store import read_run
 from attnbench.runtimes.exporting import exported
 from attnbench.sides.timing import Protocol, Timed, interleaved
@@ -217,9 +214,7 @@ def simulated(count: int, processes: int, seed: int) -> Iterator[Try]:
         for factor in (1.0, SLOWER):
             more = np.array([[0.0], [0.0], [np.log(factor)]])
             parts = tuple(samples_of(logs + more) for logs in mine)
-            yield Try(
-                factor > 1, parts, CALL_S * np.exp(before), CALL_S * np.exp(after) * factor
-            )
+            yield Try(factor > 1, parts, CALL_S * np.exp(before), CALL_S * np.exp(after) * factor)
 
 
 def process(weather: Weather, rng: np.random.Generator) -> Array:
@@ -351,70 +346,175 @@ def words(parts: tuple[Samples, ...]) -> str:
 
 # --- planted -------------------------------------------------------------------------------------
 
-HEAD = "import attnbench\nimport torch\nfrom torch import nn\n"
-MODULE = '''
-@attnbench.register("{name}")
-class {title}(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(
-            channels, {out}, {kernel}, padding={padding}, dilation={dilation}, bias={bias}
-        )
+IMPORTS = "import attnbench\nimport torch\nfrom torch import nn\n"
+MODULE = """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+@attnbench.register("{name}")
+class Module_{name}(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 1, {kernel}, padding={kernel} // 2, bias={bias})
+
+    def forward(self, x):
         gate = self.conv(x)
 {lines}        return x * gate.sigmoid()
-'''
-SUITE = """[suite]
-name = "planted"
-title = "Planted"
-
-[latency]
-budget_s = 0.1
-processes = 1
 """
-TABLE = """
-[[table]]
-columns = ["label"]
-{latency}
-[[table.row]]
-module = [{modules}]
-channels = {channels}
-size = 8
-"""
-OPERATORS = (  # that XNNPACK does not take
-    "gate.erf()", "gate.atan()", "gate.round()", "gate.cumsum(3)", "gate.flip(3)",
-    "gate.sign()", "gate.cosh()", "gate.amax((2, 3), keepdim=True)",
-    "gate.var((2, 3), keepdim=True)", "gate.abs().log1p()",
+SUITE = '[suite]\nname = "planted"\ntitle = "Planted"\n'
+TABLE = '[[table]]\ncolumns = ["label", "params", "macs"]\n'
+RUNTIME = 'latency = {{ runtimes = ["{runtime}"], budget_s = 0.1, processes = 1 }}\n'
+ROW = '[[table.row]]\nmodule = "{name}"\nchannels = {channels}\nsize = 8\n'
+FILES = ("planted.py", "planted.toml")
+UNDELEGATED = (  # what XNNPACK does not take
+    "erf()", "atan()", "round()", "cumsum(3)", "flip(3)", "sign()", "cosh()", "abs().log1p()",
+    "amax((2, 3), keepdim=True)", "var((2, 3), keepdim=True)",
 )  # fmt: skip
 BREAK = "torch._dynamo.graph_break()"
+Found = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A module of which head has more than base."""
+    """A module, and what head has more of.
+
+    Attributes:
+        name: of the module.
+        metric: what must be called grown; empty where nothing was planted.
+        base: its source in base.
+        head: its source in head.
+        channels: that it is built for.
+        runtime: that shows the difference; empty for what is counted.
+    """
 
     name: str
     metric: str
-    """That must be found grown; empty where nothing was planted."""
     base: str
     head: str
-    channels: int = 8
+    channels: int
+    runtime: str = ""
 
 
-def planted(count: int) -> dict[str, tuple[int, int]]:
-    """Return for each metric how often it was found, and of how many; and false alarms."""
-    modules = [one for number in range(count) for one in counted_ones(number)]
-    found = outcome(modules, costs_compared(modules))
-    modules = [one for number in range(count) for one in fallen_back(number)]
-    more = outcome(modules, runs_compared(modules))
-    alarms = found.pop(""), more.pop("")
-    return {**found, **more, "": (alarms[0][0] + alarms[1][0], alarms[0][1] + alarms[1][1])}
+def planted(count: int) -> Found:
+    """Return how often each metric was found grown; under the empty name, false alarms."""
+    counted = [one for number in range(count) for one in of_counts(number)]
+    fallen = [one for number in range(count) for one in of_fallbacks(number)]
+    with tempfile.TemporaryDirectory() as folder:
+        found = outcome(counted, by_ci(counted, Path(folder, "project")))
+        more = outcome(fallen, by_runs(fallen, Path(folder)))
+    alarms, others = found.pop(""), more.pop("")
+    return {**found, **more, "": (alarms[0] + others[0], alarms[1] + others[1])}
 
 
-def outcome(modules: Sequence[Planted], found: Comparison) -> dict[str, tuple[int, int]]:
-    """How many of each kind were found; for untouched modules, how many were called changed."""
-    return {}
+def of_counts(number: int) -> Iterator[Planted]:
+    """Modules of which head has one parameter more, a wider kernel, and nothing."""
+    kernel, channels = 2 * (number % 5) + 1, 4 + number
+    plain = {"kernel": kernel, "bias": False}
+    for name, metric, changed in (
+        (f"bias_{number}", "params", {"bias": True}),
+        (f"wider_{number}", "macs", {"kernel": kernel + 2}),
+        (f"still_{number}", "", {}),
+    ):
+        yield Planted(name, metric, gate(name, **plain), gate(name, **plain | changed), channels)
+
+
+def of_fallbacks(number: int) -> Iterator[Planted]:
+    """Modules of which head has an undelegated operator more, a graph break more, and nothing."""
+    size = len(UNDELEGATED)
+    operator, other = (f"gate = gate.{UNDELEGATED[one % size]}" for one in (number, number + 1))
+    # every second module has one already
+    for kind, metric, runtime, before, more in (
+        ("operator", "undelegated", "executorch", [other], operator),
+        ("break", "graph_breaks", "compile", [BREAK], BREAK),
+    ):
+        base = before if number % 2 else []
+        for name, lines in ((f"{kind}_{number}", [*base, more]), (f"{kind}_still_{number}", base)):
+            grown = metric if lines is not base else ""
+            yield Planted(
+                name, grown, gate(name, lines=base), gate(name, lines=lines), 4 + number, runtime
+            )
+
+
+def gate(name: str, *, kernel: int = 3, bias: bool = True, lines: Sequence[str] = ()) -> str:
+    """The source of a module that gates a map with another of one channel."""
+    indented = "".join(f"        {line}\n" for line in lines)
+    return MODULE.format(name=name, kernel=kernel, bias=bias, lines=indented)
+
+
+def write(folder: Path, modules: Sequence[Planted], side: str) -> None:
+    """Write a side's modules, and the suite that has all of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = [one.head if side == "head" else one.base for one in modules]
+    (folder / FILES[0]).write_text(IMPORTS + "".join(sources))
+    text = SUITE
+    for runtime in dict.fromkeys(one.runtime for one in modules):
+        text += TABLE + (RUNTIME.format(runtime=runtime) if runtime else "")
+        rows = [one for one in modules if one.runtime == runtime]
+        text += "".join(ROW.format(name=one.name, channels=one.channels) for one in rows)
+    (folder / FILES[1]).write_text(text)
+
+
+def by_ci(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
+    """What ``attnbench ci`` says of a repository whose working tree is head."""
+    write(folder, modules, "base")
+    for words in ("init -q -b main", "add -A", f"{COMMITTER} commit -q -m base"):
+        subprocess.run(["git", *words.split()], cwd=folder, check=True)
+    write(folder, modules, "head")
+    words = ("ci", "--base", "main", "--suite", FILES[1], "--only", "cost", "--json")
+    document: Mapping[str, Any] = json.loads(attnbench_in(folder, *words))
+    return document
+
+
+COMMITTER = "-c user.name=benchmark -c user.email=benchmark@localhost"
+
+
+def by_runs(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
+    """What ``attnbench compare`` says of two runs; times, of one process, are left out."""
+    runs = []
+    for side in ("base", "head"):
+        write(folder / side, modules, side)
+        words = ("run", FILES[1], "--only", "latency", "--out", "out")
+        attnbench_in(folder / side, *words)
+        runs.append(read_run(folder / side / "out" / "planted" / "records.jsonl"))
+    return compare(*runs, {"overhead": "ignore"}).to_json()
+
+
+def attnbench_in(folder: Path, *words: str) -> str:
+    """The standard output of a command.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    command = [sys.executable, "-m", "attnbench", *words, "--plugin", FILES[0]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode not in (0, 1):  # 1: something grew
+        raise SystemExit(done.stderr)
+    return done.stdout
+
+
+def outcome(modules: Sequence[Planted], document: Mapping[str, Any]) -> Found:
+    """Return how many were found of how many, by metric; false alarms under the empty name.
+
+    Raises:
+        SystemExit: a module is not in the comparison at all.
+    """
+    said: dict[str, set[tuple[str, str]]] = {}
+    for verdict in VERDICTS:
+        for one in document[verdict]:
+            said.setdefault(one["case"].split("/")[2], set()).add((verdict, one["metric"]))
+    found: dict[str, list[bool]] = {}
+    for one in modules:
+        if one.name not in said:
+            raise SystemExit(f"{one.name} was not compared")
+        changed = {key for key in said[one.name] if key[0] != "unchanged"}
+        hit = ("regressions", one.metric) in changed if one.metric else bool(changed)
+        found.setdefault(one.metric, []).append(hit)
+    return {metric: (sum(hits), len(hits)) for metric, hits in found.items()}
+
+
+def show_planted(found: Found) -> None:
+    """Print how many of each kind were found."""
+    print(f"{'planted':30} {'found':>14}")
+    for metric, (hits, count) in found.items():
+        print(f"{metric or 'nothing (false alarms)':30} {f'{hits}/{count}':>14}", flush=True)
 
 
 if __name__ == "__main__":
