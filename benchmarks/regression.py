@@ -42,7 +42,7 @@ import attnbench
 from attnbench.comparing.compare import compare
 from attnbench.comparing.gates import Gates
 from attnbench.comparing.model import VERDICTS
-from attnbench.records.store import read_run
+from attnbench.records.store import Run, find_run, read_run
 from attnbench.runtimes.exporting import exported
 from attnbench.sides.timing import Protocol, Timed, interleaved
 from attnbench.sides.verdict import compared
@@ -88,7 +88,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--simulated", type=int, default=0, metavar="N")
     parser.add_argument("--planted", type=int, default=0, metavar="N", help="modules of each kind")
     parser.add_argument("--real", type=int, default=0, metavar="N", help="A/A tries")
@@ -119,7 +119,8 @@ def verdict(one: Try) -> str:
 def pytest_benchmark(one: Try) -> bool:
     """``--benchmark-compare-fail=median:5%``, by its own check."""
     before, after = ({"median": float(np.median(row))} for row in (one.before, one.after))
-    return bool(parse_compare_fail("median:5%").fails(after, before))
+    check: Any = parse_compare_fail  # untyped
+    return bool(check("median:5%").fails(after, before))
 
 
 def asv(factor: float) -> Callable[[Try], bool]:
@@ -256,7 +257,8 @@ def real(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time as many tries as the limit allows, print what was said, return all samples."""
     with tempfile.TemporaryDirectory() as folder:
         files = artefacts(Path(folder))
-        begin, loads, taken = time.perf_counter(), [psutil.getloadavg()[0]], []
+        begin, loads = time.perf_counter(), [psutil.getloadavg()[0]]
+        taken: list[tuple[bool, tuple[Samples, ...]]] = []
         for slower in turns(options.real, options.slower):
             spent = time.perf_counter() - begin
             if taken and spent * (len(taken) + 1) / len(taken) > options.limit:
@@ -364,6 +366,7 @@ TABLE = '[[table]]\ncolumns = ["label", "params", "macs"]\n'
 RUNTIME = 'latency = {{ runtimes = ["{runtime}"], budget_s = 0.1, processes = 1 }}\n'
 ROW = '[[table.row]]\nmodule = "{name}"\nchannels = {channels}\nsize = 8\n'
 FILES = ("planted.py", "planted.toml")
+COMMITTER = "-c user.name=benchmark -c user.email=benchmark@localhost"
 UNDELEGATED = (  # what XNNPACK does not take
     "erf()", "atan()", "round()", "cumsum(3)", "flip(3)", "sign()", "cosh()", "abs().log1p()",
     "amax((2, 3), keepdim=True)", "var((2, 3), keepdim=True)",
@@ -407,13 +410,13 @@ def planted(count: int) -> Found:
 def of_counts(number: int) -> Iterator[Planted]:
     """Modules of which head has one parameter more, a wider kernel, and nothing."""
     kernel, channels = 2 * (number % 5) + 1, 4 + number
-    plain = {"kernel": kernel, "bias": False}
-    for name, metric, changed in (
-        (f"bias_{number}", "params", {"bias": True}),
-        (f"wider_{number}", "macs", {"kernel": kernel + 2}),
-        (f"still_{number}", "", {}),
+    for name, metric, wider, bias in (
+        (f"bias_{number}", "params", 0, True),
+        (f"wider_{number}", "macs", 2, False),
+        (f"still_{number}", "", 0, False),
     ):
-        yield Planted(name, metric, gate(name, **plain), gate(name, **plain | changed), channels)
+        base = gate(name, kernel=kernel, bias=False)
+        yield Planted(name, metric, base, gate(name, kernel=kernel + wider, bias=bias), channels)
 
 
 def of_fallbacks(number: int) -> Iterator[Planted]:
@@ -455,26 +458,25 @@ def write(folder: Path, modules: Sequence[Planted], side: str) -> None:
 def by_ci(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
     """What ``attnbench ci`` says of a repository whose working tree is head."""
     write(folder, modules, "base")
-    for words in ("init -q -b main", "add -A", f"{COMMITTER} commit -q -m base"):
-        subprocess.run(["git", *words.split()], cwd=folder, check=True)
+    for line in ("init -q -b main", "add -A", f"{COMMITTER} commit -q -m base"):
+        subprocess.run(["git", *line.split()], cwd=folder, check=True)
     write(folder, modules, "head")
     words = ("ci", "--base", "main", "--suite", FILES[1], "--only", "cost", "--json")
     document: Mapping[str, Any] = json.loads(attnbench_in(folder, *words))
     return document
 
 
-COMMITTER = "-c user.name=benchmark -c user.email=benchmark@localhost"
-
-
 def by_runs(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
     """What ``attnbench compare`` says of two runs; times, of one process, are left out."""
-    runs = []
-    for side in ("base", "head"):
-        write(folder / side, modules, side)
-        words = ("run", FILES[1], "--only", "latency", "--out", "out")
-        attnbench_in(folder / side, *words)
-        runs.append(read_run(folder / side / "out" / "planted" / "records.jsonl"))
-    return compare(*runs, {"overhead": "ignore"}).to_json()
+    base, head = (run_of(modules, folder / side, side) for side in ("base", "head"))
+    return compare(base, head, {"overhead": "ignore"}).to_json()
+
+
+def run_of(modules: Sequence[Planted], folder: Path, side: str) -> Run:
+    """What ``attnbench run`` measures of a side."""
+    write(folder, modules, side)
+    attnbench_in(folder, "run", FILES[1], "--only", "latency", "--out", "out")
+    return read_run(find_run("planted", folder / "out"))
 
 
 def attnbench_in(folder: Path, *words: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.running.process import Limits, Worker, WorkerError
-from attnbench.sides.built import Pair
+from attnbench.sides.built import Network, Pair
 from attnbench.sides.inside.networks import shape_of
 from attnbench.sides.side import Builder
 from attnbench.timing.samples import Samples
