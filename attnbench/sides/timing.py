@@ -82,7 +82,7 @@ def timed(
         for builder, file in zip(builders, files, strict=True)
     }
     if not any(exports.values()):
-        samples, error = _interleaved(name, pair.network, files, protocol, tell)
+        samples, error = interleaved(name, shape_of(pair.network), files, protocol, tell)
         if error is None:
             return Timed(tuple(samples), exports=exports)
         # an operator of the project's own, that only its own process knows
@@ -96,13 +96,25 @@ def _exported(builder: Builder, network: Network, file: Path) -> str | None:
     return answer.get("error")
 
 
-def _interleaved(
+def interleaved(
     name: str,
-    network: Network,
+    shape: Sequence[int],
     files: Sequence[Path],
     protocol: Protocol,
     tell: Callable[[str], object],
 ) -> tuple[list[Samples], str | None]:
+    """Time two artefacts and a copy of the first in fresh processes, one after the other.
+
+    Args:
+        name: of what is timed, for ``tell``.
+        shape: of the input.
+        files: what ``torch.export.save`` wrote of base and of head.
+        protocol: how many processes, and how long each samples.
+        tell: is told what is done.
+
+    Returns:
+        The samples of each process; or none, and why they cannot be timed.
+    """
     found: list[Samples] = []
     for number in range(protocol.processes):
         process = f"process {number + 1} of {protocol.processes}"
@@ -110,7 +122,7 @@ def _interleaved(
         task = {
             "base": str(files[0]),
             "head": str(files[1]),
-            "shape": shape_of(network),
+            "shape": list(shape),
             "process": number,
             "sampling": {"budget_s": protocol.budget_s, "seed": number},
         }

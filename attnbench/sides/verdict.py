@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnbench.comparing.gates import LATENCY, Gates
 from attnbench.comparing.model import Change, Comparison
+from attnbench.comparing.moderation import Spread, moderated
 from attnbench.sides.built import Pair
 from attnbench.sides.timing import FEWEST_PAIRS, Timed
+from attnbench.timing.centre import t_p_value, t_quantile
 from attnbench.timing.samples import AGAIN
 from attnbench.timing.statistics import Estimate, distribution, estimate
 from attnbench.timing.verdicts import Judgement, Rule, judge
@@ -30,6 +32,7 @@ class Latency:
     again: Estimate
     how: str
     """In words, for the reason."""
+    interleaved: bool = False
 
 
 def compared(
@@ -133,13 +136,45 @@ def _latencies(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
         # on a noisy runner a change must pass the A/A floor, however high that is
         worst_floor=math.inf,
     )
-    found = {name: latency(one) for name, one in times.items() if one.error is None}
+    found = together({name: latency(one) for name, one in times.items() if one.error is None})
     judged = judge({name: (one.ratio, one.again) for name, one in found.items()}, rule)
     for name, one in times.items():
         if one.error is not None:
             yield _untimed(name, one)
         else:
             yield _judged(name, found[name], judged[name], rule)
+
+
+def together(found: Mapping[str, Latency]) -> dict[str, Latency]:
+    """Return the latencies with what interleaved rows, timed on one machine, say of their noise.
+
+    Three processes leave four degrees of freedom: too few for one row among many that are judged
+    together, however clear it is.
+    """
+    spreads = {
+        name: Spread(one.ratio.error, one.ratio.freedom)
+        for name, one in found.items()
+        if one.interleaved and one.ratio.processes > 1
+    }
+    known = moderated(spreads)
+    return {
+        name: replace(one, ratio=_with_spread(one.ratio, known[name])) if name in known else one
+        for name, one in found.items()
+    }
+
+
+def _with_spread(ratio: Estimate, spread: Spread) -> Estimate:
+    if not 0 < spread.error < math.inf:
+        return ratio
+    value = math.log(ratio.ratio)
+    reach = t_quantile(spread.freedom) * spread.error
+    return replace(
+        ratio,
+        low=_exp(value - reach),
+        high=_exp(value + reach),
+        p_value=t_p_value(value / spread.error, spread.freedom),
+        freedom=spread.freedom,
+    )
 
 
 def _untimed(name: str, one: Timed) -> Judged:
@@ -157,7 +192,7 @@ def latency(one: Timed) -> Latency:
             f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, interleaved in "
             f"{_counted(len(samples), 'process', 'es')}"
         )
-        return Latency(estimate(samples, "head"), estimate(samples, AGAIN), how)
+        return Latency(estimate(samples, "head"), estimate(samples, AGAIN), how, interleaved=True)
     found = paired([head - base for base, head in one.pairs])
     again = Estimate(1.0, 1.0, 1.0, 1.0, found.pairs, found.processes)
     sides = " and ".join(side for side, why in (one.exports or {}).items() if why)

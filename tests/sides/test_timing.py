@@ -49,7 +49,7 @@ def test_pairs_where_one_side_cannot_be_exported(failing):
 
 
 def test_an_artefact_that_cannot_be_loaded_goes_in_pairs(monkeypatch):
-    monkeypatch.setattr(timing, "_interleaved", lambda *_: ([], "unknown operator"))
+    monkeypatch.setattr(timing, "interleaved", lambda *_: ([], "unknown operator"))
     found, asked, _ = run(Protocol(pairs=2), {}, {})
     assert len(found.pairs) == 2 and len(asked) == 4
     assert "unknown operator" in found.exports["base"]

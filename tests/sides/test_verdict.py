@@ -9,7 +9,7 @@ from scipy import stats
 from attnbench.comparing.gates import Gates
 from attnbench.sides.built import Inspected, Pair
 from attnbench.sides.timing import Timed
-from attnbench.sides.verdict import COSTS, compared, paired
+from attnbench.sides.verdict import COSTS, compared, latency, paired, together
 from attnbench.timing.samples import AGAIN, Samples
 
 NETWORK = {
@@ -124,6 +124,48 @@ def test_noise_is_inconclusive_and_says_what_would_have_been_seen():
 
 def test_a_large_change_is_found_where_the_machine_is_noisy():
     assert verdict_of(interleaved(10, noise=0.4, rounds=12))[0] == "regressions"
+
+
+def laid_out(ratio, draw, layout=0.006):
+    """Processes in which each arm has a place in memory, and calls with hardly any noise."""
+    found = []
+    for _ in range(3):
+        arms = (("base", 1e-3), (AGAIN, 1e-3), ("head", ratio * 1e-3))
+        times = {
+            arm: tuple(place * (1 + draw.gauss(0, 1e-4)) for _ in range(20))
+            for arm, seconds in arms
+            for place in [seconds * math.exp(draw.gauss(0, layout))]
+        }
+        found.append(Samples("base", times, dict.fromkeys(times, 1), 0.1, 1.0, "budget"))
+    return Timed(tuple(found), exports={"base": None, "head": None})
+
+
+def test_one_of_many_networks_is_found():
+    """Alone, three processes are too few to be sure of one network in thirty."""
+    found = []
+    for seed in range(10):
+        draw = random.Random(seed)
+        times = {f"latency/{n}": laid_out(1.05 if n == 7 else 1.0, draw) for n in range(30)}
+        judged = compared([], times, Gates({}))
+        found += [one.case for one in (*judged.regressions, *judged.improvements)]
+    assert set(found) == {"latency/7"} and len(found) >= 9
+
+
+def test_the_noise_of_rows_that_were_timed_alike():
+    draw = random.Random(0)
+    alone = {n: latency(laid_out(1.05, draw)) for n in range(12)}
+    for name, one in together(alone).items():
+        own, ratio = alone[name].ratio, one.ratio
+        assert ratio.ratio == own.ratio and ratio.freedom > own.freedom
+        assert ratio.error >= own.error * (1 - 1e-9)
+        student = stats.t(ratio.freedom)
+        assert ratio.p_value == pytest.approx(2 * student.sf(math.log(own.ratio) / ratio.error))
+        assert math.log(ratio.high / own.ratio) == pytest.approx(student.ppf(0.975) * ratio.error)
+
+
+def test_pairs_of_processes_say_nothing_of_interleaved_ones():
+    alone = {n: latency(in_pairs(1.1)) for n in range(6)}
+    assert together(alone) == alone
 
 
 def test_a_copy_of_base_that_differs_from_it_is_no_witness():
