@@ -180,7 +180,10 @@ def _trained(
     try:
         return measure(job, worker, progress(), pool, save)
     except KeyboardInterrupt:
-        say("attnbench: interrupted; the same command goes on from the last checkpoints")
+        say(
+            "attnbench: interrupted; the same command goes on from the last checkpoints (one every "
+            "20 s of training)"
+        )
         sys.exit(130)
 
 

@@ -10,6 +10,7 @@ import typer
 from attnbench.cli.options import Plugins
 from attnbench.cli.output import guests, load_catalog, say
 from attnbench.errors import RequestError
+from attnbench.registry import describe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +95,10 @@ def _raw(image: str, dataset: str) -> Tensor:
     if not image.isdecimal():
         from attnbench.datasets.files import decode
 
-        return decode(Path(image))
+        try:
+            return decode(Path(image))
+        except Exception as error:  # PIL's readers raise many kinds
+            raise RequestError(f"--image {image} cannot be read: {describe(error)}") from error
     test = load(dataset).test
     if int(image) >= len(test):
         raise RequestError(f"--image {image}: {dataset} has test images 0 to {len(test) - 1}")

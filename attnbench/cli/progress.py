@@ -103,4 +103,5 @@ def _opening(job: Job) -> str:
     text = f"{job.suite.suite.name}: {len(job.missing)} of {len(job.cases)} cases to measure"
     text += f", {len(job.done)} already measured" if job.done else ""
     seconds = seconds_of(job)
-    return text + (f"; {spoken(seconds)}" if seconds > _WORTH_SAYING_S else "")
+    trains = any(case.kind == "accuracy" for case in job.missing)
+    return text + (f"; {spoken(seconds)}" if trains or seconds > _WORTH_SAYING_S else "")

@@ -16,6 +16,9 @@ def notes(base: Run, new: Run) -> Iterator[str]:
     """Yield what is to be said once of two runs, in sentences."""
     yield from _suites(base, new)
     machines = [_machines(run) for run in (base, new)]
+    units = [_units(run) for run in (base, new)]
+    if machines[0] == machines[1] and all(units):
+        machines = [f"{one}, {unit}" for one, unit in zip(machines, units, strict=True)]
     if machines[0] != machines[1]:
         yield (
             f"Different machines ({machines[0]}, then {machines[1]}): latency is not compared, "
@@ -48,8 +51,13 @@ def _suites(base: Run, new: Run) -> Iterator[str]:
 def _machines(run: Run) -> str:
     headers: list[Header] = [*run.header_of.values()] or run.headers
     shown = {", ".join(map(str, header.machine.values())) for header in headers}
-    units = {str((one.runtime or {}).get("isa", "")) for one in run.records.values()} - {""}
-    return ", ".join([" / ".join(sorted(shown)), *sorted(units)])
+    return " / ".join(sorted(shown))
+
+
+def _units(run: Run) -> str:
+    """Return what latency records say of the processor; nothing of a run that has none."""
+    found = {str((one.runtime or {}).get("isa", "")) for one in run.records.values()} - {""}
+    return " / ".join(sorted(found))
 
 
 def _is_torn(path: Path) -> bool:

@@ -9,13 +9,18 @@ _ONE = {"regressions": "regression", "improvements": "improvement"}
 
 
 def summary(comparison: Comparison) -> str:
-    """Return ``2 regressions, 1 improvement, 96 unchanged``; what there is none of is left out."""
+    """Return ``2 regressions, 1 improvement, 96 unchanged``; what there is none of is left out.
+
+    "no regressions" is said where nothing else that fails would stand behind it.
+    """
     counts = {verdict: len(getattr(comparison, verdict)) for verdict in VERDICTS}
     said = [
         f"{count} {_ONE.get(verdict, verdict) if count == 1 else verdict}"
         for verdict, count in counts.items()
-        if count or verdict == "regressions"
+        if count or (verdict == "regressions" and not counts["missing"])
     ]
+    if not any(counts.values()):
+        return "nothing was compared"
     return ", ".join(said).replace("0 regressions", "no regressions")
 
 

@@ -71,6 +71,7 @@ def project_of(config: pytest.Config) -> Project:
 
     Raises:
         pytest.UsageError: its settings cannot be read.
+        RequestError: the folder of the baseline that was asked for is not there.
     """
     if _KEY not in config.stash:
         config.stash[_KEY] = _project(config)
@@ -86,4 +87,6 @@ def _project(config: pytest.Config) -> Project:
     baseline = None if known.baseline is None else known.root / known.baseline
     if asked is not None:
         baseline = config.invocation_params.dir / asked
+        if not baseline.is_dir():
+            raise RequestError(f"--attnbench-baseline {asked}: there is no such folder")
     return Project(known, baseline, config.getoption("attnbench_budget") or known.budget)

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from attnbench.errors import AttnbenchError, RequestError
 
 _DEEPEN = "50"
+_PREFIX = "attnbench-base-"
 _SHALLOW = (
     "this clone is shallow: fetch more of it (`fetch-depth: 0` of actions/checkout, "
     "`GIT_DEPTH: 0` in GitLab, `git fetch --unshallow`)"
@@ -120,7 +123,8 @@ def tree_of(repository: Repository, commit: str) -> Iterator[Path]:
     Raises:
         CheckoutError: git cannot; with its reason.
     """
-    folder = Path(tempfile.mkdtemp(prefix="attnbench-base-")).resolve()
+    _sweep(repository)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
     tree = folder / "base"
     try:
         _git(repository.root, "worktree", "add", "--quiet",
@@ -129,6 +133,14 @@ def tree_of(repository: Repository, commit: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _git(repository.root, "worktree", "prune", check=False)
+
+
+def _sweep(repository: Repository) -> None:
+    """Remove the trees that killed processes have left."""
+    listed = _git(repository.root, "worktree", "list", "--porcelain", check=False)
+    for path in re.findall(rf"^worktree (.*/{_PREFIX}(\d+)-[^/]*)/base$", listed, re.MULTILINE):
+        if not psutil.pid_exists(int(path[1])):
+            shutil.rmtree(path[0], ignore_errors=True)
 
 
 def _git(folder: Path, *words: str, check: bool = True) -> str:

@@ -61,7 +61,7 @@ def head(accuracy: Accuracy, results: Sequence[Trained]) -> str:
         accuracy.dataset,
         *([f"{size[0]}×{size[1]}"] if size else []),
         *([f"recipe {training.recipe}"] if training else []),
-        *([f"{epochs} epochs"] if epochs else []),
+        *([f"{epochs} epoch{'s' * (epochs > 1)}"] if epochs else []),
         f"{accuracy.seeds} seed" + ("s" if accuracy.seeds > 1 else ""),
         *marks,
     ]

@@ -54,6 +54,10 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     assert drawn.status == 0, drawn.err
     with Image.open(tmp_path / "maps.png") as picture:
         assert picture.width > 500
+    given = (*given[:-1], "none.png")
+    drawn = attnbench("maps", *NET[:2], *ARM, *given, "-o", "maps.png")
+    assert drawn.status == 2
+    assert "--image none.png cannot be read" in drawn.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

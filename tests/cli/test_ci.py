@@ -294,3 +294,25 @@ def test_gates_of_the_settings_hold(project, attnbench):
     done = attnbench("ci", "--base", "main", "--suite", "mine.toml")
     assert done.status == 2
     assert "latency" in done.err and "cannot be exact" in done.err
+
+
+def test_a_plugin_that_base_could_not_load(project, attnbench):
+    folder = project({"still.py": "import nothing_of_this_name\n" + STILL}, ["still"])
+    write(folder, {"still.py": STILL})
+    words = ("ci", "--base", "main", "--suite", "mine.toml", "--plugin", "still.py")
+    done = attnbench(*words, "--only", "cost", "--json")
+    assert done.status == 0, done.err
+    (one,) = done.json["improvements"]
+    assert (one["base"], one["new"]) == ("failed", "ok")
+    assert "nothing_of_this_name" in one["reason"]
+    assert done.json["added"] == []
+
+
+def test_a_module_that_draws_its_shape(project, attnbench):
+    drawn = STILL.replace("import torch\n", "import random\nimport torch\n").replace(
+        "channels, 1, bias=False", "channels, random.choice([1, 3, 5, 7]), padding='same'"
+    )
+    folder = project({"still.py": drawn}, ["still"])
+    write(folder, {"still.py": drawn + "# a comment\n"})
+    words = ("ci", "--base", "main", "--suite", "mine.toml", "--plugin", "still.py")
+    assert attnbench(*words, "--only", "cost").status == 0

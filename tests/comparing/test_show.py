@@ -31,7 +31,10 @@ def test_the_summary_counts_what_there_is():
     assert summary(ALL) == (
         "3 regressions, 1 improvement, 7 unchanged, 2 inconclusive, 9 incomparable, 1 missing"
     )
-    assert summary(Comparison()) == "no regressions"
+    assert summary(Comparison()) == "nothing was compared"
+    one = (Change("cost/a", "status", "ok", None),)
+    assert summary(Comparison(missing=one, unchanged=one)) == "1 unchanged, 1 missing"
+    assert summary(Comparison(unchanged=one)) == "no regressions, 1 unchanged"
 
 
 @pytest.mark.parametrize(

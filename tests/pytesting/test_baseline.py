@@ -80,7 +80,8 @@ def test_the_gates_of_the_settings_hold(project, gate, outcomes):
         ),
     ],
 )
-def test_without_a_baseline_it_says_so_once(project, words, said):
+def test_without_a_baseline_it_says_so_once(project, pytester, words, said):
+    pytester.mkdir("base")
     project.suite("gate", "se")
     result = project("suite.toml", *words)
     result.assert_outcomes(passed=2)
@@ -174,3 +175,10 @@ def test_a_shipped_suite_is_called_by_its_name(tmp_path):
         "If that is meant: attnbench run quick, then attnbench accept "
     )
     assert "out/quick cost/x --reason TEXT" in baseline.way_out("cost/x")
+
+
+def test_a_folder_that_is_not_there_is_an_error(project):
+    result = project("suite.toml", "--attnbench-baseline", "bsae")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["--attnbench-baseline bsae: there is no such folder"])
+    assert "Traceback" not in result.stdout.str()

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +56,19 @@ def test_it_goes_away_whatever_happens(repository, git, error):
         raise error
     assert not tree.parent.exists()
     assert git(repository, "worktree", "list").count("\n") == 0
+
+
+def test_what_a_killed_process_left_is_removed(repository, git, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folders = [tmp_path / f"attnbench-base-{pid}-x" for pid in (ended.pid, os.getpid())]
+    for folder in folders:
+        folder.mkdir()
+        git(repository, "worktree", "add", "--quiet", "--detach", str(folder / "base"), "main")
+    found = Repository.find(repository)
+    with tree_of(found, found.commit("main")):
+        assert [folder.exists() for folder in folders] == [False, True]
+    assert git(repository, "worktree", "list").count("\n") == 1
 
 
 def test_no_hook_of_the_project_runs(repository):

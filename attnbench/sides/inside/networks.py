@@ -25,11 +25,16 @@ def example(case: Network) -> Any:
 
 def built(case: Network) -> Any:
     """Return the network in evaluation mode, with weights that are the same in every process."""
+    import random
+
+    import numpy
     import torch
 
     import attnbench
     from attnbench.runtimes.weights import lively
 
+    random.seed(SEED)  # a module may draw its shape from any of the three
+    numpy.random.seed(SEED)
     torch.manual_seed(SEED)
     model = _plain(case)
     lively(model.eval(), SEED, example(case))

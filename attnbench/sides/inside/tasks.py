@@ -82,7 +82,7 @@ class Tasks:
         }
 
     def _inspected(self, case: Mapping[str, Any]) -> dict[str, Any]:
-        model = networks.built(case)
+        model = self._built(case)
         classes = classes_of([*_factories(case), *model.modules()], self.trees)
         files = [*(one["file"] for one in classes if one["kind"] != "foreign")]
         return {
@@ -91,6 +91,17 @@ class Tasks:
             "sources": sources_of(files, self.trees) | self._builders(),
             "cost": networks.counted(case, model),
         }
+
+    def _built(self, case: Mapping[str, Any]) -> Any:
+        from attnbench.errors import PluginError, UnknownNameError
+
+        try:
+            return networks.built(case)
+        except UnknownNameError as error:
+            if not self.failures:
+                raise
+            # it may be there, in what could not be loaded
+            raise PluginError("; ".join(self.failures)) from error
 
     def _builders(self) -> dict[str, str]:
         """What builds networks, where attnbench itself is what is measured."""
