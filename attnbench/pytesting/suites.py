@@ -92,7 +92,10 @@ def is_suite(path: Path) -> bool:
 
 def _file(name: str, config: pytest.Config) -> Path:
     """Return the file of a suite given by name or path."""
-    project_of(config)  # broken settings are told before anything is collected
+    try:
+        project_of(config)  # broken settings are told before anything is collected
+    except AttnbenchError as error:
+        raise pytest.UsageError(str(error)) from error
     if name.endswith(".toml") or "/" in name:
         path = config.invocation_params.dir / name
         if not path.is_file():

@@ -26,8 +26,8 @@ def detection(job: Job) -> Iterator[str]:
         if spread is None:
             continue
         if len(own) < 3:
-            seeds = "1 seed gives" if len(own) == 1 else f"{len(own)} seeds give"
-            yield f"{dataset}: {seeds} no verdict; 3 are the least"
+            told = "1 seed gives" if len(own) == 1 else f"{len(own)} seeds give"
+            yield f"{dataset}: {told} no verdict; 3 are the least"
             continue
         found = detectable(spread, len(own))
         yield (

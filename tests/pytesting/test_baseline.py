@@ -182,3 +182,9 @@ def test_a_folder_that_is_not_there_is_an_error(project):
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["--attnbench-baseline bsae: there is no such folder"])
     assert "Traceback" not in result.stdout.str()
+
+
+def test_so_it_is_for_a_shipped_suite(project):
+    result = project("--attnbench", "ulsam-table1", "--attnbench-baseline", "bsae")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--attnbench-baseline bsae: there is no such folder*"])
