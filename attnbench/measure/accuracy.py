@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ class AccuracyMeter:
     def __init__(self, cost: CostMeter) -> None:
         self.cost = cost
         self._known: dict[tuple[str, str, int], Known] = {}
+        self._fitting: set[Case] = set()
 
     def check(self, case: Case) -> None:
         """Raise what is wrong with a case; nothing is trained.
@@ -83,6 +84,15 @@ class AccuracyMeter:
         if missing:
             raise MissingExtraError(missing)
         self._slots(case, recipe, self._classes(case))
+        if training.weights:
+            self._check_weights(case, training)
+
+    def _check_weights(self, case: Case, training: Training) -> None:
+        """Refuse a file of weights before the first training, once for each network."""
+        network = replace(case, training=replace(training, seed=0))
+        if network not in self._fitting:
+            transfer(self.network(network), Path(str(training.weights)))
+            self._fitting.add(network)
 
     def effort(self, case: Case) -> Effort:
         """Return what a training has to do, for an estimate of its time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -58,6 +59,11 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any:
         raise RequestError(f"weights {path} cannot be read: {error.strerror or error}") from error
     except RequestError:
         raise
+    except UnpicklingError as error:  # torch's text is advice to run what is in the file
+        raise RequestError(
+            f"weights {path} are no state dict: save torch.save(model.state_dict(), FILE), not the "
+            "whole model"
+        ) from error
     except Exception as error:
         raise RequestError(
             f"weights {path} are no state dict (torch.save(model.state_dict(), FILE)): "

@@ -71,11 +71,13 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
         ((*NET, *ARM, "--dataset", "cifar10"), "download cifar-10-binary.tar.gz from https"),
         ((*NET, *ARM, "--dataset", "folder:nowhere"), "nowhere"),
         ((*NET, *ARM, "--weights", "none.pt"), "none.pt"),
+        ((*NET, *ARM, "--weights", "junk.pt", "--dataset", "digits"), "junk.pt are no state dict"),
         ((*NET, *ARM, "--dataset", "digits", "-p", "replace:3"), "layer 3"),
     ],
 )
 def test_mistakes_end_in_a_line_and_status_2(attnbench, monkeypatch, tmp_path, words, said):
     monkeypatch.setenv("ATTNBENCH_DATA", str(tmp_path / "none"))
+    (tmp_path / "junk.pt").write_text("junk")
     done = attnbench("accuracy", *words)
     assert done.status == 2
     assert said in done.err

@@ -321,4 +321,4 @@ class TestMistakes:
         path = tmp_path / "other.pt"
         torch.save(build_backbone("mobilenet_v2,width=0.35").state_dict(), path)
         with pytest.raises(RequestError, match="are not of this network"):
-            meter.measure(case(narrow("mobilenet_v2"), weights=str(path)))
+            meter.check(case(narrow("mobilenet_v2"), weights=str(path)))
