@@ -32,6 +32,7 @@ from attnbench.specs import parse_spec
 from attnbench.suites.cases import Case
 from attnbench.suites.conditions import Training
 from attnbench.training.adapt import adapt
+from attnbench.training.augment import transforms
 from attnbench.training.recipe import Recipe, find_recipe
 from attnbench.training.seeds import backbone_seed, module_seed
 
@@ -83,6 +84,7 @@ class AccuracyMeter:
         missing = found.missing(data_root())
         if missing:
             raise MissingExtraError(missing)
+        transforms(recipe)
         self._slots(case, recipe, self._classes(case))
         if training.weights:
             self._check_weights(case, training)

@@ -198,6 +198,7 @@ class _Measuring:
         for side, facts in found.items():
             self.notes += [f"{side}: {reason}" for reason in facts["failures"]]
         for one in self.sides[1].plugins:
+            _refuse_submodule(one, self.sides[1].root)
             if not self.sides[0].counterpart(one).is_file():
                 self.notes.append(f"base has no plugin file {shown_path(one)}")
         versions = [found[side]["versions"] for side in ("base", "head")]
@@ -240,6 +241,17 @@ class _Measuring:
             )
             for pair in asked
         }
+
+
+def _refuse_submodule(path: Path, root: Path) -> None:
+    """Base's tree has no submodules: there would be nothing to compare with."""
+    within = [one for one in path.parents if one.is_relative_to(root) and one != root]
+    for folder in within:
+        if (folder / ".git").exists():
+            raise RequestError(
+                f"{shown_path(path)} is in a submodule, which base's tree does not have; run "
+                f"attnbench ci inside {shown_path(folder)}"
+            )
 
 
 def _is_file(suite: str) -> bool:

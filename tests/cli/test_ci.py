@@ -316,3 +316,11 @@ def test_a_module_that_draws_its_shape(project, attnbench):
     write(folder, {"still.py": drawn + "# a comment\n"})
     words = ("ci", "--base", "main", "--suite", "mine.toml", "--plugin", "still.py")
     assert attnbench(*words, "--only", "cost").status == 0
+
+
+def test_a_plugin_in_a_submodule_is_refused(project, attnbench):
+    folder = project({"lib/still.py": STILL}, ["still"])
+    write(folder, {"lib/.git": "gitdir: ../.git/modules/lib"})
+    done = attnbench("ci", "--base", "main", "--suite", "mine.toml", "--plugin", "lib/still.py")
+    assert done.status == 2
+    assert "lib/still.py is in a submodule" in done.err
