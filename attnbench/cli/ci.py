@@ -41,7 +41,7 @@ def command(
         typer.Option("--install", metavar="CMD", help="Builds an environment for each side."),
     ] = None,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, help="Fresh processes that are pooled.")
+        int, typer.Option("--processes", min=1, help="Fresh processes that are pooled: 3 judge.")
     ] = 3,
     pairs: Annotated[
         int,

@@ -13,6 +13,8 @@ from attnbench.sides.inside.networks import shape_of
 from attnbench.sides.side import Builder
 from attnbench.timing.samples import Samples
 
+FEWEST_PROCESSES = 3
+"""Each has a layout of its own, and of one or two the spread is not known."""
 FEWEST_PAIRS = 8
 """Fresh pairs of processes: identical networks in two processes differ by 3 to 6%."""
 _COMMAND = (sys.executable, "-m", "attnbench.sides.timed")
@@ -30,7 +32,7 @@ class Protocol:
     """
 
     budget_s: float = 5.0
-    processes: int = 3
+    processes: int = FEWEST_PROCESSES
     pairs: int = FEWEST_PAIRS
 
     @property

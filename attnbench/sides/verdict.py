@@ -10,7 +10,7 @@ from attnbench.comparing.gates import LATENCY, Gates
 from attnbench.comparing.model import Change, Comparison
 from attnbench.comparing.moderation import Spread, moderated
 from attnbench.sides.built import Pair
-from attnbench.sides.timing import FEWEST_PAIRS, Timed
+from attnbench.sides.timing import FEWEST_PAIRS, FEWEST_PROCESSES, Timed
 from attnbench.timing.centre import t_p_value, t_quantile
 from attnbench.timing.samples import AGAIN
 from attnbench.timing.statistics import Estimate, distribution, estimate
@@ -230,6 +230,8 @@ def _judged(name: str, one: Latency, judged: Judgement, rule: Rule) -> Judged:
     in_pairs = ratio.processes == 2 * ratio.pairs
     if in_pairs and ratio.pairs < FEWEST_PAIRS:
         verdict, reason = "inconclusive", f"{FEWEST_PAIRS} pairs are the least; {one.how}"
+    if not in_pairs and ratio.processes < FEWEST_PROCESSES:
+        verdict, reason = "inconclusive", f"{FEWEST_PROCESSES} processes are the least; {one.how}"
     words = {"slower": "regressions", "faster": "improvements", "same": "unchanged"}
     if verdict in words:
         return words[verdict], _change(name, ratio, reason)

@@ -113,6 +113,13 @@ def test_interleaved_processes(ratio, verdict):
     assert "interleaved in 3 processes" in change.reason
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_one_or_two_processes_are_too_few(processes):
+    found, change = verdict_of(interleaved(1.5, processes))
+    assert found == "inconclusive"
+    assert change.reason.startswith("3 processes are the least; ")
+
+
 def test_a_change_that_the_gate_lets_pass():
     assert verdict_of(interleaved(1.05), {"latency": 0.1})[0] == "unchanged"
 
