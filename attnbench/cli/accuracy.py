@@ -28,45 +28,53 @@ NAME = "accuracy"
 """Folder of these runs within ``--out``."""
 
 
+Dataset = Annotated[
+    str, typer.Option("--dataset", help="See: attnbench list datasets; or folder:PATH.")
+]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each arm.")]
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", help="Name or .toml; the data set's own by default.")
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights of the plain backbone to start from."),
+]
+Blend = Annotated[
+    bool,
+    typer.Option("--blend", help="Start each module as the identity: y = x + a(f(x) - x)."),
+]
+Wider = Annotated[
+    bool, typer.Option("--wider", help="Also plain backbones of the arms' multiply-adds.")
+]
+Int8 = Annotated[bool, typer.Option("--int8", help="Also the accuracy after quantisation.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Of each training.")]
+Save = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="DIR", help="Keep the trained weights: ARM,seed=N.pt."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything anew.")]
+Executor = Annotated[
+    str, typer.Option("--executor", help="local, or ray: on the nodes of a Ray cluster.")
+]
+
+
 def command(
     backbone: Backbones = None,
     module: Modules = None,
     placement: Placements = None,
-    dataset: Annotated[
-        str, typer.Option("--dataset", help="See: attnbench list datasets; or folder:PATH.")
-    ] = "digits",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each arm.")] = 3,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Name or .toml; the data set's own by default.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights", metavar="FILE", help="Weights of the plain backbone to start from."
-        ),
-    ] = None,
-    blend: Annotated[
-        bool,
-        typer.Option("--blend", help="Start each module as the identity: y = x + a(f(x) - x)."),
-    ] = False,
-    wider: Annotated[
-        bool, typer.Option("--wider", help="Also plain backbones of the arms' multiply-adds.")
-    ] = False,
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Also the accuracy after quantisation.")
-    ] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of each training.")] = 1,
-    save: Annotated[
-        Path | None,
-        typer.Option("--save", metavar="DIR", help="Keep the trained weights: ARM,seed=N.pt."),
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train everything anew.")] = False,
-    executor: Annotated[
-        str, typer.Option("--executor", help="local, or ray: on the nodes of a Ray cluster.")
-    ] = "local",
+    dataset: Dataset = "digits",
+    seeds: Seeds = 3,
+    recipe: Recipe = None,
+    epochs: Epochs = None,
+    weights: Weights = None,
+    blend: Blend = False,
+    wider: Wider = False,
+    int8: Int8 = False,
+    threads: Threads = 1,
+    save: Save = None,
+    fresh: Fresh = False,
+    executor: Executor = "local",
     plugin: Plugins = None,
     *,
     out: Out,
@@ -106,16 +114,20 @@ def command(
         _refuse_skipped(job)
         _announce(job)
         run = _trained(job, worker, executor, plugin or [], save)
-    results = _results(job, run)
-    if chosen == "json":
+    _print(job, run, chosen)
+    if any(run.records[case.name].status == "failed" for case in job.cases):
+        sys.exit(1)
+
+
+def _print(job: Job, run: Run, form: str) -> None:
+    if form == "json":
+        results = _results(job, run)
         arms = [_arm(one) for one in results if not one.is_plain] or [_arm(results[0])]
         print_json(arms[0] if len(arms) == 1 else {"arms": arms})
     else:
         from attnbench.running.report import report_of
 
-        print_report(report_of(run), chosen)
-    if any(run.records[case.name].status == "failed" for case in job.cases):
-        sys.exit(1)
+        print_report(report_of(run), form)
 
 
 def _blended(module: str, blend: bool) -> str:

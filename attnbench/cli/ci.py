@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import Budget, Json, Plugins, chosen_format, chosen_kinds
+from attnbench.cli.options import (
+    AllowMissing,
+    Budget,
+    CommentFormat,
+    Json,
+    Only,
+    Plugins,
+    Strict,
+    chosen_format,
+    chosen_kinds,
+)
 from attnbench.cli.output import print_json, say, writing
 from attnbench.errors import RequestError
 
@@ -47,19 +57,11 @@ def command(
         int,
         typer.Option("--pairs", min=1, help="Of processes, for what cannot be exported: 8 judge."),
     ] = 8,
-    only: Annotated[
-        str | None, typer.Option("--only", metavar="KIND,...", help="cost, latency.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="What is inconclusive fails, too.")
-    ] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="What is missing does not fail.")
-    ] = False,
+    only: Only = None,
+    strict: Strict = False,
+    allow_missing: AllowMissing = False,
     plugin: Plugins = None,
-    format: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
-    ] = None,
+    format: CommentFormat = None,
     json: Json = False,
     *,
     budget: Budget,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_OUT, Json, chosen_format, chosen_kinds
+from attnbench.cli.options import (
+    DEFAULT_OUT,
+    AllowMissing,
+    CommentFormat,
+    Json,
+    Only,
+    Strict,
+    chosen_format,
+    chosen_kinds,
+)
 from attnbench.cli.output import print_json, writing
 from attnbench.errors import RequestError
 
@@ -31,18 +40,10 @@ def command(
         str | None,
         typer.Argument(metavar="NEW", help="Another one. Alone it is compared to the baseline."),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="What is inconclusive fails, too.")
-    ] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="What is missing does not fail.")
-    ] = False,
-    only: Annotated[
-        str | None, typer.Option("--only", metavar="KIND,...", help="Kinds of cases to compare.")
-    ] = None,
-    format: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
-    ] = None,
+    strict: Strict = False,
+    allow_missing: AllowMissing = False,
+    only: Only = None,
+    format: CommentFormat = None,
     json: Json = False,
     out: RunsOut = None,
 ) -> None:

@@ -49,6 +49,16 @@ Format = Annotated[
     typer.Option("--format", metavar="FORMAT", help="text, json, md, csv, tex or html."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+Strict = Annotated[bool, typer.Option("--strict", help="What is inconclusive fails, too.")]
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="What is missing does not fail.")
+]
+CommentFormat = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
+]
+Only = Annotated[
+    str | None, typer.Option("--only", metavar="KIND,...", help="Kinds of cases: cost, latency ...")
+]
 Out = Annotated[
     str,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import Out, Plugins, chosen_kinds
+from attnbench.cli.options import Only, Out, Plugins, chosen_kinds
 from attnbench.cli.output import guests, load_catalog, say, say_failures, writing
 from attnbench.errors import RequestError
 from attnbench.settings import settings
@@ -32,9 +32,7 @@ def command(
         list[str] | None,
         typer.Option("--add", metavar="MODULE", help="A module that gets rows too; repeats."),
     ] = None,
-    only: Annotated[
-        str | None, typer.Option("--only", metavar="KIND,...", help="Kinds of cases to run.")
-    ] = None,
+    only: Only = None,
     case: Annotated[
         list[str] | None,
         typer.Option("--case", metavar="GLOB", help="Cases by canonical name; repeats."),
