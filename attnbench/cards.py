@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from attnbench.conformance.checks import CHECKS
+from attnbench.errors import suggestion
+
 FAMILIES = (
     "channel",
     "spatial",
@@ -124,10 +127,24 @@ class Card:
     """Exact multiply-adds of one image, by formula."""
     params_text: str = ""
     macs_text: str = ""
+    formula: str = ""
+    """What it computes, in text: ``y = x * sigmoid(W1 relu(W0 mean(x)))``; lines are kept."""
+    formula_tex: str = ""
+    """The same for LaTeX's display mode, without the dollars."""
     printed: PrintedCost | None = None
     deviations: tuple[str, ...] = ()
     """How ours differs from the original code, and which option brings the original back."""
+    timm: str = ""
+    """How ours differs from timm's layer of the same name, or that timm has none."""
     traps: tuple[str, ...] = ()
+    dead: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that get no gradient in training: name or glob (``spatial.*.bias``) to the reason
+    (``before a batch norm, which takes every shift away``)."""
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    """Checks of ``attnbench check`` that cannot hold, by name, and why: *declared*, not broken."""
+    defects: Mapping[str, str] = field(default_factory=dict)
+    """Checks that somebody else's code is known to fail, and the known defect: named, not excused.
+    For collections that are wrapped, not for modules of one's own."""
     licence: str = ""
     """Licence of the original code; ours is written from the description."""
     version: int = 1
@@ -142,6 +159,13 @@ class Card:
             found.append("title is empty")
         if self.version < 1:
             found.append(f"version {self.version} is not a positive integer")
+        for check, why in {**self.exceptions, **self.defects}.items():
+            if check not in CHECKS:
+                found.append(
+                    f"{check!r} is no check, {why!r} excuses none{suggestion(check, CHECKS)}"
+                )
+            elif not why.strip():
+                found.append(f"the exception {check!r} has no reason")
         if self.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", self.paper.key):
             found.append(f"paper key {self.paper.key!r} is not a BibTeX key")
         return found

@@ -1,0 +1,78 @@
+"""The checks by name, in the order in which they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from attnbench.conformance.findings import Finding
+
+if TYPE_CHECKING:
+    from attnbench.conformance.subject import Subject
+
+CheckFunction = Callable[["Subject"], Iterable[Finding]]
+"""Looks at a subject and yields what it finds; nothing means that all is well."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check."""
+
+    name: str
+    title: str
+    """What holds when it passes, as a sentence without a subject."""
+    place: str
+    """Its file in this package; the function has the check's name."""
+    deep: bool = False
+    """Takes compilers and runtimes: only with ``--deep``."""
+
+    def run(self, subject: Subject) -> Iterable[Finding]:
+        """Run it on a subject."""
+        function: CheckFunction = getattr(
+            import_module(f"attnbench.conformance.{self.place}"), self.name
+        )
+        return function(subject)
+
+
+def _named(*checks: Check) -> Mapping[str, Check]:
+    return {one.name: one for one in checks}
+
+
+CHECKS = _named(
+    Check("contract", "is built from the number of channels alone, afresh each time", "building"),
+    Check("formulas", "costs what its card's formulas say", "formulas"),
+    Check("maps", "keeps the shape of maps of any size", "maps"),
+    Check("widths", "takes all widths of MobileNets, or declares which", "widths"),
+    Check("batch_independence", "images of a batch do not see each other", "batches"),
+    Check("batch_one", "trains on a batch of one image", "batches"),
+    Check("gradients", "every parameter and the input get a gradient", "gradients"),
+    Check("input_kept", "leaves its input as it was", "purity"),
+    Check("determinism", "gives the same output again, and remembers nothing in eval", "purity"),
+    Check("dtypes", "works in double, half and brain-float precision", "numerics"),
+    Check("autocast", "works under autocast", "numerics"),
+    Check("memory_layout", "keeps channels_last, with the same output", "layout"),
+    Check("device", "follows its input to another device", "layout"),
+    Check("extremes", "stays finite on extreme maps", "extremes"),
+    Check("nan", "passes a NaN on, to its own image only", "extremes"),
+    Check("state_dict", "is rebuilt by its state dict", "copies"),
+    Check("pickling", "survives pickling", "copies"),
+    Check("deepcopy", "has deep copies that share nothing", "copies"),
+    Check("fuse", "has an inference form with the same output", "fused"),
+    Check("graph", "is one graph to the compiler", "graphs"),
+    Check("export", "exports with a batch of any size", "graphs"),
+    Check("training", "trains at every place of a MobileNet", "placing"),
+    Check("drift", "changes an untrained map by", "drift"),
+    Check("inductor", "compiles to the same output", "compiled", deep=True),
+    Check("onnx", "exports to ONNX with the same output", "exported", deep=True),
+    Check("openvino", "exports to OpenVINO with the same output", "exported", deep=True),
+    Check("executorch", "exports to ExecuTorch with the same output", "exported", deep=True),
+    Check("int8", "keeps its output when quantised to int8", "quantised", deep=True),
+)
+"""All checks, in order."""
+
+
+def chosen(deep: bool = False) -> list[Check]:
+    """Return the quick checks, or all."""
+    return [one for one in CHECKS.values() if deep or not one.deep]

@@ -1,0 +1,82 @@
+"""Runs checks on a module, whatever it does."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from attnbench.attention import Attention
+from attnbench.conformance.checks import Check, chosen
+from attnbench.conformance.findings import BROKEN, Finding, Report, broken, excused, fine
+from attnbench.conformance.subject import Subject
+from attnbench.errors import AttnbenchError
+from attnbench.registry import describe
+
+
+def examine(
+    attention: Attention,
+    checks: Iterable[Check] | None = None,
+    *,
+    exceptions: Mapping[str, str] | None = None,
+    tell: Callable[[Check], object] = id,
+) -> Report:
+    """Return the conformance report of a module.
+
+    Args:
+        attention: the module with its options.
+        checks: which ones; the quick ones if left out.
+        exceptions: check to reason, besides those of the card.
+        tell: is told which check begins.
+    """
+    started = time.perf_counter()
+    subject = Subject(attention, exceptions or {})
+    findings: list[Finding] = []
+    for one in chosen() if checks is None else checks:
+        tell(one)
+        findings += run_check(one, subject)
+    return Report(
+        name=str(attention.spec),
+        title=attention.title,
+        origin=attention.origin,
+        findings=tuple(findings),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def run_check(check: Check, subject: Subject) -> tuple[Finding, ...]:
+    """Return the findings of one check, at least one: that all is well, where it is."""
+    card = subject.card
+    exceptions = {**(card.exceptions if card else {}), **subject.exceptions}
+    found = _found(check, subject) or [fine()]
+    return excused(found, check.name, exceptions, card.defects if card else {})
+
+
+def _found(check: Check, subject: Subject) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        with _undisturbed():
+            # one by one: what was found before a crash is not lost
+            for one in check.run(subject):
+                found.append(one)  # noqa: PERF402
+    except AttnbenchError as error:
+        found.append(broken(str(error), ""))
+    except Exception as error:
+        if not any(one.status == BROKEN for one in found):
+            found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))
+    return found
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """While entered, the same numbers are drawn each time, and warnings are nobody's business.
+
+    Both are as before afterwards: the kit runs within other people's tests.
+    """
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        yield

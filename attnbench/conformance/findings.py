@@ -1,0 +1,127 @@
+"""What a check has to say of a module. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+OK = "ok"
+BROKEN = "broken"
+DECLARED = "declared"
+NOTE = "note"
+SKIPPED = "skipped"
+STATUSES = (BROKEN, DECLARED, NOTE, SKIPPED, OK)
+"""Most pressing first: the contract is broken; it is, and the card says why that has to be; worth
+knowing or not declared; cannot be checked here; holds."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found."""
+
+    status: str
+    reason: str = ""
+    """What was seen: the value and the place, in one sentence."""
+    remedy: str = ""
+    """What to change, in one sentence; empty where there is nothing to do."""
+    check: str = ""
+    """Name of the check; filled in by whoever runs it."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What was measured, for JSON."""
+
+    def of(self, check: str) -> Finding:
+        """Return the finding with the name of its check."""
+        return replace(self, check=check)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return asdict(self)
+
+
+def broken(reason: str, remedy: str, **values: Any) -> Finding:
+    """The contract is broken."""
+    return Finding(BROKEN, reason, remedy, values=values)
+
+
+def note(reason: str, remedy: str = "", **values: Any) -> Finding:
+    """Worth knowing, or not declared; nothing is broken."""
+    return Finding(NOTE, reason, remedy, values=values)
+
+
+def skipped(reason: str, remedy: str = "") -> Finding:
+    """Cannot be checked here: the way to have it checked is the remedy."""
+    return Finding(SKIPPED, reason, remedy)
+
+
+def fine(reason: str = "", **values: Any) -> Finding:
+    """It holds; only needed where there is something to say or a value to keep."""
+    return Finding(OK, reason, values=values)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings on one module."""
+
+    name: str
+    """The canonical spec: ``ulsam,groups=8``."""
+    title: str
+    origin: str
+    findings: tuple[Finding, ...]
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the contract holds, declared exceptions aside."""
+        return not self.with_status(BROKEN)
+
+    def with_status(self, status: str) -> tuple[Finding, ...]:
+        """Return the findings of one status, in the order of the checks."""
+        return tuple(one for one in self.findings if one.status == status)
+
+    def of(self, check: str) -> tuple[Finding, ...]:
+        """Return the findings of one check."""
+        return tuple(one for one in self.findings if one.check == check)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "origin": self.origin,
+            "passed": self.passed,
+            "counts": {status: len(self.with_status(status)) for status in STATUSES},
+            "findings": [one.to_dict() for one in self.findings],
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def excused(
+    findings: Sequence[Finding],
+    check: str,
+    exceptions: Mapping[str, str],
+    defects: Mapping[str, str],
+) -> tuple[Finding, ...]:
+    """Return the findings of a check, those that the card speaks of marked so.
+
+    Args:
+        findings: what the check found.
+        check: its name.
+        exceptions: check to the reason why it cannot hold: a broken contract becomes *declared*.
+        defects: check to a defect that is known of somebody else's code: it is named, not excused.
+    """
+    why, known = exceptions.get(check), defects.get(check)
+    named = tuple(one.of(check) for one in findings)
+    bad = [one for one in named if one.status == BROKEN]
+    if why and not bad and not any(one.status == SKIPPED for one in named):
+        stale = note(f"the card declares an exception that is not needed: {why}", "Take it out.")
+        return (*(one for one in named if one.status != OK), stale.of(check))
+    if why:
+        return tuple(_with(one, DECLARED, f"declared: {why}") for one in named)
+    return tuple(_with(one, BROKEN, f"known: {known}") for one in named) if known else named
+
+
+def _with(found: Finding, status: str, text: str) -> Finding:
+    if found.status != BROKEN:
+        return found
+    return replace(found, status=status, reason=f"{found.reason} ({text})")

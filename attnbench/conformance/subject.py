@@ -1,0 +1,145 @@
+"""A module under examination: how it is built and what it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from attnbench.attention import Attention
+from attnbench.cards import Card
+from attnbench.errors import RequestError
+
+Size = tuple[int, int]
+
+WIDTHS = (32, 64, 96, 128, 16, 256, 512)
+SIZES: tuple[Size, ...] = ((7, 9), (7, 7), (8, 8), (14, 14), (16, 16), (28, 28), (56, 56))
+
+
+@dataclass
+class Subject:
+    """What the checks look at.
+
+    ``channels`` and ``size`` are those of most checks: the first of :data:`WIDTHS` and
+    :data:`SIZES` at which the module can be built and run. Small and uneven, so that height, width,
+    channels and batch cannot be mistaken for each other.
+
+    Args:
+        attention: the module with its options.
+        exceptions: check to reason, besides those of the card.
+    """
+
+    attention: Attention
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def card(self) -> Card | None:
+        """The card; None where the module has none."""
+        return self.attention.card
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of most checks."""
+        return self._place[0]
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of most checks."""
+        return self._place[1]
+
+    @cached_property
+    def _place(self) -> tuple[int, Size]:
+        """The first width and size that work; the first ones where none does: checks say why."""
+        for channels in WIDTHS:
+            for size in SIZES:
+                if self.refusal(channels, size) is None and self._runs(channels, size):
+                    return channels, size
+        return WIDTHS[0], SIZES[0]
+
+    def _runs(self, channels: int, size: Size) -> bool:
+        try:
+            with torch.no_grad():
+                self.build(channels, size, moved=False).eval()(self.maps(2, channels, size))
+        except Exception:
+            return False
+        return True
+
+    def refusal(self, channels: int, size: Size) -> str | None:
+        """Return the declared constraint that forbids a place, None where it is allowed.
+
+        Raises:
+            PluginError: a constraint of the card fails.
+        """
+        try:
+            self.attention.check(channels, size)
+        except RequestError as error:
+            if type(error) is not RequestError:
+                raise
+            return str(error)
+        return None
+
+    def build(
+        self,
+        channels: int | None = None,
+        size: Size | None = None,
+        *,
+        moved: bool = True,
+        seed: int = 0,
+    ) -> nn.Module:
+        """Return a fresh instance, the same for the same seed, in training mode.
+
+        Args:
+            channels: of its maps; :attr:`channels` if left out.
+            size: of its maps; :attr:`size` if left out.
+            moved: every parameter and statistic is moved off its start, so that nothing hides
+                behind a zero; without it, as the constructor leaves it.
+            seed: of the weights.
+
+        Raises:
+            RequestError: the module refuses.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = self.attention.build(channels or self.channels, size or self.size)
+            return _moved(module) if moved else module
+
+    def maps(
+        self,
+        batch: int = 3,
+        channels: int | None = None,
+        size: Size | None = None,
+        *,
+        seed: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Return normally distributed maps (batch, channels, h, w), the same for the same seed."""
+        generator = torch.Generator().manual_seed(seed)
+        shape = (batch, channels or self.channels, *(size or self.size))
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def _moved(module: nn.Module) -> nn.Module:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.is_floating_point():
+                parameter.add_(0.3 * torch.randn_like(parameter))
+        for norm in module.modules():
+            if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
+                norm.running_mean.normal_(std=0.1)
+                if norm.running_var is not None:
+                    norm.running_var.uniform_(0.5, 2.0)
+    return module
+
+
+def relative_error(found: Tensor, wanted: Tensor) -> float:
+    """Return the largest difference over the largest value of ``wanted``; infinite for a NaN."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    found, wanted = found.detach().double(), wanted.detach().double()
+    scale = max(float(wanted.abs().max()), 1e-30)
+    error = float((found - wanted).abs().max()) / scale
+    return error if error == error else float("inf")
