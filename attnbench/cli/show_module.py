@@ -101,4 +101,4 @@ def _page(document: dict[str, Any], form: str) -> str:
 
 def _headline(document: dict[str, Any]) -> str:
     spec, title = document["spec"], document["title"]
-    return spec if title == document["name"] else f"{spec}: {title}"
+    return spec if title == document["name"] else f"{spec}: {' '.join(title.split())}"

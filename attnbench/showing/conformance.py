@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from attnbench.attention import Attention
@@ -22,8 +23,17 @@ def conformance_of(attention: Attention, tell: Callable[[Check], object] = id) -
     from attnbench.conformance.examine import examine
 
     report = examine(attention, chosen(), tell=tell).to_dict()
-    kept = {key: report[key] for key in ("passed", "counts", "findings")}
-    return {"conformance": kept, "drift": _drift(report["findings"])}
+    findings = [one | {"values": _finite(one["values"])} for one in report["findings"]]
+    conformance = {"passed": report["passed"], "counts": report["counts"], "findings": findings}
+    return {"conformance": conformance, "drift": _drift(findings)}
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON can hold them: it has neither infinity nor NaN."""
+    return {
+        key: None if isinstance(value, float) and not isfinite(value) else value
+        for key, value in values.items()
+    }
 
 
 def _drift(findings: Sequence[Mapping[str, Any]]) -> float | None:

@@ -1,7 +1,4 @@
-"""What is known of a module, gathered into one JSON object; what nobody declared is null or empty.
-
-Imports no torch for a module whose card has formulas.
-"""
+"""What is known of a module as one JSON object; what nobody declared is null or empty."""
 
 from __future__ import annotations
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from attnbench.conformance.findings import BROKEN
 from attnbench.showing.conformance import drift_text, summary
+from attnbench.specs import value_text
 
 UNDECLARED = "not declared"
-_BACKBONES = {"*": "any other backbone"}
 
 Document = Mapping[str, Any]
 
@@ -81,11 +81,21 @@ def sections_of(document: Document) -> tuple[Section, ...]:
         Section("Licence of the original", (_sentence(document["licence"] or UNDECLARED),)),
         Section("BibTeX", _bibtex(document)),
     )
-    return tuple(one for one in parts if one.blocks)
+    said = tuple(one for one in parts if one.blocks and one.blocks != (_NOTHING,))
+    missing = [one.title for one in parts if one.blocks == (_NOTHING,)]
+    return (*said, *((Section("Not declared", (_missing(missing),)),) if missing else ()))
+
+
+def _missing(titles: list[str]) -> Items:
+    titles = [one[0].lower() + one[1:] for one in titles]
+    return _sentence(f"{', '.join(titles)}: the module's card can say it")
 
 
 def _sentence(text: str) -> Items:
     return Items((), text)
+
+
+_NOTHING = _sentence(UNDECLARED)
 
 
 def _origin(document: Document) -> Rows:
@@ -109,7 +119,7 @@ def _trait(name: str) -> str:
 
 def _formula(document: Document) -> tuple[Block, ...]:
     if not document["formula"] and not document["formula_tex"]:
-        return (_sentence(UNDECLARED),)
+        return (_NOTHING,)
     found: list[Block] = []
     if document["formula"]:
         found.append(Formula(document["formula"]))
@@ -121,7 +131,7 @@ def _formula(document: Document) -> tuple[Block, ...]:
 def _options(document: Document) -> tuple[Block, ...]:
     rows = []
     for name, option in document["options"].items():
-        value, default = option["value"], option["default"]
+        value, default = value_text(option["value"]), value_text(option["default"])
         text = option["description"] or UNDECLARED
         asked = "" if value == default else f" (asked for: {value})"
         rows.append((f"{name}={default}", text + asked))
@@ -166,14 +176,15 @@ def _cost(document: Document, text_key: str, value_key: str, where: str) -> str:
 def _places(document: Document) -> tuple[Block, ...]:
     places, note = document["official"], document["official_note"]
     if not places and not note:
-        return (_sentence(UNDECLARED),)
-    rows = tuple((_BACKBONES.get(name, name), place) for name, place in places.items())
+        return (_NOTHING,)
+    other = "any other backbone" if len(places) > 1 else "any backbone"
+    rows = tuple((other if name == "*" else name, place) for name, place in places.items())
     return (*((Rows(rows),) if rows else ()), *((_sentence(note),) if note else ()))
 
 
 def _differences(document: Document) -> tuple[Block, ...]:
     if not document["declared"]:
-        return (_sentence(UNDECLARED),)
+        return (_NOTHING,)
     original = document["deviations"]
     return (
         Items(tuple(original), "From the original code:")
@@ -186,7 +197,7 @@ def _differences(document: Document) -> tuple[Block, ...]:
 def _declared(document: Document, texts: list[str]) -> tuple[Block, ...]:
     if texts:
         return (Items(tuple(texts)),)
-    return (_sentence("none declared" if document["declared"] else UNDECLARED),)
+    return (_sentence("none declared"),) if document["declared"] else (_NOTHING,)
 
 
 def _constraints(document: Document) -> tuple[Block, ...]:
@@ -204,16 +215,24 @@ def _conformance(document: Document) -> tuple[Block, ...]:
     if found is None:
         return ()
     told = f"{summary(found['findings'])}: attnbench check {document['spec']} shows them"
-    broken = [f"{one['check']}: {one['reason']}" for one in found["findings"] if _broken(one)]
+    broken = _broken(found["findings"])
     return (
         _sentence(told),
-        *((Items(tuple(broken), "Broken:"),) if broken else ()),
+        *((Items(broken, "Broken:"),) if broken else ()),
         _sentence(drift_text(document["drift"])),
     )
 
 
-def _broken(found: Mapping[str, Any]) -> bool:
-    return bool(found["status"] == BROKEN)
+def _broken(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """One line for each check that is broken: its first finding, and how many more there are."""
+    reasons: dict[str, list[str]] = {}
+    for one in findings:
+        if one["status"] == BROKEN:
+            reasons.setdefault(one["check"], []).append(one["reason"])
+    return tuple(
+        f"{check}: {first}" + (f" (and {len(more)} more)" if more else "")
+        for check, (first, *more) in reasons.items()
+    )
 
 
 def _bibtex(document: Document) -> tuple[Block, ...]:

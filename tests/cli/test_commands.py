@@ -63,20 +63,6 @@ def test_backbones_and_suites(attnbench):
     assert {"quick", "ulsam-table1", "ulsam-ablation"} <= suites
 
 
-def test_showing_a_module(attnbench):
-    card = attnbench("show", "module", "ulsam,groups=8", "--json").json
-    assert card["params_512"] == 2584
-    assert card["options"]["groups"]["default"] == 4
-    assert card["paper"]["bibtex"].startswith("@inproceedings{saini2020ulsam")
-    text = attnbench("show", "module", "bam").out
-    assert "68,513" in text and "combine" in text and "traps" in text
-
-
-def test_showing_a_module_without_a_card(attnbench, plugin):
-    assert attnbench("show", "module", f"{plugin}:MyAttention", "--json").json["declared"] is False
-    assert "not declared" in attnbench("show", "module", f"{plugin}:MyAttention").out
-
-
 def test_showing_a_backbone(attnbench):
     sites = {
         site["layer"]: site for site in attnbench("show", "backbone", "mobilenet_v2", "--json").json
