@@ -26,13 +26,14 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     }
     values: dict[str, Any] = {"params_512": None, "macs_512x14x14": None}
     counted: list[str] = []
-    reason = None
+    printed, reason = None, None
     try:
         attention.check(CHANNELS, SIZE)
         values = _by_formula(attention)
         counted = [key for key, value in values.items() if value is None]
         if counted:
             values |= _counted(attention, catalog, counted)
+        printed = _printed(card, attention) if card else None
     except AttnbenchError as error:
         counted, reason = [], str(error)
     except Exception as error:  # a formula of somebody's card
@@ -42,7 +43,7 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         **values,
         "costs_counted": counted,
         "costs_reason": reason,
-        "printed": _printed(card, attention) if card and reason is None else None,
+        "printed": printed,
     }
 
 

@@ -1,5 +1,8 @@
 """``attnbench show module``: all that is known, in order, in every format."""
 
+import subprocess
+import sys
+
 import pytest
 from attnbench_modules import MODULES
 
@@ -154,6 +157,27 @@ def test_a_module_that_cannot_be_at_the_shown_place(attnbench, plugin):
     assert document["params_512"] is None and "seven only" in document["costs_reason"]
     assert document["takes_feature_size"] is True
     assert "built for one map size" in show(attnbench, f"{plugin}:Sevens", "--no-check").out
+
+
+def test_a_formula_that_fails_is_told(attnbench, tmp_path):
+    carded = PLUGIN + (
+        "\nfrom attnbench.cards import Card\n"
+        "def params(channels, **options):\n    return channels // 0\n"
+        "MyAttention.card = Card(title='Mine', family='channel', params=params, traps=('one',))\n"
+    )
+    (tmp_path / "carded.py").write_text(carded)
+    out = show(attnbench, "carded.py:MyAttention", "--no-check").out
+    assert "ZeroDivisionError" in out and "  - one\n" in out
+    assert "none declared" in out  # the constraints: the card is there and has none
+
+
+def test_a_reader_that_leaves_early_is_no_failure():
+    command = f"{sys.executable} -m attnbench show module se --no-check"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "se: Squeeze-and-excitation (SE)\n"
 
 
 def test_no_formula_for_latex_is_a_wrong_request(attnbench, plugin):
