@@ -42,16 +42,12 @@ def _is_internal(name: str) -> bool:
     return name in ("_parameters", "_buffers", "_modules") or name.endswith("_hooks")
 
 
-def _tensors_in(
-    value: object, name: str, seen: frozenset[int]
-) -> Iterator[tuple[str, Tensor]]:
+def _tensors_in(value: object, name: str, seen: frozenset[int]) -> Iterator[tuple[str, Tensor]]:
     for inner, thing in _things_in(value, name):
         if isinstance(thing, Tensor):
             yield inner, thing
         elif isinstance(thing, nn.Module):
-            yield from (
-                (f"{inner}.{key}", one) for key, one in held_tensors(thing, seen).items()
-            )
+            yield from ((f"{inner}.{key}", one) for key, one in held_tensors(thing, seen).items())
 
 
 def _things_in(value: object, name: str) -> Iterator[tuple[str, object]]:

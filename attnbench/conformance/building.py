@@ -13,9 +13,8 @@ from attnbench.conformance.findings import Finding, broken
 from attnbench.conformance.importing import changed_by_import
 from attnbench.conformance.subject import SIZES, WIDTHS, Size, Subject
 from attnbench.conformance.surroundings import changes, kept_surroundings, surroundings
+from attnbench.conformance.wording import listed
 from attnbench.registry import describe
-
-_SHOWN = 3
 
 
 def contract(subject: Subject) -> Iterator[Finding]:
@@ -115,13 +114,15 @@ def _shared(subject: Subject) -> Iterator[Finding]:
         )
         return
     known = {id(part): path for path, part in first.named_modules()}
-    layers = [known[id(part)] for part in second.modules() if id(part) in known]
+    layers = [
+        known[id(part)] or "the module itself" for part in second.modules() if id(part) in known
+    ]
     memory = {_memory(one) for one in held_tensors(first).values()} - {0}
     tensors = [name for name, one in held_tensors(second).items() if _memory(one) in memory]
     names = layers or tensors or list(class_tensors(first))
     if names:
         yield broken(
-            f"instances share {_listed(names)}: what one learns or loads, all do",
+            f"instances share {listed(names)}: what one learns or loads, all do",
             "Create layers, parameters and buffers in __init__; nothing of the kind on the class "
             "or in a cache.",
         )
@@ -148,7 +149,7 @@ def _unregistered(subject: Subject) -> Iterator[Finding]:
     if foreign:
         shapes = [str(tuple(one.shape)) for one in foreign]
         yield broken(
-            f"forward uses weights that are no parameters of the module: {_listed(shapes)}",
+            f"forward uses weights that are no parameters of the module: {listed(shapes)}",
             "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
         )
 
@@ -178,7 +179,7 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
     ]
     if differing:
         yield broken(
-            f"the same seed gives other weights in {_listed(differing)}",
+            f"the same seed gives other weights in {listed(differing)}",
             "Draw from torch's generator, not from Python's or NumPy's, and leave no torch.empty.",
         )
     if _state_after(subject, 1) == _state_after(subject, 2):
@@ -201,14 +202,15 @@ def _state_after(subject: Subject, seed: int) -> bytes:
 
 def _uninitialised(subject: Subject) -> Iterator[Finding]:
     """Build it with all fresh memory filled with NaN: what is left of it was never set."""
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    deterministic: Any = torch.utils.deterministic
+    filled = deterministic.fill_uninitialized_memory
     with kept_surroundings():
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = True
+        deterministic.fill_uninitialized_memory = True
         try:
             module = subject.build(moved=False)
         finally:
-            torch.utils.deterministic.fill_uninitialized_memory = filled
+            deterministic.fill_uninitialized_memory = filled
     names = [
         name
         for name, one in held_tensors(module).items()
@@ -216,11 +218,6 @@ def _uninitialised(subject: Subject) -> Iterator[Finding]:
     ]
     if names:
         yield broken(
-            f"{_listed(names)} holds memory that was never set, whatever lay there before",
+            f"{listed(names)} holds memory that was never set, whatever lay there before",
             "Initialise what torch.empty gives, or use torch.zeros or nn.init.",
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(name or "the module itself" for name in names[:_SHOWN]) + more

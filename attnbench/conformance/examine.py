@@ -79,7 +79,9 @@ def _found(check: Check, subject: Subject) -> list[Finding]:
             for one in check.run(subject):
                 found.append(one)  # noqa: PERF402
     except AttnbenchError as error:
-        found.append(broken(str(error), "Make it build there, or declare a Constraint on its card."))
+        found.append(
+            broken(str(error), "Make it build there, or declare a Constraint on its card.")
+        )
     except Exception as error:
         if not any(one.status == BROKEN for one in found):
             found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))

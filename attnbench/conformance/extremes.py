@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Finding, broken
 from attnbench.conformance.subject import Subject, relative_error
+from attnbench.conformance.wording import listed
 from attnbench.registry import describe
 
 _LARGE = 1e4
@@ -18,7 +19,6 @@ _SMALL = 1e-6
 _PATIENCE = 50
 """How many times the operators of an ordinary map a strange one may take."""
 _LEAST = 2000
-_SHOWN = 4
 _EXACT = 1e-5
 
 
@@ -77,7 +77,7 @@ def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]
     x = x.clone().requires_grad_()
     y: Tensor = module(x.clone())
     if y.requires_grad:
-        y.sum().backward()
+        torch.autograd.backward(y.sum())
     grads = [one.grad for one in (x, *module.parameters()) if one.grad is not None]
     return y.detach(), all(bool(one.isfinite().all()) for one in grads)
 
@@ -85,9 +85,8 @@ def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]
 def _told(places: list[str], what: str) -> Iterator[Finding]:
     names = list(dict.fromkeys(places))
     if names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield broken(
-            f"{what} for {', '.join(names[:_SHOWN])}{more}",
+            f"{what} for {listed(names)}",
             "Add an epsilon within a root and to a divisor, subtract the largest value before exp, "
             "or use softmax and sigmoid.",
             places=names,
@@ -159,19 +158,21 @@ class _TooLongError(Exception):
     """More operators than patience."""
 
 
-class _Patience(TorchDispatchMode):
+class _Patience(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operators, and ends what runs more of them than ``limit``.
 
     No clock: a slow machine is not a hang. A loop without any operator is not seen.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports all of dynamo (seconds) at the first operator
+
     def __init__(self, limit: int | None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.limit, self.used = limit, 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.used += 1
         if self.limit is not None and self.used > self.limit:
             raise _TooLongError

@@ -93,7 +93,9 @@ def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> F
         module = attention.build(channels, size)
     params, macs = _params(module), _macs(module, channels, size)
     where = f"{channels} channels at {size[0]}x{size[1]}"
-    counted = f"{params:,} parameters" + (f" and {macs:,} multiply-adds" if macs is not None else "")
+    counted = f"{params:,} parameters" + (
+        f" and {macs:,} multiply-adds" if macs is not None else ""
+    )
     return note(
         f"no formula for {' and '.join(missing)} is declared; counted for {where}: {counted}",
         "Give Card.params(channels, **options) and Card.macs(channels, height, width, **options).",

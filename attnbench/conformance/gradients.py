@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from attnbench.conformance.findings import DECLARED, Finding, broken, note
 from attnbench.conformance.slopes import wrong_slopes
 from attnbench.conformance.subject import Subject
+from attnbench.conformance.wording import listed
 from attnbench.registry import describe
 
 _DRAWS = 4
 """Of weights and maps: a ReLU may be shut in one of them, not in all."""
 _ZERO = 1e-9
 """Of the largest gradient; what is below is the rounding of a sum that is zero."""
-_SHOWN = 6
 
 
 @dataclass
@@ -40,7 +40,7 @@ def gradients(subject: Subject) -> Iterator[Finding]:
         _draw(subject, draw, reached)
     if reached.cut:
         yield broken(
-            "the output is cut off from the input and all parameters: no gradient flows in training",
+            "the output is cut off from the input and all parameters: nothing gets a gradient",
             "Compute it without no_grad, detach() and .data.",
         )
         return
@@ -99,14 +99,14 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     unused = [name for name, share in unknown.items() if share is None]
     if unused:
         yield broken(
-            f"{_listed(unused)} gets no gradient: never used",
+            f"{listed(unused)} gets no gradient: never used",
             "Use it or remove it; declare under Card.dead what has to stay.",
             parameters=unused,
         )
     zero = [name for name, share in unknown.items() if share == 0]
     if zero:
         yield broken(
-            f"the gradient of {_listed(zero)} is exactly zero in {_DRAWS} draws",
+            f"the gradient of {listed(zero)} is exactly zero in {_DRAWS} draws",
             "Take it out from behind what cuts it off (max, comparison, rounding, detach), or "
             "declare it under Card.dead.",
             parameters=zero,
@@ -114,13 +114,13 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     tiny = [name for name, share in unknown.items() if share]
     if tiny:
         yield note(
-            f"the gradient of {_listed(tiny)} is zero but for rounding: what follows takes it away",
+            f"the gradient of {listed(tiny)} is zero but for rounding: what follows takes it away",
             "Leave out a bias before a norm or softmax, or declare it under Card.dead.",
             parameters=tiny,
         )
     if reached.frozen:
         yield note(
-            f"{_listed(reached.frozen)} is frozen by requires_grad=False",
+            f"{listed(reached.frozen)} is frozen by requires_grad=False",
             "Make what never learns a buffer.",
             parameters=reached.frozen,
         )
@@ -133,14 +133,12 @@ def _declared(known: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Fin
         if names:
             yield Finding(
                 DECLARED,
-                f"{_listed(names)} gets no gradient (declared: {why})",
+                f"{listed(names)} gets no gradient (declared: {why})",
                 values={"parameters": names},
             )
 
 
-def _alive(
-    subject: Subject, reached: _Reached, dead: Mapping[str, str]
-) -> Iterator[Finding]:
+def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
     """Find what is declared dead and is not; the card speaks of the default options."""
     if subject.attention.spec.options:
         return
@@ -151,7 +149,7 @@ def _alive(
     ]
     if alive:
         yield note(
-            f"{_listed(alive)} is declared dead and gets a gradient",
+            f"{listed(alive)} is declared dead and gets a gradient",
             "Take it out of Card.dead.",
             parameters=alive,
         )
@@ -159,7 +157,7 @@ def _alive(
     unmatched = [one for one in dead if not any(fnmatchcase(name, one) for name in names)]
     if unmatched:
         yield note(
-            f"Card.dead names {_listed(unmatched)}, which no parameter is called",
+            f"Card.dead names {listed(unmatched)}, which no parameter is called",
             "Correct the name, or take it out.",
             patterns=unmatched,
         )
@@ -186,14 +184,9 @@ def _again(subject: Subject) -> Iterator[Finding]:
 
 def _step(module: nn.Module, x: Tensor) -> None:
     y: Tensor = module(x.requires_grad_().clone())
-    y.square().mean().backward()
+    torch.autograd.backward(y.square().mean())
     with torch.no_grad():
         for one in module.parameters():
             if one.grad is not None:
                 one.sub_(1e-3 * one.grad)
                 one.grad = None
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

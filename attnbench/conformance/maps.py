@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, fine
 from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.conformance.wording import listed
 from attnbench.counting.copies import shape_copy
 from attnbench.registry import describe
 
@@ -32,7 +33,6 @@ _LARGE: tuple[Size, ...] = ((56, 56),)
 _HUGE: tuple[Size, ...] = ((112, 112),)
 """Shapes only, where the module runs without values: N x N scores take 600 MB here."""
 _BATCHES = (1, 2, 3)
-_SHOWN = 4
 _EXACT = 1e-9
 
 
@@ -51,9 +51,8 @@ class _Seen:
     def findings(self, remedies: dict[str, str]) -> Iterator[Finding]:
         """Yield one finding a kind: the text of its first place, and the places."""
         for kind, places in self.places.items():
-            more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
             yield broken(
-                f"{self.first[kind]} for {', '.join(places[:_SHOWN])}{more}",
+                f"{self.first[kind]} for {listed(places)}",
                 remedies[kind],
                 places=places,
             )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken
 from attnbench.conformance.subject import Subject
+from attnbench.conformance.wording import listed
 
 _STEPS = (1e-6, 1e-3)
 """The second one is for modules that compute in float32 inside, where the first is noise."""
@@ -19,7 +20,6 @@ _FLOOR = 1e-3
 """Of the largest gradient: below it a difference is rounding."""
 _DRAWS = 2
 _INPUT = "the input"
-_SHOWN = 4
 
 Place = tuple[str, Tensor]
 """What a gradient belongs to, and the tensor."""
@@ -38,10 +38,9 @@ def wrong_slopes(subject: Subject) -> Iterator[Finding]:
     if wrong:
         worst = max(wrong, key=lambda name: wrong[name])
         names = [worst, *(name for name in wrong if name != worst)]
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        by = f"{min(wrong[worst], 1):.2g} of its size"
         yield broken(
-            f"wrong gradient to {', '.join(names[:_SHOWN])}{more}: {min(wrong[worst], 1):.2g} of it "
-            "differs from central differences",
+            f"wrong gradient to {listed(names)}: it is off by {by} from central differences",
             "Correct the backward of an autograd.Function, or take out .data or detach(); if a "
             "detach() is deliberate, say so in Card.exceptions['gradients'].",
             errors=wrong,

@@ -76,4 +76,3 @@ def kept_surroundings() -> Iterator[dict[str, Any]]:
         yield before
     finally:
         restore(before)
-

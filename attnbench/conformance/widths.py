@@ -9,6 +9,7 @@ import torch
 
 from attnbench.conformance.findings import Finding, broken, fine, note
 from attnbench.conformance.subject import Subject
+from attnbench.conformance.wording import listed
 from attnbench.errors import AttnbenchError
 from attnbench.registry import describe
 
@@ -21,13 +22,9 @@ MOBILENET_WIDTHS = (
 # fmt: on
 """Of every place in MobileNetV1 (width 1, 0.75, 0.5, 0.25), V2 (1, 0.75, 0.5, 0.35, 1.4) and V3
 (small, large): after a block, and within one. A test computes them from the networks."""
-_SHOWN = 6
 _REFUSALS = (ValueError, AssertionError)
 """What a constructor raises that does not take a width; anything else is an accident."""
-_HOW = (
-    "Constraint('channels must be a multiple of 16', "
-    "lambda channels, **_: channels % 16 == 0)"
-)
+_HOW = "Constraint('channels must be a multiple of 16', lambda channels, **_: channels % 16 == 0)"
 
 
 def widths(subject: Subject) -> Iterator[Finding]:
@@ -47,7 +44,7 @@ def widths(subject: Subject) -> Iterator[Finding]:
         return
     declared = f"{len(forbidden)} of {len(MOBILENET_WIDTHS)} forbidden by its card: "
     yield fine(
-        declared + _listed(forbidden) if forbidden else "",
+        declared + listed(forbidden) if forbidden else "",
         forbidden=forbidden,
         tried=len(MOBILENET_WIDTHS) - len(forbidden),
     )
@@ -88,7 +85,7 @@ def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
     numbers = [one.channels for one in problems]
     yield found(
         f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths are refused and no constraint of a card "
-        f"says so: {_listed(numbers)}; {problems[0].text}",
+        f"says so: {listed(numbers)}; {problems[0].text}",
         f"Declare it on the card, for instance {_HOW}.",
         refused=numbers,
     )
@@ -99,13 +96,8 @@ def _failed(problems: list[_Problem]) -> Iterator[Finding]:
         return
     numbers = [one.channels for one in problems]
     yield broken(
-        f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths do not work: {_listed(numbers)}; "
+        f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths do not work: {listed(numbers)}; "
         f"{problems[0].text}",
         f"Make them work (a squeeze of at least 1 channel), or declare {_HOW}.",
         failed=numbers,
     )
-
-
-def _listed(numbers: list[int]) -> str:
-    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    return ", ".join(str(one) for one in numbers[:_SHOWN]) + more
