@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -26,8 +26,11 @@ def contract(subject: Subject) -> Iterator[Finding]:
     yield from changed_by_import(subject.attention.factory)
     with kept_surroundings() as before:
         _settle(subject)
+        disturbed = changes(before, surroundings())
+    with kept_surroundings() as before:
         fatal = _fatal(subject)
-        yield from _disturbed(before, surroundings())
+        disturbed |= changes(before, surroundings())
+    yield from _disturbed(disturbed)
     if fatal:
         yield fatal
         return
@@ -60,8 +63,8 @@ def _fatal(subject: Subject) -> Finding | None:
     except Exception as error:
         return _not_built(error.__cause__ or error, where)
     try:
-        with torch.no_grad():
-            y = module(subject.maps(2, channels, size))
+        # not within no_grad(), which would put back what forward sets
+        y = module(subject.maps(2, channels, size))
     except Exception as error:
         return broken(
             f"it cannot be run on {where}: {describe(error)}",
@@ -97,8 +100,8 @@ def _no_map(y: Any) -> Finding:
     )
 
 
-def _disturbed(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
-    for name, (old, new) in changes(before, after).items():
+def _disturbed(found: Mapping[str, tuple[Any, Any]]) -> Iterator[Finding]:
+    for name, (old, new) in found.items():
         yield broken(
             f"building or running it changes {name} of the whole process from {old} to {new}",
             "Leave global settings alone: pass dtype and device on, use a context manager inside.",

@@ -13,6 +13,7 @@ from attnbench.conformance.findings import Finding, broken, fine
 from attnbench.conformance.subject import Size, Subject, relative_error
 from attnbench.conformance.wording import listed
 from attnbench.counting.copies import shape_copy
+from attnbench.counting.trace import trace
 from attnbench.registry import describe
 
 _SIZES: tuple[Size, ...] = (
@@ -27,11 +28,14 @@ _SIZES: tuple[Size, ...] = (
     (1, 9),
     (9, 1),
     (56, 56),
+    (112, 2),
+    (2, 112),
 )
-_LARGE: tuple[Size, ...] = ((56, 56),)
+_LARGE: tuple[Size, ...] = ((56, 56), (112, 2), (2, 112))
 """Run in eval only, where it is enough to see that they go through."""
 _HUGE: tuple[Size, ...] = ((112, 112),)
-"""Shapes only, where the module runs without values: N x N scores take 600 MB here."""
+_HEAVY = 10**9
+"""Bytes to move from which on a huge map is run on shapes alone: N x N scores take 600 MB there."""
 _BATCHES = (1, 2, 3)
 _EXACT = 1e-9
 
@@ -97,7 +101,7 @@ def _show(subject: Subject, size: Size, training: bool, seen: _Seen) -> None:
     place = f"{_text(size)} in {'training' if training else 'eval'}"
     # two images: a batch norm has more than one value a channel even on 1x1
     x = subject.maps(1 if size in _HUGE else 2, size=size)
-    if size in _HUGE and _keeps_shape(subject, x):
+    if size in _HUGE and _is_heavy(subject, x) and _keeps_shape(subject, x):
         return
     _judge(seen, lambda: _run(subject, x, size, training), place)
 
@@ -108,6 +112,14 @@ def _run(
     module = subject.build(size=size).train(training)
     with torch.no_grad():
         return x, module(x)
+
+
+def _is_heavy(subject: Subject, x: Tensor) -> bool:
+    try:
+        size = (x.shape[2], x.shape[3])
+        return trace(subject.build(size=size, moved=False), x.shape).bytes > _HEAVY
+    except Exception:
+        return False
 
 
 def _keeps_shape(subject: Subject, x: Tensor) -> bool:

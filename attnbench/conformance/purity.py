@@ -61,7 +61,7 @@ def determinism(subject: Subject) -> Iterator[Finding]:
     """Call it again, after other maps, and look at what it holds."""
     module = subject.build().double().eval()
     x = subject.maps(dtype=torch.float64)
-    start = _values(module)
+    start = _registered(module)
     first = _run(module, x)
     yield from _same(first, _run(module, x), "the same map gives another output in eval")
     yield from _written(module, start)
@@ -110,8 +110,14 @@ def _values(module: nn.Module) -> dict[str, Tensor]:
     return {name: one.detach().clone() for name, one in held_tensors(module).items()}
 
 
+def _registered(module: nn.Module) -> dict[str, Tensor]:
+    # a plain attribute may hold a table that is made at the first call
+    names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    return {name: one for name, one in _values(module).items() if name in names}
+
+
 def _written(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
-    """Find what was there before the first call and is another now."""
+    """Find parameters and buffers that are others than before the first call."""
     yield from _told(_changed(module, before), "eval changes")
 
 
