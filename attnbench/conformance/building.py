@@ -14,6 +14,7 @@ from attnbench.conformance.importing import changed_by_import
 from attnbench.conformance.subject import SIZES, WIDTHS, Size, Subject
 from attnbench.conformance.surroundings import changes, kept_surroundings, surroundings
 from attnbench.conformance.wording import listed
+from attnbench.errors import PluginError
 from attnbench.registry import describe
 
 
@@ -25,7 +26,11 @@ def contract(subject: Subject) -> Iterator[Finding]:
     """
     yield from changed_by_import(subject.attention.factory)
     with kept_surroundings() as before:
-        _settle(subject)
+        try:
+            _ = subject.channels  # looks for the first place that works, once
+        except PluginError as error:
+            yield broken(str(error), "Correct the constraint on the card.", fatal=True)
+            return
         disturbed = changes(before, surroundings())
     with kept_surroundings() as before:
         fatal = _fatal(subject)
@@ -38,12 +43,6 @@ def contract(subject: Subject) -> Iterator[Finding]:
     yield from _unregistered(subject)
     yield from _seeded(subject)
     yield from _uninitialised(subject)
-
-
-def _settle(subject: Subject) -> None:
-    # the first place that works is looked for once; from here on nothing is built unseen
-    with torch.random.fork_rng(devices=[]):
-        _ = subject.channels
 
 
 def _fatal(subject: Subject) -> Finding | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.conformance.findings import Finding, broken
+from attnbench.conformance.findings import Finding, broken, skipped
 from attnbench.conformance.subject import Subject, relative_error
 from attnbench.conformance.wording import listed
 from attnbench.registry import describe
@@ -52,21 +53,32 @@ _DIFFERENTIABLE = ("zeros", "all +1", "all -1", "one channel of zeros", "all neg
 
 def extremes(subject: Subject) -> Iterator[Finding]:
     """Show it extreme maps in float32, untrained and with moved weights, in eval and training."""
-    outputs: list[str] = []
-    gradients: list[str] = []
-    for name, make in _MAPS.items():
-        x = make(subject.maps())
-        for training in (False, True):
-            for moved in (False, True):
-                place = f"{name} in {'training' if training else 'eval'}"
-                module = subject.build(moved=moved).train(training)
-                y, gradient = _run(module, x, backward=training and name in _DIFFERENTIABLE)
-                if not y.isfinite().all():
-                    outputs.append(place)
-                elif not gradient:
-                    gradients.append(place)
-    yield from _told(outputs, "the output is NaN or infinite")
-    yield from _told(gradients, "the output is finite and the gradient is not")
+    places: dict[str, list[str]] = {}
+    for name, training, moved in product(_MAPS, (False, True), (False, True)):
+        x = _MAPS[name](subject.maps())
+        module = subject.build(moved=moved).train(training)
+        problem = _problem(module, x, backward=training and name in _DIFFERENTIABLE)
+        if problem:
+            mode = "training" if training else "eval"
+            # one finding for each kind of error: the numbers in their texts may differ
+            kind = next((one for one in places if _kind(one) == _kind(problem)), problem)
+            places.setdefault(kind, []).append(f"{name} in {mode}")
+    for problem, names in places.items():
+        yield from _told(names, problem)
+
+
+def _kind(problem: str) -> str:
+    return problem.partition(":")[0]
+
+
+def _problem(module: nn.Module, x: Tensor, *, backward: bool) -> str | None:
+    try:
+        y, gradient = _run(module, x, backward=backward)
+    except Exception as error:
+        return f"forward raises {describe(error)}"
+    if not y.isfinite().all():
+        return "the output is NaN or infinite"
+    return None if gradient else "the output is finite and the gradient is not"
 
 
 def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]:
@@ -100,6 +112,9 @@ def nan(subject: Subject) -> Iterator[Finding]:
     patience = _Patience(None)
     with torch.no_grad(), patience:
         wanted = module(clean)
+    if not wanted.isfinite().all():
+        yield skipped("its output is not finite on ordinary maps either", "See maps.")
+        return
     limit = _PATIENCE * patience.used + _LEAST
     for name, spoilt in _spoilt(clean):
         y = _patient(module, spoilt, limit)

@@ -65,8 +65,7 @@ class _Tally:
 
 def formulas(subject: Subject) -> Iterator[Finding]:
     """Compare formulas with counts; where there is none, tell the counts."""
-    # the blend's one parameter is ours, and on no card
-    attention = replace(subject.attention, blend=False)
+    attention = _unblended(subject.attention)
     card = subject.card
     missing = [name for name in ("params", "macs") if card is None or getattr(card, name) is None]
     if missing:
@@ -83,6 +82,12 @@ def formulas(subject: Subject) -> Iterator[Finding]:
     if wrong or missing:
         return
     yield fine(variants=len(variants), params=params.places, macs=macs.places)
+
+
+def _unblended(attention: Attention) -> Attention:
+    # the blend's one parameter is ours, and on no card
+    own = {key: value for key, value in attention.spec.options.items() if key in attention.options}
+    return replace(attention, blend=False, spec=Spec(attention.spec.name, own))
 
 
 def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,8 @@ class _Reached:
     """Name to the largest gradient over the largest one of its draw; None: never reached."""
     frozen: list[str] = field(default_factory=list)
     input: float | None = None
+    spoilt: list[str] = field(default_factory=list)
+    """Gradients that are NaN or infinite."""
     cut: bool = False
     """The output hangs on nothing that could learn."""
 
@@ -42,6 +45,14 @@ def gradients(subject: Subject) -> Iterator[Finding]:
         yield broken(
             "the output is cut off from the input and all parameters: nothing gets a gradient",
             "Compute it without no_grad, detach() and .data.",
+        )
+        return
+    if reached.spoilt:
+        names = list(dict.fromkeys(reached.spoilt))
+        yield broken(
+            f"the gradient of {listed(names)} is NaN or infinite on ordinary maps",
+            "Add an epsilon within a root and to a divisor: at zero their slope is infinite.",
+            parameters=names,
         )
         return
     yield from _to_input(reached)
@@ -59,7 +70,9 @@ def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
         return
     # a random weight for each output: a sum would hide what a norm or a softmax takes away
     (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
-    largest = max([_size(x), *(_size(one) for one in module.parameters())], default=0.0)
+    everything = {"the input": x, **dict(module.named_parameters())}
+    reached.spoilt += [name for name, one in everything.items() if not isfinite(_size(one))]
+    largest = max(_size(one) for one in everything.values())
     reached.input = _larger(reached.input, x, largest)
     for name, one in module.named_parameters():
         if one.requires_grad:

@@ -65,17 +65,12 @@ def _imported_afresh(factory: Any) -> dict[str, list[str]]:
     target = _target(factory)
     if target is None:
         return {}
-    argument = json.dumps([target, sys.path])
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, argument],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_TIMEOUT,
-    )
-    if done.returncode:
+    command = [sys.executable, "-c", _PROGRAM, json.dumps([target, sys.path])]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT)
+        found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.SubprocessError, ValueError, IndexError):
         return {}  # it cannot be imported by itself; other checks speak of what they see
-    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

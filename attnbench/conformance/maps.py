@@ -14,6 +14,7 @@ from attnbench.conformance.subject import Size, Subject, relative_error
 from attnbench.conformance.wording import listed
 from attnbench.counting.copies import shape_copy
 from attnbench.counting.trace import trace
+from attnbench.errors import AttnbenchError
 from attnbench.registry import describe
 
 _SIZES: tuple[Size, ...] = (
@@ -137,8 +138,9 @@ def _judge(seen: _Seen, run: Callable[[], tuple[Tensor, Any]], place: str) -> No
     try:
         x, y = run()
     except Exception as error:
-        cause = error.__cause__ or error
-        seen.add("raises", f"raises {describe(cause)}", place)
+        # a constructor's own error, not ours about it
+        cause = error.__cause__ if isinstance(error, AttnbenchError) else None
+        seen.add("raises", f"raises {describe(cause or error)}", place)
         return
     if not isinstance(y, Tensor):
         seen.add("type", f"returns a {type(y).__name__}", place)

@@ -38,17 +38,17 @@ class CachedLayer(Clean):
         return self.mix(super().gate(x)).sigmoid()
 
 
+@lru_cache
+def cached_table(channels):
+    return torch.ones(1, channels, 1, 1)
+
+
 class CachedTable(Clean):
     """A buffer that all instances hold the one tensor of."""
 
-    tables = []
-
     def __init__(self, channels):
         super().__init__(channels)
-        self.tables = type(self).tables
-        if not self.tables:
-            self.tables.append(torch.ones(1, channels, 1, 1))
-        self.register_buffer("table", self.tables[0])
+        self.register_buffer("table", cached_table(channels))
 
 
 class LayersInAList(Clean):
@@ -149,9 +149,18 @@ class NoPlaceLeft(Clean):
     )
 
 
+class FailingConstraint(Clean):
+    card = Card(
+        title="fails",
+        family="channel",
+        constraints=(Constraint("?", lambda channels, feature_size, **_: feature_size < 3),),
+    )
+
+
 @pytest.mark.parametrize(
     ("mutant", "text"),
     [
+        (FailingConstraint, "a constraint on its card fails for 32 channels: TypeError"),
         (SharedScale, "SharedScale.scale"),
         (CachedLayer, "share mix"),
         (CachedTable, "share table"),
@@ -179,7 +188,15 @@ def test_broken_contracts_are_found(mutant, text):
 
 
 @pytest.mark.parametrize(
-    "mutant", [ReturnsTheGateToo, ForgetsToReturn, TakesTwoMaps, UndefinedName, NoPlaceLeft]
+    "mutant",
+    [
+        ReturnsTheGateToo,
+        ForgetsToReturn,
+        TakesTwoMaps,
+        UndefinedName,
+        NoPlaceLeft,
+        FailingConstraint,
+    ],
 )
 def test_what_cannot_run_is_fatal(mutant):
     assert [one.values["fatal"] for one in findings(mutant, "contract")] == [True]

@@ -179,7 +179,6 @@ def test_generators_warnings_and_settings_are_left_as_they_were():
         torch.set_default_device("meta")
         torch.set_float32_matmul_precision("medium")
         warnings.simplefilter("always")
-        warnings.warn("loud", UserWarning, stacklevel=1)
         yield fine()
 
     before, filters, state = surroundings(), list(warnings.filters), torch.get_rng_state()

@@ -41,9 +41,19 @@ class OnlyWhenTraining(Clean):
         return y / x.abs().mean() if self.training else y
 
 
+class Inverts(Clean):
+    """A matrix of rank 1 on a constant map."""
+
+    def gate(self, x):
+        rows = x.flatten(2)
+        gram = rows @ rows.transpose(1, 2) + 1e-3 * torch.ones(x.shape[1])
+        return super().gate(x) * torch.linalg.cholesky(gram).mean((1, 2)).view(-1, 1, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("mutant", "text"),
     [
+        (Inverts, "forward raises _LinAlgError"),
         (ExpOverflows, "a spike of 1e4"),
         (DividesByTheMaximum, "zeros in eval"),
         (NormalisesByDeviation, "all +1 in eval"),

@@ -100,6 +100,12 @@ def test_a_report_is_json_with_a_count_of_each_status():
     assert whole.of("nan") == whole.with_status("broken")
 
 
+def test_values_that_json_cannot_say_are_null():
+    found = broken("bad", "mend", error=float("inf"), all={"a": [float("nan"), 1.5]}, size=(1, 2))
+    read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert read["values"] == {"error": None, "all": {"a": [None, 1.5]}, "size": [1, 2]}
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [([], ""), (["a"], "a"), (range(4), "0, 1, 2, 3"), (range(6), "0, 1, 2, 3 and 2 more")],

@@ -76,6 +76,11 @@ class WrongBackward(Clean):
         return _WrongSigmoid.apply(self.excite(self.relu(self.squeeze(pooled))))
 
 
+class RootAtZero(Clean):
+    def forward(self, x):
+        return super().forward(x) * (x * (x > 0)).sqrt().mean((2, 3), keepdim=True)
+
+
 class CutOff(Clean):
     @torch.no_grad()
     def forward(self, x):
@@ -130,6 +135,7 @@ CARD = Card(title="carded", family="channel")
         (GateFromData, "wrong gradient to scale"),
         (TinyDetach, "wrong gradient to the input"),
         (WrongBackward, "wrong gradient to"),
+        (RootAtZero, "the gradient of the input is NaN or infinite on ordinary maps"),
         (CutOff, "cut off from the input and all parameters"),
         (InputCutOff, "the input gets no gradient"),
         (InputZero, "the input gets a gradient of exactly zero"),

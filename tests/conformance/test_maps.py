@@ -66,7 +66,7 @@ class ViewsTheInput(Clean):
 
 class ReadsTheStorage(Clean):
     def forward(self, x):
-        b, c, h, w = x.shape
+        _, c, h, w = x.shape
         return super().forward(x.as_strided(x.shape, (c * h * w, h * w, w, 1)))
 
 
