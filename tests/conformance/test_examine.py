@@ -200,14 +200,15 @@ def test_they_are_also_after_a_crash():
 
 
 def test_settings_of_the_user_are_kept():
-    torch.set_num_threads(2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
     torch.set_default_device("cpu")
     try:
         findings(Clean, "contract")
-        assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == threads + 1
     finally:
         torch.set_default_device(None)
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", MINE)
