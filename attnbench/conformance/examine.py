@@ -11,10 +11,23 @@ import torch
 
 from attnbench.attention import Attention
 from attnbench.conformance.checks import Check, chosen
-from attnbench.conformance.findings import BROKEN, Finding, Report, broken, excused, fine
+from attnbench.conformance.findings import (
+    BROKEN,
+    Finding,
+    Report,
+    broken,
+    excused,
+    fine,
+    skipped,
+)
 from attnbench.conformance.subject import Subject
+from attnbench.conformance.surroundings import kept_surroundings
 from attnbench.errors import AttnbenchError
 from attnbench.registry import describe
+
+_NOT_CHECKED = skipped(
+    "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
+)
 
 
 def examine(
@@ -35,9 +48,12 @@ def examine(
     started = time.perf_counter()
     subject = Subject(attention, exceptions or {})
     findings: list[Finding] = []
+    fatal = False  # by then every check would say the same
     for one in chosen() if checks is None else checks:
         tell(one)
-        findings += run_check(one, subject)
+        found = (_NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
+        fatal = fatal or any(finding.values.get("fatal") for finding in found)
+        findings += found
     return Report(
         name=str(attention.spec),
         title=attention.title,
@@ -63,7 +79,9 @@ def _found(check: Check, subject: Subject) -> list[Finding]:
             for one in check.run(subject):
                 found.append(one)  # noqa: PERF402
     except AttnbenchError as error:
-        found.append(broken(str(error), ""))
+        found.append(
+            broken(str(error), "Make it build there, or declare a Constraint on its card.")
+        )
     except Exception as error:
         if not any(one.status == BROKEN for one in found):
             found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))
@@ -74,9 +92,10 @@ def _found(check: Check, subject: Subject) -> list[Finding]:
 def _undisturbed() -> Iterator[None]:
     """While entered, the same numbers are drawn each time, and warnings are nobody's business.
 
-    Both are as before afterwards: the kit runs within other people's tests.
+    Both are as before afterwards, and so are the settings that a module may change: the kit runs
+    within other people's tests.
     """
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), kept_surroundings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         yield

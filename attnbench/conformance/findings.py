@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 OK = "ok"
@@ -35,8 +36,16 @@ class Finding:
         return replace(self, check=check)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return asdict(self)
+        """Return the JSON object; what is NaN or infinite is null there."""
+        return {**asdict(self), "values": _for_json(dict(self.values))}
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _for_json(one) for key, one in value.items()}
+    return [_for_json(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def broken(reason: str, remedy: str, **values: Any) -> Finding:
