@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -36,7 +37,24 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
-        return asdict(self)
+        return {**asdict(self), "values": plain(self.values)}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: scalars of arrays as numbers, what is not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    item = getattr(value, "item", None)
+    try:
+        return plain(item()) if item else str(value)
+    except (ValueError, RuntimeError):  # of an array with several values
+        return str(value)
 
 
 def broken(reason: str, remedy: str, **values: Any) -> Finding:
@@ -82,6 +100,15 @@ class Report:
     def of(self, check: str) -> tuple[Finding, ...]:
         """Return the findings of one check."""
         return tuple(one for one in self.findings if one.check == check)
+
+    @property
+    def drift(self) -> float | None:
+        """What the untrained module changes of its map, as a fraction; None where not known."""
+        for one in self.of("drift"):
+            value = one.values.get("drift")
+            if isinstance(value, int | float):
+                return float(value)
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
