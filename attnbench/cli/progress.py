@@ -134,8 +134,8 @@ class CheckLines:
     def done(self, report: Report) -> None:
         """Say what became of a module."""
         self._count += 1
-        verdict = "ok" if report.passed else "broken"
-        say(f"[{self._count}/{self._modules}] {report.name} {verdict} ({report.seconds:.1f} s)")
+        done = f"[{self._count}/{self._modules}] {report.name} {report.verdict}"
+        say(f"{done} ({report.seconds:.1f} s)")
 
     def end(self) -> None:
         """Nothing to close."""

@@ -16,6 +16,9 @@ STATUSES = (BROKEN, DECLARED, NOTE, SKIPPED, OK)
 """Most pressing first: the contract is broken; it is, and the card says why that has to be; worth
 knowing or not declared; cannot be checked here; holds."""
 
+INTERRUPTED = "interrupted before it ended"
+"""Reason of a check that was stopped by the user: whether it holds is not known."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -92,6 +95,13 @@ class Report:
     def passed(self) -> bool:
         """Whether the contract holds, declared exceptions aside."""
         return not self.with_status(BROKEN)
+
+    @property
+    def verdict(self) -> str:
+        """``broken``, ``unfinished`` if it was interrupted, else ``ok``."""
+        if not self.passed:
+            return "broken"
+        return "unfinished" if any(one.reason == INTERRUPTED for one in self.findings) else "ok"
 
     def with_status(self, status: str) -> tuple[Finding, ...]:
         """Return the findings of one status, in the order of the checks."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,8 +28,7 @@ def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = Fa
     name_width = max((len(one.name) for one in reports), default=0)
     for report in reports:
         console.print(_head(report, name_width), soft_wrap=True)
-        shown = _every(report) if verbose else _grouped(report)
-        _print_rows(shown, console)
+        _print_rows(_every(report) if verbose else map(_row, _groups(report)), console)
     if len(reports) > 1:
         console.print(_table(reports))
         console.print(Text(summary(reports)), soft_wrap=True)
@@ -39,7 +40,7 @@ def as_markdown(reports: Sequence[Found]) -> str:
     if len(reports) > 1:
         blocks.append(_markdown_table(reports))
     for report in sorted(reports, key=lambda one: one.passed):
-        rows = [_markdown_row(*one) for one in _grouped(report)]
+        rows = [_markdown_row(one) for one in _groups(report)]
         if rows:
             blocks.append(_markdown_block(report, rows))
     return "\n\n".join(blocks) + "\n"
@@ -48,7 +49,7 @@ def as_markdown(reports: Sequence[Found]) -> str:
 def summary(reports: Sequence[Found]) -> str:
     """Return one sentence on all modules."""
     if len(reports) == 1:
-        return f"{reports[0].name} {_verdict(reports[0])}, {counts(reports[0])}"
+        return f"{reports[0].name} {reports[0].verdict}, {counts(reports[0])}"
     bad = [one.name for one in reports if not one.passed]
     return f"{len(reports)} modules, " + (
         f"{len(bad)} broken: {', '.join(bad)}" if bad else "all ok"
@@ -76,13 +77,9 @@ Row = tuple[str, str, list[str]]
 """Status, check, lines of text."""
 
 
-def _verdict(report: Found) -> str:
-    return "ok" if report.passed else "broken"
-
-
 def _head(report: Found, name_width: int) -> Text:
     head = Text(f"{report.name:<{name_width}}  ")
-    head.append(f"{_verdict(report):<6}", _STYLES[OK if report.passed else BROKEN])
+    head.append(f"{report.verdict:<6}", _STYLES.get(report.verdict, "yellow"))
     head.append(f"  {counts(report)}, {report.seconds:.1f} s")
     if not report.passed and report.origin:
         head.append(f"  ({report.origin})", "dim")
@@ -100,18 +97,30 @@ def _print_rows(rows: Iterable[Row], console: Console) -> None:
         console.print(grid)
 
 
-def _grouped(report: Found) -> Iterator[Row]:
-    """What is not well, most pressing first; what is said of several checks once."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+@dataclass(frozen=True)
+class _Group:
+    """What is said once, of one check or of several."""
+
+    status: str
+    reason: str
+    remedy: str
+    checks: Sequence[str]
+
+
+def _groups(report: Found) -> list[_Group]:
+    """What is not well, most pressing first."""
+    groups: dict[tuple[str, str, str], dict[str, None]] = {}
     for one in sorted(report.findings, key=lambda one: STATUSES.index(one.status)):
         if one.status != OK:
-            groups.setdefault((one.status, one.reason, one.remedy), []).append(one.check)
-    for (status, reason, remedy), checks in groups.items():
-        named = list(dict.fromkeys(checks))
-        lines = _lines(reason, remedy)
-        if len(named) > 1:
-            lines.append(", ".join(named))
-        yield status, named[0] if len(named) == 1 else f"{len(named)} checks", lines
+            groups.setdefault((one.status, one.reason, one.remedy), {})[one.check] = None
+    return [_Group(*said, tuple(checks)) for said, checks in groups.items()]
+
+
+def _row(group: _Group) -> Row:
+    lines = _lines(group.reason, group.remedy)
+    if len(group.checks) == 1:
+        return group.status, group.checks[0], lines
+    return group.status, f"{len(group.checks)} checks", [*lines, ", ".join(group.checks)]
 
 
 def _every(report: Found) -> Iterator[Row]:
@@ -159,7 +168,7 @@ def _markdown_table(reports: Sequence[Found]) -> str:
     drifts = any(drift_text(one) for one in reports)
     heads = ["Module", "", *_heads(drifts)]
     ruler = ["---", "---", *["--:"] * (len(heads) - 2)]
-    rows = [[f"`{one.name}`", _verdict(one), *_cells(one, drifts)] for one in reports]
+    rows = [[f"`{one.name}`", one.verdict, *_cells(one, drifts)] for one in reports]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
 
 
@@ -170,11 +179,10 @@ def _markdown_block(report: Found, rows: Sequence[str]) -> str:
     table = "\n".join([head, *rows[:_MOST_ROWS], *more])
     if not report.passed:
         return f"#### `{report.name}`: broken ({markdown(report.origin)})\n\n{table}"
-    title = f"<code>{markdown(report.name)}</code>: {counts(report)}"
+    title = f"<code>{escape(report.name)}</code>: {counts(report)}"
     return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
 
 
-def _markdown_row(status: str, check: str, lines: Sequence[str]) -> str:
-    reason, *rest = lines
-    remedy = [one.removeprefix("do: ") for one in rest]
-    return f"| {status} | {check} | {markdown(reason)} | {markdown(' '.join(remedy))} |"
+def _markdown_row(group: _Group) -> str:
+    cells = [group.status, ", ".join(group.checks), markdown(group.reason), markdown(group.remedy)]
+    return f"| {' | '.join(cells)} |"

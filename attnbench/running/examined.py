@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,17 +28,19 @@ class Examined:
         self._subjects: dict[str, Subject] = {}
 
     def check(self, module: str, name: str) -> dict[str, Any]:
-        """Return the findings of a check on a module, by its spec.
+        """Return the ``findings`` of a check on a module, by its spec, and its ``seconds``.
 
         Raises:
             AttnbenchError: the module cannot be found here.
         """
+        started = time.perf_counter()
         found = run_check(
             CHECKS[name],
             self._subject(module),
             lambda one: self._tell(json.dumps(one.to_dict())),
         )
-        return {"findings": [one.to_dict() for one in found]}
+        findings = [one.to_dict() for one in found]
+        return {"findings": findings, "seconds": time.perf_counter() - started}
 
     def _subject(self, module: str) -> Subject:
         if module not in self._subjects:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 from attnbench.attention import Attention
 from attnbench.conformance.checks import Check
-from attnbench.conformance.findings import Finding, Report, broken, excused, skipped
+from attnbench.conformance.findings import INTERRUPTED, Finding, Report, broken, excused, skipped
 from attnbench.running.process import Limits, Worker, WorkerError
 
 LIMIT_S = 60.0
@@ -156,9 +156,10 @@ class _Examination:
         self.module, self.checks, self.watcher, self.limit_s = module, checks, watcher, limit_s
         self.name = str(module.spec)
         self.lost = 0
+        self.seconds = 0.0
+        """Of the checks; starting workers is nobody's fault."""
 
     def run(self, worker: Worker, stopped: threading.Event) -> Report:
-        started = time.perf_counter()
         findings: list[Finding] = []
         for one in self.checks:
             findings += self._left_out(one, stopped) or self._found(one, worker, stopped)
@@ -167,14 +168,14 @@ class _Examination:
             title=self.module.title,
             origin=self.module.origin,
             findings=tuple(findings),
-            seconds=time.perf_counter() - started,
+            seconds=self.seconds,
         )
         self.watcher.done(report)
         return report
 
     def _left_out(self, check: Check, stopped: threading.Event) -> tuple[Finding, ...]:
         if stopped.is_set():
-            return (skipped("interrupted before it ended").of(check.name),)
+            return (skipped(INTERRUPTED).of(check.name),)
         if self.lost < _PATIENCE:
             return ()
         why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
@@ -185,12 +186,14 @@ class _Examination:
         usual = DEEP_LIMIT_S if check.deep else LIMIT_S
         worker.limits = replace(worker.limits, seconds=self.limit_s or usual)
         told: list[Finding] = []
+        started = time.perf_counter()
         task = {"do": "check", "module": self.name, "check": check.name}
         try:
             answer = worker.ask(task, lambda text: told.append(Finding(**json.loads(text))))
         except (WorkerError, OSError, ValueError) as failure:  # all three, as it is stopped
             if stopped.wait(_SIGNAL_S):
                 return self._left_out(check, stopped)
+            self.seconds += time.perf_counter() - started
             return self._loss(check, told, str(failure))
         self.lost = 0
         return self._answered(check, answer)
@@ -198,6 +201,7 @@ class _Examination:
     def _answered(self, check: Check, answer: dict[str, Any]) -> tuple[Finding, ...]:
         if "error" in answer:
             return (broken(answer["error"], "").of(check.name),)
+        self.seconds += answer["ok"]["seconds"]
         return tuple(Finding(**one) for one in answer["ok"]["findings"])
 
     def _loss(self, check: Check, told: list[Finding], why: str) -> tuple[Finding, ...]:
@@ -217,4 +221,4 @@ def _remedy(why: str) -> str:
         return "Make it end on every input; if it is merely slow, raise --limit."
     if why.startswith("used"):
         return "Look for what grows with the square of the map, or is kept from call to call."
-    return "Call it under `python -X faulthandler`, which shows the line."
+    return "Call it under python -X faulthandler, which shows the line."
