@@ -8,8 +8,8 @@
 
 Each check is a test with the check's name as its id: ``-k batch_independence`` runs one. A check
 that the module breaks fails with what was seen and what to do about it; one that cannot be done
-here is skipped, with the reason; what is merely worth knowing stands in a section of its own, which
-``-rP`` and ``-rA`` show and which JUnit files carry as properties. Nothing is a warning.
+here is skipped, with the reason; what is merely worth knowing or declared stands in a section of
+its own, which ``-rP`` and ``-rA`` show. Nothing is a warning.
 
 Further class attributes: ``options`` of the module; ``exceptions``, checks that cannot hold and why
 that has to be; ``deep = True`` for compilers, exports and int8, which take a minute more. Each can
@@ -26,7 +26,7 @@ takes: ``"my_attention"`` (registered by an installed plugin, or by the plugin f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -42,6 +42,8 @@ from attnbench.settings import settings
 from attnbench.specs import parse_spec
 
 _TEST = "test_conformance"
+_SUBJECTS: dict[type, Subject] = {}
+"""Each class's module is looked up once, and the maps that suit it are found once."""
 
 
 class ModuleConformance:
@@ -68,17 +70,12 @@ class ModuleConformance:
         ids = [one.name if isinstance(one, Check) else "class" for one in checks]
         metafunc.parametrize("check", checks, ids=ids)
 
-    def test_conformance(
-        self,
-        check: Any,
-        request: pytest.FixtureRequest,
-        record_property: Callable[[str, object], None],
-    ) -> None:
+    def test_conformance(self, check: Any, request: pytest.FixtureRequest) -> None:
         """Run one check."""
         if isinstance(check, str):
             pytest.fail(check, pytrace=False)
-        findings = _findings(type(self), check)
-        _keep(findings, request.node, record_property)
+        findings = _findings(type(self), check, request.config.rootpath)
+        _keep(findings, request.node)
         bad = [_text(one) for one in findings if one.status == BROKEN]
         if bad:
             pytest.fail("\n".join(bad), pytrace=False)
@@ -87,25 +84,20 @@ class ModuleConformance:
             pytest.skip("; ".join(left_out).replace("\n", " "))
 
 
-def _findings(cls: type[ModuleConformance], check: Check) -> Sequence[Finding]:
+def _findings(cls: type[ModuleConformance], check: Check, root: Path) -> Sequence[Finding]:
     try:
-        subject = _subject(cls)
+        if cls not in _SUBJECTS:
+            _SUBJECTS[cls] = Subject(_attention(cls, root), cls.exceptions)
     except AttnbenchError as error:
         pytest.fail(str(error), pytrace=False)
-    return run_check(check, subject)
+    return run_check(check, _SUBJECTS[cls])
 
 
-@cache
-def _subject(cls: type[ModuleConformance]) -> Subject:
-    """The module of a class: looked up once, and the maps that suit it found once."""
-    return Subject(_attention(cls), cls.exceptions)
-
-
-def _attention(cls: type[ModuleConformance]) -> Attention:
+def _attention(cls: type[ModuleConformance], root: Path) -> Attention:
     module = cls.module
     if not isinstance(module, str):
         return from_callable(module, cls.options)
-    known, project = catalog(), settings()
+    known, project = catalog(), settings(root)
     for path in project.paths(project.plugins):
         known.load_file(path)
     return find_attention(parse_spec(module, "module").given(**cls.options), known)
@@ -130,17 +122,16 @@ def _problem(cls: type[ModuleConformance]) -> str | None:
     return None
 
 
-def _keep(
-    findings: Sequence[Finding], item: Any, record_property: Callable[[str, object], None]
-) -> None:
-    """Keep what the outcome does not say: sections for people, properties for programs."""
-    lines = []
-    for one in findings:
-        for key, value in one.to_dict()["values"].items():
-            record_property(f"{one.check}.{key}", value)
-        if one.status not in (BROKEN, SKIPPED) and one.reason:
-            lines.append(_text(one) if one.status == OK else f"{one.status}: {_text(one)}")
-            record_property(one.status, _text(one))
+def _keep(findings: Sequence[Finding], item: pytest.Item) -> None:
+    """Keep what the outcome does not say in a section of the report.
+
+    Not as properties: they cannot be in a JUnit file of the default family, and pytest warns.
+    """
+    lines = [
+        _text(one) if one.status == OK else f"{one.status}: {_text(one)}"
+        for one in findings
+        if one.reason and one.status not in (BROKEN, SKIPPED)
+    ]
     if lines:
         item.add_report_section("call", "attnbench", "\n".join(lines))
 

@@ -36,7 +36,7 @@ def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = Fa
 
 def as_markdown(reports: Sequence[Found]) -> str:
     """Return reports in GitHub's Markdown: what is broken open, all else folded."""
-    blocks = [f"**attnbench check: {summary(reports)}**"]
+    blocks = [f"**attnbench check: {markdown(summary(reports))}**"]
     if len(reports) > 1:
         blocks.append(_markdown_table(reports))
     for report in sorted(reports, key=lambda one: one.passed):
@@ -50,10 +50,11 @@ def summary(reports: Sequence[Found]) -> str:
     """Return one sentence on all modules."""
     if len(reports) == 1:
         return f"{reports[0].name} {reports[0].verdict}, {counts(reports[0])}"
-    bad = [one.name for one in reports if not one.passed]
-    return f"{len(reports)} modules, " + (
-        f"{len(bad)} broken: {', '.join(bad)}" if bad else "all ok"
-    )
+    parts = [f"{len(reports)} modules"]
+    for verdict in ("broken", "unfinished"):
+        names = [one.name for one in reports if one.verdict == verdict]
+        parts += [f"{len(names)} {verdict}: {', '.join(names)}"] if names else []
+    return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}, all ok"
 
 
 def counts(report: Found) -> str:
