@@ -26,7 +26,7 @@ def command(
     module: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE|SUITE]...", help="name,key=value, FILE.py:Class, a suite or its file."
+            metavar="MODULE|SUITE", help="name,key=value, FILE.py:Class, a suite or its file."
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every registered module.")] = False,

@@ -70,8 +70,17 @@ def _module(word: str, name: str, catalog: Catalog) -> Chosen:
     except PluginError as error:
         if name in catalog.modules:
             return unloadable(name, catalog.modules.entry(name).origin, str(error))
-        find_target(catalog, name)  # a file or class that is not there is a mistake, not a module
+        if not _is_there(name, catalog):
+            raise  # a file or a class that is not there is a mistake, not a broken module
         return unloadable(name, name.rpartition(":")[0], str(error))
+
+
+def _is_there(name: str, catalog: Catalog) -> bool:
+    try:
+        find_target(catalog, name)
+    except PluginError:
+        return False
+    return True
 
 
 def _registered(name: str, catalog: Catalog) -> Chosen:

@@ -127,6 +127,7 @@ class Report:
             "title": self.title,
             "origin": self.origin,
             "passed": self.passed,
+            "verdict": self.verdict,
             "counts": {status: len(self.with_status(status)) for status in STATUSES},
             "findings": [one.to_dict() for one in self.findings],
             "seconds": round(self.seconds, 2),

@@ -48,6 +48,8 @@ def as_markdown(reports: Sequence[Found]) -> str:
 
 def summary(reports: Sequence[Found]) -> str:
     """Return one sentence on all modules."""
+    if not reports:
+        return "no module was examined"
     if len(reports) == 1:
         return f"{reports[0].name} {reports[0].verdict}, {counts(reports[0])}"
     parts = [f"{len(reports)} modules"]

@@ -1,6 +1,7 @@
 """Reports for people: short where all is well, readable at any width, safe in Markdown."""
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -111,6 +112,24 @@ def test_markdown_of_one_module_and_of_very_many_findings():
     many = Report("x", "x", "x", tuple(broken(f"r{n}", "y").of("maps") for n in range(60)))
     written = as_markdown([many])
     assert "and 20 more" in written and "r39" in written and "r40" not in written
+
+
+def test_nothing_examined_is_not_all_well():
+    assert as_markdown([]) == "**attnbench check: no module was examined**\n"
+    assert report("se", [("drift", skipped(INTERRUPTED))]).to_dict()["verdict"] == "unfinished"
+
+
+def test_a_check_whose_code_is_missing_says_so(monkeypatch):
+    from attnbench.conformance.checks import Check
+
+    for lost in (Check("maps", "", "nowhere"), Check("nothing", "", "batches")):
+        (found,) = lost.run(None)
+        assert found.status == "skipped" and f"has no {lost.name}" in found.reason and found.remedy
+    # what a check's own file cannot import is another matter
+    monkeypatch.setitem(sys.modules, "attnbench.conformance.subject", None)
+    monkeypatch.delitem(sys.modules, "attnbench.conformance.batches", raising=False)
+    with pytest.raises(ModuleNotFoundError):
+        Check("batch_one", "", "batches").run(None)
 
 
 def test_values_in_json_are_json():
