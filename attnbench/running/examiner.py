@@ -156,6 +156,8 @@ class _Examination:
         self.module, self.checks, self.watcher, self.limit_s = module, checks, watcher, limit_s
         self.name = str(module.spec)
         self.lost = 0
+        self.fatal = False
+        """A finding says that it is: by then every check would say the same."""
         self.seconds = 0.0
         """Of the checks; starting workers is nobody's fault."""
 
@@ -176,6 +178,9 @@ class _Examination:
     def _left_out(self, check: Check, stopped: threading.Event) -> tuple[Finding, ...]:
         if stopped.is_set():
             return (skipped(INTERRUPTED).of(check.name),)
+        if self.fatal:
+            why, remedy = "not checked: it cannot be built and run", "Mend what is broken first."
+            return (skipped(why, remedy).of(check.name),)
         if self.lost < _PATIENCE:
             return ()
         why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
@@ -202,7 +207,9 @@ class _Examination:
         if "error" in answer:
             return (broken(answer["error"], "").of(check.name),)
         self.seconds += answer["ok"]["seconds"]
-        return tuple(Finding(**one) for one in answer["ok"]["findings"])
+        found = tuple(Finding(**one) for one in answer["ok"]["findings"])
+        self.fatal = any(one.values.get("fatal") for one in found)
+        return found
 
     def _loss(self, check: Check, told: list[Finding], why: str) -> tuple[Finding, ...]:
         self.lost += 1

@@ -162,6 +162,14 @@ def test_three_that_are_not_in_a_row_are_not_too_many():
     assert statuses == ["broken", "broken", "ok", "broken", "ok"]
 
 
+def test_after_a_fatal_finding_nothing_else_is_tried():
+    done = examine({("a", "maps"): [broken("cannot be built", "x", fatal=True)]}, "a", "b")
+    assert [one.status for one in done.reports[0].findings] == ["broken", *["skipped"] * 3]
+    assert "cannot be built and run" in done.reports[0].findings[3].reason
+    assert [check for name, check, _ in done.workers[0].asked if name == "a"] == ["maps"]
+    assert done.reports[1].passed and len(done.reports[1].of("onnx")) == 1
+
+
 def test_a_worker_that_saw_a_broken_module_is_not_used_again():
     done = examine({("a", "nan"): [broken("x", "y")]}, "a", "b")
     assert done.workers[0].stops == 2  # after a, and at the end
