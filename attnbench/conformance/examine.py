@@ -63,21 +63,30 @@ def examine(
     )
 
 
-def run_check(check: Check, subject: Subject) -> tuple[Finding, ...]:
-    """Return the findings of one check, at least one: that all is well, where it is."""
+def run_check(
+    check: Check, subject: Subject, tell: Callable[[Finding], object] = id
+) -> tuple[Finding, ...]:
+    """Return the findings of one check, at least one: that all is well, where it is.
+
+    Args:
+        check: the check.
+        subject: what it looks at.
+        tell: is told each finding as it is found, before the card is asked about it.
+    """
     card = subject.card
     exceptions = {**(card.exceptions if card else {}), **subject.exceptions}
-    found = _found(check, subject) or [fine()]
+    found = _found(check, subject, tell) or [fine()]
     return excused(found, check.name, exceptions, card.defects if card else {})
 
 
-def _found(check: Check, subject: Subject) -> list[Finding]:
+def _found(check: Check, subject: Subject, tell: Callable[[Finding], object]) -> list[Finding]:
     found: list[Finding] = []
     try:
         with _undisturbed():
             # one by one: what was found before a crash is not lost
             for one in check.run(subject):
-                found.append(one)  # noqa: PERF402
+                found.append(one)
+                tell(one)
     except AttnbenchError as error:
         found.append(
             broken(str(error), "Make it build there, or declare a Constraint on its card.")
