@@ -25,9 +25,10 @@ from attnbench.conformance.surroundings import kept_surroundings
 from attnbench.errors import AttnbenchError
 from attnbench.registry import describe
 
-_NOT_CHECKED = skipped(
+NOT_CHECKED = skipped(
     "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
 )
+"""Of all checks after a finding that is fatal: they would say the same."""
 
 
 def examine(
@@ -48,11 +49,11 @@ def examine(
     started = time.perf_counter()
     subject = Subject(attention, exceptions or {})
     findings: list[Finding] = []
-    fatal = False  # by then every check would say the same
+    fatal = False
     for one in chosen() if checks is None else checks:
         tell(one)
-        found = (_NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
-        fatal = fatal or any(finding.values.get("fatal") for finding in found)
+        found = (NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
+        fatal = fatal or is_fatal(found)
         findings += found
     return Report(
         name=str(attention.spec),
@@ -61,6 +62,11 @@ def examine(
         findings=tuple(findings),
         seconds=time.perf_counter() - started,
     )
+
+
+def is_fatal(findings: Iterable[Finding]) -> bool:
+    """Whether the module cannot even be built and run, so that nothing else can be checked."""
+    return any(one.values.get("fatal") for one in findings)
 
 
 def run_check(

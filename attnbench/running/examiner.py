@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 
 from attnbench.attention import Attention
 from attnbench.conformance.checks import Check
+from attnbench.conformance.examine import NOT_CHECKED, is_fatal
 from attnbench.conformance.findings import INTERRUPTED, Finding, Report, broken, excused, skipped
 from attnbench.running.process import Limits, Worker, WorkerError
 
@@ -157,7 +158,6 @@ class _Examination:
         self.name = str(module.spec)
         self.lost = 0
         self.fatal = False
-        """A finding says that it is: by then every check would say the same."""
         self.seconds = 0.0
         """Of the checks; starting workers is nobody's fault."""
 
@@ -179,8 +179,7 @@ class _Examination:
         if stopped.is_set():
             return (skipped(INTERRUPTED).of(check.name),)
         if self.fatal:
-            why, remedy = "not checked: it cannot be built and run", "Mend what is broken first."
-            return (skipped(why, remedy).of(check.name),)
+            return (NOT_CHECKED.of(check.name),)
         if self.lost < _PATIENCE:
             return ()
         why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
@@ -208,7 +207,7 @@ class _Examination:
             return (broken(answer["error"], "").of(check.name),)
         self.seconds += answer["ok"]["seconds"]
         found = tuple(Finding(**one) for one in answer["ok"]["findings"])
-        self.fatal = any(one.values.get("fatal") for one in found)
+        self.fatal = is_fatal(found)
         return found
 
     def _loss(self, check: Check, told: list[Finding], why: str) -> tuple[Finding, ...]:

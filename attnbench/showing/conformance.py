@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 from attnbench.attention import Attention
@@ -22,23 +21,10 @@ def conformance_of(attention: Attention, tell: Callable[[Check], object] = id) -
     """
     from attnbench.conformance.examine import examine
 
-    report = examine(attention, chosen(), tell=tell).to_dict()
-    findings = [one | {"values": _finite(one["values"])} for one in report["findings"]]
-    conformance = {"passed": report["passed"], "counts": report["counts"], "findings": findings}
-    return {"conformance": conformance, "drift": _drift(findings)}
-
-
-def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as JSON can hold them: it has neither infinity nor NaN."""
-    return {
-        key: None if isinstance(value, float) and not isfinite(value) else value
-        for key, value in values.items()
-    }
-
-
-def _drift(findings: Sequence[Mapping[str, Any]]) -> float | None:
-    values = [one["values"].get("drift") for one in findings if one["check"] == "drift"]
-    return next((float(one) for one in values if isinstance(one, int | float)), None)
+    report = examine(attention, chosen(), tell=tell)
+    told = report.to_dict()
+    conformance = {key: told[key] for key in ("passed", "counts", "findings")}
+    return {"conformance": conformance, "drift": report.drift}
 
 
 def summary(findings: Sequence[Mapping[str, Any]]) -> str:
