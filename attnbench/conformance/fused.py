@@ -33,9 +33,12 @@ def fuse(subject: Subject) -> Iterator[Finding]:
             plain = subject.build(size=size).to(dtype).train()
             form = fused_copy(plain)  # from training mode: it must not matter
             for x in _maps(subject, size, dtype):
-                error = relative_error(_output(form, x), _output(plain.eval(), x))
+                wanted = _output(plain.eval(), x.clone(memory_format=torch.preserve_format))
+                given = x.clone(memory_format=torch.preserve_format)
+                y = _output(form, given)
+                error = relative_error(y, wanted)
                 worst = max(worst, error)
-                found = list(_unequal(form, x, error))
+                found = list(_wrong(y, x, error, kept=torch.equal(given, x)))
                 yield from found
                 if found:
                     return
@@ -66,7 +69,7 @@ def _maps(subject: Subject, size: Size, dtype: torch.dtype) -> Iterator[Tensor]:
             yield x.contiguous(memory_format=layout)
 
 
-def _unequal(form: nn.Module, x: Tensor, error: float) -> Iterator[Finding]:
+def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Finding]:
     """Say what is wrong with the output of an inference form on a map."""
     place = f"at {'x'.join(map(str, x.shape))} in {str(x.dtype).removeprefix('torch.')}"
     if error > _TOLERANCE[x.dtype]:
@@ -77,17 +80,15 @@ def _unequal(form: nn.Module, x: Tensor, error: float) -> Iterator[Finding]:
             "fold in double precision.",
             error=error,
         )
-        return
-    before = x.clone(memory_format=torch.preserve_format)
-    y = _output(form, x)
-    if not torch.equal(x, before):
+    elif not kept:
         yield broken(
             f"the inference form changes its input {place}",
             "Work in place on tensors of its own only, never on x or a view of it.",
         )
-    if y.dtype != x.dtype or any(_is(x, one) and not _is(y, one) for one in _LAYOUTS):
+    elif y.dtype != x.dtype or any(_is(x, one) and not _is(y, one) for one in _LAYOUTS):
         yield broken(
-            f"the inference form keeps neither dtype nor layout {place}: {y.dtype}, {y.stride()}",
+            f"the inference form loses the dtype or layout of its input {place}: it gives "
+            f"{y.dtype} with strides {y.stride()}",
             "Return a map of the input's dtype and memory format, as the plain form does.",
         )
 

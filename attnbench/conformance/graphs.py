@@ -100,8 +100,7 @@ def _exported(subject: Subject, example: int) -> Iterator[Finding]:
         program = _program(module, subject.maps(example), {0: _batch()})
     except Exception as error:
         yield broken(
-            f"cannot be exported with a free batch from an example of {example}: "
-            f"{root_cause(error)}",
+            f"cannot be exported with a free batch from an example of {example}: {_why(error)}",
             _ANY_BATCH,
         )
         return
@@ -144,8 +143,15 @@ def _free_size(subject: Subject) -> bool:
 def _program(module: nn.Module, x: Tensor, free: dict[int, Any]) -> nn.Module:
     with torch.no_grad():
         program = torch.export.export(module, (x,), dynamic_shapes=(free,), strict=False)
-    module: nn.Module = program.module()
-    return module
+    recorded: nn.Module = program.module()
+    return recorded
+
+
+def _why(error: Exception) -> str:
+    """Return the reason of a failed export: of a violated constraint, which one and how."""
+    lines = (line.strip() for line in str(error).splitlines())
+    told = next((line for line in lines if line.startswith("- ") and "batch" in line), "")
+    return told.removeprefix("- ").partition(". ")[0] or root_cause(error)
 
 
 def _batch() -> Any:

@@ -59,11 +59,12 @@ def _in_layout(
 ) -> Iterator[Finding]:
     x = subject.maps()
     wanted = _output(_prepared(subject, mode), x)
-    name, what = _NAMES[layout], f"in {mode}, "
+    name = _NAMES[layout]
+    what = f"in {mode}, itself converted, " if converted else f"in {mode}, "
     try:
         module = _prepared(subject, mode)
         if converted:
-            module, what = module.to(memory_format=layout), f"{what}itself converted, "
+            module.to(memory_format=layout)
         given = x.contiguous(memory_format=layout)
         with _Losses(x.shape) as losses:
             found = _output(module, given)

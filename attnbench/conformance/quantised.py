@@ -13,6 +13,10 @@ from attnbench.runtimes.registry import runtime
 _RUNTIMES = ("onnxruntime", "executorch")
 _GOOD_DB = 20.0
 _LEAST_DB = 5.0
+"""The modules that come with attnbench have 25 dB (non-local) to 39 dB, input and output quantised
+included; below 20 something inside loses more than these two, and below 5 noise is more than half
+of the signal. What a module does beside passing x on is not seen where that is small: of ULSAM an
+int8 form without any attention would still have 40 dB."""
 
 
 def int8(subject: Subject) -> Iterator[Finding]:
