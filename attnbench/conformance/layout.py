@@ -128,7 +128,7 @@ class _Losses(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.first = str(func.overloadpacket).replace("aten.clone", "contiguous() or reshape")
         return result
 
-    def _is_map(self, x: object) -> bool:
+    def _is_map(self, x: Any) -> bool:
         return isinstance(x, Tensor) and x.dim() == 4 and x.numel() == self.shape.numel()
 
 

@@ -129,6 +129,7 @@ def _steps(placed: nn.Module) -> Tensor:
     images = torch.randn(_INPUT, generator=generator)
     targets = torch.arange(_INPUT[0]) % _CLASSES
     optimiser = torch.optim.SGD(placed.parameters(), lr=_RATE)
+    loss = torch.zeros(())
     for _ in range(_STEPS):
         optimiser.zero_grad()
         loss = nn.functional.cross_entropy(placed(images), targets)

@@ -11,12 +11,14 @@ from attnbench.conformance.subject import Subject
 from attnbench.runtimes.registry import runtime
 
 _RUNTIMES = ("onnxruntime", "executorch")
+_DEMANDED = "onnxruntime"
+"""The other's integer kernels are few: what it cannot quantise is noted."""
 _GOOD_DB = 20.0
 _LEAST_DB = 5.0
-"""The modules that come with attnbench have 25 dB (non-local) to 39 dB, input and output quantised
-included; below 20 something inside loses more than these two, and below 5 noise is more than half
-of the signal. What a module does beside passing x on is not seen where that is small: of ULSAM an
-int8 form without any attention would still have 40 dB."""
+"""The modules that come with attnbench have 24.9 dB (non-local) to 39.1 dB (ULSAM), with input and
+output quantised too. Below 20 dB something inside costs more than those two; below 5 the noise is
+more than half as large as the signal. It tells little of a module that hardly changes its map: of
+ULSAM, passing the map on without any attention would have 44 dB."""
 
 
 def int8(subject: Subject) -> Iterator[Finding]:
@@ -31,13 +33,15 @@ def int8(subject: Subject) -> Iterator[Finding]:
             result = outcome(name, form, "int8")
             if result.agreement is not None:
                 found[f"{name}, {form.name}"] = result.agreement.sqnr_db
-            yield from _judged(result, runtime(name).title)
+            yield from _judged(result, name)
     yield fine(sqnr_db=found)
 
 
-def _judged(result: Outcome, where: str) -> Iterator[Finding]:
+def _judged(result: Outcome, name: str) -> Iterator[Finding]:
+    where = runtime(name).title
     if result.agreement is None:
-        yield broken(
+        refused = broken if name == _DEMANDED else note
+        yield refused(
             f"{result.form} cannot be quantised by {where}: {result.failure}",
             "Write the step that it names in operators that it has.",
         )

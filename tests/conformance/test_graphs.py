@@ -1,5 +1,7 @@
 """Mutants that the compiler cuts into pieces, and that export with one batch only."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -25,12 +27,11 @@ class GoesByNumPy(Clean):
         return super().forward(x) * mean
 
 
-class Counts(Clean):
-    """Reads how often it was called from a file of its own making: no graph can."""
+class ReadsAFile(Clean):
+    """Reads from outside: no graph can."""
 
     def forward(self, x):
-        with open("/dev/null") as file:
-            file.read()
+        Path(__file__).read_bytes()
         return super().forward(x)
 
 
@@ -40,7 +41,7 @@ class Counts(Clean):
         (Branches, "is not one graph in eval at 3x32x7x9"),
         (BreaksInTraining, "is not one graph in training"),
         (GoesByNumPy, "is not one graph in eval"),
-        (Counts, "is not one graph in eval"),
+        (ReadsAFile, "is not one graph in eval"),
     ],
 )
 def test_breaks_are_found(mutant, text):

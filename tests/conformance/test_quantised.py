@@ -38,6 +38,10 @@ def test_what_cannot_be_quantised_is_found(monkeypatch):
 
     monkeypatch.setattr(quantised, "outcome", failed)
     assert_found(Clean, "int8", "cannot be quantised by ONNX Runtime: no such operator: eigh")
+    monkeypatch.setattr(quantised, "_RUNTIMES", ("executorch",))
+    monkeypatch.setattr(quantised, "lacking", lambda name: None)
+    noted, _ = findings(Clean, "int8")
+    assert noted.status == "note" and "by ExecuTorch (XNNPACK)" in noted.reason
 
 
 def test_what_is_near_the_edge_is_noted():
