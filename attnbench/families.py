@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from attnbench.backbones.catalogue import is_backbone
 from attnbench.contract import ModuleFactory, validate_module
-from attnbench.errors import AttnbenchError, PluginError, unknown
+from attnbench.errors import AttnbenchError, PluginError, UnknownNameError, suggestion, unknown
 from attnbench.registry import Entry, describe, origin_of
 
 if TYPE_CHECKING:
@@ -82,12 +82,7 @@ def find_member(catalog: Catalog, name: str) -> Member | None:
     within = name.removeprefix(prefix)
     known = _asked(entry, "names()", family.names)
     if within not in known:
-        raise unknown(
-            f"{prefix} module",
-            within,
-            known,
-            way_out=f"As a backbone: -b {name}." if is_backbone(name) and within else "",
-        )
+        raise _unknown(prefix, within, known)
     factory = _asked(entry, f"get({within!r})", family.get, within)
     origin = str(getattr(factory, "origin", "") or origin_of(factory))
     validate_module(Entry(name=name, target=factory, origin=origin), factory)
@@ -106,6 +101,15 @@ def family_packages(catalog: Catalog, name: str) -> list[str]:
     if prefix not in catalog.module_families:
         return []
     return list(catalog.module_families.get(prefix).packages)
+
+
+def _unknown(prefix: str, within: str, known: Sequence[str]) -> UnknownNameError:
+    name = f"{prefix}{within}"
+    is_other = bool(within) and is_backbone(name)
+    if is_other and not suggestion(within, known):
+        return unknown("module", name, known, elsewhere=f"backbone: write -b {name}")
+    way_out = f"As a backbone: -b {name}." if is_other else ""
+    return unknown(f"{prefix} module", within, known, way_out=way_out)
 
 
 def _asked(entry: Entry[ModuleFamily], call: str, function: Any, *arguments: str) -> Any:

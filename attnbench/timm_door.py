@@ -2,7 +2,7 @@
 
     layer = attnbench.timm_layer("ulsam,groups=4")
     timm.create_model("resnet26", block_args=dict(attn_layer=layer))
-    timm.create_model("mobilenetv3_small_100", se_layer=layer)
+    timm.create_model("efficientnet_b0", se_layer=layer)
 
 timm calls such a layer with the channels and with what its own layers may take: ratios of a
 squeeze, activations, a device. What has a meaning for the module is translated, what only shapes

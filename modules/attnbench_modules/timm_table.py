@@ -315,6 +315,7 @@ _POSITION_LAYERS = {
     ),
 }
 
+_PRODUCT = "the output is a matrix product, reshaped, in the default layout"
 _HEADS_4, _HEADS_8 = _multiple_of("num_heads", 4), _multiple_of("num_heads", 8)
 
 _CONVOLUTIONS = {
@@ -337,6 +338,12 @@ _CONVOLUTIONS = {
                 ),
                 _odd("kernel_size", None),
             ),
+            defects={
+                "batch_one": "a batch norm on the pooled vector, which has one value a channel "
+                "for one image",
+                "memory_layout": "the branches are stacked to five dimensions, which have no "
+                "channels_last",
+            },
             options={
                 "kernel_size": "of both branches; none is 3 and 5",
                 "keep_3x3": "3x3 kernels, dilated, in place of larger ones",
@@ -360,6 +367,10 @@ _CONVOLUTIONS = {
                     lambda channels, groups=1, radix=2, **_: channels % (groups * radix) == 0,
                 ),
             ),
+            defects={
+                "memory_layout": "the splits are reshaped to five dimensions, and the sum is made "
+                "contiguous",
+            },
             options={
                 "radix": "splits that the attention weighs",
                 "bias": "bias in the convolution",
@@ -389,6 +400,7 @@ _SELF_ATTENTION = {
                     ),
                 ),
             ),
+            defects={"memory_layout": _PRODUCT},
             options={"r": "side of the local window; none is relative positions over the map"},
             traps=(
                 "No residual: the input comes through only as far as the values carry it.",
@@ -403,6 +415,7 @@ _SELF_ATTENTION = {
             "non-local",
             paper=papers.BOTTLENECK,
             constraints=(_HEADS_4, _NEEDS_SIZE),
+            defects={"memory_layout": _PRODUCT},
             traps=(
                 "It works on maps of the size that it was built for, and on no other.",
                 "No residual: it takes the place of a convolution.",
@@ -415,6 +428,7 @@ _SELF_ATTENTION = {
             "non-local",
             paper=papers.HALO,
             constraints=(_HEADS_8, _blocks(8)),
+            defects={"memory_layout": "the blocks are put together by permute and contiguous"},
             options={
                 "block_size": "side of a block of queries",
                 "halo_size": "positions around a block that its queries see",
@@ -442,6 +456,10 @@ _SELF_ATTENTION = {
                 "g.bias": "before a batch norm, which takes every shift away",
                 "z.bias": "before a batch norm, which takes every shift away",
             },
+            defects={
+                "memory_layout": "the last convolution sees a transposed product, so that a "
+                "contiguous map comes out as channels_last",
+            },
             traps=(
                 "The scale is the square root of all channels, not of the projected ones.",
                 "It starts as the identity: the norm's weight is 0.",
@@ -463,6 +481,11 @@ _SELF_ATTENTION = {
                     ),
                 ),
             ),
+            defects={
+                "memory_layout": "the transformed map is a matrix product in the default layout",
+                "extremes": "rows of sigmoids are divided by their sum, which is 0 where all of "
+                "them are: NaN",
+            },
             options={
                 "block_size": "positions along each axis that the transform works on",
                 "groups": "transforms, each for its share of the channels",
