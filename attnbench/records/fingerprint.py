@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from attnbench.attention import find_attention
+from attnbench.errors import MissingExtraError
 from attnbench.families import family_packages
 from attnbench.measure import accuracy, cost
 from attnbench.measure.latency import METHOD
@@ -41,9 +43,10 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     else:
         parts["engine"] = source_hashes(cost)
     if case.module:
-        attention = find_attention(case.module, catalog)
-        parts["module"] = source_hashes(attention.factory)
-        parts["card"] = attention.card.version if attention.card else None
+        with suppress(MissingExtraError):  # skipped: not even its package is here
+            attention = find_attention(case.module, catalog)
+            parts["module"] = source_hashes(attention.factory)
+            parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
