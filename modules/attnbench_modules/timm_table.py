@@ -405,6 +405,8 @@ _SELF_ATTENTION = {
             traps=(
                 "No residual: the input comes through only as far as the values carry it.",
                 "timm marks r=none, relative positions, as not fully verified.",
+                "On maps smaller than its window (9) its gradient in bf16 can be NaN on a "
+                "processor: oneDNN's 3-D convolution, seen with torch 2.14.",
             ),
         ),
         types={"r": int | None, "dim_head": int | None},

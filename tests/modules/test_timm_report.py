@@ -23,6 +23,10 @@ from attnbench.conformance.subject import Subject
 EXTENT = os.environ.get("ATTNBENCH_TEST_TIMM", "quick")
 SLOW = {"widths", "maps", "graph", "export", "training"}
 
+# Comes and goes with the processor, and is not timm's: oneDNN's bf16 gradient of a 3-D convolution
+# whose window is larger than the map reads memory that nobody wrote. The card has it as a trap.
+BY_CHANCE = {"lambda": {"dtypes", "autocast"}}
+
 
 def here():
     """The checks that run: those whose file exists."""
@@ -36,9 +40,8 @@ def here():
 def test_what_breaks_is_declared(name):
     subject = Subject(find_attention(f"timm:{name}"))
     found = {one.name: run_check(one, subject) for one in here()}
-    broken = {
-        check for check, findings in found.items() if any(f.status == BROKEN for f in findings)
-    }
+    broken = {check for check, all_of in found.items() if any(f.status == BROKEN for f in all_of)}
+    broken -= BY_CHANCE.get(name, set())
     declared = set(LAYERS[name].card.defects) & set(found)
     assert broken == declared, {
         check: [one.reason for one in found[check] if one.status in (BROKEN, NOTE)]
