@@ -176,7 +176,7 @@ y = M_s \odot x'""",
     ),
     timm=(
         "In timm 1.0.31 cbam has no biases in the MLP (mlp_bias=True brings them), stacks mean "
-        "before max, rounds C/r to the nearest whole number where ours rounds down (24 channels: 2, "
+        "before max, rounds C/r to the nearest number where ours rounds down (24 channels: 2, "
         "ours 1), and its batch norm has a momentum of 0.1 where the original and ours have 0.01. "
         "With mlp_bias=True, the same width and the weights copied, the two input channels of the "
         "7x7 kernel swapped, the outputs are equal."
