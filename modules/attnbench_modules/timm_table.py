@@ -400,7 +400,11 @@ _SELF_ATTENTION = {
                     ),
                 ),
             ),
-            defects={"memory_layout": _PRODUCT},
+            defects={
+                "memory_layout": _PRODUCT,
+                "executorch": "ExecuTorch 1.5 writes a program that fails when it is run",
+                "int8": "ExecuTorch 1.5 leaves weights quantised by channel that it cannot lower",
+            },
             options={"r": "side of the local window; none is relative positions over the map"},
             traps=(
                 "No residual: the input comes through only as far as the values carry it.",
@@ -430,7 +434,10 @@ _SELF_ATTENTION = {
             "non-local",
             paper=papers.HALO,
             constraints=(_HEADS_8, _blocks(8)),
-            defects={"memory_layout": "the blocks are put together by permute and contiguous"},
+            defects={
+                "memory_layout": "the blocks are put together by permute and contiguous",
+                "int8": "ExecuTorch 1.5 cannot load what it wrote of the quantised layer",
+            },
             options={
                 "block_size": "side of a block of queries",
                 "halo_size": "positions around a block that its queries see",
@@ -487,6 +494,8 @@ _SELF_ATTENTION = {
                 "memory_layout": "the transformed map is a matrix product in the default layout",
                 "extremes": "rows of sigmoids are divided by their sum, which is 0 where all of "
                 "them are: NaN",
+                "executorch": "adaptive_max_pool2d to a row and a column, which ExecuTorch lacks",
+                "int8": "adaptive_max_pool2d to a row and a column, which ExecuTorch lacks",
             },
             options={
                 "block_size": "positions along each axis that the transform works on",

@@ -58,11 +58,11 @@ def test_the_known_defects():
         "ge": set(CHECKS),
         "sk": {"batch_one", "memory_layout"},
         "splat": {"memory_layout"},
-        "lambda": {"memory_layout"},
+        "lambda": {"memory_layout", "executorch", "int8"},
         "bottleneck": {"memory_layout"},
-        "halo": {"memory_layout"},
+        "halo": {"memory_layout", "int8"},
         "nl": {"memory_layout"},
-        "bat": {"memory_layout", "extremes"},
+        "bat": {"memory_layout", "extremes", "executorch", "int8"},
     }
 
 
