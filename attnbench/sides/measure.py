@@ -112,7 +112,7 @@ def _sides(
 ) -> tuple[Side, Side]:
     plugins = [(start / one).resolve() for one in request.plugins]
     for asked, full in zip(request.plugins, plugins, strict=True):
-        if not full.is_file():
+        if not full.exists():
             raise RequestError(f"plugin file {asked!r} does not exist")
     found = []
     for name, own, commit in (("base", tree, commits[0]), ("head", root, commits[1])):
@@ -124,7 +124,7 @@ def _sides(
             root,
             commit,
             source_folders(root, own, request.sources),
-            tuple(one for one in mine if one.is_file()),
+            tuple(one for one in mine if one.exists()),
             at if at.is_dir() else own,
             scratch,
             sources_first=bool(request.sources) or request.install is None,
@@ -199,7 +199,7 @@ class _Measuring:
             self.notes += [f"{side}: {reason}" for reason in facts["failures"]]
         for one in self.sides[1].plugins:
             _refuse_submodule(one, self.sides[1].root)
-            if not self.sides[0].counterpart(one).is_file():
+            if not self.sides[0].counterpart(one).exists():
                 self.notes.append(f"base has no plugin file {shown_path(one)}")
         versions = [found[side]["versions"] for side in ("base", "head")]
         if versions[0] != versions[1]:
