@@ -51,7 +51,7 @@ def file_reason(path: Path, error: BaseException) -> str:
 
 
 def failing_line(error: BaseException, is_own: Callable[[Path], bool]) -> str:
-    """Return the last ``file:line`` of a traceback that lies in own files; empty where none does."""
+    """Return the last ``file:line`` of a traceback in own files; empty where none is."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [(Path(one.filename), one.lineno) for one in frames]
     if isinstance(error, SyntaxError) and error.filename:

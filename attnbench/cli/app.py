@@ -20,6 +20,7 @@ from attnbench.cli.latency import command as latency
 from attnbench.cli.listing import command as listing
 from attnbench.cli.maps import command as maps
 from attnbench.cli.merge import command as merge
+from attnbench.cli.new import command as new
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
@@ -49,6 +50,7 @@ app.command("history")(history)
 app.command("compare")(compare)
 app.command("ci")(ci)
 app.command("accept")(accept)
+app.command("new")(new)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 
