@@ -14,7 +14,7 @@ from attnbench.backbones.catalogue import is_backbone
 from attnbench.errors import RequestError
 from attnbench.plugins import Catalog
 
-LONGEST = 30
+LONGEST = 28
 """Characters of a name: tables have columns, and the generated lines are formatted for it."""
 _RULE = "lower case letters, digits and single underscores, a letter first"
 _VALID = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")

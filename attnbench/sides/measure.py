@@ -245,7 +245,8 @@ class _Measuring:
 
 def _refuse_submodule(path: Path, root: Path) -> None:
     """Base's tree has no submodules: there would be nothing to compare with."""
-    within = [one for one in path.parents if one.is_relative_to(root) and one != root]
+    places = [path, *path.parents]
+    within = [one for one in places if one.is_relative_to(root) and one != root]
     for folder in within:
         if (folder / ".git").exists():
             raise RequestError(

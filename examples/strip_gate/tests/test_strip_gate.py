@@ -1,4 +1,4 @@
-"""Strip gate: the checks of attnbench, and the outputs against a plain reference."""
+"""Strip gate: attnbench's checks, and a plain reference."""
 
 import math
 
@@ -28,7 +28,7 @@ def strip(means: list[float], weight: list[float], bias: float, at: int) -> floa
 
 
 def reference(x: Tensor, rows: nn.Conv1d, columns: nn.Conv1d) -> Tensor:
-    """The formula again, number by number: slow, and with nothing of the class in it."""
+    """The formula again, number by number, with nothing of the class in it."""
     (row_weight, row_bias), (column_weight, column_bias) = (
         [one.tolist() for one in conv.parameters()] for conv in (rows, columns)
     )
