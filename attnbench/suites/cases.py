@@ -277,10 +277,11 @@ class _Planner:
     ) -> Iterator[PlannedRow]:
         """Yield a row for each added module wherever the table puts a module, in the same form."""
         known = {row.cases for row in rows}
-        places = dict.fromkeys(
-            replace(row.cases[0], module=None) for row in rows if row.cases[0].module
-        )
-        for module, place in product(added, places):
+        places: dict[Case, Row] = {}
+        for row in rows:
+            if row.cases[0].module:
+                places.setdefault(replace(row.cases[0], module=None), row.row)
+        for module, (place, model) in product(added, places.items()):
             if self._has_no_place(module, place):
                 continue
             cases = tuple(
@@ -288,7 +289,8 @@ class _Planner:
                 for spec in self._varied(module, groups)
             )
             if cases not in known:
-                label = _default_label(place, module)
+                named = model.label and "{module}" in model.label
+                label = _label(model, place, module) if named else _default_label(place, module)
                 yield PlannedRow(label, _row(place, module), cases, added=True)
 
 
