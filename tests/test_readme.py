@@ -52,6 +52,7 @@ def test_every_command_is_in_the_readme():
         "ci",
         "doctor",
         "schema",
+        "new",
     ):
         assert f"attnbench {command}" in text, command
 
