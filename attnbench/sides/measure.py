@@ -13,6 +13,7 @@ from typing import Any
 from attnbench.comparing.gates import LATENCY, Gates
 from attnbench.comparing.model import Comparison
 from attnbench.errors import RequestError
+from attnbench.plugin_folders import PROJECT
 from attnbench.registry import shown_path
 from attnbench.sides.built import Inspected, Network, Pair, case_of, inspected
 from attnbench.sides.checkout import Repository, tree_of
@@ -191,9 +192,10 @@ class _Measuring:
 
     def _facts(self, builders: tuple[Builder, Builder]) -> dict[str, Any]:
         found = {one.side.name: one.need(do="facts") for one in builders}
-        own_files = {str(one) for one in self.sides[1].plugins}
+        # a folder's failures name its project file
+        own_files = [one / PROJECT if one.is_dir() else one for one in self.sides[1].plugins]
         for reason in found["head"]["failures"]:
-            if any(shown_path(one) in reason or one in reason for one in own_files):
+            if any(shown_path(one) in reason or str(one) in reason for one in own_files):
                 raise RequestError(f"head: {reason}")
         for side, facts in found.items():
             self.notes += [f"{side}: {reason}" for reason in facts["failures"]]
