@@ -7,6 +7,7 @@ import torch
 from attnbench.testing import ModuleConformance
 from torch import Tensor, nn
 
+from strip_gate import MODULES
 from strip_gate.module import StripGate
 
 
@@ -71,3 +72,9 @@ def test_it_starts_as_the_identity() -> None:
 def test_an_even_kernel_is_refused(kernel_size: int) -> None:
     with pytest.raises(ValueError, match="odd"):
         StripGate(8, kernel_size=kernel_size)
+
+
+def test_listings_say_what_the_card_says() -> None:
+    entry = MODULES["strip_gate"]
+    card = StripGate.card
+    assert (entry["title"], entry["family"]) == (card.title, card.family)
