@@ -1,4 +1,4 @@
-"""The three doors through which modules and suites come in: entry points, a decorator, files.
+"""The doors through which modules and suites come in: entry points, a decorator, files, folders.
 
 A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with more to show
 in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A
@@ -9,11 +9,7 @@ costs nothing.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import re
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -27,9 +23,10 @@ from typing import Any, TypeVar
 from attnbench.contract import NAME, ModuleFactory, declared_card, validate_module
 from attnbench.errors import AttnbenchError, PluginError, suggestion
 from attnbench.families import FAMILY_NAME, ModuleFamily, validate_family
-from attnbench.registry import Entry, Registry, describe, origin_of, shown_path
+from attnbench.plugin_files import file_reason, run_file
+from attnbench.plugin_folders import GROUP, read_folder, same_distribution, undone_on_failure
+from attnbench.registry import Entry, Registry, describe, origin_of
 
-GROUP = "attnbench.plugins"
 SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DETAILS = {"title": str, "family": str, "year": int, "paper": str}
 
@@ -58,7 +55,7 @@ class Catalog:
     suites: Registry[Path] = field(default_factory=lambda: Registry("suite", load=suite_file))
     failures: list[PluginFailure] = field(default_factory=list)
     files: dict[Path, Any] = field(default_factory=dict)
-    """Plugin files loaded so far, and the Python modules they became."""
+    """Plugin files and folders taken in so far, and what they became."""
 
     def load_entry_points(self) -> None:
         """Take in the tables of all installed distributions."""
@@ -75,26 +72,26 @@ class Catalog:
     def add_table(self, table: Any, origin: str) -> None:
         """Take in a lazy table; names that cannot be are recorded as failures."""
         if not isinstance(table, Mapping):
-            reason = f"the entry point is a {type(table).__name__}, not a table of names"
-            self.failures.append(PluginFailure(origin, reason))
+            self.failures.append(PluginFailure(origin, _no_table(table)))
             return
         for name, value in table.items():
             try:
-                self._add(name, value, origin)
+                self._add(name, value, origin, disputable=True)
             except AttnbenchError as error:
                 self.failures.append(PluginFailure(origin, str(error)))
 
-    def _add(self, name: Any, value: Any, origin: str) -> None:
+    def _add(self, name: Any, value: Any, origin: str, *, disputable: bool) -> None:
         details: Any = {"target": value} if isinstance(value, str) else value
         problem = _entry_problem(name, details)
         if problem:
             raise PluginError(f"entry {name!r} of the table: {problem}")
         if details["target"].endswith(".toml"):
-            self.suites.add(Entry(name=name, origin=origin, **details), disputable=True)
+            self.suites.add(Entry(name=name, origin=origin, **details), disputable=disputable)
         elif name.endswith(":"):
-            self.module_families.add(Entry(name=name, origin=origin, **details), disputable=True)
+            family: Entry[ModuleFamily] = Entry(name=name, origin=origin, **details)
+            self.module_families.add(family, disputable=disputable)
         else:
-            self.modules.add(Entry(name=name, origin=origin, **details), disputable=True)
+            self.modules.add(Entry(name=name, origin=origin, **details), disputable=disputable)
 
     def loadable_modules(self) -> dict[str, ModuleFactory]:
         """Return the modules that can be loaded, by name; those that cannot become failures."""
@@ -109,27 +106,60 @@ class Catalog:
         return found
 
     def load_file(self, path: str | Path) -> Any:
-        """Run a plugin file that is not installed; its ``@attnbench.register`` calls count.
+        """Take in a plugin that is not installed.
+
+        Args:
+            path: a file, which is run: its ``@attnbench.register`` calls count; or the folder of a
+                package, whose ``pyproject.toml`` names tables as an installed one's does. Where
+                another copy of that package is installed, the folder counts.
 
         Raises:
-            PluginError: there is no such file, or it fails; its line and reason are named.
+            PluginError: there is no such file or folder, or it fails; its line and reason are
+                named.
         """
         full = Path(path).expanduser().resolve()
         if full in self.files:
             return self.files[full]
-        if not full.is_file():
-            problem = "is a folder" if full.is_dir() else "does not exist"
-            raise PluginError(f"plugin file {str(path)!r} {problem}")
-        before = self.modules.entries()
+        if not full.exists():
+            raise PluginError(f"plugin file {str(path)!r} does not exist")
+        registries: tuple[Registry[Any], ...] = (self.modules, self.module_families, self.suites)
+        before = [one.entries() for one in registries], list(self.failures)
         outer = _LOADING.set(self)
         try:
-            self.files[full] = _run_file(full)
+            self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (Exception, SystemExit) as error:
-            self.modules.restore(before)
-            raise PluginError(_file_reason(full, error)) from error
+            for registry, entries in zip(registries, before[0], strict=True):
+                registry.restore(entries)
+            self.failures[:] = before[1]
+            raise PluginError(file_reason(full, error)) from error
         finally:
             _LOADING.reset(outer)
         return self.files[full]
+
+    def _take_folder(self, folder: Path) -> Any:
+        found = read_folder(folder)
+        with undone_on_failure(found.packages):
+            tables = list(found.tables())
+            self._forget(found.distribution)
+            for origin, table in tables:
+                if not isinstance(table, Mapping):
+                    raise PluginError(f"{origin}: {_no_table(table)}")
+                for name, value in table.items():
+                    try:
+                        self._add(name, value, origin, disputable=False)
+                    except AttnbenchError as error:
+                        raise PluginError(f"plugin {origin}: {error}") from error
+        return found
+
+    def _forget(self, distribution: str) -> None:
+        """Forget what an installed copy of a distribution brought: its folder counts."""
+
+        def is_of(origin: str) -> bool:
+            return same_distribution(origin.partition(" (")[0], distribution)
+
+        for registry in (self.modules, self.module_families, self.suites):
+            registry.remove([name for name, one in registry.entries().items() if is_of(one.origin)])
+        self.failures[:] = [one for one in self.failures if not is_of(one.origin)]
 
 
 _LOADING: ContextVar[Catalog | None] = ContextVar("loading", default=None)
@@ -211,6 +241,10 @@ def _rank(point: EntryPoint) -> tuple[bool, str, str]:
     return distribution != "attnbench", distribution, point.name
 
 
+def _no_table(table: Any) -> str:
+    return f"the entry point is a {type(table).__name__}, not a table of names"
+
+
 def _entry_problem(name: Any, details: Any) -> str | None:
     if not isinstance(name, str):
         return "its name is not a string"
@@ -246,42 +280,6 @@ def _card_details(target: Any) -> dict[str, Any]:
         "year": getattr(paper, "year", None),
         "paper": getattr(paper, "short", None),
     }
-
-
-def _run_file(path: Path) -> Any:
-    # a name of its own for each file: two files called my.py must not replace each other
-    name = f"attnbench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError("its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    folder = str(path.parent)
-    is_new = folder not in sys.path
-    if is_new:
-        sys.path.append(folder)  # its neighbours are importable, at the lowest rank
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        if is_new:
-            sys.path.remove(folder)
-        raise
-    return module
-
-
-def _file_reason(path: Path, error: BaseException) -> str:
-    if isinstance(error, AttnbenchError):
-        return f"plugin file {shown_path(path)}: {error}"
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename) == path
-    ]
-    if isinstance(error, SyntaxError) and error.lineno:
-        lines.append(error.lineno)
-    place = f"{shown_path(path)}:{lines[-1]}" if lines else shown_path(path)
-    return f"plugin file {place} fails: {describe(error)}"
 
 
 def _defined(module: Any, wanted: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -120,6 +120,11 @@ class Registry(Generic[T]):
     def restore(self, entries: dict[str, Entry[T]]) -> None:
         """Go back to earlier entries; a plugin file that fails half-way leaves nothing behind."""
         self._entries = dict(entries)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Forget names; who disputes one goes on disputing it."""
+        for name in names:
+            self._entries.pop(name, None)
 
     def _resolve(self, entry: Entry[T], target: str) -> Any:
         try:

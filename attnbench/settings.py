@@ -19,7 +19,8 @@ class Settings:
     """What a project has settled; flags of a command win."""
 
     plugins: tuple[str, ...] = ()
-    """Plugin files, relative to the file's folder, that every command loads."""
+    """Plugin files, or folders of packages, relative to the file's folder, that every command takes
+    in: ``["."]`` for the package itself, installed or not."""
     suites: tuple[str, ...] = ()
     """Names or paths: what ``attnbench run`` and ``attnbench ci`` do when no suite is named."""
     baseline: str | None = None
@@ -32,6 +33,11 @@ class Settings:
     """How a metric is judged: ``exact``, ``ignore``, or the change that is let pass."""
     root: Path = field(default_factory=Path)
     """The folder that paths are relative to."""
+
+    @property
+    def plugin_paths(self) -> list[str]:
+        """The plugins as paths that hold in any folder that ``root`` holds in."""
+        return [str(self.root / one) for one in self.plugins]
 
     def paths(self, names: tuple[str, ...]) -> list[str]:
         """Return names with those that are files below ``root`` made into paths."""

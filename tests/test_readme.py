@@ -53,6 +53,7 @@ def test_every_command_is_in_the_readme():
         "check",
         "doctor",
         "schema",
+        "new",
     ):
         assert f"attnbench {command}" in text, command
 

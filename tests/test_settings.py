@@ -45,6 +45,11 @@ def test_files_are_relative_to_the_projects_folder(tmp_path, written):
     assert found.paths(found.suites) == [str(tmp_path / "own.toml"), "quick"]
 
 
+def test_plugins_are_files_and_folders_of_the_project(tmp_path, written):
+    found = written('[tool.attnbench]\nplugins = [".", "mine.py"]')
+    assert found.plugin_paths == [str(tmp_path), str(tmp_path / "mine.py")]
+
+
 def test_the_nearest_file_counts(tmp_path, written):
     written('[tool.attnbench]\nout = "outer"')
     inner = tmp_path / "a" / "b"

@@ -21,6 +21,7 @@ from attnbench.cli.latency import command as latency
 from attnbench.cli.listing import command as listing
 from attnbench.cli.maps import command as maps
 from attnbench.cli.merge import command as merge
+from attnbench.cli.new import command as new
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("list")(listing)
 app.command("show")(show)
+app.command("new")(new)
 app.command("cost")(cost)
 app.command("latency")(latency)
 app.command("accuracy")(accuracy)

@@ -18,9 +18,8 @@ FORMATS = ("text", "json", "md", "csv", "tex", "html")
 
 
 def with_settled(given: list[str] | None) -> list[str]:
-    """Return the project's plugin files and those that are given, each once."""
-    settled = settings()
-    files = [*(str(settled.root / one) for one in settled.plugins), *(given or [])]
+    """Return the project's plugins and those that are given, each once."""
+    files = [*settings().plugin_paths, *(given or [])]
     return list({Path(one).resolve(): one for one in files}.values())
 
 
@@ -39,8 +38,8 @@ Plugins = Annotated[
     list[str] | None,
     typer.Option(
         "--plugin",
-        metavar="FILE",
-        help="A plugin file that is not installed; repeats.",
+        metavar="PATH",
+        help="A plugin that is not installed: a file, or a package's folder; repeats.",
         callback=with_settled,
     ),
 ]

@@ -36,7 +36,7 @@ class Project:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The process's catalog with the plugin files of the settings.
+        """The process's catalog with the plugins of the settings.
 
         Raises:
             PluginError: one of them cannot be loaded.
@@ -44,7 +44,7 @@ class Project:
         from attnbench.plugins import catalog
 
         found = catalog()
-        for path in self.settings.paths(self.settings.plugins):
+        for path in self.settings.plugin_paths:
             found.load_file(path)
         return found
 

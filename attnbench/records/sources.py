@@ -90,9 +90,16 @@ def _top_folder(top: str, importer: Path) -> Path | None:
     beside = root / top
     package = _package(importer)
     own = package[0] if package else importer.stem
-    if not package or top == own:
-        return beside  # of a plugin file: whatever lies next to it
+    if not package or top == own or _is_loose(own, root):
+        return beside  # of a plugin that is not installed: whatever lies next to it
     return _package_folder(top) if top in _siblings(own) else None
+
+
+@cache
+def _is_loose(top: str, root: Path) -> bool:
+    """Whether a package is of no installed distribution: one that is read from its folder."""
+    installed = {"site-packages", "dist-packages"} & set(root.parts)
+    return top not in OURS and not installed and top not in packages_distributions()
 
 
 @cache

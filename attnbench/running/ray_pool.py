@@ -1,9 +1,9 @@
 """Trainings on the nodes of a Ray cluster.
 
-attnbench must be installed on every node, with the same versions. Plugin files and recipes are
-sent along. Everything else that a case names by its path (a folder of images, weights to start
-from, ``my.py:MyAttention``) and the data sets are read where the training runs, and weights that
-are kept are written there: such paths belong on a disk that all nodes share.
+attnbench must be installed on every node, with the same versions. Plugin files, plugin folders and
+recipes are sent along. Everything else that a case names by its path (a folder of images, weights
+to start from, ``my.py:MyAttention``) and the data sets are read where the training runs, and
+weights that are kept are written there: such paths belong on a disk that all nodes share.
 
 Ray starts a training again, up to three times, when its node dies; what has ended is on disk.
 https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import MissingExtraError, RequestError
+from attnbench.plugin_folders import plugin_sources
 from attnbench.registry import describe
 from attnbench.running.pool import Answer, Task
 from attnbench.running.process import Limits, Worker, WorkerError
@@ -39,14 +40,14 @@ class RayPool:
     ``limits`` are watched there; a limit on memory holds for each training, not for all of a node.
 
     Args:
-        plugins: plugin files, read here and loaded there.
+        plugins: plugin files and folders, read here and loaded there.
         address: of the cluster; ``local`` starts one here. By default ``$RAY_ADDRESS``, else the
             cluster that ``ray start`` left on this machine, else ``local``.
         command: how a worker process is started on a node; the tests give others.
 
     Raises:
         MissingExtraError: Ray is not installed.
-        RequestError: a plugin file cannot be read.
+        RequestError: a plugin cannot be read.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class RayPool:
             ) from None
         self.limits = Limits()
         self._ray: Any = ray
-        self._plugins = tuple(_Sent.read(one) for one in plugins)
+        self._plugins = tuple(_Sent.read_plugin(one) for one in plugins)
         self._address = address
         self._command = command
 
@@ -150,22 +151,41 @@ class RayPool:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A file, sent by its content."""
+    """A file, or the folder of a package, sent by its content."""
 
     name: str
-    content: bytes
+    """Of the file; empty for a folder."""
+    files: Mapping[str, bytes]
+    """Path below the folder that it is written into, and content."""
 
     @classmethod
     def read(cls, path: str) -> _Sent:
-        try:
-            return cls(Path(path).name, Path(path).expanduser().read_bytes())
-        except OSError as error:
-            raise RequestError(f"file {path!r} cannot be read: {error.strerror}") from error
+        """Read a file."""
+        full = Path(path).expanduser()
+        return cls(full.name, _contents({full.name: full}))
+
+    @classmethod
+    def read_plugin(cls, path: str) -> _Sent:
+        """Read a plugin file or a plugin folder."""
+        full = Path(path).expanduser()
+        return cls("" if full.is_dir() else full.name, _contents(plugin_sources(full)))
 
     def written(self, folder: Path) -> str:
-        folder.mkdir()
-        (folder / self.name).write_bytes(self.content)
+        """Write it on the node; return where it is."""
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
         return str(folder / self.name)
+
+
+def _contents(files: Mapping[str, Path]) -> dict[str, bytes]:
+    found = {}
+    for name, path in files.items():
+        try:
+            found[name] = path.read_bytes()
+        except OSError as error:
+            raise RequestError(f"file {str(path)!r} cannot be read: {error.strerror}") from error
+    return found
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from attnbench.comparing.gates import LATENCY, Gates
 from attnbench.comparing.model import Comparison
 from attnbench.errors import RequestError
+from attnbench.plugin_folders import PROJECT
 from attnbench.registry import shown_path
 from attnbench.sides.built import Inspected, Network, Pair, case_of, inspected
 from attnbench.sides.checkout import Repository, tree_of
@@ -112,7 +113,7 @@ def _sides(
 ) -> tuple[Side, Side]:
     plugins = [(start / one).resolve() for one in request.plugins]
     for asked, full in zip(request.plugins, plugins, strict=True):
-        if not full.is_file():
+        if not full.exists():
             raise RequestError(f"plugin file {asked!r} does not exist")
     found = []
     for name, own, commit in (("base", tree, commits[0]), ("head", root, commits[1])):
@@ -124,7 +125,7 @@ def _sides(
             root,
             commit,
             source_folders(root, own, request.sources),
-            tuple(one for one in mine if one.is_file()),
+            tuple(one for one in mine if one.exists()),
             at if at.is_dir() else own,
             scratch,
             sources_first=bool(request.sources) or request.install is None,
@@ -191,15 +192,16 @@ class _Measuring:
 
     def _facts(self, builders: tuple[Builder, Builder]) -> dict[str, Any]:
         found = {one.side.name: one.need(do="facts") for one in builders}
-        own_files = {str(one) for one in self.sides[1].plugins}
+        # a folder's failures name its project file
+        own_files = [one / PROJECT if one.is_dir() else one for one in self.sides[1].plugins]
         for reason in found["head"]["failures"]:
-            if any(shown_path(one) in reason or one in reason for one in own_files):
+            if any(shown_path(one) in reason or str(one) in reason for one in own_files):
                 raise RequestError(f"head: {reason}")
         for side, facts in found.items():
             self.notes += [f"{side}: {reason}" for reason in facts["failures"]]
         for one in self.sides[1].plugins:
             _refuse_submodule(one, self.sides[1].root)
-            if not self.sides[0].counterpart(one).is_file():
+            if not self.sides[0].counterpart(one).exists():
                 self.notes.append(f"base has no plugin file {shown_path(one)}")
         versions = [found[side]["versions"] for side in ("base", "head")]
         if versions[0] != versions[1]:
@@ -245,7 +247,8 @@ class _Measuring:
 
 def _refuse_submodule(path: Path, root: Path) -> None:
     """Base's tree has no submodules: there would be nothing to compare with."""
-    within = [one for one in path.parents if one.is_relative_to(root) and one != root]
+    places = [path, *path.parents]
+    within = [one for one in places if one.is_relative_to(root) and one != root]
     for folder in within:
         if (folder / ".git").exists():
             raise RequestError(

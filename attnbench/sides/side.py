@@ -29,7 +29,7 @@ class Side:
         root: the checkout, which is head's tree.
         commit: its full id.
         sources: folders on its path before all others, absolute.
-        plugins: plugin files, absolute; those of the repository are the side's own.
+        plugins: plugin files and folders, absolute; those of the repository are the side's own.
         folder: where its process is, so that relative names in suites mean the same.
         scratch: for setup files.
         python: its interpreter.
@@ -58,7 +58,7 @@ class Side:
             points: entry points that it must have besides its own.
         """
         folders = [str(one) for one in self.sources]
-        beside = [str(one.parent) for one in self.plugins]
+        beside = [str(one.parent) for one in self.plugins if one.is_file()]
         first, after = (folders, []) if self.sources_first else ([], folders)
         setup = {
             "own": str(self.tree),

@@ -128,6 +128,7 @@ def plan(
     planner = _Planner(suite, catalog, brackets)
     tables = [planner.table(layout, added) for layout in suite.table]
     _check_nominal(suite, tables)
+    _check_added(suite, tables, added)
     return tables
 
 
@@ -225,17 +226,26 @@ class _Planner:
         """Whether a module of a selector or a list has no official place, or no fused form."""
         if module is None:
             return False
-        attention = _attention(module, self.catalog)
-        if attention is None:
-            return False
-        homeless = placement == OFFICIAL and not (attention.card and attention.card.official)
-        if homeless and row.selects():
+        if _attention(module, self.catalog) is None:
+            return False  # its package is not installed: the case is there, and skipped
+        if row.selects() and self._is_homeless(module, placement):
             return True
         if form == "plain" or has_fused_form(module, self.catalog):
             return False
         if not row.is_many():
             raise RequestError(f"module {module!r} has no fused form (no fuse method)")
         return True
+
+    def _is_homeless(self, module: str, placement: str | None) -> bool:
+        """Whether a module is to be at its official place and declares none."""
+        attention = _attention(module, self.catalog)
+        card = attention.card if attention else None
+        return placement == OFFICIAL and not (card and card.official)
+
+    def _has_no_place(self, module: str, place: Case) -> bool:
+        """Whether an added module cannot be where others are: no official place, no such form."""
+        formless = place.fused and not has_fused_form(module, self.catalog)
+        return formless or self._is_homeless(module, place.placement)
 
     def _selected(self, selector: str | None) -> Sequence[str | None]:
         """Return the modules that a selector stands for; broken plugins are none of them."""
@@ -271,18 +281,22 @@ class _Planner:
     def _added_rows(
         self, rows: list[PlannedRow], groups: Groups | None, added: Sequence[str]
     ) -> Iterator[PlannedRow]:
-        """Yield a row for each added module wherever the table puts a module."""
+        """Yield a row for each added module wherever the table puts a module, in the same form."""
         known = {row.cases for row in rows}
-        places = dict.fromkeys(
-            replace(row.cases[0], module=None, fused=False) for row in rows if row.cases[0].module
-        )
-        for module, place in product(added, places):
+        places: dict[Case, Row] = {}
+        for row in rows:
+            if row.cases[0].module:
+                places.setdefault(replace(row.cases[0], module=None), row.row)
+        for module, (place, model) in product(added, places.items()):
+            if self._has_no_place(module, place):
+                continue
             cases = tuple(
                 replace(place, module=_canonical(spec, self.catalog))
                 for spec in self._varied(module, groups)
             )
             if cases not in known:
-                label = _default_label(place, module)
+                named = model.label and "{module}" in model.label
+                label = _label(model, place, module) if named else _default_label(place, module)
                 yield PlannedRow(label, _row(place, module), cases, added=True)
 
 
@@ -364,6 +378,18 @@ def _row(place: Case, module: str) -> Row:
         channels=place.channels,
         size=place.size,
     )
+
+
+def _check_added(suite: Suite, tables: Iterable[PlannedTable], added: Sequence[str]) -> None:
+    """Refuse a module that fits nowhere: the answer would look as if it had been measured."""
+    specs = [parse_spec(case.module, "module") for case in all_cases(tables) if case.module]
+    there = {one.name for one in specs}
+    for one in added:
+        if there and parse_spec(one, "module").name not in there:
+            raise RequestError(
+                f"suite {suite.suite.name} has no place for {one}: its modules are at their "
+                "official places or in fused form; declare `official` on the card, or write fuse()"
+            )
 
 
 def _check_nominal(suite: Suite, tables: Iterable[PlannedTable]) -> None:

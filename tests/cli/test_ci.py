@@ -308,6 +308,38 @@ def test_a_plugin_that_base_could_not_load(project, attnbench):
     assert done.json["added"] == []
 
 
+PACKAGE = """
+[project]
+name = "mine"
+[project.entry-points."attnbench.plugins"]
+mine = "mine:TABLE"
+[tool.attnbench]
+plugins = ["."]
+"""
+
+
+def test_a_package_that_is_installed_nowhere(project, attnbench):
+    """The settings name its folder: each side takes in its own tree's."""
+    files = {
+        "pyproject.toml": PACKAGE,
+        "src/mine/__init__.py": 'TABLE = {"gate": "mine.gates:Gate", "plain": "mine.plain:Gate"}\n',
+        "src/mine/gates.py": HEAD + GATE,
+        "src/mine/plain.py": HEAD + GATE,
+    }
+    folder = project(files, ["gate", "plain"])
+    write(folder, {"src/mine/gates.py": HEAD + GATE.replace("bias=False", "bias=True")})
+    words = ("ci", "--base", "main", "--suite", "mine.toml", "--only", "cost", "--json")
+    done = attnbench(*words)
+    assert done.status == 1, done.err
+    grown = metrics(done.json, "regressions")["cost/alone/gate/8x8x8", "params"]
+    assert (grown["base"], grown["new"]) == (64, 72)
+    assert done.json["untouched"] == ["cost/alone/plain/8x8x8"]
+    write(folder, {"src/mine/__init__.py": "TABLE = None\n"})
+    done = attnbench(*words)
+    assert done.status == 2
+    assert "the entry point is a NoneType" in done.err
+
+
 def test_a_module_that_draws_its_shape(project, attnbench):
     drawn = STILL.replace("import torch\n", "import random\nimport torch\n").replace(
         "channels, 1, bias=False", "channels, random.choice([1, 3, 5, 7]), padding='same'"

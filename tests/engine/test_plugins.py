@@ -158,11 +158,9 @@ class TestFiles:
         monkeypatch.setenv("HOME", str(tmp_path))
         assert fresh.load_file("my.py") is fresh.load_file("~/my.py")
 
-    def test_missing_and_folder(self, fresh, tmp_path):
+    def test_missing(self, fresh):
         with pytest.raises(PluginError, match=r"plugin file 'no\.py' does not exist"):
             fresh.load_file("no.py")
-        with pytest.raises(PluginError, match="is a folder"):
-            fresh.load_file(tmp_path)
 
     @pytest.mark.parametrize(
         ("text", "reason"),

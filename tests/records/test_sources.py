@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from attnbench.plugins import catalog
+from attnbench.plugins import Catalog, catalog
 from attnbench.records import sources
 from attnbench.records.fingerprint import fingerprint
 from attnbench.records.sources import source_hashes
@@ -65,6 +65,39 @@ def test_the_same_source_elsewhere_has_the_same_hashes(tmp_path):
     (tmp_path / "b").mkdir()
     one, other = (source_hashes(plugin(tmp_path / name)) for name in "ab")
     assert one["helper.py"] == other["helper.py"]
+
+
+@pytest.mark.parametrize("root", ["src", "."])
+def test_a_package_that_is_not_installed(tmp_path, root):
+    """Its own files and those of the package beside it, wherever its folder is."""
+    files = {
+        "sources_pkg/__init__.py": "TABLE = {'sources_mine': 'sources_pkg.code:Mine'}\n",
+        "sources_pkg/code.py": "import torch\nfrom sources_beside import helper\nfrom . import own\n"
+        "class Mine(torch.nn.Identity): ...\n",
+        "sources_pkg/own.py": "",
+        "sources_pkg/unrelated.py": "",
+        "sources_beside/__init__.py": "",
+        "sources_beside/helper.py": "VALUE = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / root / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / root / name).write_text(text)
+    (tmp_path / "pyproject.toml").write_text(
+        "[project.entry-points.'attnbench.plugins']\nmine = 'sources_pkg:TABLE'\n"
+    )
+    known = Catalog()
+    known.load_file(tmp_path)
+    target = known.modules.get("sources_mine")
+    before = source_hashes(target)
+    assert set(before) == {one for one in files if "unrelated" not in one}
+    (tmp_path / root / "sources_beside/helper.py").write_text("VALUE = 2\n")
+    sources._hash.cache_clear()
+    after = source_hashes(target)
+    assert {one for one in files if before.get(one) != after.get(one)} == {
+        "sources_beside/helper.py"
+    }
+    for name in [one for one in sys.modules if one.startswith("sources_")]:
+        del sys.modules[name]
 
 
 def test_our_modules_depend_on_the_card_but_not_on_each_other():

@@ -16,7 +16,7 @@ from attnbench.plugins import Catalog
 from attnbench.running.executors import pool_of
 from attnbench.running.pool import LocalPool
 from attnbench.running.process import Limits, Worker
-from attnbench.running.ray_pool import RayPool, _seen
+from attnbench.running.ray_pool import RayPool, _seen, _Sent
 from attnbench.running.wire import case_to_json
 from attnbench.suites.cases import make_case
 from attnbench.suites.conditions import Training
@@ -210,6 +210,22 @@ def test_a_missing_cluster_is_told(monkeypatch):
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(RequestError, match=r"10\.0\.0\.9:1: ConnectionError: nobody there; start"):
         next(RayPool(address="10.0.0.9:1").run({"a": {"do": "sing"}}, lambda key, text: None))
+
+
+def test_a_plugin_folder_is_sent_whole(tmp_path):
+    files = {
+        "pyproject.toml": "[project.entry-points.'attnbench.plugins']\nmine = 'sent_pkg:TABLE'\n",
+        "src/sent_pkg/__init__.py": "TABLE = {'sent_mine': 'sent_pkg.deep.code:Mine'}\n",
+        "src/sent_pkg/deep/code.py": "from torch.nn import Identity as Mine\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "here" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "here" / name).write_text(text)
+    sent = _Sent.read_plugin(str(tmp_path / "here"))
+    there = Catalog()
+    there.load_file(sent.written(tmp_path / "there"))
+    assert there.modules.names() == ["sent_mine"]
+    assert {one: (tmp_path / "there" / one).read_text() for one in files} == files
 
 
 def test_a_plugin_that_is_not_there_is_told():

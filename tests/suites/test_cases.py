@@ -364,3 +364,37 @@ class TestLatency:
         with pytest.raises(PlacementError, match="identity declares none"):
             case = planned({**PLAIN, "module": "identity", "placement": "official"})[0].cases[0]
             CostMeter(catalog()).check(case)
+
+
+CARDLESS = "torch.nn:Identity"
+MANY = {"backbone": "mobilenet_v2", "module": ["se", "identity"], "placement": "after:14"}
+
+
+class TestAddedForms:
+    """An added module stands where the others do, and in the forms that they have."""
+
+    def test_fused_where_others_are_and_it_can(self):
+        both = MANY | {"forms": ["plain", "fused"]}
+        assert names(planned(both, added=["bam", CARDLESS])[3:]) == [
+            ["cost/mobilenet_v2/bam/after:14"],
+            ["cost/mobilenet_v2/bam/after:14/fused"],
+            [f"cost/mobilenet_v2/{CARDLESS}/after:14"],
+        ]
+
+    def test_no_official_place(self):
+        official = MANY | {"module": "se", "placement": "official"}
+        rows = planned(official, MANY, added=["cbam", CARDLESS])
+        assert names(rows[3:]) == [
+            ["cost/mobilenet_v2/cbam/official"],
+            ["cost/mobilenet_v2/cbam/after:14"],
+            [f"cost/mobilenet_v2/{CARDLESS}/after:14"],
+        ]
+        with pytest.raises(RequestError, match=r"has no place for torch.nn:Identity.*`official`"):
+            planned(official, added=[CARDLESS])
+
+    def test_labelled_as_its_neighbours(self):
+        labelled = MANY | {"label": "{module} in {backbone}"}
+        assert planned(labelled, added=["bam"])[-1].label == "bam in mobilenet_v2"
+        assert planned(MANY | {"module": "se", "label": "SE-Net"}, added=["bam"])[-1].label == (
+            "mobilenet_v2 + bam"
+        )

@@ -1,0 +1,45 @@
+"""``attnbench new``: a plugin package to start from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnbench.cli.output import load_catalog, say, writing
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="Of the module: my_attention.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="The folder to fill; ./NAME by default."),
+    ] = None,
+) -> None:
+    """Write a small plugin package: a module with its card and formulas, tests, README, CI.
+
+    It works as it is written: then replace the module with yours.
+    """
+    from attnbench.scaffold.names import checked_name
+    from attnbench.scaffold.write import written
+
+    names = checked_name(name, load_catalog(None))
+    if names.module != name:
+        say(f"attnbench: the module is {names.module}, the distribution {names.distribution}")
+    folder = out or Path(names.module)
+    files = written(names, folder)
+    with writing():
+        sys.stdout.write("".join(f"{one}\n" for one in files))
+    say(_next(names.module, folder))
+
+
+def _next(name: str, folder: Path) -> str:
+    source = Path("src") / name / "module.py"
+    return (
+        f"\nNext:\n  cd {folder}\n  attnbench check {name}      # passes as it is\n"
+        f"  pytest\n  attnbench cost -m {name} -m se --channels 512 --size 14\n"
+        f"then put your module into {source}; README.md has the other commands.\n"
+        "A licence is yours to choose: there is no LICENSE file."
+    )

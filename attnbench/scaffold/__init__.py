@@ -1,0 +1,1 @@
+"""``attnbench new``: a small plugin package, written from templates."""
