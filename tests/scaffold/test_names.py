@@ -30,7 +30,9 @@ from attnbench.scaffold.names import LONGEST, Names, checked_name
         ),
     ],
 )
-def test_spellings(asked, name, distribution, title, cls):
+def test_spellings(asked, name, distribution, title, cls, monkeypatch):
+    # other tests of this process leave modules of short names importable
+    monkeypatch.setattr(module, "_is_installed", lambda name: False)
     found = checked_name(asked, catalog())
     spellings = (found.module, found.distribution, found.title, found.cls)
     assert spellings == (name, distribution, title, cls)
