@@ -116,7 +116,7 @@ def test_a_broken_check_is_named_and_no_failure(attnbench, two_checks, tmp_path)
     assert "- batch_independence: in eval" in out and "(and 1 more)" in out
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if not name.endswith(":")])
 @pytest.mark.parametrize("form", ["text", "md", "tex"])
 def test_every_module_in_every_format(attnbench, name, form):
     out = show(attnbench, name, "--format", form, "--no-check").out
