@@ -56,5 +56,12 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2018,
         "paper": "Woo, ECCV'18",
     },
+    "eca": {
+        "target": "attnbench_modules.eca:ECA",
+        "title": "Efficient channel attention (ECA)",
+        "family": "channel",
+        "year": 2020,
+        "paper": "Wang, CVPR'20",
+    },
 }
 """Name to ``{"target": "package.module:Class", "title", "family", "year", "paper"}``."""
