@@ -13,11 +13,20 @@ class _Carded(Protocol):
     card: ClassVar[Card]
 
 
-def check(owner: type[_Carded], channels: int, **options: object) -> None:
+def check(
+    owner: type[_Carded],
+    channels: int,
+    *,
+    feature_size: tuple[int, int] | None = None,
+    **options: object,
+) -> None:
     """Raise ValueError, retelling the call, unless every constraint on the card holds."""
-    problem = owner.card.violated(channels, None, options)
+    problem = owner.card.violated(channels, feature_size, options)
     if problem:
-        call = ", ".join(f"{k}={v!r}" for k, v in {"channels": channels, **options}.items())
+        given: dict[str, object] = {"channels": channels, **options}
+        if feature_size is not None:
+            given["feature_size"] = feature_size
+        call = ", ".join(f"{k}={v!r}" for k, v in given.items())
         raise ValueError(f"{owner.__name__}({call}): {problem}")
 
 
@@ -43,6 +52,11 @@ def one_of(name: str, *choices: str) -> Constraint:
 def squeezed(channels: int, reduction: int) -> int:
     """Return ``channels // reduction``, but at least 1: a layer of no channels cannot be built."""
     return max(1, channels // reduction)
+
+
+def largest_divisor(channels: int, limit: int) -> int:
+    """Return the largest divisor of ``channels`` that is not above ``limit``."""
+    return max(n for n in range(1, min(channels, limit) + 1) if channels % n == 0)
 
 
 PRINTED_SOURCE = "ULSAM slides and poster, WACV 2020"

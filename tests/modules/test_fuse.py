@@ -28,6 +28,15 @@ OPTIONS = {
     "se": [{"reduction": 4}, {"bias": False}, {"reduction": 64}],
     "bam": [{"reduction": 4, "dilation": 2}, {"combine": "add"}],
     "cbam": [{"reduction": 8, "kernel_size": 3}, {"bias": False}],
+    "sk": [{"groups": 8}, {"reduction": 4, "minimum": 4}],
+    "ge": [
+        {"variant": "theta"},
+        {"variant": "theta-plus"},
+        {"extent": 2},
+        {"variant": "theta", "extent": 4},
+        {"variant": "theta-plus", "extent": 8, "reduction": 4},
+    ],
+    "nam": [{"detached": False}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -90,7 +99,7 @@ def assert_same(fused, plain, x):
 # --- the same output --------------------------------------------------------------------------
 
 
-LIGHT = {"identity", "eca"}
+LIGHT = {"identity", "eca", "effective_se", "gct", "fca", "scse"}
 """Without an inference form: there is nothing to fold and no pass to save."""
 
 
@@ -229,7 +238,10 @@ def test_deepcopy_pickle_and_state_dict(name):
     saved = io.BytesIO()
     torch.save(fused.state_dict(), saved)
     saved.seek(0)
-    fresh = load(name)(32).fuse()
+    fresh = build(name).fuse()  # of the same size, with weights that are not the module's
+    with torch.no_grad():
+        for tensor in fresh.state_dict().values():
+            tensor.zero_()
     fresh.load_state_dict(torch.load(saved, weights_only=True))
     for same in (fresh, copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
         assert torch.equal(same(x), fused(x))

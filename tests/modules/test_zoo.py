@@ -33,6 +33,18 @@ OPTIONS = {
     "se": [{"reduction": 4}, {"bias": False}],
     "bam": [{"reduction": 4, "dilation": 2}, {"combine": "add"}],
     "cbam": [{"reduction": 8, "kernel_size": 3}, {"bias": False}],
+    "sk": [{"groups": 8}, {"reduction": 4, "minimum": 4}],
+    "ge": [
+        {"variant": "theta"},
+        {"variant": "theta-plus"},
+        {"extent": 2},
+        {"variant": "theta", "extent": 4},
+        {"variant": "theta-plus", "extent": 8, "reduction": 4},
+    ],
+    "nam": [{"detached": False}],
+    "gct": [{"mode": "l1"}],
+    "fca": [{"reduction": 4, "frequencies": 5}, {"frequencies": 1}],
+    "scse": [{"reduction": 8}, {"combine": "add"}],
 }
 
 # Parameters that cannot matter in training: what follows cancels a shift by a constant.
@@ -257,7 +269,10 @@ def test_state_dict_deepcopy_and_pickle(name):
     saved = io.BytesIO()
     torch.save(module.state_dict(), saved)
     saved.seek(0)
-    fresh = load(name)(32).eval()
+    fresh = build(name).eval()  # of the same size, with weights that are not the module's
+    with torch.no_grad():
+        for tensor in fresh.state_dict().values():
+            tensor.zero_()
     fresh.load_state_dict(torch.load(saved, weights_only=True))
     for same in (fresh, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(same(x), expected)
