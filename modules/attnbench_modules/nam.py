@@ -8,8 +8,8 @@ The channel part. A batch norm of x, whose weights, g, also say how much each ch
     w = |g| / (|g_1| + ... + |g_C|)                            (C)
     y = x * sigmoid(w * BN(x))                                 (B, C, H, W)
 
-The gate has a value for each element, not for each channel. As in the original code no gradient
-goes through w: g learns through BN alone.
+The gate has a value for each element, not for each channel. The original code lets no gradient
+through w, so that g learns through BN alone: the option `detached`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NAM(nn.Module):
 
     card: ClassVar[Card]
 
-    def __init__(self, channels: int, *, detached: bool = True) -> None:
+    def __init__(self, channels: int, *, detached: bool = False) -> None:
         super().__init__()
         check(type(self), channels, detached=detached)
         self.detached = detached
@@ -78,7 +78,7 @@ NAM.card = Card(
         url="https://arxiv.org/abs/2111.12419",
     ),
     traits=Traits(),
-    options={"detached": "no gradient through the channels' shares, as in the original code"},
+    options={"detached": "let no gradient through the channels' shares, as the original code does"},
     constraints=(whole("channels"),),
     official={"*": "after-project:all"},
     official_note=(
@@ -95,6 +95,8 @@ NAM.card = Card(
     ),
     deviations=(
         "Only the channel part: the spatial part of the paper was never released.",
+        "The gradient is that of the equations; the original reads g's values past the graph. "
+        "detached=true brings that back, and attnbench check then finds the gradient wrong.",
         BATCH_NORM_NOTE,
     ),
     timm="timm has none.",

@@ -36,7 +36,6 @@ OPTIONS = {
         {"variant": "theta", "extent": 4},
         {"variant": "theta-plus", "extent": 8, "reduction": 4},
     ],
-    "nam": [{"detached": False}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {

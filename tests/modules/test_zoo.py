@@ -41,7 +41,7 @@ OPTIONS = {
         {"variant": "theta", "extent": 4},
         {"variant": "theta-plus", "extent": 8, "reduction": 4},
     ],
-    "nam": [{"detached": False}],
+    "nam": [{"detached": True}],
     "gct": [{"mode": "l1"}],
     "fca": [{"reduction": 4, "frequencies": 5}, {"frequencies": 1}],
     "scse": [{"reduction": 8}, {"combine": "add"}],
