@@ -154,6 +154,8 @@ SK.card = Card(
         "It replaces x: in a pretrained network everything behind it has to be learnt anew.",
         "implus' own PyTorch variant (PytorchInsight) has a full 3x3 convolution beside the "
         "grouped one: other sizes.",
+        "At its official placement it is as large as the network: 3.5M parameters and 346M "
+        "multiply-adds more in MobileNetV2.",
         "At small widths the choice outweighs the convolutions: d is never below 32.",
     ),
     licence="no licence (implus/SKNet)",

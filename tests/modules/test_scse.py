@@ -58,3 +58,7 @@ def test_the_channel_part_is_se():
 def test_known_counts():
     assert CARD.params(512) == 2 * 512 * 256 + 256 + 512 + 512 + 1 == 263_425
     assert CARD.macs(512, 14, 14) == 2 * 512 * 256 + 512 * 196
+
+
+def test_bibtex_is_safe_for_latex():
+    assert r"Channel Squeeze \& Excitation in" in CARD.paper.bibtex()
