@@ -42,7 +42,7 @@ def sample_variances(x: Tensor) -> Tensor:
     """Return the variance of each channel, over N - 1: (B, C, H, W) -> (B, C, 1, 1).
 
     0 where there is one position. In two plain passes: torch's own, which makes one careful pass,
-    takes twenty times as long on a CPU.
+    takes many times as long on a CPU.
     """
     others = max(1, x.shape[2] * x.shape[3] - 1)
     return (x - channel_means(x)).square().sum((2, 3), keepdim=True) / others
