@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attnbench.placement.insertion import Inserted, insert
     from attnbench.placement.sites import Site
     from attnbench.plugins import register
+    from attnbench.timm_door import timm_layer
 
     __version__: str
 
@@ -47,6 +48,7 @@ __all__ = [
     "modules",
     "register",
     "sites",
+    "timm_layer",
 ]
 
 _LAZY_MODULES = ("cards", "errors", "latency", "plugins", "registry")
@@ -74,6 +76,7 @@ _LAZY = {
     "modules": "attnbench.api",
     "register": "attnbench.plugins",
     "sites": "attnbench.api",
+    "timm_layer": "attnbench.timm_door",
 }
 
 

@@ -6,7 +6,7 @@ import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from attnbench.backbones.catalogue import is_backbone
 from attnbench.cards import Card
 from attnbench.contract import ModuleFactory, Signature, card_of, signature_of, validate_module
 from attnbench.errors import PluginError, RequestError, suggestion
+from attnbench.families import find_member
 from attnbench.plugins import Catalog, find_target
 from attnbench.plugins import catalog as default_catalog
 from attnbench.registry import Entry, describe, origin_of
@@ -41,6 +42,8 @@ class Attention:
     signature: Signature
     card: Card | None = None
     origin: str = field(default="", compare=False)
+    packages: tuple[str, ...] = ()
+    """Distributions, besides attnbench and torch, whose versions decide what is built."""
     blend: bool = False
     """It starts as the identity: built within a :class:`~attnbench.placement.blend.Blend`."""
 
@@ -48,6 +51,15 @@ class Attention:
     def title(self) -> str:
         """The card's title, else the name."""
         return self.card.title if self.card else self.name
+
+    def given(self, **options: Any) -> Attention:
+        """Return the same module with more options; they win.
+
+        Raises:
+            RequestError: an option that it does not take, or of the wrong type.
+        """
+        found = attention_of(self.factory, self.spec.given(**options), self.origin)
+        return replace(found, packages=self.packages)
 
     def params(self, channels: int, feature_size: tuple[int, int] | None = None) -> int | None:
         """Return the parameters by the card's formula, blend included; None without a formula."""
@@ -105,14 +117,19 @@ class Attention:
 
 
 def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attention:
-    """Look up ``ulsam,groups=4``, ``my.py:MyAttention`` or ``package.module:Class``.
+    """Look up ``ulsam,groups=4``, ``timm:eca``, ``my.py:MyAttention`` or ``package.module:Class``.
 
     Raises:
         UnknownNameError: no such module; near misses and other kinds are named.
+        MissingExtraError: the package that holds it is not installed.
         RequestError: an option that the module does not take, or of the wrong type.
     """
     catalog = catalog or default_catalog()
     asked = parse_spec(spec, "module") if isinstance(spec, str) else spec
+    member = find_member(catalog, asked.name)
+    if member is not None:
+        found = attention_of(member.factory, asked, member.origin)
+        return replace(found, packages=member.packages)
     if ":" in asked.name and not is_backbone(asked.name):
         target = find_target(catalog, asked.name)
         entry: Entry[ModuleFactory] = Entry(

@@ -136,9 +136,11 @@ class Card:
     params_text: str = ""
     macs_text: str = ""
     formula: str = ""
-    """What it computes, in text: ``y = x * sigmoid(W1 relu(W0 mean(x)))``; lines are kept."""
+    """What it computes, in text: ``y = x * sigmoid(W1 relu(W0 mean(x)))``; lines are kept, and what
+    stands behind two or more spaces (shapes) gets a column of its own."""
     formula_tex: str = ""
-    """The same for LaTeX's display mode, without the dollars."""
+    """The same for LaTeX's display mode, without the dollars: one equation a line, which
+    ``attnbench show`` sets below each other at their equals signs."""
     printed: PrintedCost | None = None
     deviations: tuple[str, ...] = ()
     """How ours differs from the original code, and which option brings the original back."""

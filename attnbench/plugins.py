@@ -2,8 +2,9 @@
 
 A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with more to show
 in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A
-target that ends in ``.toml`` is a suite; any other is a module. Tables are torch-free, so that
-listing names costs nothing.
+target that ends in ``.toml`` is a suite; a name that ends in a colon stands for a family of modules
+(:mod:`attnbench.families`); any other is a module. Tables are torch-free, so that listing names
+costs nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, TypeVar
 
 from attnbench.contract import NAME, ModuleFactory, declared_card, validate_module
 from attnbench.errors import AttnbenchError, PluginError, suggestion
+from attnbench.families import FAMILY_NAME, ModuleFamily, validate_family
 from attnbench.registry import Entry, Registry, describe, origin_of, shown_path
 
 GROUP = "attnbench.plugins"
@@ -44,11 +46,15 @@ class PluginFailure:
 
 @dataclass
 class Catalog:
-    """All registered modules and suites, and the plugins that failed."""
+    """All registered modules, families of modules and suites, and the plugins that failed."""
 
     modules: Registry[ModuleFactory] = field(
         default_factory=lambda: Registry("module", validate_module)
     )
+    module_families: Registry[ModuleFamily] = field(
+        default_factory=lambda: Registry("module family", validate_family)
+    )
+    """By prefix, ``timm:``."""
     suites: Registry[Path] = field(default_factory=lambda: Registry("suite", load=suite_file))
     failures: list[PluginFailure] = field(default_factory=list)
     files: dict[Path, Any] = field(default_factory=dict)
@@ -85,6 +91,8 @@ class Catalog:
             raise PluginError(f"entry {name!r} of the table: {problem}")
         if details["target"].endswith(".toml"):
             self.suites.add(Entry(name=name, origin=origin, **details), disputable=True)
+        elif name.endswith(":"):
+            self.module_families.add(Entry(name=name, origin=origin, **details), disputable=True)
         else:
             self.modules.add(Entry(name=name, origin=origin, **details), disputable=True)
 
@@ -211,7 +219,7 @@ def _entry_problem(name: Any, details: Any) -> str | None:
     target = details["target"]
     if ":" not in target:
         return f"its target {target!r} lacks the colon of 'package.module:Class'"
-    if not (SUITE_NAME if target.endswith(".toml") else NAME).fullmatch(name):
+    if not _form(name, target).fullmatch(name):
         return "the name must be lower case letters, digits and underscores, a letter first"
     for key, value in details.items():
         if key == "target":
@@ -221,6 +229,12 @@ def _entry_problem(name: Any, details: Any) -> str | None:
         if value is not None and not isinstance(value, _DETAILS[key]):
             return f"{key} must be a {_DETAILS[key].__name__}, not {value!r}"
     return None
+
+
+def _form(name: str, target: str) -> re.Pattern[str]:
+    if target.endswith(".toml"):
+        return SUITE_NAME
+    return FAMILY_NAME if name.endswith(":") else NAME
 
 
 def _card_details(target: Any) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def test_every_command_is_in_the_readme():
         "compare",
         "accept",
         "ci",
+        "check",
         "doctor",
         "schema",
     ):

@@ -10,6 +10,7 @@ import typer
 
 from attnbench.cli.accept import command as accept
 from attnbench.cli.accuracy import command as accuracy
+from attnbench.cli.check import command as check
 from attnbench.cli.ci import command as ci
 from attnbench.cli.compare import command as compare
 from attnbench.cli.cost import command as cost
@@ -49,6 +50,7 @@ app.command("history")(history)
 app.command("compare")(compare)
 app.command("ci")(ci)
 app.command("accept")(accept)
+app.command("check")(check)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
 

@@ -32,7 +32,8 @@ def command(
         raise RequestError(
             f"cannot list {what!r}; there are {', '.join(_ROWS)}.{suggestion(what, _ROWS)}"
         )
-    rows = _ROWS[what](load_catalog(plugin))
+    catalog = load_catalog(plugin)
+    rows = _ROWS[what](catalog)
     if long and what == "modules":
         with guests():
             rows = [row | _details(row["name"]) for row in rows]
@@ -41,6 +42,8 @@ def command(
     else:
         with writing():
             _print(rows)
+            if what == "modules":
+                _print_families(catalog)
 
 
 def _modules(catalog: Catalog) -> Rows:
@@ -145,6 +148,21 @@ def _print(rows: Rows) -> None:
     for row in rows:
         if row.get("missing"):
             console().print(row["missing"], soft_wrap=True)
+
+
+def _print_families(catalog: Catalog) -> None:
+    from attnbench.errors import PluginError
+    from attnbench.families import member_names
+
+    for prefix in catalog.module_families.names():
+        entry = catalog.module_families.entry(prefix)
+        try:
+            names = member_names(catalog, prefix)
+        except PluginError as error:
+            console().print(str(error), soft_wrap=True, markup=False)
+            continue
+        title = f"{len(names)} {entry.title or 'modules'}: {', '.join(names)}"
+        console().print(f"{prefix}NAME  {title}", soft_wrap=True, markup=False)
 
 
 def _cell(key: str, value: Any) -> str:

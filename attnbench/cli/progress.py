@@ -1,4 +1,4 @@
-"""Progress of a run on standard error: a bar on a terminal, plain lines otherwise."""
+"""Progress of a run or of checks on standard error: a bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from attnbench.cli.output import say
 from attnbench.running.estimate import TimeLeft, seconds_of, spoken
 
 if TYPE_CHECKING:
+    from attnbench.conformance.checks import Check
+    from attnbench.conformance.findings import Report
     from attnbench.records.model import Record
+    from attnbench.running.examiner import Watcher
     from attnbench.running.runner import Job, Progress
 
 
@@ -105,3 +108,68 @@ def _opening(job: Job) -> str:
     seconds = seconds_of(job)
     trains = any(case.kind == "accuracy" for case in job.missing)
     return text + (f"; {spoken(seconds)}" if trains or seconds > _WORTH_SAYING_S else "")
+
+
+def check_progress() -> Watcher:
+    """Return the display of ``attnbench check`` that suits standard error."""
+    return CheckBar() if sys.stderr.isatty() else CheckLines()
+
+
+class CheckLines:
+    """One line for each module, and one for what takes long or is ended."""
+
+    def begin(self, modules: int, checks: int) -> None:
+        """Keep how many there are."""
+        self._modules, self._count = modules, 0
+
+    def check(self, module: str, check: Check) -> None:
+        """Name a check that takes long."""
+        if check.deep:
+            say(f"{module}: {check.name}")
+
+    def lost(self, module: str, check: Check, why: str) -> None:
+        """Say that a check was ended."""
+        say(f"{module}: {check.name} {why}")
+
+    def done(self, report: Report) -> None:
+        """Say what became of a module."""
+        self._count += 1
+        done = f"[{self._count}/{self._modules}] {report.name} {report.verdict}"
+        say(f"{done} ({report.seconds:.1f} s)")
+
+    def end(self) -> None:
+        """Nothing to close."""
+
+
+class CheckBar:
+    """A bar with the module and the check that began last."""
+
+    def begin(self, modules: int, checks: int) -> None:
+        """Show the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=modules * checks)
+        self._bar.start()
+
+    def check(self, module: str, check: Check) -> None:
+        """Move on, and name the check."""
+        self._bar.update(self._task, advance=1, description=f"{module}: {check.name}")
+
+    def lost(self, module: str, check: Check, why: str) -> None:
+        """Leave a line above the bar."""
+        self._bar.console.print(f"{module}: {check.name} {why}", markup=False)
+
+    def done(self, report: Report) -> None:
+        """The bar moves with the checks."""
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()

@@ -11,10 +11,24 @@ import torch
 
 from attnbench.attention import Attention
 from attnbench.conformance.checks import Check, chosen
-from attnbench.conformance.findings import BROKEN, Finding, Report, broken, excused, fine
+from attnbench.conformance.findings import (
+    BROKEN,
+    Finding,
+    Report,
+    broken,
+    excused,
+    fine,
+    skipped,
+)
 from attnbench.conformance.subject import Subject
+from attnbench.conformance.surroundings import kept_surroundings
 from attnbench.errors import AttnbenchError
 from attnbench.registry import describe
+
+NOT_CHECKED = skipped(
+    "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
+)
+"""Of all checks after a finding that is fatal: they would say the same."""
 
 
 def examine(
@@ -35,9 +49,12 @@ def examine(
     started = time.perf_counter()
     subject = Subject(attention, exceptions or {})
     findings: list[Finding] = []
+    fatal = False
     for one in chosen() if checks is None else checks:
         tell(one)
-        findings += run_check(one, subject)
+        found = (NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
+        fatal = fatal or is_fatal(found)
+        findings += found
     return Report(
         name=str(attention.spec),
         title=attention.title,
@@ -47,23 +64,39 @@ def examine(
     )
 
 
-def run_check(check: Check, subject: Subject) -> tuple[Finding, ...]:
-    """Return the findings of one check, at least one: that all is well, where it is."""
+def is_fatal(findings: Iterable[Finding]) -> bool:
+    """Whether the module cannot even be built and run, so that nothing else can be checked."""
+    return any(one.values.get("fatal") for one in findings)
+
+
+def run_check(
+    check: Check, subject: Subject, tell: Callable[[Finding], object] = id
+) -> tuple[Finding, ...]:
+    """Return the findings of one check, at least one: that all is well, where it is.
+
+    Args:
+        check: the check.
+        subject: what it looks at.
+        tell: is told each finding as it is found, before the card is asked about it.
+    """
     card = subject.card
     exceptions = {**(card.exceptions if card else {}), **subject.exceptions}
-    found = _found(check, subject) or [fine()]
+    found = _found(check, subject, tell) or [fine()]
     return excused(found, check.name, exceptions, card.defects if card else {})
 
 
-def _found(check: Check, subject: Subject) -> list[Finding]:
+def _found(check: Check, subject: Subject, tell: Callable[[Finding], object]) -> list[Finding]:
     found: list[Finding] = []
     try:
         with _undisturbed():
             # one by one: what was found before a crash is not lost
             for one in check.run(subject):
-                found.append(one)  # noqa: PERF402
+                found.append(one)
+                tell(one)
     except AttnbenchError as error:
-        found.append(broken(str(error), ""))
+        found.append(
+            broken(str(error), "Make it build there, or declare a Constraint on its card.")
+        )
     except Exception as error:
         if not any(one.status == BROKEN for one in found):
             found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))
@@ -74,9 +107,10 @@ def _found(check: Check, subject: Subject) -> list[Finding]:
 def _undisturbed() -> Iterator[None]:
     """While entered, the same numbers are drawn each time, and warnings are nobody's business.
 
-    Both are as before afterwards: the kit runs within other people's tests.
+    Both are as before afterwards, and so are the settings that a module may change: the kit runs
+    within other people's tests.
     """
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), kept_surroundings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,6 +15,9 @@ SKIPPED = "skipped"
 STATUSES = (BROKEN, DECLARED, NOTE, SKIPPED, OK)
 """Most pressing first: the contract is broken; it is, and the card says why that has to be; worth
 knowing or not declared; cannot be checked here; holds."""
+
+INTERRUPTED = "interrupted before it ended"
+"""Reason of a check that was stopped by the user: whether it holds is not known."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,25 @@ class Finding:
         return replace(self, check=check)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object."""
-        return asdict(self)
+        """Return the JSON object; what is NaN or infinite is null there."""
+        return {**asdict(self), "values": plain(self.values)}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: scalars of arrays as numbers, what is not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    item = getattr(value, "item", None)
+    try:
+        return plain(item()) if item else str(value)
+    except (ValueError, RuntimeError):  # of an array with several values
+        return str(value)
 
 
 def broken(reason: str, remedy: str, **values: Any) -> Finding:
@@ -75,6 +96,13 @@ class Report:
         """Whether the contract holds, declared exceptions aside."""
         return not self.with_status(BROKEN)
 
+    @property
+    def verdict(self) -> str:
+        """``broken``, ``unfinished`` if it was interrupted, else ``ok``."""
+        if not self.passed:
+            return "broken"
+        return "unfinished" if any(one.reason == INTERRUPTED for one in self.findings) else "ok"
+
     def with_status(self, status: str) -> tuple[Finding, ...]:
         """Return the findings of one status, in the order of the checks."""
         return tuple(one for one in self.findings if one.status == status)
@@ -83,6 +111,15 @@ class Report:
         """Return the findings of one check."""
         return tuple(one for one in self.findings if one.check == check)
 
+    @property
+    def drift(self) -> float | None:
+        """What the untrained module changes of its map, as a fraction; None where not known."""
+        for one in self.of("drift"):
+            value = one.values.get("drift")
+            if isinstance(value, int | float):
+                return float(value)
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
         return {
@@ -90,6 +127,7 @@ class Report:
             "title": self.title,
             "origin": self.origin,
             "passed": self.passed,
+            "verdict": self.verdict,
             "counts": {status: len(self.with_status(status)) for status in STATUSES},
             "findings": [one.to_dict() for one in self.findings],
             "seconds": round(self.seconds, 2),

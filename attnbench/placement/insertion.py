@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnbench.attention import Attention, attention_of, find_attention, from_callable
+from attnbench.attention import Attention, find_attention, from_callable
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError, RequestError
 from attnbench.placement.inserted import Inserted
@@ -61,7 +61,7 @@ def as_attention(
 ) -> Attention:
     """Return what was given for a module, with more options, as an :class:`Attention`."""
     if isinstance(module, Attention):
-        return attention_of(module.factory, module.spec.given(**options), module.origin)
+        return module.given(**options)
     if isinstance(module, str | Spec):
         spec = parse_spec(module, "module") if isinstance(module, str) else module
         return find_attention(spec.given(**options))

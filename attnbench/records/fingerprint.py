@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from attnbench.attention import find_attention
+from attnbench.errors import MissingExtraError
+from attnbench.families import family_packages
 from attnbench.measure import accuracy, cost
 from attnbench.measure.latency import METHOD
 from attnbench.plugins import Catalog
+from attnbench.plugins import catalog as default_catalog
 from attnbench.records import provenance
 from attnbench.records.sources import source_hashes
 from attnbench.runtimes.registry import runtime
@@ -30,7 +34,7 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     parts: dict[str, Any] = {
         "case": _case(case),
         "suite": suite.suite.version,
-        "versions": provenance.versions(packages_of(case)),
+        "versions": provenance.versions(packages_of(case, catalog)),
     }
     if case.kind == "latency":
         parts |= {"method": METHOD, "machine": provenance.machine(), "protocol": protocol}
@@ -39,9 +43,10 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     else:
         parts["engine"] = source_hashes(cost)
     if case.module:
-        attention = find_attention(case.module, catalog)
-        parts["module"] = source_hashes(attention.factory)
-        parts["card"] = attention.card.version if attention.card else None
+        with suppress(MissingExtraError):  # skipped: not even its package is here
+            attention = find_attention(case.module, catalog)
+            parts["module"] = source_hashes(attention.factory)
+            parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -63,8 +68,13 @@ def _case(case: Case) -> dict[str, Any]:
     return fields
 
 
-def packages_of(case: Case) -> list[str]:
-    """Return the packages whose versions a case's result may depend on."""
+def packages_of(case: Case, catalog: Catalog | None = None) -> list[str]:
+    """Return the packages whose versions a case's result may depend on.
+
+    Args:
+        case: the case.
+        catalog: where its module's family is looked up; the one of this process if left out.
+    """
     packages = [*provenance.ALWAYS]
     if case.conditions:
         packages += runtime(case.conditions.runtime).packages
@@ -72,4 +82,6 @@ def packages_of(case: Case) -> list[str]:
         packages += provenance.COUNTERS
     if case.backbone and case.backbone.startswith("timm:"):
         packages.append("timm")
-    return packages
+    if case.module:
+        packages += family_packages(catalog or default_catalog(), case.module)
+    return list(dict.fromkeys(packages))

@@ -1,4 +1,4 @@
-"""What a worker process does: count a case, prove a latency case, time a session, train."""
+"""What a worker process does: count, prove a latency case, time a session, train, check."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ class Tasks:
     """
 
     def __init__(self, catalog: Catalog, tell: Callable[[str], object] = str) -> None:
+        self._catalog = catalog
         self._cost = CostMeter(catalog)
         self._tell = tell
         self._latency: Any = None
         self._accuracy: Any = None
+        self._examined: Any = None
 
     def do(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of a task: ``{"do": "cost" | "prove" | "sample" | "train", ...}``.
+        """Return the result of a task: ``{"do": "cost" | "prove" | ..., ...}``.
 
         Raises:
             AttnbenchError: the case cannot be, or cannot be measured.
@@ -45,6 +47,8 @@ class Tasks:
                 where = Path(folder) if folder else None
                 save = Path(task["save"]) if task.get("save") else None
                 return dict(self._trainer().measure(case, where, self._tell, save))
+            case "check":
+                return dict(self._examiner().check(task["module"], task["check"]))
             case unknown:
                 raise ValueError(f"unknown task {unknown!r}")
 
@@ -61,3 +65,10 @@ class Tasks:
 
             self._accuracy = AccuracyMeter(self._cost)
         return self._accuracy
+
+    def _examiner(self) -> Any:
+        if self._examined is None:
+            from attnbench.running.examined import Examined  # the checks
+
+            self._examined = Examined(self._catalog, self._tell)
+        return self._examined

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from typing import TypeVar
 
-from attnbench.attention import find_attention
+from attnbench.attention import Attention, find_attention
 from attnbench.backbones.build import canonical_backbone
 from attnbench.contract import card_of
-from attnbench.errors import RequestError, suggestion
+from attnbench.errors import MissingExtraError, RequestError, suggestion
 from attnbench.placement.grammar import OFFICIAL, parse_placement
 from attnbench.plugins import Catalog
 from attnbench.specs import parse_spec
@@ -186,7 +187,8 @@ class _Planner:
         module = row.cases[0].module
         if module is None:
             return False
-        return groups.option in find_attention(module, self.catalog).signature.options
+        attention = _attention(module, self.catalog)
+        return attention is None or groups.option in attention.signature.options
 
     def _named_rows(self, row: Row, groups: Groups | None, number: int) -> list[PlannedRow]:
         try:
@@ -223,7 +225,9 @@ class _Planner:
         """Whether a module of a selector or a list has no official place, or no fused form."""
         if module is None:
             return False
-        attention = find_attention(module, self.catalog)
+        attention = _attention(module, self.catalog)
+        if attention is None:
+            return False
         homeless = placement == OFFICIAL and not (attention.card and attention.card.official)
         if homeless and row.selects():
             return True
@@ -257,9 +261,10 @@ class _Planner:
         """Return a module once per column group, or once if it does not take the option."""
         if groups is None:
             return [module]
-        attention = find_attention(module, self.catalog)
+        attention = _attention(module, self.catalog)
         asked = parse_spec(module, "module")
-        if groups.option in asked.options or groups.option not in attention.signature.options:
+        known = attention.signature.options if attention else {}
+        if groups.option in asked.options or groups.option not in known:
             return [module]
         return [str(asked.given(**{groups.option: value})) for value in groups.values]
 
@@ -273,7 +278,7 @@ class _Planner:
         )
         for module, place in product(added, places):
             cases = tuple(
-                replace(place, module=str(find_attention(spec, self.catalog).spec))
+                replace(place, module=_canonical(spec, self.catalog))
                 for spec in self._varied(module, groups)
             )
             if cases not in known:
@@ -297,21 +302,33 @@ def make_case(
     Raises:
         RequestError: a spec or the placement is malformed, or the module does not take its options.
     """
-    # "is None": an empty text is a mistake to be told, not a plain backbone
-    attention = None if module is None else find_attention(module, catalog)
     where = placement if placement is None else placement.strip()
     if where is not None and where != OFFICIAL:
         where = str(parse_placement(where))
     return Case(
         kind="cost",
         backbone=None if backbone is None else str(canonical_backbone(backbone)),
-        module=str(attention.spec) if attention else None,
+        # "is None": an empty text is a mistake to be told, not a plain backbone
+        module=None if module is None else _canonical(module, catalog),
         placement=where,
         channels=channels,
         size=size if isinstance(size, tuple) else (size, size),
         counters=counters,
         fused=fused,
     )
+
+
+def _attention(module: str, catalog: Catalog) -> Attention | None:
+    """Return a module, None where the package that holds it is not installed."""
+    with suppress(MissingExtraError):
+        return find_attention(module, catalog)
+    return None
+
+
+def _canonical(module: str, catalog: Catalog) -> str:
+    attention = _attention(module, catalog)
+    # it still has a name, under which it is skipped
+    return str(attention.spec if attention else parse_spec(module, "module"))
 
 
 def has_fused_form(module: str, catalog: Catalog) -> bool:

@@ -119,5 +119,12 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2018,
         "paper": "Roy, MICCAI'18",
     },
+    "timm:": {
+        "target": "attnbench_modules.timm_layers:TIMM",
+        "title": "attention layers of timm",
+    },
 }
-"""Name to ``{"target": "package.module:Class", "title", "family", "year", "paper"}``."""
+"""Name to ``{"target": "package.module:Class", "title", "family", "year", "paper"}``.
+
+A name with a colon at its end stands for a family of modules, whose target lists and builds them.
+"""

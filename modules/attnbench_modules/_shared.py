@@ -62,5 +62,8 @@ def largest_divisor(channels: int, limit: int) -> int:
 PRINTED_SOURCE = "ULSAM slides and poster, WACV 2020"
 """Where the simplified formulas of the comparison table are printed."""
 
+BEFORE_NORM = "stands before a batch norm, which in training takes every shift away"
+"""Why a bias gets no gradient."""
+
 SQUEEZE_NOTE = "The hidden width is at least 1, where C // r would give 0."
 """Deviation of every module with a reduction."""

@@ -3,15 +3,17 @@
 BMVC 2018, https://arxiv.org/abs/1807.06514.
 Original code: https://github.com/Jongchan/attention-module
 
-Two branches with q = C/r hidden channels; every convolution has a bias:
+Two branches; every convolution has a bias:
 
-    Mc = W1 relu(BN(W0 mean(x)))                               (B, C, 1, 1)
+    Mc = W1 relu(BN(W0 mean(x)))                               (B, C, 1, 1), through q = C/r
     Ms = f3(h2(h1(f0(x))))                                     (B, 1, H, W)
     y = x * (1 + sigmoid(Mc * Ms))                             (B, C, H, W)
 
 f0 is a 1x1 convolution, h1 and h2 are dilated 3x3 convolutions, all on q channels and followed by
-BN and ReLU; f3 is a 1x1 convolution to one channel. The paper writes Mc + Ms, its code multiplies:
-the option `combine`. Unlike the original, this trains at batch 1.
+BN and ReLU; f3 is a 1x1 convolution to one channel.
+
+The paper writes Mc + Ms, its code multiplies: the option `combine`. Unlike the original, this
+trains at batch 1.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, PrintedCost, Traits
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._norms import BatchNorm
-from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, one_of, squeezed, whole
+from attnbench_modules._shared import (
+    BEFORE_NORM,
+    PRINTED_SOURCE,
+    SQUEEZE_NOTE,
+    check,
+    one_of,
+    squeezed,
+    whole,
+)
 from attnbench_modules.fused_bam import FusedBAM
 
 
@@ -149,6 +159,16 @@ BAM.card = Card(
     macs=macs,
     params_text="3Cq + 18q^2 + 13q + C + 1, q = max(1, C//r)",
     macs_text="2Cq + (Cq + 18q^2 + q)N, q = max(1, C//r)",
+    formula="""\
+Mc = W1 relu(BN(W0 mean(x)))                               (B, C, 1, 1), through q = C/r
+Ms = f3(h2(h1(f0(x))))                                     (B, 1, H, W)
+y = x * (1 + sigmoid(Mc * Ms))                             (B, C, H, W)
+f0 is a 1x1 convolution, h1 and h2 are dilated 3x3 convolutions, all on q channels and followed by
+BN and ReLU; f3 is a 1x1 convolution to one channel.""",
+    formula_tex=r"""z = \operatorname{mean}_{HW}(x)
+M_c = W_1\,\mathrm{ReLU}\left(\mathrm{BN}(W_0 z + b_0)\right) + b_1
+M_s = f_3(h_2(h_1(f_0(x))))
+y = \left(1 + \sigma(M_c \odot M_s)\right) \odot x""",
     printed=PrintedCost(
         source=PRINTED_SOURCE,
         params_text="4m^2/r + 18m^2/r^2",
@@ -171,13 +191,18 @@ BAM.card = Card(
         "The pooling takes any map, the original's a square one.",
         SQUEEZE_NOTE,
     ),
+    timm="timm 1.0.31 has no BAM: its layer named bottleneck is the self-attention of BoTNet.",
     traps=(
         "The released file cannot be built as it stands: it reads a name that is not defined.",
         "Code and paper differ: the code multiplies the branches and has no batch norm at their "
         "ends, the paper adds them and has one.",
         "At the start it scales x by about 1.5, so it disturbs pretrained weights.",
-        "All biases but the last of each branch stand before a batch norm and have no effect in "
-        "training.",
     ),
+    dead={
+        "channel.0.bias": BEFORE_NORM,
+        "spatial.0.bias": BEFORE_NORM,
+        "spatial.3.bias": BEFORE_NORM,
+        "spatial.6.bias": BEFORE_NORM,
+    },
     licence="MIT (Jongchan/attention-module)",
 )

@@ -3,14 +3,15 @@
 ECCV 2018, https://arxiv.org/abs/1807.06521.
 Original code: https://github.com/Jongchan/attention-module
 
-First the channels, then the positions, with h = C/r hidden channels:
+First the channels, then the positions:
 
     Mc = sigmoid(MLP(mean(x)) + MLP(max(x)))                   (B, C, 1, 1), one MLP for both
     x' = x * Mc                                                (B, C, H, W)
     Ms = sigmoid(BN(f7x7([max_C(x'), mean_C(x')])))            (B, 1, H, W)
     y = x' * Ms                                                (B, C, H, W)
 
-As in the original code the MLP has biases and the 7x7 convolution has none, but a batch norm.
+MLP is two 1x1 convolutions with ReLU between them, through h = C/r channels.
+As in the original code it has biases, and the 7x7 convolution has none, but a batch norm.
 """
 
 from __future__ import annotations
@@ -142,6 +143,18 @@ CBAM.card = Card(
     macs=macs,
     params_text="2Ch + h + C + 2k^2 + 2, h = max(1, C//r); h + C less without bias",
     macs_text="4Ch + 2k^2 N, h = max(1, C//r)",
+    formula="""\
+Mc = sigmoid(MLP(mean(x)) + MLP(max(x)))                   (B, C, 1, 1), one MLP for both
+x' = x * Mc                                                (B, C, H, W)
+Ms = sigmoid(BN(f7x7([max_C(x'), mean_C(x')])))            (B, 1, H, W)
+y = x' * Ms                                                (B, C, H, W)
+MLP is two 1x1 convolutions with ReLU between them, through h = C/r channels.""",
+    formula_tex=r"""a = \operatorname{mean}_{HW}(x), \quad m = \operatorname{max}_{HW}(x)
+M_c = \sigma\left(\mathrm{MLP}(a) + \mathrm{MLP}(m)\right)
+x' = M_c \odot x
+S = [\operatorname{max}_C(x'), \operatorname{mean}_C(x')]
+M_s = \sigma\left(\mathrm{BN}(f^{7 \times 7}(S))\right)
+y = M_s \odot x'""",
     printed=PrintedCost(
         source=PRINTED_SOURCE,
         params_text="2m^2/r + 98",
@@ -161,9 +174,13 @@ CBAM.card = Card(
         "one of them.",
         SQUEEZE_NOTE,
     ),
-    traps=(
-        "timm's module has no MLP biases by default and stacks mean before max.",
-        "At the start it scales x to well under one half, so it disturbs pretrained weights.",
+    timm=(
+        "In timm 1.0.31 cbam has no biases in the MLP (mlp_bias=True brings them), stacks mean "
+        "before max, rounds C/r to the nearest number where ours rounds down (24 channels: 2, "
+        "ours 1), and its batch norm has a momentum of 0.1 where the original and ours have 0.01. "
+        "With mlp_bias=True, the same width and the weights copied, the two input channels of the "
+        "7x7 kernel swapped, the outputs are equal."
     ),
+    traps=("At the start it scales x to well under one half, so it disturbs pretrained weights.",),
     licence="MIT (Jongchan/attention-module)",
 )

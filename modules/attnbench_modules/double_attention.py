@@ -2,10 +2,9 @@
 
 NeurIPS 2018, https://arxiv.org/abs/1810.11579. No original code was found.
 
-Gather t global descriptors, then hand them out to the positions; t = C/r (the paper's c_m = c_n),
-N = H*W:
+Gather t global descriptors, then hand them out to the positions; t is the paper's c_m = c_n:
 
-    A, B, V = 1x1 convolutions of x                            (B, t, N) each
+    A, B, V = 1x1 convolutions of x                            (B, t, N) each, t = C/r, N = H*W
     G = A softmax_N(B)^T                                       (B, t, t), one descriptor a column
     Z = G softmax_t(V)                                         (B, t, N), a mix for each position
     y = x + W(Z)                                               (B, C, H, W)
@@ -118,6 +117,15 @@ DoubleAttention.card = Card(
     macs=macs,
     params_text="4Ct + 3t + C, t = max(1, C//r)",
     macs_text="4CtN + 2t^2 N, t = max(1, C//r)",
+    formula="""\
+A, B, V = 1x1 convolutions of x                            (B, t, N) each, t = C/r, N = H*W
+G = A softmax_N(B)^T                                       (B, t, t), one descriptor a column
+Z = G softmax_t(V)                                         (B, t, N), a mix for each position
+y = x + W(Z)                                               (B, C, H, W)""",
+    formula_tex=r"""A = W_A x + b_A, \quad B = W_B x + b_B, \quad V = W_V x + b_V
+G = A \operatorname{softmax}_N(B)^\top
+Z = G \operatorname{softmax}_t(V)
+y = x + W Z + b""",
     printed=PrintedCost(
         source=PRINTED_SOURCE,
         params_text="2mt",
@@ -133,11 +141,12 @@ DoubleAttention.card = Card(
         ),
     ),
     deviations=(SQUEEZE_NOTE,),
+    timm="timm 1.0.31 has no double attention.",
     traps=(
         "Many copies leave out the addition or the last convolution; residual=False shows what the "
         "first does.",
         "Some copies call softmax without a dimension, which normalises over the batch.",
-        "The gathering convolution's bias has no effect: softmax over positions cancels it.",
     ),
+    dead={"gather.bias": "moves all positions alike, which the softmax over them takes away"},
     licence="no original code found",
 )

@@ -2,6 +2,8 @@
 
 The control of every comparison: the same placement, the same code around it, and y = x. Next to a
 ``replace`` row it shows what deleting the block does on its own.
+
+    y = x                                                      (B, C, H, W)
 """
 
 from __future__ import annotations
@@ -48,4 +50,7 @@ Identity.card = Card(
     macs=macs,
     params_text="0",
     macs_text="0",
+    formula="y = x                                                      (B, C, H, W)",
+    formula_tex="y = x",
+    timm="timm 1.0.31 has no such layer; it leaves attention out where its attn_layer is None.",
 )

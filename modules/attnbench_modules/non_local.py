@@ -3,11 +3,11 @@
 CVPR 2018, https://arxiv.org/abs/1711.07971.
 Original code: https://github.com/facebookresearch/video-nonlocal-net
 
-The embedded Gaussian form, with d = C/r inner channels and N = H*W positions:
+The embedded Gaussian form:
 
-    theta, phi, g = 1x1 convolutions of x                      (B, d, N) each
+    theta, phi, g = 1x1 convolutions of x                      (B, d, N) each, d = C/r, N = H*W
     A = softmax_j(theta^T phi / sqrt(d))                       (B, N, N), rows sum to 1
-    y = x + BN(W(A g))                                         (B, C, H, W)
+    y = x + BN(W(g A^T))                                       (B, C, H, W)
 
 W is a 1x1 convolution back to C. The batch norm's weight starts at 0, so the block starts as the
 identity. The original also pools phi and g by 2x2; here that is the option `sub_sample`.
@@ -22,7 +22,15 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
 from attnbench_modules._folding import folded
-from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, one_of, squeezed, whole
+from attnbench_modules._shared import (
+    BEFORE_NORM,
+    PRINTED_SOURCE,
+    SQUEEZE_NOTE,
+    check,
+    one_of,
+    squeezed,
+    whole,
+)
 from attnbench_modules.fused_non_local import FusedNonLocal, pool
 
 SubSample = Literal["none", "input", "projection"]
@@ -156,6 +164,14 @@ NonLocal.card = Card(
         "4CdN + 2N^2 d, d = max(1, C//r); with M = floor(H/2) floor(W/2): 2CdN + 2CdM + 2NMd for "
         "sub_sample=input, 4CdN + 2NMd for projection"
     ),
+    formula="""\
+theta, phi, g = 1x1 convolutions of x                      (B, d, N) each, d = C/r, N = H*W
+A = softmax_j(theta^T phi / sqrt(d))                       (B, N, N), rows sum to 1
+y = x + BN(W(g A^T))                                       (B, C, H, W)""",
+    formula_tex=r"""\theta = W_\theta x + b_\theta, \quad \phi = W_\phi x + b_\phi
+g = W_g x + b_g
+A = \operatorname{softmax}_j\left(\theta^\top \phi / \sqrt{d}\right)
+y = x + \mathrm{BN}\left(W g A^\top + b\right)""",
     printed=PrintedCost(
         source=PRINTED_SOURCE,
         params_text="2m^2",
@@ -179,13 +195,22 @@ NonLocal.card = Card(
         "identity.",
         SQUEEZE_NOTE,
     ),
+    timm=(
+        "In timm 1.0.31 nl has C/8 inner channels (rounded to a multiple of 8, at least 8) where "
+        "ours has C/2, and divides the scores by sqrt(C) where the original and ours divide by "
+        "sqrt(d). It always has the batch norm and never pools. With reduction=8, scale=False, "
+        "timm's use_scale=False and the weights copied the outputs are equal."
+    ),
     traps=(
         "The attention matrix has N^2 entries for each image: 9.8 million on a 56x56 map.",
         "At the start only the last affine layer gets a gradient: everything before it is "
         "multiplied by zero.",
-        "phi's bias has no effect: it moves all scores of a row alike. With norm, g's and W's "
-        "biases have none in training: the batch norm takes them out.",
-        "timm's block of this name has r = 8 and scales by C^-0.5: another size.",
     ),
+    dead={
+        "phi.bias": "moves all scores of a row alike, which the softmax takes away",
+        "g.bias": "rows sum to 1, so it reaches the batch norm as one shift of a channel, which in "
+        "training it takes away; with norm=False it lives",
+        "out.bias": f"{BEFORE_NORM}; with norm=False it lives",
+    },
     licence="CC-BY-NC-4.0 (facebookresearch/video-nonlocal-net)",
 )

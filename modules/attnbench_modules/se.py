@@ -2,8 +2,8 @@
 
 CVPR 2018, https://arxiv.org/abs/1709.01507. Original code: https://github.com/hujie-frank/SENet
 
-    z = mean over positions of x                               (B, C, 1, 1)
-    s = sigmoid(W2 relu(W1 z))                                 (B, C, 1, 1), through C/r channels
+    z = mean(x)                                                (B, C, 1, 1), over positions
+    s = sigmoid(W2 relu(W1 z))                                 (B, C, 1, 1), through h = C/r
     y = x * s                                                  (B, C, H, W)
 
 W1 and W2 are 1x1 convolutions with bias, as in the original network definition.
@@ -99,6 +99,13 @@ SE.card = Card(
     macs=macs,
     params_text="2Ch + h + C, h = max(1, C//r); 2Ch without bias",
     macs_text="2Ch, h = max(1, C//r)",
+    formula="""\
+z = mean(x)                                                (B, C, 1, 1), over positions
+s = sigmoid(W2 relu(W1 z))                                 (B, C, 1, 1), through h = C/r
+y = x * s                                                  (B, C, H, W)""",
+    formula_tex=r"""z = \operatorname{mean}_{HW}(x)
+s = \sigma\left(W_2\,\mathrm{ReLU}(W_1 z + b_1) + b_2\right)
+y = s \odot x""",
     printed=PrintedCost(
         source=PRINTED_SOURCE,
         params_text="2m^2/r",
@@ -110,10 +117,15 @@ SE.card = Card(
         differences=("The printed parameters leave out the biases, C/r + C.",),
     ),
     deviations=(SQUEEZE_NOTE,),
+    timm=(
+        "In timm 1.0.31 se is the same function at another width: C/r is rounded to the nearest "
+        "multiple of 8, at least 8 (64 channels: 8, ours 4; 160 channels: 8, ours 10). With "
+        "rd_channels set to our width and the weights copied the outputs are equal."
+    ),
     traps=(
         "Most PyTorch copies have no biases: bias=False.",
-        "timm rounds the hidden channels up to a multiple of 8, torchvision's MobileNetV3 has r = "
-        "4 and a hard sigmoid: other sizes.",
+        "torchvision's MobileNetV3 builds its SE with r = 4, rounded to a multiple of 8, and a "
+        "hard sigmoid: another size and another function.",
         "At the start it scales x by about one half, so it disturbs pretrained weights.",
     ),
     licence="Apache-2.0 (hujie-frank/SENet)",

@@ -2,11 +2,12 @@
 
 WACV 2020, https://arxiv.org/abs/2006.15102. Original code: https://github.com/Nandan91/ULSAM
 
-The m = C channels are cut into g subspaces of G = C/g neighbouring channels. Each subspace
-F (B, G, H, W) gets one attention map over its N = H*W positions:
+The m = C channels are cut into g subspaces of neighbouring channels. Each gets one attention map
+over its N = H*W positions:
 
+    F = one of g subspaces of x                                   (B, G, H, W), G = C/g
     A = softmax_N(relu(BN(PW(maxpool3x3(relu(BN(DW(F))))))))      (B, 1, H, W), sums to 1
-    y = F * A + F                                                 (B, G, H, W)
+    y = F * A + F                                                 (B, G, H, W), its part of y
 
 DW is a 1x1 depthwise convolution, PW a 1x1 convolution from G channels to one.
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
 from attnbench_modules._folding import folded
-from attnbench_modules._shared import PRINTED_SOURCE, check, whole
+from attnbench_modules._shared import BEFORE_NORM, PRINTED_SOURCE, check, whole
 from attnbench_modules.fused_ulsam import FusedULSAM
 
 
@@ -189,6 +190,16 @@ ULSAM.card = Card(
     macs=macs,
     params_text="5C + 3g",
     macs_text="2CN",
+    formula="""\
+F = one of g subspaces of x                                   (B, G, H, W), G = C/g
+A = softmax_N(relu(BN(PW(maxpool3x3(relu(BN(DW(F))))))))      (B, 1, H, W), sums to 1
+y = F * A + F                                                 (B, G, H, W), its part of y
+DW is a 1x1 depthwise convolution, PW a 1x1 convolution from G channels to one.""",
+    formula_tex=r"""x = [F_1, \ldots, F_g], \quad y = [\hat{F}_1, \ldots, \hat{F}_g]
+D_n = \mathrm{ReLU}(\mathrm{BN}(\mathrm{DW}(F_n)))
+S_n = \mathrm{ReLU}(\mathrm{BN}(\mathrm{PW}(\mathrm{maxpool}_{3 \times 3}(D_n))))
+A_n = \operatorname{softmax}_{HW}(S_n)
+\hat{F}_n = A_n \odot F_n + F_n""",
     printed=PrintedCost(
         source=PRINTED_SOURCE,
         params_text="2m",
@@ -208,14 +219,19 @@ ULSAM.card = Card(
         "Batch-norm momentum is 0.1. The released code has 0.9, almost certainly meant in the "
         "other convention, where it weighs the old statistics; momentum=0.9 brings it back.",
     ),
+    timm="timm 1.0.31 has no ULSAM.",
     traps=(
         "Close to the identity: a map sums to 1 over all positions, so it changes x by about 1/N. "
         "Replacing a block by ULSAM is mostly deleting the block: read such rows next to identity.",
-        "Both convolution biases stand before a batch norm and have no effect in training; of the "
-        "depthwise weights little more than the sign matters there.",
+        "Of the depthwise weights little more than the sign matters in training: each is one "
+        "channel's factor before a batch norm, which takes factors away.",
         "Copies of the released code from before October 2020 pool x instead of the depthwise "
-        "output, which leaves the depthwise layer unused. The published numbers were not made "
-        "with the released file, as its author says.",
+        "output, which leaves the depthwise layer unused; the first version cut the batch instead "
+        "of the channels. The published numbers were not made with the released file, as its "
+        "author says.",
+        "Importing the released file fails without CUDA, and changes torch's default tensor type "
+        "for everything else in the process.",
     ),
+    dead={"depthwise.bias": BEFORE_NORM, "pointwise.bias": BEFORE_NORM},
     licence="none (Nandan91/ULSAM has no licence file)",
 )

@@ -34,6 +34,24 @@ def test_listing_modules(attnbench):
     assert "Saini, WACV'20" in attnbench("list", "modules").out
 
 
+def test_listing_closes_with_the_families(attnbench):
+    lines = attnbench("list", "modules").out.strip().splitlines()
+    assert lines[-1].startswith("timm:NAME  21 attention layers of timm: se, ese, eca, ")
+    assert lines[-1].endswith(", bat")
+    assert "timm" not in attnbench("list", "modules", "--json").out
+
+
+def test_a_family_member_in_the_commands(attnbench):
+    args = ("-m", "timm:eca", "--channels", "64", "--size", "7", "--json")
+    assert attnbench("cost", *args).json["params"] == 3
+    shown = attnbench("show", "module", "timm:eca", "--json").json
+    assert shown["title"] == "Efficient channel attention (timm's EcaModule)"
+    assert shown["params_512"] == 5
+    assert list(shown["options"]) == [
+        "gamma", "beta", "gate_layer", "rd_ratio", "rd_channels", "rd_divisor", "use_mlp",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("what", ["modules", "backbones", "suites"])
 def test_listing_imports_no_torch(what):
     code = (
@@ -61,20 +79,6 @@ def test_backbones_and_suites(attnbench):
     assert {"mobilenet_v1", "mobilenet_v3_large", "timm:NAME"} <= names
     suites = {row["name"] for row in attnbench("list", "suites", "--json").json}
     assert {"quick", "ulsam-table1", "ulsam-ablation"} <= suites
-
-
-def test_showing_a_module(attnbench):
-    card = attnbench("show", "module", "ulsam,groups=8", "--json").json
-    assert card["params_512"] == 2584
-    assert card["options"]["groups"]["default"] == 4
-    assert card["paper"]["bibtex"].startswith("@inproceedings{saini2020ulsam")
-    text = attnbench("show", "module", "bam").out
-    assert "68,513" in text and "combine" in text and "traps" in text
-
-
-def test_showing_a_module_without_a_card(attnbench, plugin):
-    assert attnbench("show", "module", f"{plugin}:MyAttention", "--json").json["declared"] is False
-    assert "not declared" in attnbench("show", "module", f"{plugin}:MyAttention").out
 
 
 def test_showing_a_backbone(attnbench):

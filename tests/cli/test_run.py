@@ -132,6 +132,24 @@ def test_a_case_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, monke
     assert (tmp_path / "out/mine/records.jsonl").read_bytes() == before
 
 
+def test_a_module_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, monkeypatch):
+    from attnbench_modules import timm_layers
+
+    timm_layers._factory.cache_clear()
+    monkeypatch.setitem(sys.modules, "timm.layers", None)
+    suite(tmp_path, ["se", "timm:se,rd_ratio=0.25"])
+    done = attnbench("run", "mine.toml", "--out", "out")
+    assert done.status == 0, done.err
+    found = {
+        line["conditions"]["module"]: line
+        for line in records(tmp_path / "out/mine")
+        if "case" in line
+    }
+    assert found["se"]["status"] == "ok"
+    assert found["timm:se,rd_ratio=0.25"]["status"] == "skipped"
+    assert "pip install 'attnbench[timm]'" in found["timm:se,rd_ratio=0.25"]["reason"]
+
+
 def test_an_added_module_is_a_row_of_every_place(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     done = attnbench("run", suite(tmp_path, ["se"]), "--plugin", "trouble.py", "--add", "fine",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 import importlib
 import inspect
 import io
@@ -13,6 +14,7 @@ import sys
 import pytest
 import torch
 from attnbench_modules import MODULES
+from matplotlib.mathtext import MathTextParser
 from torch.utils.flop_counter import FlopCounterMode
 
 WIDTHS = (1, 16, 20, 24, 32, 64, 96, 100, 160, 320, 384, 512, 1024)
@@ -47,15 +49,7 @@ OPTIONS = {
     "scse": [{"reduction": 8}, {"combine": "add"}],
 }
 
-# Parameters that cannot matter in training: what follows cancels a shift by a constant.
-DEAD = {
-    "ulsam": {"depthwise.bias", "pointwise.bias"},  # before a batch norm
-    "non_local": {"phi.bias", "g.bias", "out.bias"},  # softmax of a row; batch norm at the end
-    "double_attention": {"gather.bias"},  # before the softmax over positions
-    "bam": {"channel.0.bias", "spatial.0.bias", "spatial.3.bias", "spatial.6.bias"},  # batch norms
-}
-
-NAMES = sorted(MODULES)
+NAMES = sorted(name for name in MODULES if not name.endswith(":"))
 CASES = [(name, options) for name in NAMES for options in [{}, *OPTIONS.get(name, [])]]
 every_module = pytest.mark.parametrize("name", NAMES)
 every_case = pytest.mark.parametrize(
@@ -83,6 +77,10 @@ def build(name, options=None, channels=32, size=(7, 9)):
             elif buffer_name.endswith("running_mean"):
                 buffer.normal_(std=0.1)
     return module
+
+
+def declared_dead(parameter, card):
+    return any(fnmatch.fnmatchcase(parameter, pattern) for pattern in card.dead)
 
 
 def keyword_options(cls):
@@ -118,6 +116,7 @@ def test_card_is_sound_and_complete(name):
     assert card.params_text
     assert card.macs_text
     assert card.official_note
+    assert card.formula and card.formula_tex and card.timm
     assert set(card.official) <= FAMILIES
     if card.paper:
         assert card.paper.url.startswith("https://")
@@ -163,6 +162,21 @@ def test_docstring_gives_shapes(name):
         title = " ".join(module_doc.split("\n\n")[0].split()).rstrip(".")
         assert title == cls.card.paper.title
         assert cls.card.paper.url in module_doc
+
+
+@every_module
+def test_formula_is_that_of_the_docstring(name):
+    cls = load(name)
+    documented = [line.strip() for line in sys.modules[cls.__module__].__doc__.splitlines()]
+    formula = cls.card.formula.splitlines()
+    assert formula == [line for line in documented if line in formula]
+
+
+@every_module
+def test_formulas_for_latex_are_mathematics(name):
+    parser = MathTextParser("path")
+    for line in load(name).card.formula_tex.splitlines():
+        assert parser.parse(f"${line}$").width > 0
 
 
 # --- counts -----------------------------------------------------------------------------------
@@ -236,10 +250,18 @@ def test_every_live_parameter_gets_a_gradient(name, options):
     (module(x) * torch.randn_like(x)).sum().backward()
     assert x.grad.abs().max() > 0.1
     dead = {k for k, p in module.named_parameters() if p.grad.abs().max() < 1e-11}
-    expected = DEAD.get(name, set())
+    expected = {k for k, _ in module.named_parameters() if declared_dead(k, module.card)}
     if options.get("norm") is False:
-        expected = {"phi.bias"}
+        expected = {"phi.bias"}  # the batch norm takes the others away, as their reasons say
     assert dead == expected
+
+
+@every_module
+def test_declared_dead_parameters_are_there_and_have_a_reason(name):
+    module = build(name)
+    for pattern, reason in module.card.dead.items():
+        assert fnmatch.filter(dict(module.named_parameters()), pattern)
+        assert len(reason.split()) > 3
 
 
 @every_case

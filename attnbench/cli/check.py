@@ -1,0 +1,152 @@
+"""``attnbench check``: what holds of a module, what does not, and the way out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import CommentFormat, Json, Plugins, chosen_format
+from attnbench.cli.output import console, guests, load_catalog, print_json, say, writing
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.conformance.checks import Check
+    from attnbench.conformance.choose import Chosen
+    from attnbench.conformance.findings import Report
+    from attnbench.plugins import Catalog
+    from attnbench.running.examiner import Examiner
+
+FORMATS = ("text", "json", "md")
+
+
+def command(
+    module: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODULE|SUITE", help="name,key=value, FILE.py:Class, a suite or its file."
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every registered module.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also compile, export and quantise: minutes.")
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="CHECK,...", help="These checks alone.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, help="Modules at the same time, a thread each.")
+    ] = 1,
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            "--limit",
+            metavar="SECONDS",
+            help="End a check that shows no sign of life.",
+            show_default="60, deep checks 300",
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="List what holds, too.")] = False,
+    plugin: Plugins = None,
+    format: CommentFormat = None,
+    json: Json = False,
+) -> None:
+    """Prove modules: shapes, gradients, batches, precisions, exports; status 1 if one is broken.
+
+    Without a name: what the plugins of [tool.attnbench], or of --plugin, register.
+    """
+    from attnbench.running.examiner import Examiner
+    from attnbench.running.process import Worker
+
+    chosen = chosen_format(format, json, FORMATS)
+    checks = _checks(only, deep)
+    if limit is not None and not 0 < limit < float("inf"):
+        raise RequestError(f"--limit {limit} must be a number of seconds above 0")
+    catalog, own = _catalog(plugin)
+    words = list(module or ([] if every else own))
+    if not words and not every:
+        raise RequestError(
+            "check which module? Name modules or suites, or --all; in a project whose "
+            "[tool.attnbench] plugins register some, those are checked"
+        )
+    with Examiner(Worker(plugin or []), jobs) as examiner:
+        examiner.start()  # it imports torch while we do
+        asked = _asked(words, every, catalog)
+        reports = _examined(examiner, asked, checks, limit)
+    _print(reports, chosen, verbose=verbose)
+    if examiner.interrupted:
+        say(f"attnbench: check interrupted; {len(reports)} of {len(asked)} modules are reported")
+        sys.exit(130)
+    if not all(one.passed for one in reports):
+        sys.exit(1)
+
+
+def _checks(only: str | None, deep: bool) -> list[Check]:
+    from attnbench.conformance.checks import chosen, named
+
+    if only is None:
+        return chosen(deep)
+    return named(part.strip() for part in only.split(","))
+
+
+def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
+    """Return the catalog, and the names that the plugin files brought."""
+    from attnbench.plugins import catalog
+
+    with guests():
+        before = set(catalog().modules.names())
+    found = load_catalog(plugins)
+    return found, [name for name in found.modules.names() if name not in before]
+
+
+def _asked(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
+    from attnbench.cli.output import say_failures
+    from attnbench.conformance.choose import chosen_modules, every_module
+
+    known_failures = len(catalog.failures)
+    with guests():
+        if every:
+            return _merged(every_module(catalog), chosen_modules(words, catalog))
+        found = chosen_modules(words, catalog)
+    say_failures(catalog, known_failures)  # "@all" of a suite loads every plugin
+    return found
+
+
+def _merged(first: Sequence[Chosen], more: Sequence[Chosen]) -> list[Chosen]:
+    known = {_name(one) for one in first}
+    return [*first, *(one for one in more if _name(one) not in known)]
+
+
+def _name(one: Chosen) -> str:
+    from attnbench.conformance.findings import Report
+
+    return one.name if isinstance(one, Report) else str(one.spec)
+
+
+def _examined(
+    examiner: Examiner, asked: Sequence[Chosen], checks: Sequence[Check], limit: float | None
+) -> list[Report]:
+    """Return the reports in the order of what was asked for."""
+    from attnbench.cli.progress import check_progress
+    from attnbench.conformance.findings import Report
+
+    modules = [one for one in asked if not isinstance(one, Report)]
+    made = examiner.examine(modules, checks, check_progress(), limit) if modules else []
+    reports = {one.name: one for one in [*made, *(one for one in asked if isinstance(one, Report))]}
+    return [reports[name] for name in map(_name, asked) if name in reports]
+
+
+def _print(reports: Sequence[Report], form: str, *, verbose: bool) -> None:
+    from attnbench.conformance.show import as_markdown, print_text
+
+    if form == "json":
+        found = [one.to_dict() for one in reports]
+        print_json(found[0] if len(found) == 1 else {"arms": found})
+        return
+    with writing():
+        if form == "md":
+            sys.stdout.write(as_markdown(reports))
+        else:
+            print_text(reports, console(), verbose=verbose)

@@ -1,0 +1,104 @@
+"""``attnbench show module``: all that is known of one module, and what the checks say of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from attnbench.cli.output import console, guests, print_json, say, writing
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.attention import Attention
+    from attnbench.conformance.checks import Check
+    from attnbench.plugins import Catalog
+
+MODULE_FORMATS = ("text", "json", "md", "tex")
+
+
+def show_module(catalog: Catalog, name: str, form: str, *, check: bool = True) -> None:
+    """Write a module to standard output.
+
+    Args:
+        catalog: where it is looked up.
+        name: name or spec.
+        form: one of :data:`MODULE_FORMATS`; ``tex`` is the formula alone.
+        check: also run the conformance checks.
+
+    Raises:
+        RequestError: no such module, or no formula for ``tex``.
+    """
+    with guests():
+        document = _document(catalog, name, check=check and form != "tex")
+    if form == "json":
+        print_json(document)
+        return
+    text = "" if form == "text" else _page(document, form)
+    with writing():
+        if form == "text":
+            _print(document)
+        sys.stdout.write(text)
+
+
+def _document(catalog: Catalog, name: str, *, check: bool) -> dict[str, Any]:
+    from attnbench.attention import find_attention
+    from attnbench.showing.document import describe_module
+
+    attention = find_attention(name, catalog)
+    document = describe_module(attention, catalog)
+    return document | _checked(attention) if check else document
+
+
+def _checked(attention: Attention) -> dict[str, Any]:
+    from attnbench.showing.conformance import conformance_of
+
+    with _telling(str(attention.spec)) as tell:
+        return conformance_of(attention, tell)
+
+
+@contextmanager
+def _telling(spec: str) -> Iterator[Callable[[Check], object]]:
+    """Say on standard error what is going on: the check on a terminal, else once."""
+    if not sys.stderr.isatty():
+        say(f"checking {spec}, which takes seconds; --no-check leaves it out")
+        yield id
+        return
+    try:
+        yield lambda check: _overwrite(f"checking {spec}: {check.name}")
+    finally:
+        _overwrite("")
+
+
+def _overwrite(line: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"\r\033[K{line}")
+        sys.stderr.flush()
+
+
+def _print(document: dict[str, Any]) -> None:
+    from attnbench.showing.sections import sections_of
+    from attnbench.showing.text import print_module
+
+    print_module(_headline(document), sections_of(document), console())
+
+
+def _page(document: dict[str, Any], form: str) -> str:
+    from attnbench.showing.formula import display
+    from attnbench.showing.markdown import module_markdown
+    from attnbench.showing.sections import sections_of
+
+    if form == "md":
+        return module_markdown(_headline(document), sections_of(document))
+    if not document["formula_tex"]:
+        raise RequestError(
+            f"{document['spec']} ({document['origin']}) declares no formula for LaTeX; "
+            "it is formula_tex on its card"
+        )
+    return f"% {_headline(document)}\n{display(document['formula_tex'])}\n"
+
+
+def _headline(document: dict[str, Any]) -> str:
+    spec, title = document["spec"], document["title"]
+    return spec if title == document["name"] else f"{spec}: {' '.join(title.split())}"

@@ -1,0 +1,191 @@
+"""Copies: by state dict, by pickle, by deepcopy, each the same and with a life of its own."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken
+from attnbench.conformance.subject import Subject, relative_error
+from attnbench.runtimes.exporting import root_cause
+
+_SAME = 1e-6
+
+
+def state_dict(subject: Subject) -> Iterator[Finding]:
+    """Load what was saved after some training into an instance of another seed."""
+    module, fresh = _trained(subject), subject.build(moved=False, seed=7)
+    names = _difference(subject.build(moved=False), fresh)
+    if names:
+        yield broken(
+            f"two instances have different state dicts: {names}",
+            "Name and size every parameter and buffer by the constructor's arguments alone.",
+        )
+        return
+    try:
+        state = _saved(module)
+        fresh.load_state_dict(state, strict=True)
+    except Exception as error:
+        yield broken(
+            f"its state dict cannot be loaded into a fresh instance: {root_cause(error)}",
+            "Make every layer in the constructor, and keep only tensors and plain values in it.",
+        )
+        return
+    x = subject.maps()
+    error_ = relative_error(_output(fresh, x), _output(module, x))
+    if error_ > _SAME:
+        yield broken(
+            f"a fresh instance with its state dict gives another output, off by {error_:.1e} of "
+            "the largest value",
+            "Register what the output depends on as a parameter or a persistent buffer: random "
+            "choices of the constructor, running averages.",
+            error=error_,
+        )
+
+
+def pickling(subject: Subject) -> Iterator[Finding]:
+    """Pickle and read back, fresh and after a step of training."""
+    for when, module in (("fresh", subject.build()), ("after training", _trained(subject))):
+        try:
+            again = pickle.loads(pickle.dumps(module))
+        except Exception as error:
+            yield broken(
+                f"{when} it cannot be pickled: {root_cause(error)}",
+                "Define classes and functions at the top of a file, and keep no lambda, open file "
+                "or lock as an attribute.",
+            )
+            return
+        yield from _compared(f"{when}, read back from a pickle", again, module, subject.maps())
+
+
+def deepcopy(subject: Subject) -> Iterator[Finding]:
+    """Copy in the middle of training; then change the copy, and the original."""
+    module = _trained(subject)
+    try:
+        copied = copy.deepcopy(module)
+    except Exception as error:
+        yield broken(
+            f"in the middle of training it cannot be copied: {root_cause(error)}",
+            "Keep no result of forward as an attribute, or detach it.",
+        )
+        return
+    yield from _compared("a deep copy", copied, module, subject.maps())
+    shared = _shared(module, copied)
+    if shared:
+        yield broken(
+            f"a deep copy shares the memory of {shared} with the original",
+            "Leave __deepcopy__ to nn.Module, and keep tensors on the instance, not on the class.",
+        )
+        return
+    yield from _apart(module, copied, subject.maps())
+
+
+def _apart(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Finding]:
+    """Change one, then the other: each time the output of its fellow stays."""
+    first, second = ("the copy", copied), ("the original", module)
+    pairs = ((first, second), (second, first))
+    for (changed_name, changed), (other_name, other) in pairs:
+        before = _output(other, x)
+        _change(changed)
+        if not _equal(_output(other, x), before):
+            yield broken(
+                f"changing the weights of {changed_name} changes the output of {other_name}",
+                "Reach layers by self in forward: a lambda or partial made in the constructor "
+                "holds on to the instance it was made in.",
+            )
+            return
+
+
+def _trained(subject: Subject) -> nn.Module:
+    """Return an instance in the middle of training: after forward, before backward."""
+    module = subject.build().train()
+    with suppress(Exception):  # the other checks say so
+        for seed in (1, 2):
+            module(subject.maps(seed=seed).requires_grad_())
+    return module
+
+
+def _saved(module: nn.Module) -> dict[str, object]:
+    """Return the state dict after a way through a file."""
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    loaded: dict[str, object] = torch.load(file, weights_only=True)
+    return loaded
+
+
+def _difference(one: nn.Module, other: nn.Module) -> str:
+    """Say in which names or shapes two state dicts differ; empty where in none."""
+    first, second = _shapes(one), _shapes(other)
+    for name in sorted(first.keys() ^ second.keys()):
+        return f"only one has {name}"
+    for name, shape in first.items():
+        if shape != second[name]:
+            return f"{name} is {shape} in one and {second[name]} in the other"
+    return ""
+
+
+def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+    return {
+        name: tuple(value.shape) if isinstance(value, Tensor) else None
+        for name, value in module.state_dict().items()
+    }
+
+
+def _compared(what: str, found: nn.Module, wanted: nn.Module, x: Tensor) -> Iterator[Finding]:
+    error = relative_error(_output(found, x), _output(wanted, x))
+    if error > _SAME:
+        yield broken(
+            f"{what}, it gives another output, off by {error:.1e} of the largest value",
+            "Keep all state in attributes that are copied with the instance.",
+            error=error,
+        )
+
+
+def _output(module: nn.Module, x: Tensor) -> Tensor:
+    """Return the output in eval; the module is left in its mode."""
+    training = module.training
+    torch.manual_seed(0)
+    with torch.no_grad():
+        y: Tensor = module.eval()(x.clone())
+    module.train(training)
+    return y.clone()
+
+
+def _equal(found: Tensor, wanted: Tensor) -> bool:
+    return torch.equal(found.nan_to_num(7.0), wanted.nan_to_num(7.0))
+
+
+def _change(module: nn.Module) -> None:
+    with torch.no_grad():
+        for tensor in _tensors(module):
+            if tensor.is_floating_point():
+                tensor.add_(torch.rand_like(tensor) + 0.5)
+
+
+def _tensors(module: nn.Module) -> Iterable[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def _shared(module: nn.Module, copied: nn.Module) -> str:
+    """Name a parameter, buffer or plain tensor that two modules share; empty where none is."""
+    own = {address for _, address in _memory(copied)}
+    return next((name for name, address in _memory(module) if address in own), "")
+
+
+def _memory(module: nn.Module) -> Iterator[tuple[str, int]]:
+    """Yield name and address of every tensor that is not empty."""
+    named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    for path, part in module.named_modules():
+        plain = {key: one for key, one in vars(part).items() if isinstance(one, Tensor)}
+        named |= {f"{path}.{key}".lstrip("."): one for key, one in plain.items()}
+    for name, tensor in named.items():
+        if tensor.numel() and tensor.device.type != "meta":
+            yield name, tensor.untyped_storage().data_ptr()

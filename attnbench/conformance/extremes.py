@@ -1,0 +1,194 @@
+"""Extreme maps: what is finite stays finite, and what is not spoils its own image only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from attnbench.conformance.findings import Finding, broken, skipped
+from attnbench.conformance.subject import Subject, relative_error
+from attnbench.conformance.wording import listed
+from attnbench.registry import describe
+
+_LARGE = 1e4
+_SMALL = 1e-6
+_PATIENCE = 50
+"""How many times the operators of an ordinary map a strange one may take."""
+_LEAST = 2000
+_EXACT = 1e-5
+
+
+def _spike(x: Tensor) -> Tensor:
+    spiked = torch.zeros_like(x)
+    spiked[:, 0, x.shape[2] // 2, x.shape[3] // 2] = _LARGE
+    return spiked
+
+
+def _without_a_channel(x: Tensor) -> Tensor:
+    x = x.clone()
+    x[:, 0] = 0
+    return x
+
+
+_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "zeros": torch.zeros_like,
+    "all +1": torch.ones_like,
+    "all -1": lambda x: -torch.ones_like(x),
+    "one channel of zeros": _without_a_channel,
+    "all +1e4": lambda x: torch.full_like(x, _LARGE),
+    "all -1e4": lambda x: torch.full_like(x, -_LARGE),
+    "all 1e-6": lambda x: torch.full_like(x, _SMALL),
+    "a spike of 1e4": _spike,
+    "all negative": lambda x: -x.abs(),
+    "1e4 times normal": lambda x: x * _LARGE,
+}
+_DIFFERENTIABLE = ("zeros", "all +1", "all -1", "one channel of zeros", "all negative")
+"""Those that a network really shows it in training: their gradients count as well."""
+
+
+def extremes(subject: Subject) -> Iterator[Finding]:
+    """Show it extreme maps in float32, untrained and with moved weights, in eval and training."""
+    places: dict[str, list[str]] = {}
+    for name, training, moved in product(_MAPS, (False, True), (False, True)):
+        x = _MAPS[name](subject.maps())
+        module = subject.build(moved=moved).train(training)
+        problem = _problem(module, x, backward=training and name in _DIFFERENTIABLE)
+        if problem:
+            mode = "training" if training else "eval"
+            # one finding for each kind of error: the numbers in their texts may differ
+            kind = next((one for one in places if _kind(one) == _kind(problem)), problem)
+            places.setdefault(kind, []).append(f"{name} in {mode}")
+    for problem, names in places.items():
+        yield from _told(names, problem)
+
+
+def _kind(problem: str) -> str:
+    return problem.partition(":")[0]
+
+
+def _problem(module: nn.Module, x: Tensor, *, backward: bool) -> str | None:
+    try:
+        y, gradient = _run(module, x, backward=backward)
+    except Exception as error:
+        return f"forward raises {describe(error)}"
+    if not y.isfinite().all():
+        return "the output is NaN or infinite"
+    return None if gradient else "the output is finite and the gradient is not"
+
+
+def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]:
+    """Return the output, and whether all gradients are finite."""
+    if not backward:
+        with torch.no_grad():
+            return module(x), True
+    x = x.clone().requires_grad_()
+    y: Tensor = module(x.clone())
+    if y.requires_grad:
+        torch.autograd.backward(y.sum())
+    grads = [one.grad for one in (x, *module.parameters()) if one.grad is not None]
+    return y.detach(), all(bool(one.isfinite().all()) for one in grads)
+
+
+def _told(places: list[str], what: str) -> Iterator[Finding]:
+    names = list(dict.fromkeys(places))
+    if names:
+        yield broken(
+            f"{what} for {listed(names)}",
+            "Add an epsilon within a root and to a divisor, subtract the largest value before exp, "
+            "or use softmax and sigmoid.",
+            places=names,
+        )
+
+
+def nan(subject: Subject) -> Iterator[Finding]:
+    """Put a NaN into one image of three, then NaN and infinity everywhere in it."""
+    module = subject.build().eval()
+    clean = subject.maps(3)
+    patience = _Patience(None)
+    with torch.no_grad(), patience:
+        wanted = module(clean)
+    if not wanted.isfinite().all():
+        yield skipped("its output is not finite on ordinary maps either", "See maps.")
+        return
+    limit = _PATIENCE * patience.used + _LEAST
+    for name, spoilt in _spoilt(clean):
+        y = _patient(module, spoilt, limit)
+        if isinstance(y, Finding):
+            yield y
+        elif name != "infinity":  # nothing is asked of that but to end
+            yield from _judged(y, wanted, name)
+
+
+def _spoilt(clean: Tensor) -> Iterator[tuple[str, Tensor]]:
+    one, whole, infinite = clean.clone(), clean.clone(), clean.clone()
+    one[0, 0, 0, 0] = float("nan")
+    whole[0] = float("nan")
+    infinite[0] = float("inf")
+    yield from (("one NaN", one), ("an image of NaN", whole), ("infinity", infinite))
+
+
+def _patient(module: nn.Module, x: Tensor, limit: int) -> Any:
+    try:
+        with torch.no_grad(), _Patience(limit):
+            return module(x)
+    except _TooLongError:
+        return broken(
+            f"forward does not end on NaN or infinity: stopped after {limit} operators",
+            "Bound the number of iterations; no comparison with NaN is ever true.",
+        )
+    except Exception as error:
+        return broken(
+            f"NaN or infinity in the input raises {describe(error)}",
+            "Let it through to the output: training loops look for it there.",
+        )
+
+
+def _judged(y: Tensor, wanted: Tensor, name: str) -> Iterator[Finding]:
+    if not y[0].isnan().any():
+        yield broken(
+            f"{name} in the input leaves no NaN in the output of its image",
+            "Take out nan_to_num and comparisons that hide it: nobody would notice the fault.",
+        )
+    others, before = y[1:], wanted[1:]
+    share = 1 - float(others.isfinite().double().mean())
+    if share:
+        yield broken(
+            f"{name} in the first image spoils {share:.0%} of the output of the others",
+            "Reduce over channels and positions of each image, never over dimension 0.",
+        )
+    elif relative_error(others, before) > _EXACT:
+        yield broken(
+            f"{name} in the first image changes the output of the others by "
+            f"{relative_error(others, before):.1e}",
+            "Reduce over channels and positions of each image, never over dimension 0.",
+        )
+
+
+class _TooLongError(Exception):
+    """More operators than patience."""
+
+
+class _Patience(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operators, and ends what runs more of them than ``limit``.
+
+    No clock: a slow machine is not a hang. A loop without any operator is not seen.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports all of dynamo (seconds) at the first operator
+
+    def __init__(self, limit: int | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.limit, self.used = limit, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.used += 1
+        if self.limit is not None and self.used > self.limit:
+            raise _TooLongError
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,230 @@
+"""A card's formulas against counts, for the options as given and for automatic variants of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import torch
+from torch import nn
+
+from attnbench.attention import Attention
+from attnbench.cards import Card
+from attnbench.conformance.findings import Finding, broken, fine, note
+from attnbench.conformance.subject import Size, Subject
+from attnbench.counting.trace import trace
+from attnbench.errors import AttnbenchError
+from attnbench.registry import describe
+from attnbench.specs import Spec, value_text
+
+_SHOWN = (512, (14, 14))
+"""Where the costs are told that no formula gives."""
+_WIDTHS = (16, 24, 32, 64, 96, 100, 160, 320, 512)
+_MACS_WIDTHS = (32, 64, 96, 160)
+_SIZES: tuple[Size, ...] = ((7, 7), (14, 14), (7, 12), (1, 1), (1, 5), (28, 28))
+_FEW = 2
+"""Widths and sizes at which a variant's multiply-adds are counted: options rarely hide there."""
+_HALF_AND_DOUBLE = 2
+
+
+@dataclass
+class _Tally:
+    """What came of comparing one formula with counts."""
+
+    name: str
+    places: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def compare(self, formula: Callable[[], Any], counted: int, place: str) -> None:
+        """Compare one value of a formula with what was counted."""
+        self.places += 1
+        try:
+            value = formula()
+        except Exception as error:
+            self.wrong.append(f"fails with {describe(error)} for {place}")
+            return
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.wrong.append(f"gives {value!r}, which is no whole number, for {place}")
+        elif value != counted:
+            self.wrong.append(f"gives {value:,} where {counted:,} were counted, for {place}")
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what to say: the first place that is wrong, and how many are."""
+        if self.wrong:
+            yield broken(
+                f"the card's formula for {self.name} {self.wrong[0]} "
+                f"(wrong in {len(self.wrong)} of {self.places} places)",
+                "Correct the formula; it takes every option of the constructor by name, or **_.",
+                wrong=len(self.wrong),
+                places=self.places,
+            )
+
+
+def formulas(subject: Subject) -> Iterator[Finding]:
+    """Compare formulas with counts; where there is none, tell the counts."""
+    attention = _unblended(subject.attention)
+    card = subject.card
+    missing = [name for name in ("params", "macs") if card is None or getattr(card, name) is None]
+    if missing:
+        yield _undeclared(subject, attention, missing)
+    if card is None:
+        return
+    params, macs = _Tally("parameters"), _Tally("multiply-adds")
+    variants = [attention, *_variants(attention)]
+    for variant in variants:
+        _compare_params(params, card, variant)
+        _compare_macs(macs, card, variant, few=variant is not attention)
+    wrong = [*params.findings(), *macs.findings(), *_printed(card, attention)]
+    yield from wrong
+    if wrong or missing:
+        return
+    yield fine(variants=len(variants), params=params.places, macs=macs.places)
+
+
+def _unblended(attention: Attention) -> Attention:
+    # the blend's one parameter is ours, and on no card
+    own = {key: value for key, value in attention.spec.options.items() if key in attention.options}
+    return replace(attention, blend=False, spec=Spec(attention.spec.name, own))
+
+
+def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> Finding:
+    channels, size = _SHOWN
+    module = _built(attention, channels, size)
+    if module is None:
+        channels, size = subject.channels, subject.size
+        module = attention.build(channels, size)
+    params, macs = _params(module), _macs(module, channels, size)
+    where = f"{channels} channels at {size[0]}x{size[1]}"
+    counted = f"{params:,} parameters" + (
+        f" and {macs:,} multiply-adds" if macs is not None else ""
+    )
+    return note(
+        f"no formula for {' and '.join(missing)} is declared; counted for {where}: {counted}",
+        "Give Card.params(channels, **options) and Card.macs(channels, height, width, **options).",
+        params=params,
+        macs=macs,
+        channels=channels,
+        size=list(size),
+    )
+
+
+def _compare_params(tally: _Tally, card: Card, attention: Attention) -> None:
+    formula = card.params
+    if formula is None:
+        return
+    for channels in _WIDTHS:
+        size = (14, 14)
+        module = _built(attention, channels, size)
+        if module is not None:
+            options = _formula_options(attention, size)
+            tally.compare(
+                lambda c=channels, o=options: formula(c, **o),  # type: ignore[misc]
+                _params(module),
+                _place(attention, channels),
+            )
+
+
+def _compare_macs(tally: _Tally, card: Card, attention: Attention, *, few: bool) -> None:
+    formula = card.macs
+    if formula is None:
+        return
+    number = _FEW if few else len(_SIZES)
+    for channels in _MACS_WIDTHS[:number]:
+        for size in _SIZES[: number + few]:
+            module = _built(attention, channels, size)
+            counted = None if module is None else _macs(module, channels, size)
+            if counted is not None:
+                tally.compare(
+                    lambda c=channels, s=size: formula(c, *s, **attention.options),  # type: ignore[misc]
+                    counted,
+                    _place(attention, channels, size),
+                )
+
+
+def _printed(card: Card, attention: Attention) -> Iterator[Finding]:
+    """Only that a printed formula can be called: it is printed, not what the module costs."""
+    if card.printed is None:
+        return
+    channels, size = _SHOWN
+    try:
+        card.printed.params(channels, **attention.options)
+        card.printed.macs(channels, *size, **attention.options)
+    except Exception as error:
+        yield broken(
+            f"the printed formula fails for {_place(attention, channels, size)}: {describe(error)}",
+            "Let it take every option of the constructor by name, or **_.",
+        )
+
+
+def _formula_options(attention: Attention, size: Size) -> dict[str, Any]:
+    options = dict(attention.options)
+    if attention.signature.takes_feature_size:
+        options["feature_size"] = size
+    return options
+
+
+def _place(attention: Attention, channels: int, size: Size | None = None) -> str:
+    at = f" at {size[0]}x{size[1]}" if size else ""
+    options = [f"{key}={value_text(value)}" for key, value in attention.spec.options.items()]
+    return f"{channels} channels{at}" + (f" with {', '.join(options)}" if options else "")
+
+
+def _built(attention: Attention, channels: int, size: Size) -> nn.Module | None:
+    """Return an instance, without memory where it can be had so; None where it is refused."""
+    for device in ("meta", "cpu"):
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device(device):
+                return attention.build(channels, size)
+        except AttnbenchError as error:
+            if error.__cause__ is None:
+                return None  # forbidden by the card: no device changes that
+    return None
+
+
+def _params(module: nn.Module) -> int:
+    return sum(one.numel() for one in module.parameters())
+
+
+def _macs(module: nn.Module, channels: int, size: Size) -> int | None:
+    """Return the multiply-adds of one image; None where it cannot run."""
+    try:
+        return trace(module, (1, channels, *size)).macs
+    except AttnbenchError:
+        return None
+
+
+def _variants(attention: Attention) -> Iterator[Attention]:
+    """Yield it with one option changed at a time; whether it can be built so is its business."""
+    for name, value in attention.options.items():
+        parameter = attention.signature.options.get(name)
+        for other in _others(value, parameter.annotation if parameter else None):
+            options = {**attention.options, name: other}
+            given = Spec(attention.spec.name, {**attention.spec.options, name: other})
+            yield replace(attention, options=options, spec=given)
+
+
+def _others(value: Any, annotation: Any) -> list[Any]:
+    if isinstance(value, bool):
+        return [not value]
+    choices = _choices(annotation)
+    if choices:
+        return [one for one in choices if one != value]
+    if isinstance(value, int):
+        halved = [value // _HALF_AND_DOUBLE] if value >= _HALF_AND_DOUBLE else []
+        return [*halved, value * _HALF_AND_DOUBLE] if value else []
+    return []
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """Return what a Literal allows, also within a union."""
+    if annotation in (None, inspect.Parameter.empty):
+        return ()
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return get_args(annotation)
+    if origin in (Union, UnionType):
+        return tuple(choice for one in get_args(annotation) for choice in _choices(one))
+    return ()

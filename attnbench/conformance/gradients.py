@@ -1,0 +1,205 @@
+"""Gradients: to every live parameter and to the input, and the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from math import isfinite
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import DECLARED, Finding, broken, note
+from attnbench.conformance.slopes import wrong_slopes
+from attnbench.conformance.subject import Subject
+from attnbench.conformance.wording import listed
+from attnbench.registry import describe
+
+_DRAWS = 4
+"""Of weights and maps: a ReLU may be shut in one of them, not in all."""
+_ZERO = 1e-9
+"""Of the largest gradient; what is below is the rounding of a sum that is zero."""
+
+
+@dataclass
+class _Reached:
+    """How far gradients came, over all draws."""
+
+    parameters: dict[str, float | None] = field(default_factory=dict)
+    """Name to the largest gradient over the largest one of its draw; None: never reached."""
+    frozen: list[str] = field(default_factory=list)
+    input: float | None = None
+    spoilt: list[str] = field(default_factory=list)
+    """Gradients that are NaN or infinite."""
+    cut: bool = False
+    """The output hangs on nothing that could learn."""
+
+
+def gradients(subject: Subject) -> Iterator[Finding]:
+    """Send gradients back in training, in double precision, and compare them with differences."""
+    reached = _Reached()
+    for draw in range(_DRAWS):
+        _draw(subject, draw, reached)
+    if reached.cut:
+        yield broken(
+            "the output is cut off from the input and all parameters: nothing gets a gradient",
+            "Compute it without no_grad, detach() and .data.",
+        )
+        return
+    if reached.spoilt:
+        names = list(dict.fromkeys(reached.spoilt))
+        yield broken(
+            f"the gradient of {listed(names)} is NaN or infinite on ordinary maps",
+            "Add an epsilon within a root and to a divisor: at zero their slope is infinite.",
+            parameters=names,
+        )
+        return
+    yield from _to_input(reached)
+    yield from _to_parameters(subject, reached)
+    yield from _again(subject)
+    yield from wrong_slopes(subject)
+
+
+def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
+    module = subject.build(seed=draw).double().train()
+    x = subject.maps(seed=draw + 1, dtype=torch.float64).requires_grad_()
+    y = module(x.clone())
+    if not y.requires_grad:
+        reached.cut = True
+        return
+    # a random weight for each output: a sum would hide what a norm or a softmax takes away
+    (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
+    everything = {"the input": x, **dict(module.named_parameters())}
+    reached.spoilt += [name for name, one in everything.items() if not isfinite(_size(one))]
+    largest = max(_size(one) for one in everything.values())
+    reached.input = _larger(reached.input, x, largest)
+    for name, one in module.named_parameters():
+        if one.requires_grad:
+            before = reached.parameters.get(name)
+            reached.parameters[name] = _larger(before, one, largest)
+        elif name not in reached.frozen:
+            reached.frozen.append(name)
+
+
+def _size(tensor: Tensor) -> float:
+    grad = tensor.grad
+    return 0.0 if grad is None or not grad.numel() else float(grad.abs().max())
+
+
+def _larger(before: float | None, tensor: Tensor, largest: float) -> float | None:
+    if tensor.grad is None:
+        return before
+    share = _size(tensor) / largest if largest else 0.0
+    return max(before or 0.0, share)
+
+
+def _to_input(reached: _Reached) -> Iterator[Finding]:
+    if not reached.input:
+        seen = "no gradient" if reached.input is None else "a gradient of exactly zero"
+        yield broken(
+            f"the input gets {seen}: nothing before the module would learn",
+            "Compute the output from the input itself, not from a detach() or .data of it.",
+        )
+
+
+def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
+    dead = subject.card.dead if subject.card else {}
+    low = {k: share for k, share in reached.parameters.items() if share is None or share < _ZERO}
+    known = {name: pattern for name in low if (pattern := _match(name, dead))}
+    yield from _declared(known, dead)
+    unknown = {name: share for name, share in low.items() if name not in known}
+    unused = [name for name, share in unknown.items() if share is None]
+    if unused:
+        yield broken(
+            f"{listed(unused)} gets no gradient: never used",
+            "Use it or remove it; declare under Card.dead what has to stay.",
+            parameters=unused,
+        )
+    zero = [name for name, share in unknown.items() if share == 0]
+    if zero:
+        yield broken(
+            f"the gradient of {listed(zero)} is exactly zero in {_DRAWS} draws",
+            "Take it out from behind what cuts it off (max, comparison, rounding, detach), or "
+            "declare it under Card.dead.",
+            parameters=zero,
+        )
+    tiny = [name for name, share in unknown.items() if share]
+    if tiny:
+        yield note(
+            f"the gradient of {listed(tiny)} is zero but for rounding: what follows takes it away",
+            "Leave out a bias before a norm or softmax, or declare it under Card.dead.",
+            parameters=tiny,
+        )
+    if reached.frozen:
+        yield note(
+            f"{listed(reached.frozen)} is frozen by requires_grad=False",
+            "Make what never learns a buffer.",
+            parameters=reached.frozen,
+        )
+    yield from _alive(subject, reached, dead)
+
+
+def _declared(known: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Finding]:
+    for pattern, why in dead.items():
+        names = [name for name, matched in known.items() if matched == pattern]
+        if names:
+            yield Finding(
+                DECLARED,
+                f"{listed(names)} gets no gradient (declared: {why})",
+                values={"parameters": names},
+            )
+
+
+def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
+    """Find what is declared dead and is not; the card speaks of the default options."""
+    if subject.attention.spec.options:
+        return
+    alive = [
+        name
+        for name, share in reached.parameters.items()
+        if share is not None and share >= _ZERO and _match(name, dead)
+    ]
+    if alive:
+        yield note(
+            f"{listed(alive)} is declared dead and gets a gradient",
+            "Take it out of Card.dead.",
+            parameters=alive,
+        )
+    names = [*reached.parameters, *reached.frozen]
+    unmatched = [one for one in dead if not any(fnmatchcase(name, one) for name in names)]
+    if unmatched:
+        yield note(
+            f"Card.dead names {listed(unmatched)}, which no parameter is called",
+            "Correct the name, or take it out.",
+            patterns=unmatched,
+        )
+
+
+def _match(name: str, dead: Mapping[str, str]) -> str | None:
+    # a blend holds the module itself under this name
+    own = name.removeprefix("attention.")
+    return next((one for one in dead if fnmatchcase(name, one) or fnmatchcase(own, one)), None)
+
+
+def _again(subject: Subject) -> Iterator[Finding]:
+    """Train two steps: nothing of the first may be kept for the second."""
+    module = subject.build().train()
+    try:
+        for seed in (1, 2):
+            _step(module, subject.maps(seed=seed))
+    except Exception as error:
+        yield broken(
+            f"a second backward pass in training raises {describe(error)}",
+            "Keep no tensor of one forward pass for the next, or detach what is kept.",
+        )
+
+
+def _step(module: nn.Module, x: Tensor) -> None:
+    y: Tensor = module(x.requires_grad_().clone())
+    torch.autograd.backward(y.square().mean())
+    with torch.no_grad():
+        for one in module.parameters():
+            if one.grad is not None:
+                one.sub_(1e-3 * one.grad)
+                one.grad = None

@@ -1,0 +1,1 @@
+"""All that is known of one module, as ``attnbench show module`` writes it."""
