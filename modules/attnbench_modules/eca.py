@@ -99,8 +99,12 @@ ECA.card = Card(
     macs=macs,
     params_text="k, odd, about log2(C)/2",
     macs_text="kC",
-    formula="y = x * sigmoid(conv_k(mean(x)))",
-    formula_tex=r"y = x \odot \sigma\left(\mathrm{conv}_k\left(\mathrm{mean}_{HW}(x)\right)\right)",
+    formula="""\
+z = mean over positions of x                               (B, C)
+s = sigmoid(conv_k(z))                                     (B, C), along the channels
+y = x * s                                                  (B, C, H, W)""",
+    formula_tex=r"""s = \sigma\left(\mathrm{conv}_k\left(\mathrm{mean}_{HW}(x)\right)\right)
+y = s \odot x""",
     deviations=(
         "The original class takes k, 3 unless told otherwise, and its networks hand one in; here "
         "the paper's equation is the default and kernel_size=3 brings the class's back.",

@@ -77,8 +77,13 @@ EffectiveSE.card = Card(
     macs=macs,
     params_text="C^2 + C",
     macs_text="C^2",
-    formula="y = x * hardsigmoid(W mean(x) + b)",
-    formula_tex=(r"y = x \odot \mathrm{hardsigmoid}\left(W\,\mathrm{mean}_{HW}(x) + b\right)"),
+    formula="""\
+z = mean over positions of x                               (B, C)
+s = hardsigmoid(W z + b)                                   (B, C), clip(v + 3, 0, 6) / 6
+y = x * s                                                  (B, C, H, W)""",
+    formula_tex=r"""z = \mathrm{mean}_{HW}(x)
+s = \mathrm{hardsigmoid}(W z + b)
+y = s \odot x""",
     deviations=(
         "The layer is a linear one on the pooled vector, which the original writes as a 1x1 "
         "convolution of a 1x1 map: the same numbers, sooner.",

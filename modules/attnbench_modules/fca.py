@@ -145,16 +145,20 @@ FCA.card = Card(
     macs=macs,
     params_text="2Ch, h = max(1, C//r)",
     macs_text="2Ch, h = max(1, C//r)",
-    formula="z_c = sum_HW(x_c * D_i), c in part i\ny = x * sigmoid(W2 relu(W1 z))",
-    formula_tex=(
-        r"y = x \odot \sigma\left(W_2\,\mathrm{ReLU}\left(W_1 z\right)\right), \quad "
-        r"z_c = \sum_{h,w} x_{c,h,w}\,D_{i(c),h,w}"
-    ),
+    formula="""\
+z_c = sum over positions of x_c * D_i                      (B, C), c in part i
+D_i(a, b) = k_u cos(pi u (a + 1/2) / H) * k_v cos(pi v (b + 1/2) / W)
+s = sigmoid(W2 relu(W1 z))                                 (B, C), through C/r channels, no bias
+y = x * s                                                  (B, C, H, W)""",
+    formula_tex=r"""z_c = \sum_{a,b} x_{c,a,b}\,D_{i,a,b}
+D_{i,a,b} = k_u \cos\frac{\pi u_i (a + 1/2)}{H}\;k_v \cos\frac{\pi v_i (b + 1/2)}{W}
+s = \sigma\left(W_2\,\mathrm{ReLU}(W_1 z)\right)
+y = s \odot x""",
     deviations=(
         "The original needs C to be a multiple of the frequencies; here any C is split as evenly "
         "as it can be, which is the same where it is one.",
-        "On maps of fewer than 7 rows or columns the original's frequencies are all 0; here such a "
-        "map is stretched to 7 first.",
+        "Of fewer than 7 rows or columns the original takes the mean along them; here they are "
+        "stretched to 7 first.",
         "The cosines are not in the state dict: they follow from the sizes.",
         "The other choices of frequencies (the lowest, the worst, more than 16) are left out.",
         SQUEEZE_NOTE,

@@ -100,14 +100,13 @@ GCT.card = Card(
     macs=macs,
     params_text="3C",
     macs_text="0",
-    formula=(
-        "s = alpha * sqrt(sum_HW(x^2) + eps)\n"
-        "y = x * (1 + tanh(gamma * s / sqrt(mean_C(s^2) + eps) + beta))"
-    ),
-    formula_tex=(
-        r"y = x \odot \left(1 + \tanh\left(\gamma\,\frac{\alpha\,\|x\|_{HW}}{\sqrt{\mathrm{mean}_C"
-        r"\left(\alpha^2\,\|x\|_{HW}^2\right) + \epsilon}} + \beta\right)\right)"
-    ),
+    formula="""\
+s = alpha * sqrt(sum over positions of x^2 + eps)          (B, C, 1, 1), how strong a channel is
+n = s / sqrt(mean over channels of s^2 + eps)              (B, C, 1, 1), among the others
+y = x * (1 + tanh(gamma * n + beta))                       (B, C, H, W)""",
+    formula_tex=r"""s = \alpha \odot \sqrt{\mathrm{sum}_{HW}(x^2) + \epsilon}
+n = \frac{s}{\sqrt{\mathrm{mean}_C(s^2) + \epsilon}}
+y = \left(1 + \tanh(\gamma \odot n + \beta)\right) \odot x""",
     deviations=(
         "The original can be told that x is not negative (after_relu), which spares mode=l1 the "
         "absolute values; ours always takes them.",

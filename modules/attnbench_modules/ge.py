@@ -207,11 +207,11 @@ GE.card = Card(
         "theta-minus 0; theta CN, or 9C for each position of each coarser map; theta-plus 2Ch for "
         "each gathered position more"
     ),
-    formula="y = x * sigmoid(nearest(excite(gather_e(x))))",
-    formula_tex=(
-        r"y = x \odot \sigma\left(\mathrm{interp}\left(\mathrm{excite}\left(\mathrm{gather}_e(x)"
-        r"\right)\right)\right)"
-    ),
+    formula="""\
+g = gather_e(x)                                            (B, C, H/e, W/e); 1x1 if global
+y = x * sigmoid(nearest(excite(g)))                        (B, C, H, W)""",
+    formula_tex=r"""g = \mathrm{gather}_e(x)
+y = \sigma\left(\mathrm{interp}\left(\mathrm{excite}(g)\right)\right) \odot x""",
     deviations=(
         "The original's global convolution takes maps of one size only; here others are pooled to "
         "it first.",

@@ -89,10 +89,11 @@ NAM.card = Card(
     macs=macs,
     params_text="2C",
     macs_text="0",
-    formula="y = x * sigmoid(|g| / sum(|g|) * BN(x)), g the weights of BN",
-    formula_tex=(
-        r"y = x \odot \sigma\left(\frac{|\gamma|}{\sum_i |\gamma_i|}\,\mathrm{BN}_\gamma(x)\right)"
-    ),
+    formula="""\
+w = |g| / (|g_1| + ... + |g_C|)                            (C)
+y = x * sigmoid(w * BN(x))                                 (B, C, H, W)""",
+    formula_tex=r"""w = \frac{|g|}{\sum_i |g_i|}
+y = \sigma\left(w \odot \mathrm{BN}_g(x)\right) \odot x""",
     deviations=(
         "Only the channel part: the spatial part of the paper was never released.",
         "The gradient is that of the equations; the original reads g's values past the graph. "

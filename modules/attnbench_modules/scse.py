@@ -92,13 +92,14 @@ SCSE.card = Card(
     macs=macs,
     params_text="2Ch + h + 2C + 1, h = max(1, C//r)",
     macs_text="2Ch + CN, h = max(1, C//r)",
-    formula=(
-        "c = sigmoid(W2 relu(W1 mean(x) + b1) + b2)\np = sigmoid(w x + b)\ny = max(x * c, x * p)"
-    ),
-    formula_tex=(
-        r"y = \max\left(x \odot \sigma\left(W_2\,\mathrm{ReLU}\left(W_1\,\mathrm{mean}_{HW}(x)"
-        r"\right)\right),\; x \odot \sigma\left(w \cdot x\right)\right)"
-    ),
+    formula="""\
+c = sigmoid(W2 relu(W1 mean(x) + b1) + b2)                 (B, C, 1, 1)
+p = sigmoid(w x + b)                                       (B, 1, H, W), a 1x1 convolution
+y = max(x * c, x * p)                                      (B, C, H, W)""",
+    formula_tex=r"""z = \mathrm{mean}_{HW}(x)
+c = \sigma\left(W_2\,\mathrm{ReLU}(W_1 z + b_1) + b_2\right)
+p = \sigma(w \cdot x + b)
+y = \max(c \odot x, p \odot x)""",
     deviations=(SQUEEZE_NOTE,),
     timm="timm has none.",
     traps=(

@@ -130,15 +130,17 @@ SK.card = Card(
     macs=macs,
     params_text="2(9C^2/G + 2C) + 3Cd + 2d, d = max(C//r, L)",
     macs_text="18C^2 N/G + 3Cd, d = max(C//r, L)",
-    formula=(
-        "u1 = relu(BN(conv3x3(x))), u2 = relu(BN(conv3x3_dilated(x)))\n"
-        "z = relu(BN(W mean(u1 + u2)))\n"
-        "y = a1 * u1 + a2 * u2, (a1, a2) = softmax(A z, B z)"
-    ),
-    formula_tex=(
-        r"y = a \odot u_1 + (1 - a) \odot u_2, \quad a = \frac{e^{Az}}{e^{Az} + e^{Bz}}, \quad "
-        r"z = \mathrm{ReLU}\left(\mathrm{BN}\left(W\,\mathrm{mean}_{HW}(u_1 + u_2)\right)\right)"
-    ),
+    formula="""\
+u1 = relu(BN(f3x3(x)))                                     (B, C, H, W)
+u2 = relu(BN(f3x3 dilated by 2 (x)))                       (B, C, H, W), a reach of 5x5
+z = relu(BN(W mean(u1 + u2)))                              (B, d, 1, 1)
+a1, a2 = softmax of (A z, B z)                             (B, C, 1, 1), a1 + a2 = 1
+y = a1 * u1 + a2 * u2                                      (B, C, H, W)""",
+    formula_tex=r"""u_1 = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{3 \times 3}(x)\right)\right)
+u_2 = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{3 \times 3}_{d=2}(x)\right)\right)
+z = \mathrm{ReLU}\left(\mathrm{BN}\left(W\,\mathrm{mean}_{HW}(u_1 + u_2)\right)\right)
+a_1, a_2 = \mathrm{softmax}(A z, B z)
+y = a_1 \odot u_1 + a_2 \odot u_2""",
     deviations=(
         "A convolution, not a gate: it is kept at stride 1 and C channels in and out, so that it "
         "can stand anywhere.",

@@ -96,11 +96,14 @@ SRM.card = Card(
     macs=macs,
     params_text="4C",
     macs_text="0",
-    formula="y = x * sigmoid(BN(w_m * mean(x) + w_d * sqrt(var(x) + eps)))",
-    formula_tex=(
-        r"y = x \odot \sigma\left(\mathrm{BN}\left(w_\mu\,\mathrm{mean}_{HW}(x) + w_\sigma"
-        r"\sqrt{\mathrm{var}_{HW}(x) + \epsilon}\right)\right)"
-    ),
+    formula="""\
+m = mean over positions of x                               (B, C, 1, 1)
+d = sqrt(variance over positions of x + eps)               (B, C, 1, 1)
+z = w_m * m + w_d * d                                      (B, C, 1, 1), the CFC
+y = x * sigmoid(BN(z))                                     (B, C, H, W)""",
+    formula_tex=r"""\mu = \mathrm{mean}_{HW}(x), \quad d = \sqrt{\mathrm{var}_{HW}(x) + \epsilon}
+z = w_m \odot \mu + w_d \odot d
+y = \sigma\left(\mathrm{BN}(z)\right) \odot x""",
     deviations=(
         "A map of one position has variance 0; the original divides by N - 1 = 0 and gives NaN.",
         BATCH_NORM_NOTE,
