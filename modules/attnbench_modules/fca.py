@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attnbench.cards import Card, Constraint, Paper, Traits
-from attnbench_modules._pooling import resized
+from attnbench_modules._pooling import channel_sums, resized
 from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
 
 FREQUENCIES = (
@@ -64,7 +64,7 @@ class FCA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        spectrum = (resized(x, self.size) * self.basis).sum((2, 3))  # (B, C)
+        spectrum = channel_sums(resized(x, self.size) * self.basis).flatten(1)  # (B, C)
         gate = torch.sigmoid(self.excite(self.relu(self.squeeze(spectrum))))
         return x * gate[..., None, None]
 

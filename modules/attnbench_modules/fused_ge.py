@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnbench_modules._pooling import channel_means, local_means, resized
+from attnbench_modules._pooling import channel_means, channel_sums, local_means, resized
 
 
 class FusedGE(nn.Module):
@@ -45,7 +45,7 @@ class FusedGE(nn.Module):
         if self.means:
             return local_means(x, self.extent) if self.extent else channel_means(x)
         if not self.extent:
-            return (resized(x, self.size) * self.weight).sum((2, 3), keepdim=True) + self.bias
+            return channel_sums(resized(x, self.size) * self.weight) + self.bias
         *hidden, last = self.gather
         for layer in hidden:
             x = layer(x).relu_()

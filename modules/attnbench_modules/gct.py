@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
+from attnbench_modules._pooling import channel_sums
 from attnbench_modules._shared import check, one_of, whole
 
 
@@ -42,15 +43,16 @@ class GCT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels by a factor between 0 and 2: (B, C, H, W) -> (B, C, H, W)."""
         strength, common = self._l2(x) if self.mode == "l2" else self._l1(x)
-        return x * (1 + torch.tanh(strength * (self.gamma / common) + self.beta))
+        # 1.0, not 1: runtimes for phones would convert the integer at every call
+        return x * (1.0 + torch.tanh(strength * (self.gamma / common) + self.beta))
 
     def _l2(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (B, C, 1, 1), the norm of each channel, and (B, 1, 1, 1), what is usual."""
-        strength = self.alpha * (x.square().sum((2, 3), keepdim=True) + self.eps).sqrt()
+        strength = self.alpha * (channel_sums(x.square()) + self.eps).sqrt()
         return strength, (strength.square().mean(1, keepdim=True) + self.eps).sqrt()
 
     def _l1(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        strength = self.alpha * x.abs().sum((2, 3), keepdim=True)
+        strength = self.alpha * channel_sums(x.abs())
         return strength, strength.abs().mean(1, keepdim=True) + self.eps
 
 
