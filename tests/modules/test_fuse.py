@@ -28,6 +28,8 @@ OPTIONS = {
     "se": [{"reduction": 4}, {"bias": False}, {"reduction": 64}],
     "bam": [{"reduction": 4, "dilation": 2}, {"combine": "add"}],
     "cbam": [{"reduction": 8, "kernel_size": 3}, {"bias": False}],
+    "coordinate": [{"reduction": 2}],
+    "triplet": [{"kernel_size": 3}, {"spatial": False}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -90,7 +92,7 @@ def assert_same(fused, plain, x):
 # --- the same output --------------------------------------------------------------------------
 
 
-LIGHT = {"identity", "eca"}
+LIGHT = {"identity", "eca", "ela", "ema", "mca", "mlca", "scsa", "cpca", "simam", "shuffle"}
 """Without an inference form: there is nothing to fold and no pass to save."""
 
 

@@ -33,6 +33,16 @@ OPTIONS = {
     "se": [{"reduction": 4}, {"bias": False}],
     "bam": [{"reduction": 4, "dilation": 2}, {"combine": "add"}],
     "cbam": [{"reduction": 8, "kernel_size": 3}, {"bias": False}],
+    "coordinate": [{"reduction": 2}],
+    "triplet": [{"kernel_size": 3}, {"spatial": False}],
+    "ela": [{"kernel_size": 3, "norm_groups": 4}],
+    "ema": [{"groups": 4}],
+    "mca": [{"kernel_size": 7}, {"channel": False}],
+    "mlca": [{"local_size": 3, "local_weight": 0.25}, {"kernel_size": 1}],
+    "scsa": [{"heads": 4, "window_size": 3}],
+    "cpca": [{"reduction": 16}],
+    "simam": [{"e_lambda": 0.1}],
+    "shuffle": [{"groups": 4}],
 }
 
 # Parameters that cannot matter in training: what follows cancels a shift by a constant.
@@ -41,6 +51,7 @@ DEAD = {
     "non_local": {"phi.bias", "g.bias", "out.bias"},  # softmax of a row; batch norm at the end
     "double_attention": {"gather.bias"},  # before the softmax over positions
     "bam": {"channel.0.bias", "spatial.0.bias", "spatial.3.bias", "spatial.6.bias"},  # batch norms
+    "coordinate": {"conv1.bias"},  # before a batch norm
 }
 
 NAMES = sorted(MODULES)
