@@ -66,7 +66,8 @@ class Gate(nn.Module):
         means = pool(x)
         weights = torch.sigmoid(self.weight) + 0.5
         mixed = weights[0] * means + weights[1] * deviations(x, means, pool)
-        return torch.sigmoid(self.conv(mixed.flatten(1).unsqueeze(1))).view_as(means)
+        along = self.conv(mixed.flatten(1).unsqueeze(1)).view_as(means)
+        return torch.sigmoid(along)
 
 
 def plane_row_means(x: Tensor) -> Tensor:

@@ -44,8 +44,9 @@ class ShuffleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate and shuffle: (B, C, H, W) -> (B, C, H, W)."""
-        means, second_means = channel_means(x).view(-1, self.groups, 2, -1).unbind(2)
-        second: Tensor = torch.unflatten(x, 1, (self.groups, 2, -1))[:, :, 1]  # (B, G, c, H, W)
+        halves = (self.groups, 2, -1)
+        means, second_means = torch.unflatten(channel_means(x).flatten(1), 1, halves).unbind(2)
+        second: Tensor = torch.unflatten(x, 1, halves)[:, :, 1]  # (B, G, c, H, W)
         variances = (second - second_means[..., None, None]).square().mean((3, 4))  # (B, G, c)
         spread = torch.rsqrt(variances + self.norm.eps) * self.norm.weight
         slope = self.spatial_weight * spread
