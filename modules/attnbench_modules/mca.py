@@ -46,7 +46,7 @@ class MCA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the gates: (B, C, H, W) -> (B, C, H, W)."""
-        positions = self.rows(x, plane_row_means) + self.columns(x, plane_column_means)
+        positions: Tensor = self.rows(x, plane_row_means) + self.columns(x, plane_column_means)
         if self.channels is None:
             return x * (positions / 2)
         # not x times the sum, which would be laid out in memory otherwise than x
@@ -66,7 +66,7 @@ class Gate(nn.Module):
         means = pool(x)
         weights = torch.sigmoid(self.weight) + 0.5
         mixed = weights[0] * means + weights[1] * deviations(x, means, pool)
-        along = self.conv(mixed.flatten(1).unsqueeze(1)).view_as(means)
+        along: Tensor = self.conv(mixed.flatten(1).unsqueeze(1)).view_as(means)
         return torch.sigmoid(along)
 
 
