@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -24,14 +25,14 @@ def channel_maxima(x: Tensor) -> Tensor:
 def row_means(x: Tensor) -> Tensor:
     """Return the mean of each row: (B, C, H, W) -> (B, C, H, 1), in the memory layout of x."""
     if channels_last(x):
-        return x.permute(0, 2, 3, 1).mean(2, keepdim=True).permute(0, 3, 1, 2)
+        return F.avg_pool2d(x, (1, x.shape[3]))
     return x.mean(3, keepdim=True)
 
 
 def column_means(x: Tensor) -> Tensor:
     """Return the mean of each column: (B, C, H, W) -> (B, C, 1, W), in the memory layout of x."""
     if channels_last(x):
-        return x.permute(0, 2, 3, 1).mean(1, keepdim=True).permute(0, 3, 1, 2)
+        return F.avg_pool2d(x, (x.shape[2], 1))
     return x.mean(2, keepdim=True)
 
 
@@ -78,22 +79,15 @@ def strips(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def scaled_by_strips(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Scale a map by upright gates (B, C, H, 1) and (B, C, W, 1) for its rows and its columns."""
-    return x * laid_out_as(rows, x) * laid_out_as(columns.transpose(2, 3), x)
-
-
-def mean_squares(x: Tensor, means: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the variances about given means, both as ``pool`` averages; divided by the count.
-
-    In two plain passes, since ``torch.var`` takes forty times as long on a CPU.
-    """
-    return pool((x - means).square())
+    return x * (laid_out_as(rows, x) * laid_out_as(columns.transpose(2, 3), x))
 
 
 def deviations(x: Tensor, means: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
     """Return the standard deviations about given means, divided by the count less one.
 
-    Of one value it is 0, and where it is 0 so is its gradient.
+    Of one value it is 0, and where it is 0 so is its gradient. In plain passes: ``torch.std`` takes
+    forty times as long on a CPU.
     """
     count = x[0].numel() // means[0].numel()
-    variances = mean_squares(x, means, pool) * (count / max(count - 1, 1))
+    variances = pool((x - means).square()) * (count / max(count - 1, 1))
     return variances.clamp(min=torch.finfo(x.dtype).tiny).sqrt()

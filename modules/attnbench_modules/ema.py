@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._layers import GroupNorm
-from attnbench_modules._pooling import channel_means, scaled_by_strips, strips
+from attnbench_modules._pooling import channel_means, laid_out_as, scaled_by_strips, strips
 from attnbench_modules._shared import check, largest_divisor, split_by, whole
 
 
@@ -44,13 +44,13 @@ class EMA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale all groups: (B, C, H, W) -> (B, C, H, W)."""
-        groups = x.reshape(-1, x.shape[1] // self.groups, *x.shape[2:])  # (Bg, c, H, W)
+        groups = x.contiguous().view(-1, x.shape[1] // self.groups, *x.shape[2:])  # (Bg, c, H, W)
         near, wide = self._near(groups), self.conv3x3(groups)
         by_near = torch.softmax(self.norm.bias, 0).expand(groups.shape[0], 1, -1)  # (Bg, 1, c)
         by_wide = torch.softmax(channel_means(wide).flatten(1), 1).unsqueeze(1)
         scores = torch.bmm(by_near, wide.flatten(2)) + torch.bmm(by_wide, near.flatten(2))
-        gate = torch.sigmoid(scores).view(-1, self.groups, 1, *x.shape[2:])
-        y: Tensor = torch.unflatten(x, 1, (self.groups, -1)) * gate
+        gate = laid_out_as(torch.sigmoid(scores).view(-1, self.groups, *x.shape[2:]), x)
+        y: Tensor = torch.unflatten(x, 1, (self.groups, -1)) * gate.unsqueeze(2)
         return y.flatten(1, 2)
 
     def _near(self, groups: Tensor) -> Tensor:

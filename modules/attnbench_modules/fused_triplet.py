@@ -34,9 +34,9 @@ class FusedTriplet(nn.Module):
         """Apply the gates: (B, C, H, W) -> (B, C, H, W)."""
         cw, hc = self._strips(x)
         if self.hw is None:
-            return torch.addcmul(x * (cw / 2), x, hc / 2)
-        hw = self.hw(max_and_mean(x)).sigmoid()
-        return torch.addcmul(torch.addcmul(x * (hw / 3), x, cw / 3), x, hc / 3)
+            return x * (cw / 2 + hc / 2)
+        hw: Tensor = self.hw(max_and_mean(x)).sigmoid()
+        return x * (cw / 3 + hc / 3 + hw / 3)
 
     def _strips(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gates (B, C, 1, W) and (B, C, H, 1), laid out as x."""

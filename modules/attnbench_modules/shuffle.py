@@ -9,9 +9,6 @@ has the same parameters, of one number a channel:
     second half:  y = x * sigmoid(w' GN(x) + b')               one gate a value, GN a channel each
 
 Then the channels are shuffled: the first C/2 and the last C/2 alternate.
-
-Both gates are sigmoid(p x + q) with p and q of a channel each, p = 0 in the first half. Computed so
-the map stays in one piece, in its memory layout.
 """
 
 from __future__ import annotations
@@ -22,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._pooling import channel_means
+from attnbench_modules._layers import GroupNorm
+from attnbench_modules._pooling import channel_means, laid_out_as
 from attnbench_modules._shared import check, even, largest_divisor, split_by, whole
+from attnbench_modules.fused_shuffle import FusedShuffle
 
 
 class ShuffleAttention(nn.Module):
@@ -36,25 +35,31 @@ class ShuffleAttention(nn.Module):
         check(type(self), channels, groups=groups)
         self.groups = group_count(channels, groups)
         width = channels // (2 * self.groups)
-        self.channel_weight = nn.Parameter(torch.zeros(width))
-        self.channel_bias = nn.Parameter(torch.ones(width))
-        self.spatial_weight = nn.Parameter(torch.zeros(width))
-        self.spatial_bias = nn.Parameter(torch.ones(width))
-        self.norm = nn.GroupNorm(width, width)
+        self.channel_weight = nn.Parameter(torch.zeros(width, 1, 1))
+        self.channel_bias = nn.Parameter(torch.ones(width, 1, 1))
+        self.spatial_weight = nn.Parameter(torch.zeros(width, 1, 1))
+        self.spatial_bias = nn.Parameter(torch.ones(width, 1, 1))
+        self.norm = GroupNorm(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate and shuffle: (B, C, H, W) -> (B, C, H, W)."""
-        halves = (self.groups, 2, -1)
-        means, second_means = torch.unflatten(channel_means(x).flatten(1), 1, halves).unbind(2)
-        second: Tensor = torch.unflatten(x, 1, halves)[:, :, 1]  # (B, G, c, H, W)
-        variances = (second - second_means[..., None, None]).square().mean((3, 4))  # (B, G, c)
-        spread = torch.rsqrt(variances + self.norm.eps) * self.norm.weight
-        slope = self.spatial_weight * spread
-        level = self.spatial_weight * (self.norm.bias - second_means * spread) + self.spatial_bias
-        first_level = self.channel_weight * means + self.channel_bias
-        slopes = torch.stack([torch.zeros_like(slope), slope], 2).view(*x.shape[:2], 1, 1)
-        levels = torch.stack([first_level, level], 2).view(*x.shape[:2], 1, 1)
-        return torch.channel_shuffle(x * torch.sigmoid(torch.addcmul(levels, x, slopes)), 2)
+        groups = x.contiguous().view(-1, x.shape[1] // self.groups, *x.shape[2:])
+        first, second = groups.chunk(2, 1)  # (BG, c, H, W) both
+        level = self.channel_weight * channel_means(first) + self.channel_bias
+        values = self.spatial_weight * self.norm(second) + self.spatial_bias
+        y = torch.cat([first * torch.sigmoid(level), second * torch.sigmoid(values)], 1)
+        return torch.channel_shuffle(laid_out_as(y.view(x.shape), x), 2)
+
+    def fuse(self) -> FusedShuffle:
+        """Return the inference form: the same output, the map kept in one piece."""
+        weight, bias = self.spatial_weight.detach().flatten(), self.spatial_bias.detach().flatten()
+        scale, shift = self.norm.weight.detach(), self.norm.bias.detach()
+        return FusedShuffle(
+            self.groups,
+            self.norm.eps,
+            channel=(self.channel_weight.detach().flatten(), self.channel_bias.detach().flatten()),
+            spatial=(weight * scale, weight * shift + bias),
+        ).eval()
 
 
 def group_count(channels: int, groups: int | None = None) -> int:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
-from attnbench_modules._pooling import channel_means, mean_squares
+from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import check, whole
 
 
@@ -35,11 +35,10 @@ class SimAM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gate each value: (B, C, H, W) -> (B, C, H, W)."""
         positions = x.shape[2] * x.shape[3]
-        means = channel_means(x)
-        variances = mean_squares(x, means, channel_means) * (positions / max(positions - 1, 1))
-        # scaled before it is squared: a variance that overflows then gives 0, not infinity by it
-        distances = (x - means) * torch.rsqrt(4 * (variances + self.e_lambda))
-        return x * torch.sigmoid(distances.square() + 0.5)
+        centred = x - channel_means(x)
+        squares = centred.square()
+        variances = channel_means(squares) * (positions / max(positions - 1, 1))
+        return x * torch.sigmoid(squares / (4 * (variances + self.e_lambda)) + 0.5)
 
 
 def params(channels: int, **_options: Any) -> int:

@@ -55,10 +55,9 @@ class TripletAttention(nn.Module):
         planes = torch.cat([row_maxima(x), row_means(x)], 3).transpose(1, 3)  # (B, 2, H, C)
         hc = torch.sigmoid(self.hc(planes)).transpose(1, 3)  # (B, C, H, 1)
         if self.hw is None:
-            return torch.addcmul(x * laid_out_as(cw / 2, x), x, laid_out_as(hc / 2, x))
+            return x * (laid_out_as(cw / 2, x) + laid_out_as(hc / 2, x))
         hw = torch.sigmoid(self.hw(max_and_mean(x)))  # (B, 1, H, W)
-        y = torch.addcmul(x * (hw / 3), x, laid_out_as(cw / 3, x))
-        return torch.addcmul(y, x, laid_out_as(hc / 3, x))
+        return x * (laid_out_as(cw / 3, x) + laid_out_as(hc / 3, x) + hw / 3)
 
     def fuse(self) -> FusedTriplet:
         """Return the inference form: the same output, no batch norms, the map read fewer times.
