@@ -22,7 +22,6 @@ from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._layers import GroupNorm
 from attnbench_modules._pooling import channel_means, laid_out_as
 from attnbench_modules._shared import check, even, largest_divisor, split_by, whole
-from attnbench_modules.fused_shuffle import FusedShuffle
 
 
 class ShuffleAttention(nn.Module):
@@ -49,17 +48,6 @@ class ShuffleAttention(nn.Module):
         values = self.spatial_weight * self.norm(second) + self.spatial_bias
         y = torch.cat([first * torch.sigmoid(level), second * torch.sigmoid(values)], 1)
         return torch.channel_shuffle(laid_out_as(y.view(x.shape), x), 2)
-
-    def fuse(self) -> FusedShuffle:
-        """Return the inference form: the same output, the map kept in one piece."""
-        weight, bias = self.spatial_weight.detach().flatten(), self.spatial_bias.detach().flatten()
-        scale, shift = self.norm.weight.detach(), self.norm.bias.detach()
-        return FusedShuffle(
-            self.groups,
-            self.norm.eps,
-            channel=(self.channel_weight.detach().flatten(), self.channel_bias.detach().flatten()),
-            spatial=(weight * scale, weight * shift + bias),
-        ).eval()
 
 
 def group_count(channels: int, groups: int | None = None) -> int:
