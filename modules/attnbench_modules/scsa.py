@@ -17,6 +17,7 @@ C x C within each head. The mean over the windows is taken of V: the sum is the 
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import torch
@@ -24,9 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
+from attnbench_modules._folding import conv
 from attnbench_modules._layers import GroupNorm, strip_conv
 from attnbench_modules._pooling import channel_means, scaled_by_strips, strips
 from attnbench_modules._shared import check, split_by, whole
+from attnbench_modules.fused_scsa import FusedSCSA, merged_scales
 
 KERNEL_SIZES = (3, 5, 7, 9)
 
@@ -65,7 +68,7 @@ class SCSA(nn.Module):
     def _multi_scale(self, strip: Tensor) -> Tensor:
         """Convolve each quarter of the channels at its scale: (B, C, L, 1) -> the same."""
         quarters = strip.chunk(4, 1)
-        return torch.cat([conv(q) for conv, q in zip(self.convs, quarters, strict=True)], 1)
+        return torch.cat([f(z) for f, z in zip(self.convs, quarters, strict=True)], 1)
 
     def _channel_scores(self, x: Tensor) -> Tensor:
         """Let the channels attend to each other: (B, C, H, W) -> (B, C, 1, 1)."""
@@ -73,12 +76,26 @@ class SCSA(nn.Module):
         z = self.norm(F.avg_pool2d(x, window))
         query, key = self._by_head(z * self.q), self._by_head(z * self.k)  # (B, heads, d, n)
         value = self._by_head(channel_means(z) * self.v)  # (B, heads, d, 1)
-        scores = query @ key.transpose(2, 3) * query.shape[2] ** -0.5
+        scores = (query * query.shape[2] ** -0.5) @ key.transpose(2, 3)
         return (torch.softmax(scores, 3) @ value).reshape(*x.shape[:2], 1, 1)
 
     def _by_head(self, z: Tensor) -> Tensor:
         heads: Tensor = torch.unflatten(z.flatten(2), 1, (self.heads, -1))
         return heads
+
+    def fuse(self) -> FusedSCSA:
+        """Return the inference form: the same output, one convolution for the four scales.
+
+        Raises:
+            TypeError: a layer is no longer the one that this class builds.
+        """
+        norms = [
+            copy.deepcopy(one).requires_grad_(False)
+            for one in (self.norm_h, self.norm_w, self.norm)
+        ]
+        q, k, v = (one.detach().clone().view(self.heads, -1, 1) for one in (self.q, self.k, self.v))
+        scales = merged_scales([conv(layer) for layer in self.convs])
+        return FusedSCSA(scales, norms, (q * q.shape[1] ** -0.5, k, v), self.window_size).eval()
 
 
 def params(channels: int, **_options: Any) -> int:

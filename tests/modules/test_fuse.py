@@ -30,6 +30,7 @@ OPTIONS = {
     "cbam": [{"reduction": 8, "kernel_size": 3}, {"bias": False}],
     "coordinate": [{"reduction": 2}],
     "triplet": [{"kernel_size": 3}, {"spatial": False}],
+    "scsa": [{"heads": 4, "window_size": 3}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -92,7 +93,7 @@ def assert_same(fused, plain, x):
 # --- the same output --------------------------------------------------------------------------
 
 
-LIGHT = {"identity", "eca", "ela", "ema", "mca", "mlca", "scsa", "cpca", "simam", "shuffle"}
+LIGHT = {"identity", "eca", "ela", "ema", "mca", "mlca", "cpca", "simam", "shuffle"}
 """Without an inference form: there is nothing to fold and no pass to save."""
 
 
