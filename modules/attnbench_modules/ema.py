@@ -132,6 +132,8 @@ EMA.card = Card(
     timm="timm has none.",
     traps=(
         "Up to 32 channels each group is one channel: both softmaxes are then over one value.",
+        "The original's table has 306M multiply-adds for MobileNetV2 with it; with every group "
+        "counted they are 436M.",
         "The first softmax does not see the map: at the start all channels of V weigh the same.",
     ),
     licence="none given (YOLOonMe/EMA-attention-module)",
