@@ -54,9 +54,42 @@ def squeezed(channels: int, reduction: int) -> int:
     return max(1, channels // reduction)
 
 
-def largest_divisor(channels: int, limit: int) -> int:
-    """Return the largest divisor of ``channels`` that is not above ``limit``."""
-    return max(n for n in range(1, min(channels, limit) + 1) if channels % n == 0)
+def odd(name: str, otherwise: str) -> Constraint:
+    """Option ``name``, where it is given, must be odd, or what ``otherwise`` says happens."""
+
+    def holds(channels: int, **options: object) -> bool:
+        value = options.get(name)
+        return value is None or (type(value) is int and value > 0 and value % 2 == 1)
+
+    return Constraint(f"{name} must be a positive odd number, or {otherwise}", holds)
+
+
+def split_by(name: str, times: int = 1) -> Constraint:
+    """Channels must be a multiple of ``times`` times option ``name``, where it is given."""
+    factor = f"{times} * {name}" if times > 1 else name
+
+    def holds(channels: int, **options: object) -> bool:
+        value = options.get(name)
+        return value is None or (
+            type(value) is int and value > 0 and channels % (times * value) == 0
+        )
+
+    return Constraint(f"channels must be a multiple of {factor}; leave {name} out to fit", holds)
+
+
+def even(name: str) -> Constraint:
+    """``name``, which is ``channels`` or an option, must be even: it is cut into halves."""
+
+    def holds(channels: int, **options: object) -> bool:
+        value = {**options, "channels": channels}.get(name, 2)
+        return isinstance(value, int) and value % 2 == 0
+
+    return Constraint(f"{name} must be even: it is cut into halves", holds)
+
+
+def largest_divisor(number: int, limit: int) -> int:
+    """Return the largest divisor of ``number`` that is not above ``limit``."""
+    return max(d for d in range(1, min(number, limit) + 1) if number % d == 0)
 
 
 PRINTED_SOURCE = "ULSAM slides and poster, WACV 2020"

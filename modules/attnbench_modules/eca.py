@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Constraint, Paper, Traits
+from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._pooling import channel_means
-from attnbench_modules._shared import check, whole
+from attnbench_modules._shared import check, odd, whole
 
 
 class ECA(nn.Module):
@@ -82,13 +82,7 @@ ECA.card = Card(
     options={"kernel_size": "k, odd; none = from the channels, as the paper does"},
     constraints=(
         whole("channels"),
-        Constraint(
-            "kernel_size must be a positive odd number, or the gate would change its length",
-            lambda channels, kernel_size=None, **_: (
-                kernel_size is None
-                or (type(kernel_size) is int and kernel_size > 0 and kernel_size % 2 == 1)
-            ),
-        ),
+        odd("kernel_size", "the gate would change its length"),
     ),
     official={"*": "after-project:all"},
     official_note=(

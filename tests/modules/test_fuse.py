@@ -36,6 +36,9 @@ OPTIONS = {
         {"variant": "theta", "extent": 4},
         {"variant": "theta-plus", "extent": 8, "reduction": 4},
     ],
+    "coordinate": [{"reduction": 2}],
+    "triplet": [{"kernel_size": 3}, {"spatial": False}],
+    "scsa": [{"heads": 4, "window_size": 3}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -99,7 +102,21 @@ def assert_same(fused, plain, x):
 # --- the same output --------------------------------------------------------------------------
 
 
-LIGHT = {"identity", "eca", "effective_se", "gct", "fca", "scse"}
+LIGHT = {
+    "cpca",
+    "eca",
+    "effective_se",
+    "ela",
+    "ema",
+    "fca",
+    "gct",
+    "identity",
+    "mca",
+    "mlca",
+    "scse",
+    "shuffle",
+    "simam",
+}
 """Without an inference form: there is nothing to fold and no pass to save."""
 
 

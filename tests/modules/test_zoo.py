@@ -47,6 +47,16 @@ OPTIONS = {
     "gct": [{"mode": "l1"}],
     "fca": [{"reduction": 4, "frequencies": 5}, {"frequencies": 1}],
     "scse": [{"reduction": 8}, {"combine": "add"}],
+    "coordinate": [{"reduction": 2}],
+    "triplet": [{"kernel_size": 3}, {"spatial": False}],
+    "ela": [{"kernel_size": 3, "norm_groups": 4}],
+    "ema": [{"groups": 4}],
+    "mca": [{"kernel_size": 7}, {"channel": False}],
+    "mlca": [{"local_size": 3, "local_weight": 0.25}, {"kernel_size": 1}],
+    "scsa": [{"heads": 4, "window_size": 3}],
+    "cpca": [{"reduction": 16}],
+    "simam": [{"e_lambda": 0.1}],
+    "shuffle": [{"groups": 4}],
 }
 
 NAMES = sorted(name for name in MODULES if not name.endswith(":"))
