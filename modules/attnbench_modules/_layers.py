@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-
-class GroupNorm(nn.GroupNorm):
-    """torch's group norm, but of a single value it is the bias, where torch's refuses one.
-
-    A group of one channel has a single value on a 1x1 map.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise each group of channels of each image: (B, C, ...) -> (B, C, ...)."""
-        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+from attnbench_modules._norms import BatchNorm
 
 
 def plane_filter(kernel_size: int) -> nn.Sequential:
@@ -24,7 +14,7 @@ def plane_filter(kernel_size: int) -> nn.Sequential:
     """
     return nn.Sequential(
         nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False),
-        nn.BatchNorm2d(1, momentum=0.01),
+        BatchNorm(1, momentum=0.01),
     )
 
 
@@ -37,4 +27,18 @@ def strip_conv(channels: int, kernel_size: int, *, bias: bool = False) -> nn.Con
         padding=(kernel_size // 2, 0),
         groups=channels,
         bias=bias,
+    )
+
+
+def line_conv(kernel_size: int) -> nn.Conv1d:
+    """Return one filter of k taps along a line of numbers, as ECA's: (B, 1, L) -> (B, 1, L)."""
+    return nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+
+def bottleneck(channels: int, hidden: int, *, bias: bool = True) -> nn.Sequential:
+    """Return SE's two 1x1 convolutions with ReLU between them: (B, C, H, W) -> the same."""
+    return nn.Sequential(
+        nn.Conv2d(channels, hidden, 1, bias=bias),
+        nn.ReLU(),
+        nn.Conv2d(hidden, channels, 1, bias=bias),
     )

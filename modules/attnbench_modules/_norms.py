@@ -1,7 +1,8 @@
-"""The batch norm of pooled vectors."""
+"""Norms that take a single value, where torch's refuse it: of pooled vectors, of 1x1 maps."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +20,17 @@ class BatchNorm(nn.BatchNorm2d):
         return F.batch_norm(
             input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
+
+
+class GroupNorm(nn.GroupNorm):
+    """torch's group norm, but of a single value it is the bias, where torch's refuses one.
+
+    A group of one channel has a single value on a 1x1 map.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise each group of channels of each image: (B, C, ...) -> (B, C, ...)."""
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 
 BATCH_NORM_NOTE = (

@@ -100,3 +100,36 @@ BEFORE_NORM = "stands before a batch norm, which in training takes every shift a
 
 SQUEEZE_NOTE = "The hidden width is at least 1, where C // r would give 0."
 """Deviation of every module with a reduction."""
+
+TIES_NOTE = (
+    "Where several values tie for a maximum they share its gradient; the original gives it to one "
+    "of them."
+)
+"""Deviation of every module with a maximum."""
+
+HALVES = "At the start it scales x by about one half, so it disturbs pretrained weights."
+"""Trap of a gate whose scores start near 0."""
+
+QUARTERS = "At the start it scales x by about one quarter, so it disturbs pretrained weights."
+"""Trap of two such gates, one after the other."""
+
+IN_PLACE_OF_SE = {"mobilenet_v3_small": "replace-se:all", "mobilenet_v3_large": "replace-se:all"}
+"""Where modules go that the field compares with SE; see below for networks without one."""
+
+AS_SE = {
+    "mobilenet_v1": "after-project:all",
+    "mobilenet_v2": "after-project:all",
+    **IN_PLACE_OF_SE,
+}
+"""Where SE and what replaces it goes."""
+
+AS_SE_NOTE = (
+    "Our translation: after the last pointwise convolution of every MobileNet block; in "
+    "MobileNetV3, in place of the SE that is built in."
+)
+"""What AS_SE is, in words."""
+
+WHERE_SE_STANDS_NOTE = (
+    f"The original puts it where SE stands, in every ResNet block before the addition. {AS_SE_NOTE}"
+)
+"""Placement of modules whose paper replaces SE."""

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, PrintedCost, Traits
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._norms import BatchNorm
+from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import (
     BEFORE_NORM,
     PRINTED_SOURCE,
@@ -68,7 +69,7 @@ class BAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Raise x by a gate between 1 and 2: (B, C, H, W) -> (B, C, H, W)."""
-        channel = self.channel(x.mean((2, 3), keepdim=True))  # (B, C, 1, 1)
+        channel = self.channel(channel_means(x))  # (B, C, 1, 1)
         spatial = self.spatial(x)  # (B, 1, H, W)
         scores = channel * spatial if self.combine == "mul" else channel + spatial
         return x * (1 + torch.sigmoid(scores))

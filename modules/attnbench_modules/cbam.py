@@ -23,9 +23,16 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
 from attnbench_modules._folding import conv, folded, linear
-from attnbench_modules._layers import plane_filter
+from attnbench_modules._layers import bottleneck, plane_filter
 from attnbench_modules._pooling import channel_maxima, channel_means, max_and_mean
-from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._shared import (
+    PRINTED_SOURCE,
+    SQUEEZE_NOTE,
+    TIES_NOTE,
+    check,
+    squeezed,
+    whole,
+)
 from attnbench_modules.fused_cbam import FusedCBAM
 
 
@@ -40,11 +47,7 @@ class CBAM(nn.Module):
         super().__init__()
         check(type(self), channels, reduction=reduction, kernel_size=kernel_size, bias=bias)
         hidden = squeezed(channels, reduction)
-        self.mlp = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=bias),
-            nn.ReLU(),
-            nn.Conv2d(hidden, channels, 1, bias=bias),
-        )
+        self.mlp = bottleneck(channels, hidden, bias=bias)
         self.spatial = plane_filter(kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,8 +170,7 @@ y = M_s \odot x'""",
         ),
     ),
     deviations=(
-        "Where several values tie for a maximum they share its gradient; the original gives it to "
-        "one of them.",
+        TIES_NOTE,
         SQUEEZE_NOTE,
     ),
     timm=(

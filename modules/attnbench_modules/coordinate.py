@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import folded
-from attnbench_modules._pooling import scaled_by_strips, strips
-from attnbench_modules._shared import check, whole
+from attnbench_modules._pooling import gated_by_strips, strips
+from attnbench_modules._shared import BEFORE_NORM, IN_PLACE_OF_SE, QUARTERS, check, whole
 from attnbench_modules.fused_coordinate import FusedCoordinate
 
 
@@ -46,9 +46,7 @@ class CoordinateAttention(nn.Module):
         means = torch.cat(strips(x), 2)  # (B, C, H + W, 1)
         shared = self.act(self.bn1(self.conv1(means)))
         rows, columns = torch.split(shared, list(x.shape[2:]), 2)
-        return scaled_by_strips(
-            x, torch.sigmoid(self.conv_h(rows)), torch.sigmoid(self.conv_w(columns))
-        )
+        return gated_by_strips(x, self.conv_h(rows), self.conv_w(columns))
 
     def fuse(self) -> FusedCoordinate:
         """Return the inference form: the same output, the batch norm in the convolution."""
@@ -93,8 +91,7 @@ CoordinateAttention.card = Card(
     constraints=(whole("channels"), whole("reduction")),
     official={
         "mobilenet_v2": "after-depthwise:3-18",
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
+        **IN_PLACE_OF_SE,
         "*": "after-depthwise:all",
     },
     official_note=(
@@ -106,22 +103,23 @@ CoordinateAttention.card = Card(
     macs=macs,
     params_text="3Ch + 3h + 2C, h = max(8, C//r)",
     macs_text="2Ch(H + W), h = max(8, C//r)",
-    formula=(
-        "[fh; fw] = hswish(BN(W1 [mean_W(x); mean_H(x)]))\ny = x * sigmoid(Wh fh) * sigmoid(Ww fw)"
-    ),
-    formula_tex=(
-        r"y = x \odot \sigma\left(W_h f_h\right) \odot \sigma\left(W_w f_w\right), \quad "
-        r"\left[f_h; f_w\right] = \mathrm{hswish}\left(\mathrm{BN}\left(W_1 "
-        r"\left[\mathrm{mean}_W(x); \mathrm{mean}_H(x)\right]\right)\right)"
-    ),
+    formula="""\
+zh, zw = means of the rows, of the columns of x            (B, C, H, 1), (B, C, W, 1)
+f = hswish(BN(W1 [zh; zw]))                                (B, h, H + W, 1)
+gh, gw = sigmoid(Wh fh), sigmoid(Ww fw)                    (B, C, H, 1), (B, C, 1, W)
+y = x * gh * gw                                            (B, C, H, W)""",
+    formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
+f = \mathrm{hswish}\left(\mathrm{BN}\left(W_1 \left[z_h; z_w\right]\right)\right)
+g_h = \sigma(W_h f_h), \quad g_w = \sigma(W_w f_w)
+y = g_h \odot g_w \odot x""",
     timm=(
         "The same structure, but timm's has no biases and C/24 hidden channels in multiples of 8; "
         "with bias=True and rd_channels=h it is equal."
     ),
-    dead={"conv1.bias": "before a batch norm, which takes every shift away"},
+    dead={"conv1.bias": BEFORE_NORM},
     traps=(
         "Below 256 channels the 8 hidden channels weigh more than r says.",
-        "At the start it scales x by about one quarter, so it disturbs pretrained weights.",
+        QUARTERS,
     ),
     licence="MIT (houqb/CoordAttention)",
 )

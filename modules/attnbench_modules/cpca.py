@@ -6,7 +6,7 @@ Original code: https://github.com/Cuthbert-Huang/CPCANet
 A block that ends in attention, with h = C/r hidden channels; W is one 1x1 convolution, used thrice:
 
     u = GELU(W x)                                              (B, C, H, W)
-    u' = u * (sigmoid(MLP(mean(u))) + sigmoid(MLP(max(u))))    (B, C, H, W), a prior from 0 to 2
+    u' = u * (sigmoid(MLP(mean(u))) + sigmoid(MLP(max(u))))    (B, C, H, W), times 0 to 2
     s = f5x5(u')                                               (B, C, H, W), depthwise, as all here
     y = W (u' * W (s + f7(s) + f11(s) + f21(s)))               (B, C, H, W)
 
@@ -23,8 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._layers import bottleneck
 from attnbench_modules._pooling import channel_maxima, channel_means
-from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._shared import SQUEEZE_NOTE, TIES_NOTE, check, squeezed, whole
 
 STRIPS = (7, 11, 21)
 
@@ -37,10 +38,7 @@ class CPCA(nn.Module):
     def __init__(self, channels: int, *, reduction: int = 4) -> None:
         super().__init__()
         check(type(self), channels, reduction=reduction)
-        hidden = squeezed(channels, reduction)
-        self.mlp = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
-        )
+        self.mlp = bottleneck(channels, squeezed(channels, reduction))
         self.square = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
         self.strips = nn.ModuleList(strip_pair(channels, taps) for taps in STRIPS)
         self.conv = nn.Conv2d(channels, channels, 1)
@@ -108,18 +106,18 @@ CPCA.card = Card(
     macs=macs,
     params_text="C^2 + 2Ch + h + 112C, h = max(1, C//r)",
     macs_text="3C^2 N + 103CN + 4Ch, h = max(1, C//r)",
-    formula=(
-        "u = GELU(W x), u' = u * (sigmoid(MLP(mean(u))) + sigmoid(MLP(max(u))))\n"
-        "y = W (u' * W (s + f7(s) + f11(s) + f21(s))), s = f5x5(u')"
-    ),
-    formula_tex=(
-        r"y = W\left(u' \odot W\left(s + f_7(s) + f_{11}(s) + f_{21}(s)\right)\right), \quad "
-        r"s = f_{5 \times 5}(u'), \quad u' = u \odot \left(\sigma\left(M(\bar{u})\right) + "
-        r"\sigma\left(M(u_{\max})\right)\right), \quad u = \mathrm{GELU}(W x)"
-    ),
+    formula="""\
+u = GELU(W x)                                              (B, C, H, W)
+u' = u * (sigmoid(MLP(mean(u))) + sigmoid(MLP(max(u))))    (B, C, H, W), times 0 to 2
+s = f5x5(u')                                               (B, C, H, W), depthwise, as all here
+y = W (u' * W (s + f7(s) + f11(s) + f21(s)))               (B, C, H, W)""",
+    formula_tex=r"""u = \mathrm{GELU}(W x)
+a = \mathrm{mean}_{HW}(u), \quad m = \mathrm{max}_{HW}(u)
+u' = \left(\sigma\left(\mathrm{MLP}(a)\right) + \sigma\left(\mathrm{MLP}(m)\right)\right) \odot u
+s = f^{5 \times 5}(u')
+y = W\left(u' \odot W\left(s + f_7(s) + f_{11}(s) + f_{21}(s)\right)\right)""",
     deviations=(
-        "Where several values tie for a maximum they share its gradient; the original gives it to "
-        "one of them.",
+        TIES_NOTE,
         SQUEEZE_NOTE,
     ),
     timm="timm has none.",

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._layers import line_conv
 from attnbench_modules._pooling import channel_means
-from attnbench_modules._shared import check, odd, whole
+from attnbench_modules._shared import HALVES, check, odd, whole
 
 
 class ECA(nn.Module):
@@ -32,7 +33,7 @@ class ECA(nn.Module):
         super().__init__()
         check(type(self), channels, kernel_size=kernel_size)
         taps = kernel_size or adaptive_kernel_size(channels)
-        self.conv = nn.Conv1d(1, 1, taps, padding=taps // 2, bias=False)
+        self.conv = line_conv(taps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
@@ -107,7 +108,7 @@ y = s \odot x""",
     traps=(
         "Which channels are neighbours is an accident of training: a permutation of the channels "
         "changes the result.",
-        "At the start it scales x by about one half, so it disturbs pretrained weights.",
+        HALVES,
     ),
     licence="MIT (BangguWu/ECANet)",
 )

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._pooling import channel_means
-from attnbench_modules._shared import check, whole
+from attnbench_modules._shared import AS_SE, AS_SE_NOTE, HALVES, check, whole
 
 
 class EffectiveSE(nn.Module):
@@ -62,16 +62,10 @@ EffectiveSE.card = Card(
     ),
     traits=Traits(mlp=True),
     constraints=(whole("channels"),),
-    official={
-        "mobilenet_v1": "after-project:all",
-        "mobilenet_v2": "after-project:all",
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-    },
+    official=AS_SE,
     official_note=(
         "The original puts it in every one-shot aggregation block of VoVNetV2, on the last 1x1 "
-        "convolution before the addition. Our translation: after the last pointwise convolution of "
-        "every MobileNet block; in MobileNetV3, in place of the SE that is built in."
+        "convolution before the addition. " + AS_SE_NOTE
     ),
     params=params,
     macs=macs,
@@ -93,7 +87,7 @@ y = s \odot x""",
         "The square of the channels: at C = 960 it costs 922,560 parameters, SE with r = 16 costs "
         "116,220.",
         "Where the gate is 0 or 1 nothing is learnt: the hard sigmoid is flat beyond -3 and 3.",
-        "At the start it scales x by about one half, so it disturbs pretrained weights.",
+        HALVES,
     ),
     licence="CC-BY-NC-4.0 (youngwanLEE/centermask2)",
 )

@@ -16,13 +16,21 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._layers import GroupNorm, strip_conv
-from attnbench_modules._pooling import scaled_by_strips, strips
-from attnbench_modules._shared import check, largest_divisor, odd, split_by, whole
+from attnbench_modules._layers import strip_conv
+from attnbench_modules._norms import GroupNorm
+from attnbench_modules._pooling import gated_by_strips, strips
+from attnbench_modules._shared import (
+    IN_PLACE_OF_SE,
+    QUARTERS,
+    check,
+    largest_divisor,
+    odd,
+    split_by,
+    whole,
+)
 
 
 class ELA(nn.Module):
@@ -41,11 +49,7 @@ class ELA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gate rows and columns: (B, C, H, W) -> (B, C, H, W)."""
         rows, columns = strips(x)
-        return scaled_by_strips(
-            x,
-            torch.sigmoid(self.norm(self.conv(rows))),
-            torch.sigmoid(self.norm(self.conv(columns))),
-        )
+        return gated_by_strips(x, self.norm(self.conv(rows)), self.norm(self.conv(columns)))
 
 
 def params(channels: int, *, kernel_size: int = 7, **_options: Any) -> int:
@@ -80,11 +84,7 @@ ELA.card = Card(
         odd("kernel_size", "the gates would change their length"),
         split_by("norm_groups"),
     ),
-    official={
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-        "*": "after-depthwise:all",
-    },
+    official={**IN_PLACE_OF_SE, "*": "after-depthwise:all"},
     official_note=(
         "Where the paper puts it in MobileNetV2 could not be verified. Ours is the place of "
         "coordinate attention, which it improves on: after the depthwise convolution with its norm "
@@ -94,12 +94,14 @@ ELA.card = Card(
     macs=macs,
     params_text="(k + 2) C",
     macs_text="kC (H + W)",
-    formula="y = x * sigmoid(GN(conv_k(mean_W(x)))) * sigmoid(GN(conv_k(mean_H(x))))",
-    formula_tex=(
-        r"y = x \odot \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k\left(\mathrm{mean}_W(x)"
-        r"\right)\right)\right) \odot \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k\left("
-        r"\mathrm{mean}_H(x)\right)\right)\right)"
-    ),
+    formula="""\
+zh, zw = means of the rows, of the columns of x            (B, C, H), (B, C, W)
+gh, gw = sigmoid(GN(conv_k(zh))), sigmoid(GN(conv_k(zw)))  (B, C, H, 1), (B, C, 1, W)
+y = x * gh * gw                                            (B, C, H, W)""",
+    formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
+g_h = \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k(z_h)\right)\right)
+g_w = \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k(z_w)\right)\right)
+y = g_h \odot g_w \odot x""",
     deviations=(
         "Written from the paper's description and from several copies that agree on this variant; "
         "the tiny, small and large ones, whose settings only copies tell, are left out.",
@@ -113,7 +115,7 @@ ELA.card = Card(
     traps=(
         "With as many groups as channels a strip of one position is normalised to nothing: at 16 "
         "channels a 1x1 map is scaled by a constant.",
-        "At the start it scales x by about one quarter, so it disturbs pretrained weights.",
+        QUARTERS,
     ),
     licence="no code released",
 )

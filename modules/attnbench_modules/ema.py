@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._layers import GroupNorm
-from attnbench_modules._pooling import channel_means, laid_out_as, scaled_by_strips, strips
+from attnbench_modules._norms import GroupNorm
+from attnbench_modules._pooling import channel_means, gated_by_strips, grouped, laid_out_as, strips
 from attnbench_modules._shared import check, largest_divisor, split_by, whole
 
 
@@ -44,7 +44,7 @@ class EMA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale all groups: (B, C, H, W) -> (B, C, H, W)."""
-        groups = x.contiguous().view(-1, x.shape[1] // self.groups, *x.shape[2:])  # (Bg, c, H, W)
+        groups = grouped(x, self.groups)  # (Bg, c, H, W)
         near, wide = self._near(groups), self.conv3x3(groups)
         by_near = torch.softmax(self.norm.bias, 0).expand(groups.shape[0], 1, -1)  # (Bg, 1, c)
         by_wide = torch.softmax(channel_means(wide).flatten(1), 1).unsqueeze(1)
@@ -56,9 +56,8 @@ class EMA(nn.Module):
     def _near(self, groups: Tensor) -> Tensor:
         """Gate rows and columns, then normalise each channel: (Bg, c, H, W) -> the same."""
         means = torch.cat(strips(groups), 2)  # (Bg, c, H + W, 1)
-        gates = torch.sigmoid(self.conv1x1(means))
-        rows, columns = torch.split(gates, list(groups.shape[2:]), 2)
-        near: Tensor = self.norm(scaled_by_strips(groups, rows, columns))
+        rows, columns = torch.split(self.conv1x1(means), list(groups.shape[2:]), 2)
+        near: Tensor = self.norm(gated_by_strips(groups, rows, columns))
         return near
 
 
@@ -114,15 +113,20 @@ EMA.card = Card(
     macs=macs,
     params_text="10c^2 + 4c, c = C/g",
     macs_text="cC(H + W) + 9cCN + 2CN, c = C/g",
-    formula=(
-        "U = GN(X * sigmoid(W1 mean_W(X)) * sigmoid(W1 mean_H(X))), V = f3x3(X)\n"
-        "Y = X * sigmoid(softmax(mean(U)) V + softmax(mean(V)) U), for each group X"
-    ),
-    formula_tex=(
-        r"Y = X \odot \sigma\left(\mathrm{softmax}(\bar{U})^T V + \mathrm{softmax}(\bar{V})^T U"
-        r"\right), \quad V = f^{3 \times 3}(X), \quad U = \mathrm{GN}\left(X \odot \sigma\left("
-        r"W_1 \bar{X}_W\right) \odot \sigma\left(W_1 \bar{X}_H\right)\right)"
-    ),
+    formula="""\
+[ah; aw] = sigmoid(W1 [mean_W(X); mean_H(X)])              (c, H, 1), (c, 1, W)
+U = GN(X * ah * aw)                                        (c, H, W), each channel normalised
+V = f3x3(X)                                                (c, H, W)
+A = sigmoid(softmax(mean(U)) V + softmax(mean(V)) U)       (1, H, W), sums over the c channels
+Y = X * A                                                  (c, H, W)""",
+    formula_tex=r"""z_h = \mathrm{mean}_W(X), \quad z_w = \mathrm{mean}_H(X)
+\left[a_h; a_w\right] = \sigma\left(W_1 \left[z_h; z_w\right]\right)
+U = \mathrm{GN}(a_h \odot a_w \odot X)
+V = f^{3 \times 3}(X)
+p = \mathrm{softmax}\left(\mathrm{mean}_{HW}(U)\right)
+q = \mathrm{softmax}\left(\mathrm{mean}_{HW}(V)\right)
+A = \sigma\left(p^T V + q^T U\right)
+Y = A \odot X""",
     deviations=(
         "The original has 32 groups whatever the channels and fails where they do not divide C; "
         "groups=32 brings that back. Ports for detectors have 8.",

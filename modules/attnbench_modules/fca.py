@@ -26,7 +26,14 @@ from torch.nn import functional as F
 
 from attnbench.cards import Card, Constraint, Paper, Traits
 from attnbench_modules._pooling import channel_sums, resized
-from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._shared import (
+    AS_SE,
+    SQUEEZE_NOTE,
+    WHERE_SE_STANDS_NOTE,
+    check,
+    squeezed,
+    whole,
+)
 
 FREQUENCIES = (
     *((0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0)),
@@ -130,17 +137,8 @@ FCA.card = Card(
             lambda channels, frequencies=16, **_: frequencies <= len(FREQUENCIES),
         ),
     ),
-    official={
-        "mobilenet_v1": "after-project:all",
-        "mobilenet_v2": "after-project:all",
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-    },
-    official_note=(
-        "The original puts it where SE stands, in every ResNet block before the addition. Our "
-        "translation: after the last pointwise convolution of every MobileNet block; in "
-        "MobileNetV3, in place of the SE that is built in."
-    ),
+    official=AS_SE,
+    official_note=WHERE_SE_STANDS_NOTE,
     params=params,
     macs=macs,
     params_text="2Ch, h = max(1, C//r)",

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench_modules._pooling import scaled_by_strips, strips
+from attnbench_modules._pooling import gated_by_strips, strips
 
 
 class FusedCoordinate(nn.Module):
@@ -23,4 +23,4 @@ class FusedCoordinate(nn.Module):
         """Gate rows and columns: (B, C, H, W) -> (B, C, H, W)."""
         shared = F.hardswish(self.shared(torch.cat(strips(x), 2)))
         rows, columns = torch.split(shared, list(x.shape[2:]), 2)
-        return scaled_by_strips(x, self.rows(rows).sigmoid(), self.columns(columns).sigmoid())
+        return gated_by_strips(x, self.rows(rows), self.columns(columns))

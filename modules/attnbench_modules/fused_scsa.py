@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench_modules._folding import frozen
-from attnbench_modules._layers import GroupNorm, strip_conv
-from attnbench_modules._pooling import channel_means, scaled_by_strips, strips
+from attnbench_modules._layers import strip_conv
+from attnbench_modules._norms import GroupNorm
+from attnbench_modules._pooling import channel_means, gated_by_strips, strips
 
 
 class FusedSCSA(nn.Module):
@@ -41,11 +42,7 @@ class FusedSCSA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply both: (B, C, H, W) -> (B, C, H, W)."""
         rows, columns = strips(x)
-        x = scaled_by_strips(
-            x,
-            self.norm_h(self.conv(rows)).sigmoid(),
-            self.norm_w(self.conv(columns)).sigmoid(),
-        )
+        x = gated_by_strips(x, self.norm_h(self.conv(rows)), self.norm_w(self.conv(columns)))
         return x * self._channel_scores(x).sigmoid()
 
     def _channel_scores(self, x: Tensor) -> Tensor:

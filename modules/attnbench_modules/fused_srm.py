@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from attnbench_modules._pooling import channel_means, sample_variances
+from attnbench_modules._pooling import channel_means, variances
 
 
 class FusedSRM(nn.Module):
@@ -21,6 +21,7 @@ class FusedSRM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        deviation = (sample_variances(x) + self.eps).sqrt()
-        scores = self.mean * channel_means(x) + self.deviation * deviation + self.shift
+        means = channel_means(x)
+        deviation = (variances((x - means).square()) + self.eps).sqrt()
+        scores = self.mean * means + self.deviation * deviation + self.shift
         return x * scores.sigmoid()

@@ -10,14 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench_modules._folding import traced
-from attnbench_modules._pooling import (
-    column_maxima,
-    column_means,
-    laid_out_as,
-    max_and_mean,
-    row_maxima,
-    row_means,
-)
+from attnbench_modules._pooling import laid_out_as, max_and_mean, side_planes
 
 
 class FusedTriplet(nn.Module):
@@ -41,8 +34,6 @@ class FusedTriplet(nn.Module):
     def _strips(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gates (B, C, 1, W) and (B, C, H, 1), laid out as x."""
         z = x if traced() or not x.is_cpu else x.contiguous(memory_format=torch.channels_last)
-        planes = torch.cat([column_maxima(z), column_means(z)], 2).transpose(1, 2)
-        cw = self.cw(planes).sigmoid().transpose(1, 2)
-        planes = torch.cat([row_maxima(z), row_means(z)], 3).transpose(1, 3)
-        hc = self.hc(planes).sigmoid().transpose(1, 3)
+        cw, hc = side_planes(z)
+        cw, hc = self.cw(cw).sigmoid().transpose(1, 2), self.hc(hc).sigmoid().transpose(1, 3)
         return laid_out_as(cw, x), laid_out_as(hc, x)

@@ -26,9 +26,18 @@ from torch.nn import functional as F
 
 from attnbench.cards import Card, Constraint, Paper, Traits
 from attnbench_modules._folding import conv, folded
+from attnbench_modules._layers import bottleneck
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
 from attnbench_modules._pooling import channel_means, local_means, resized
-from attnbench_modules._shared import SQUEEZE_NOTE, check, one_of, squeezed, whole
+from attnbench_modules._shared import (
+    AS_SE,
+    SQUEEZE_NOTE,
+    WHERE_SE_STANDS_NOTE,
+    check,
+    one_of,
+    squeezed,
+    whole,
+)
 from attnbench_modules.fused_ge import FusedGE
 
 Variant = Literal["theta-minus", "theta", "theta-plus"]
@@ -60,7 +69,9 @@ class GE(nn.Module):
             self.gather = nn.Sequential(*_gathering(channels, extent, self.size))
         self.excite: nn.Module = nn.Identity()
         if variant == "theta-plus":
-            self.excite = _mlp(channels, squeezed(channels, reduction))
+            self.excite = nn.Sequential(
+                nn.ReLU(), *bottleneck(channels, squeezed(channels, reduction))
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate each position: (B, C, H, W) -> (B, C, H, W)."""
@@ -104,12 +115,6 @@ def _gathering(channels: int, extent: int, size: tuple[int, int]) -> list[nn.Mod
         )
         layers += [BatchNorm(channels), nn.ReLU()]
     return layers[:-1]
-
-
-def _mlp(channels: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ReLU(), nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
-    )
 
 
 def params(
@@ -187,17 +192,8 @@ GE.card = Card(
         ),
         whole("reduction"),
     ),
-    official={
-        "mobilenet_v1": "after-project:all",
-        "mobilenet_v2": "after-project:all",
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-    },
-    official_note=(
-        "The original puts it where SE stands, in every ResNet block before the addition. Our "
-        "translation: after the last pointwise convolution of every MobileNet block; in "
-        "MobileNetV3, in place of the SE that is built in."
-    ),
+    official=AS_SE,
+    official_note=WHERE_SE_STANDS_NOTE,
     params=params,
     macs=macs,
     params_text=(

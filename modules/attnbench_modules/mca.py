@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._pooling import channel_means, column_means, deviations, row_means
-from attnbench_modules._shared import check, odd, whole
+from attnbench_modules._layers import line_conv
+from attnbench_modules._pooling import channel_means, column_means, row_means, variances
+from attnbench_modules._shared import HALVES, check, odd, whole
 
 
 class MCA(nn.Module):
@@ -58,14 +59,16 @@ class Gate(nn.Module):
 
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.conv = line_conv(kernel_size)
         self.weight = nn.Parameter(torch.rand(2))
 
     def forward(self, x: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the gate: (B, C, H, W) -> what ``pool`` gives, (B, C, 1, 1) or (B, 1, H, 1)."""
         means = pool(x)
         weights = torch.sigmoid(self.weight) + 0.5
-        mixed = weights[0] * means + weights[1] * deviations(x, means, pool)
+        # not the root of 0, whose gradient is infinite
+        spread = variances((x - means).square(), pool).clamp(min=torch.finfo(x.dtype).tiny)
+        mixed = weights[0] * means + weights[1] * spread.sqrt()
         along: Tensor = self.conv(mixed.flatten(1).unsqueeze(1)).view_as(means)
         return torch.sigmoid(along)
 
@@ -137,15 +140,14 @@ MCA.card = Card(
     macs=macs,
     params_text="12 + k, k odd, about log2(C)/1.5",
     macs_text="3(H + W) + kC",
-    formula=(
-        "y = x * (gate over C + gate over H + gate over W) / 3\n"
-        "gate = sigmoid(conv_k((1/2 + a) mean(x) + (1/2 + b) std(x)))"
-    ),
-    formula_tex=(
-        r"y = \frac{x}{3} \odot \sum_{D \in \{C, H, W\}} \sigma\left(\mathrm{conv}_D\left("
-        r"\left(\frac{1}{2} + \alpha_D\right) \mu_D + \left(\frac{1}{2} + \beta_D\right) "
-        r"\sigma_D\right)\right)"
-    ),
+    formula="""\
+gate(m, s) = sigmoid(conv_k((1/2 + a) m + (1/2 + b) s))    a, b = sigmoid of two weights
+Gc, Gh, Gw = gates of the channels, rows, columns          (B, C, 1, 1), (B, 1, H, 1), ...
+y = x * (Gc + Gh + Gw) / 3                                 (B, C, H, W)""",
+    formula_tex=r"""z = \left(\frac{1}{2} + a\right) m + \left(\frac{1}{2} + b\right) s
+\mathrm{gate}(m, s) = \sigma\left(\mathrm{conv}_k(z)\right)
+G_D = \mathrm{gate}_D(m_D, s_D), \quad D \in \{C, H, W\}
+y = \frac{1}{3}\left(G_C + G_H + G_W\right) \odot x""",
     deviations=(
         "A standard deviation of one value is 0; the original's is not a number on a 1x1 map.",
         "k is at least 1; the original's rule gives -1 for 2 and 3 channels.",
@@ -155,7 +157,7 @@ MCA.card = Card(
         "The original's no_spatial leaves out the gate along the channels.",
         "torch's standard deviation is slow on a CPU: as the original is written it takes most of "
         "the time.",
-        "At the start it scales x by about one half, so it disturbs pretrained weights.",
+        HALVES,
     ),
     licence="GPL-3.0 (ndsclark/MCANet)",
 )

@@ -24,8 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
+from attnbench_modules._layers import line_conv
 from attnbench_modules._pooling import channel_means
-from attnbench_modules._shared import check, odd, whole
+from attnbench_modules._shared import HALVES, IN_PLACE_OF_SE, check, odd, whole
 from attnbench_modules.eca import adaptive_kernel_size
 
 
@@ -53,8 +54,8 @@ class MLCA(nn.Module):
         self.local_size = local_size
         self.local_weight = local_weight
         taps = kernel_size or adaptive_kernel_size(channels)
-        self.conv = nn.Conv1d(1, 1, taps, padding=taps // 2, bias=False)
-        self.conv_local = nn.Conv1d(1, 1, taps, padding=taps // 2, bias=False)
+        self.conv = line_conv(taps)
+        self.conv_local = line_conv(taps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both gates: (B, C, H, W) -> (B, C, H, W)."""
@@ -120,11 +121,7 @@ MLCA.card = Card(
         ),
         odd("kernel_size", "the gate would change its length"),
     ),
-    official={
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-        "*": "after-depthwise:all",
-    },
+    official={**IN_PLACE_OF_SE, "*": "after-depthwise:all"},
     official_note=(
         "The original's MobileNetV3 has it in place of SE. Our translation: in other networks "
         "where MobileNetV3 has its SE, after the depthwise convolution with its norm and "
@@ -134,22 +131,22 @@ MLCA.card = Card(
     macs=macs,
     params_text="2k, k odd, about log2(C)/2",
     macs_text="kC (s^2 + 1)",
-    formula=(
-        "L = means of s x s patches of x\n"
-        "y = x * unpool(w sigmoid(conv_k(L)) + (1 - w) sigmoid(conv'_k(mean(L))))"
-    ),
-    formula_tex=(
-        r"y = x \odot \mathrm{unpool}\left(w\, \sigma\left(\mathrm{conv}_k(L)\right) + (1 - w)\, "
-        r"\sigma\left(\mathrm{conv}'_k(\bar{L})\right)\right), \quad "
-        r"L = \mathrm{pool}_{s \times s}(x)"
-    ),
+    formula="""\
+L = means of s x s patches of x                            (B, C, s, s)
+Gl = sigmoid(conv_k(L))                                    (B, C, s, s), patch after patch
+Gg = sigmoid(conv'_k(mean(L)))                             (B, C, 1, 1)
+y = x * unpool(w Gl + (1 - w) Gg)                          (B, C, H, W)""",
+    formula_tex=r"""L = \mathrm{pool}_{s \times s}(x)
+G_l = \sigma\left(\mathrm{conv}_k(L)\right)
+G_g = \sigma\left(\mathrm{conv}'_k\left(\mathrm{mean}(L)\right)\right)
+y = \mathrm{unpool}\left(w\,G_l + (1 - w)\,G_g\right) \odot x""",
     timm="timm has none.",
     traps=(
         "The patches' convolution runs on from the last channel of one patch to the first of the "
         "next, in the original too.",
         "On maps smaller than s x s the patches repeat positions.",
         "The original's in_size is the number of channels.",
-        "At the start it scales x by about one half, so it disturbs pretrained weights.",
+        HALVES,
     ),
     licence="GPL-3.0 (wandahangFY/MLCA)",
 )

@@ -7,7 +7,8 @@ First rows and columns, then the channels by attention among themselves:
     zh, zw = means of the rows, of the columns of x            (B, C, H), (B, C, W)
     gh, gw = sigmoid(GN(conv(zh))), sigmoid(GN'(conv(zw)))     (B, C, H, 1), (B, C, 1, W)
     x' = x * gh * gw                                           (B, C, H, W)
-    Q, K, V = wq Z, wk Z, wv Z with Z = GN''(pool(x'))         (B, C, n), n windows of 7 x 7
+    Z = GN''(pool(x'))                                         (B, C, n), n windows of 7 x 7
+    Q, K, V = wq * Z, wk * Z, wv * Z                           (B, C, n), a factor a channel each
     y = x' * sigmoid(mean_n(softmax(Q K^T / sqrt(d)) V))       (B, C, H, W)
 
 conv is depthwise, with 3, 5, 7 and 9 taps on a quarter of the channels each, shared by rows and
@@ -26,9 +27,10 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
 from attnbench_modules._folding import conv
-from attnbench_modules._layers import GroupNorm, strip_conv
-from attnbench_modules._pooling import channel_means, scaled_by_strips, strips
-from attnbench_modules._shared import check, split_by, whole
+from attnbench_modules._layers import strip_conv
+from attnbench_modules._norms import GroupNorm
+from attnbench_modules._pooling import channel_means, gated_by_strips, strips
+from attnbench_modules._shared import IN_PLACE_OF_SE, check, split_by, whole
 from attnbench_modules.fused_scsa import FusedSCSA, merged_scales
 
 KERNEL_SIZES = (3, 5, 7, 9)
@@ -58,11 +60,8 @@ class SCSA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply both: (B, C, H, W) -> (B, C, H, W)."""
         rows, columns = strips(x)
-        x = scaled_by_strips(
-            x,
-            torch.sigmoid(self.norm_h(self._multi_scale(rows))),
-            torch.sigmoid(self.norm_w(self._multi_scale(columns))),
-        )
+        row_scores = self.norm_h(self._multi_scale(rows))
+        x = gated_by_strips(x, row_scores, self.norm_w(self._multi_scale(columns)))
         return x * torch.sigmoid(self._channel_scores(x))
 
     def _multi_scale(self, strip: Tensor) -> Tensor:
@@ -153,11 +152,7 @@ SCSA.card = Card(
         ),
         split_by("heads"),
     ),
-    official={
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-        "*": "after-depthwise:all",
-    },
+    official={**IN_PLACE_OF_SE, "*": "after-depthwise:all"},
     official_note=(
         "The original MobileNetV2 has it on the expanded channels, after the depthwise convolution "
         "with its norm and activation, in every block. Our translation: the same place in other "
@@ -167,16 +162,21 @@ SCSA.card = Card(
     macs=macs,
     params_text="16C",
     macs_text="6C(H + W) + (n + 1)C^2/heads, n = (H//7)(W//7)",
-    formula=(
-        "x' = x * sigmoid(GN(conv(mean_W(x)))) * sigmoid(GN(conv(mean_H(x))))\n"
-        "y = x' * sigmoid(mean_n(softmax(Q K^T / sqrt(d)) V)), Q, K, V = w GN(pool(x'))"
-    ),
-    formula_tex=(
-        r"y = x' \odot \sigma\left(\mathrm{mean}_n\left(\mathrm{softmax}\left("
-        r"\frac{Q K^T}{\sqrt{d}}\right) V\right)\right), \quad x' = x \odot \sigma\left("
-        r"\mathrm{GN}\left(f(\bar{x}_W)\right)\right) \odot \sigma\left(\mathrm{GN}\left("
-        r"f(\bar{x}_H)\right)\right)"
-    ),
+    formula="""\
+zh, zw = means of the rows, of the columns of x            (B, C, H), (B, C, W)
+gh, gw = sigmoid(GN(conv(zh))), sigmoid(GN'(conv(zw)))     (B, C, H, 1), (B, C, 1, W)
+x' = x * gh * gw                                           (B, C, H, W)
+Z = GN''(pool(x'))                                         (B, C, n), n windows of 7 x 7
+Q, K, V = wq * Z, wk * Z, wv * Z                           (B, C, n), a factor a channel each
+y = x' * sigmoid(mean_n(softmax(Q K^T / sqrt(d)) V))       (B, C, H, W)""",
+    formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
+g_h = \sigma\left(\mathrm{GN}\left(\mathrm{conv}(z_h)\right)\right)
+g_w = \sigma\left(\mathrm{GN}'\left(\mathrm{conv}(z_w)\right)\right)
+x' = g_h \odot g_w \odot x
+Z = \mathrm{GN}''\left(\mathrm{pool}(x')\right)
+Q = w_q \odot Z, \quad K = w_k \odot Z, \quad V = w_v \odot Z
+A = \mathrm{softmax}\left(\frac{Q K^T}{\sqrt{d}}\right)
+y = \sigma\left(\mathrm{mean}_n(A V)\right) \odot x'""",
     deviations=(
         "On maps smaller than the window the original fails; here the window is then the map.",
         "heads has no default in the original, its ImageNet configurations have 1. The options for "

@@ -5,10 +5,12 @@ ICASSP 2021, https://arxiv.org/abs/2102.00240. Original code: https://github.com
 The channels are cut into G groups, and each group into two halves of c = C/2G channels. Every group
 has the same parameters, of one number a channel:
 
-    first half:   y = x * sigmoid(w mean(x) + b)               one gate a channel
-    second half:  y = x * sigmoid(w' GN(x) + b')               one gate a value, GN a channel each
+    y1 = x1 * sigmoid(w mean(x1) + b)                          (B, c, H, W), one gate a channel
+    y2 = x2 * sigmoid(w' GN(x2) + b')                          (B, c, H, W), one gate a value
+    y = shuffle([y1; y2] of all groups)                        (B, C, H, W)
 
-Then the channels are shuffled: the first C/2 and the last C/2 alternate.
+GN normalises each channel by itself. The shuffle lets the first C/2 and the last C/2 channels
+alternate.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._layers import GroupNorm
-from attnbench_modules._pooling import channel_means, laid_out_as
+from attnbench_modules._norms import GroupNorm
+from attnbench_modules._pooling import channel_means, grouped, laid_out_as
 from attnbench_modules._shared import check, even, largest_divisor, split_by, whole
 
 
@@ -42,8 +44,7 @@ class ShuffleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate and shuffle: (B, C, H, W) -> (B, C, H, W)."""
-        groups = x.contiguous().view(-1, x.shape[1] // self.groups, *x.shape[2:])
-        first, second = groups.chunk(2, 1)  # (BG, c, H, W) both
+        first, second = grouped(x, self.groups).chunk(2, 1)  # (BG, c, H, W) both
         level = self.channel_weight * channel_means(first) + self.channel_bias
         values = self.spatial_weight * self.norm(second) + self.spatial_bias
         y = torch.cat([first * torch.sigmoid(level), second * torch.sigmoid(values)], 1)
@@ -90,14 +91,13 @@ ShuffleAttention.card = Card(
     macs=macs,
     params_text="3C/G",
     macs_text="0",
-    formula=(
-        "y1 = x1 * sigmoid(w mean(x1) + b), y2 = x2 * sigmoid(w' GN(x2) + b')\n"
-        "y = shuffle([y1, y2] of every group)"
-    ),
-    formula_tex=(
-        r"y = \mathrm{shuffle}\left(\left[x_1 \odot \sigma\left(w_1 \bar{x}_1 + b_1\right); "
-        r"x_2 \odot \sigma\left(w_2\, \mathrm{GN}(x_2) + b_2\right)\right]\right)"
-    ),
+    formula="""\
+y1 = x1 * sigmoid(w mean(x1) + b)                          (B, c, H, W), one gate a channel
+y2 = x2 * sigmoid(w' GN(x2) + b')                          (B, c, H, W), one gate a value
+y = shuffle([y1; y2] of all groups)                        (B, C, H, W)""",
+    formula_tex=r"""y_1 = \sigma\left(w\,\mathrm{mean}_{HW}(x_1) + b\right) \odot x_1
+y_2 = \sigma\left(w'\,\mathrm{GN}(x_2) + b'\right) \odot x_2
+y = \mathrm{shuffle}\left(\left[y_1; y_2\right]\right)""",
     deviations=(
         "The original has 64 groups whatever the channels and fails where 128 does not divide C; "
         "groups=64 brings that back.",

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
-from attnbench_modules._pooling import channel_means
+from attnbench_modules._pooling import channel_means, variances
 from attnbench_modules._shared import check, whole
 
 
@@ -34,11 +34,8 @@ class SimAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate each value: (B, C, H, W) -> (B, C, H, W)."""
-        positions = x.shape[2] * x.shape[3]
-        centred = x - channel_means(x)
-        squares = centred.square()
-        variances = channel_means(squares) * (positions / max(positions - 1, 1))
-        return x * torch.sigmoid(squares / (4 * (variances + self.e_lambda)) + 0.5)
+        squares = (x - channel_means(x)).square()
+        return x * torch.sigmoid(squares / (4 * (variances(squares) + self.e_lambda)) + 0.5)
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -83,11 +80,11 @@ SimAM.card = Card(
     macs=macs,
     params_text="0",
     macs_text="0",
-    formula="y = x * sigmoid((x - m)^2 / (4 (v + lambda)) + 1/2)",
-    formula_tex=(
-        r"y = x \odot \sigma\left(\frac{(x - \mu)^2}{4 \left(\sigma_x^2 + \lambda\right)} + "
-        r"\frac{1}{2}\right)"
-    ),
+    formula="""\
+m, v = mean and variance over the positions of x           (B, C, 1, 1)
+y = x * sigmoid((x - m)^2 / (4 (v + lambda)) + 1/2)        (B, C, H, W)""",
+    formula_tex=r"""m = \mathrm{mean}_{HW}(x), \quad v = \mathrm{var}_{HW}(x)
+y = \sigma\left(\frac{(x - m)^2}{4(v + \lambda)} + \frac{1}{2}\right) \odot x""",
     deviations=(
         "On a 1x1 map the original divides 0 by 0; here the variance of one value is 0 and x is "
         "scaled by sigmoid(1/2).",

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import affine
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
-from attnbench_modules._pooling import channel_means, sample_variances
-from attnbench_modules._shared import check, whole
+from attnbench_modules._pooling import channel_means, variances
+from attnbench_modules._shared import AS_SE, WHERE_SE_STANDS_NOTE, check, whole
 from attnbench_modules.fused_srm import FusedSRM
 
 EPS = 1e-5
@@ -45,9 +45,10 @@ class SRM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        deviation = (sample_variances(x) + EPS).sqrt()
+        means = channel_means(x)
+        deviation = (variances((x - means).square()) + EPS).sqrt()
         weights = self.cfc[..., None, None]  # (C, 2, 1, 1)
-        style = weights[:, 0] * channel_means(x) + weights[:, 1] * deviation  # (B, C, 1, 1)
+        style = weights[:, 0] * means + weights[:, 1] * deviation  # (B, C, 1, 1)
         return x * torch.sigmoid(self.norm(style))
 
     def fuse(self) -> FusedSRM:
@@ -81,17 +82,8 @@ SRM.card = Card(
     ),
     traits=Traits(),
     constraints=(whole("channels"),),
-    official={
-        "mobilenet_v1": "after-project:all",
-        "mobilenet_v2": "after-project:all",
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-    },
-    official_note=(
-        "The original puts it where SE stands, in every ResNet block before the addition. Our "
-        "translation: after the last pointwise convolution of every MobileNet block; in "
-        "MobileNetV3, in place of the SE that is built in."
-    ),
+    official=AS_SE,
+    official_note=WHERE_SE_STANDS_NOTE,
     params=params,
     macs=macs,
     params_text="4C",

@@ -8,9 +8,10 @@ Three gates, one over each plane of the map, of the maximum and the mean along t
     Ghw = gate([max_C(x), mean_C(x)])                          (B, 1, H, W)
     Gcw = gate([max_H(x), mean_H(x)])                          (B, C, 1, W)
     Ghc = gate([max_W(x), mean_W(x)])                          (B, C, H, 1)
+    gate(z) = sigmoid(BN(f7x7(z)))                             of each plane its own
     y = x * (Ghw + Gcw + Ghc) / 3                              (B, C, H, W)
 
-gate(z) = sigmoid(BN(f7x7(z))), each with a convolution of its own, 2 to 1 channel, without bias.
+f7x7 is a convolution from 2 channels to 1, without bias.
 The original turns the map twice and scales it three times; here only the small gates are turned.
 """
 
@@ -24,15 +25,9 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import conv, folded
 from attnbench_modules._layers import plane_filter
-from attnbench_modules._pooling import (
-    column_maxima,
-    column_means,
-    laid_out_as,
-    max_and_mean,
-    row_maxima,
-    row_means,
-)
-from attnbench_modules._shared import check, odd, whole
+from attnbench_modules._norms import BATCH_NORM_NOTE
+from attnbench_modules._pooling import laid_out_as, max_and_mean, side_planes
+from attnbench_modules._shared import TIES_NOTE, check, odd, whole
 from attnbench_modules.fused_triplet import FusedTriplet
 
 
@@ -50,10 +45,9 @@ class TripletAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the gates: (B, C, H, W) -> (B, C, H, W)."""
-        planes = torch.cat([column_maxima(x), column_means(x)], 2).transpose(1, 2)  # (B, 2, C, W)
-        cw = torch.sigmoid(self.cw(planes)).transpose(1, 2)  # (B, C, 1, W)
-        planes = torch.cat([row_maxima(x), row_means(x)], 3).transpose(1, 3)  # (B, 2, H, C)
-        hc = torch.sigmoid(self.hc(planes)).transpose(1, 3)  # (B, C, H, 1)
+        cw, hc = side_planes(x)  # (B, 2, C, W), (B, 2, H, C)
+        cw = torch.sigmoid(self.cw(cw)).transpose(1, 2)  # (B, C, 1, W)
+        hc = torch.sigmoid(self.hc(hc)).transpose(1, 3)  # (B, C, H, 1)
         if self.hw is None:
             return x * (laid_out_as(cw / 2, x) + laid_out_as(hc / 2, x))
         hw = torch.sigmoid(self.hw(max_and_mean(x)))  # (B, 1, H, W)
@@ -124,24 +118,22 @@ TripletAttention.card = Card(
     macs=macs,
     params_text="3 (2k^2 + 2), whatever the channels",
     macs_text="2k^2 (CW + HC + HW)",
-    formula=(
-        "y = x * (gate(x over C) + gate(x over H) + gate(x over W)) / 3\n"
-        "gate(x over D) = sigmoid(BN(f7x7([max_D(x), mean_D(x)])))"
-    ),
-    formula_tex=(
-        r"y = \frac{x}{3} \odot \sum_{D \in \{C, H, W\}} \sigma\left(\mathrm{BN}\left("
-        r"f_D^{7 \times 7}\left(\left[\mathrm{max}_D(x); \mathrm{mean}_D(x)\right]\right)"
-        r"\right)\right)"
-    ),
-    deviations=(
-        "Where several values tie for a maximum they share its gradient; the original gives it to "
-        "one of them.",
-    ),
+    formula="""\
+Ghw = gate([max_C(x), mean_C(x)])                          (B, 1, H, W)
+Gcw = gate([max_H(x), mean_H(x)])                          (B, C, 1, W)
+Ghc = gate([max_W(x), mean_W(x)])                          (B, C, H, 1)
+gate(z) = sigmoid(BN(f7x7(z)))                             of each plane its own
+y = x * (Ghw + Gcw + Ghc) / 3                              (B, C, H, W)""",
+    formula_tex=r"""G_{HW} = \mathrm{gate}([\mathrm{max}_C(x), \mathrm{mean}_C(x)])
+G_{CW} = \mathrm{gate}([\mathrm{max}_H(x), \mathrm{mean}_H(x)])
+G_{HC} = \mathrm{gate}([\mathrm{max}_W(x), \mathrm{mean}_W(x)])
+\mathrm{gate}(z) = \sigma\left(\mathrm{BN}\left(f^{7 \times 7}(z)\right)\right)
+y = \frac{1}{3}\left(G_{HW} + G_{CW} + G_{HC}\right) \odot x""",
+    deviations=(TIES_NOTE, BATCH_NORM_NOTE),
     timm="timm has none.",
     traps=(
         "Two of the filters run over neighbouring channels, and which these are is an accident of "
         "training: a permutation of the channels changes the result.",
-        "In training a 1x1 map of a single image is refused: a batch norm then sees one value.",
         "The repository has an older copy in MODELS/; the file at its root is the released one.",
     ),
     licence="MIT (landskape-ai/triplet-attention)",
