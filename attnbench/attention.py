@@ -61,11 +61,12 @@ class Attention:
         found = attention_of(self.factory, self.spec.given(**options), self.origin)
         return replace(found, packages=self.packages)
 
-    def params(self, channels: int) -> int | None:
+    def params(self, channels: int, feature_size: tuple[int, int] | None = None) -> int | None:
         """Return the parameters by the card's formula, blend included; None without a formula."""
         if self.card is None or self.card.params is None:
             return None
-        return self.card.params(channels, **self.options) + self.blend
+        given = {"feature_size": feature_size} if self.signature.takes_feature_size else {}
+        return self.card.params(channels, **given, **self.options) + self.blend
 
     def check(self, channels: int, feature_size: tuple[int, int] | None = None) -> None:
         """Raise :class:`RequestError` if the declared constraints forbid this site."""

@@ -60,8 +60,16 @@ class Paper:
             "year": str(self.year),
             "url": self.url,
         }
-        body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+        # an ampersand as it stands would end a cell; addresses take theirs verbatim
+        body = "".join(
+            f"  {name} = {{{value if name == 'url' else _ampersands(value)}}},\n"
+            for name, value in fields.items()
+        )
         return f"@inproceedings{{{self.key},\n{body}}}\n"
+
+
+def _ampersands(text: str) -> str:
+    return re.sub(r"(?<!\\)&", r"\\&", text)
 
 
 @dataclass(frozen=True, kw_only=True)

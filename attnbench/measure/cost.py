@@ -231,7 +231,7 @@ def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dic
     printed = card.printed if card else None
     options = attention.options
     return {
-        "formula_params": attention.params(channels),
+        "formula_params": attention.params(channels, size),
         "formula_macs": card.macs(channels, *size, **options) if card and card.macs else None,
         "paper_params": printed.params(channels, **options) if printed else None,
         "paper_macs": printed.macs(channels, *size, **options) if printed else None,

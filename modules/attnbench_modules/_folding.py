@@ -17,7 +17,7 @@ def folded(layer: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
     """
     weight, bias = layer.weight.detach().double(), _bias(layer)
     if isinstance(norm, nn.BatchNorm2d):
-        scale, shift = _affine(norm)
+        scale, shift = affine(norm)
         weight, bias = weight * scale[:, None, None, None], bias * scale + shift
     return frozen(_like(layer), weight, bias, layer.weight)
 
@@ -74,6 +74,18 @@ def conv(layer: nn.Module) -> nn.Conv2d:
     return layer
 
 
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return (scale, shift) of a batch norm in eval, one value a channel, in double precision.
+
+    Raises:
+        ValueError: it has no running statistics.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
+
+
 def traced() -> bool:
     """Whether a graph is being recorded for another runtime, which optimises it as it likes."""
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
@@ -84,14 +96,6 @@ def _bias(layer: nn.Conv2d) -> Tensor:
     if layer.bias is None:
         return layer.weight.new_zeros(layer.out_channels, dtype=torch.double)
     return layer.bias.detach().double()
-
-
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return (scale, shift), one value a channel."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("a batch norm without running statistics cannot be folded")
-    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
 
 
 def _like(layer: nn.Conv2d) -> nn.Conv2d:

@@ -22,10 +22,11 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
 from attnbench_modules._folding import conv, folded, linear
+from attnbench_modules._norms import BatchNorm
+from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import (
     BEFORE_NORM,
     PRINTED_SOURCE,
@@ -68,7 +69,7 @@ class BAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Raise x by a gate between 1 and 2: (B, C, H, W) -> (B, C, H, W)."""
-        channel = self.channel(x.mean((2, 3), keepdim=True))  # (B, C, 1, 1)
+        channel = self.channel(channel_means(x))  # (B, C, 1, 1)
         spatial = self.spatial(x)  # (B, 1, H, W)
         scores = channel * spatial if self.combine == "mul" else channel + spatial
         return x * (1 + torch.sigmoid(scores))
@@ -88,27 +89,13 @@ class BAM(nn.Module):
         ).eval()
 
 
-class _BatchNorm(nn.BatchNorm2d):
-    """Batch norm that falls back on its running statistics where there is one value a channel.
-
-    One value has no variance, and torch refuses it in training: the pooled vector at batch 1.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training or input.numel() > input.shape[1]:
-            return super().forward(input)
-        return F.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-        )
-
-
 def _layer(
     inputs: int, outputs: int, *, kernel_size: int = 1, dilation: int = 1
 ) -> list[nn.Module]:
     """Return convolution, batch norm and ReLU that keep the map's size."""
     padding = dilation * (kernel_size // 2)
     conv = nn.Conv2d(inputs, outputs, kernel_size, padding=padding, dilation=dilation)
-    return [conv, _BatchNorm(outputs), nn.ReLU()]
+    return [conv, BatchNorm(outputs), nn.ReLU()]
 
 
 def params(channels: int, *, reduction: int = 16, **_options: Any) -> int:

@@ -23,7 +23,16 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
 from attnbench_modules._folding import conv, folded, linear
-from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._layers import bottleneck, plane_filter
+from attnbench_modules._pooling import channel_maxima, channel_means, max_and_mean
+from attnbench_modules._shared import (
+    PRINTED_SOURCE,
+    SQUEEZE_NOTE,
+    TIES_NOTE,
+    check,
+    squeezed,
+    whole,
+)
 from attnbench_modules.fused_cbam import FusedCBAM
 
 
@@ -38,22 +47,13 @@ class CBAM(nn.Module):
         super().__init__()
         check(type(self), channels, reduction=reduction, kernel_size=kernel_size, bias=bias)
         hidden = squeezed(channels, reduction)
-        self.mlp = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=bias),
-            nn.ReLU(),
-            nn.Conv2d(hidden, channels, 1, bias=bias),
-        )
-        self.spatial = nn.Sequential(
-            nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False),
-            nn.BatchNorm2d(1, momentum=0.01),
-        )
+        self.mlp = bottleneck(channels, hidden, bias=bias)
+        self.spatial = plane_filter(kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both gates: (B, C, H, W) -> (B, C, H, W)."""
-        average, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        x = x * torch.sigmoid(self.mlp(average) + self.mlp(largest))
-        summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.spatial(summary))
+        x = x * torch.sigmoid(self.mlp(channel_means(x)) + self.mlp(channel_maxima(x)))
+        return x * torch.sigmoid(self.spatial(max_and_mean(x)))
 
     def fuse(self) -> FusedCBAM:
         """Return the inference form: the same output, no batch norm, one MLP pass instead of two.
@@ -170,8 +170,7 @@ y = M_s \odot x'""",
         ),
     ),
     deviations=(
-        "Where several values tie for a maximum they share its gradient; the original gives it to "
-        "one of them.",
+        TIES_NOTE,
         SQUEEZE_NOTE,
     ),
     timm=(

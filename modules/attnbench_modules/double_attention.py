@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
 from attnbench_modules._folding import folded, merged
+from attnbench_modules._pooling import laid_out_as
 from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
 from attnbench_modules.fused_double_attention import FusedDoubleAttention
 
@@ -45,7 +46,8 @@ class DoubleAttention(nn.Module):
         where = torch.softmax(self.gather(x).flatten(2), dim=2)  # (B, t, N), over positions
         which = torch.softmax(self.distribute(x).flatten(2), dim=1)  # (B, t, N), over descriptors
         descriptors = self.features(x).flatten(2) @ where.transpose(1, 2)  # (B, t, t)
-        y: Tensor = self.out((descriptors @ which).unflatten(2, x.shape[2:]))
+        mixed = (descriptors @ which).unflatten(2, x.shape[2:])  # (B, t, H, W)
+        y: Tensor = self.out(laid_out_as(mixed, x))
         return x + y if self.residual else y
 
     def fuse(self) -> FusedDoubleAttention:

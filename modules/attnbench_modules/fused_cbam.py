@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attnbench_modules._pooling import channel_maxima, channel_means, max_and_mean
+
 
 class FusedCBAM(nn.Module):
     """CBAM in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
@@ -22,10 +24,8 @@ class FusedCBAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both gates: (B, C, H, W) -> (B, C, H, W)."""
-        average, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        pooled = torch.stack([average.flatten(1), largest.flatten(1)])  # (2, B, C)
+        pooled = torch.stack([channel_means(x), channel_maxima(x)]).flatten(2)  # (2, B, C)
         gate: Tensor = self.second(self.first(pooled).relu_().sum(0)).sigmoid_()
         x = x * gate[..., None, None]
-        summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
-        position: Tensor = self.spatial(summary).sigmoid_()
+        position: Tensor = self.spatial(max_and_mean(x)).sigmoid_()
         return x * position

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attnbench_modules._pooling import laid_out_as
+
 
 class FusedDoubleAttention(nn.Module):
     """Double attention in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
@@ -21,6 +23,5 @@ class FusedDoubleAttention(nn.Module):
         features, gather, distribute = self.projections(x).flatten(2).chunk(3, dim=1)  # (B, t, N)
         descriptors = torch.bmm(features, gather.softmax(2).transpose(1, 2))  # (B, t, t)
         mixed = torch.bmm(descriptors, distribute.softmax(1))
-        shaped: Tensor = torch.unflatten(mixed, 2, x.shape[2:])
-        y: Tensor = self.out(shaped)
+        y: Tensor = self.out(laid_out_as(torch.unflatten(mixed, 2, x.shape[2:]), x))
         return x + y if self.residual else y

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from attnbench_modules._pooling import channel_means
+
 
 class FusedSE(nn.Module):
     """SE in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
@@ -15,6 +17,6 @@ class FusedSE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        pooled = x.mean((2, 3), keepdim=True).flatten(1)  # (B, C)
+        pooled = channel_means(x).flatten(1)  # (B, C)
         gate: Tensor = self.excite(self.squeeze(pooled).relu_()).sigmoid_()
         return x * gate[..., None, None]

@@ -18,7 +18,17 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, PrintedCost, Traits
 from attnbench_modules._folding import linear
-from attnbench_modules._shared import PRINTED_SOURCE, SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._pooling import channel_means
+from attnbench_modules._shared import (
+    AS_SE,
+    AS_SE_NOTE,
+    HALVES,
+    PRINTED_SOURCE,
+    SQUEEZE_NOTE,
+    check,
+    squeezed,
+    whole,
+)
 from attnbench_modules.fused_se import FusedSE
 
 
@@ -37,8 +47,7 @@ class SE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        pooled = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        return x * torch.sigmoid(self.excite(self.relu(self.squeeze(pooled))))
+        return x * torch.sigmoid(self.excite(self.relu(self.squeeze(channel_means(x)))))
 
     def fuse(self) -> FusedSE:
         """Return the inference form: the same output, layers for vectors instead of 1x1 maps."""
@@ -84,16 +93,10 @@ SE.card = Card(
         "bias": "biases in both layers",
     },
     constraints=(whole("channels"), whole("reduction")),
-    official={
-        "mobilenet_v1": "after-project:all",
-        "mobilenet_v2": "after-project:all",
-        "mobilenet_v3_small": "replace-se:all",
-        "mobilenet_v3_large": "replace-se:all",
-    },
+    official=AS_SE,
     official_note=(
         "The original puts it in every ResNet block, on the last convolution before the addition. "
-        "Our translation: after the last pointwise convolution of every MobileNet block; in "
-        "MobileNetV3, in place of the SE that is built in."
+        + AS_SE_NOTE
     ),
     params=params,
     macs=macs,
@@ -126,7 +129,7 @@ y = s \odot x""",
         "Most PyTorch copies have no biases: bias=False.",
         "torchvision's MobileNetV3 builds its SE with r = 4, rounded to a multiple of 8, and a "
         "hard sigmoid: another size and another function.",
-        "At the start it scales x by about one half, so it disturbs pretrained weights.",
+        HALVES,
     ),
     licence="Apache-2.0 (hujie-frank/SENet)",
 )

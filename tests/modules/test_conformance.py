@@ -1,0 +1,86 @@
+"""The conformance report over the table: no check breaks, and dead parameters are those known.
+
+Each module passes the quick checks, and the cheap ones with its options too. Four checks that take
+a minute over the table run with ``ATTNBENCH_TEST_MODULES=full`` (test_zoo.py counts costs by itself),
+all of them with ``deep``.
+"""
+
+import functools
+import os
+
+import pytest
+
+from attnbench.attention import find_attention
+from attnbench.conformance.checks import CHECKS, chosen
+from attnbench.conformance.examine import run_check
+from attnbench.conformance.findings import DECLARED, OK
+from attnbench.conformance.subject import Subject
+from attnbench.specs import Spec
+
+from .table import NAMES, OPTIONS
+
+EXTENT = os.environ.get("ATTNBENCH_TEST_MODULES", "quick")
+SLOW = () if EXTENT in ("full", "deep") else ("formulas", "graph", "training", "widths")
+CHECKED = [one.name for one in chosen(EXTENT == "deep") if one.name not in SLOW]
+WITH_OPTIONS = (
+    "maps",
+    "batch_independence",
+    "batch_one",
+    "input_kept",
+    "determinism",
+    "dtypes",
+    "memory_layout",
+    "nan",
+    "state_dict",
+)
+"""``gradients`` has a test of its own."""
+BLENDED = [("se", {"blend": True}), ("non_local", {"blend": True})]
+VARIANTS = [(name, options) for name in NAMES for options in OPTIONS.get(name, [])] + BLENDED
+ALL = [(name, {}) for name in NAMES] + VARIANTS
+
+# By hand: what follows these cancels a shift by a constant (a batch norm, a softmax).
+DEAD = {
+    "ulsam": {"depthwise.bias", "pointwise.bias"},
+    "non_local": {"phi.bias", "g.bias", "out.bias"},
+    "double_attention": {"gather.bias"},
+    "bam": {"channel.0.bias", "spatial.0.bias", "spatial.3.bias", "spatial.6.bias"},
+    "coordinate": {"conv1.bias"},
+}
+DELIBERATE = {"nam,detached=true": {"gradients": "no gradient through the shares, as the original"}}
+
+
+def text(value):
+    return f"{value[0]}-{value[1]}" if isinstance(value, tuple) else str(value)
+
+
+@functools.cache
+def subject(spec):
+    """One for all checks: the map that suits a module is found once."""
+    return Subject(find_attention(spec), DELIBERATE.get(str(spec), {}))
+
+
+def findings(name, check, options=None):
+    return run_check(CHECKS[check], subject(Spec(name, options or {})))
+
+
+@pytest.mark.parametrize("check", [one for one in CHECKED if one != "gradients"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_check_passes(name, check):
+    assert {one.status for one in findings(name, check)} == {OK}
+
+
+@pytest.mark.parametrize("check", WITH_OPTIONS)
+@pytest.mark.parametrize("case", VARIANTS, ids=text)
+def test_cheap_checks_pass_with_options(case, check):
+    name, options = case
+    assert {one.status for one in findings(name, check, options)} == {OK}
+
+
+@pytest.mark.parametrize("case", ALL, ids=text)
+def test_every_live_parameter_gets_a_gradient(case):
+    name, options = case
+    found = findings(name, "gradients", options)
+    assert {one.status for one in found} <= {OK, DECLARED}
+    names = {name for one in found for name in one.values.get("parameters", ())}
+    dead = {"phi.bias"} if options.get("norm") is False else DEAD.get(name, set())
+    assert {name.removeprefix("attention.") for name in names} == dead
