@@ -122,3 +122,18 @@ def deviations(x: Tensor, means: Tensor, pool: Callable[[Tensor], Tensor]) -> Te
     count = x[0].numel() // means[0].numel()
     variances = pool((x - means).square()) * (count / max(count - 1, 1))
     return variances.clamp(min=torch.finfo(x.dtype).tiny).sqrt()
+
+
+def box_means(x: Tensor, side: int) -> Tensor:
+    """Return the means over side x side positions around each, zeros beyond the border counted.
+
+    For an odd side: (B, C, H, W) -> (B, C, H, W). In two passes, along each axis one: a third of
+    the time that one over squares takes, where the memory is channels last.
+    """
+    columns = F.avg_pool2d(x, (side, 1), 1, (side // 2, 0))
+    return F.avg_pool2d(columns, (1, side), 1, (0, side // 2))
+
+
+def across(rows: Tensor, columns: Tensor, x: Tensor) -> Tensor:
+    """Return the sum of (B, C, H, 1) and (B, C, 1, W) at each position, laid out as x is."""
+    return laid_out_as(rows, x) + laid_out_as(columns, x)

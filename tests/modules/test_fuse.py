@@ -39,6 +39,8 @@ OPTIONS = {
     "coordinate": [{"reduction": 2}],
     "triplet": [{"kernel_size": 3}, {"spatial": False}],
     "scsa": [{"heads": 4, "window_size": 3}],
+    "caa": [{"kernel_size": 5}],
+    "gam": [{"reduction": 16}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -117,6 +119,7 @@ LIGHT = {
     "mca",
     "mlca",
     "msca",
+    "psa",
     "scse",
     "shuffle",
     "simam",
