@@ -231,6 +231,13 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2022,
         "paper": "Zhang, ACCV'22",
     },
+    "cot": {
+        "target": "attnbench_modules.cot:CoT",
+        "title": "Contextual transformer (CoT)",
+        "family": "mixed",
+        "year": 2023,
+        "paper": "Li, TPAMI'23",
+    },
     "simam": {
         "target": "attnbench_modules.simam:SimAM",
         "title": "Simple parameter-free attention (SimAM)",

@@ -131,8 +131,8 @@ y = a \odot x""",
         "it away in training"
     },
     traps=(
-        "The activation before the sigmoid is not in the paper's equation, but in the code: SiLU "
-        "is never below -0.28, so the gate is never below 0.43.",
+        "The code has an activation before the sigmoid: SiLU is never below -0.28, so the gate "
+        "is never below 0.43; a copy without it has another range.",
         "The means count the zeros beyond the border: on a map of 7x7 or less every mean does, and "
         "on a 1x1 map it is 1/49 of the value.",
         "The norms have eps 0.001 and momentum 0.03, as detectors have them.",

@@ -97,8 +97,8 @@ GAM.card = Card(
     constraints=(whole("channels"), whole("reduction")),
     official={"*": "after-project:all"},
     official_note=(
-        "The paper has it in ResNet and in MobileNetV2, without saying where in a block; there is "
-        "no code that would. Our translation: after the last pointwise convolution of every "
+        "The paper has it in ResNet and in MobileNet; without code, where in a block could not be "
+        "checked. Our translation: after the last pointwise convolution of every "
         "MobileNet block, where CBAM, which it follows, goes."
     ),
     params=params,
@@ -113,8 +113,8 @@ y = u * sigmoid(BN(f7x7(s)))                               (B, C, H, W)""",
 s = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{7 \times 7}_1(u)\right)\right)
 y = \sigma\left(\mathrm{BN}\left(f^{7 \times 7}_2(s)\right)\right) \odot u""",
     deviations=(
-        "There is no official code to differ from. Batch norms and biases are those of the public "
-        "copies.",
+        "There is no official code to differ from. Batch norms, biases and r = 4 are those of the "
+        "public copies.",
         "The copies disagree on the channel gate: with a sigmoid, as here, or without, which "
         "channel_sigmoid=False brings back. One pads by repeating the border; here it is zeros.",
         "The lighter variant with grouped 7x7 convolutions and a channel shuffle is left out.",

@@ -143,7 +143,7 @@ y = \left[a_4 \odot u_4; a_3 \odot u_3; a_2 \odot u_2; a_1 \odot u_1\right]""",
         "The paper splits the input between the convolutions; the code, as here, gives all of it "
         "to each, and its published sizes are the code's.",
         "The code, as here, puts the branches together in reverse: the 9x9 one comes first.",
-        "A softmax of sigmoids is flat: no share is below 0.11 or above 0.48.",
+        "A softmax of sigmoids is flat: every share lies between 0.10 and 0.48.",
         "It replaces x: in a pretrained network everything behind it has to be learnt anew.",
         "On expanded channels it would be far larger than the network itself: 6.6C^2 parameters.",
         "Not the polarized self-attention that goes by the same letters.",

@@ -40,6 +40,7 @@ OPTIONS = {
     "triplet": [{"kernel_size": 3}, {"spatial": False}],
     "scsa": [{"heads": 4, "window_size": 3}],
     "caa": [{"kernel_size": 5}],
+    "cot": [{"kernel_size": 5}],
     "gam": [{"reduction": 16}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))

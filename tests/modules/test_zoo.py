@@ -57,6 +57,7 @@ OPTIONS = {
     "cpca": [{"reduction": 16}],
     "lska": [{"kernel_size": 7}, {"kernel_size": 53}],
     "caa": [{"kernel_size": 5}],
+    "cot": [{"kernel_size": 5}],
     "gam": [{"reduction": 16}, {"channel_sigmoid": False}],
     "psa": [{"reduction": 4}],
     "simam": [{"e_lambda": 0.1}],
