@@ -119,8 +119,8 @@ y = a \odot x""",
     traps=(
         "The mixed pooling module of the same paper, StripPooling in its code, is another one: it "
         "sits at the end of a segmentation network and needs pooling sizes.",
-        "The strips' convolutions mix all channels: 7C^2 parameters, 1.8M on 512 channels, seven "
-        "eighths of them or more beside the map-sized layer.",
+        "The strips' convolutions mix all channels: they hold six sevenths of the parameters, of "
+        "which there are 1.8M on 512 channels.",
         "An earlier version of the original has biases before both norms, which do nothing.",
         "At the start it scales x by about one half, so it disturbs pretrained weights.",
     ),
