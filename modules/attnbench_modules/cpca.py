@@ -23,11 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._layers import bottleneck
+from attnbench_modules._layers import MultiScale, bottleneck
 from attnbench_modules._pooling import channel_maxima, channel_means
 from attnbench_modules._shared import SQUEEZE_NOTE, TIES_NOTE, check, squeezed, whole
-
-STRIPS = (7, 11, 21)
 
 
 class CPCA(nn.Module):
@@ -39,8 +37,7 @@ class CPCA(nn.Module):
         super().__init__()
         check(type(self), channels, reduction=reduction)
         self.mlp = bottleneck(channels, squeezed(channels, reduction))
-        self.square = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
-        self.strips = nn.ModuleList(strip_pair(channels, taps) for taps in STRIPS)
+        self.scales = MultiScale(channels)
         self.conv = nn.Conv2d(channels, channels, 1)
         self.act = nn.GELU()
 
@@ -51,21 +48,8 @@ class CPCA(nn.Module):
             self.mlp(channel_maxima(x))
         )
         x = x * prior
-        square: Tensor = self.square(x)
-        scales = square
-        for strip in self.strips:
-            scales = scales + strip(square)
-        y: Tensor = self.conv(x * self.conv(scales))
+        y: Tensor = self.conv(x * self.conv(self.scales(x)))
         return y
-
-
-def strip_pair(channels: int, taps: int) -> nn.Sequential:
-    """Return a depthwise 1 x k and a depthwise k x 1 convolution."""
-    half = taps // 2
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, (1, taps), padding=(0, half), groups=channels),
-        nn.Conv2d(channels, channels, (taps, 1), padding=(half, 0), groups=channels),
-    )
 
 
 def params(channels: int, *, reduction: int = 4, **_options: Any) -> int:

@@ -42,6 +42,11 @@ OPTIONS = {
     "mlca": [{"local_size": 3, "local_weight": 0.25}, {"kernel_size": 1}],
     "scsa": [{"heads": 4, "window_size": 3}],
     "cpca": [{"reduction": 16}],
+    "lska": [{"kernel_size": 7}, {"kernel_size": 53}],
+    "caa": [{"kernel_size": 5}],
+    "cot": [{"kernel_size": 5}],
+    "gam": [{"reduction": 16}, {"channel_sigmoid": False}],
+    "psa": [{"reduction": 4}],
     "simam": [{"e_lambda": 0.1}],
     "shuffle": [{"groups": 4}],
 }

@@ -6,29 +6,9 @@ import pytest
 import torch
 from attnbench_modules.cpca import CPCA
 
+from .plain import convolved, mixed
+
 CARD = CPCA.card
-
-
-def depthwise(layer, image):
-    """Sum shifted copies of the map, each weighed by one tap."""
-    rows, columns = layer.kernel_size
-    height, width = image.shape[1:]
-    padded = image.new_zeros(len(image), height + rows - 1, width + columns - 1)
-    padded[:, rows // 2 : rows // 2 + height, columns // 2 : columns // 2 + width] = image
-    total = layer.bias[:, None, None].expand_as(image)
-    for i in range(rows):
-        for j in range(columns):
-            total = (
-                total
-                + layer.weight[:, 0, i, j, None, None] * padded[:, i : i + height, j : j + width]
-            )
-    return total
-
-
-def mixed(layer, values):
-    return torch.einsum("oc,c...->o...", layer.weight[:, :, 0, 0], values) + layer.bias.reshape(
-        (-1,) + (1,) * (values.dim() - 1)
-    )
 
 
 def reference(module, image):
@@ -40,9 +20,9 @@ def reference(module, image):
         for pooled in (u.mean((1, 2)), u.flatten(1).max(1).values)
     )
     u = u * prior[:, None, None]
-    square = depthwise(module.square, u)
+    square = convolved(module.scales.square, u)
     scales = square + sum(
-        depthwise(down, depthwise(along, square)) for along, down in module.strips
+        convolved(down, convolved(along, square)) for along, down in module.scales.strips
     )
     return mixed(module.conv, u * mixed(module.conv, scales))
 
