@@ -189,6 +189,20 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2021,
         "paper": "Zhang, ICASSP'21",
     },
+    "gc": {
+        "target": "attnbench_modules.gc:GlobalContext",
+        "title": "Global context (GC)",
+        "family": "channel",
+        "year": 2019,
+        "paper": "Cao, ICCVW'19",
+    },
+    "sge": {
+        "target": "attnbench_modules.sge:SGE",
+        "title": "Spatial group-wise enhance (SGE)",
+        "family": "spatial",
+        "year": 2019,
+        "paper": "Li, arXiv'19",
+    },
     "timm:": {
         "target": "attnbench_modules.timm_layers:TIMM",
         "title": "attention layers of timm",

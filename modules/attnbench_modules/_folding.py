@@ -110,3 +110,12 @@ def _like(layer: nn.Conv2d) -> nn.Conv2d:
             dilation=layer.dilation,  # type: ignore[arg-type]
             groups=layer.groups,
         )
+
+
+def vector_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
+    """Return a frozen layer norm for vectors, (..., C), of one for 1x1 maps, (B, C, 1, 1)."""
+    with torch.device("meta"):
+        vector = nn.LayerNorm(norm.weight.numel(), norm.eps)
+    vector.weight = nn.Parameter(norm.weight.detach().flatten().clone(), requires_grad=False)
+    vector.bias = nn.Parameter(norm.bias.detach().flatten().clone(), requires_grad=False)
+    return vector.eval()

@@ -122,3 +122,15 @@ def deviations(x: Tensor, means: Tensor, pool: Callable[[Tensor], Tensor]) -> Te
     count = x[0].numel() // means[0].numel()
     variances = pool((x - means).square()) * (count / max(count - 1, 1))
     return variances.clamp(min=torch.finfo(x.dtype).tiny).sqrt()
+
+
+def weighted_means(x: Tensor, scores: Tensor) -> Tensor:
+    """Return means over positions, weighed by a softmax: (B, C, H, W) -> (B, C, 1, 1).
+
+    Args:
+        x: the map.
+        scores: (B, 1, H, W), one for each position; their softmax is the weights.
+    """
+    weights = torch.softmax(scores.flatten(2), 2)  # (B, 1, N)
+    means: Tensor = x.flatten(2) @ weights.transpose(1, 2)  # (B, C, 1)
+    return means.unsqueeze(3)

@@ -39,6 +39,7 @@ OPTIONS = {
     "coordinate": [{"reduction": 2}],
     "triplet": [{"kernel_size": 3}, {"spatial": False}],
     "scsa": [{"heads": 4, "window_size": 3}],
+    "gc": [{"reduction": 2}, {"pooling": "mean"}, {"minimum": 4, "fusion": "scale"}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -114,6 +115,7 @@ LIGHT = {
     "mca",
     "mlca",
     "scse",
+    "sge",
     "shuffle",
     "simam",
 }

@@ -57,6 +57,8 @@ OPTIONS = {
     "cpca": [{"reduction": 16}],
     "simam": [{"e_lambda": 0.1}],
     "shuffle": [{"groups": 4}],
+    "gc": [{"reduction": 2}, {"pooling": "mean"}, {"minimum": 4, "fusion": "scale"}],
+    "sge": [{"groups": 4}],
 }
 
 NAMES = sorted(name for name in MODULES if not name.endswith(":"))
