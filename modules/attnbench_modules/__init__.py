@@ -203,6 +203,27 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2019,
         "paper": "Li, arXiv'19",
     },
+    "danet_position": {
+        "target": "attnbench_modules.danet:DANetPosition",
+        "title": "Position attention (DANet)",
+        "family": "non-local",
+        "year": 2019,
+        "paper": "Fu, CVPR'19",
+    },
+    "danet_channel": {
+        "target": "attnbench_modules.danet:DANetChannel",
+        "title": "Channel attention (DANet)",
+        "family": "non-local",
+        "year": 2019,
+        "paper": "Fu, CVPR'19",
+    },
+    "ccnet": {
+        "target": "attnbench_modules.ccnet:CrissCross",
+        "title": "Criss-cross attention (CCNet)",
+        "family": "non-local",
+        "year": 2019,
+        "paper": "Huang, ICCV'19",
+    },
     "timm:": {
         "target": "attnbench_modules.timm_layers:TIMM",
         "title": "attention layers of timm",

@@ -40,6 +40,7 @@ OPTIONS = {
     "triplet": [{"kernel_size": 3}, {"spatial": False}],
     "scsa": [{"heads": 4, "window_size": 3}],
     "gc": [{"reduction": 2}, {"pooling": "mean"}, {"minimum": 4, "fusion": "scale"}],
+    "danet_position": [{"reduction": 2}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {
@@ -104,7 +105,9 @@ def assert_same(fused, plain, x):
 
 
 LIGHT = {
+    "ccnet",
     "cpca",
+    "danet_channel",
     "eca",
     "effective_se",
     "ela",

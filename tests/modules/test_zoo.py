@@ -59,6 +59,9 @@ OPTIONS = {
     "shuffle": [{"groups": 4}],
     "gc": [{"reduction": 2}, {"pooling": "mean"}, {"minimum": 4, "fusion": "scale"}],
     "sge": [{"groups": 4}],
+    "danet_position": [{"reduction": 2}],
+    "danet_channel": [{"reverse": False}],
+    "ccnet": [{"recurrence": 1}, {"reduction": 2, "recurrence": 3}],
 }
 
 NAMES = sorted(name for name in MODULES if not name.endswith(":"))
