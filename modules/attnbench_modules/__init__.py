@@ -224,6 +224,20 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2019,
         "paper": "Huang, ICCV'19",
     },
+    "external": {
+        "target": "attnbench_modules.external:ExternalAttention",
+        "title": "External attention",
+        "family": "non-local",
+        "year": 2022,
+        "paper": "Guo, TPAMI'22",
+    },
+    "separable_attention": {
+        "target": "attnbench_modules.separable:SeparableAttention",
+        "title": "Separable self-attention (MobileViT-v2)",
+        "family": "non-local",
+        "year": 2023,
+        "paper": "Mehta, TMLR'23",
+    },
     "timm:": {
         "target": "attnbench_modules.timm_layers:TIMM",
         "title": "attention layers of timm",

@@ -119,3 +119,13 @@ def vector_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
     vector.weight = nn.Parameter(norm.weight.detach().flatten().clone(), requires_grad=False)
     vector.bias = nn.Parameter(norm.bias.detach().flatten().clone(), requires_grad=False)
     return vector.eval()
+
+
+def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return one frozen 1x1 convolution with bias for two 1x1 convolutions in a row."""
+    before, after = (layer.weight.detach().double().flatten(1) for layer in (first, second))
+    weight = (after @ before)[..., None, None]
+    bias = after @ _bias(first) + _bias(second)
+    with torch.device("meta"):
+        one = nn.Conv2d(first.in_channels, second.out_channels, 1)
+    return frozen(one, weight, bias, second.weight)

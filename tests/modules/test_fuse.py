@@ -41,6 +41,8 @@ OPTIONS = {
     "scsa": [{"heads": 4, "window_size": 3}],
     "gc": [{"reduction": 2}, {"pooling": "mean"}, {"minimum": 4, "fusion": "scale"}],
     "danet_position": [{"reduction": 2}],
+    "external": [{"slots": 8}],
+    "separable_attention": [{"residual": False}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {

@@ -62,6 +62,8 @@ OPTIONS = {
     "danet_position": [{"reduction": 2}],
     "danet_channel": [{"reverse": False}],
     "ccnet": [{"recurrence": 1}, {"reduction": 2, "recurrence": 3}],
+    "external": [{"slots": 8}],
+    "separable_attention": [{"residual": False}],
 }
 
 NAMES = sorted(name for name in MODULES if not name.endswith(":"))
