@@ -238,6 +238,20 @@ MODULES: dict[str, dict[str, object]] = {
         "year": 2023,
         "paper": "Mehta, TMLR'23",
     },
+    "polarized_parallel": {
+        "target": "attnbench_modules.polarized_parallel:PolarizedParallel",
+        "title": "Polarized self-attention, parallel (PSA)",
+        "family": "mixed",
+        "year": 2021,
+        "paper": "Liu, arXiv'21",
+    },
+    "polarized_sequential": {
+        "target": "attnbench_modules.polarized_sequential:PolarizedSequential",
+        "title": "Polarized self-attention, sequential (PSA)",
+        "family": "mixed",
+        "year": 2021,
+        "paper": "Liu, arXiv'21",
+    },
     "timm:": {
         "target": "attnbench_modules.timm_layers:TIMM",
         "title": "attention layers of timm",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -129,3 +131,8 @@ def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     with torch.device("meta"):
         one = nn.Conv2d(first.in_channels, second.out_channels, 1)
     return frozen(one, weight, bias, second.weight)
+
+
+def copied(layer: nn.Conv2d) -> nn.Conv2d:
+    """Return a frozen copy of a convolution as it is."""
+    return copy.deepcopy(layer).requires_grad_(False).eval()

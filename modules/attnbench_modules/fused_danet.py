@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench_modules._attending import attended
-from attnbench_modules._folding import scaled
+from attnbench_modules._folding import copied, scaled
 
 BLOCKWISE = 512
 """From so many positions on the blockwise attention is the faster one."""
@@ -21,8 +21,8 @@ class FusedDANetPosition(nn.Module):
     def __init__(self, query: nn.Conv2d, key: nn.Conv2d, value: nn.Conv2d, gamma: float) -> None:
         """Take the plain layers, which are copied."""
         super().__init__()
-        self.query = scaled(query, 1.0)
-        self.key = scaled(key, 1.0)
+        self.query = copied(query)
+        self.key = copied(key)
         self.value = scaled(value, gamma)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._folding import linear, scaled
+from attnbench_modules._folding import copied, linear
 from attnbench_modules._pooling import weighted_means
 from attnbench_modules._shared import check, whole
 from attnbench_modules.fused_separable import FusedSeparable
@@ -49,7 +49,7 @@ class SeparableAttention(nn.Module):
 
     def fuse(self) -> FusedSeparable:
         """Return the inference form: the same output, keys of the mean instead of all keys."""
-        layers = (scaled(self.value, 1.0), scaled(self.out, 1.0))
+        layers = (copied(self.value), copied(self.out))
         return FusedSeparable(
             linear(self.query), linear(self.key), *layers, residual=self.residual
         ).eval()

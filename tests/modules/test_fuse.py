@@ -43,6 +43,8 @@ OPTIONS = {
     "danet_position": [{"reduction": 2}],
     "external": [{"slots": 8}],
     "separable_attention": [{"residual": False}],
+    "polarized_parallel": [{"softmax": "values"}, {"softmax": "query"}],
+    "polarized_sequential": [{"softmax": "scores"}, {"softmax": "query"}],
 }
 SIZES = ((7, 7), (14, 14), (9, 5), (1, 1), (1, 7), (7, 1), (2, 2), (3, 2))
 TOLERANCE = {

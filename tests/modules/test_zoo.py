@@ -64,6 +64,8 @@ OPTIONS = {
     "ccnet": [{"recurrence": 1}, {"reduction": 2, "recurrence": 3}],
     "external": [{"slots": 8}],
     "separable_attention": [{"residual": False}],
+    "polarized_parallel": [{"softmax": "values"}, {"softmax": "query"}],
+    "polarized_sequential": [{"softmax": "scores"}, {"softmax": "query"}],
 }
 
 NAMES = sorted(name for name in MODULES if not name.endswith(":"))
