@@ -51,14 +51,15 @@ class CrissCross(nn.Module):
         query, key, value = self.query(x), self.key(x), self.value(x)
         in_row = by_row(query) @ by_row(key).transpose(2, 3)  # (B, H, W, W)
         in_column = by_column(query) @ by_column(key).transpose(2, 3)  # (B, W, H, H)
-        # a position is in its row and in its column: once is enough
-        itself = torch.eye(height, dtype=torch.bool, device=x.device)
-        in_column = in_column.masked_fill(itself, float("-inf")).transpose(1, 2)  # (B, H, W, H)
-        attention = torch.softmax(torch.cat([in_column, in_row], 3), 3)
-        of_column, of_row = torch.split(attention, [height, width], 3)
+        itself = by_row(query * key).sum(3, keepdim=True)  # (B, H, W, 1)
+        scores = torch.cat([in_column.transpose(1, 2), in_row, itself], 3)
+        attention = torch.softmax(scores, 3)
+        of_column, of_row, of_itself = torch.split(attention, [height, width, 1], 3)
         columns = of_column.transpose(1, 2) @ by_column(value)  # (B, W, H, C)
         rows = of_row @ by_row(value)  # (B, H, W, C)
-        return (columns.transpose(1, 2) + rows).permute(0, 3, 1, 2)
+        # a position is in its row, in its column and by itself: two of the three are taken out
+        once = columns.transpose(1, 2) + rows - of_itself * by_row(value)
+        return (once / (1 - 2 * of_itself)).permute(0, 3, 1, 2)
 
 
 def by_row(x: Tensor) -> Tensor:
@@ -143,6 +144,8 @@ y_i = x_i + \gamma \sum_j a_{ij} v_j""",
     deviations=(
         "Here the recurrence is part of the module; the original's class goes round once, and its "
         "network has R as an argument that its published runs set to 2.",
+        "The original keeps a position from counting twice, in its row and in its column, by a "
+        "score of minus infinity, which no int8 range holds; here it is taken out afterwards.",
         SQUEEZE_NOTE,
     ),
     timm="timm has none.",

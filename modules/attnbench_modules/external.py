@@ -109,8 +109,8 @@ y = \mathrm{ReLU}\left(x + \mathrm{BN}(W_2 M_2 a)\right)""",
     deviations=(
         "The original starts M2 as the transpose of M1, and on the CPU both keep sharing one "
         "memory; here each starts by itself.",
-        "In half precision the sum over the slots has a larger term against division by zero than "
-        "the original's 1e-9, which would be 0 there.",
+        "Both normalisations are computed as one softmax over the slots, which is the same but for "
+        "the 1e-9 that the original adds to the sum: it shows where no slot looks at a position.",
         BATCH_NORM_NOTE,
     ),
     timm="timm has none.",

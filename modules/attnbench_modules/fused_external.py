@@ -22,9 +22,12 @@ class FusedExternal(nn.Module):
 
 
 def shares(scores: Tensor) -> Tensor:
-    """Softmax over the positions, then divide by the sum over the slots: (B, k, H, W) -> same."""
-    maps = torch.softmax(scores.flatten(2), 2)
-    least = max(1e-9, torch.finfo(scores.dtype).tiny)
-    normed = maps / (maps.sum(1, keepdim=True) + least)
+    """Softmax over the positions, then divide by the sum over the slots: (B, k, H, W) -> same.
+
+    That is one softmax over the slots, of the scores less the logarithm of what the first divides
+    by. The first by itself would leave numbers of 1/N, which int8 cannot tell from 0.
+    """
+    flat = scores.flatten(2)
+    normed = torch.softmax(flat - torch.logsumexp(flat, 2, keepdim=True), 1)
     shaped: Tensor = torch.unflatten(normed, 2, scores.shape[2:])
     return shaped
