@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -110,3 +112,27 @@ def _like(layer: nn.Conv2d) -> nn.Conv2d:
             dilation=layer.dilation,  # type: ignore[arg-type]
             groups=layer.groups,
         )
+
+
+def vector_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
+    """Return a frozen layer norm for vectors, (..., C), of one for 1x1 maps, (B, C, 1, 1)."""
+    with torch.device("meta"):
+        vector = nn.LayerNorm(norm.weight.numel(), norm.eps)
+    vector.weight = nn.Parameter(norm.weight.detach().flatten().clone(), requires_grad=False)
+    vector.bias = nn.Parameter(norm.bias.detach().flatten().clone(), requires_grad=False)
+    return vector.eval()
+
+
+def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return one frozen 1x1 convolution with bias for two 1x1 convolutions in a row."""
+    before, after = (layer.weight.detach().double().flatten(1) for layer in (first, second))
+    weight = (after @ before)[..., None, None]
+    bias = after @ _bias(first) + _bias(second)
+    with torch.device("meta"):
+        one = nn.Conv2d(first.in_channels, second.out_channels, 1)
+    return frozen(one, weight, bias, second.weight)
+
+
+def copied(layer: nn.Conv2d) -> nn.Conv2d:
+    """Return a frozen copy of a convolution as it is."""
+    return copy.deepcopy(layer).requires_grad_(False).eval()

@@ -153,3 +153,15 @@ def box_means(x: Tensor, side: int) -> Tensor:
 def across(rows: Tensor, columns: Tensor, x: Tensor) -> Tensor:
     """Return the sum of (B, C, H, 1) and (B, C, 1, W) at each position, laid out as x is."""
     return laid_out_as(rows, x) + laid_out_as(columns, x)
+
+
+def weighted_means(x: Tensor, scores: Tensor) -> Tensor:
+    """Return means over positions, weighed by a softmax: (B, C, H, W) -> (B, C, 1, 1).
+
+    Args:
+        x: the map.
+        scores: (B, 1, H, W), one for each position; their softmax is the weights.
+    """
+    weights = torch.softmax(scores.flatten(2), 2)  # (B, 1, N)
+    means: Tensor = x.flatten(2) @ weights.transpose(1, 2)  # (B, C, 1)
+    return means.unsqueeze(3)

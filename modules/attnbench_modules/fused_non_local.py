@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnbench_modules._folding import scaled, traced
+from attnbench_modules._attending import attended
+from attnbench_modules._folding import scaled
 
 BLOCKWISE = 1024
 """From so many positions on the blockwise attention is the faster one; smaller maps fit a cache."""
@@ -41,8 +42,9 @@ class FusedNonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add what all positions send to each: (B, C, H, W) -> (B, C, H, W)."""
         query, key, value = (part.flatten(2) for part in self._project(x))  # (B, d, N or M)
-        gathered: Tensor = torch.unflatten(self._attend(query, key, value), 2, x.shape[2:])
-        y: Tensor = x + self.out(gathered)
+        gathered = attended(query, key, value, blockwise=BLOCKWISE)
+        shaped: Tensor = torch.unflatten(gathered, 2, x.shape[2:])
+        y: Tensor = x + self.out(shaped)
         return y
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,15 +53,6 @@ class FusedNonLocal(nn.Module):
         if self.sub_sample == "projection":
             key, value = pool(key), pool(value)
         return self.theta(x), key, value
-
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Return the weighted means of the values, (B, d, N)."""
-        if query.shape[2] < BLOCKWISE or traced():
-            scores = torch.bmm(query.transpose(1, 2), key)  # (B, N, M)
-            return torch.bmm(value, scores.softmax(-1).transpose(1, 2))
-        q, k, v = (part.transpose(1, 2).unsqueeze(1).contiguous() for part in (query, key, value))
-        gathered = F.scaled_dot_product_attention(q, k, v, scale=1.0)  # (B, 1, N, d)
-        return gathered.squeeze(1).transpose(1, 2)
 
 
 def pool(x: Tensor) -> Tensor:

@@ -49,6 +49,15 @@ OPTIONS = {
     "psa": [{"reduction": 4}],
     "simam": [{"e_lambda": 0.1}],
     "shuffle": [{"groups": 4}],
+    "gc": [{"reduction": 2}, {"pooling": "mean"}, {"minimum": 4, "fusion": "scale"}],
+    "sge": [{"groups": 4}],
+    "danet_position": [{"reduction": 2}],
+    "danet_channel": [{"reverse": False}],
+    "ccnet": [{"recurrence": 1}, {"reduction": 2, "recurrence": 3}],
+    "external": [{"slots": 8}],
+    "separable_attention": [{"residual": False}],
+    "polarized_parallel": [{"softmax": "values"}, {"softmax": "query"}],
+    "polarized_sequential": [{"softmax": "scores"}, {"softmax": "query"}],
 }
 """Options besides the defaults."""
 

@@ -1,4 +1,4 @@
-"""The conformance report over the table: no check breaks, and dead parameters are those known.
+"""The conformance report over the table: no check breaks, and dead parameters are those declared.
 
 Each module passes the quick checks, and the cheap ones with its options too. Five checks that take
 minutes over the table run with ``ATTNBENCH_TEST_MODULES=full`` (test_zoo.py counts costs by itself),
@@ -39,14 +39,6 @@ BLENDED = [("se", {"blend": True}), ("non_local", {"blend": True})]
 VARIANTS = [(name, options) for name in NAMES for options in OPTIONS.get(name, [])] + BLENDED
 ALL = [(name, {}) for name in NAMES] + VARIANTS
 
-# By hand: what follows these cancels a shift by a constant (a batch norm, a softmax).
-DEAD = {
-    "ulsam": {"depthwise.bias", "pointwise.bias"},
-    "non_local": {"phi.bias", "g.bias", "out.bias"},
-    "double_attention": {"gather.bias"},
-    "bam": {"channel.0.bias", "spatial.0.bias", "spatial.3.bias", "spatial.6.bias"},
-    "coordinate": {"conv1.bias"},
-}
 DELIBERATE = {"nam,detached=true": {"gradients": "no gradient through the shares, as the original"}}
 
 
@@ -81,7 +73,5 @@ def test_cheap_checks_pass_with_options(case, check):
 def test_every_live_parameter_gets_a_gradient(case):
     name, options = case
     found = findings(name, "gradients", options)
-    assert {one.status for one in found} <= {OK, DECLARED}
-    names = {name for one in found for name in one.values.get("parameters", ())}
-    dead = {"phi.bias"} if options.get("norm") is False else DEAD.get(name, set())
-    assert {name.removeprefix("attention.") for name in names} == dead
+    # a note tells of one that is dead and not declared or, with the defaults, the other way round
+    assert {one.status for one in found} <= {OK, DECLARED}, found

@@ -65,7 +65,9 @@ def assert_same(fused, plain, x):
 
 
 LIGHT = {
+    "ccnet",
     "cpca",
+    "danet_channel",
     "eca",
     "effective_se",
     "ela",
@@ -81,6 +83,7 @@ LIGHT = {
     "msca",
     "psa",
     "scse",
+    "sge",
     "shuffle",
     "simam",
 }
