@@ -45,7 +45,7 @@ OPTIONS = {
     "lska": [{"kernel_size": 7}, {"kernel_size": 53}],
     "caa": [{"kernel_size": 5}],
     "cot": [{"kernel_size": 5}],
-    "gam": [{"reduction": 16}, {"channel_sigmoid": False}],
+    "gam": [{"reduction": 16}],
     "psa": [{"reduction": 4}],
     "simam": [{"e_lambda": 0.1}],
     "shuffle": [{"groups": 4}],
