@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._layers import bottleneck, plane_filter
+from attnbench_modules._norms import BATCH_NORM_NOTE
 from attnbench_modules._pooling import channel_maxima, channel_means, max_and_mean
 from attnbench_modules._shared import (
     PRINTED_SOURCE,
@@ -170,6 +171,7 @@ y = M_s \odot x'""",
         ),
     ),
     deviations=(
+        BATCH_NORM_NOTE,
         TIES_NOTE,
         SQUEEZE_NOTE,
     ),
