@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_MANY = 30
+"""Names that an error lists even though it has a suggestion."""
+
 
 class AttnbenchError(Exception):
     """Base of every error that attnbench raises on purpose; its text is for the user."""
@@ -44,8 +47,10 @@ class RecordError(AttnbenchError):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'cbam'?"`` for a near miss, else the empty string."""
-    # 0.5, not difflib's 0.6: transposed letters (cmab for cbam) must still be found
-    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    names = list(known)
+    # 0.5, not difflib's 0.6, and the same letters first: transposed ones (cmab for cbam) score low
+    same = [one for one in names if sorted(one) == sorted(name)]
+    near = list(dict.fromkeys([*same, *get_close_matches(name, names, n=3, cutoff=0.5)]))[:3]
     if not near:
         return ""
     return f" Did you mean {' or '.join(repr(match) for match in near)}?"
@@ -74,7 +79,10 @@ def unknown(
     if elsewhere:
         return UnknownNameError(f"unknown {kind} {name!r}: it is a {elsewhere}")
     shown = known if listed is None else sorted(listed)
-    parts = [f"unknown {kind} {name!r}.{suggestion(name, known)}"]
-    if shown:
+    near = suggestion(name, known)
+    parts = [f"unknown {kind} {name!r}.{near}"]
+    if near and len(shown) > _MANY:
+        parts.append(f"There are {len(shown)}: attnbench list shows them.")
+    elif shown:
         parts.append(f"Known: {', '.join(shown)}.")
     return UnknownNameError(" ".join([*parts, *([way_out] if way_out else [])]))

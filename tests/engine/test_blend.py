@@ -20,7 +20,15 @@ from attnbench.suites.cases import make_case
 
 NAMES = catalog().modules.names()
 # f(x) = x at their own start: the share of nothing has no gradient
-IDENTITIES = {"identity", "non_local"}
+IDENTITIES = {
+    "identity",
+    "non_local",
+    "ccnet",
+    "danet_channel",
+    "danet_position",
+    "gc",
+    "gct",
+}
 every_module = pytest.mark.parametrize("name", NAMES)
 
 
