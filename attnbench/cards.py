@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from attnbench.conformance.checks import CHECKS
-from attnbench.errors import suggestion
+from attnbench.errors import PlacementError, suggestion
+from attnbench.placement.grammar import parse_placement
 
 FAMILIES = (
     "channel",
@@ -169,16 +170,32 @@ class Card:
             found.append("title is empty")
         if self.version < 1:
             found.append(f"version {self.version} is not a positive integer")
-        for check, why in {**self.exceptions, **self.defects}.items():
-            if check not in CHECKS:
-                found.append(
-                    f"{check!r} is no check, {why!r} excuses none{suggestion(check, CHECKS)}"
-                )
-            elif not why.strip():
-                found.append(f"the exception {check!r} has no reason")
+        found += self._odd_tables() or [*self._odd_exceptions(), *self._odd_places()]
         if self.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", self.paper.key):
             found.append(f"paper key {self.paper.key!r} is not a BibTeX key")
         return found
+
+    def _odd_tables(self) -> list[str]:
+        tables = ("options", "official", "dead", "exceptions", "defects")
+        return [
+            f"{name} is a {type(getattr(self, name)).__name__}, not a mapping"
+            for name in tables
+            if not isinstance(getattr(self, name), Mapping)
+        ]
+
+    def _odd_exceptions(self) -> Iterator[str]:
+        for check, why in {**self.exceptions, **self.defects}.items():
+            if check not in CHECKS:
+                yield f"{check!r} is no check, {why!r} excuses none.{suggestion(check, CHECKS)}"
+            elif not why.strip():
+                yield f"the exception {check!r} has no reason"
+
+    def _odd_places(self) -> Iterator[str]:
+        for family, placement in self.official.items():
+            try:
+                parse_placement(placement)
+            except PlacementError as error:
+                yield f"its official placement in {family}: {error}"
 
     def violated(
         self, channels: int, feature_size: tuple[int, int] | None, options: Mapping[str, Any]

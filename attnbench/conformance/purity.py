@@ -63,6 +63,7 @@ def determinism(subject: Subject) -> Iterator[Finding]:
     x = subject.maps(dtype=torch.float64)
     start = _registered(module)
     first = _run(module, x)
+    yield from _modes(subject, x)
     yield from _same(first, _run(module, x), "the same map gives another output in eval")
     yield from _written(module, start)
     before = _values(module)
@@ -74,6 +75,22 @@ def determinism(subject: Subject) -> Iterator[Finding]:
     )
     again = subject.build().double().eval()
     yield from _same(first, _run(again, x), "two instances of one seed give different outputs")
+
+
+def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
+    """Find layers that forward puts into another mode: the next epoch would train without them."""
+    for training in (False, True):
+        module = subject.build().double().train(training)
+        before = {name: one.training for name, one in module.named_modules()}
+        module(x.clone())
+        names = [name for name, one in module.named_modules() if one.training != before[name]]
+        if names:
+            yield broken(
+                f"forward in {'training' if training else 'eval'} changes the mode of "
+                f"{listed([name or 'itself' for name in names])}",
+                "Leave train() and eval() to whoever trains it.",
+                names=names,
+            )
 
 
 def _run(module: nn.Module, x: Tensor) -> Tensor:

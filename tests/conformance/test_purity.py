@@ -190,6 +190,16 @@ def test_memory_is_found(mutant, text):
     assert_found(mutant, "determinism", text)
 
 
+class PutsItselfInEval(Clean):
+    def forward(self, x):
+        self.relu.eval()
+        return super().forward(x)
+
+
+def test_a_changed_mode_is_found():
+    assert_found(PutsItselfInEval, "determinism", "in training changes the mode of relu")
+
+
 @pytest.mark.parametrize("cls", [Clean, FreshTable, TableForASize])
 @pytest.mark.parametrize("check", ["input_kept", "determinism"])
 def test_sound_modules_pass(cls, check):

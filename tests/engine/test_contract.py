@@ -1,4 +1,5 @@
 import functools
+import re
 from typing import ClassVar
 
 import pytest
@@ -177,3 +178,23 @@ def test_card_may_describe_what_kwargs_take(fresh):
     factory.card = Card(title="Made", family="spatial", options={"depth": "passed on"})
     register("made")(factory)
     assert find_attention("made,depth=3", fresh).options == {"depth": 3}
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"dead": ("bias",)}, "dead is a tuple, not a mapping"),
+        ({"exceptions": ["nan"]}, "exceptions is a list, not a mapping"),
+        ({"exceptions": {"extrems": "x"}}, "'extrems' is no check.* Did you mean 'extremes'"),
+        ({"exceptions": {"nan": " "}}, "the exception 'nan' has no reason"),
+        ({"defects": {"nans": "known"}}, "'nans' is no check"),
+        (
+            {"official": {"mobilenet_v2": "behind:14"}},
+            "official placement in mobilenet_v2: .*behind",
+        ),
+        ({"official": {"*": ""}}, "official placement in .*: the placement is empty"),
+    ],
+)
+def test_what_a_card_says_wrongly(fields, problem):
+    (found,) = Card(title="Mine", family="channel", **fields).problems()
+    assert re.search(problem, found), found
