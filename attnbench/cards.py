@@ -164,26 +164,30 @@ class Card:
     def problems(self) -> list[str]:
         """Return what is wrong with the card itself, in sentences; empty when it is sound."""
         found = []
+        odd = self._odd_types()
+        if odd:
+            return odd  # the rest could not be looked at
         if self.family not in FAMILIES:
             found.append(f"family {self.family!r} is none of {', '.join(FAMILIES)}")
         if not self.title.strip():
             found.append("title is empty")
         if self.version < 1:
             found.append(f"version {self.version} is not a positive integer")
-        found += self._odd_tables() or [*self._odd_exceptions(), *self._odd_places()]
+        found += [*self._odd_exceptions(), *self._odd_places()]
         if self.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", self.paper.key):
             found.append(f"paper key {self.paper.key!r} is not a BibTeX key")
         return found
 
-    def _odd_tables(self) -> list[str]:
-        tables = ("options", "official", "dead", "exceptions", "defects")
+    def _odd_types(self) -> list[str]:
         return [
-            f"{name} is a {type(getattr(self, name)).__name__}, not a mapping"
-            for name in tables
-            if not isinstance(getattr(self, name), Mapping)
+            f"{name} is a {type(getattr(self, name)).__name__}, not {_named(kinds)}"
+            for name, kinds in _KINDS.items()
+            if not isinstance(getattr(self, name), kinds)
         ]
 
     def _odd_exceptions(self) -> Iterator[str]:
+        if "contract" in self.exceptions:
+            yield "the check 'contract' has no exceptions: without it nothing else holds"
         for check, why in {**self.exceptions, **self.defects}.items():
             if check not in CHECKS:
                 yield f"{check!r} is no check, {why!r} excuses none.{suggestion(check, CHECKS)}"
@@ -205,3 +209,33 @@ class Card:
             if not constraint.holds(channels, feature_size=feature_size, **options):
                 return constraint.text
         return None
+
+
+_NOTHING = type(None)
+_TEXTS = (
+    "title",
+    "family",
+    "official_note",
+    "params_text",
+    "macs_text",
+    "formula",
+    "formula_tex",
+    "timm",
+    "licence",
+)
+_KINDS: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(_TEXTS, (str,)),
+    "version": (int,),
+    "paper": (Paper, _NOTHING),
+    "traits": (Traits, _NOTHING),
+    "printed": (PrintedCost, _NOTHING),
+    "params": (Callable, _NOTHING),
+    "macs": (Callable, _NOTHING),
+    **dict.fromkeys(("options", "official", "dead", "exceptions", "defects"), (Mapping,)),
+    **dict.fromkeys(("constraints", "deviations", "traps"), (tuple, list)),
+}
+"""What each field of a card must be; a plugin's is not type-checked by anybody else."""
+
+
+def _named(kinds: tuple[Any, ...]) -> str:
+    return " or ".join("None" if one is _NOTHING else f"a {one.__name__}" for one in kinds)

@@ -113,6 +113,8 @@ def _problem(cls: type[ModuleConformance]) -> str | None:
         )
     if not callable(module) and not isinstance(module, str):
         return f"{cls.__name__}.module is a {type(module).__name__}: neither a name nor a class"
+    if "contract" in cls.exceptions:
+        return f"{cls.__name__}.exceptions: 'contract' has none: without it nothing else holds"
     for check, why in cls.exceptions.items():
         if check not in CHECKS:
             near = suggestion(check, CHECKS)

@@ -64,7 +64,13 @@ def timm_layer(module: str | Spec | Attention | ModuleFactory, /, **options: Any
         UnknownNameError: no such module.
         RequestError: it does not take these options.
     """
-    return TimmLayer(as_attention(module, options), {**_written(module), **options})
+    layer = TimmLayer(as_attention(module, options), {**_written(module), **options})
+    layer.made_by = module, options
+    return layer
+
+
+def _again(module: Any, options: Mapping[str, Any]) -> TimmLayer:
+    return timm_layer(module, **options)
 
 
 def _written(module: str | Spec | Attention | ModuleFactory) -> Mapping[str, Any]:
@@ -88,6 +94,12 @@ class TimmLayer:
         self.attention = attention
         self.by_hand = dict(by_hand)
         self.__name__ = str(attention.spec)
+        self.made_by: tuple[Any, Mapping[str, Any]] = attention, {}
+        """What :func:`timm_layer` was given."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as what it was made by: timm keeps it in the model, and cards hold functions."""
+        return _again, self.made_by
 
     def __repr__(self) -> str:
         """Return it as it is written."""

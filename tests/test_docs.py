@@ -72,6 +72,7 @@ def test_the_code_is_the_examples():
     for text in found:
         assert any(text in one for one in files), text[:200]
     assert found[0] == (EXAMPLE / "src/strip_gate/module.py").read_text()
+    assert found[2] == (EXAMPLE / "tests/test_strip_gate.py").read_text()
 
 
 @pytest.mark.parametrize(("command", "output"), commands("console"))

@@ -79,5 +79,7 @@ def main() -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # as Ctrl-C: the worker is ended and what is measured stays
+    # as Ctrl-C: the worker is ended and what is measured stays; `timeout` sends it twice, and the
+    # second one must not cut that short
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -113,4 +113,7 @@ def _undisturbed() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), kept_surroundings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
+        # maps are small: on a machine that does other things threads wait for each other, and a
+        # sound module may take minutes
+        torch.set_num_threads(1)
         yield

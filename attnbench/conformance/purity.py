@@ -140,7 +140,9 @@ def _written(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Findin
 
 def _kept(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
     """Find what another map of the same size changes: not a table made for a size, but a memory."""
-    yield from _told(_changed(module, before), "eval keeps something of the map it saw last in")
+    more = [name for name in held_tensors(module) if name not in before]
+    what = "eval keeps something of the map it saw last in"
+    yield from _told([*_changed(module, before), *more], what)
 
 
 def _changed(module: nn.Module, before: Mapping[str, Tensor]) -> list[str]:

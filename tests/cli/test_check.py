@@ -154,7 +154,7 @@ def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
     ("words", "text"),
     [
         ((), "--all"),
-        (("sse",), "Did you mean 'se'"),
+        (("sse",), "or 'se' or"),
         (("quik",), "Did you mean 'quick'"),
         (("mobilenet_v2",), "backbone"),
         (("se,reductoin=3",), "Did you mean 'reduction'"),

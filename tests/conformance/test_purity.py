@@ -196,6 +196,20 @@ class PutsItselfInEval(Clean):
         return super().forward(x)
 
 
+class KeepsEveryMap(Clean):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(x)
+        return super().forward(x)
+
+
+def test_a_list_that_grows_is_found():
+    assert_found(KeepsEveryMap, "determinism", "keeps something of the map it saw last in seen")
+
+
 def test_a_changed_mode_is_found():
     assert_found(PutsItselfInEval, "determinism", "in training changes the mode of relu")
 

@@ -183,8 +183,14 @@ def test_card_may_describe_what_kwargs_take(fresh):
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"dead": ("bias",)}, "dead is a tuple, not a mapping"),
-        ({"exceptions": ["nan"]}, "exceptions is a list, not a mapping"),
+        ({"dead": ("bias",)}, "dead is a tuple, not a Mapping"),
+        ({"exceptions": ["nan"]}, "exceptions is a list, not a Mapping"),
+        ({"title": 3}, "title is a int, not a str"),
+        ({"paper": "Hu"}, "paper is a str, not a Paper or None"),
+        ({"params": 5}, "params is a int, not a Callable or None"),
+        ({"traps": "one text"}, "traps is a str, not a tuple or a list"),
+        ({"version": "1"}, "version is a str, not a int"),
+        ({"exceptions": {"contract": "because"}}, "'contract' has no exceptions"),
         ({"exceptions": {"extrems": "x"}}, "'extrems' is no check.* Did you mean 'extremes'"),
         ({"exceptions": {"nan": " "}}, "the exception 'nan' has no reason"),
         ({"defects": {"nans": "known"}}, "'nans' is no check"),
@@ -196,5 +202,5 @@ def test_card_may_describe_what_kwargs_take(fresh):
     ],
 )
 def test_what_a_card_says_wrongly(fields, problem):
-    (found,) = Card(title="Mine", family="channel", **fields).problems()
+    (found,) = Card(**{"title": "Mine", "family": "channel", **fields}).problems()
     assert re.search(problem, found), found
