@@ -26,10 +26,8 @@ def batch_independence(subject: Subject) -> Iterator[Finding]:
     """
     x = subject.maps(5, dtype=torch.float64)
     for mode in ("eval", "training"):
-        module = frozen(subject.build().double()) if mode == "training" else evaluated(subject)
-        with torch.no_grad():
-            together = module(x)
-            alone = torch.cat([module(image[None]) for image in x])
+        together = _fresh_output(subject, mode, x)
+        alone = torch.cat([_fresh_output(subject, mode, image[None]) for image in x])
         error = relative_error(together, alone)
         if error > _EXACT:
             yield broken(
@@ -58,6 +56,17 @@ def batch_one(subject: Subject) -> Iterator[Finding]:
             "training on one image gives values that are not finite",
             "A variance over one value divides by zero: guard it.",
         )
+
+
+def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
+    """Return what a fresh instance makes of maps: what one call leaves behind is not the batch's.
+
+    A spectral norm takes a step with each call in training.
+    """
+    module = frozen(subject.build().double()) if mode == "training" else evaluated(subject)
+    with torch.no_grad():
+        y: Tensor = module(x.clone())
+        return y
 
 
 def evaluated(subject: Subject) -> nn.Module:

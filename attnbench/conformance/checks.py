@@ -57,14 +57,15 @@ def _named(*checks: Check) -> Mapping[str, Check]:
 
 CHECKS = _named(
     Check("contract", "is built from the number of channels alone, afresh each time", "building"),
+    # before what compares two outputs: what is at fault is named first
+    Check("input_kept", "leaves its input as it was", "purity"),
+    Check("determinism", "gives the same output again, and remembers nothing in eval", "purity"),
     Check("formulas", "costs what its card's formulas say", "formulas"),
     Check("maps", "keeps the shape of maps of any size", "maps"),
     Check("widths", "takes all widths of MobileNets, or declares which", "widths"),
     Check("batch_independence", "images of a batch do not see each other", "batches"),
     Check("batch_one", "trains on a batch of one image", "batches"),
     Check("gradients", "every parameter and the input get a gradient", "gradients"),
-    Check("input_kept", "leaves its input as it was", "purity"),
-    Check("determinism", "gives the same output again, and remembers nothing in eval", "purity"),
     Check("dtypes", "works in double, half and brain-float precision", "numerics"),
     Check("autocast", "works under autocast", "numerics"),
     Check("memory_layout", "keeps channels_last, with the same output", "layout"),
