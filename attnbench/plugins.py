@@ -123,14 +123,14 @@ class Catalog:
         if not full.exists():
             raise PluginError(f"plugin file {str(path)!r} does not exist")
         registries: tuple[Registry[Any], ...] = (self.modules, self.module_families, self.suites)
-        before = [one.entries() for one in registries], list(self.failures)
+        undo, failures = [one.snapshot() for one in registries], list(self.failures)
         outer = _LOADING.set(self)
         try:
             self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (Exception, SystemExit) as error:
-            for registry, entries in zip(registries, before[0], strict=True):
-                registry.restore(entries)
-            self.failures[:] = before[1]
+            for restore in undo:
+                restore()
+            self.failures[:] = failures
             raise PluginError(file_reason(full, error)) from error
         finally:
             _LOADING.reset(outer)

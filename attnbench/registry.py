@@ -121,6 +121,11 @@ class Registry(Generic[T]):
         """Go back to earlier entries; a plugin file that fails half-way leaves nothing behind."""
         self._entries = dict(entries)
 
+    def snapshot(self) -> Callable[[], None]:
+        """Return what brings back the entries of now."""
+        entries = self.entries()
+        return lambda: self.restore(entries)
+
     def remove(self, names: Iterable[str]) -> None:
         """Forget names; who disputes one goes on disputing it."""
         for name in names:

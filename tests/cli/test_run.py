@@ -214,7 +214,7 @@ def test_killed_at_any_instant_and_run_again_gives_the_same_tables(tmp_path):
     assert finish(start(tmp_path, "mine.toml", "--out", "calm")) == 0
     draw = random.Random(20)
     kills = 0
-    for _ in range(6):
+    for _ in range(4):
         process = start(tmp_path, "mine.toml", "--out", "wild")
         path = tmp_path / "wild/mine/records.jsonl"
         grown = path.stat().st_size if path.exists() else 0

@@ -23,7 +23,7 @@ from attnbench.running.select import Choice
 from attnbench.suites.load import find_suite
 from attnbench.tables import build_report
 
-KILLS = int(os.environ.get("ATTNBENCH_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("ATTNBENCH_TEST_KILLS", "4"))
 """Of a sweep in one process."""
 LONG_KILLS = int(os.environ.get("ATTNBENCH_TEST_LONG_KILLS", "1"))
 """Of the command line with its workers, which take seconds to start."""
