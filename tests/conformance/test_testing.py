@@ -190,7 +190,6 @@ def test_names_of_the_project_s_plugin_files_are_known(project, pytester):
 
 def test_side_by_side_in_processes(project, pytester):
     """With pytest-xdist, whose processes must all collect the same tests in the same order."""
-    pytest.importorskip("xdist")
     pytester.makepyfile(
         test_it=f"{HEAD}\nclass TestIt(ModuleConformance):\n    module = Mixes\n    deep = True\n"
     )
