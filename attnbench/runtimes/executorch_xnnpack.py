@@ -116,7 +116,8 @@ def _left_out(graph_module: Any) -> Findings:
 
 def _operator(target: Any) -> str:
     name = str(getattr(target, "_op", target))
-    return name.removesuffix(".default")
+    # a builtin has no better name than its address, which is another in each process
+    return "a Python builtin" if name.startswith("<built-in") else name.removesuffix(".default")
 
 
 def _method(path: Path, settings: Settings) -> Any:
