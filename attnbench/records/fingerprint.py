@@ -28,8 +28,10 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     It covers the case itself, the sources of the module and of the counting, card and suite
     version, and the versions of the packages that take part; of a latency case also the machine
     and the protocol, how it is sampled, of an accuracy case recipe, data and weights. Of these two
-    the engine counts only by the number of its method: a clean-up of the sampler does not undo an
-    hour of timing.
+    the engine counts only by the number of its method, and of the module's sources only the code
+    (:mod:`attnbench.records.sentences`): neither a clean-up of the sampler nor a corrected docstring
+    undoes an hour of timing. A cost record carries the card's texts and is made anew in
+    milliseconds: there they count.
     """
     parts: dict[str, Any] = {
         "case": _case(case),
@@ -45,7 +47,7 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     if case.module:
         with suppress(MissingExtraError):  # skipped: not even its package is here
             attention = find_attention(case.module, catalog)
-            parts["module"] = source_hashes(attention.factory)
+            parts["module"] = source_hashes(attention.factory, sentences=case.kind == "cost")
             parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -14,15 +14,22 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
+from attnbench.records.sentences import without_sentences
+
 # one distribution, three packages: an editable install does not tell importlib.metadata
 OURS = ("attnbench", "attnbench_modules", "attnbench_suites")
 
 
-def source_hashes(target: object) -> dict[str, str]:
+def source_hashes(target: object, *, sentences: bool = True) -> dict[str, str]:
     """Return the hash of each source file that a class, function or module depends on.
 
     Keys are relative to the folder of the package (or of the plugin file): the same source on
     another machine has the same keys and hashes.
+
+    Args:
+        target: the class, function or module.
+        sentences: whether comments, docstrings and the card's texts count; without them neither
+            does the engine that a module of its distribution imports (for its card, mostly).
     """
     try:
         path = inspect.getsourcefile(target)  # type: ignore[arg-type]
@@ -32,7 +39,11 @@ def source_hashes(target: object) -> dict[str, str]:
         return {}
     start = Path(path).resolve()
     root = _root(start)
-    return {_key(file, root): _hash(file) for file in sorted(_closure(start))}
+    files = {_key(file, root): file for file in sorted(_closure(start))}
+    if sentences:
+        return {key: _hash(file) for key, file in files.items()}
+    own = {key: file for key, file in files.items() if not key.startswith("attnbench/")}
+    return {key: _code_hash(file) for key, file in own.items()}
 
 
 def _key(file: Path, root: Path) -> str:
@@ -141,3 +152,8 @@ def _package(file: Path) -> list[str]:
 @cache
 def _hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+@cache
+def _code_hash(file: Path) -> str:
+    return hashlib.sha256(without_sentences(file.read_bytes())).hexdigest()[:16]

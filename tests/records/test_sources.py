@@ -23,7 +23,7 @@ SUITE = {
 @pytest.fixture(autouse=True)
 def no_memory():
     yield
-    for cached in (sources._hash, sources._imported, sources._root):
+    for cached in (sources._hash, sources._code_hash, sources._imported, sources._root):
         cached.cache_clear()
 
 
