@@ -29,8 +29,8 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
     version, and the versions of the packages that take part; of a latency case also the machine
     and the protocol, how it is sampled, of an accuracy case recipe, data and weights. Of these two
     the engine counts only by the number of its method, and of the module's sources only the code
-    (:mod:`attnbench.records.sentences`): neither a clean-up of the sampler nor a corrected docstring
-    undoes an hour of timing. A cost record carries the card's texts and is made anew in
+    (:mod:`attnbench.records.sentences`): neither a clean-up of the sampler nor a corrected
+    docstring undoes an hour of timing. A cost record carries the card's texts and is made anew in
     milliseconds: there they count.
     """
     parts: dict[str, Any] = {
