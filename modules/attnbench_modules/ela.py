@@ -1,6 +1,6 @@
 """ELA: Efficient Local Attention for Deep Convolutional Neural Networks.
 
-arXiv 2024, https://arxiv.org/abs/2403.01123. No original code is public.
+arXiv 2024, https://arxiv.org/abs/2403.01123. No original code was found.
 
 Coordinate attention without the detour through few channels, and with a group norm:
 
@@ -69,7 +69,7 @@ ELA.card = Card(
         key="xu2024ela",
         title="ELA: Efficient Local Attention for Deep Convolutional Neural Networks",
         authors=("Xu, Wei", "Wan, Yi"),
-        venue="arXiv preprint 2403.01123",
+        venue="arXiv preprint arXiv:2403.01123",
         short="Xu, arXiv'24",
         year=2024,
         url="https://arxiv.org/abs/2403.01123",
@@ -117,5 +117,5 @@ y = g_h \odot g_w \odot x""",
         "channels a 1x1 map is scaled by a constant.",
         QUARTERS,
     ),
-    licence="no code released",
+    licence="no original code found",
 )
