@@ -165,8 +165,8 @@ MODULES: dict[str, dict[str, object]] = {
         "target": "attnbench_modules.scsa:SCSA",
         "title": "Spatial and channel synergistic attention (SCSA)",
         "family": "mixed",
-        "year": 2024,
-        "paper": "Si, arXiv'24",
+        "year": 2025,
+        "paper": "Si, Neurocomputing'25",
     },
     "cpca": {
         "target": "attnbench_modules.cpca:CPCA",
@@ -291,8 +291,8 @@ MODULES: dict[str, dict[str, object]] = {
         "target": "attnbench_modules.external:ExternalAttention",
         "title": "External attention",
         "family": "non-local",
-        "year": 2022,
-        "paper": "Guo, TPAMI'22",
+        "year": 2023,
+        "paper": "Guo, TPAMI'23",
     },
     "separable_attention": {
         "target": "attnbench_modules.separable:SeparableAttention",

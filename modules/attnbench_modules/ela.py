@@ -1,6 +1,6 @@
 """ELA: Efficient Local Attention for Deep Convolutional Neural Networks.
 
-arXiv 2024, https://arxiv.org/abs/2403.01123. No original code is public.
+arXiv 2024, https://arxiv.org/abs/2403.01123. No original code was found.
 
 Coordinate attention without the detour through few channels, and with a group norm:
 
@@ -9,7 +9,7 @@ Coordinate attention without the detour through few channels, and with a group n
     y = x * gh * gw                                            (B, C, H, W)
 
 conv_k is a depthwise 1-D convolution of k taps without bias. Rows and columns share it and the
-norm. This is the paper's base variant, ELA-B: k = 7, 16 groups in the norm.
+norm. This is the variant ELA-B as public copies have it: k = 7, 16 groups in the norm.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ ELA.card = Card(
         key="xu2024ela",
         title="ELA: Efficient Local Attention for Deep Convolutional Neural Networks",
         authors=("Xu, Wei", "Wan, Yi"),
-        venue="arXiv preprint 2403.01123",
+        venue="arXiv preprint arXiv:2403.01123",
         short="Xu, arXiv'24",
         year=2024,
         url="https://arxiv.org/abs/2403.01123",
@@ -103,8 +103,9 @@ g_h = \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k(z_h)\right)\right)
 g_w = \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k(z_w)\right)\right)
 y = g_h \odot g_w \odot x""",
     deviations=(
-        "Written from the paper's description and from several copies that agree on this variant; "
-        "the tiny, small and large ones, whose settings only copies tell, are left out.",
+        "Written from public descriptions and copies of the paper's module, which agree on this "
+        "variant; its settings could not be checked against the paper. The tiny, small and large "
+        "ones are left out.",
         "16 groups do not divide 24, 40, 72 or 120 channels: there the norm has the largest "
         "divisor of C below 16. norm_groups=16 insists.",
     ),
@@ -117,5 +118,5 @@ y = g_h \odot g_w \odot x""",
         "channels a 1x1 map is scaled by a constant.",
         QUARTERS,
     ),
-    licence="no code released",
+    licence="no original code found",
 )

@@ -1,6 +1,6 @@
 """Beyond Self-attention: External Attention using Two Linear Layers for Visual Tasks.
 
-TPAMI 2022, https://arxiv.org/abs/2105.02358. Original code: https://github.com/MenghaoGuo/EANet
+TPAMI 2023, https://arxiv.org/abs/2105.02358. Original code: https://github.com/MenghaoGuo/EANet
 
 Each position attends to k slots of two learned memories, the same for all images:
 
@@ -70,14 +70,14 @@ ExternalAttention.card = Card(
     title="External attention",
     family="non-local",
     paper=Paper(
-        key="guo2022external",
+        key="guo2023external",
         title=(
             "Beyond Self-attention: External Attention using Two Linear Layers for Visual Tasks"
         ),
         authors=("Guo, Meng-Hao", "Liu, Zheng-Ning", "Mu, Tai-Jiang", "Hu, Shi-Min"),
         venue="IEEE Transactions on Pattern Analysis and Machine Intelligence (TPAMI)",
-        short="Guo, TPAMI'22",
-        year=2022,
+        short="Guo, TPAMI'23",
+        year=2023,
         url="https://arxiv.org/abs/2105.02358",
     ),
     traits=Traits(conv1x1=True),

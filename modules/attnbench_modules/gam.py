@@ -84,7 +84,7 @@ GAM.card = Card(
             "Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions"
         ),
         authors=("Liu, Yichao", "Shao, Zongru", "Hoffmann, Nico"),
-        venue="arXiv preprint 2112.05561",
+        venue="arXiv preprint arXiv:2112.05561",
         short="Liu, arXiv'21",
         year=2021,
         url="https://arxiv.org/abs/2112.05561",

@@ -102,5 +102,8 @@ y = \left(W s\right) \odot x""",
         "padding, and on a 1x1 map one tap of each is left.",
         "It is known for 21x21; near and far together reach 23x23 positions.",
     ),
-    licence="Apache-2.0 (Visual-Attention-Network/VAN-Classification)",
+    licence=(
+        "Apache-2.0, README: ask the authors before commercial use "
+        "(Visual-Attention-Network/VAN-Classification)"
+    ),
 )

@@ -133,8 +133,9 @@ MCA.card = Card(
     constraints=(whole("channels"), odd("kernel_size", "the gate would change its length")),
     official={"*": "after-project:all"},
     official_note=(
-        "The original MobileNetV2 has it in every block, after the last pointwise convolution and "
-        "its norm. Our translation: the same place in other networks."
+        "The original MobileNetV2, for CIFAR, has a place for it in every block, after the last "
+        "pointwise convolution and its norm, with a switch that is off in the published file. Our "
+        "translation: the same place, switched on, and in other networks as well."
     ),
     params=params,
     macs=macs,

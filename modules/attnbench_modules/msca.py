@@ -105,5 +105,8 @@ y = a \odot x""",
         "Seven depthwise convolutions run one after the other on the whole map: what it takes is "
         "their passes over memory more than their multiply-adds.",
     ),
-    licence="Apache-2.0 (Visual-Attention-Network/SegNeXt)",
+    licence=(
+        "Apache-2.0, README: ask the authors before commercial use "
+        "(Visual-Attention-Network/SegNeXt)"
+    ),
 )

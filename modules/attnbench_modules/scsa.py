@@ -1,6 +1,7 @@
 """SCSA: Exploring the Synergistic Effects Between Spatial and Channel Attention.
 
-arXiv 2024, https://arxiv.org/abs/2407.05128. Original code: https://github.com/HZAI-ZJNU/SCSA
+Neurocomputing 2025, https://arxiv.org/abs/2407.05128.
+Original code: https://github.com/HZAI-ZJNU/SCSA
 
 First rows and columns, then the channels by attention among themselves:
 
@@ -121,7 +122,7 @@ SCSA.card = Card(
     title="Spatial and channel synergistic attention (SCSA)",
     family="mixed",
     paper=Paper(
-        key="si2024scsa",
+        key="si2025scsa",
         title="SCSA: Exploring the Synergistic Effects Between Spatial and Channel Attention",
         authors=(
             "Si, Yunzhong",
@@ -132,9 +133,9 @@ SCSA.card = Card(
             "Chen, Yuxing",
             "Li, Hongbo",
         ),
-        venue="arXiv preprint 2407.05128",
-        short="Si, arXiv'24",
-        year=2024,
+        venue="Neurocomputing",
+        short="Si, Neurocomputing'25",
+        year=2025,
         url="https://arxiv.org/abs/2407.05128",
     ),
     traits=Traits(subspace=True),
