@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from attnbench.conformance.checks import CHECKS
 from attnbench.errors import PlacementError, suggestion
@@ -51,13 +51,15 @@ class Paper:
     """The way tables cite it: ``Saini, WACV'20``."""
     year: int
     url: str
+    kind: Literal["inproceedings", "article"] = "inproceedings"
+    """BibTeX's entry: ``article`` for journals and preprints."""
 
     def bibtex(self) -> str:
         """Return the BibTeX entry."""
         fields = {
             "title": "{" + self.title + "}",
             "author": " and ".join(self.authors),
-            "booktitle": self.venue,
+            "journal" if self.kind == "article" else "booktitle": self.venue,
             "year": str(self.year),
             "url": self.url,
         }
@@ -66,7 +68,7 @@ class Paper:
             f"  {name} = {{{value if name == 'url' else _ampersands(value)}}},\n"
             for name, value in fields.items()
         )
-        return f"@inproceedings{{{self.key},\n{body}}}\n"
+        return f"@{self.kind}{{{self.key},\n{body}}}\n"
 
 
 def _ampersands(text: str) -> str:

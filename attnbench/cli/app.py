@@ -22,6 +22,7 @@ from attnbench.cli.listing import command as listing
 from attnbench.cli.maps import command as maps
 from attnbench.cli.merge import command as merge
 from attnbench.cli.new import command as new
+from attnbench.cli.overview import command as overview
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
@@ -48,6 +49,7 @@ app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)
 app.command("merge")(merge)
+app.command("overview")(overview)
 app.command("history")(history)
 app.command("compare")(compare)
 app.command("ci")(ci)

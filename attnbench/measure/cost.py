@@ -272,6 +272,7 @@ def card_facts(attention: Attention | None) -> dict[str, Any] | None:
     printed = card.printed
     return {
         "title": card.title,
+        "family": card.family,
         "short": card.paper.short if card.paper else None,
         "key": card.paper.key if card.paper else None,
         "bibtex": card.paper.bibtex() if card.paper else None,

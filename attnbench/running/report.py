@@ -8,18 +8,25 @@ from attnbench.records.store import Run
 from attnbench.registry import shown_path
 from attnbench.running.plots import write_plots
 from attnbench.running.wire import tables_from_json
+from attnbench.suites.cases import PlannedTable
 from attnbench.suites.load import parse_suite
+from attnbench.suites.schema import Suite
 from attnbench.tables.build import build_report
 from attnbench.tables.model import Report
+from attnbench.tables.results import Records
 from attnbench.tables.write import write
+
+
+def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
+    """Return a run's suite and tables, by its last header, and its records by case name."""
+    suite = parse_suite(run.header.suite, shown_path(run.path))
+    tables = tables_from_json(suite, run.header.tables)
+    return suite, tables, {name: record.model_dump() for name, record in run.records.items()}
 
 
 def report_of(run: Run) -> Report:
     """Return the report of a run, from its records and last header alone."""
-    suite = parse_suite(run.header.suite, shown_path(run.path))
-    tables = tables_from_json(suite, run.header.tables)
-    records = {name: record.model_dump() for name, record in run.records.items()}
-    return build_report(suite, tables, records, run.measured_with())
+    return build_report(*planned_of(run), run.measured_with())
 
 
 def write_tables(run: Run, folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ PAPER = Paper(
     title="Polarized Self-Attention: Towards High-quality Pixel-wise Regression",
     authors=("Liu, Huajun", "Liu, Fuqiang", "Fan, Xinyi", "Huang, Dong"),
     venue="arXiv preprint arXiv:2107.00782",
+    kind="article",
     short="Liu, arXiv'21",
     year=2021,
     url="https://arxiv.org/abs/2107.00782",

@@ -132,6 +132,7 @@ CoT.card = Card(
         title="Contextual Transformer Networks for Visual Recognition",
         authors=("Li, Yehao", "Yao, Ting", "Pan, Yingwei", "Mei, Tao"),
         venue="IEEE Transactions on Pattern Analysis and Machine Intelligence (TPAMI)",
+        kind="article",
         short="Li, TPAMI'23",
         year=2023,
         url="https://arxiv.org/abs/2107.12292",

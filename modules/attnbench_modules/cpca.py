@@ -73,6 +73,7 @@ CPCA.card = Card(
         title="Channel prior convolutional attention for medical image segmentation",
         authors=("Huang, Hejun", "Chen, Zuguo", "Zou, Ying", "Lu, Ming", "Chen, Chaoyang"),
         venue="arXiv preprint arXiv:2306.05196",
+        kind="article",
         short="Huang, arXiv'23",
         year=2023,
         url="https://arxiv.org/abs/2306.05196",

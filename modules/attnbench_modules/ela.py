@@ -70,6 +70,7 @@ ELA.card = Card(
         title="ELA: Efficient Local Attention for Deep Convolutional Neural Networks",
         authors=("Xu, Wei", "Wan, Yi"),
         venue="arXiv preprint arXiv:2403.01123",
+        kind="article",
         short="Xu, arXiv'24",
         year=2024,
         url="https://arxiv.org/abs/2403.01123",

@@ -76,6 +76,7 @@ ExternalAttention.card = Card(
         ),
         authors=("Guo, Meng-Hao", "Liu, Zheng-Ning", "Mu, Tai-Jiang", "Hu, Shi-Min"),
         venue="IEEE Transactions on Pattern Analysis and Machine Intelligence (TPAMI)",
+        kind="article",
         short="Guo, TPAMI'23",
         year=2023,
         url="https://arxiv.org/abs/2105.02358",

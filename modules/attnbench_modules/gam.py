@@ -85,6 +85,7 @@ GAM.card = Card(
         ),
         authors=("Liu, Yichao", "Shao, Zongru", "Hoffmann, Nico"),
         venue="arXiv preprint arXiv:2112.05561",
+        kind="article",
         short="Liu, arXiv'21",
         year=2021,
         url="https://arxiv.org/abs/2112.05561",

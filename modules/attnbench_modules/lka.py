@@ -67,6 +67,7 @@ LKA.card = Card(
             "Hu, Shi-Min",
         ),
         venue="Computational Visual Media",
+        kind="article",
         short="Guo, CVMJ'23",
         year=2023,
         url="https://arxiv.org/abs/2202.09741",

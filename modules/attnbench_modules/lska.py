@@ -75,6 +75,7 @@ LSKA.card = Card(
         ),
         authors=("Lau, Kin Wai", "Po, Lai-Man", "Rehman, Yasar Abbas Ur"),
         venue="Expert Systems with Applications",
+        kind="article",
         short="Lau, ESWA'24",
         year=2024,
         url="https://arxiv.org/abs/2309.01439",

@@ -121,6 +121,7 @@ MCA.card = Card(
         ),
         authors=("Yu, Yang", "Zhang, Yi", "Cheng, Zeyu", "Song, Zhe", "Tang, Chengkai"),
         venue="Engineering Applications of Artificial Intelligence 126",
+        kind="article",
         short="Yu, EAAI'23",
         year=2023,
         url="https://doi.org/10.1016/j.engappai.2023.107079",

@@ -102,6 +102,7 @@ MLCA.card = Card(
             "Ren, Zhijie",
         ),
         venue="Engineering Applications of Artificial Intelligence 123",
+        kind="article",
         short="Wan, EAAI'23",
         year=2023,
         url="https://doi.org/10.1016/j.engappai.2023.106442",

@@ -134,6 +134,7 @@ SCSA.card = Card(
             "Li, Hongbo",
         ),
         venue="Neurocomputing",
+        kind="article",
         short="Si, Neurocomputing'25",
         year=2025,
         url="https://arxiv.org/abs/2407.05128",

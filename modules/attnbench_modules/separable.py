@@ -73,6 +73,7 @@ SeparableAttention.card = Card(
         title="Separable Self-attention for Mobile Vision Transformers",
         authors=("Mehta, Sachin", "Rastegari, Mohammad"),
         venue="Transactions on Machine Learning Research (TMLR)",
+        kind="article",
         short="Mehta, TMLR'23",
         year=2023,
         url="https://arxiv.org/abs/2206.02680",

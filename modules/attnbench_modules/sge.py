@@ -80,6 +80,7 @@ SGE.card = Card(
         ),
         authors=("Li, Xiang", "Hu, Xiaolin", "Yang, Jian"),
         venue="arXiv preprint arXiv:1905.09646",
+        kind="article",
         short="Li, arXiv'19",
         year=2019,
         url="https://arxiv.org/abs/1905.09646",

@@ -25,6 +25,10 @@ SUITES: dict[str, dict[str, object]] = {
         "target": "attnbench_suites:fashion_accuracy.toml",
         "title": "Accuracy of modules in a small MobileNetV2 on FashionMNIST, paired by seed",
     },
+    "digits-accuracy": {
+        "target": "attnbench_suites:digits_accuracy.toml",
+        "title": "Accuracy of all modules in a small MobileNetV2 on digits, paired by seed",
+    },
     "ulsam-table1": {
         "target": "attnbench_suites:ulsam_table1.toml",
         "title": "ULSAM: overheads of six attention modules on their own",

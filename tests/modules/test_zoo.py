@@ -61,6 +61,8 @@ def test_card_is_sound_and_complete(name):
     if card.paper:
         assert card.paper.url.startswith("https://")
         assert card.paper.title in card.paper.bibtex().replace(r"\&", "&")
+        preprint = card.paper.venue.startswith("arXiv")
+        assert not preprint or card.paper.bibtex().startswith("@article")
         assert card.licence
 
 

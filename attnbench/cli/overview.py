@@ -1,0 +1,94 @@
+"""``attnbench overview``: all modules of several runs in one table for each place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnbench.cli.options import Format, Json, Out, chosen_format
+from attnbench.cli.output import print_json, print_report, say
+from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.overview.entries import Place
+    from attnbench.tables.model import Report
+
+
+def command(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN ...", help="Suites' names, folders or files.")
+    ],
+    place: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--placement", help="Only this one, in this order; repeats."),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Write it into a Markdown file, between comments."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --into: status 1 if the file says otherwise.")
+    ] = False,
+    format: Format = None,
+    json: Json = False,
+    *,
+    out: Out,
+) -> None:
+    """Print what several runs say of each module: cost, latency and accuracy side by side."""
+    if check and into is None:
+        raise RequestError("--check compares a file: give --into FILE.md as well")
+    chosen = chosen_format(format, json)
+    places, report = _overview(runs, place or [], out)
+    if into is not None:
+        _into(into, report, check)
+    elif chosen == "json":
+        from attnbench.overview.lines import objects
+
+        print_json([one for found in places for one in objects(found)])
+    else:
+        print_report(report, chosen)
+
+
+def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place], Report]:
+    from attnbench.overview import collect, page
+    from attnbench.records.store import find_run, read_run
+    from attnbench.running.report import planned_of
+
+    found = [read_run(find_run(one, out)) for one in runs]
+    places = _chosen(collect(planned_of(run) for run in found), wanted)
+    versions: dict[str, dict[str, None]] = {}
+    for run in found:
+        for name, version in run.measured_with().items():
+            versions.setdefault(name, {}).update(dict.fromkeys(version.split(" / ")))
+    joined = {name: " / ".join(seen) for name, seen in versions.items()}
+    return places, page(places, [run.header.suite["suite"]["name"] for run in found], joined)
+
+
+def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
+    named = {place.name: place for place in places}
+    if not named:
+        raise RequestError("these runs have no module")
+    unknown = [name for name in wanted if name not in named]
+    if unknown:
+        raise RequestError(
+            f"no module of these runs is at {unknown[0]!r}; there is {', '.join(named)}"
+        )
+    return [named[name] for name in wanted] if wanted else places
+
+
+def _into(path: Path, report: Report, check: bool) -> None:
+    from dataclasses import replace
+
+    from attnbench.overview.inside import read, with_report, write
+    from attnbench.tables.render import render
+
+    text = read(path)
+    wanted = with_report(text, render(replace(report, title=""), "md"), str(path))
+    if not check:
+        write(path, wanted)
+        say(f"wrote {path}")
+    elif text != wanted:
+        say(f"attnbench: {path} is not what the runs say; without --check it is written")
+        raise typer.Exit(1)

@@ -1,0 +1,140 @@
+"""The columns of an overview: each reads one figure of an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from attnbench.overview.entries import Entry, Place, Setting
+from attnbench.tables import accuracy_columns, latency_columns
+from attnbench.tables.figures import NOTHING, signed, whole
+from attnbench.tables.latency_text import overhead
+from attnbench.tables.measured import NOT_RUN
+from attnbench.tables.model import Column
+
+_COSTS = (("params", "Parameters", ""), ("macs", "MACs", ""), ("bytes", "Bytes", "unfused"))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column, and what it says of an entry."""
+
+    column: Column
+    text: Callable[[Entry], str]
+    notes: Callable[[Entry], tuple[str, ...]] = lambda entry: ()
+    """Footnotes: why there is no value, or what is wrong with it."""
+
+
+def figures(place: Place) -> Iterator[Figure]:
+    """Yield the columns of a place; what fewer than half of its modules have is none of them."""
+    yield from _costs(place)
+    for setting in common(place, "latencies"):
+        yield _latency(place, setting)
+        if any(setting in entry.fused for entry in place.entries.values()):
+            yield _latency(place, setting, fused=True)
+    for setting in common(place, "accuracies"):
+        yield _accuracy(place, setting)
+
+
+def common(place: Place, kind: str) -> list[Setting]:
+    """Return the settings of a kind that at least half of the modules have, measured for some."""
+    found = counted(place, kind)
+    enough = [one for one, count in found.items() if 2 * count >= len(place.entries)]
+    return [one for one in enough if any(_is_run(kind, one, e) for e in place.entries.values())]
+
+
+def counted(place: Place, kind: str) -> dict[Setting, int]:
+    """Return how many modules have each setting of ``latencies`` or ``accuracies``."""
+    found: dict[Setting, int] = {}
+    for entry in place.entries.values():
+        for setting in getattr(entry, kind):
+            found[setting] = found.get(setting, 0) + 1
+    return found
+
+
+def network(place: Place) -> str:
+    """Return the backbone whose costs are shown: the first that most of the modules are in."""
+    found: dict[str, int] = {}
+    for entry in place.entries.values():
+        for backbone in entry.costs:
+            found[backbone] = found.get(backbone, 0) + 1
+    return max(found, key=lambda one: found[one]) if found else ""
+
+
+def ranked(place: Place) -> list[Entry]:
+    """Return the modules of a place by their first overhead; unmeasured ones last, by name."""
+    setting = next(iter(common(place, "latencies")), None)
+
+    def key(entry: Entry) -> tuple[bool, float, str]:
+        timed = entry.latencies.get(setting) if setting else None
+        ratio = timed.ratio if timed else None
+        return (ratio is None, ratio or 0.0, entry.module)
+
+    return sorted(place.entries.values(), key=key)
+
+
+def _is_run(kind: str, setting: Setting, entry: Entry) -> bool:
+    one = getattr(entry, kind).get(setting)
+    return one is not None and one.status != NOT_RUN
+
+
+def _costs(place: Place) -> Iterator[Figure]:
+    backbone = network(place)
+    added = any(one.case.backbone for entry in place.entries.values() for one in _all_costs(entry))
+    for key, title, unit in _COSTS:
+        head = f"+ {title}" if added else title
+        column = Column(head, unit, backbone, numeric=True)
+        yield Figure(column, _counter(backbone, f"delta_{key}" if added else key))
+
+
+def _all_costs(entry: Entry) -> Iterator[Any]:
+    yield from entry.costs.values()
+
+
+def _counter(backbone: str, key: str) -> Callable[[Entry], str]:
+    write = signed if key.startswith("delta_") else whole
+
+    def text(entry: Entry) -> str:
+        result = entry.costs.get(backbone)
+        if result is None:
+            return NOTHING
+        value = result.values.get(key)
+        return result.status if value is None else write(value)
+
+    return text
+
+
+def _latency(place: Place, setting: Setting, *, fused: bool = False) -> Figure:
+    def timed(entry: Entry) -> Any:
+        return (entry.fused if fused else entry.latencies).get(setting)
+
+    def text(entry: Entry) -> str:
+        one = timed(entry)
+        return NOTHING if one is None else overhead(one)
+
+    def notes(entry: Entry) -> tuple[str, ...]:
+        one = timed(entry)
+        return () if one is None else latency_columns.footnotes_of(one)[:2]
+
+    titles = (one.latencies[setting] for one in _having(place, "latencies", setting))
+    title = next((str(one.runtime["title"]) for one in titles if one.runtime), setting.name)
+    head = "Overhead, fused" if fused else "Overhead"
+    return Figure(Column(head, "95%", f"{setting.backbone}, {title}", numeric=True), text, notes)
+
+
+def _accuracy(place: Place, setting: Setting) -> Figure:
+    def text(entry: Entry) -> str:
+        one = entry.accuracies.get(setting)
+        return NOTHING if one is None else accuracy_columns.figure(one, "difference")
+
+    def notes(entry: Entry) -> tuple[str, ...]:
+        one = entry.accuracies.get(setting)
+        return () if one is None else accuracy_columns.footnotes_of(one)
+
+    group = f"{setting.backbone}, {setting.name}"
+    return Figure(Column("Top-1 to plain", "points, 95%", group, numeric=True), text, notes)
+
+
+def _having(place: Place, kind: str, setting: Setting) -> list[Entry]:
+    return [one for one in place.entries.values() if setting in getattr(one, kind)]

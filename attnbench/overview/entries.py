@@ -1,0 +1,112 @@
+"""What several runs say of each module at each place, brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attnbench.tables.results import RowView, row_views
+
+if TYPE_CHECKING:
+    from attnbench.suites.cases import Case, PlannedTable
+    from attnbench.suites.schema import Suite
+    from attnbench.tables.accuracies import Trained
+    from attnbench.tables.latencies import Timed
+    from attnbench.tables.results import Records, Result
+
+
+class Setting(NamedTuple):
+    """Where a figure comes from: the network, and the runtime or the data set."""
+
+    backbone: str
+    name: str
+
+
+@dataclass
+class Entry:
+    """A module at a place, or the plain network; of two runs with one figure the first counts."""
+
+    module: str
+    """Canonical spec; empty for the plain network."""
+    costs: dict[str, Result] = field(default_factory=dict)
+    """By backbone."""
+    latencies: dict[Setting, Timed] = field(default_factory=dict)
+    fused: dict[Setting, Timed] = field(default_factory=dict)
+    """Of the inference form."""
+    accuracies: dict[Setting, Trained] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, view: RowView, result: Result) -> None:
+        """Take over what a row of a table says."""
+        case = result.case
+        network = case.backbone or ALONE
+        self.card = self.card or result.card
+        if not case.fused:
+            self.costs.setdefault(network, result)
+        timings = self.fused if case.fused else self.latencies
+        for timed in view.timed:
+            timings.setdefault(Setting(network, str(timed.case.conditions)), timed)
+        trained = view.trained_of(result)
+        if trained is not None and view.accuracy is not None:
+            setting = Setting(network, view.accuracy.dataset)
+            self.accuracies.setdefault(setting, trained)
+
+
+ALONE = "the module alone"
+"""Stands for the backbone where there is none."""
+
+
+@dataclass
+class Place:
+    """A placement, or the map of modules on their own, and the modules there."""
+
+    name: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """By module spec."""
+    plain: Entry = field(default_factory=lambda: Entry(""))
+
+    def entry(self, module: str) -> Entry:
+        """Return the entry of a module, made where it is new."""
+        return self.entries.setdefault(module, Entry(module))
+
+
+Planned = tuple["Suite", Sequence["PlannedTable"], "Records"]
+"""A run: its suite, the tables of it, and the records by case name."""
+
+
+def collect(runs: Iterable[Planned]) -> list[Place]:
+    """Return the places of all runs in the order in which they come, with their modules.
+
+    Plain networks go to every place that their table has; ``wider`` controls are left out.
+    """
+    places: dict[str, Place] = {}
+    for suite, tables, records in runs:
+        for table in tables:
+            _collect(row_views(suite, table, records), places)
+    return list(places.values())
+
+
+def _collect(views: Sequence[RowView], places: dict[str, Place]) -> None:
+    rows = [(view, result) for view in views for result in view.results]
+    here = {}
+    for view, result in rows:
+        if result.case.module is not None:
+            place = place_of(result.case)
+            here[place] = places.setdefault(place, Place(place))
+            here[place].entry(result.case.module).add(view, result)
+    for view, result in _plain(rows):
+        for found in here.values():
+            found.plain.add(view, result)
+
+
+def _plain(rows: Iterable[tuple[RowView, Result]]) -> Iterator[tuple[RowView, Result]]:
+    for view, result in rows:
+        if result.case.module is None and view.row.control is None:
+            yield view, result
+
+
+def place_of(case: Case) -> str:
+    """Return the placement of a case; of a module alone its map, ``512x14x14``."""
+    height, width = case.size
+    return case.placement or f"{case.channels}x{height}x{width}"

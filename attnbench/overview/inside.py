@@ -1,0 +1,55 @@
+"""A report inside a Markdown file that holds other things as well, between two comments."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from attnbench.errors import RequestError
+from attnbench.tables.write import replace_file
+
+BEGIN = "<!-- attnbench overview -->"
+END = "<!-- /attnbench overview -->"
+_BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
+
+
+def with_report(text: str, report: str, name: str) -> str:
+    """Return a file's text with the report in place of what stands between the comments.
+
+    Args:
+        text: the file's content.
+        report: Markdown.
+        name: the file's name, for the error.
+
+    Raises:
+        RequestError: there are not exactly two such comments, one after the other.
+    """
+    if text.count(BEGIN) != 1 or len(_BETWEEN.findall(text)) != 1:
+        raise RequestError(
+            f"{name} has no place for the overview; put the lines {BEGIN} and {END} where it goes"
+        )
+    return _BETWEEN.sub(lambda match: f"\n{report.strip()}\n\n", text)
+
+
+def read(path: Path) -> str:
+    """Return a Markdown file's text.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} cannot be read: {error}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Put a text in place of the file's.
+
+    Raises:
+        RequestError: it cannot be written.
+    """
+    try:
+        replace_file(path, text)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error}") from error
