@@ -1,0 +1,82 @@
+"""``attnbench overview``: on real runs of costs, and into a file."""
+
+import pytest
+
+from attnbench.overview.inside import BEGIN, END
+
+SUITE = """
+[suite]
+name = "NAME"
+title = "Mine"
+[[table]]
+columns = ["params"]
+[[table.row]]
+backbone = "mobilenet_v2"
+[[table.row]]
+backbone = "mobilenet_v2"
+module = ["se", "eca"]
+placement = "PLACE"
+"""
+
+
+@pytest.fixture
+def runs(attnbench, tmp_path):
+    for name, place in (("one", "after:14"), ("two", "official")):
+        text = SUITE.replace("NAME", name).replace("PLACE", place)
+        (tmp_path / f"{name}.toml").write_text(text)
+    done = attnbench("run", "one.toml", "two.toml", "--out", "runs")
+    assert done.status == 0, done.err
+
+
+def test_modules_of_both_runs(attnbench, runs):
+    done = attnbench("overview", "one", "two", "--out", "runs", "--json")
+    assert done.status == 0
+    found = [(one["placement"], one["module"], one["family"]) for one in done.json]
+    assert found == [
+        ("after:14", "eca", "channel"),
+        ("after:14", "se", "channel"),
+        ("official", "eca", "channel"),
+        ("official", "se", "channel"),
+    ]
+
+
+def test_placements_are_chosen_in_order(attnbench, runs):
+    words = ("overview", "runs/one", "runs/two", "-p", "official", "--format", "md")
+    done = attnbench(*words)
+    assert done.status == 0
+    assert "## At official" in done.out
+    assert "after:14" not in done.out
+
+
+def test_into_a_file_and_checked(attnbench, runs, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Mine\n{BEGIN}\n{END}\nEnd.\n")
+    words = ("overview", "runs/one", "--into", "page.md")
+    assert attnbench(*words, "--check").status == 1
+    assert attnbench(*words).status == 0
+    assert "| se | channel | Hu, CVPR'18 | +1,254 |" in page.read_text()
+    assert page.read_text().endswith(f"{END}\nEnd.\n")
+    assert attnbench(*words, "--check").status == 0
+    page.write_text(page.read_text().replace("1,254", "1,255"))
+    done = attnbench(*words, "--check")
+    assert done.status == 1
+    assert "is not what the runs say" in done.err
+    assert "1,255" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("overview", "nowhere"), "no run at 'nowhere'"),
+        (("overview", "runs/one", "-p", "after:2"), "there is after:14"),
+        (("overview", "runs/one", "--check"), "--into"),
+        (("overview", "runs/one", "--into", "absent.md"), "cannot be read"),
+        (("overview", "runs/one", "--into", "one.toml"), "has no place for the overview"),
+        (("overview", "runs/one", "--format", "pdf"), "pdf"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(attnbench, runs, words, said):
+    done = attnbench(*words)
+    assert done.status == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
