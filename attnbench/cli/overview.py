@@ -31,6 +31,10 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="With --into: status 1 if the file says otherwise.")
     ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option("-o", metavar="FILE", help="Draw one place: a .png, .pdf or .svg file."),
+    ] = None,
     format: Format = None,
     json: Json = False,
     *,
@@ -41,6 +45,8 @@ def command(
         raise RequestError("--check compares a file: give --into FILE.md as well")
     chosen = chosen_format(format, json)
     places, report = _overview(runs, place or [], out)
+    if picture is not None:
+        _draw(places, picture)
     if into is not None:
         _into(into, report, check)
     elif chosen == "json":
@@ -76,6 +82,16 @@ def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
             f"no module of these runs is at {unknown[0]!r}; there is {', '.join(named)}"
         )
     return [named[name] for name in wanted] if wanted else places
+
+
+def _draw(places: list[Place], path: Path) -> None:
+    from attnbench.overview.picture import picture
+    from attnbench.pictures.canvas import save
+
+    if len(places) > 1:
+        names = ", ".join(place.name for place in places)
+        raise RequestError(f"-o draws one place; choose it with -p: {names}")
+    say(f"wrote {save(picture(places[0]), path)}")
 
 
 def _into(path: Path, report: Report, check: bool) -> None:

@@ -1,5 +1,9 @@
 """``attnbench overview``: on real runs of costs, and into a file."""
 
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from attnbench.overview.inside import BEGIN, END
@@ -19,13 +23,20 @@ placement = "PLACE"
 """
 
 
-@pytest.fixture
-def runs(attnbench, tmp_path):
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured")
     for name, place in (("one", "after:14"), ("two", "official")):
         text = SUITE.replace("NAME", name).replace("PLACE", place)
-        (tmp_path / f"{name}.toml").write_text(text)
-    done = attnbench("run", "one.toml", "two.toml", "--out", "runs")
-    assert done.status == 0, done.err
+        (folder / f"{name}.toml").write_text(text)
+    words = [sys.executable, "-m", "attnbench", "run", "one.toml", "two.toml", "--out", "runs"]
+    subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def runs(attnbench, tmp_path, measured):
+    shutil.copytree(measured, tmp_path, dirs_exist_ok=True)
 
 
 def test_modules_of_both_runs(attnbench, runs):
@@ -64,9 +75,16 @@ def test_into_a_file_and_checked(attnbench, runs, tmp_path):
     assert "1,255" in page.read_text()
 
 
+def test_a_picture_of_one_place(attnbench, runs, tmp_path):
+    assert attnbench("overview", "runs/one", "-o", "one.png").status == 0
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("overview", "runs/one", "runs/two", "-o", "x.png"), "choose it with -p: after:14"),
+        (("overview", "runs/one", "-o", "x.gif"), ".png, .pdf or .svg"),
         (("overview", "nowhere"), "no run at 'nowhere'"),
         (("overview", "runs/one", "-p", "after:2"), "there is after:14"),
         (("overview", "runs/one", "--check"), "--into"),
