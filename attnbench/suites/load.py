@@ -18,6 +18,7 @@ from attnbench.errors import RequestError, suggestion
 from attnbench.plugins import Catalog
 from attnbench.registry import shown_path
 from attnbench.suites.schema import (
+    Convention,
     Groups,
     Head,
     Nominal,
@@ -31,6 +32,7 @@ from attnbench.suites.schema import (
 _FIELDS: dict[str, type[BaseModel]] = {
     "suite": Head,
     "nominal": Nominal,
+    "convention": Convention,
     "groups": Groups,
     "latency": TableLatency,
     "accuracy": TableAccuracy,

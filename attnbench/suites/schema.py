@@ -117,6 +117,15 @@ class Nominal(_Strict):
     macs: Annotated[float, Field(gt=0)]
 
 
+class Convention(_Strict):
+    """``[convention]``: how the source counts and writes its figures, where it says so."""
+
+    norms: bool = False
+    """Its parameters include those of norms."""
+    base: Literal[1000, 1024] = 1000
+    """Its k, M and G are powers of this."""
+
+
 class Groups(_Strict):
     """``[table.groups]``: one option varied across column groups."""
 
@@ -353,6 +362,7 @@ class Suite(_Strict):
     latency: Latency | None = None
     accuracy: Accuracy | None = None
     nominal: dict[str, Nominal] = {}
+    convention: Convention = Convention()
     reasons: dict[str, Text] = {}
     table: Annotated[list[TableLayout], Field(min_length=1)]
 

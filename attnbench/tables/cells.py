@@ -160,8 +160,12 @@ def _count_cell(view: RowView, key: str, notes: Footnotes) -> Cell:
 
 
 def _why_not_printed(view: RowView, key: str, notes: Footnotes) -> tuple[int, ...]:
-    """The card's reasons, on exact counts that stand beside the source's."""
-    if key not in ("params", "macs") or f"printed_{key}" not in view.layout.columns:
+    """The card's reasons, on exact counts that stand beside those of its printed formulas."""
+    case = view.first.case
+    by_formula = case.backbone is None or case.backbone in view.suite.nominal
+    if not by_formula or key not in ("params", "macs"):
+        return ()
+    if f"printed_{key}" not in view.layout.columns:
         return ()
     return notes.add(footnotes.differences(view))
 

@@ -65,9 +65,16 @@ def _words(layout: TableLayout, views: Sequence[RowView]) -> dict[str, str]:
     return {
         "size": f"{height}×{width}" if len(sizes) == 1 else "at the row's size",
         "reference": layout.reference or "no row",
-        "nominal": "by its formula" if is_alone(views) else "nominal",
+        "nominal": _nominal(views),
         "subject": "Module" if is_alone(views) else "Model",
     }
+
+
+def _nominal(views: Sequence[RowView]) -> str:
+    """What stands beside a printed figure, and in which unit both are."""
+    name = "by its formula" if is_alone(views) else "nominal"
+    base = views[0].suite.convention.base
+    return name if base == 1000 else f"{name}, k and M: powers of {base}"
 
 
 def _columns(key: str, words: dict[str, str]) -> Iterator[Column]:

@@ -10,7 +10,7 @@ from attnbench.errors import RequestError
 from attnbench.suites.schema import FIGURE
 
 NOTHING = "–"
-_SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
+_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "B": 3}
 _MORE_DIGITS = 2
 
 
@@ -41,8 +41,12 @@ class Printed:
         return shown.removesuffix(".") + self.suffix
 
 
-def read_printed(figure: str | float) -> Printed:
+def read_printed(figure: str | float, base: int = 1000) -> Printed:
     """Read a printed figure.
+
+    Args:
+        figure: the figure.
+        base: what its k, M and G are powers of.
 
     Raises:
         RequestError: it is no figure.
@@ -55,7 +59,7 @@ def read_printed(figure: str | float) -> Printed:
         )
     decimals = len(match["decimals"] or "")
     digits = match["digits"].replace(",", "").replace(".", "")
-    unit = Fraction(_SCALES[match["scale"]], 10**decimals)
+    unit = Fraction(base ** _POWERS[match["scale"]], 10**decimals)
     return Printed(text, int(digits), unit, decimals, match["scale"] + match["mark"])
 
 

@@ -4,7 +4,8 @@ A source's convention is its *nominal* value. For a module alone it is the print
 backbone, the backbone as the source prints it, less the weights and multiply-adds of what was
 replaced, plus the formula of each module; for a plain backbone, our count without batch norm.
 Where a module has no printed formula, or the suite no nominal backbone, our own count stands in,
-for parameters in a backbone the one without batch norm.
+for parameters in a backbone the one without batch norm. ``[convention]`` says of a source that it
+counts norms, or that its M is 2^20.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def judge(view: RowView, metric: str, result: Result) -> Judgement | None:
     if figure is None:
         return None
     try:
-        printed = read_printed(figure)
+        printed = read_printed(figure, view.suite.convention.base)
     except RequestError as error:
         raise RequestError(f"suite {view.suite.suite.name}, row {view.label!r}: {error}") from error
     if metric in _ACCURACIES:
@@ -107,12 +108,17 @@ def _plain_nominal(metric: str, result: Result, suite: Suite) -> Fraction | None
         return _exact(values.get(metric))
     if result.case.backbone is None:
         return _exact(_first(values.get(f"paper_{metric}"), values.get(metric)))
-    counted = _exact(values.get("params_no_norm" if metric == "params" else "macs"))
+    counted = _exact(values.get(_counted(metric, suite)))
     change = values.get(f"paper_delta_{metric}")
     backbone = suite.nominal.get(result.case.backbone)
     if result.case.module is None or backbone is None or change is None:
         return counted
     return Fraction(str(getattr(backbone, metric))) + int(change)
+
+
+def _counted(metric: str, suite: Suite) -> str:
+    """The value that the source's own count corresponds to."""
+    return "params_no_norm" if metric == "params" and not suite.convention.norms else metric
 
 
 def as_data(value: Fraction | None) -> int | str | None:

@@ -54,5 +54,33 @@ SUITES: dict[str, dict[str, object]] = {
         "title": "ULSAM in place of blocks, three widths of MobileNetV1 and MobileNetV2",
         **_ULSAM,
     },
+    "eca-mobilenet-v2": {
+        "target": "attnbench_suites:eca_mobilenet_v2.toml",
+        "title": "ECA in MobileNetV2, ImageNet-1K, counted in powers of 1024",
+        "year": 2020,
+        "paper": "Wang, CVPR'20",
+    },
+    "coordinate-mobilenet-v2": {
+        "target": "attnbench_suites:coordinate_mobilenet_v2.toml",
+        "title": "Coordinate attention, SE and CBAM in MobileNetV2, ImageNet-1K",
+        "year": 2021,
+        "paper": "Hou, CVPR'21",
+    },
+    "simam-mobilenet-v2": {
+        "target": "attnbench_suites:simam_mobilenet_v2.toml",
+        "title": "SimAM in MobileNetV2, ImageNet-1K",
+        "year": 2021,
+        "paper": "Yang, ICML'21",
+    },
+    "triplet-mobilenet-v2": {
+        "target": "attnbench_suites:triplet_mobilenet_v2.toml",
+        "title": "Triplet attention in MobileNetV2, ImageNet-1K",
+        "year": 2021,
+        "paper": "Misra, WACV'21",
+    },
+    "mobilenet-v2-baselines": {
+        "target": "attnbench_suites:mobilenet_v2_baselines.toml",
+        "title": "Published accuracies of MobileNetV2, plain by source and with attention",
+    },
 }
 """Name to ``{"target": "package:file.toml", "title", "year", "paper"}``."""

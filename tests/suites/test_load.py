@@ -113,6 +113,16 @@ MALFORMED = {
         "flops = 3",
         ["unknown key nominal.mobilenet_v2.flops"],
     ),
+    "unknown convention key": (
+        "[reasons]",
+        "[convention]\nnorm = true\n[reasons]",
+        ["unknown key convention.norm; known: norms, base", "Did you mean 'norms'"],
+    ),
+    "convention of 1000 or 1024": (
+        "[reasons]",
+        "[convention]\nbase = 1023\n[reasons]",
+        ["convention.base: ", "1000 or 1024"],
+    ),
     "unknown table key": ("reference =", "refrence =", ["table[1].refrence", "'reference'"]),
     "unknown groups key": ("option =", "optoin =", ["table[1].groups.optoin", "'option'"]),
     "unknown row key": (

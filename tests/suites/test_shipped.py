@@ -1,4 +1,4 @@
-"""The shipped suites: every printed cell, every verdict, every exact count of the ULSAM tables."""
+"""The shipped suites: every printed cell, every verdict, every exact count of the tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from attnbench.suites.cases import all_cases, has_fused_form, plan
 from attnbench.suites.load import read_suite
 from attnbench.tables import build_report, render
 
-# The numbers of the original, row by row, as a PDF reader takes them from slides and poster.
+# The numbers of the original, row by row, as a PDF reader takes them from slides and poster, and
+# from README files of the other papers' code.
 PRINTED = {
     "ulsam-table1": [
         """
@@ -107,6 +108,48 @@ PRINTED = {
         2.54 223.77 69.72 87.79
         """,
     ],
+    "eca-mobilenet-v2": [
+        """
+        3.34 319.4 71.64 90.20
+        3.34 319.9 72.56 90.81
+        """
+    ],
+    "coordinate-mobilenet-v2": [
+        """
+        3.5 300 72.3
+        3.89 300 73.5
+        3.89 300 73.6
+        3.95 310 74.3
+        """
+    ],
+    "simam-mobilenet-v2": ["3.50 0.31 72.36 90.74"],
+    "triplet-mobilenet-v2": [
+        """
+        3.506 0.322 72.62 90.77
+        3.51 0.327 71.99 90.484
+        """
+    ],
+    "mobilenet-v2-baselines": [
+        """
+        71.25 90.19
+        71.64 90.20
+        71.878 90.286
+        71.97 90.52
+        72.154 90.822
+        72.3
+        72.976 91.010
+        """,
+        """
+        71.64
+        71.99
+        72.36
+        72.56
+        72.62
+        73.5
+        73.6
+        74.3
+        """,
+    ],
 }
 # Parameters and MACs of the real networks with g = 4, and of the networks without the blocks.
 EXACT = {
@@ -130,6 +173,15 @@ EXACT = {
     "mobilenet_v2/ulsam/replace:13,14,16,17": (2_630_936, 224_544_384),
     "mobilenet_v2,num_classes=101/plain": (2_353_253, 299_623_552),
     "mobilenet_v2,num_classes=200/plain": (2_480_072, 299_750_272),
+    "mobilenet_v2/eca/after-project:all": (3_504_931, 300_780_384),
+    "mobilenet_v2/coordinate/after-depthwise:3-18": (3_950_648, 306_666_368),
+    "mobilenet_v2/se,reduction=24/after-depthwise:3-18": (3_888_208, 301_150_208),
+    "mobilenet_v2/cbam,reduction=24/after-depthwise:3-18": (3_889_808, 302_524_960),
+    "mobilenet_v2/simam,e_lambda=0.1/after-depthwise:all": (3_504_872, 300_774_272),
+    "mobilenet_v2/triplet,kernel_size=3/after-project:all": (3_505_892, 301_917_344),
+    "mobilenet_v2/triplet/after-project:all": (3_509_972, 306_997_664),
+    "mobilenet_v2/se/after-project:all": (3_534_885, 300_802_688),
+    "mobilenet_v2/cbam/after-project:all": (3_536_585, 303_059_232),
     "mobilenet_v2/identity/replace:14": (3_386_600, 278_082_176),
     "mobilenet_v2/identity/replace:17": (3_184_872, 285_298_112),
     "alone/non_local/512x14x14": (526_592, 122_429_440),
@@ -144,6 +196,14 @@ EXPLAINED = {
     ("ulsam-table1", "SE-Net", "params_norm", "33x"),
     ("ulsam-table1", "CBAM", "params_norm", "33x"),
     ("ulsam-finegrained-mv2", "MV2 + ULSAM", "macs", "224.16M"),
+    ("eca-mobilenet-v2", "MobileNet_v2", "macs", "319.4M"),
+    ("eca-mobilenet-v2", "ECA-MobileNet_v2", "macs", "319.9M"),
+    ("coordinate-mobilenet-v2", "MobileNetV2 + SE", "macs", "300M"),
+    ("coordinate-mobilenet-v2", "MobileNetV2 + CBAM", "macs", "300M"),
+    ("coordinate-mobilenet-v2", "MobileNetV2 + CA", "macs", "310M"),
+    ("simam-mobilenet-v2", "SimAM-MV2", "macs", "0.31G"),
+    ("triplet-mobilenet-v2", "MobileNet v2 + Triplet Attention (k = 3)", "macs", "0.322G"),
+    ("triplet-mobilenet-v2", "MobileNet v2 + Triplet Attention (k = 7)", "macs", "0.327G"),
 }
 METRICS = ("params", "macs", "params_norm", "macs_norm", "top1", "top5")
 
@@ -187,7 +247,7 @@ def printed_numbers(row, groups):
     accuracies = [row.printed[one] for one in METRICS[4:] if one in row.printed]
     if accuracies and isinstance(accuracies[0], list):
         accuracies = [one for pair in zip(*accuracies, strict=True) for one in pair]
-    return [re.sub(r"[kMx]$", "", figure) for figure in figures + accuracies]
+    return [re.sub(r"[kMGx]$", "", figure) for figure in figures + accuracies]
 
 
 @pytest.mark.parametrize("name", SUITES)

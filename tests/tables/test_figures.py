@@ -95,6 +95,24 @@ def test_ours_beside_a_printed_figure(text, value, shown):
     assert read_printed(text).beside(Fraction(value)) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "same", "shown"),
+    [
+        # 3,504,872 parameters, as ECA-Net prints them
+        ("3.34M", 3_504_872, True, "3.3425M"),
+        ("3.50M", 3_504_872, False, "3.3425M"),
+        ("24.37M", 25_557_112, True, "24.3732M"),
+        ("32k", 32_768, True, "32k"),
+        ("3.86G", 4_147_732_000, True, "3.8629G"),
+        ("70.65", Fraction("70.65"), True, "70.65"),
+    ],
+)
+def test_figures_in_powers_of_1024(text, value, same, shown):
+    printed = read_printed(text, base=1024)
+    assert printed.is_rounded_or_cut(Fraction(value)) is same
+    assert printed.beside(Fraction(value)) == shown
+
+
 def test_decimals_round_halves_away_from_zero():
     assert decimal(Fraction("0.125"), 2) == "0.13"
     assert decimal(Fraction("-0.125"), 2) == "-0.13"

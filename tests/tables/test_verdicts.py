@@ -61,6 +61,38 @@ def test_a_plain_backbone_is_our_count_without_batch_norm(report_of, content, re
     }
 
 
+@pytest.mark.parametrize(
+    ("convention", "printed", "nominal", "verdict"),
+    [
+        ({}, "3.47M", 3_471_380, "reproduced"),
+        ({"norms": True}, "3.51M", 3_505_684, "reproduced"),
+        ({"norms": True, "base": 1024}, "3.34M", 3_505_684, "reproduced"),
+        ({"norms": True}, "3.34M", 3_505_684, "differs"),
+        ({"base": 1024}, "3.34M", 3_471_380, "differs"),
+    ],
+)
+def test_a_source_s_convention(report_of, content, convention, printed, nominal, verdict):
+    del content["nominal"]
+    content["convention"] = convention
+    content["table"][0]["row"][1]["printed"]["params"] = printed
+    report = report_of(content)
+    assert line(report, "params") == {"printed": printed, "nominal": nominal, "verdict": verdict}
+    unit = "printed / nominal" + (", k and M: powers of 1024" if "base" in convention else "")
+    assert report.tables[0].columns[2].unit == unit
+
+
+def test_a_nominal_backbone_stands_whatever_the_convention(report_of, content):
+    content["convention"] = {"norms": True}
+    assert line(report_of(content), "params")["nominal"] == 3_400_320
+
+
+def test_differences_from_a_formula_are_said_only_where_the_formula_counts(report_of, content):
+    said = "ULSAM: Biases are left out."
+    assert said in report_of(content).tables[0].footnotes
+    del content["nominal"]
+    assert said not in report_of(content).tables[0].footnotes
+
+
 def test_without_nominal_backbone_or_formula_our_count_stands_in(report_of, content, record):
     report = report_of(content, {PLACED: record({"paper_delta_params": None})})
     assert line(report, "params")["nominal"] == 3_471_380
