@@ -46,6 +46,7 @@ def test_every_command_is_in_the_readme():
         "run",
         "table",
         "merge",
+        "overview",
         "history",
         "compare",
         "accept",
@@ -65,6 +66,16 @@ def test_every_suite_has_committed_results_named_in_the_readme():
     for name in catalog().suites.names():
         assert f"results/{name}/table.md" in text
         assert (README.parent / "results" / name / "table.md").is_file()
+
+
+FRONT_PAGE = re.compile(r"^(attnbench overview .*--into README\.md)$", re.MULTILINE)
+
+
+def test_the_front_page_is_what_the_committed_results_say():
+    (command,) = FRONT_PAGE.findall(README.read_text(encoding="utf-8").replace("\\\n", ""))
+    words = [sys.executable, "-m", *shlex.split(command), "--check"]
+    done = subprocess.run(words, cwd=README.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def rewrite():
