@@ -12,7 +12,7 @@ from attnbench_modules._pooling import mean_and_max
 
 
 class FusedLargeKernel(nn.Module):
-    """LKA, LSKA and MSCA in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
+    """LKA and LSKA in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
 
     def __init__(self, surroundings: nn.Module, mix: nn.Conv2d) -> None:
         """Take the depthwise convolutions and the 1x1 one."""
@@ -26,22 +26,31 @@ class FusedLargeKernel(nn.Module):
         return x * gate
 
 
-class FusedMultiScale(nn.Module):
-    """MSCA's sum over scales in eval: (B, C, H, W) -> (B, C, H, W)."""
+class FusedMSCA(nn.Module):
+    """MSCA in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
 
-    def __init__(self, square: nn.Conv2d, strips: Iterable[nn.Module]) -> None:
-        """Take the 5x5 convolution and the pairs of strips."""
+    def __init__(
+        self,
+        square: nn.Conv2d,
+        along: Iterable[nn.Module],
+        down: Iterable[nn.Module],
+        mix: nn.Conv2d,
+    ) -> None:
+        """Take the 5x5 convolution, the strips along rows and down columns, and the 1x1 one."""
         super().__init__()
         self.square = square
-        self.strips = nn.ModuleList(strips)
+        self.along = nn.ModuleList(along)
+        self.down = nn.ModuleList(down)
+        self.mix = mix
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sum up the scales: (B, C, H, W) -> (B, C, H, W)."""
-        square: Tensor = self.square(x)
+        """Scale each value: (B, C, H, W) -> (B, C, H, W)."""
+        square: Tensor = self.square(workable(x))
         scales = square
-        for strip in self.strips:
-            scales = strip(square).add_(scales)
-        return scales
+        for along, down in zip(self.along, self.down, strict=True):
+            scales = down(along(square)).add_(scales)
+        gate: Tensor = self.mix(scales)
+        return x * gate
 
 
 class FusedLSK(nn.Module):

@@ -30,7 +30,7 @@ from attnbench_modules._large_kernel import (
 )
 from attnbench_modules._layers import MultiScale
 from attnbench_modules._shared import check, whole
-from attnbench_modules.fused_large_kernel import FusedLargeKernel, FusedMultiScale
+from attnbench_modules.fused_large_kernel import FusedMSCA
 
 
 class MSCA(nn.Module):
@@ -49,10 +49,10 @@ class MSCA(nn.Module):
         gate: Tensor = self.mix(self.scales(x))
         return x * gate
 
-    def fuse(self) -> FusedLargeKernel:
+    def fuse(self) -> FusedMSCA:
         """Return the inference form: the same output, strips where they are fast."""
-        square, strips = copied(self.scales.square), copied(self.scales.strips)
-        return FusedLargeKernel(FusedMultiScale(square, strips), copied(self.mix)).eval()
+        along, down = zip(*copied(self.scales.strips), strict=True)
+        return FusedMSCA(copied(self.scales.square), along, down, copied(self.mix)).eval()
 
 
 def params(channels: int, **_options: Any) -> int:
