@@ -15,6 +15,11 @@ from attnbench.plugins import Catalog
 Rows = list[dict[str, Any]]
 _UNSHOWN = ("origin", "page", "missing")
 """In JSON only; what says where to get something stands below the table."""
+_WHOLE = ("name", "family", "year", "paper", "params_512")
+"""Columns that are read as one word: they are not broken over lines."""
+_GAP = 3
+_ROOM = 40
+"""Columns between two cells, and those that constraints must have to be readable."""
 
 
 def command(
@@ -138,16 +143,38 @@ def _print(rows: Rows) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
+    out = console()
+    shown = _fitting(rows, out.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for key in shown:
-        table.add_column(key.replace("_", " "), justify="right" if key == "params_512" else "left")
+        table.add_column(
+            key.replace("_", " "),
+            justify="right" if key == "params_512" else "left",
+            no_wrap=key in _WHOLE,
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(_cell(key, row[key]) for key in shown))
-    console().print(table)
+    out.print(table)
     for row in rows:
         if row.get("missing"):
-            console().print(row["missing"], soft_wrap=True)
+            out.print(row["missing"], soft_wrap=True)
+
+
+def _fitting(rows: Rows, width: int) -> list[str]:
+    """Return the columns to show: constraints need room, and the short list has what makes it."""
+    shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
+    if "constraints" not in shown:
+        return shown
+    for key in ("title", "paper", "year"):
+        taken = sum(_width(rows, one) + _GAP for one in shown if one != "constraints")
+        if taken + _ROOM > width:
+            shown.remove(key)
+    return shown
+
+
+def _width(rows: Rows, key: str) -> int:
+    return max(len(key), *(len(_cell(key, row[key])) for row in rows))
 
 
 def _print_families(catalog: Catalog) -> None:

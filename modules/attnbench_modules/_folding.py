@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def folded(layer: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
@@ -133,6 +136,6 @@ def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     return frozen(one, weight, bias, second.weight)
 
 
-def copied(layer: nn.Conv2d) -> nn.Conv2d:
-    """Return a frozen copy of a convolution as it is."""
+def copied(layer: M) -> M:
+    """Return a frozen copy of layers as they are."""
     return copy.deepcopy(layer).requires_grad_(False).eval()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Paper
+from attnbench_modules._pooling import channel_means
 
 Softmax = Literal["scores", "values", "query"]
 """What the softmax of the spatial branch is taken of."""
@@ -26,6 +27,7 @@ PAPER = Paper(
     year=2021,
     url="https://arxiv.org/abs/2107.00782",
 )
+OTHER_PSA_TRAP = "PSA also stands for pyramid split attention (EPSANet), which is another module."
 OFFICIAL_NOTE = (
     "The original's high-resolution network has the sequential layout in its basic blocks, between "
     "the two 3x3 convolutions, after norm and activation of the first. Our translation: after the "
@@ -40,15 +42,16 @@ def projection(channels: int, width: int) -> nn.Conv2d:
     return layer
 
 
-def spatial_scores(query: Tensor, values: Tensor, softmax: Softmax) -> Tensor:
-    """Return how much each position is like the pooled query: -> (B, 1, H, W).
+def spatial_gate(queries: Tensor, values: Tensor, softmax: Softmax) -> Tensor:
+    """Return, from 0 to 1, how much each position is like the mean query: -> (B, 1, H, W).
 
     Args:
-        query: (B, i, 1, 1).
+        queries: (B, i, H, W).
         values: (B, i, H, W).
-        softmax: what of these, or of the scores, goes through a softmax.
+        softmax: what of the mean, the values and the scores goes through a softmax.
     """
-    row, flat = query.flatten(2).transpose(1, 2), values.flatten(2)  # (B, 1, i), (B, i, N)
+    row = channel_means(queries).flatten(2).transpose(1, 2)  # (B, 1, i)
+    flat = values.flatten(2)  # (B, i, N)
     if softmax == "query":
         row = torch.softmax(row, 2)
     if softmax == "values":
@@ -56,5 +59,5 @@ def spatial_scores(query: Tensor, values: Tensor, softmax: Softmax) -> Tensor:
     scores = row @ flat  # (B, 1, N)
     if softmax == "scores":
         scores = torch.softmax(scores, 2)
-    shaped: Tensor = torch.unflatten(scores, 2, values.shape[2:])
+    shaped: Tensor = torch.unflatten(torch.sigmoid(scores), 2, values.shape[2:])
     return shaped

@@ -165,3 +165,30 @@ def weighted_means(x: Tensor, scores: Tensor) -> Tensor:
     weights = torch.softmax(scores.flatten(2), 2)  # (B, 1, N)
     means: Tensor = x.flatten(2) @ weights.transpose(1, 2)  # (B, C, 1)
     return means.unsqueeze(3)
+
+
+def mean_and_max(one: Tensor, other: Tensor) -> Tensor:
+    """Return both over the channels of two maps: twice (B, h, H, W) -> (B, 2, H, W).
+
+    Without putting the two together, which would copy them. In this order, as LSK stacks them.
+    """
+    mean = (one.mean(1, keepdim=True) + other.mean(1, keepdim=True)) * 0.5
+    largest = torch.maximum(one.amax(1, keepdim=True), other.amax(1, keepdim=True))
+    return torch.cat([mean, largest], dim=1)
+
+
+def means_weighed_by(vector: Tensor, x: Tensor) -> Tensor:
+    """Return means over positions, weighed by a softmax of the products with one vector.
+
+    As an inference form has it, whose values are projected once they are summed up.
+
+    Args:
+        vector: (1, 1, C).
+        x: (B, C, H, W).
+
+    Returns:
+        (B, C).
+    """
+    flat = x.flatten(2)  # (B, C, N)
+    weights = torch.matmul(vector, flat).softmax(2)  # (B, 1, N)
+    return torch.bmm(flat, weights.transpose(1, 2)).flatten(1)

@@ -11,32 +11,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attnbench_modules._folding import copied, linear
+from attnbench_modules._pooling import channel_means, means_weighed_by
+
 
 class _Polarized(nn.Module):
     """What both layouts compute, on maps (B, C, N) and vectors."""
 
     def __init__(
         self,
-        mask: nn.Linear,
+        mask: nn.Conv2d,
         gate: nn.Sequential,
-        query: nn.Linear,
-        value: nn.Linear | nn.Conv2d,
+        query: nn.Conv2d,
+        value: nn.Conv2d,
         softmax: str,
     ) -> None:
-        """Take the layers for vectors; ``value`` is one as well, or a convolution for 'values'."""
+        """Take the projections, and the layers of the channel gate as layers for vectors."""
         super().__init__()
-        self.mask = nn.Parameter(mask.weight[None].clone(), requires_grad=False)  # (1, 1, C)
+        self.mask = nn.Parameter(linear(mask).weight[None], requires_grad=False)  # (1, 1, C)
         self.gate = gate
-        self.query = query
-        self.value = value
+        self.query = linear(query)
+        self.value = copied(value) if softmax == "values" else linear(value)
         self.softmax = softmax
 
     def channel_gate(self, x: Tensor) -> Tensor:
         """Return the gate of the channels, (B, C)."""
-        flat = x.flatten(2)  # (B, C, N)
-        weights = torch.matmul(self.mask, flat).softmax(2)  # (B, 1, N)
-        pooled = torch.bmm(flat, weights.transpose(1, 2)).flatten(1)
-        gate: Tensor = self.gate(pooled)
+        gate: Tensor = self.gate(means_weighed_by(self.mask, x))
         return gate.sigmoid_()
 
     def spatial_gate(self, x: Tensor, means: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class FusedPolarizedParallel(_Polarized):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale by both gates: (B, C, H, W) -> (B, C, H, W)."""
-        means = x.mean((2, 3), keepdim=True).flatten(1)
+        means = channel_means(x).flatten(1)
         return x * self.channel_gate(x)[..., None, None] + x * self.spatial_gate(x, means)
 
 
@@ -69,6 +69,6 @@ class FusedPolarizedSequential(_Polarized):
     def forward(self, x: Tensor) -> Tensor:
         """Scale channels, then positions: (B, C, H, W) -> (B, C, H, W)."""
         gate = self.channel_gate(x)
-        means = x.mean((2, 3), keepdim=True).flatten(1) * gate  # of what is gated
+        means = channel_means(x).flatten(1) * gate  # of what is gated
         x = x * gate[..., None, None]
         return x * self.spatial_gate(x, means)

@@ -21,8 +21,17 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._folding import copied
+from attnbench_modules._large_kernel import (
+    GATE_NOTE,
+    NO_SIGMOID_TRAP,
+    PLACE_NOTE,
+    START_NOTE,
+    quick,
+)
 from attnbench_modules._layers import depthwise
 from attnbench_modules._shared import check, whole
+from attnbench_modules.fused_large_kernel import FusedLargeKernel
 
 
 class LKA(nn.Module):
@@ -41,6 +50,11 @@ class LKA(nn.Module):
         """Scale each value: (B, C, H, W) -> (B, C, H, W)."""
         gate: Tensor = self.mix(self.far(self.near(x)))
         return x * gate
+
+    def fuse(self) -> FusedLargeKernel:
+        """Return the inference form: the same output, convolutions where they are fast."""
+        surroundings = nn.Sequential(quick(self.near), quick(self.far))
+        return FusedLargeKernel(surroundings, copied(self.mix)).eval()
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -75,11 +89,7 @@ LKA.card = Card(
     traits=Traits(conv1x1=True),
     constraints=(whole("channels"),),
     official={"*": "after-project:all"},
-    official_note=(
-        "The original is a network of its own; in each block the gate stands between two 1x1 "
-        "convolutions that keep the channels. Our translation: after the last pointwise "
-        "convolution of every MobileNet block, without those two."
-    ),
+    official_note=f"The original is a network of its own; {PLACE_NOTE}",
     params=params,
     macs=macs,
     params_text="C^2 + 77C",
@@ -90,15 +100,12 @@ y = x * (W s)                                              (B, C, H, W)""",
     formula_tex=r"""s = f^{7 \times 7}_{d=3}\left(f^{5 \times 5}(x)\right)
 y = \left(W s\right) \odot x""",
     deviations=(
-        "The gate alone: the block of the original, with a 1x1 convolution and GELU before it, "
-        "another 1x1 after it and a shortcut around, has 2C^2 + 2C parameters more.",
-        "The weights start as torch's convolutions do; the original network draws its own, with a "
-        "deviation of sqrt(2/fan-out) and biases of 0.",
+        GATE_NOTE,
+        START_NOTE,
     ),
     timm="timm has none.",
     traps=(
-        "There is no sigmoid: the gate takes any value of either sign, and at the start it is near "
-        "0, so that almost nothing of x comes through. It needs a shortcut around it.",
+        NO_SIGMOID_TRAP,
         "The far convolution spans 19 positions: on a 7x7 map its outer taps see nothing but the "
         "padding, and on a 1x1 map one tap of each is left.",
         "It is known for 21x21; near and far together reach 23x23 positions.",

@@ -24,8 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._folding import copied
+from attnbench_modules._large_kernel import GATE_NOTE, PLACE_NOTE, START_NOTE, quick
 from attnbench_modules._layers import depthwise
+from attnbench_modules._pooling import mean_and_max
 from attnbench_modules._shared import check, squeezed, whole
+from attnbench_modules.fused_large_kernel import FusedLSK
 
 
 class LSK(nn.Module):
@@ -49,19 +53,15 @@ class LSK(nn.Module):
         near = self.near(x)
         far = self.mix_far(self.far(near))
         near = self.mix_near(near)
-        choice = torch.sigmoid(self.select(_mean_and_max(near, far)))  # (B, 2, H, W)
+        choice = torch.sigmoid(self.select(mean_and_max(near, far)))  # (B, 2, H, W)
         gate: Tensor = self.mix(near * choice[:, :1] + far * choice[:, 1:])
         return x * gate
 
-
-def _mean_and_max(one: Tensor, other: Tensor) -> Tensor:
-    """Return both over the channels of two maps: twice (B, h, H, W) -> (B, 2, H, W).
-
-    Without putting the two together, which would copy them.
-    """
-    mean = (one.mean(1, keepdim=True) + other.mean(1, keepdim=True)) * 0.5
-    largest = torch.maximum(one.amax(1, keepdim=True), other.amax(1, keepdim=True))
-    return torch.cat([mean, largest], dim=1)
+    def fuse(self) -> FusedLSK:
+        """Return the inference form: the same output, convolutions where they are fast."""
+        mixes = (copied(self.mix_near), copied(self.mix_far))
+        depthwise_ones = (quick(self.near), quick(self.far))
+        return FusedLSK(*depthwise_ones, mixes, copied(self.select), copied(self.mix)).eval()
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -97,11 +97,7 @@ LSK.card = Card(
     traits=Traits(conv1x1=True),
     constraints=(whole("channels"),),
     official={"*": "after-project:all"},
-    official_note=(
-        "The original is a network of its own for detection; in each block the gate stands "
-        "between two 1x1 convolutions that keep the channels. Our translation: after the last "
-        "pointwise convolution of every MobileNet block, without those two."
-    ),
+    official_note=f"The original is a network of its own for detection; {PLACE_NOTE}",
     params=params,
     macs=macs,
     params_text="3Ch + 77C + 2h + 198, h = max(1, C//2); 1.5C^2 + 78C + 198 for even C",
@@ -117,13 +113,11 @@ u_1 = W_1 s_1, \quad u_2 = W_2 s_2
 [a_1; a_2] = \sigma\left(f^{7 \times 7}\left([\mathrm{mean}_C(u); \max_C(u)]\right)\right)
 y = W\left(a_1 \odot u_1 + a_2 \odot u_2\right) \odot x""",
     deviations=(
-        "The gate alone: the block of the original, with a 1x1 convolution and GELU before it, "
-        "another 1x1 after it and a shortcut around, has 2C^2 + 2C parameters more.",
+        GATE_NOTE,
         "Where several channels tie for a maximum they share its gradient; the original gives it "
         "to one of them.",
         "A single channel has h = 1, where C // 2 would give 0.",
-        "The weights start as torch's convolutions do; the original network draws its own, with a "
-        "deviation of sqrt(2/fan-out) and biases of 0.",
+        START_NOTE,
     ),
     timm="timm has none; its sk is that of SKNet, which chooses by channel.",
     traps=(

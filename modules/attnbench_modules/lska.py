@@ -20,8 +20,11 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
+from attnbench_modules._folding import conv, copied
+from attnbench_modules._large_kernel import NO_SIGMOID_TRAP, PLACE_NOTE, START_NOTE, quick
 from attnbench_modules._layers import strip_pair
 from attnbench_modules._shared import check, whole
+from attnbench_modules.fused_large_kernel import FusedLargeKernel
 
 KERNELS = {
     7: (3, 3, 2),
@@ -51,6 +54,15 @@ class LSKA(nn.Module):
         """Scale each value: (B, C, H, W) -> (B, C, H, W)."""
         gate: Tensor = self.mix(self.far(self.near(x)))
         return x * gate
+
+    def fuse(self) -> FusedLargeKernel:
+        """Return the inference form: the same output, strips where they are fast.
+
+        Raises:
+            TypeError: a layer is no longer the one that this class builds.
+        """
+        strips = (quick(conv(strip)) for strip in (*self.near, *self.far))
+        return FusedLargeKernel(nn.Sequential(*strips), copied(self.mix)).eval()
 
 
 def params(channels: int, *, kernel_size: int = 23, **_options: Any) -> int:
@@ -92,11 +104,7 @@ LSKA.card = Card(
         ),
     ),
     official={"*": "after-project:all"},
-    official_note=(
-        "The original takes LKA's place in VAN, between two 1x1 convolutions that keep the "
-        "channels. Our translation: after the last pointwise convolution of every MobileNet "
-        "block, without those two."
-    ),
+    official_note=f"The original takes LKA's place in VAN: {PLACE_NOTE}",
     params=params,
     macs=macs,
     params_text="C^2 + (2a + 2b + 5)C; C^2 + 29C for k = 23",
@@ -109,13 +117,11 @@ y = \left(W s\right) \odot x""",
     deviations=(
         "The original class has no default for k; here it is 23, which reaches as far as LKA.",
         "The gate alone, as in LKA: the 1x1 convolutions and the shortcut around it are left out.",
-        "The weights start as torch's convolutions do; the original network draws its own, with a "
-        "deviation of sqrt(2/fan-out) and biases of 0.",
+        START_NOTE,
     ),
     timm="timm has none.",
     traps=(
-        "There is no sigmoid: the gate takes any value of either sign, and at the start it is near "
-        "0, so that almost nothing of x comes through. It needs a shortcut around it.",
+        NO_SIGMOID_TRAP,
         "It saves multiply-adds, not calls: four small depthwise convolutions instead of two.",
         "The far strips of k = 53 span 49 positions: on a 14x14 map 8 of their 17 taps see nothing "
         "but the padding, on a 7x7 map 12.",

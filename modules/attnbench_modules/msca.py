@@ -21,8 +21,16 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._folding import copied
+from attnbench_modules._large_kernel import (
+    GATE_NOTE,
+    NO_SIGMOID_TRAP,
+    PLACE_NOTE,
+    START_NOTE,
+)
 from attnbench_modules._layers import MultiScale
 from attnbench_modules._shared import check, whole
+from attnbench_modules.fused_large_kernel import FusedMSCA
 
 
 class MSCA(nn.Module):
@@ -40,6 +48,11 @@ class MSCA(nn.Module):
         """Scale each value: (B, C, H, W) -> (B, C, H, W)."""
         gate: Tensor = self.mix(self.scales(x))
         return x * gate
+
+    def fuse(self) -> FusedMSCA:
+        """Return the inference form: the same output, strips where they are fast."""
+        along, down = zip(*copied(self.scales.strips), strict=True)
+        return FusedMSCA(copied(self.scales.square), along, down, copied(self.mix)).eval()
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -74,11 +87,7 @@ MSCA.card = Card(
     traits=Traits(conv1x1=True),
     constraints=(whole("channels"),),
     official={"*": "after-project:all"},
-    official_note=(
-        "The original is a network of its own for segmentation; in each block the gate stands "
-        "between two 1x1 convolutions that keep the channels. Our translation: after the last "
-        "pointwise convolution of every MobileNet block, without those two."
-    ),
+    official_note=f"The original is a network of its own for segmentation; {PLACE_NOTE}",
     params=params,
     macs=macs,
     params_text="C^2 + 111C",
@@ -91,15 +100,12 @@ y = x * a                                                  (B, C, H, W)""",
 a = W\left(s + f_7(s) + f_{11}(s) + f_{21}(s)\right)
 y = a \odot x""",
     deviations=(
-        "The gate alone: the block of the original, with a 1x1 convolution and GELU before it, "
-        "another 1x1 after it and a shortcut around, has 2C^2 + 2C parameters more.",
-        "The weights start as torch's convolutions do; the original network draws its own, with a "
-        "deviation of sqrt(2/fan-out) and biases of 0.",
+        GATE_NOTE,
+        START_NOTE,
     ),
     timm="timm has none.",
     traps=(
-        "There is no sigmoid: the gate takes any value of either sign, and at the start it is near "
-        "0, so that almost nothing of x comes through. It needs a shortcut around it.",
+        NO_SIGMOID_TRAP,
         "The strips of 21 are longer than the maps of a MobileNet's last stages: at 7x7 eight of "
         "their taps see nothing but the padding.",
         "Seven depthwise convolutions run one after the other on the whole map: what it takes is "

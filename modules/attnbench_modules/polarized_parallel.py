@@ -21,16 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Traits
-from attnbench_modules._folding import copied, linear
+from attnbench_modules._folding import linear
 from attnbench_modules._polarized import (
     OFFICIAL_NOTE,
+    OTHER_PSA_TRAP,
     PAPER,
     SOFTMAX_OPTION,
     Softmax,
     projection,
-    spatial_scores,
+    spatial_gate,
 )
-from attnbench_modules._pooling import channel_means, weighted_means
+from attnbench_modules._pooling import weighted_means
 from attnbench_modules._shared import SQUEEZE_NOTE, check, one_of, squeezed, whole
 from attnbench_modules.fused_polarized import FusedPolarizedParallel
 
@@ -54,20 +55,15 @@ class PolarizedParallel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scale by both gates: (B, C, H, W) -> (B, C, H, W)."""
         pooled = weighted_means(self.channel_value(x), self.mask(x))  # (B, i, 1, 1)
-        channel = torch.sigmoid(self.up(pooled))
-        query = channel_means(self.query(x))
-        spatial = torch.sigmoid(spatial_scores(query, self.value(x), self.softmax))
+        channel = torch.sigmoid(self.up(pooled))  # (B, C, 1, 1)
+        spatial = spatial_gate(self.query(x), self.value(x), self.softmax)  # (B, 1, H, W)
         return x * channel + x * spatial
 
     def fuse(self) -> FusedPolarizedParallel:
         """Return the inference form: the same output, vectors projected in place of maps."""
-        return FusedPolarizedParallel(
-            linear(self.mask),
-            nn.Sequential(linear(self.channel_value), linear(self.up)),
-            linear(self.query),
-            copied(self.value) if self.softmax == "values" else linear(self.value),
-            self.softmax,
-        ).eval()
+        gate = nn.Sequential(linear(self.channel_value), linear(self.up))
+        layers = (self.mask, gate, self.query, self.value)
+        return FusedPolarizedParallel(*layers, self.softmax).eval()
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -109,7 +105,7 @@ y = c \odot x + s \odot x""",
         "gate says next to nothing on any but the smallest maps.",
         "The paper takes the softmax of the pooled query, over channels (softmax=query); the code, "
         "followed here, takes that of the scores.",
-        "PSA also stands for pyramid split attention (EPSANet), which is another module.",
+        OTHER_PSA_TRAP,
     ),
     licence="Apache-2.0 (DeLightCMU/PSA)",
 )

@@ -23,16 +23,17 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Traits
-from attnbench_modules._folding import copied, linear, vector_norm
+from attnbench_modules._folding import linear, vector_norm
 from attnbench_modules._polarized import (
     OFFICIAL_NOTE,
+    OTHER_PSA_TRAP,
     PAPER,
     SOFTMAX_OPTION,
     Softmax,
     projection,
-    spatial_scores,
+    spatial_gate,
 )
-from attnbench_modules._pooling import channel_means, weighted_means
+from attnbench_modules._pooling import weighted_means
 from attnbench_modules._shared import SQUEEZE_NOTE, check, one_of, squeezed, whole
 from attnbench_modules.fused_polarized import FusedPolarizedSequential
 
@@ -61,24 +62,19 @@ class PolarizedSequential(nn.Module):
         """Scale channels, then positions: (B, C, H, W) -> (B, C, H, W)."""
         pooled = weighted_means(self.channel_value(x), self.mask(x))  # (B, i, 1, 1)
         x = x * torch.sigmoid(self.up(self.relu(self.norm(self.squeeze(pooled)))))
-        query = channel_means(self.query(x))
-        return x * torch.sigmoid(spatial_scores(query, self.value(x), self.softmax))
+        return x * spatial_gate(self.query(x), self.value(x), self.softmax)
 
     def fuse(self) -> FusedPolarizedSequential:
         """Return the inference form: the same output, vectors projected in place of maps."""
-        return FusedPolarizedSequential(
-            linear(self.mask),
-            nn.Sequential(
-                linear(self.channel_value),
-                linear(self.squeeze),
-                vector_norm(self.norm),
-                nn.ReLU(),
-                linear(self.up),
-            ),
-            linear(self.query),
-            copied(self.value) if self.softmax == "values" else linear(self.value),
-            self.softmax,
-        ).eval()
+        gate = nn.Sequential(
+            linear(self.channel_value),
+            linear(self.squeeze),
+            vector_norm(self.norm),
+            nn.ReLU(),
+            linear(self.up),
+        )
+        layers = (self.mask, gate, self.query, self.value)
+        return FusedPolarizedSequential(*layers, self.softmax).eval()
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -128,7 +124,7 @@ y = s \odot x'""",
         "The layer norm sees C/8 values: of one (below 16 channels) it is a constant, of two "
         "(below 24) a sign, and little or nothing of the channels comes through.",
         "At the start it scales x by about one quarter, so it disturbs pretrained weights.",
-        "PSA also stands for pyramid split attention (EPSANet), which is another module.",
+        OTHER_PSA_TRAP,
     ),
     licence="Apache-2.0 (DeLightCMU/PSA)",
 )
