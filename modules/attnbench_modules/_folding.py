@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -136,3 +137,12 @@ def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
 def copied(layer: nn.Conv2d) -> nn.Conv2d:
     """Return a frozen copy of a convolution as it is."""
     return copy.deepcopy(layer).requires_grad_(False).eval()
+
+
+def parted(layer: nn.Conv2d, widths: Sequence[int]) -> list[nn.Conv2d]:
+    """Return frozen 1x1 convolutions that give what one gives, cut into channels of ``widths``."""
+    weights = layer.weight.detach().clone().split(widths)
+    biases = _bias(layer).clone().split(widths)
+    with torch.device("meta"):
+        parts = [nn.Conv2d(layer.in_channels, width, 1) for width in widths]
+    return [frozen(*one, layer.weight) for one in zip(parts, weights, biases, strict=True)]

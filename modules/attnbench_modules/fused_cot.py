@@ -70,13 +70,14 @@ def local_sums(values: Tensor, weights: Tensor, side: int) -> Tensor:
     """
     height, width = values.shape[2:]
     share = weights.shape[1] // side**2
-    taps = torch.unflatten(weights, 1, (share, side**2)).unsqueeze(1)  # (B, 1, s, side^2, H, W)
+    taps = torch.unflatten(weights, 1, (1, share, side**2)).unbind(3)  # (B, 1, s, H, W) each
     padded = torch.unflatten(F.pad(values, [side // 2] * 4), 1, (-1, share))
     places = [(i, j) for i in range(side) for j in range(side)]
     seen = [padded[..., i : i + height, j : j + width] for i, j in places]  # (B, C/s, s, H, W)
-    total = seen[0] * taps[:, :, :, 0]
-    for place in range(1, side**2):
-        total = total + seen[place] * taps[:, :, :, place]
+    total = seen[0] * taps[0]
+    for one, tap in zip(seen[1:], taps[1:], strict=True):
+        # other runtimes have no operator for the one pass
+        total = total + one * tap if traced() else torch.addcmul(total, one, tap)
     return total.flatten(1, 2)
 
 
