@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -139,10 +138,10 @@ def copied(layer: nn.Conv2d) -> nn.Conv2d:
     return copy.deepcopy(layer).requires_grad_(False).eval()
 
 
-def parted(layer: nn.Conv2d, widths: Sequence[int]) -> list[nn.Conv2d]:
+def parted(layer: nn.Conv2d, widths: list[int]) -> list[nn.Conv2d]:
     """Return frozen 1x1 convolutions that give what one gives, cut into channels of ``widths``."""
-    weights = layer.weight.detach().clone().split(widths)
-    biases = _bias(layer).clone().split(widths)
+    weights = torch.split(layer.weight.detach().clone(), widths)
+    biases = torch.split(_bias(layer).clone(), widths)
     with torch.device("meta"):
         parts = [nn.Conv2d(layer.in_channels, width, 1) for width in widths]
     return [frozen(*one, layer.weight) for one in zip(parts, weights, biases, strict=True)]

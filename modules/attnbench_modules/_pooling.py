@@ -79,7 +79,7 @@ def deviations(centred: Tensor) -> Tensor:
         return variances(centred.square()).clamp(min=smallest).sqrt()
     positions = centred.shape[2] * centred.shape[3]
     length = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
-    return length * max(positions - 1, 1) ** -0.5
+    return length / math.sqrt(max(positions - 1, 1))
 
 
 def row_maxima(x: Tensor) -> Tensor:
