@@ -78,7 +78,7 @@ def deviations(centred: Tensor) -> Tensor:
         smallest = torch.finfo(centred.dtype).tiny  # not the root of 0: its gradient is infinite
         return variances(centred.square()).clamp(min=smallest).sqrt()
     positions = centred.shape[2] * centred.shape[3]
-    length = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
     return length / math.sqrt(max(positions - 1, 1))
 
 

@@ -161,8 +161,8 @@ y_i = x_i + \gamma \sum_j a_{ij} v_j""",
         "Here the recurrence is part of the module; the original's class goes round once, and its "
         "network has R as an argument that its published runs set to 2.",
         "The original keeps a position from counting twice, in its row and in its column, by a "
-        "score of minus infinity, which no int8 range holds; in graphs for other runtimes it is taken "
-        "out afterwards instead.",
+        "score of minus infinity, as here in PyTorch. No int8 range holds that: in graphs for other "
+        "runtimes its second weight is taken out afterwards.",
         SQUEEZE_NOTE,
     ),
     timm="timm has none.",
