@@ -161,7 +161,7 @@ y_i = x_i + \gamma \sum_j a_{ij} v_j""",
         "Here the recurrence is part of the module; the original's class goes round once, and its "
         "network has R as an argument that its published runs set to 2.",
         "The original keeps a position from counting twice, in its row and in its column, by a "
-        "score of minus infinity, as here in PyTorch. No int8 range holds that: in graphs for other "
+        "score of minus infinity, as here in PyTorch. No int8 range holds it: in graphs for other "
         "runtimes its second weight is taken out afterwards.",
         SQUEEZE_NOTE,
     ),
