@@ -37,7 +37,7 @@ class FusedCPCA(nn.Module):
     def _weighed(self, x: Tensor) -> Tensor:
         x = F.gelu(self.mix(x))
         pooled = torch.stack([channel_means(x), channel_maxima(x)]).flatten(2)  # (2, B, C)
-        prior = self.second(self.first(pooled).relu_()).sigmoid_().sum(0)
-        x = x * prior[..., None, None]
+        of_means, of_maxima = self.second(self.first(pooled).relu_()).sigmoid_().unbind(0)
+        x = x * (of_means + of_maxima)[..., None, None]
         y: Tensor = self.mix(x * self.mix(self.scales(x)))
         return y
