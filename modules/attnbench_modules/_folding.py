@@ -139,3 +139,12 @@ def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
 def copied(layer: M) -> M:
     """Return a frozen copy of layers as they are."""
     return copy.deepcopy(layer).requires_grad_(False).eval()
+
+
+def parted(layer: nn.Conv2d, widths: list[int]) -> list[nn.Conv2d]:
+    """Return frozen 1x1 convolutions that give what one gives, cut into channels of ``widths``."""
+    weights = torch.split(layer.weight.detach().clone(), widths)
+    biases = torch.split(_bias(layer).clone(), widths)
+    with torch.device("meta"):
+        parts = [nn.Conv2d(layer.in_channels, width, 1) for width in widths]
+    return [frozen(*one, layer.weight) for one in zip(parts, weights, biases, strict=True)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from attnbench_modules._folding import traced
 
 
 def channel_means(x: Tensor) -> Tensor:
@@ -36,15 +39,20 @@ def column_means(x: Tensor) -> Tensor:
     return x.mean(2, keepdim=True)
 
 
-def channel_sums(x: Tensor) -> Tensor:
-    """Return the sum of each channel over all positions: (B, C, H, W) -> (B, C, 1, 1).
+def channel_sums(x: Tensor, *, keepdim: bool = True) -> Tensor:
+    """Return the sum of each channel over all positions: (B, C, H, W) -> (B, C, 1, 1), or (B, C).
 
-    By way of the mean: runtimes for phones have a kernel for that, and none for the sum.
+    By way of the mean where another runtime is to run it: those for phones have a kernel for that,
+    and none for the sum.
     """
-    return channel_means(x) * float(x.shape[2] * x.shape[3])
+    if not traced():
+        return x.sum((2, 3), keepdim=keepdim)
+    return x.mean((2, 3), keepdim=keepdim) * float(x.shape[2] * x.shape[3])
 
 
-def variances(squares: Tensor, pool: Callable[[Tensor], Tensor] = channel_means) -> Tensor:
+def variances(
+    squares: Tensor, pool: Callable[[Tensor], Tensor] = channel_means, *, times: float = 1
+) -> Tensor:
     """Return variances, over N - 1, from the squared differences to the mean.
 
     0 where there is one value. In two plain passes, this one and the differences: torch's own,
@@ -53,10 +61,25 @@ def variances(squares: Tensor, pool: Callable[[Tensor], Tensor] = channel_means)
     Args:
         squares: (B, C, H, W).
         pool: takes the mean over those N values that share a variance.
+        times: a factor of the result, which costs nothing here.
     """
     means = pool(squares)
-    count = squares[0].numel() // means[0].numel()
-    return means * (count / max(count - 1, 1))
+    count = math.prod(squares.shape[1:]) // math.prod(means.shape[1:])
+    return means * (times * count / max(count - 1, 1))
+
+
+def deviations(centred: Tensor) -> Tensor:
+    """Return standard deviations, over N - 1, of channels without their mean: -> (B, C, 1, 1).
+
+    0, and the gradient too, where all values are the same; in one pass, where this is no graph for
+    another runtime.
+    """
+    if traced():
+        smallest = torch.finfo(centred.dtype).tiny  # not the root of 0: its gradient is infinite
+        return variances(centred.square()).clamp(min=smallest).sqrt()
+    positions = centred.shape[2] * centred.shape[3]
+    length: Tensor = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
+    return length / math.sqrt(max(positions - 1, 1))
 
 
 def row_maxima(x: Tensor) -> Tensor:
@@ -163,7 +186,7 @@ def weighted_means(x: Tensor, scores: Tensor) -> Tensor:
         scores: (B, 1, H, W), one for each position; their softmax is the weights.
     """
     weights = torch.softmax(scores.flatten(2), 2)  # (B, 1, N)
-    means: Tensor = x.flatten(2) @ weights.transpose(1, 2)  # (B, C, 1)
+    means = torch.bmm(x.flatten(2), weights.transpose(1, 2))  # (B, C, 1)
     return means.unsqueeze(3)
 
 

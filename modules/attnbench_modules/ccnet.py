@@ -15,12 +15,14 @@ gamma is one number that starts at 0, so the module starts as the identity.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._folding import traced
 from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
 
 
@@ -51,15 +53,29 @@ class CrissCross(nn.Module):
         query, key, value = self.query(x), self.key(x), self.value(x)
         in_row = by_row(query) @ by_row(key).transpose(2, 3)  # (B, H, W, W)
         in_column = by_column(query) @ by_column(key).transpose(2, 3)  # (B, W, H, H)
+        if not traced():  # a position is in its row and in its column: one of the two is left out
+            in_column.diagonal(dim1=2, dim2=3).fill_(-math.inf)
+            attention = torch.softmax(torch.cat([in_column.transpose(1, 2), in_row], 3), 3)
+            of_column, of_row = torch.split(attention, [height, width], 3)
+            return sent(of_column, of_row, value).permute(0, 3, 1, 2)
         itself = by_row(query * key).sum(3, keepdim=True)  # (B, H, W, 1)
-        scores = torch.cat([in_column.transpose(1, 2), in_row, itself], 3)
-        attention = torch.softmax(scores, 3)
+        attention = torch.softmax(torch.cat([in_column.transpose(1, 2), in_row, itself], 3), 3)
         of_column, of_row, of_itself = torch.split(attention, [height, width, 1], 3)
-        columns = of_column.transpose(1, 2) @ by_column(value)  # (B, W, H, C)
-        rows = of_row @ by_row(value)  # (B, H, W, C)
-        # a position is in its row, in its column and by itself: two of the three are taken out
-        once = columns.transpose(1, 2) + rows - of_itself * by_row(value)
+        # in its row, in its column and by itself: two of the three are taken out
+        once = sent(of_column, of_row, value) - of_itself * by_row(value)
         return (once / (1 - 2 * of_itself)).permute(0, 3, 1, 2)
+
+
+def sent(of_column: Tensor, of_row: Tensor, value: Tensor) -> Tensor:
+    """Sum up the values of column and row, by weight: (B, H, W, C).
+
+    Args:
+        of_column: (B, H, W, H).
+        of_row: (B, H, W, W).
+        value: (B, C, H, W).
+    """
+    columns = of_column.transpose(1, 2) @ by_column(value)  # (B, W, H, C)
+    return columns.transpose(1, 2) + of_row @ by_row(value)
 
 
 def by_row(x: Tensor) -> Tensor:
@@ -145,7 +161,8 @@ y_i = x_i + \gamma \sum_j a_{ij} v_j""",
         "Here the recurrence is part of the module; the original's class goes round once, and its "
         "network has R as an argument that its published runs set to 2.",
         "The original keeps a position from counting twice, in its row and in its column, by a "
-        "score of minus infinity, which no int8 range holds; here it is taken out afterwards.",
+        "score of minus infinity, as here in PyTorch. No int8 range holds it: in graphs for other "
+        "runtimes its second weight is taken out afterwards.",
         SQUEEZE_NOTE,
     ),
     timm="timm has none.",

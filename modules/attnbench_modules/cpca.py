@@ -17,15 +17,18 @@ What comes out is not x scaled: it stands for x where it is put, without a short
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
+from attnbench_modules._folding import conv, copied, linear
 from attnbench_modules._layers import MultiScale, bottleneck
 from attnbench_modules._pooling import channel_maxima, channel_means
 from attnbench_modules._shared import SQUEEZE_NOTE, TIES_NOTE, check, squeezed, whole
+from attnbench_modules.fused_cpca import FusedCPCA
 
 
 class CPCA(nn.Module):
@@ -50,6 +53,16 @@ class CPCA(nn.Module):
         x = x * prior
         y: Tensor = self.conv(x * self.conv(self.scales(x)))
         return y
+
+    def fuse(self) -> FusedCPCA:
+        """Return the inference form: the same output, channels last inside.
+
+        Raises:
+            TypeError: a layer is no longer the one that this class builds.
+        """
+        first, second = (linear(conv(self.mlp[i])) for i in (0, 2))
+        scales = copy.deepcopy(self.scales).requires_grad_(False)
+        return FusedCPCA(first, second, scales, copied(self.conv)).eval()
 
 
 def params(channels: int, *, reduction: int = 4, **_options: Any) -> int:

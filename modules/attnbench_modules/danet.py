@@ -46,10 +46,9 @@ class DANetPosition(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add what all positions send to each: (B, C, H, W) -> (B, C, H, W)."""
         query, key = self.query(x).flatten(2).transpose(1, 2), self.key(x).flatten(2)
-        attention = torch.softmax(query @ key, dim=-1)  # (B, N, N)
-        gathered = self.value(x).flatten(2) @ attention.transpose(1, 2)  # (B, C, N)
-        y: Tensor = x + self.gamma * gathered.unflatten(2, x.shape[2:])
-        return y
+        attention = torch.softmax(torch.bmm(query, key), dim=-1)  # (B, N, N)
+        gathered = torch.bmm(self.value(x).flatten(2), attention.transpose(1, 2))  # (B, C, N)
+        return x + self.gamma * gathered.view(x.shape)
 
     def fuse(self) -> FusedDANetPosition:
         """Return the inference form: the same output, gamma in the values."""
@@ -70,11 +69,9 @@ class DANetChannel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add what all channels send to each: (B, C, H, W) -> (B, C, H, W)."""
         flat = x.flatten(2)  # (B, C, N)
-        products = flat @ flat.transpose(1, 2)  # (B, C, C)
+        products = torch.bmm(flat, flat.transpose(1, 2))  # (B, C, C)
         attention = torch.softmax(-products if self.reverse else products, dim=-1)
-        gathered: Tensor = torch.unflatten(attention @ flat, 2, x.shape[2:])
-        y: Tensor = x + self.gamma * gathered
-        return y
+        return x + self.gamma * torch.bmm(attention, flat).view(x.shape)
 
 
 def position_params(channels: int, *, reduction: int = 8, **_options: Any) -> int:

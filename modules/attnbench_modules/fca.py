@@ -63,16 +63,16 @@ class FCA(nn.Module):
         hidden = squeezed(channels, reduction)
         height, width = feature_size or (GRID, GRID)
         self.size = (height, width)
-        self.squeeze = nn.Conv2d(channels, hidden, 1, bias=False)
-        self.relu = nn.ReLU()
-        self.excite = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.squeeze = nn.Linear(channels, hidden, bias=False)
+        self.excite = nn.Linear(hidden, channels, bias=False)
         basis = _basis(channels, self.size, frequencies).to(self.squeeze.weight)
         self.register_buffer("basis", basis, persistent=False)  # (1, C, h, w), known by its size
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        spectrum = channel_sums(resized(x, self.size) * self.basis)  # (B, C, 1, 1)
-        return x * torch.sigmoid(self.excite(self.relu(self.squeeze(spectrum))))
+        spectrum = channel_sums(resized(x, self.size) * self.basis, keepdim=False)  # (B, C)
+        gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(spectrum))))
+        return x * gate[..., None, None]
 
 
 def _basis(channels: int, size: tuple[int, int], frequencies: int) -> Tensor:

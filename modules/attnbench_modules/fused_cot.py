@@ -70,14 +70,24 @@ def local_sums(values: Tensor, weights: Tensor, side: int) -> Tensor:
     """
     height, width = values.shape[2:]
     share = weights.shape[1] // side**2
-    taps = torch.unflatten(weights, 1, (share, side**2)).unsqueeze(1)  # (B, 1, s, side^2, H, W)
+    taps = torch.unflatten(weights, 1, (1, share, side**2)).unbind(3)  # (B, 1, s, H, W) each
     padded = torch.unflatten(F.pad(values, [side // 2] * 4), 1, (-1, share))
-    places = [(i, j) for i in range(side) for j in range(side)]
-    seen = [padded[..., i : i + height, j : j + width] for i, j in places]  # (B, C/s, s, H, W)
-    total = seen[0] * taps[:, :, :, 0]
-    for place in range(1, side**2):
-        total = total + seen[place] * taps[:, :, :, place]
+    seen = _shifted(padded, side, (height, width))
+    total = seen[0] * taps[0]
+    for one, tap in zip(seen[1:], taps[1:], strict=True):
+        # other runtimes have no operator for the one pass
+        total = total + one * tap if traced() else torch.addcmul(total, one, tap)
     return total.flatten(1, 2)
+
+
+def _shifted(padded: Tensor, side: int, size: tuple[int, int]) -> list[Tensor]:
+    """Return the side^2 maps of ``size`` that lie in a padded one, row by row."""
+    height, width = size
+    if traced():
+        places = [(i, j) for i in range(side) for j in range(side)]
+        return [padded[..., i : i + height, j : j + width] for i, j in places]
+    shifted = padded.unfold(-2, height, 1).unfold(-2, width, 1)  # (..., side, side, H, W)
+    return [one for row in shifted.unbind(-4) for one in row.unbind(-3)]
 
 
 def scaled_by_norm(layer: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, Tensor]:

@@ -28,6 +28,4 @@ def shares(scores: Tensor) -> Tensor:
     by. The first by itself would leave numbers of 1/N, which int8 cannot tell from 0.
     """
     flat = scores.flatten(2)
-    normed = torch.softmax(flat - torch.logsumexp(flat, 2, keepdim=True), 1)
-    shaped: Tensor = torch.unflatten(normed, 2, scores.shape[2:])
-    return shaped
+    return torch.softmax(torch.log_softmax(flat, 2), 1).view(scores.shape)

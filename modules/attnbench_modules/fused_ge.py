@@ -18,7 +18,7 @@ class FusedGE(nn.Module):
     def __init__(
         self,
         gather: Sequence[nn.Conv2d],
-        excite: nn.Module,
+        excite: nn.Module | None,
         extent: int,
         size: tuple[int, int],
     ) -> None:
@@ -32,13 +32,14 @@ class FusedGE(nn.Module):
             self.weight = _parameter(layer.weight.transpose(0, 1).contiguous())  # (1, C, h, w)
             bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_channels)
             self.bias = _parameter(bias[:, None, None])
-        self.excite = copy.deepcopy(excite).requires_grad_(False)
+        self.excite = copy.deepcopy(excite).requires_grad_(False) if excite else None
         self.extent = extent
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate each position: (B, C, H, W) -> (B, C, H, W)."""
-        gate = self.excite(self._gathered(x)).sigmoid()
+        scores = self._gathered(x)
+        gate = (self.excite(scores) if self.excite else scores).sigmoid()
         return x * (F.interpolate(gate, size=x.shape[2:]) if self.extent else gate)
 
     def _gathered(self, x: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class GE(nn.Module):
         self.gather: nn.Sequential | None = None
         if variant != "theta-minus":
             self.gather = nn.Sequential(*_gathering(channels, extent, self.size))
-        self.excite: nn.Module = nn.Identity()
+        self.excite: nn.Sequential | None = None
         if variant == "theta-plus":
             self.excite = nn.Sequential(
                 nn.ReLU(), *bottleneck(channels, squeezed(channels, reduction))
@@ -75,7 +75,10 @@ class GE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate each position: (B, C, H, W) -> (B, C, H, W)."""
-        gate = torch.sigmoid(self.excite(self._gathered(x)))  # before it is large: fewer values
+        scores = self._gathered(x)
+        if self.excite is not None:
+            scores = self.excite(scores)
+        gate = torch.sigmoid(scores)  # before it is large: fewer values
         return x * (F.interpolate(gate, size=x.shape[2:]) if self.extent else gate)
 
     def _gathered(self, x: Tensor) -> Tensor:

@@ -37,13 +37,12 @@ class SCSE(nn.Module):
         hidden = squeezed(channels, reduction)
         self.combine = combine
         self.squeeze = nn.Linear(channels, hidden)
-        self.relu = nn.ReLU()
         self.excite = nn.Linear(hidden, channels)
         self.spatial = nn.Conv2d(channels, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply both gates to x and combine: (B, C, H, W) -> (B, C, H, W)."""
-        hidden = self.relu(self.squeeze(channel_means(x).flatten(1)))
+        hidden = torch.relu(self.squeeze(channel_means(x).flatten(1)))
         channel = torch.sigmoid(self.excite(hidden))[..., None, None]  # (B, C, 1, 1)
         position = torch.sigmoid(self.spatial(x))  # (B, 1, H, W)
         if self.combine == "add":

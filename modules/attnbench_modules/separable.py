@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._folding import copied, linear
+from attnbench_modules._folding import copied, linear, parted
 from attnbench_modules._pooling import weighted_means
 from attnbench_modules._shared import check, whole
 from attnbench_modules.fused_separable import FusedSeparable
@@ -36,23 +36,24 @@ class SeparableAttention(nn.Module):
         super().__init__()
         check(type(self), channels, residual=residual)
         self.residual = residual
-        self.query = nn.Conv2d(channels, 1, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
+        self.project = nn.Conv2d(channels, 1 + 2 * channels, 1)  # query, key and value
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the scaled values: (B, C, H, W) -> (B, C, H, W)."""
-        context = weighted_means(self.key(x), self.query(x))  # (B, C, 1, 1)
-        y: Tensor = self.out(torch.relu(self.value(x)) * context)
+        query, key, value = torch.split(self.project(x), self._widths(), 1)
+        context = weighted_means(key, query)  # (B, C, 1, 1)
+        y: Tensor = self.out(torch.relu(value) * context)
         return x + y if self.residual else y
 
     def fuse(self) -> FusedSeparable:
         """Return the inference form: the same output, keys of the mean instead of all keys."""
-        layers = (copied(self.value), copied(self.out))
-        return FusedSeparable(
-            linear(self.query), linear(self.key), *layers, residual=self.residual
-        ).eval()
+        query, key, value = parted(self.project, self._widths())
+        layers = (linear(query), linear(key), value, copied(self.out))
+        return FusedSeparable(*layers, residual=self.residual).eval()
+
+    def _widths(self) -> list[int]:
+        return [1, self.out.in_channels, self.out.in_channels]
 
 
 def params(channels: int, **_options: Any) -> int:
@@ -109,7 +110,6 @@ y = x + W \left(\mathrm{ReLU}(v) \odot c\right) + b""",
         "it, are left out; of that block the addition stays, and residual=False takes it away.",
         "The original cuts the map into patches of 2x2 and attends among the pixels of each of the "
         "four kinds by themselves; here all positions are of one kind, so that any map will do.",
-        "Query, key and value are one convolution there, cut apart.",
     ),
     timm=(
         "timm has it inside its MobileViT-v2 (timm.models.mobilevit.LinearSelfAttention), not as "
@@ -118,9 +118,10 @@ y = x + W \left(\mathrm{ReLU}(v) \odot c\right) + b""",
     ),
     traps=(
         "At 1x1 the context is the key of the one position.",
+        "The query's bias, the first of the projection's, moves all positions alike, which the "
+        "softmax over them takes away: it never changes the output.",
         "Every channel has one context for all positions: where to look is not for each position "
         "to choose.",
     ),
-    dead={"query.bias": "moves all positions alike, which the softmax over them takes away"},
     licence="Apple sample code licence (apple/ml-cvnets)",
 )

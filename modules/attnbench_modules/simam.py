@@ -35,7 +35,8 @@ class SimAM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gate each value: (B, C, H, W) -> (B, C, H, W)."""
         squares = (x - channel_means(x)).square()
-        return x * torch.sigmoid(squares / (4 * (variances(squares) + self.e_lambda)) + 0.5)
+        spread = variances(squares, times=4) + 4 * self.e_lambda
+        return x * torch.sigmoid(squares / spread + 0.5)
 
 
 def params(channels: int, **_options: Any) -> int:

@@ -66,7 +66,6 @@ def assert_same(fused, plain, x):
 
 LIGHT = {
     "ccnet",
-    "cpca",
     "danet_channel",
     "eca",
     "effective_se",
@@ -112,12 +111,12 @@ def test_equals_the_plain_form_on_large_maps(name, layout):
 
 @every_module
 def test_takes_maps_that_are_not_contiguous(name):
-    plain = build(name)
+    plain = build(name).double()  # sums in another order: single precision differs by its roundings
     fused = plain.fuse()
-    wide = torch.randn(4, 64, 7, 18)
+    wide = torch.randn(4, 64, 7, 18, dtype=torch.double)
     for x in (wide[:, ::2, :, ::2], wide[::2, 32:, :, 3:12], wide[:, :32, :, :9].transpose(2, 3)):
         with torch.no_grad():
-            torch.testing.assert_close(fused(x), plain(x), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(fused(x), plain(x))
 
 
 @cases([name for name in NAMED if norms(load(name)(32))])

@@ -23,15 +23,22 @@ def through(layer, vector):
     return layer.weight[:, :, 0, 0] @ vector + layer.bias
 
 
+def projected(module, vector):
+    """Return query, key and value of one place."""
+    parts = through(module.project, vector)
+    return parts[0], *parts[1:].chunk(2)
+
+
 def reference(module, image):
     """Return W(relu(v) * c) of one image, place by place."""
     places = [(i, j) for i in range(image.shape[1]) for j in range(image.shape[2])]
-    weights = {(i, j): through(module.query, image[:, i, j]).exp() for i, j in places}
-    keys = {(i, j): through(module.key, image[:, i, j]) for i, j in places}
+    parts = {(i, j): projected(module, image[:, i, j]) for i, j in places}
+    weights = {place: query.exp() for place, (query, _, _) in parts.items()}
+    keys = {place: key for place, (_, key, _) in parts.items()}
     context = sum(weights[place] * keys[place] for place in places) / sum(weights.values())
     y = torch.empty_like(image)
     for i, j in places:
-        value = through(module.value, image[:, i, j]).clamp(min=0)
+        value = parts[i, j][2].clamp(min=0)
         y[:, i, j] = through(module.out, value * context)
     return y
 
@@ -48,8 +55,7 @@ def test_equals_the_equations(residual, size):
 def test_is_timms_for_patches_of_one():
     ours, theirs = moved(16, residual=False), LinearSelfAttention(16).double()
     for name in ("weight", "bias"):
-        parts = [getattr(layer, name) for layer in (ours.query, ours.key, ours.value)]
-        getattr(theirs.qkv_proj, name).data = torch.cat(parts).detach()
+        getattr(theirs.qkv_proj, name).data = getattr(ours.project, name).detach()
         getattr(theirs.out_proj, name).data = getattr(ours.out, name).detach()
     x = torch.randn(2, 16, 5, 7, dtype=torch.double)
     tokens = x.flatten(2).unsqueeze(2)  # (B, C, 1, N)
