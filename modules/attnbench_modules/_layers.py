@@ -44,6 +44,12 @@ def line_conv(kernel_size: int) -> nn.Conv1d:
     return nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
 
+def along(line: nn.Conv1d, x: Tensor) -> Tensor:
+    """Return what one filter makes of all numbers of an image in a row: (B, ...) -> (B, 1, L)."""
+    filtered: Tensor = line(x.flatten(1).unsqueeze(1))
+    return filtered
+
+
 def bottleneck(channels: int, hidden: int, *, bias: bool = True) -> nn.Sequential:
     """Return SE's two 1x1 convolutions with ReLU between them: (B, C, H, W) -> the same."""
     return nn.Sequential(

@@ -68,6 +68,11 @@ def variances(
     return means * (times * count / max(count - 1, 1))
 
 
+def root(variance: Tensor) -> Tensor:
+    """Return the square root, but of no 0, whose gradient is infinite."""
+    return variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
+
+
 def deviations(centred: Tensor) -> Tensor:
     """Return standard deviations, over N - 1, of channels without their mean: -> (B, C, 1, 1).
 
@@ -75,8 +80,7 @@ def deviations(centred: Tensor) -> Tensor:
     another runtime.
     """
     if traced():
-        smallest = torch.finfo(centred.dtype).tiny  # not the root of 0: its gradient is infinite
-        return variances(centred.square()).clamp(min=smallest).sqrt()
+        return root(variances(centred.square()))
     positions = centred.shape[2] * centred.shape[3]
     length: Tensor = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
     return length / math.sqrt(max(positions - 1, 1))
@@ -129,6 +133,17 @@ def gated_by_strips(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """
     rows, columns = torch.sigmoid(rows), torch.sigmoid(columns).transpose(2, 3)
     return x * (laid_out_as(rows, x) * laid_out_as(columns, x))
+
+
+def gated_by_groups(x: Tensor, gate: Tensor) -> Tensor:
+    """Scale groups of neighbouring channels by a plane each: (B, C, H, W) -> the same.
+
+    Args:
+        x: (B, C, H, W).
+        gate: (B, G, H, W), laid out in memory as x.
+    """
+    groups: Tensor = torch.unflatten(x, 1, (gate.shape[1], -1))
+    return (groups * gate.unsqueeze(2)).flatten(1, 2)
 
 
 def local_means(x: Tensor, extent: int) -> Tensor:

@@ -49,9 +49,12 @@ def one_of(name: str, *choices: str) -> Constraint:
     return Constraint(f"{name} must be one of: {', '.join(choices)}", holds, basic=True)
 
 
-def squeezed(channels: int, reduction: int) -> int:
-    """Return ``channels // reduction``, but at least 1: a layer of no channels cannot be built."""
-    return max(1, channels // reduction)
+def squeezed(channels: int, reduction: int, minimum: int = 1) -> int:
+    """Return ``channels // reduction``, but never less than ``minimum``.
+
+    That is 1 at least: a layer of no channels cannot be built.
+    """
+    return max(minimum, channels // reduction)
 
 
 def odd(name: str, otherwise: str) -> Constraint:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import folded
 from attnbench_modules._pooling import gated_by_strips, strips
-from attnbench_modules._shared import BEFORE_NORM, IN_PLACE_OF_SE, QUARTERS, check, whole
+from attnbench_modules._shared import BEFORE_NORM, IN_PLACE_OF_SE, QUARTERS, check, squeezed, whole
 from attnbench_modules.fused_coordinate import FusedCoordinate
 
 
@@ -60,7 +60,7 @@ class CoordinateAttention(nn.Module):
 
 def hidden_channels(channels: int, reduction: int) -> int:
     """Return h."""
-    return max(8, channels // reduction)
+    return squeezed(channels, reduction, minimum=8)
 
 
 def params(channels: int, *, reduction: int = 32, **_options: Any) -> int:

@@ -26,7 +26,7 @@ from attnbench.cards import Card, Constraint, Paper, Traits
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm, GroupNorm
 from attnbench_modules._pooling import channel_means
-from attnbench_modules._shared import BEFORE_NORM, check, odd, whole
+from attnbench_modules._shared import BEFORE_NORM, check, odd, squeezed, whole
 from attnbench_modules.fused_cot import FusedCoT, local_sums, scaled_by_norm
 
 SHARING = 8
@@ -99,7 +99,7 @@ class CoT(nn.Module):
 
 def _hidden(channels: int) -> int:
     """Return the hidden channels of the choice."""
-    return max(channels // 2, 32)
+    return squeezed(channels, 2, minimum=32)
 
 
 def params(channels: int, *, kernel_size: int = 3, **_options: Any) -> int:

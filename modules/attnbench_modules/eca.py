@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._layers import line_conv
+from attnbench_modules._layers import along, line_conv
 from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import HALVES, check, odd, whole
 
@@ -37,8 +37,8 @@ class ECA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the channels: (B, C, H, W) -> (B, C, H, W)."""
-        pooled = channel_means(x).flatten(1).unsqueeze(1)  # (B, 1, C)
-        gate = torch.sigmoid(self.conv(pooled)).transpose(1, 2)  # (B, C, 1)
+        scores = along(self.conv, channel_means(x))  # (B, 1, C)
+        gate = torch.sigmoid(scores).transpose(1, 2)  # (B, C, 1)
         return x * gate.unsqueeze(3)
 
 

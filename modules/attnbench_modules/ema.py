@@ -24,7 +24,14 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._norms import GroupNorm
-from attnbench_modules._pooling import channel_means, gated_by_strips, grouped, laid_out_as, strips
+from attnbench_modules._pooling import (
+    channel_means,
+    gated_by_groups,
+    gated_by_strips,
+    grouped,
+    laid_out_as,
+    strips,
+)
 from attnbench_modules._shared import check, largest_divisor, split_by, whole
 
 
@@ -50,8 +57,7 @@ class EMA(nn.Module):
         by_wide = torch.softmax(channel_means(wide).flatten(1), 1).unsqueeze(1)
         scores = torch.bmm(by_near, wide.flatten(2)) + torch.bmm(by_wide, near.flatten(2))
         gate = laid_out_as(torch.sigmoid(scores).view(-1, self.groups, *x.shape[2:]), x)
-        y: Tensor = torch.unflatten(x, 1, (self.groups, -1)) * gate.unsqueeze(2)
-        return y.flatten(1, 2)
+        return gated_by_groups(x, gate)
 
     def _near(self, groups: Tensor) -> Tensor:
         """Gate rows and columns, then normalise each channel: (Bg, c, H, W) -> the same."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench_modules._folding import traced
+from attnbench_modules._pooling import channel_means
 
 
 class FusedBAM(nn.Module):
@@ -34,7 +35,7 @@ class FusedBAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Raise x by a gate between 1 and 2: (B, C, H, W) -> (B, C, H, W)."""
-        pooled = x.mean((2, 3), keepdim=True).flatten(1)  # (B, C)
+        pooled = channel_means(x).flatten(1)  # (B, C)
         channel: Tensor = self.second(self.first(pooled).relu_())[..., None, None]
         spatial = x
         for layer in self.hidden:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
+
+from attnbench_modules._pooling import channel_means, means_weighed_by
 
 
 class FusedGC(nn.Module):
@@ -35,7 +36,5 @@ class FusedGC(nn.Module):
     def _context(self, x: Tensor) -> Tensor:
         """Return the (weighted) means of the channels, (B, C)."""
         if self.mask is None:
-            return x.mean((2, 3), keepdim=True).flatten(1)
-        flat = x.flatten(2)  # (B, C, N)
-        weights = torch.matmul(self.mask, flat).softmax(2)  # (B, 1, N)
-        return torch.bmm(flat, weights.transpose(1, 2)).flatten(1)
+            return channel_means(x).flatten(1)
+        return means_weighed_by(self.mask, x)

@@ -6,8 +6,9 @@ all positions, a third of the work, are never computed.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
+
+from attnbench_modules._pooling import means_weighed_by
 
 
 class FusedSeparable(nn.Module):
@@ -32,9 +33,6 @@ class FusedSeparable(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the scaled values: (B, C, H, W) -> (B, C, H, W)."""
-        flat = x.flatten(2)  # (B, C, N)
-        weights = torch.matmul(self.query, flat).softmax(2)  # (B, 1, N)
-        mean = torch.bmm(flat, weights.transpose(1, 2)).flatten(1)
-        context: Tensor = self.key(mean)[..., None, None]
+        context: Tensor = self.key(means_weighed_by(self.query, x))[..., None, None]
         y: Tensor = self.out(self.value(x).relu_() * context)
         return x + y if self.residual else y

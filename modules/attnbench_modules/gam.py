@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import conv, folded
+from attnbench_modules._layers import bottleneck
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
 from attnbench_modules._shared import BEFORE_NORM, SQUEEZE_NOTE, check, squeezed, whole
 from attnbench_modules.fused_gam import FusedGAM
@@ -36,9 +37,7 @@ class GAM(nn.Module):
         check(type(self), channels, reduction=reduction, channel_sigmoid=channel_sigmoid)
         hidden = squeezed(channels, reduction)
         self.channel_sigmoid = channel_sigmoid
-        self.channel = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
-        )
+        self.channel = bottleneck(channels, hidden)
         self.spatial = nn.Sequential(
             nn.Conv2d(channels, hidden, 7, padding=3),
             BatchNorm(hidden),

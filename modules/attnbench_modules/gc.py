@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Traits
 from attnbench_modules._folding import linear, vector_norm
 from attnbench_modules._pooling import channel_means, weighted_means
-from attnbench_modules._shared import check, one_of, whole
+from attnbench_modules._shared import check, one_of, squeezed, whole
 from attnbench_modules.fused_gc import FusedGC
 from attnbench_modules.timm_papers import GCNET
 
@@ -83,7 +83,7 @@ class GlobalContext(nn.Module):
 
 def hidden_channels(channels: int, reduction: int, minimum: int) -> int:
     """Return h."""
-    return max(minimum, channels // reduction)
+    return squeezed(channels, reduction, minimum)
 
 
 def params(

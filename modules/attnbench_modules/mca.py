@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._layers import line_conv
-from attnbench_modules._pooling import channel_means, column_means, row_means, variances
+from attnbench_modules._layers import along, line_conv
+from attnbench_modules._pooling import channel_means, column_means, root, row_means, variances
 from attnbench_modules._shared import HALVES, check, odd, whole
 
 
@@ -66,11 +66,9 @@ class Gate(nn.Module):
         """Return the gate: (B, C, H, W) -> what ``pool`` gives, (B, C, 1, 1) or (B, 1, H, 1)."""
         means = pool(x)
         weights = torch.sigmoid(self.weight) + 0.5
-        # not the root of 0, whose gradient is infinite
-        spread = variances((x - means).square(), pool).clamp(min=torch.finfo(x.dtype).tiny)
-        mixed = weights[0] * means + weights[1] * spread.sqrt()
-        along: Tensor = self.conv(mixed.flatten(1).unsqueeze(1)).view_as(means)
-        return torch.sigmoid(along)
+        spread = root(variances((x - means).square(), pool))
+        mixed = weights[0] * means + weights[1] * spread
+        return torch.sigmoid(along(self.conv, mixed).view_as(means))
 
 
 def plane_row_means(x: Tensor) -> Tensor:

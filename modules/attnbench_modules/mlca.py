@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
-from attnbench_modules._layers import line_conv
+from attnbench_modules._layers import along, line_conv
 from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import HALVES, IN_PLACE_OF_SE, check, odd, whole
 from attnbench_modules.eca import adaptive_kernel_size
@@ -61,8 +61,8 @@ class MLCA(nn.Module):
         """Apply both gates: (B, C, H, W) -> (B, C, H, W)."""
         means = F.adaptive_avg_pool2d(x, self.local_size)  # (B, C, s, s)
         rows = means.permute(0, 2, 3, 1)  # (B, s, s, C)
-        patches = self.conv_local(rows.flatten(1).unsqueeze(1)).view(rows.shape)
-        whole_map = self.conv(channel_means(means).flatten(1).unsqueeze(1))  # (B, 1, C)
+        patches = along(self.conv_local, rows).view(rows.shape)
+        whole_map = along(self.conv, channel_means(means))  # (B, 1, C)
         gate = torch.lerp(
             torch.sigmoid(whole_map).unsqueeze(1), torch.sigmoid(patches), self.local_weight
         )  # (B, s, s, C)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._pooling import channel_means, deviations, laid_out_as
+from attnbench_modules._pooling import channel_means, deviations, gated_by_groups, laid_out_as
 from attnbench_modules._shared import check, largest_divisor, split_by, whole
 
 EPS = 1e-5
@@ -42,15 +42,13 @@ class SGE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale all groups: (B, C, H, W) -> (B, C, H, W)."""
-        shape = (x.shape[0], self.groups, -1, *x.shape[2:])
-        parts, products = x.view(shape), (x * channel_means(x)).view(shape)  # (B, G, c, H, W)
+        products = torch.unflatten(x * channel_means(x), 1, (self.groups, -1))  # (B, G, c, H, W)
         # in single precision at least: what is left of the sums without their mean is small
         similarity = products.sum(2, dtype=torch.promote_types(x.dtype, torch.float32))
         centred = similarity - channel_means(similarity)
         scale = self.weight / (deviations(centred) + EPS)  # (B, G, 1, 1)
         gate = torch.sigmoid((centred * scale).to(x.dtype) + self.bias)  # (B, G, H, W)
-        y: Tensor = parts * laid_out_as(gate, x).unsqueeze(2)
-        return y.flatten(1, 2)
+        return gated_by_groups(x, laid_out_as(gate, x))
 
 
 def group_count(channels: int, groups: int | None = None) -> int:

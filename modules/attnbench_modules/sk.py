@@ -25,7 +25,7 @@ from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
 from attnbench_modules._pooling import channel_means
-from attnbench_modules._shared import check, largest_divisor, whole
+from attnbench_modules._shared import check, largest_divisor, squeezed, whole
 from attnbench_modules.fused_sk import FusedSK
 
 
@@ -39,7 +39,7 @@ class SK(nn.Module):
     ) -> None:
         super().__init__()
         check(type(self), channels, groups=groups, reduction=reduction, minimum=minimum)
-        hidden = max(channels // reduction, minimum)
+        hidden = squeezed(channels, reduction, minimum)
         groups = largest_divisor(channels, groups)
         self.near = _branch(channels, groups, dilation=1)
         self.far = _branch(channels, groups, dilation=2)
@@ -81,7 +81,7 @@ def params(
     channels: int, *, groups: int = 32, reduction: int = 16, minimum: int = 32, **_options: Any
 ) -> int:
     """Return 2(9C^2/G + 2C) for the branches and 3Cd + 2d for the choice."""
-    hidden = max(channels // reduction, minimum)
+    hidden = squeezed(channels, reduction, minimum)
     branch = 9 * channels**2 // largest_divisor(channels, groups) + 2 * channels
     return 2 * branch + 3 * channels * hidden + 2 * hidden
 
@@ -97,7 +97,7 @@ def macs(
     **_options: Any,
 ) -> int:
     """Return 18C^2 N/G + 3Cd: the branches see all N positions, the choice one vector."""
-    hidden = max(channels // reduction, minimum)
+    hidden = squeezed(channels, reduction, minimum)
     branch = 9 * channels**2 // largest_divisor(channels, groups) * height * width
     return 2 * branch + 3 * channels * hidden
 
