@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
-from attnbench_modules.fused_danet import FusedDANetPosition
+from attnbench_modules.fused_danet import FusedDANetChannel, FusedDANetPosition
 
 
 class DANetPosition(nn.Module):
@@ -72,6 +72,10 @@ class DANetChannel(nn.Module):
         products = torch.bmm(flat, flat.transpose(1, 2))  # (B, C, C)
         attention = torch.softmax(-products if self.reverse else products, dim=-1)
         return x + self.gamma * torch.bmm(attention, flat).view(x.shape)
+
+    def fuse(self) -> FusedDANetChannel:
+        """Return the inference form: the same output, x added by the second product."""
+        return FusedDANetChannel(self.gamma.item(), reverse=self.reverse).eval()
 
 
 def position_params(channels: int, *, reduction: int = 8, **_options: Any) -> int:

@@ -66,7 +66,6 @@ def assert_same(fused, plain, x):
 
 LIGHT = {
     "ccnet",
-    "danet_channel",
     "eca",
     "effective_se",
     "ela",
