@@ -31,8 +31,9 @@ PLACE_NOTE = (
 def workable(x: Tensor) -> Tensor:
     """Return x in the memory layout whose depthwise convolutions are fast on a CPU.
 
-    Channels last a strip of 21 along the rows takes a fifteenth of the time, other kernels two
-    thirds. Where other runtimes or a GPU run them, x stays as it is.
+    Channels last a strip of 21 along the rows takes a fifteenth of the time on 512x14x14 and a
+    sixth on 96x14x14, other kernels two thirds. Where other runtimes or a GPU run them, x stays as
+    it is.
     """
     plainly = traced() or not x.is_cpu
     return x if plainly else x.contiguous(memory_format=torch.channels_last)
