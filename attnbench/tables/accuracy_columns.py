@@ -26,6 +26,8 @@ ACCURACY_RULE = (
     "wrong; same within x: the whole interval is, x at most 0.5 points; inconclusive: neither. No "
     "verdict below three seeds."
 )
+_GUESSED = 0.9
+"""Of the loss of guessing: what ends above this has learned next to nothing."""
 _HEADS = {
     "top1": ("Top-1", "%, mean, 95% interval"),
     "top5": ("Top-5", "%, mean, 95% interval"),
@@ -130,7 +132,22 @@ def footnotes_of(one: Trained) -> tuple[str, ...]:
         why = (record.get("training") or {}).get("int8_failed")
         if why:
             said[f"int8: {why}"] = None
-    return tuple(said)
+    return (*said, *_unlearned(one))
+
+
+def _unlearned(one: Trained) -> Iterator[str]:
+    """Say where a network ended where it began: a number near chance is the recipe's, too."""
+    classes = one.facts.get("classes")
+    if not isinstance(classes, int) or classes < 2 or not one.own:
+        return
+    guessing = math.log(classes)
+    losses = [loss for loss in one.values("loss") if not loss < _GUESSED * guessing]
+    if losses:
+        yield (
+            f"Did not learn by this recipe in {len(losses)} of {len(one.own)} seeds: the training "
+            f"loss ended at {median(losses):.2f}, guessing among {classes} classes has "
+            f"{guessing:.2f}."
+        )
 
 
 def _marks(one: Trained) -> str:

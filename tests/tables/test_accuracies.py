@@ -416,3 +416,23 @@ class TestForms:
         report = report_of(content)
         assert not any("Accuracy" in line for line in report.footer)
         assert not any(line["case"].startswith("accuracy/") for line in report.lines)
+
+
+class TestWhatDidNotLearn:
+    TOPS: ClassVar = {PLAIN: [90.0, 91.0, 92.0], ARM: [10.0, 11.0, 12.0]}
+
+    def notes(self, shown, loss, classes=10):
+        report = shown(self.TOPS, facts={"classes": classes}, extra={"loss": loss})
+        return [text for text in report.tables[0].footnotes if "Did not learn" in text]
+
+    def test_it_is_said_with_the_loss_of_guessing(self, shown):
+        (text,) = self.notes(shown, 2.2)
+        assert "3 of 3 seeds" in text
+        assert "ended at 2.20, guessing among 10 classes has 2.30" in text
+
+    def test_a_loss_that_is_no_number_is_one_of_these(self, shown):
+        assert self.notes(shown, math.nan)
+
+    @pytest.mark.parametrize(("loss", "classes"), [(2.0, 10), (2.2, 100), (2.2, None), (0.0, 1)])
+    def test_what_learned_or_cannot_be_told_is_not(self, shown, loss, classes):
+        assert self.notes(shown, loss, classes) == []
