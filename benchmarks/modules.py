@@ -1,11 +1,14 @@
 """Time per call of every module: as written, fused, compiled, timm's, and the bandwidth limit.
 
 python benchmarks/modules.py [--module ulsam,groups=16 ...] [--shape 1x512x14x14 ...] [--compile]
-                             [--overhead] [--budget 2] [--json FILE]
+                             [--overhead] [--plain] [--budget 2] [--json FILE]
 
 All arms of a block are interleaved in one process, on one thread. The limit is one read and one
 write of the feature map. ULSAM is compared with the released structure in plain layers, a loop
-over its subspaces; every other module with its own plain form.
+over its subspaces; every other module as it is written with its fused form.
+
+--plain: is a module slower than the same module written plainly (plain_forms/)? One table of all
+modules and shapes, plain, ours and fused interleaved, once their outputs are equal.
 """
 
 from __future__ import annotations
@@ -18,73 +21,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from plain_forms import FORMS, plain_form
 from timm.layers.cbam import CbamModule
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 import attnbench
+from attnbench.conformance.subject import relative_error
 from attnbench.fusing import fuse, has_fused_form
-from attnbench.latency import Comparison, compare
+from attnbench.latency import Compared, Comparison, compare
+from attnbench.runtimes.weights import lively
 from attnbench.specs import parse_spec
 
 MODULES = ["ulsam", "ulsam,groups=16"]
 SHAPES = ["1x512x14x14", "1x96x14x14", "1x160x7x7", "1x24x56x56"]
 LIMIT = "read and write once"
+TOLERANCE = 1e-4  # of the largest value: what arms may differ by
 PLACEMENT = "after:13,14,16,17"
 
 TIMM: dict[str, Callable[[int], nn.Module]] = {
     "se": lambda channels: SEModule(channels, rd_ratio=1 / 16, rd_divisor=1),
     "cbam": lambda channels: CbamModule(channels, rd_ratio=1 / 16, rd_divisor=1),
-    "non_local": lambda channels: NonLocalAttn(channels, rd_ratio=1 / 2, rd_divisor=1),
+    "non_local": lambda channels: NonLocalAttn(  # type: ignore[no-untyped-call]
+        channels, rd_ratio=1 / 2, rd_divisor=1
+    ),
 }
 """timm's counterparts, with the hidden widths of ours."""
-
-
-class Subspace(nn.Module):
-    """One subspace of the released ULSAM, layer by layer."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(channels, channels, 1, groups=channels),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.MaxPool2d(3, stride=1, padding=1),
-            nn.Conv2d(channels, 1, 1),
-            nn.BatchNorm2d(1),
-            nn.ReLU(),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, G, H, W) -> (B, G, H, W)."""
-        scores: Tensor = self.features(x)
-        weights = scores.flatten(2).softmax(2).reshape(scores.shape)
-        return x * weights + x
-
-
-class ReleasedULSAM(nn.Module):
-    """The structure of the released class: a network for each subspace, one after the other."""
-
-    def __init__(self, plain: nn.Module, channels: int) -> None:
-        super().__init__()
-        groups = int(plain.groups)  # type: ignore[arg-type]
-        self.subspaces = nn.ModuleList(Subspace(channels // groups) for _ in range(groups))
-        layers = (plain.depthwise, plain.depthwise_norm, plain.pointwise, plain.pointwise_norm)
-        for i, part in enumerate(self.subspaces):
-            for position, layer in zip((0, 1, 4, 5), layers, strict=True):
-                part.features[position].load_state_dict(_slice(layer, i, groups))  # type: ignore
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        parts = x.chunk(len(self.subspaces), dim=1)
-        return torch.cat([one(part) for one, part in zip(self.subspaces, parts, strict=True)], 1)
-
-
-def _slice(layer: Any, i: int, groups: int) -> dict[str, Tensor]:
-    size = len(layer.bias) // groups
-    state = layer.state_dict().items()
-    return {key: value[i * size : (i + 1) * size] if value.ndim else value for key, value in state}
 
 
 @dataclass(frozen=True)
@@ -113,14 +76,15 @@ class Block:
 
 
 def main() -> None:
-    """Print one table a block, and write all rows to a file if asked to."""
+    """Print one table a block, or one of all, and write all rows to a file if asked to."""
     options = arguments()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    rows = []
     with torch.inference_mode():
-        for block in blocks(options):
-            rows += show(block)
+        if options.plain:
+            rows = show_plain(options)
+        else:
+            rows = [row for block in blocks(options) for row in show(block)]
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
@@ -132,11 +96,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shape", nargs="*", default=SHAPES, help="BxCxHxW")
     parser.add_argument("--compile", action="store_true", help="torch.compile on the fused form")
     parser.add_argument("--overhead", action="store_true", help="only ULSAM in MobileNetV2")
+    parser.add_argument("--plain", action="store_true", help="only against the plain forms")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds of sampling a block")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.module is None:
         options.module = MODULES + [name for name in attnbench.modules() if name != "ulsam"]
+    if options.plain:  # there is nothing to write of the control
+        options.module = [spec for spec in options.module if spec != "identity"]
     return options
 
 
@@ -168,7 +135,7 @@ def forms_of(
     plain = attnbench.create(spec, channels, feature_size=(size[0], size[1])).eval()
     forms, baseline, name = {"plain": plain}, "plain", parse_spec(spec, "module").name
     if name == "ulsam":
-        forms["released loop"] = ReleasedULSAM(plain, channels).eval()
+        forms["released loop"] = plain_form(name, plain)
         baseline = "released loop"
     if name in TIMM:
         forms["timm"] = TIMM[name](channels).eval()
@@ -210,6 +177,73 @@ def show(block: Block) -> list[dict[str, Any]]:
     if block.found.trust != "ok":
         print(f"  {block.found.trust}")
     return rows
+
+
+def show_plain(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print how all modules' times compare with their plain forms', and return the rows."""
+    head = ("module", "shape", "plain ms", "ours/plain", "95% interval", "verdict", "fused/plain")
+    print(LINE.format(*head))
+    rows: list[dict[str, Any]] = []
+    verdicts: dict[str, list[str]] = {"slower": [], "inconclusive": []}
+    for spec in options.module:
+        for shape in options.shape:
+            title, found = f"{spec} on {shape}", beside_plain(spec, shape, options.budget)
+            print(plain_line(spec, shape, found), flush=True)
+            rows += Block(title, "plain", found).rows()
+            verdicts.setdefault(found["ours"].verdict, []).append(title)
+    for verdict in ("slower", "inconclusive"):
+        print(f"{verdict}: {', '.join(verdicts[verdict]) or 'none'}")
+    return rows
+
+
+LINE = "{:<24} {:<12} {:>9} {:>10} {:>14}  {:<20} {:>11}"
+
+
+def beside_plain(spec: str, shape: str, budget_s: float) -> Comparison:
+    """Time a module and its fused form beside the plain one, once their outputs are equal.
+
+    Raises:
+        SystemExit: they are not, or nobody has written the module plainly.
+    """
+    name = parse_spec(spec, "module").name
+    if name not in FORMS:
+        raise SystemExit(f"{name} has no plain form in benchmarks/plain_forms/")
+    x = torch.randn([int(side) for side in shape.split("x")])
+    size = (x.shape[2], x.shape[3])
+    ours = lively(attnbench.create(spec, x.shape[1], feature_size=size)).eval()
+    arms = {"plain": plain_form(name, ours), "ours": ours}
+    if has_fused_form(ours):
+        arms["fused"] = fuse(ours)
+    wanted = arms["plain"](x)
+    for arm, form in arms.items():
+        if (error := relative_error(form(x), wanted)) > TOLERANCE:
+            raise SystemExit(
+                f"{spec} on {shape}: {arm} is off the plain form by {error:.1g} of the largest "
+                "value; plain forms know no options but the defaults and sizes"
+            )
+    calls = {arm: _call(form, x) for arm, form in arms.items()}
+    return compare(calls, baseline="plain", budget_s=budget_s, threads=1)
+
+
+def plain_line(spec: str, shape: str, found: Comparison) -> str:
+    """Return a line of the table."""
+    ours = found["ours"]
+    return LINE.format(
+        spec,
+        shape,
+        f"{found['plain'].median_ms:.4g}",
+        f"{ours.ratio:.3f}",
+        f"{ours.ratio_low:.3f}-{ours.ratio_high:.3f}",
+        judged(ours),
+        f"{found['fused'].ratio:.3f}" if "fused" in found else "",
+    ).rstrip()
+
+
+def judged(one: Compared) -> str:
+    """Return what can be said of an arm."""
+    if one.trust != "ok":
+        return "baseline unsteady"
+    return one.verdict if one.within is None else f"same within {one.within:.1%}"
 
 
 if __name__ == "__main__":
