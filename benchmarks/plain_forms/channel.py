@@ -20,7 +20,7 @@ from .layers import Form, mean, on_maps, written
 
 @written
 def se(module: SE, x: Tensor) -> Tensor:
-    """Hu et al. 2018, equations 2 to 4: squeeze, excitation, scale."""
+    """Hu et al. 2018: squeeze, excitation, scale."""
     hidden = module.relu(module.squeeze(mean(x)))
     return x * torch.sigmoid(module.excite(hidden))
 

@@ -17,7 +17,7 @@ from .layers import Form, mean, on_lines, upright, written
 
 @written
 def coordinate(module: CoordinateAttention, x: Tensor) -> Tensor:
-    """Hou et al. 2021, equations 4 to 9: both strips through one layer, then a layer for each."""
+    """Hou et al. 2021: both strips through one layer, then a layer for each."""
     shared = module.act(module.bn1(module.conv1(torch.cat(upright(x), 2))))
     rows, columns = shared.split(list(x.shape[2:]), 2)
     by_column = torch.sigmoid(module.conv_w(columns.permute(0, 1, 3, 2)))

@@ -20,7 +20,7 @@ from .layers import Form, mean, on_maps, on_vectors, written
 
 
 def bam(module: BAM) -> Form:
-    """Park et al. 2018, equations 1 to 4: linear layers on the pooled vector, as they are there."""
+    """Park et al. 2018: linear layers on the pooled vector, as they are there."""
     squeeze, norm, relu, excite = cast("Any", module.channel)
     channel = nn.Sequential(on_vectors(squeeze), _on_vectors(norm), relu, on_vectors(excite))
 
@@ -41,7 +41,7 @@ def _on_vectors(norm: nn.BatchNorm2d) -> nn.BatchNorm1d:
 
 
 def cbam(module: CBAM) -> Form:
-    """Woo et al. 2018, equations 1 to 3: linear layers on the pooled vectors, as they are there."""
+    """Woo et al. 2018: linear layers on the pooled vectors, as they are there."""
     first, relu, second = cast("Any", module.mlp)
     mlp = nn.Sequential(nn.Flatten(), on_vectors(first), relu, on_vectors(second))
 
@@ -64,7 +64,7 @@ def scse(module: SCSE, x: Tensor) -> Tensor:
 
 @written
 def sk(module: SK, x: Tensor) -> Tensor:
-    """Li et al. 2019, equations 1 to 6: split, fuse, select."""
+    """Li et al. 2019: split, fuse, select."""
     branches = torch.stack([module.near(x), module.far(x)], 1)  # (B, 2, C, H, W)
     hidden = module.squeeze(mean(branches.sum(1)))
     weights = module.select(hidden).view(len(x), 2, -1, 1, 1).softmax(1)

@@ -19,7 +19,7 @@ from .layers import Form, on_lines, written
 
 @written
 def non_local(module: NonLocal, x: Tensor) -> Tensor:
-    """Wang et al. 2018, equations 1, 3 and 6: embedded Gaussian, scaled as in self-attention."""
+    """Wang et al. 2018: embedded Gaussian, scaled as in self-attention."""
     theta = module.theta(x).flatten(2).transpose(1, 2)  # (B, N, d)
     phi = module.phi(x).flatten(2)  # (B, d, N)
     g = module.g(x).flatten(2).transpose(1, 2)  # (B, N, d)
@@ -43,7 +43,7 @@ def double_attention(module: DoubleAttention, x: Tensor) -> Tensor:
 
 @written
 def danet_position(module: DANetPosition, x: Tensor) -> Tensor:
-    """Fu et al. 2019, equations 1 and 2."""
+    """Fu et al. 2019."""
     query = module.query(x).flatten(2).transpose(1, 2)  # (B, N, d)
     attention = torch.bmm(query, module.key(x).flatten(2)).softmax(2)  # (B, N, N)
     gathered = torch.bmm(module.value(x).flatten(2), attention.transpose(1, 2))
@@ -52,7 +52,7 @@ def danet_position(module: DANetPosition, x: Tensor) -> Tensor:
 
 @written
 def danet_channel(module: DANetChannel, x: Tensor) -> Tensor:
-    """Fu et al. 2019, equations 3 and 4, the products taken off their maximum as in its code."""
+    """Fu et al. 2019, the products taken off their maximum as in its code."""
     flat = x.flatten(2)  # (B, C, N)
     products = torch.bmm(flat, flat.transpose(1, 2))  # (B, C, C)
     reversed_ = products.max(2, keepdim=True)[0].expand_as(products) - products
