@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-_CONDITION = 4.0
-"""How many times eager's own distance from double precision another runtime may be off."""
+_CONDITION = 10.0
+"""How many times eager's own distance from double precision another runtime may be off.
+
+Ours is one draw of what rounding does: ONNX Runtime is off 5 times as far where the selective
+kernels of 17 blocks pass on what each rounds. A wrong operator is off a thousand times as far.
+"""
 
 
 @dataclass(frozen=True)
