@@ -18,8 +18,8 @@ _UNSHOWN = ("origin", "page", "missing")
 _WHOLE = ("name", "family", "year", "paper", "params_512")
 """Columns that are read as one word: they are not broken over lines."""
 _GAP = 3
-_ROOM = 40
-"""Columns between two cells, and those that constraints must have to be readable."""
+_ROOM, _LEAST = 40, 20
+"""Columns between two cells, those that constraints want to be readable, and their last resort."""
 
 
 def command(
@@ -151,7 +151,7 @@ def _print(rows: Rows) -> None:
             key.replace("_", " "),
             justify="right" if key == "params_512" else "left",
             no_wrap=key in _WHOLE,
-            overflow="fold",
+            overflow="ellipsis" if key in _WHOLE else "fold",
         )
     for row in rows:
         table.add_row(*(_cell(key, row[key]) for key in shown))
@@ -166,9 +166,9 @@ def _fitting(rows: Rows, width: int) -> list[str]:
     shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
     if "constraints" not in shown:
         return shown
-    for key in ("title", "paper", "year"):
+    for key, room in (("title", _ROOM), ("paper", _ROOM), ("year", _ROOM), ("family", _LEAST)):
         taken = sum(_width(rows, one) + _GAP for one in shown if one != "constraints")
-        if taken + _ROOM > width:
+        if taken + room > width:
             shown.remove(key)
     return shown
 

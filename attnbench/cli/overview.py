@@ -44,6 +44,8 @@ def command(
     if check and into is None:
         raise RequestError("--check compares a file: give --into FILE.md as well")
     chosen = chosen_format(format, json)
+    if into is not None and (format or json) and chosen != "md":
+        raise RequestError(f"--into writes Markdown, not {chosen}; leave one of the two out")
     places, report = _overview(runs, place or [], out)
     if picture is not None:
         _draw(places, picture)

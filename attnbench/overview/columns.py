@@ -132,8 +132,16 @@ def _accuracy(place: Place, setting: Setting) -> Figure:
         one = entry.accuracies.get(setting)
         return () if one is None else accuracy_columns.footnotes_of(one)
 
-    group = f"{setting.backbone}, {setting.name}"
-    return Figure(Column("Top-1 to plain", "points, 95%", group, numeric=True), text, notes)
+    return Figure(
+        Column("Top-1 to plain", "points, 95%", titled(place, setting), numeric=True), text, notes
+    )
+
+
+def titled(place: Place, setting: Setting) -> str:
+    """Return what an accuracy is of; the recipe as well where the place has two on these data."""
+    shown = [one for one in common(place, "accuracies") if one[:2] == setting[:2]]
+    recipe = f", {setting.recipe}" if len(shown) > 1 else ""
+    return f"{setting.backbone}, {setting.name}{recipe}"
 
 
 def _having(place: Place, kind: str, setting: Setting) -> list[Entry]:

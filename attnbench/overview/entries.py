@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attnbench.suites.cases import DEFAULT_SIZE
 from attnbench.tables.results import RowView, row_views
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Setting(NamedTuple):
 
     backbone: str
     name: str
+    recipe: str = ""
+    """How it was trained, ``digits-quick,epochs=3``; empty for times."""
 
 
 @dataclass
@@ -40,8 +43,8 @@ class Entry:
     def add(self, view: RowView, result: Result) -> None:
         """Take over what a row of a table says."""
         case = result.case
-        network = case.backbone or ALONE
-        self.card = self.card or result.card
+        network = network_of(case)
+        self.card = {**result.card, **self.card}
         if not case.fused:
             self.costs.setdefault(network, result)
         timings = self.fused if case.fused else self.latencies
@@ -49,12 +52,31 @@ class Entry:
             timings.setdefault(Setting(network, str(timed.case.conditions)), timed)
         trained = view.trained_of(result)
         if trained is not None and view.accuracy is not None:
-            setting = Setting(network, view.accuracy.dataset)
+            setting = Setting(case.backbone or ALONE, view.accuracy.dataset, recipe_of(trained))
             self.accuracies.setdefault(setting, trained)
 
 
 ALONE = "the module alone"
 """Stands for the backbone where there is none."""
+
+
+def recipe_of(trained: Trained) -> str:
+    """Return the recipe and what was changed of it, without the seed."""
+    training = trained.cases[0].training
+    if training is None:
+        return ""
+    return str(replace(training, seed=0)).partition("/")[2].removesuffix(",seed=0")
+
+
+def network_of(case: Case) -> str:
+    """Return the backbone, and the size of its pictures where that is not the usual one.
+
+    Counts and times of two sizes are two figures; the map of a module alone is its place.
+    """
+    if case.backbone is None:
+        return ALONE
+    height, width = case.size
+    return case.backbone if case.size == DEFAULT_SIZE else f"{case.backbone} {height}x{width}"
 
 
 @dataclass

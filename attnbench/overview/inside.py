@@ -32,7 +32,7 @@ def with_report(text: str, report: str, name: str) -> str:
 
 
 def read(path: Path) -> str:
-    """Return a Markdown file's text.
+    """Return a Markdown file's text, its line ends as plain newlines.
 
     Raises:
         RequestError: it cannot be read.
@@ -44,12 +44,15 @@ def read(path: Path) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put a text in place of the file's.
+    """Put a text in place of a file's; its line ends, its mode and a link to it stay.
 
     Raises:
         RequestError: it cannot be written.
     """
     try:
-        replace_file(path, text)
+        real = path.resolve()
+        mode, returns = real.stat().st_mode, b"\r\n" in real.read_bytes()
+        replace_file(real, text.replace("\n", "\r\n") if returns else text)
+        real.chmod(mode)
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error}") from error

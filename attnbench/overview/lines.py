@@ -35,7 +35,7 @@ def lines(place: Place) -> Iterator[Mapping[str, Any]]:
 _WHERE = {
     "costs": ("backbone",),
     "latencies": ("backbone", "conditions", "form"),
-    "accuracies": ("backbone", "dataset"),
+    "accuracies": ("backbone", "dataset", "recipe"),
 }
 
 
@@ -51,7 +51,7 @@ def _object(place: Place, entry: Entry) -> dict[str, Any]:
             *({**_where(at), **_timed("fused", one)} for at, one in entry.fused.items()),
         ],
         "accuracies": [
-            {"backbone": at.backbone, "dataset": at.name, **_trained(one)}
+            {"backbone": at.backbone, "dataset": at.name, "recipe": at.recipe, **_trained(one)}
             for at, one in entry.accuracies.items()
         ],
     }

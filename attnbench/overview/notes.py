@@ -44,7 +44,10 @@ def _latency(place: Place, setting: Setting) -> Iterator[str]:
 def _accuracy(place: Place, setting: Setting) -> Iterator[str]:
     found = [one.accuracies.get(setting) for one in place.entries.values()]
     trained = [one for one in found if one is not None]
-    yield _trained_on(setting, next(one.facts for one in trained if one.facts))
+    facts = next((one.facts for one in trained if one.facts), None)
+    if facts is None:  # nothing came of any training: the cells and their footnotes say so
+        return
+    yield _trained_on(setting, facts)
     plain = place.plain.accuracies.get(setting)
     mean = plain.mean() if plain is not None else None
     if mean is not None:

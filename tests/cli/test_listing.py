@@ -19,7 +19,14 @@ def test_the_short_list_has_all_columns_at_any_width():
 
 @pytest.mark.parametrize(
     ("width", "left_out"),
-    [(1000, ()), (140, ()), (139, ("title",)), (90, ("title", "paper")), (20, NAMES[2:5])],
+    [
+        (1000, ()),
+        (140, ()),
+        (139, ("title",)),
+        (90, ("title", "paper")),
+        (50, NAMES[2:5]),
+        (49, NAMES[1:5]),
+    ],
 )
 def test_constraints_get_room(width, left_out):
     expected = [key for key in LONG if key != "origin" and key not in left_out]

@@ -91,6 +91,7 @@ def test_a_picture_of_one_place(attnbench, runs, tmp_path):
         (("overview", "runs/one", "--into", "absent.md"), "cannot be read"),
         (("overview", "runs/one", "--into", "one.toml"), "has no place for the overview"),
         (("overview", "runs/one", "--format", "pdf"), "pdf"),
+        (("overview", "runs/one", "--into", "one.toml", "--json"), "writes Markdown, not json"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(attnbench, runs, words, said):

@@ -37,7 +37,20 @@ def test_files(tmp_path):
     path = tmp_path / "page.md"
     with pytest.raises(RequestError, match="cannot be read"):
         read(path)
+    path.write_text("older\n")
     write(path, PAGE)
     assert read(path) == PAGE
     with pytest.raises(RequestError, match="cannot be written"):
         write(tmp_path / "no" / "page.md", PAGE)
+
+
+def test_line_ends_and_links_and_modes_stay(tmp_path):
+    path, link = tmp_path / "page.md", tmp_path / "link.md"
+    path.write_bytes(PAGE.replace("\n", "\r\n").encode())
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write(link, with_report(read(link), "new", "x"))
+    assert path.read_bytes().startswith(b"# Mine\r\n\r\n")
+    assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640

@@ -4,7 +4,7 @@ import pytest
 from attnbench_modules import MODULES as TABLE
 
 from attnbench.overview import collect, page
-from attnbench.overview.lines import objects
+from attnbench.overview.lines import lines, objects
 from attnbench.plugins import Catalog
 from attnbench.suites.cases import all_cases, plan
 from attnbench.suites.load import parse_suite
@@ -178,3 +178,47 @@ def test_data_has_every_figure(joined):
     assert eager["verdict"] == "slower"
     assert se["accuracies"][0]["difference"] == pytest.approx(1.0)
     assert se["accuracies"][0]["seeds"] == 3
+
+
+def test_two_sizes_of_pictures_are_two_networks():
+    large, small = timed_suite(["se"]), timed_suite(["cbam", "bam"])
+    small["suite"]["size"] = 96
+    table = table_of(planned(large), planned(small))
+    shown = [head for head in heads(table) if "mobilenet_v2" in head]
+    assert shown
+    assert all(head.startswith("mobilenet_v2 96x96") for head in shown)
+    assert column(table, "+ MACs")["se"] == "–"
+    assert "mobilenet_v2 eager (1)" in table.notes[-1]
+
+
+def test_two_recipes_on_the_same_data_are_two_columns():
+    short = trained_suite()
+    short["accuracy"] = {**ACCURACY, "epochs": 1}
+    runs = planned(trained_suite()), planned(short)
+    accuracies = [head for head in heads(table_of(*runs)) if "Top-1" in head]
+    assert accuracies == [
+        "mobilenet_v2,width=0.35, digits, digits: Top-1 to plain",
+        "mobilenet_v2,width=0.35, digits, digits,epochs=1: Top-1 to plain",
+    ]
+    (se,) = [one for one in objects(collect(runs)[0]) if one["module"] == "se"]
+    assert [one["recipe"] for one in se["accuracies"]] == ["digits", "digits,epochs=1"]
+    flat = next(one for one in lines(collect(runs)[0]) if one["module"] == "se")
+    assert flat["mobilenet_v2,width=0.35/digits/digits,epochs=1/difference"] == pytest.approx(1.0)
+
+
+def test_trainings_that_all_failed_are_told_below():
+    parsed, tables, records = planned(trained_suite())
+    skipped = {"status": "skipped", "reason": "no pictures", "values": {}, "training": None}
+    records = {
+        name: {**one, **skipped} if name.startswith("accuracy/") else one
+        for name, one in records.items()
+    }
+    table = table_of((parsed, tables, records))
+    assert column(table, "Top-1")["se"] == "skipped"
+    assert [text for text in table.footnotes if "no pictures" in text]
+
+
+def test_what_one_record_of_a_card_lacks_another_has():
+    old = {"cost/mobilenet_v2/se/after:14": {"card": {"short": "A, B'20"}}}
+    table = table_of(planned(timed_suite(), old), planned(timed_suite()))
+    assert column(table, "Family")["se"] == "channel"

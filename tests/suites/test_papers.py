@@ -21,6 +21,7 @@ from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog
 from attnbench.suites.cases import make_case
 from attnbench.suites.load import read_suite
+from attnbench.training.recipe import find_recipe
 
 PAPERS = ("eca", "coordinate", "simam", "triplet")
 # channels and side of the output of each block, layers 2 to 18
@@ -186,6 +187,14 @@ def test_torchvision_s_baselines_are_those_of_its_weights():
             str(stated["acc@1"]),
             str(stated["acc@5"]),
         )
+
+
+def test_the_baseline_that_a_recipe_states_is_the_one_of_the_table():
+    _, plain, _ = baselines()
+    (row,) = [one for one in plain.row if one.label == "d-li14"]
+    (stated,) = find_recipe("imagenet-mobilenetv2").baseline
+    assert "d-li14" in stated.source
+    assert f"{float(row.printed['top1']):.2f}" == f"{stated.top1:.2f}"
 
 
 @pytest.mark.parametrize("name", [f"{paper}-mobilenet-v2" for paper in PAPERS])
