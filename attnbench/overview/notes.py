@@ -26,8 +26,10 @@ def place_notes(place: Place) -> Iterator[str]:
 def _plain_costs(place: Place) -> Iterator[str]:
     result = place.plain.costs.get(network(place))
     if result is not None and result.values:
-        params, macs, moved = (whole(result.values[key]) for key in ("params", "macs", "bytes"))
-        yield f"Plain {network(place)}: {params} parameters, {macs} MACs, {moved} bytes."
+        named = (("params", "parameters"), ("macs", "MACs"), ("bytes", "bytes"))
+        known = [(result.values.get(key), title) for key, title in named]  # old records lack some
+        said = ", ".join(f"{whole(value)} {title}" for value, title in known if value is not None)
+        yield f"Plain {network(place)}: {said}."
 
 
 def _latency(place: Place, setting: Setting) -> Iterator[str]:
@@ -38,7 +40,8 @@ def _latency(place: Place, setting: Setting) -> Iterator[str]:
     if plain is not None and plain.timing is not None:
         took = f" Plain takes {milliseconds(plain.timing.own.median)} ms."
     sampled = "".join(latency_notes([[one] for one in timed])).partition(": ")[2]
-    yield f"{setting.backbone}, {head(setting.name, timed)}: {sampled}{took}"
+    if sampled:  # else nothing came of any timing: the cells and their footnotes say so
+        yield f"{setting.backbone}, {head(setting.name, timed)}: {sampled}{took}"
 
 
 def _accuracy(place: Place, setting: Setting) -> Iterator[str]:

@@ -222,3 +222,18 @@ def test_what_one_record_of_a_card_lacks_another_has():
     old = {"cost/mobilenet_v2/se/after:14": {"card": {"short": "A, B'20"}}}
     table = table_of(planned(timed_suite(), old), planned(timed_suite()))
     assert column(table, "Family")["se"] == "channel"
+
+
+def test_no_timing_at_all_leaves_no_note():
+    failed = {"status": "failed", "reason": "out of luck", "values": {}, "samples": []}
+    run = planned(timed_suite(["se"]))
+    gone = {name: failed for name in run[2] if "/se/" in name and name.startswith("latency/")}
+    table = table_of(planned(timed_suite(["se"]), gone))
+    assert column(table, "eager: Overhead")["se"] == "failed"
+    assert not [note for note in table.notes if "eager" in note]
+
+
+def test_a_plain_record_of_before_bytes_were_counted():
+    old = {key: value for key, value in COSTS.items() if key != "bytes"}
+    table = table_of(planned(timed_suite(), {"cost/mobilenet_v2/plain": {"values": old}}))
+    assert table.notes[0] == "Plain mobilenet_v2: 1,000 parameters, 50,000 MACs."
