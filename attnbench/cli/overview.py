@@ -64,7 +64,8 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
     from attnbench.records.store import find_run, read_run
     from attnbench.running.report import planned_of
 
-    found = [read_run(find_run(one, out)) for one in runs]
+    paths = dict.fromkeys(find_run(one, out).resolve() for one in runs)
+    found = [read_run(path) for path in paths]
     places = _chosen(collect(planned_of(run) for run in found), wanted)
     versions: dict[str, dict[str, None]] = {}
     for run in found:
@@ -83,7 +84,7 @@ def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
         raise RequestError(
             f"no module of these runs is at {unknown[0]!r}; there is {', '.join(named)}"
         )
-    return [named[name] for name in wanted] if wanted else places
+    return [named[name] for name in dict.fromkeys(wanted)] if wanted else places
 
 
 def _draw(places: list[Place], path: Path) -> None:

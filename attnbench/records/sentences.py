@@ -13,15 +13,33 @@ DECIDING = ("constraints", "official", "version")
 
 
 def without_sentences(source: bytes) -> bytes:
-    """Return the code alone, in one normal form; what is no Python comes back as it is."""
+    """Return the code alone, in one normal form.
+
+    What is no Python, or too deep for it, comes back as it is; so does what reads its docstrings.
+    """
+    if b"__doc__" in source:
+        return source
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+        return ast.unparse(_Stripped(_has_cards(tree)).visit(tree)).encode()
+    except (SyntaxError, ValueError, RecursionError):
         return source
-    return ast.unparse(_Stripped().visit(tree)).encode()
+
+
+def _has_cards(tree: ast.Module) -> bool:
+    """Whether ``Card`` is ours there, and no class of the plugin's own."""
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module in ("attnbench", "attnbench.cards")
+        and any(alias.name == "Card" and alias.asname is None for alias in node.names)
+        for node in ast.walk(tree)
+    )
 
 
 class _Stripped(ast.NodeTransformer):
+    def __init__(self, has_cards: bool) -> None:
+        self.has_cards = has_cards
+
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         """Drop texts that stand alone; ``pass`` keeps a body that was nothing else valid."""
         value = node.value
@@ -32,7 +50,7 @@ class _Stripped(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Keep of a card what decides."""
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name == "Card":
+        if name == "Card" and self.has_cards:
             node.args = []
             node.keywords = [one for one in node.keywords if one.arg in (*DECIDING, None)]
         return self.generic_visit(node)

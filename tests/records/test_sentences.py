@@ -52,6 +52,25 @@ def test_code_counts(name):
     assert changed(OTHER[name]) != without_sentences(SOURCE.encode())
 
 
+def test_a_class_of_ones_own_called_card_is_code():
+    source = "class Card:\n    pass\n\nMine.parts = Card(1)\n"
+    assert without_sentences(source.encode()) != without_sentences(
+        source.replace("1", "2").encode()
+    )
+
+
+def test_docstrings_that_are_read_count():
+    source = 'def f():\n    """1"""\n    return int(f.__doc__)\n'
+    assert without_sentences(source.encode()) != without_sentences(
+        source.replace("1", "2").encode()
+    )
+
+
+def test_what_is_too_deep_counts_as_it_is():
+    source = b"x = 1" + b" + 1" * 20_000
+    assert without_sentences(source) == source
+
+
 def test_what_is_no_python_counts_as_it_is():
     assert without_sentences(b"def (") == b"def ("
 

@@ -203,7 +203,9 @@ def test_each_paper_s_suite_says_how_far_the_baselines_are_apart(name):
     low, high = min(found), max(found)
     said = " ".join(suite_of(name).table[0].notes)
     assert f"{float(low)} to {float(high)}, {float(high - low)} points apart" in said
-    assert len(found) == 7 and "by seven sources: suite mobilenet-v2-baselines" in said
+    assert (
+        len(found) == 7 and "in seven figures of six sources: suite mobilenet-v2-baselines" in said
+    )
     tops = printed(name, "top1")
     plain = next(iter(suite_of(name).table[0].row)).label
     if plain in tops:
