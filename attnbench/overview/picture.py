@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from attnbench.tables.accuracies import Trained
     from attnbench.tables.latencies import Timed
 
-_LINEAR_PARAMS, _LINEAR_POINTS = 10.0, 5.0
+_LINEAR = 10.0
 
 
 def picture(place: Place) -> Figure:
@@ -30,14 +30,14 @@ def picture(place: Place) -> Figure:
 
 
 def _panels(place: Place, entries: Sequence[Entry]) -> Iterator[Panel]:
-    yield Panel("parameters", _params(place, entries), linear_up_to=_LINEAR_PARAMS)
+    yield Panel("parameters", _params(place, entries), linear_up_to=_LINEAR)
     for setting in common(place, "latencies"):
         yield _overhead(entries, setting)
     for setting in common(place, "accuracies"):
         title = f"top-1 to plain, points\n{setting.name}"
         marks = [_points(entry.accuracies.get(setting)) for entry in entries]
         # a module that does not learn must not hide the differences of those that do
-        yield Panel(title, marks, linear_up_to=_LINEAR_POINTS)
+        yield Panel(title, marks, linear_up_to=_LINEAR)
 
 
 def _params(place: Place, entries: Sequence[Entry]) -> list[Mark | None]:
