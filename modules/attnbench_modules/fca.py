@@ -63,8 +63,8 @@ class FCA(nn.Module):
         hidden = squeezed(channels, reduction)
         height, width = feature_size or (GRID, GRID)
         self.size = (height, width)
-        self.squeeze = nn.Linear(channels, hidden, bias=False)
-        self.excite = nn.Linear(hidden, channels, bias=False)
+        self.squeeze = Projection(channels, hidden)
+        self.excite = Projection(hidden, channels)
         basis = _basis(channels, self.size, frequencies).to(self.squeeze.weight)
         self.register_buffer("basis", basis, persistent=False)  # (1, C, h, w), known by its size
 
@@ -73,6 +73,23 @@ class FCA(nn.Module):
         spectrum = channel_sums(resized(x, self.size) * self.basis, keepdim=False)  # (B, C)
         gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(spectrum))))
         return x * gate[..., None, None]
+
+
+class Projection(nn.Module):
+    """A linear layer without bias: (B, C) -> (B, D).
+
+    Not nn.Linear: timm's EfficientNets set the biases of all these to 0, and stop where there is
+    none.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width, channels))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as nn.Linear starts
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project: (B, C) -> (B, D)."""
+        return F.linear(x, self.weight)
 
 
 def _basis(channels: int, size: tuple[int, int], frequencies: int) -> Tensor:
