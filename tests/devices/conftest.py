@@ -75,6 +75,18 @@ class Stream:
         self.machine.log.append((self.name, "waits for", other.name))
 
 
+def fake_properties(index):
+    """Return what torch says of a card."""
+    return SimpleNamespace(
+        name=f"Card {index}",
+        uuid=f"1234-{index}",
+        major=9,
+        minor=0,
+        total_memory=80 << 30,
+        L2_cache_size=50 << 20,
+    )
+
+
 def fake_torch(machine, kind="cuda", count=2):
     """Return what the code uses of ``torch``."""
 
@@ -118,14 +130,7 @@ def fake_torch(machine, kind="cuda", count=2):
             stream=entered,
             CUDAGraph=lambda: Graph(machine),
             graph=capture,
-            get_device_properties=lambda index: SimpleNamespace(
-                name=f"Card {index}",
-                uuid=f"1234-{index}",
-                major=9,
-                minor=0,
-                total_memory=80 << 30,
-                L2_cache_size=50 << 20,
-            ),
+            get_device_properties=fake_properties,
         ),
         accelerator=SimpleNamespace(
             is_available=lambda: count > 0,
