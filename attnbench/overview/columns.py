@@ -81,15 +81,12 @@ def _is_run(kind: str, setting: Setting, entry: Entry) -> bool:
 
 def _costs(place: Place) -> Iterator[Figure]:
     backbone = network(place)
-    added = any(one.case.backbone for entry in place.entries.values() for one in _all_costs(entry))
+    results = (one for entry in place.entries.values() for one in entry.costs.values())
+    added = any(one.case.backbone for one in results)
     for key, title, unit in _COSTS:
         head = f"+ {title}" if added else title
         column = Column(head, unit, backbone, numeric=True)
         yield Figure(column, _counter(backbone, f"delta_{key}" if added else key))
-
-
-def _all_costs(entry: Entry) -> Iterator[Any]:
-    yield from entry.costs.values()
 
 
 def _counter(backbone: str, key: str) -> Callable[[Entry], str]:
