@@ -106,12 +106,14 @@ class Examiner:
         """
         watcher.begin(len(modules), len(checks))
         pool = ThreadPoolExecutor(max_workers=len(self._workers))
-        futures = [
-            pool.submit(self._examine, _Examination(one, checks, watcher, limit_s))
-            for one in modules
-        ]
+        futures: list[Future[Report]] = []
         try:
-            wait(futures)
+            for one in modules:
+                work = _Examination(one, checks, watcher, limit_s)
+                futures.append(pool.submit(self._examine, work))
+            # in turns: a signal that comes just before a wait without an end is not seen in it
+            while wait(futures, timeout=_SIGNAL_S).not_done:
+                pass
         except KeyboardInterrupt:
             self._interrupt(futures)
         finally:
