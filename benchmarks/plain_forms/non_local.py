@@ -105,8 +105,7 @@ def external(module: ExternalAttention) -> Form:
         attention = keys(module.project(x).flatten(2)).softmax(2)  # (B, k, N)
         attention = attention / attention.sum(1, keepdim=True)
         gathered = values(attention).view(x.shape)
-        y: Tensor = module.act(module.norm(module.out(gathered)) + x)
-        return y
+        return F.relu(module.norm(module.out(gathered)) + x)
 
     return forward
 

@@ -39,15 +39,14 @@ class ExternalAttention(nn.Module):
         self.values = nn.Conv2d(slots, channels, 1, bias=False)
         self.out = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = BatchNorm(channels)
-        self.act = nn.ReLU()
         for layer in (self.project, self.keys, self.values, self.out):
             nn.init.normal_(layer.weight, std=(2 / layer.out_channels) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add what the memories give: (B, C, H, W) -> (B, C, H, W)."""
         attention = shares(self.keys(self.project(x)))  # (B, k, H, W)
-        y: Tensor = self.act(x + self.norm(self.out(self.values(attention))))
-        return y
+        y: Tensor = x + self.norm(self.out(self.values(attention)))
+        return y.relu_()
 
     def fuse(self) -> FusedExternal:
         """Return the inference form: the same output, one matrix before and one behind."""
@@ -110,8 +109,9 @@ y = \mathrm{ReLU}\left(x + \mathrm{BN}(W_2 M_2 a)\right)""",
     deviations=(
         "The original starts M2 as the transpose of M1, and on the CPU both keep sharing one "
         "memory; here each starts by itself.",
-        "Both normalisations are computed as one softmax over the slots, which is the same but for "
-        "the 1e-9 that the original adds to the sum: it shows where no slot looks at a position.",
+        "The original adds 1e-9 to the sum over the slots, which shows where hardly any slot looks "
+        "at a position. In half precision and in graphs for other runtimes both normalisations are "
+        "one softmax over the slots.",
         BATCH_NORM_NOTE,
     ),
     timm="timm has none.",

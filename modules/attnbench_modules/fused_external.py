@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attnbench_modules._folding import traced
+
 
 class FusedExternal(nn.Module):
     """External attention in eval, faster: (B, C, H, W) -> (B, C, H, W)."""
@@ -24,8 +26,13 @@ class FusedExternal(nn.Module):
 def shares(scores: Tensor) -> Tensor:
     """Softmax over the positions, then divide by the sum over the slots: (B, k, H, W) -> same.
 
-    That is one softmax over the slots, of the scores less the logarithm of what the first divides
-    by. The first by itself would leave numbers of 1/N, which int8 cannot tell from 0.
+    The first leaves numbers of 1/N and less, which int8 and half precision cannot tell from 0. There
+    it is one softmax over the slots, of the scores less the logarithm of what the first divides by.
+    Where no slot looks at a position, its shares are 0 in the one and still sum up to 1 in the other.
     """
-    flat = scores.flatten(2)
-    return torch.softmax(torch.log_softmax(flat, 2), 1).view(scores.shape)
+    shape, scores = scores.shape, scores.flatten(2)
+    if traced() or scores.dtype is torch.half:
+        return torch.softmax(torch.log_softmax(scores, 2), 1).view(shape)
+    scores = torch.softmax(scores, 2)  # of the same name: what is not held is taken again
+    total = scores.sum(1, keepdim=True).clamp_(min=torch.finfo(scores.dtype).tiny)
+    return (scores / total).view(shape)
