@@ -15,15 +15,15 @@ gamma is one number that starts at 0, so the module starts as the identity.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._folding import traced
+from attnbench_modules._pooling import laid_out_as
 from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules.fused_ccnet import FusedCrissCross, by_row, gathered
 
 
 class CrissCross(nn.Module):
@@ -44,48 +44,15 @@ class CrissCross(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add, as often as asked for, what row and column send: (B, C, H, W) -> (B, C, H, W)."""
         for _ in range(self.recurrence):
-            x = x + self.gamma * self._gathered(x)
+            query, key, value = (by_row(one(x)) for one in (self.query, self.key, self.value))
+            sent = laid_out_as(gathered(query, key, value).permute(0, 3, 1, 2), x)
+            x = x + self.gamma * sent
         return x
 
-    def _gathered(self, x: Tensor) -> Tensor:
-        """Return the weighted means of the values: (B, C, H, W) -> (B, C, H, W)."""
-        height, width = x.shape[2:]
-        query, key, value = self.query(x), self.key(x), self.value(x)
-        in_row = by_row(query) @ by_row(key).transpose(2, 3)  # (B, H, W, W)
-        in_column = by_column(query) @ by_column(key).transpose(2, 3)  # (B, W, H, H)
-        if not traced():  # a position is in its row and in its column: one of the two is left out
-            in_column.diagonal(dim1=2, dim2=3).fill_(-math.inf)
-            attention = torch.softmax(torch.cat([in_column.transpose(1, 2), in_row], 3), 3)
-            of_column, of_row = torch.split(attention, [height, width], 3)
-            return sent(of_column, of_row, value).permute(0, 3, 1, 2)
-        itself = by_row(query * key).sum(3, keepdim=True)  # (B, H, W, 1)
-        attention = torch.softmax(torch.cat([in_column.transpose(1, 2), in_row, itself], 3), 3)
-        of_column, of_row, of_itself = torch.split(attention, [height, width, 1], 3)
-        # in its row, in its column and by itself: two of the three are taken out
-        once = sent(of_column, of_row, value) - of_itself * by_row(value)
-        return (once / (1 - 2 * of_itself)).permute(0, 3, 1, 2)
-
-
-def sent(of_column: Tensor, of_row: Tensor, value: Tensor) -> Tensor:
-    """Sum up the values of column and row, by weight: (B, H, W, C).
-
-    Args:
-        of_column: (B, H, W, H).
-        of_row: (B, H, W, W).
-        value: (B, C, H, W).
-    """
-    columns = of_column.transpose(1, 2) @ by_column(value)  # (B, W, H, C)
-    return columns.transpose(1, 2) + of_row @ by_row(value)
-
-
-def by_row(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, H, W, C): one matrix for each row."""
-    return x.permute(0, 2, 3, 1)
-
-
-def by_column(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, W, H, C): one matrix for each column."""
-    return x.permute(0, 3, 2, 1)
+    def fuse(self) -> FusedCrissCross:
+        """Return the inference form: the same output, one product for query, key and value."""
+        gamma = self.gamma.item()
+        return FusedCrissCross(self.query, self.key, self.value, gamma, self.recurrence).eval()
 
 
 def params(channels: int, *, reduction: int = 8, **_options: Any) -> int:

@@ -27,12 +27,12 @@ from attnbench_modules._norms import GroupNorm
 from attnbench_modules._pooling import (
     channel_means,
     gated_by_groups,
-    gated_by_strips,
     grouped,
     laid_out_as,
     strips,
 )
 from attnbench_modules._shared import check, largest_divisor, split_by, whole
+from attnbench_modules.fused_ema import FusedEMA, gated_by_scores
 
 
 class EMA(nn.Module):
@@ -52,19 +52,18 @@ class EMA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scale all groups: (B, C, H, W) -> (B, C, H, W)."""
         groups = grouped(x, self.groups)  # (Bg, c, H, W)
-        near, wide = self._near(groups), self.conv3x3(groups)
+        scores = self.conv1x1(torch.cat(strips(groups), 2))  # (Bg, c, H + W, 1)
+        near = self.norm(gated_by_scores(groups, scores))
+        wide = self.conv3x3(groups)
         by_near = torch.softmax(self.norm.bias, 0).expand(groups.shape[0], 1, -1)  # (Bg, 1, c)
         by_wide = torch.softmax(channel_means(wide).flatten(1), 1).unsqueeze(1)
-        scores = torch.bmm(by_near, wide.flatten(2)) + torch.bmm(by_wide, near.flatten(2))
-        gate = laid_out_as(torch.sigmoid(scores).view(-1, self.groups, *x.shape[2:]), x)
+        planes = torch.bmm(by_near, wide.flatten(2)) + torch.bmm(by_wide, near.flatten(2))
+        gate = laid_out_as(torch.sigmoid(planes).view(-1, self.groups, *x.shape[2:]), x)
         return gated_by_groups(x, gate)
 
-    def _near(self, groups: Tensor) -> Tensor:
-        """Gate rows and columns, then normalise each channel: (Bg, c, H, W) -> the same."""
-        means = torch.cat(strips(groups), 2)  # (Bg, c, H + W, 1)
-        rows, columns = torch.split(self.conv1x1(means), list(groups.shape[2:]), 2)
-        near: Tensor = self.norm(gated_by_strips(groups, rows, columns))
-        return near
+    def fuse(self) -> FusedEMA:
+        """Return the inference form: the same output, one plane of the 3x3 convolution."""
+        return FusedEMA(self.groups, self.conv1x1, self.conv3x3, self.norm).eval()
 
 
 def group_count(channels: int, groups: int | None = None) -> int:

@@ -26,9 +26,9 @@ class FusedExternal(nn.Module):
 def shares(scores: Tensor) -> Tensor:
     """Softmax over the positions, then divide by the sum over the slots: (B, k, H, W) -> same.
 
-    The first leaves numbers of 1/N and less, which int8 and half precision cannot tell from 0. There
-    it is one softmax over the slots, of the scores less the logarithm of what the first divides by.
-    Where no slot looks at a position, its shares are 0 in the one and still sum up to 1 in the other.
+    The first leaves numbers of 1/N and less, which int8 and half precision cannot tell from 0.
+    There it is one softmax over the slots, of the scores less the logarithm of what the first
+    divides by. Where no slot looks at a position its shares are 0; there they still sum up to 1.
     """
     shape, scores = scores.shape, scores.flatten(2)
     if traced() or scores.dtype is torch.half:

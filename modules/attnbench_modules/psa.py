@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Constraint, Paper, Traits
-from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import SQUEEZE_NOTE, check, largest_divisor, squeezed, whole
+from attnbench_modules.fused_psa import FusedPSA, shares
 
 BRANCHES = ((9, 16), (7, 8), (5, 4), (3, 1))
 """Kernel and groups, in the order of the output, which is the original's: the largest first."""
@@ -55,11 +55,11 @@ class PSA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh what the four convolutions give: (B, C, H, W) -> (B, C, H, W)."""
         features = torch.cat([branch(x) for branch in self.branches], dim=1)
-        means = channel_means(features).flatten(1)
-        pooled = torch.unflatten(means, 1, (len(BRANCHES), -1))  # (B, 4, s)
-        scores = torch.sigmoid(self.excite(torch.relu(self.squeeze(pooled))))
-        weights = scores.softmax(1).flatten(1)[..., None, None]  # (B, C, 1, 1)
-        return features * weights
+        return features * shares(features, self.squeeze, self.excite, len(BRANCHES))
+
+    def fuse(self) -> FusedPSA:
+        """Return the inference form: the same output, in the faster memory layout."""
+        return FusedPSA(self.branches, self.squeeze, self.excite).eval()
 
 
 def params(channels: int, *, reduction: int = 16, **_options: Any) -> int:

@@ -65,17 +65,14 @@ def assert_same(fused, plain, x):
 
 
 LIGHT = {
-    "ccnet",
     "eca",
     "effective_se",
     "ela",
-    "ema",
     "fca",
     "gct",
     "identity",
     "mca",
     "mlca",
-    "psa",
     "scse",
     "sge",
     "shuffle",
@@ -162,15 +159,19 @@ def test_gradient_of_the_input_is_that_of_the_plain_form(name):
 # --- the form itself --------------------------------------------------------------------------
 
 
+MORE = {"ema": lambda plain: 9 * plain.conv3x3.in_channels + 1}
+"""Parameters that an inference form has on top: EMA's 3x3 convolution has one plane more."""
+
+
 @every_case
-def test_has_no_batch_norm_nothing_to_train_and_no_more_parameters(name, options):
+def test_has_no_batch_norm_nothing_to_train_and_few_parameters(name, options):
     plain = build(name, options)
     fused = plain.fuse()
     assert not fused.training
     assert not norms(fused)
     assert not any(p.requires_grad for p in fused.parameters())
     counts = [sum(p.numel() for p in one.parameters()) for one in (fused, plain)]
-    assert counts[0] <= counts[1]
+    assert counts[0] <= counts[1] + MORE.get(name, lambda _: 0)(plain)
 
 
 @every_module
