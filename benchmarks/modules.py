@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 import attnbench
 from attnbench.conformance.subject import relative_error
+from attnbench.errors import RequestError
 from attnbench.fusing import fuse, has_fused_form
 from attnbench.latency import Compared, Comparison, compare
 from attnbench.runtimes.weights import lively
@@ -112,9 +114,21 @@ def blocks(options: argparse.Namespace) -> Iterator[Block]:
     if not options.overhead:
         for shape in options.shape:
             for spec in options.module:
-                yield alone(spec, shape, options)
+                if fits(spec, shape):
+                    yield alone(spec, shape, options)
     for groups in (4, 16):
         yield overhead(groups, options.budget)
+
+
+def fits(spec: str, shape: str) -> bool:
+    """Whether it can be built on that map; says of others why not."""
+    _, channels, height, width = (int(side) for side in shape.split("x"))
+    try:
+        attnbench.create(spec, channels, feature_size=(height, width))
+    except RequestError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def alone(spec: str, shape: str, options: argparse.Namespace) -> Block:
@@ -185,12 +199,14 @@ def show_plain(options: argparse.Namespace) -> list[dict[str, Any]]:
     print(LINE.format(*head))
     rows: list[dict[str, Any]] = []
     verdicts: dict[str, list[str]] = {"slower": [], "inconclusive": []}
-    for spec in options.module:
-        for shape in options.shape:
-            title, found = f"{spec} on {shape}", beside_plain(spec, shape, options.budget)
-            print(plain_line(spec, shape, found), flush=True)
-            rows += Block(title, "plain", found).rows()
-            verdicts.setdefault(found["ours"].verdict, []).append(title)
+    pairs = [(spec, shape) for spec in options.module for shape in options.shape]
+    for spec, shape in pairs:
+        if not fits(spec, shape):
+            continue
+        title, found = f"{spec} on {shape}", beside_plain(spec, shape, options.budget)
+        print(plain_line(spec, shape, found), flush=True)
+        rows += Block(title, "plain", found).rows()
+        verdicts.setdefault(found["ours"].verdict, []).append(title)
     for verdict in ("slower", "inconclusive"):
         print(f"{verdict}: {', '.join(verdicts[verdict]) or 'none'}")
     return rows

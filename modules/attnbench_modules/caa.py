@@ -25,9 +25,8 @@ from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import conv, folded
 from attnbench_modules._layers import strip_pair
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
-from attnbench_modules._pooling import box_means
 from attnbench_modules._shared import check, odd, whole
-from attnbench_modules.fused_caa import POOL, FusedCAA
+from attnbench_modules.fused_caa import FusedCAA, surroundings
 
 
 class CAA(nn.Module):
@@ -44,7 +43,7 @@ class CAA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate each value: (B, C, H, W) -> (B, C, H, W)."""
-        return x * torch.sigmoid(self.conv2(self.strips(self.conv1(box_means(x, POOL)))))
+        return x * torch.sigmoid(self.conv2(self.strips(self.conv1(surroundings(x)))))
 
     def fuse(self) -> FusedCAA:
         """Return the inference form: the same output, no batch norm.

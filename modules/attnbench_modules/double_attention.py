@@ -45,8 +45,9 @@ class DoubleAttention(nn.Module):
         """Add the distributed descriptors: (B, C, H, W) -> (B, C, H, W)."""
         where = torch.softmax(self.gather(x).flatten(2), dim=2)  # (B, t, N), over positions
         which = torch.softmax(self.distribute(x).flatten(2), dim=1)  # (B, t, N), over descriptors
-        descriptors = self.features(x).flatten(2) @ where.transpose(1, 2)  # (B, t, t)
-        mixed = (descriptors @ which).unflatten(2, x.shape[2:])  # (B, t, H, W)
+        features = self.features(x).flatten(2)
+        descriptors = torch.bmm(features, where.transpose(1, 2))  # (B, t, t)
+        mixed = torch.unflatten(torch.bmm(descriptors, which), 2, x.shape[2:])  # (B, t, H, W)
         y: Tensor = self.out(laid_out_as(mixed, x))
         return x + y if self.residual else y
 

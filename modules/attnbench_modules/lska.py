@@ -52,7 +52,9 @@ class LSKA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale each value: (B, C, H, W) -> (B, C, H, W)."""
-        gate: Tensor = self.mix(self.far(self.near(x)))
+        gate = x
+        for layer in (*self.near, *self.far, self.mix):
+            gate = layer(gate)
         return x * gate
 
     def fuse(self) -> FusedLargeKernel:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
@@ -39,13 +38,14 @@ class NAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate the elements: (B, C, H, W) -> (B, C, H, W)."""
-        return x * torch.sigmoid(self._shares() * self.norm(x))
+        gate: Tensor = self._shares() * self.norm(x)
+        return x * gate.sigmoid_()
 
     def _shares(self) -> Tensor:
         """Return the size of each norm weight over the sum of all, (C, 1, 1)."""
         size = self.norm.weight.detach() if self.detached else self.norm.weight
         size = size.abs()
-        return (size / size.sum())[:, None, None]
+        return (size / size.sum()).view(-1, 1, 1)
 
     def fuse(self) -> FusedNAM:
         """Return the inference form: the same output, shares and norm as one scale and shift."""

@@ -13,7 +13,7 @@ import pytest
 from attnbench.attention import find_attention
 from attnbench.conformance.checks import CHECKS, chosen
 from attnbench.conformance.examine import run_check
-from attnbench.conformance.findings import DECLARED, OK
+from attnbench.conformance.findings import DECLARED, NOTE, OK
 from attnbench.conformance.subject import Subject
 from attnbench.specs import Spec
 
@@ -41,6 +41,9 @@ ALL = [(name, {}) for name in NAMES] + VARIANTS
 
 DELIBERATE = {"nam,detached=true": {"gradients": "no gradient through the shares, as the original"}}
 
+NOTED = {("ema", "fuse"): {OK, NOTE}}
+"""The inference form of EMA has one plane of its 3x3 convolution on top."""
+
 
 def text(value):
     return f"{value[0]}-{value[1]}" if isinstance(value, tuple) else str(value)
@@ -59,7 +62,7 @@ def findings(name, check, options=None):
 @pytest.mark.parametrize("check", [one for one in CHECKED if one != "gradients"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_check_passes(name, check):
-    assert {one.status for one in findings(name, check)} == {OK}
+    assert {one.status for one in findings(name, check)} == NOTED.get((name, check), {OK})
 
 
 @pytest.mark.parametrize("check", WITH_OPTIONS)
