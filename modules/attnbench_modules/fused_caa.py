@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench_modules._folding import traced
 from attnbench_modules._large_kernel import workable
-from attnbench_modules._pooling import box_means, channels_last
+from attnbench_modules._layout import laid_out_back
+from attnbench_modules._pooling import box_means
 
 POOL = 7
 """Side of the squares that are averaged first."""
@@ -30,18 +30,13 @@ class FusedCAA(nn.Module):
         """Gate each value: (B, C, H, W) -> (B, C, H, W)."""
         context = F.silu(self.first(box_means(workable(x), POOL)), inplace=True)
         gate = F.silu(self.second(self.down(self.along(context))), inplace=True)
-        return x * laid_out_back(gate, x).sigmoid_()
+        return x * gate.sigmoid_()
 
 
 def surroundings(x: Tensor) -> Tensor:
     """Return the means over 7x7 positions around each: (B, C, H, W) -> the same.
 
-    A CPU is ten times as fast where the channels of a position lie together, and it pays to lay
-    the map out so, and back.
+    A CPU is ten times as fast where the channels of a position lie together: it pays to lay the map
+    out so, and back.
     """
     return laid_out_back(box_means(workable(x), POOL), x)
-
-
-def laid_out_back(made: Tensor, x: Tensor) -> Tensor:
-    """Return what was made of a workable map in the memory layout of the map itself."""
-    return made if traced() or channels_last(x) else made.contiguous()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench_modules._folding import linear, merged, scaled, traced
-from attnbench_modules._pooling import channels_last
+from attnbench_modules._layout import laid_out_back
 
 
 class FusedCrissCross(nn.Module):
@@ -33,8 +33,7 @@ class FusedCrissCross(nn.Module):
         for _ in range(self.recurrence):
             parts = torch.split(self.project(rows), [self.inner, self.inner, x.shape[1]], 3)
             rows = rows + gathered(*parts)
-        y = rows.permute(0, 3, 1, 2)
-        return y if traced() or channels_last(x) else y.contiguous()
+        return laid_out_back(rows.permute(0, 3, 1, 2), x)
 
 
 def gathered(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

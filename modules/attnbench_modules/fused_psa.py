@@ -8,8 +8,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from attnbench_modules._folding import copied, traced
-from attnbench_modules._pooling import channel_means, channels_last
+from attnbench_modules._folding import copied
+from attnbench_modules._large_kernel import workable
+from attnbench_modules._layout import laid_out_back
+from attnbench_modules._pooling import channel_means
 
 LANES = 16
 """Groups of so many channels, or of multiples, are as fast in either memory layout."""
@@ -36,13 +38,10 @@ class FusedPSA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh what the four convolutions give: (B, C, H, W) -> (B, C, H, W)."""
-        if traced() or not self.last or channels_last(x):
-            return self._weighed(x)
-        return self._weighed(x.contiguous(memory_format=torch.channels_last)).contiguous()
-
-    def _weighed(self, x: Tensor) -> Tensor:
-        features = torch.cat([branch(x) for branch in self.branches], dim=1)
-        return features * shares(features, self.squeeze, self.excite, len(self.branches))
+        laid_out = workable(x) if self.last else x
+        features = torch.cat([branch(laid_out) for branch in self.branches], dim=1)
+        y = features * shares(features, self.squeeze, self.excite, len(self.branches))
+        return laid_out_back(y, x)
 
 
 def shares(features: Tensor, squeeze: nn.Linear, excite: nn.Linear, branches: int) -> Tensor:
