@@ -2,6 +2,8 @@
 
 import json
 import sys
+import threading
+import warnings
 from dataclasses import dataclass
 
 import pytest
@@ -50,3 +52,51 @@ def attnbench(capfd, monkeypatch, tmp_path):
         return Done(status, captured.out, captured.err)
 
     return call
+
+
+class WorkerHere:
+    """Does in this process what a worker process would: same tasks, same JSON, no start-up.
+
+    Whatever is about processes (crashes, kills, limits, fresh ones) needs the real one.
+    """
+
+    _turn = threading.Lock()
+    """Provers ask from threads of their own."""
+
+    def __init__(self, plugins=(), limits=None, *_):
+        self._plugins = tuple(plugins)
+        self.limits = limits
+        self._tasks = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def twin(self, environment=None):
+        return WorkerHere(self._plugins, self.limits)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        self._tasks = None  # nothing that it has built is known to the next
+
+    def ask(self, task, tell=str):
+        from attnbench.running.tasks import Tasks
+        from attnbench.running.worker import answer_of
+
+        with self._turn, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as a worker does
+            if self._tasks is None:
+                for path in self._plugins:
+                    catalog().load_file(path)
+                self._tasks = Tasks(catalog(), tell)
+            return json.loads(json.dumps(answer_of(self._tasks, json.loads(json.dumps(task)))))
+
+
+@pytest.fixture
+def worker_here(monkeypatch):
+    """Commands of this test measure in this process."""
+    monkeypatch.setattr("attnbench.running.process.Worker", WorkerHere)
