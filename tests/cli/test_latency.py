@@ -110,7 +110,7 @@ def test_the_ratio_is_the_modules_time_over_the_plain_networks(attnbench, tmp_pa
     assert found["ratio"] > 1
 
 
-@pytest.mark.usefixtures("worker_here")
+@pytest.mark.usefixtures("worker_here", "operators_translated_once")
 def test_several_arms_and_runtimes_share_a_list_and_a_failure_costs_only_itself(
     attnbench, tmp_path
 ):
