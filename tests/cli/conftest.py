@@ -67,6 +67,7 @@ class WorkerHere:
         self._plugins = tuple(plugins)
         self.limits = limits
         self._tasks = None
+        self._tell = str
 
     def __enter__(self):
         return self
@@ -92,7 +93,8 @@ class WorkerHere:
             if self._tasks is None:
                 for path in self._plugins:
                     catalog().load_file(path)
-                self._tasks = Tasks(catalog(), tell)
+                self._tasks = Tasks(catalog(), lambda text: self._tell(text))
+            self._tell = tell
             return json.loads(json.dumps(answer_of(self._tasks, json.loads(json.dumps(task)))))
 
 
@@ -100,3 +102,20 @@ class WorkerHere:
 def worker_here(monkeypatch):
     """Commands of this test measure in this process."""
     monkeypatch.setattr("attnbench.running.process.Worker", WorkerHere)
+
+
+@pytest.fixture(scope="session")
+def run_here():
+    """Call ``run_here(folder, "run", ...)`` once for several tests; it measures in this process."""
+
+    def call(folder, *words):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(folder)
+            patched.setattr(app.signal, "signal", lambda *_: None)
+            patched.setattr("attnbench.running.process.Worker", WorkerHere)
+            patched.setattr(sys, "argv", ["attnbench", *words])
+            with pytest.raises(SystemExit) as end:
+                app.main()
+            assert not end.value.code
+
+    return call
