@@ -1,8 +1,32 @@
 """What holds for all tests."""
 
+import functools
+import os
 import signal
+
+import pytest
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every process below inherits
 # that: tests of interruptions would wait for what never comes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# OpenVINO's converter reports its use to its makers, and waits two seconds where no network answers.
+# On a build server it does neither, and takes this for the sign of one; what we start inherits it.
+os.environ.setdefault("TF_BUILD", "True")
+
+
+@pytest.fixture(scope="session")
+def operators_translated_once():
+    """``torch.onnx.export`` translates its 500 operators anew at every call: half of a small export.
+
+    Where a newer torch has no such method, the exports are only slower again.
+    """
+    from torch.onnx._internal.exporter import _registration
+
+    registry = getattr(_registration, "ONNXRegistry", None)
+    with pytest.MonkeyPatch.context() as patched:
+        if hasattr(registry, "from_torchlib"):
+            made = functools.cache(registry.from_torchlib)
+            patched.setattr(registry, "from_torchlib", staticmethod(lambda **words: made(**words)))
+        yield

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import threading
+import warnings
 from dataclasses import dataclass
 
 import pytest
@@ -48,5 +50,72 @@ def attnbench(capfd, monkeypatch, tmp_path):
             status = end.code or 0
         captured = capfd.readouterr()
         return Done(status, captured.out, captured.err)
+
+    return call
+
+
+class WorkerHere:
+    """Does in this process what a worker process would: same tasks, same JSON, no start-up.
+
+    Whatever is about processes (crashes, kills, limits, fresh ones) needs the real one.
+    """
+
+    _turn = threading.Lock()
+    """Provers ask from threads of their own."""
+
+    def __init__(self, plugins=(), limits=None, *_):
+        self._plugins = tuple(plugins)
+        self.limits = limits
+        self._tasks = None
+        self._tell = str
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def twin(self, environment=None):
+        return WorkerHere(self._plugins, self.limits)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        self._tasks = None  # nothing that it has built is known to the next
+
+    def ask(self, task, tell=str):
+        from attnbench.running.tasks import Tasks
+        from attnbench.running.worker import answer_of
+
+        with self._turn, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as a worker does
+            if self._tasks is None:
+                for path in self._plugins:
+                    catalog().load_file(path)
+                self._tasks = Tasks(catalog(), lambda text: self._tell(text))
+            self._tell = tell
+            return json.loads(json.dumps(answer_of(self._tasks, json.loads(json.dumps(task)))))
+
+
+@pytest.fixture
+def worker_here(monkeypatch):
+    """Commands of this test measure in this process."""
+    monkeypatch.setattr("attnbench.running.process.Worker", WorkerHere)
+
+
+@pytest.fixture(scope="session")
+def run_here():
+    """Call ``run_here(folder, "run", ...)`` once for several tests; it measures in this process."""
+
+    def call(folder, *words):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(folder)
+            patched.setattr(app.signal, "signal", lambda *_: None)
+            patched.setattr("attnbench.running.process.Worker", WorkerHere)
+            patched.setattr(sys, "argv", ["attnbench", *words])
+            with pytest.raises(SystemExit) as end:
+                app.main()
+            assert not end.value.code
 
     return call

@@ -32,6 +32,7 @@ def recipe(tmp_path):
     return ("--recipe", path)
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     words = ("accuracy", *NET, *ARM, *recipe, "--seeds", "2", "--save", "kept")
     done = attnbench(*words, "--json")

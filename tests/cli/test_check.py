@@ -112,6 +112,7 @@ def test_modules_that_hang_crash_exit_or_print_spoil_nobody_else(attnbench, trou
     assert "/4] sound ok" in done.err and "printed by the plugin" in done.err
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_suite_and_its_options_in_markdown(attnbench, tmp_path):
     (tmp_path / "mine.toml").write_text(SUITE)
     done = attnbench("check", "mine.toml", "--only", "batch_one", "--format", "md")

@@ -296,16 +296,26 @@ def test_gates_of_the_settings_hold(project, attnbench):
     assert "latency" in done.err and "cannot be exact" in done.err
 
 
-def test_a_plugin_that_base_could_not_load(project, attnbench):
-    folder = project({"still.py": "import nothing_of_this_name\n" + STILL}, ["still"])
-    write(folder, {"still.py": STILL})
-    words = ("ci", "--base", "main", "--suite", "mine.toml", "--plugin", "still.py")
-    done = attnbench(*words, "--only", "cost", "--json")
+def test_a_plugin_that_base_could_not_load_and_one_that_draws_its_shape(project, attnbench):
+    drawn = STILL.replace('"still"', '"drawn"').replace(
+        "import torch\n", "import random\nimport torch\n"
+    )
+    drawn = drawn.replace(
+        "channels, 1, bias=False", "channels, random.choice([1, 3, 5, 7]), padding='same'"
+    )
+    files = {"still.py": "import nothing_of_this_name\n" + STILL, "drawn.py": drawn}
+    folder = project(files, ["still", "drawn"])
+    write(folder, {"still.py": STILL, "drawn.py": drawn + "# a comment\n"})
+    words = ("ci", "--base", "main", "--suite", "mine.toml", "--only", "cost", "--json")
+    done = attnbench(*words, "--plugin", "still.py", "--plugin", "drawn.py")
     assert done.status == 0, done.err
     (one,) = done.json["improvements"]
+    assert one["case"] == "cost/alone/still/8x8x8"
     assert (one["base"], one["new"]) == ("failed", "ok")
     assert "nothing_of_this_name" in one["reason"]
     assert done.json["added"] == []
+    same = {metric for case, metric in metrics(done.json, "unchanged") if "/drawn/" in case}
+    assert same >= {"params", "macs"}
 
 
 PACKAGE = """
@@ -338,16 +348,6 @@ def test_a_package_that_is_installed_nowhere(project, attnbench):
     done = attnbench(*words)
     assert done.status == 2
     assert "the entry point is a NoneType" in done.err
-
-
-def test_a_module_that_draws_its_shape(project, attnbench):
-    drawn = STILL.replace("import torch\n", "import random\nimport torch\n").replace(
-        "channels, 1, bias=False", "channels, random.choice([1, 3, 5, 7]), padding='same'"
-    )
-    folder = project({"still.py": drawn}, ["still"])
-    write(folder, {"still.py": drawn + "# a comment\n"})
-    words = ("ci", "--base", "main", "--suite", "mine.toml", "--plugin", "still.py")
-    assert attnbench(*words, "--only", "cost").status == 0
 
 
 def test_a_plugin_in_a_submodule_is_refused(project, attnbench):

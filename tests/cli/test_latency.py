@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-NET = ("-b", "mobilenet_v2,width=0.35", "--size", "64")
+NET = ("-b", "mobilenet_v1,width=0.25", "--size", "64")
 SHORT = ("--budget", "0.3")
 KEYS = {
     "ratio", "ratio_low", "ratio_high", "verdict", "floor", "median_ms", "p90_ms", "p99_ms",
@@ -26,10 +26,10 @@ columns = ["label", "params", "macs"]
 latency = {{ columns = ["overhead", "median", "floor"], rank = "eager" }}
 
 [[table.row]]
-backbone = "mobilenet_v2,width=0.35"
+backbone = "mobilenet_v1,width=0.25"
 
 [[table.row]]
-backbone = "mobilenet_v2,width=0.35"
+backbone = "mobilenet_v1,width=0.25"
 module = [{modules}]
 placement = "after:9"
 """
@@ -81,12 +81,13 @@ def records(folder):
     return {line["case"]: line for line in map(json.loads, lines) if "case" in line}
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_one_arm_is_the_object_itself(attnbench):
     done = attnbench("latency", *NET, "-m", "se", "-p", "after:9", *SHORT, "--json")
     assert done.status == 0, done.err
     arm = done.json
     assert (arm["backbone"], arm["module"], arm["form"]) == (
-        "mobilenet_v2,width=0.35",
+        "mobilenet_v1,width=0.25",
         "se",
         "plain",
     )
@@ -99,6 +100,7 @@ def test_one_arm_is_the_object_itself(attnbench):
     assert found["throughput"] == pytest.approx(1000 / found["median_ms"])
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_the_ratio_is_the_modules_time_over_the_plain_networks(attnbench, tmp_path):
     done = attnbench(
         "latency", *NET, "-m", "slow", "-p", "after:5", *plugin(tmp_path), "--json", *SHORT
@@ -108,6 +110,7 @@ def test_the_ratio_is_the_modules_time_over_the_plain_networks(attnbench, tmp_pa
     assert found["ratio"] > 1
 
 
+@pytest.mark.usefixtures("worker_here", "operators_translated_once")
 def test_several_arms_and_runtimes_share_a_list_and_a_failure_costs_only_itself(
     attnbench, tmp_path
 ):
@@ -133,6 +136,7 @@ def test_a_crash_is_a_failure_of_that_arm(attnbench, tmp_path):
     assert se["status"] == "ok"
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_text_shows_the_plain_network_fused_forms_and_one_process(attnbench):
     done = attnbench("latency", *NET, "-m", "ulsam", "-p", "after:9", "--fused", *SHORT)
     assert done.status == 0, done.err
@@ -140,12 +144,14 @@ def test_text_shows_the_plain_network_fused_forms_and_one_process(attnbench):
         assert text in done.out
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_module_alone_is_compared_with_one_pass_over_its_map(attnbench):
     done = attnbench("latency", "-m", "cbam", "--channels", "32", "--size", "7", *SHORT, "--json")
     assert done.json["baseline"] == "one pass over the map"
     assert done.json["runtimes"]["eager"]["ratio"] > 1
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_reduced_precision_reports_noise_instead_of_equality(attnbench):
     done = attnbench("latency", *NET, "-m", "se", "-p", "after:9", "--precision", "fp32,bf16",
                      *SHORT, "--json")  # fmt: skip
@@ -156,6 +162,7 @@ def test_reduced_precision_reports_noise_instead_of_equality(attnbench):
     assert 5 < found["eager,precision=bf16"]["sqnr_db"] < 80
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_what_a_runtime_does_not_offer_is_skipped_with_the_reason(attnbench):
     done = attnbench("latency", *NET, "--precision", "fp32,int8", *SHORT, "--json")
     assert done.status == 0
@@ -190,12 +197,12 @@ def test_mistakes_end_in_one_line(attnbench, words, text):
     assert done.out == ""
 
 
-def test_a_suite_with_latency_resumes_and_adds(attnbench, tmp_path):
+def test_a_suite_with_latency_resumes_and_adds(attnbench, tmp_path, request):
     first = attnbench("run", suite(tmp_path, "se"), "--out", "out")
     assert first.status == 0, first.err
     found = records(tmp_path)
     assert [line["kind"] for line in found.values()] == ["cost", "cost", "latency", "latency"]
-    timed = found["latency/mobilenet_v2,width=0.35/se/after:9/64x64/eager"]
+    timed = found["latency/mobilenet_v1,width=0.25/se/after:9/64x64/eager"]
     assert len(timed["samples"]) == 2  # one for each process
     assert timed["runtime"]["title"] == "PyTorch eager"
     table = (tmp_path / "out/mine/table.md").read_text()
@@ -205,11 +212,13 @@ def test_a_suite_with_latency_resumes_and_adds(attnbench, tmp_path):
     again = attnbench("run", "mine.toml", "--out", "out")
     assert "0 of 4 cases to measure" in again.err
     assert (tmp_path / "out/mine/records.jsonl").read_bytes() == before
+    request.getfixturevalue("worker_here")  # the processes are seen above
     more = attnbench("run", "mine.toml", "--out", "out", "--add", "cbam", "--only", "latency")
     assert "1 of 3 cases to measure, 2 already measured" in more.err
     assert more.status == 0, more.err
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_costs_alone_can_be_asked_for(attnbench, tmp_path):
     done = attnbench("run", suite(tmp_path, "se"), "--out", "out", "--only", "cost")
     assert done.status == 0, done.err
@@ -217,6 +226,7 @@ def test_costs_alone_can_be_asked_for(attnbench, tmp_path):
     assert "not run" in (tmp_path / "out/mine/table.md").read_text()
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_runtime_that_is_not_installed_is_skipped_in_a_suite(attnbench, tmp_path, monkeypatch):
     from attnbench.runtimes.registry import runtime
 

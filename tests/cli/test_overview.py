@@ -1,8 +1,6 @@
 """``attnbench overview``: on real runs of costs, and into a file."""
 
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -24,13 +22,12 @@ placement = "PLACE"
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(tmp_path_factory, run_here):
     folder = tmp_path_factory.mktemp("measured")
     for name, place in (("one", "after:14"), ("two", "official")):
         text = SUITE.replace("NAME", name).replace("PLACE", place)
         (folder / f"{name}.toml").write_text(text)
-    words = [sys.executable, "-m", "attnbench", "run", "one.toml", "two.toml", "--out", "runs"]
-    subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    run_here(folder, "run", "one.toml", "two.toml", "--out", "runs")
     return folder
 
 

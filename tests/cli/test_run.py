@@ -77,6 +77,7 @@ def records(folder):
     return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_second_run_measures_nothing_and_changes_nothing(attnbench, tmp_path):
     first = attnbench("run", suite(tmp_path), "--out", "out")
     assert first.status == 0, first.err
@@ -88,6 +89,7 @@ def test_a_second_run_measures_nothing_and_changes_nothing(attnbench, tmp_path):
     assert after == before
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_changed_suite_measures_only_what_is_new(attnbench, tmp_path):
     attnbench("run", suite(tmp_path, ["se"]), "--out", "out")
     done = attnbench("run", suite(tmp_path, ["se", "cbam"]), "--out", "out")
@@ -99,7 +101,7 @@ def test_a_changed_suite_measures_only_what_is_new(attnbench, tmp_path):
 def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     names = ["fine", "crashes", "se", "hangs", "raises", "cbam"]
-    done = attnbench("run", suite(tmp_path, names, limit=20), "--plugin", "trouble.py", "--case",
+    done = attnbench("run", suite(tmp_path, names, limit=10), "--plugin", "trouble.py", "--case",
                      "*/after:5/*", "--out", "out")  # fmt: skip
     assert done.status == 1
     status = {
@@ -109,12 +111,13 @@ def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
     }
     assert {name for name, (word, _) in status.items() if word == "ok"} == {"fine", "se", "cbam"}
     assert "SIGABRT" in status["crashes"][1]
-    assert "did not finish within 20 s" in status["hangs"][1]
+    assert "did not finish within 10 s" in status["hangs"][1]
     assert "no such luck" in status["raises"][1]
     table = (tmp_path / "out/mine/table.md").read_text()
     assert "failed" in table and "SIGABRT" in table
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_case_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     text = (tmp_path / suite(tmp_path, ["se"])).read_text()
@@ -132,6 +135,7 @@ def test_a_case_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, monke
     assert (tmp_path / "out/mine/records.jsonl").read_bytes() == before
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_module_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, monkeypatch):
     from attnbench_modules import timm_layers
 
@@ -150,6 +154,7 @@ def test_a_module_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, mon
     assert "pip install 'attnbench[timm]'" in found["timm:se,rd_ratio=0.25"]["reason"]
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_an_added_module_is_a_row_of_every_place(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     done = attnbench("run", suite(tmp_path, ["se"]), "--plugin", "trouble.py", "--add", "fine",
@@ -160,6 +165,7 @@ def test_an_added_module_is_a_row_of_every_place(attnbench, tmp_path):
     assert table.count("+ se,reduction=4") == 3
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_an_added_module_in_table_1(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     done = attnbench("run", "ulsam-table1", "--add", "trouble.py:Fine", "--out", "out")
@@ -173,6 +179,7 @@ def test_dry_run_measures_nothing(attnbench, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_shards_merge_to_the_undivided_run(attnbench, tmp_path):
     attnbench("run", suite(tmp_path), "--out", "whole")
     for number in (1, 2, 3):
@@ -183,6 +190,7 @@ def test_shards_merge_to_the_undivided_run(attnbench, tmp_path):
     assert tables(tmp_path / "all") == tables(tmp_path / "whole/mine")
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_the_table_of_a_run_needs_no_plugin(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     attnbench("run", suite(tmp_path, ["fine"]), "--plugin", "trouble.py", "--out", "out")
@@ -204,17 +212,15 @@ def start(folder, *words):
     )  # fmt: skip
 
 
-def finish(process):
-    process.communicate()
-    return process.returncode
-
-
-def test_killed_at_any_instant_and_run_again_gives_the_same_tables(tmp_path):
+@pytest.mark.usefixtures("worker_here")
+def test_killed_at_any_instant_and_run_again_gives_the_same_tables(attnbench, tmp_path):
     suite(tmp_path)
-    assert finish(start(tmp_path, "mine.toml", "--out", "calm")) == 0
+    assert attnbench("run", "mine.toml", "--out", "calm").status == 0
     draw = random.Random(20)
     kills = 0
     for _ in range(4):
+        if kills == 3:
+            break
         process = start(tmp_path, "mine.toml", "--out", "wild")
         path = tmp_path / "wild/mine/records.jsonl"
         grown = path.stat().st_size if path.exists() else 0
@@ -227,7 +233,7 @@ def test_killed_at_any_instant_and_run_again_gives_the_same_tables(tmp_path):
             kills += 1
         process.communicate()
     assert kills >= 2
-    assert finish(start(tmp_path, "mine.toml", "--out", "wild")) == 0
+    assert attnbench("run", "mine.toml", "--out", "wild").status == 0
     assert tables(tmp_path / "wild/mine") == tables(tmp_path / "calm/mine")
 
 
@@ -250,6 +256,7 @@ def test_an_interrupt_keeps_what_is_measured(tmp_path, number):
     assert sum("case" in line for line in records(tmp_path / "out/mine")) == 4
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_a_run_says_when_it_was_and_history_reads_it(attnbench, tmp_path):
     before = datetime.now(UTC).replace(microsecond=0)
     attnbench("run", suite(tmp_path, ["se"]), "--case", "*/plain*", "--out", "runs/first")

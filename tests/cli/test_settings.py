@@ -54,10 +54,11 @@ def test_plugins_are_loaded_beside_given_ones_and_once(attnbench, project):
     assert {"mine", "other"} <= names(attnbench, "--plugin", "other.py", "--plugin", "mine.py")
 
 
-def test_suites_and_folder_of_runs(attnbench, project):
+def test_suites_and_folder_of_runs(attnbench, project, request):
     assert attnbench("run").status == 0
     assert (project / "runs" / "own" / "table.md").is_file()
     assert "mine" in attnbench("table", "own").out
+    request.getfixturevalue("worker_here")  # that the plugin reaches a worker is seen above
     assert attnbench("run", "--out", "elsewhere").status == 0  # flags win
     assert (project / "elsewhere" / "own" / "table.md").is_file()
 
@@ -70,6 +71,7 @@ def test_a_wrong_file_is_one_line(attnbench, project):
     assert "'suites'" in done.err and len(done.err.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("worker_here")
 def test_budget(attnbench, project):
     (project / "pyproject.toml").write_text("[tool.attnbench]\nbudget = 0.2\n")
     done = attnbench("latency", "-m", "se", "--channels", 16, "--size", 7, "--json")

@@ -9,6 +9,7 @@ from attnbench.conformance import deployed
 
 from .clean import Clean, assert_found, findings, statuses
 
+pytestmark = pytest.mark.usefixtures("operators_translated_once")
 RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino", "executorch": "executorch"}
 
 

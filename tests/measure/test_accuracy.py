@@ -26,7 +26,7 @@ from attnbench.training.loop import train
 from attnbench.training.recipe import find_recipe
 from attnbench.training.seeds import backbone_seed
 
-DATA = "synthetic,classes=4,count=128"
+DATA = "synthetic,classes=4,count=64"
 WIDTH = 0.1
 BACKBONES = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"]
 KEPT = ["after:3,8", "after-depthwise:4", "after-project:5", "after:6+after-depthwise:6,7"]
@@ -140,7 +140,7 @@ class TestPairing:
         plain, weights = ran(backbone)
         facts, own = ran(backbone, module, placement)
         assert results(facts) == results(plain)
-        assert plain["values"]["steps"] == 8
+        assert plain["values"]["steps"] == 4
         assert facts["slots"]
         model = meter.network(case(backbone, module, placement))
         keys = {key: placed(key, model) for key in weights}
@@ -177,7 +177,7 @@ class TestPairing:
             meter.measure(arm)
             seen[arm] = batches
         plain, noisy, other = seen.values()
-        assert len(plain) == len(noisy) == 8
+        assert len(plain) == len(noisy) == 4
         for one, two in zip(plain, noisy, strict=True):
             assert all(map(torch.equal, one, two))
         assert not torch.equal(plain[0][0], other[0][0])
@@ -197,7 +197,7 @@ def test_where_blocks_are_replaced_it_is_the_backbone_without_them(ran, recipe, 
     assert all(same(own[key], weights[key]) for key in own)
     assert (found.top1, found.loss) == (facts["values"]["top1"], facts["values"]["loss"])
     assert found.curve == facts["training"]["curve"]
-    bits = unpack(facts["training"]["correct"], 32)
+    bits = unpack(facts["training"]["correct"], 16)
     assert (bits == found.correct).all()
 
 
@@ -221,8 +221,8 @@ def test_classes_come_from_the_data(meter, case):
 
 def test_effort_counts_images_and_bytes(meter, case):
     plain, arm = case("mobilenet_v2,width=0.1"), case("mobilenet_v2,width=0.1", "se", "after:5")
-    assert (meter.effort(plain).images, meter.effort(plain).test_images) == (256, 32)
-    assert meter.effort(case("mobilenet_v2,width=0.1", epochs=5)).images == 640
+    assert (meter.effort(plain).images, meter.effort(plain).test_images) == (128, 16)
+    assert meter.effort(case("mobilenet_v2,width=0.1", epochs=5)).images == 320
     assert meter.effort(arm).bytes > meter.effort(plain).bytes
 
 
@@ -274,7 +274,7 @@ def test_evidence(meter, case, ran, recipe):
     bits = unpack(training["correct"], training["images"][1])
     assert facts["values"]["top1"] == 100 * bits.mean()
     assert facts["values"]["top5"] is None  # of four classes
-    assert (training["images"], training["classes"], training["synthetic"]) == ([128, 32], 4, True)
+    assert (training["images"], training["classes"], training["synthetic"]) == ([64, 16], 4, True)
     assert training["recipe"]["hash"] == find_recipe(recipe).hash
     assert [entry["epoch"] for entry in training["curve"]] == [1, 2]
     assert facts["values"]["loss"] == training["curve"][-1]["loss"]
@@ -283,7 +283,7 @@ def test_evidence(meter, case, ran, recipe):
 
 def test_int8_comes_with_its_bits(meter, case):
     facts = meter.measure(case(narrow("mobilenet_v1"), "se", "after:5", int8=True))
-    bits = unpack(facts["training"]["int8_correct"], 32)
+    bits = unpack(facts["training"]["int8_correct"], 16)
     assert facts["values"]["int8_top1"] == 100 * bits.mean()
 
 

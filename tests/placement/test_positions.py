@@ -126,11 +126,13 @@ def test_replace(backbones, image, probe, name):
     model = backbones(name)
     blocks = block_paths(model, name)
     _, seen = captured(model, image, blocks.values())
+    without = copy.deepcopy(model)
     for layer in REPLACEABLE[version(name)]:
         placed = attnbench.insert(model, f"replace:{layer}", probe, input_size=image.shape)
-        without = copy.deepcopy(model)
+        block = without.get_submodule(blocks[layer])
         without.set_submodule(blocks[layer], nn.Identity())
         assert torch.equal(run(placed, image), run(without, image)), layer
+        without.set_submodule(blocks[layer], block)
         (given,) = placed.get_submodule(blocks[layer]).attention.seen
         assert torch.equal(given, seen[blocks[layer]][0]), layer
 

@@ -25,7 +25,7 @@ class Small(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread(operators_translated_once):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -227,7 +227,7 @@ def reports(catalog):
     meter, found = CostMeter(catalog), {}
     for name in SUITES:
         suite = suite_of(name)
-        tables = plan(suite, catalog, brackets=Brackets(CostMeter(catalog)))
+        tables = plan(suite, catalog, brackets=Brackets(meter))
         records = {
             case.name: {
                 "kind": "cost",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ from attnbench.training.evaluate import Diverged
 from attnbench.training.loop import train
 from attnbench.training.recipe import Recipe
 
-out, kind = Path(sys.argv[1]), sys.argv[2]
+out = Path(sys.argv[1])
 torch.set_num_threads(1)
 
 
@@ -36,47 +37,53 @@ images = torch.randint(0, 256, (48, 3, 8, 8), dtype=torch.uint8, generator=gener
 targets = torch.arange(48) % 6
 split = in_memory(images, targets, tuple("abcdef"))
 data = Data("made", split, split)
-torch.manual_seed(0)
-last = [Broken()] if kind == "nan" else []
-model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 6), *last)
 recipe = Recipe.model_validate(
     {
         "name": "r", "title": "r", "source": "tests", "size": 8, "epochs": 2, "batch_size": 16,
         "mean": [0.5] * 3, "std": [0.25] * 3, "optimizer": {"lr": 0.05},
     }
 )
-try:
-    trained = train(model, data, recipe, seed=1)
-    result = {"loss": trained.loss, "weights": model[0].weight.flatten().tolist()}
-except Diverged as error:
-    result = {"diverged": str(error)}
+result = {}
+for last in ((), (Broken(),)):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 6), *last)
+    try:
+        trained = train(model, data, recipe, seed=1)
+        result |= {"loss": trained.loss, "weights": model[0].weight.flatten().tolist()}
+    except Diverged as error:
+        result["diverged"] = str(error)
 rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 (out / f"{rank}.json").write_text(json.dumps(result))
 """
 
 
-@pytest.fixture
-def launched(tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT)
-
-    def launch(processes, kind):
-        command = [sys.executable, str(script), str(tmp_path), kind]
-        if processes > 1:  # what accelerate launch calls on GPUs; of processors it starts but one
-            run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-            command[1:1] = [*run, str(processes)]
-        # not a GPU, where there is one
-        environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-        assert done.returncode == 0, done.stderr
-        return [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(processes)]
-
-    return launch
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("launch") / "train.py"
+    path.write_text(SCRIPT)
+    return path
 
 
-def test_two_processes_train_what_one_trains(launched):
-    (alone,) = launched(1, "whole")
-    first, second = launched(2, "whole")
+@pytest.fixture(scope="module")
+def two(script):
+    """What each of two processes reports of a training that is whole and of one that diverges."""
+    # what accelerate launch calls on GPUs; of processors it starts but one
+    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *run, str(script), str(script.parent)]
+    # not a GPU, where there is one
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+    return [json.loads((script.parent / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_two_processes_train_what_one_trains(two, script, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path)])
+    runpy.run_path(str(script))
+    alone = json.loads((tmp_path / "0.json").read_text())
+    assert "diverged" not in alone
+    first, second = two
     assert first == second
     assert first["loss"] == pytest.approx(alone["loss"], abs=1e-5)
     torch.testing.assert_close(
@@ -84,7 +91,7 @@ def test_two_processes_train_what_one_trains(launched):
     )
 
 
-def test_where_one_diverges_all_end(launched):
-    first, second = launched(2, "nan")
+def test_where_one_diverges_all_end(two):
+    first, second = two
     assert first == second
     assert "diverged: loss nan at step 1, in epoch 1" in first["diverged"]
