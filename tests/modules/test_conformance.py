@@ -64,7 +64,9 @@ def not_ok(name, checks, options=None):
     found = {check: findings(name, check, options) for check in checks}
     wanted = {check: NOTED.get((name, check), {OK}) for check in checks}
     return {
-        check: ones for check, ones in found.items() if {one.status for one in ones} != wanted[check]
+        check: ones
+        for check, ones in found.items()
+        if {one.status for one in ones} != wanted[check]
     }
 
 
