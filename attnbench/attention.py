@@ -126,7 +126,7 @@ def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attentio
     """
     catalog = catalog or default_catalog()
     asked = parse_spec(spec, "module") if isinstance(spec, str) else spec
-    member = find_member(catalog, asked.name)
+    member = find_member(catalog.module_families, asked.name)
     if member is not None:
         found = attention_of(member.factory, asked, member.origin)
         return replace(found, packages=member.packages)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
-
-from attnbench.conformance.checks import CHECKS
-from attnbench.errors import PlacementError, suggestion
-from attnbench.placement.grammar import parse_placement
 
 FAMILIES = (
     "channel",
@@ -20,6 +16,37 @@ FAMILIES = (
     "parameter-free",
     "control",
 )
+CHECK_NAMES = (
+    "contract",
+    "input_kept",
+    "determinism",
+    "formulas",
+    "maps",
+    "widths",
+    "batch_independence",
+    "batch_one",
+    "gradients",
+    "dtypes",
+    "autocast",
+    "memory_layout",
+    "device",
+    "extremes",
+    "nan",
+    "state_dict",
+    "pickling",
+    "deepcopy",
+    "fuse",
+    "graph",
+    "export",
+    "training",
+    "drift",
+    "inductor",
+    "onnx",
+    "openvino",
+    "executorch",
+    "int8",
+)
+"""The checks of ``attnbench check`` in order, which a card's ``exceptions`` may name."""
 
 
 class ParamsFormula(Protocol):
@@ -163,46 +190,6 @@ class Card:
     version: int = 1
     """Raised when the module's outputs or costs change: older records are measured again."""
 
-    def problems(self) -> list[str]:
-        """Return what is wrong with the card itself, in sentences; empty when it is sound."""
-        found = []
-        odd = self._odd_types()
-        if odd:
-            return odd  # the rest could not be looked at
-        if self.family not in FAMILIES:
-            found.append(f"family {self.family!r} is none of {', '.join(FAMILIES)}")
-        if not self.title.strip():
-            found.append("title is empty")
-        if self.version < 1:
-            found.append(f"version {self.version} is not a positive integer")
-        found += [*self._odd_exceptions(), *self._odd_places()]
-        if self.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", self.paper.key):
-            found.append(f"paper key {self.paper.key!r} is not a BibTeX key")
-        return found
-
-    def _odd_types(self) -> list[str]:
-        return [
-            f"{name} is a {type(getattr(self, name)).__name__}, not {_named(kinds)}"
-            for name, kinds in _KINDS.items()
-            if not isinstance(getattr(self, name), kinds)
-        ]
-
-    def _odd_exceptions(self) -> Iterator[str]:
-        if "contract" in self.exceptions:
-            yield "the check 'contract' has no exceptions: without it nothing else holds"
-        for check, why in {**self.exceptions, **self.defects}.items():
-            if check not in CHECKS:
-                yield f"{check!r} is no check, {why!r} excuses none.{suggestion(check, CHECKS)}"
-            elif not why.strip():
-                yield f"the exception {check!r} has no reason"
-
-    def _odd_places(self) -> Iterator[str]:
-        for family, placement in self.official.items():
-            try:
-                parse_placement(placement)
-            except PlacementError as error:
-                yield f"its official placement in {family}: {error}"
-
     def violated(
         self, channels: int, feature_size: tuple[int, int] | None, options: Mapping[str, Any]
     ) -> str | None:
@@ -211,33 +198,3 @@ class Card:
             if not constraint.holds(channels, feature_size=feature_size, **options):
                 return constraint.text
         return None
-
-
-_NOTHING = type(None)
-_TEXTS = (
-    "title",
-    "family",
-    "official_note",
-    "params_text",
-    "macs_text",
-    "formula",
-    "formula_tex",
-    "timm",
-    "licence",
-)
-_KINDS: Mapping[str, tuple[Any, ...]] = {
-    **dict.fromkeys(_TEXTS, (str,)),
-    "version": (int,),
-    "paper": (Paper, _NOTHING),
-    "traits": (Traits, _NOTHING),
-    "printed": (PrintedCost, _NOTHING),
-    "params": (Callable, _NOTHING),
-    "macs": (Callable, _NOTHING),
-    **dict.fromkeys(("options", "official", "dead", "exceptions", "defects"), (Mapping,)),
-    **dict.fromkeys(("constraints", "deviations", "traps"), (tuple, list)),
-}
-"""What each field of a card must be; a plugin's is not type-checked by anybody else."""
-
-
-def _named(kinds: tuple[Any, ...]) -> str:
-    return " or ".join("None" if one is _NOTHING else f"a {one.__name__}" for one in kinds)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cards import Card
-from attnbench.errors import PluginError
+from attnbench.cards import CHECK_NAMES, FAMILIES, Card, Paper, PrintedCost, Traits
+from attnbench.errors import PlacementError, PluginError, suggestion
+from attnbench.placement.grammar import parse_placement
 from attnbench.registry import Entry
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _card_problem(target: Any) -> str | None:
         return None
     if not isinstance(card, Card):
         return f"its card is a {type(card).__name__}, not an attnbench.Card"
-    problems = card.problems()
+    problems = card_problems(card)
     if problems:
         return f"its card: {problems[0]}"
     signature = signature_of(target)
@@ -132,3 +133,77 @@ def _card_problem(target: Any) -> str | None:
     if odd and not signature.takes_any:
         return f"its card describes option {odd[0]!r}, which the constructor does not take"
     return None
+
+
+def card_problems(card: Card) -> list[str]:
+    """Return the faults of a card itself, a sentence each; empty when it is sound."""
+    odd = list(_odd_types(card))
+    if odd:
+        return odd  # the other rules rely on the types
+    found = []
+    if card.family not in FAMILIES:
+        found.append(f"family {card.family!r} is none of {', '.join(FAMILIES)}")
+    if not card.title.strip():
+        found.append("title is empty")
+    if card.version < 1:
+        found.append(f"version {card.version} is not a positive integer")
+    found += [*_odd_exceptions(card), *_odd_places(card)]
+    if card.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", card.paper.key):
+        found.append(f"paper key {card.paper.key!r} is not a BibTeX key")
+    return found
+
+
+def _odd_types(card: Card) -> Iterator[str]:
+    for name, kinds in _FIELD_TYPES.items():
+        value = getattr(card, name)
+        if not isinstance(value, kinds):
+            yield f"{name} is a {type(value).__name__}, not {_list_types(kinds)}"
+
+
+def _odd_exceptions(card: Card) -> Iterator[str]:
+    if "contract" in card.exceptions:
+        yield "the check 'contract' has no exceptions: without it nothing else holds"
+    for check, why in {**card.exceptions, **card.defects}.items():
+        if check not in CHECK_NAMES:
+            near = suggestion(check, CHECK_NAMES)
+            yield f"{check!r} is no check, {why!r} excuses none.{near}"
+        elif not why.strip():
+            yield f"the exception {check!r} has no reason"
+
+
+def _odd_places(card: Card) -> Iterator[str]:
+    for family, placement in card.official.items():
+        try:
+            parse_placement(placement)
+        except PlacementError as error:
+            yield f"its official placement in {family}: {error}"
+
+
+_NOTHING = type(None)
+_TEXTS = (
+    "title",
+    "family",
+    "official_note",
+    "params_text",
+    "macs_text",
+    "formula",
+    "formula_tex",
+    "timm",
+    "licence",
+)
+_FIELD_TYPES: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(_TEXTS, (str,)),
+    "version": (int,),
+    "paper": (Paper, _NOTHING),
+    "traits": (Traits, _NOTHING),
+    "printed": (PrintedCost, _NOTHING),
+    "params": (Callable, _NOTHING),
+    "macs": (Callable, _NOTHING),
+    **dict.fromkeys(("options", "official", "dead", "exceptions", "defects"), (Mapping,)),
+    **dict.fromkeys(("constraints", "deviations", "traps"), (tuple, list)),
+}
+"""Types of each field of a card; a plugin's card is not type-checked anywhere else."""
+
+
+def _list_types(kinds: tuple[Any, ...]) -> str:
+    return " or ".join("None" if kind is _NOTHING else f"a {kind.__name__}" for kind in kinds)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from attnbench.backbones.catalogue import is_backbone
 from attnbench.contract import ModuleFactory, validate_module
 from attnbench.errors import AttnbenchError, PluginError, UnknownNameError, suggestion, unknown
-from attnbench.registry import Entry, describe, origin_of
-
-if TYPE_CHECKING:
-    from attnbench.plugins import Catalog
+from attnbench.registry import Entry, Registry, describe, origin_of
 
 FAMILY_NAME = re.compile(r"[a-z][a-z0-9_]*:")
 """The prefix with its colon, as tables write it."""
@@ -66,7 +63,7 @@ def prefix_of(name: str) -> str:
     return prefix + colon if colon else ""
 
 
-def find_member(catalog: Catalog, name: str) -> Member | None:
+def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
     """Return the module that ``timm:eca`` names; None where the prefix is no family's.
 
     Raises:
@@ -75,10 +72,10 @@ def find_member(catalog: Catalog, name: str) -> Member | None:
         PluginError: the family, or what it returns, breaks the contract.
     """
     prefix = prefix_of(name)
-    if prefix not in catalog.module_families:
+    if prefix not in families:
         return None
-    entry = catalog.module_families.entry(prefix)
-    family = catalog.module_families.get(prefix)
+    entry = families.entry(prefix)
+    family = families.get(prefix)
     within = name.removeprefix(prefix)
     known = _asked(entry, "names()", family.names)
     if within not in known:
@@ -89,18 +86,18 @@ def find_member(catalog: Catalog, name: str) -> Member | None:
     return Member(factory, origin, tuple(family.packages))
 
 
-def member_names(catalog: Catalog, prefix: str) -> list[str]:
+def member_names(families: Registry[ModuleFamily], prefix: str) -> list[str]:
     """Return the names of a family, in its own order, without the prefix."""
-    entry = catalog.module_families.entry(prefix)
-    return list(_asked(entry, "names()", catalog.module_families.get(prefix).names))
+    entry = families.entry(prefix)
+    return list(_asked(entry, "names()", families.get(prefix).names))
 
 
-def family_packages(catalog: Catalog, name: str) -> list[str]:
+def family_packages(families: Registry[ModuleFamily], name: str) -> list[str]:
     """Return the packages that ``timm:eca`` comes from; none for a module of no family."""
     prefix = prefix_of(name)
-    if prefix not in catalog.module_families:
+    if prefix not in families:
         return []
-    return list(catalog.module_families.get(prefix).packages)
+    return list(families.get(prefix).packages)
 
 
 def _unknown(prefix: str, within: str, known: Sequence[str]) -> UnknownNameError:

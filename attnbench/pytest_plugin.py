@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from attnbench.pytesting.benchmark import has_benchmark
+
 if TYPE_CHECKING:
     from attnbench.pytesting.fixture import AttentionBenchmark
 
@@ -49,11 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
         from attnbench.pytesting.suites import Suites
 
         config.pluginmanager.register(Suites(config), "attnbench-suites")
-
-
-def has_benchmark(config: pytest.Config) -> bool:
-    """Whether pytest-benchmark is there, and not blocked by ``-p no:benchmark``."""
-    return config.getoption("--benchmark-disable", default=None) is not None
 
 
 class _WithTable:

@@ -28,7 +28,8 @@ from attnbench.attention import Attention
 from attnbench.backbones.build import build_backbone
 from attnbench.measure.cost import CostMeter
 from attnbench.plugins import catalog
-from attnbench.suites.cases import Case, all_cases, plan
+from attnbench.suites.case import Case
+from attnbench.suites.cases import all_cases, plan
 from attnbench.suites.load import find_suite
 
 Count = Callable[[], object]

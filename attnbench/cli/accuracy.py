@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from attnbench.plugins import Catalog
     from attnbench.records.store import Run
     from attnbench.running.runner import Job
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
     from attnbench.suites.schema import Suite
     from attnbench.tables.accuracies import Trained
 
@@ -87,9 +87,9 @@ def command(
     """
     from attnbench.running.executors import check_executor
     from attnbench.running.meters import Meters
-    from attnbench.running.process import Worker
     from attnbench.running.runner import prepare
     from attnbench.running.select import Choice
+    from attnbench.running.worker_main import new_worker
 
     chosen = chosen_format(format, json)
     check_executor(executor)
@@ -106,7 +106,7 @@ def command(
     request = Request(
         backbone or [], [_blended(one, blend) for one in module or []], placement or [], None, None
     )
-    with Worker(plugin or []) as worker:
+    with new_worker(plugin or []) as worker:
         with guests():
             suite = _suite(_rows(request, catalog, wider), settings)
             choice = Choice(only=("accuracy",), fresh=fresh)

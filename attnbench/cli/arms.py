@@ -13,7 +13,7 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.plugins import Catalog
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 Backbones = Annotated[
     list[str] | None, typer.Option("-b", "--backbone", help="name,key=value; repeats.")

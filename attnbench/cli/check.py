@@ -58,7 +58,7 @@ def command(
     Without a name: what the plugins of [tool.attnbench], or of --plugin, register.
     """
     from attnbench.running.examiner import Examiner
-    from attnbench.running.process import Worker
+    from attnbench.running.worker_main import new_worker
 
     chosen = chosen_format(format, json, FORMATS)
     checks = _checks(only, deep)
@@ -71,7 +71,7 @@ def command(
             "check which module? Name modules or suites, or --all; in a project whose "
             "[tool.attnbench] plugins register some, those are checked"
         )
-    with Examiner(Worker(plugin or []), jobs) as examiner:
+    with Examiner(new_worker(plugin or []), jobs) as examiner:
         examiner.start()  # it imports torch while we do
         asked = _asked(words, every, catalog)
         reports = _examined(examiner, asked, checks, limit)

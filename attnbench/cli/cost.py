@@ -21,7 +21,7 @@ from attnbench.cli.options import Format, Json, Plugins, chosen_format
 from attnbench.cli.output import guests, load_catalog, print_json, print_report
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 CONVENTION = (
     "MACs: multiply-adds of convolutions, linear layers and matrix products, one image; "

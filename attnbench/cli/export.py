@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from attnbench.measure.cost import CostMeter
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 _CHECKED_ON = 16
 """Images on which an exported file is checked."""

@@ -26,7 +26,7 @@ from attnbench.errors import MissingExtraError, RequestError
 
 if TYPE_CHECKING:
     from attnbench.plugins import Catalog
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
     from attnbench.suites.conditions import Conditions
     from attnbench.tables.latencies import Timed
 
@@ -143,14 +143,14 @@ def _measured(
     processes: int,
     plugins: Sequence[str],
 ) -> Records:
-    from attnbench.running.process import Worker
     from attnbench.running.sessions import Protocol, Session, SessionRunner, sessions
+    from attnbench.running.worker_main import new_worker
 
     records: Records = {
         name: {"status": "skipped", "reason": reason} for name, reason in skipped.items()
     }
     with (
-        Worker(plugins) as worker,
+        new_worker(plugins) as worker,
         tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
         SessionRunner(worker, Path(folder)) as runner,
     ):

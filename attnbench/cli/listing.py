@@ -184,7 +184,7 @@ def _print_families(catalog: Catalog) -> None:
     for prefix in catalog.module_families.names():
         entry = catalog.module_families.entry(prefix)
         try:
-            names = member_names(catalog, prefix)
+            names = member_names(catalog.module_families, prefix)
         except PluginError as error:
             console().print(str(error), soft_wrap=True, markup=False)
             continue

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from attnbench.plugins import Catalog
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 
 def command(

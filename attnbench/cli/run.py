@@ -56,8 +56,8 @@ def command(
     Without a name: the suites of [tool.attnbench], or "quick".
     """
     from attnbench.running.executors import check_executor, pool_of
-    from attnbench.running.process import Worker
     from attnbench.running.select import Choice
+    from attnbench.running.worker_main import new_worker
     from attnbench.suites.load import find_suite
 
     check_executor(executor)
@@ -66,7 +66,7 @@ def command(
     choice = Choice(add or (), case or (), shard, chosen_kinds(only) if only else (), fresh)
     suites = [find_suite(name, catalog) for name in suite or _settled()]
     _refuse_twins([one.suite.name for one in suites])
-    with Worker(plugin or []) as worker:
+    with new_worker(plugin or []) as worker:
         if not dry_run and any(_is_new(one, Path(out)) for one in suites):
             worker.start()  # it imports torch while we do
         known_failures = len(catalog.failures)

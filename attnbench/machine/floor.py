@@ -67,9 +67,9 @@ def measure_floor(
         calls: ``model``, ``copy`` and ``control`` (one more copy), in place of MobileNetV2's.
     """
     if compare is None:
-        from attnbench import latency
+        from attnbench.latency import compare as compare_arms
 
-        compare = latency.compare
+        compare = compare_arms
     with _one_thread():
         arms = dict(calls or _copies())
         again = arms.pop("control")

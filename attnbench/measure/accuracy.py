@@ -29,7 +29,7 @@ from attnbench.placement.insertion import fill
 from attnbench.placement.slots import Slot
 from attnbench.placement.weights import transfer
 from attnbench.specs import parse_spec
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 from attnbench.suites.conditions import Training
 from attnbench.training.adapt import adapt
 from attnbench.training.augment import transforms

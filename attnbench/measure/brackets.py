@@ -8,7 +8,8 @@ from attnbench.backbones.build import canonical_backbone
 from attnbench.errors import RequestError
 from attnbench.measure.cost import CostMeter
 from attnbench.specs import parse_spec
-from attnbench.suites.cases import Case, make_case
+from attnbench.suites.case import Case
+from attnbench.suites.cases import make_case
 
 _STEPS = 100
 """Widths are tried in hundredths: channels are rounded to multiples of 8 anyway."""

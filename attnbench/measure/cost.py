@@ -25,7 +25,7 @@ from attnbench.placement.insertion import fill
 from attnbench.placement.sites import Survey
 from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
 from attnbench.plugins import Catalog
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from attnbench.memory.liveness import peak_activations
 from attnbench.runtimes.agreement import Agreement, agreement
 from attnbench.runtimes.model import Built, Runtime, RuntimeFailure, Settings
 from attnbench.runtimes.registry import runtime as find_runtime
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
 from attnbench.timing.clock import Clock
 from attnbench.timing.heap import keep_heap

@@ -13,7 +13,7 @@ from attnbench.measure.cost import CostMeter
 from attnbench.placement.insertion import fill
 from attnbench.runtimes.images import examples
 from attnbench.runtimes.weights import lively
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 SEED = 0
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attnbench.suites.cases import DEFAULT_SIZE
+from attnbench.suites.case import DEFAULT_SIZE
 from attnbench.tables.results import RowView, row_views
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case, PlannedTable
+    from attnbench.suites.case import Case, PlannedTable
     from attnbench.suites.schema import Suite
     from attnbench.tables.accuracies import Trained
     from attnbench.tables.latencies import Timed

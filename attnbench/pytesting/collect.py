@@ -10,11 +10,12 @@ from typing import Any, Self
 import pytest
 
 from attnbench.errors import AttnbenchError
-from attnbench.pytest_plugin import has_benchmark
 from attnbench.pytesting.baseline import Baseline
+from attnbench.pytesting.benchmark import has_benchmark
 from attnbench.pytesting.items import BaselineItem, CostItem, LatencyItem
 from attnbench.pytesting.project import project_of
-from attnbench.suites.cases import Case, PlannedTable, all_cases, plan
+from attnbench.suites.case import Case, PlannedTable
+from attnbench.suites.cases import all_cases, plan
 from attnbench.suites.load import read_suite
 from attnbench.suites.schema import Suite
 

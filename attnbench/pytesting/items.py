@@ -15,7 +15,7 @@ from attnbench.pytesting.notes import NEW, NOTE, RATIO
 from attnbench.pytesting.project import project_of
 from attnbench.pytesting.told import told
 from attnbench.records.model import Record
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 Place = tuple[os.PathLike[str] | str, int | None, str]
 

@@ -15,7 +15,7 @@ from attnbench.runtimes.exporting import root_cause
 if TYPE_CHECKING:
     from attnbench.pytesting.project import Project
     from attnbench.records.timings import Timing
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 FEWEST, MOST = 5, 1000
 """Rounds of pytest-benchmark."""

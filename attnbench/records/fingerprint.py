@@ -18,7 +18,7 @@ from attnbench.plugins import catalog as default_catalog
 from attnbench.records import provenance
 from attnbench.records.sources import source_hashes
 from attnbench.runtimes.registry import runtime
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 from attnbench.suites.schema import Suite
 
 
@@ -85,5 +85,5 @@ def packages_of(case: Case, catalog: Catalog | None = None) -> list[str]:
     if case.backbone and case.backbone.startswith("timm:"):
         packages.append("timm")
     if case.module:
-        packages += family_packages(catalog or default_catalog(), case.module)
+        packages += family_packages((catalog or default_catalog()).module_families, case.module)
     return list(dict.fromkeys(packages))

@@ -11,7 +11,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import attnbench
 from attnbench.machine.facts import processor
 
 ALWAYS = ("attnbench", "torch", "torchvision")
@@ -49,7 +48,7 @@ def commit() -> str | None:
 
     A ``+`` behind it says that the checkout has changes.
     """
-    root = Path(attnbench.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     head = _git(root, "rev-parse", "--short=12", "HEAD")

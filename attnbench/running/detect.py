@@ -9,7 +9,7 @@ from attnbench.measure.accuracy import training_of
 from attnbench.pairing.power import detectable, sd_floor
 from attnbench.records.model import Record
 from attnbench.running.runner import Job
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 _EXPECTED_TOP1 = 90.0
 """Of a plain backbone of which nothing is known."""

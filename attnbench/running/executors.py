@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from attnbench.errors import RequestError
 from attnbench.running.pool import LocalPool, Pool
 from attnbench.running.process import Worker
+from attnbench.running.worker_main import ARGUMENTS
 
 EXECUTORS = ("local", "ray")
 
@@ -29,4 +30,4 @@ def pool_of(name: str, worker: Worker, plugins: Sequence[str]) -> Pool:
         return LocalPool(worker)
     from attnbench.running.ray_pool import RayPool
 
-    return RayPool(plugins)
+    return RayPool(ARGUMENTS, plugins)

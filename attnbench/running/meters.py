@@ -9,7 +9,7 @@ from attnbench.measure.accuracy import AccuracyMeter
 from attnbench.measure.cost import CostMeter
 from attnbench.measure.latency import LatencyMeter
 from attnbench.plugins import Catalog
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 
 class Meters:

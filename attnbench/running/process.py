@@ -46,23 +46,20 @@ class Worker:
     """A worker process that is started when it is first needed and again after it was lost.
 
     Args:
-        plugins: plugin files that it loads.
+        arguments: of the interpreter: the script or module that serves, and its own arguments.
         limits: when a case is given up; may be set anew between cases.
-        command: how it is started; the tests give others.
         environment: variables that it gets besides ours.
+        python: the interpreter; this process's own by default.
     """
 
     def __init__(
         self,
-        plugins: Sequence[str] = (),
+        arguments: Sequence[str],
         limits: Limits | None = None,
-        command: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
-        self._command = [
-            *(command or (sys.executable, "-m", "attnbench.running.worker")),
-            *plugins,
-        ]
+        self._command = [python, *arguments]
         self.limits = limits or Limits()
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[str] | None = None
@@ -80,9 +77,10 @@ class Worker:
 
     def twin(self, environment: Mapping[str, str] | None = None) -> Worker:
         """Return another worker that starts as this one does, with more variables."""
-        other = Worker(limits=self.limits, environment={**self._environment, **(environment or {})})
-        other._command = self._command
-        return other
+        python, *arguments = self._command
+        return Worker(
+            arguments, self.limits, {**self._environment, **(environment or {})}, python=python
+        )
 
     def start(self) -> None:
         """Start the process without waiting for it."""

@@ -40,10 +40,10 @@ class RayPool:
     ``limits`` are watched there; a limit on memory holds for each training, not for all of a node.
 
     Args:
+        arguments: of a node's interpreter, which start a worker there; plugins follow them.
         plugins: plugin files and folders, read here and loaded there.
         address: of the cluster; ``local`` starts one here. By default ``$RAY_ADDRESS``, else the
             cluster that ``ray start`` left on this machine, else ``local``.
-        command: how a worker process is started on a node; the tests give others.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -51,10 +51,7 @@ class RayPool:
     """
 
     def __init__(
-        self,
-        plugins: Sequence[str] = (),
-        address: str | None = None,
-        command: Sequence[str] | None = None,
+        self, arguments: Sequence[str], plugins: Sequence[str] = (), address: str | None = None
     ) -> None:
         try:
             import ray
@@ -66,7 +63,7 @@ class RayPool:
         self._ray: Any = ray
         self._plugins = tuple(_Sent.read_plugin(one) for one in plugins)
         self._address = address
-        self._command = command
+        self._arguments = tuple(arguments)
 
     def run(
         self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
@@ -145,7 +142,7 @@ class RayPool:
         recipe = str((task.get("case", {}).get("training") or {}).get("recipe", ""))
         sent = _Sent.read(recipe) if recipe.endswith(".toml") or "/" in recipe else None
         return _Errand(
-            number, dict(task), self._plugins, sent, self.limits, self._command, str(Path.cwd())
+            number, dict(task), self._plugins, sent, self.limits, self._arguments, str(Path.cwd())
         )
 
 
@@ -197,14 +194,14 @@ class _Errand:
     plugins: tuple[_Sent, ...]
     recipe: _Sent | None
     limits: Limits
-    command: Sequence[str] | None
+    arguments: Sequence[str]
     cwd: str
     """Of the driver: relative paths mean the same where the disk is shared."""
 
     def worker(self, folder: Path) -> Worker:
         plugins = [one.written(folder / str(place)) for place, one in enumerate(self.plugins)]
         # set here too: Ray leaves the variable as it is where the node already has one
-        return Worker(plugins, self.limits, self.command, {"OMP_NUM_THREADS": "1"})
+        return Worker([*self.arguments, *plugins], self.limits, {"OMP_NUM_THREADS": "1"})
 
     def local(self, folder: Path) -> dict[str, Any]:
         """Return the task with paths of this node."""

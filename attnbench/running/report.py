@@ -8,7 +8,7 @@ from attnbench.records.store import Run
 from attnbench.registry import shown_path
 from attnbench.running.plots import write_plots
 from attnbench.running.wire import tables_from_json
-from attnbench.suites.cases import PlannedTable
+from attnbench.suites.case import PlannedTable
 from attnbench.suites.load import parse_suite
 from attnbench.suites.schema import Suite
 from attnbench.tables.build import build_report

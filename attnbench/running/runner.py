@@ -26,7 +26,8 @@ from attnbench.running.process import Limits, Worker, WorkerError
 from attnbench.running.select import Choice, chosen
 from attnbench.running.sessions import Outcome, Protocol, Session, SessionRunner, sessions
 from attnbench.running.wire import case_to_json, tables_to_json
-from attnbench.suites.cases import Case, PlannedTable, all_cases, plan
+from attnbench.suites.case import Case, PlannedTable
+from attnbench.suites.cases import all_cases, plan
 from attnbench.suites.load import suite_hash
 from attnbench.suites.schema import Accuracy, Suite
 

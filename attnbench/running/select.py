@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from attnbench.errors import RequestError, suggestion
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 
 @dataclass(frozen=True)

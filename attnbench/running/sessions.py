@@ -10,7 +10,7 @@ from typing import Any, Self
 from attnbench.running.process import Limits, Worker
 from attnbench.running.provers import Provers, answered
 from attnbench.running.wire import case_to_json
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
 from attnbench.timing.quiet import allowed_cores
 

@@ -11,7 +11,7 @@ from attnbench.plugins import Catalog
 from attnbench.running.wire import case_from_json
 
 
-class Tasks:
+class WorkerTasks:
     """The tasks of one worker; what they have in common is built once.
 
     Args:

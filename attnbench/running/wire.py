@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from attnbench.suites.cases import Case, PlannedRow, PlannedTable
+from attnbench.suites.case import Case, PlannedRow, PlannedTable
 from attnbench.suites.conditions import Conditions, Training
 from attnbench.suites.schema import Suite
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from attnbench.errors import AttnbenchError
 from attnbench.sides.side import Answer, Builder, Side, explained
-from attnbench.suites.cases import Case
+from attnbench.suites.case import Case
 
 Network = dict[str, Any]
 _FOUND = ("classes", "sources", "cost")

@@ -95,8 +95,8 @@ class Builder:
 
     def __init__(self, side: Side, setup: Path) -> None:
         self.side = side
-        command = [side.python, "-P", str(_START), str(setup)]
-        self._worker = Worker((), Limits(_LIMIT_S), command, side.environment)
+        arguments = ["-P", str(_START), str(setup)]
+        self._worker = Worker(arguments, Limits(_LIMIT_S), side.environment, side.python)
 
     def start(self) -> None:
         """Start without waiting: it imports torch meanwhile."""

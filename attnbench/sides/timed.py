@@ -5,15 +5,11 @@ Started as ``python -m attnbench.sides.timed``; it serves tasks as the worker of
 
 from __future__ import annotations
 
-import json
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from attnbench.running import worker
+from attnbench.running.worker import serve
 
 ARMS = ("base", "again", "head")
 
@@ -58,21 +54,5 @@ def _loaded(file: str, shape: list[int]) -> Callable[[], object]:
     return lambda: model(given)
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    import os
-
-    answers = worker.private_stdout()
-    threading.Thread(target=worker.die_with_parent, args=(os.getppid(),), daemon=True).start()
-    warnings.simplefilter("ignore")
-    timing = Timing()
-    worker.send(answers, {"ready": os.getpid()})
-    for line in sys.stdin:
-        worker.send(answers, worker.answer_of(timing, json.loads(line)))
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(130)
+    serve(lambda report: Timing())

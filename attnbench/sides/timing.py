@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ FEWEST_PROCESSES = 3
 """Each has a layout of its own, and of one or two the spread is not known."""
 FEWEST_PAIRS = 8
 """Fresh pairs of processes: identical networks in two processes differ by 3 to 6%."""
-_COMMAND = (sys.executable, "-m", "attnbench.sides.timed")
+_ARGUMENTS = ("-m", "attnbench.sides.timed")
 _LIMIT_S = 600.0
 
 
@@ -129,7 +128,7 @@ def interleaved(
             "sampling": {"budget_s": protocol.budget_s, "seed": number},
         }
         limits = Limits(_LIMIT_S + 10 * protocol.budget_s)
-        with Worker((), limits, _COMMAND) as worker:  # each process has a layout of its own
+        with Worker(_ARGUMENTS, limits) as worker:  # each process has a layout of its own
             try:
                 answer = worker.ask(task)
             except WorkerError as failure:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from attnbench.backbones.build import canonical_backbone
 from attnbench.errors import RequestError
+from attnbench.suites.case import Case, PlannedRow
 from attnbench.suites.conditions import Training
+from attnbench.suites.schema import Accuracy
 from attnbench.training.recipe import default_recipe, find_recipe
 
-if TYPE_CHECKING:
-    from attnbench.suites.cases import Case, PlannedRow
-    from attnbench.suites.schema import Accuracy
-
-Brackets = Callable[[Sequence["Case"]], Sequence[str]]
+Brackets = Callable[[Sequence[Case]], Sequence[str]]
 """From arms in one backbone to the backbones whose width brackets their multiply-adds."""
 
 

@@ -15,7 +15,7 @@ from attnbench.pairing.verdicts import Judgement, judge
 from attnbench.tables.measured import NOT_RUN
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case, PlannedRow
+    from attnbench.suites.case import Case, PlannedRow
 
 Record = Mapping[str, Any]
 Records = Mapping[str, Record]

@@ -18,7 +18,7 @@ from attnbench.tables.results import Records, RowView, row_views
 from attnbench.tables.tidy import tidy_lines
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import PlannedTable
+    from attnbench.suites.case import PlannedTable
     from attnbench.suites.schema import Suite
 
 CONVENTIONS = (

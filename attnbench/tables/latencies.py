@@ -11,7 +11,7 @@ from attnbench.tables.measured import Measured
 from attnbench.timing.verdicts import Judgement
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
     from attnbench.suites.conditions import Conditions
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 NOT_RUN = "not run"
 

@@ -11,7 +11,7 @@ from attnbench.tables.latencies import Timed, timed
 from attnbench.tables.measured import Measured
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import PlannedRow, PlannedTable
+    from attnbench.suites.case import PlannedRow, PlannedTable
     from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
 
 Records = Mapping[str, Mapping[str, Any]]

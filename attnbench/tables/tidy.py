@@ -15,7 +15,7 @@ from attnbench.tables.results import Result, RowView
 from attnbench.tables.verdicts import as_data, judge
 
 if TYPE_CHECKING:
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
 _PROOF = ("export_s", "load_s", "max_error", "tolerance", "sqnr_db", "top1_agreement")
 _TRAINED = ("top1", "top5", "loss", "int8_top1")

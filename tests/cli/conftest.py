@@ -85,7 +85,7 @@ class WorkerHere:
         self._tasks = None  # nothing that it has built is known to the next
 
     def ask(self, task, tell=str):
-        from attnbench.running.tasks import Tasks
+        from attnbench.running.tasks import WorkerTasks
         from attnbench.running.worker import answer_of
 
         with self._turn, warnings.catch_warnings():
@@ -93,7 +93,7 @@ class WorkerHere:
             if self._tasks is None:
                 for path in self._plugins:
                     catalog().load_file(path)
-                self._tasks = Tasks(catalog(), lambda text: self._tell(text))
+                self._tasks = WorkerTasks(catalog(), lambda text: self._tell(text))
             self._tell = tell
             return json.loads(json.dumps(answer_of(self._tasks, json.loads(json.dumps(task)))))
 
@@ -101,7 +101,7 @@ class WorkerHere:
 @pytest.fixture
 def worker_here(monkeypatch):
     """Commands of this test measure in this process."""
-    monkeypatch.setattr("attnbench.running.process.Worker", WorkerHere)
+    monkeypatch.setattr("attnbench.running.worker_main.new_worker", WorkerHere)
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +112,7 @@ def run_here():
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(folder)
             patched.setattr(app.signal, "signal", lambda *_: None)
-            patched.setattr("attnbench.running.process.Worker", WorkerHere)
+            patched.setattr("attnbench.running.worker_main.new_worker", WorkerHere)
             patched.setattr(sys, "argv", ["attnbench", *words])
             with pytest.raises(SystemExit) as end:
                 app.main()

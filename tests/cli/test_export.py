@@ -121,7 +121,7 @@ def test_a_runtime_that_is_not_installed(attnbench, monkeypatch):
 
 def test_long_names_are_cut_and_stay_apart():
     from attnbench.cli.export import file_stem
-    from attnbench.suites.cases import Case
+    from attnbench.suites.case import Case
 
     def stem(placement):
         return file_stem(Case("cost", "mobilenet_v2", "se", placement, None, (224, 224)), 1, "int8")

@@ -7,7 +7,7 @@ from torch import nn
 
 from attnbench import Card, register
 from attnbench.attention import find_attention
-from attnbench.contract import card_of, signature_of
+from attnbench.contract import card_of, card_problems, signature_of
 from attnbench.errors import PluginError
 
 
@@ -202,5 +202,5 @@ def test_card_may_describe_what_kwargs_take(fresh):
     ],
 )
 def test_what_a_card_says_wrongly(fields, problem):
-    (found,) = Card(**{"title": "Mine", "family": "channel", **fields}).problems()
+    (found,) = card_problems(Card(**{"title": "Mine", "family": "channel", **fields}))
     assert re.search(problem, found), found

@@ -73,12 +73,12 @@ class TestFound:
     def test_is_no_registered_module(self, acme):
         assert acme.modules.names() == ["plain"]
         assert set(acme.loadable_modules()) == {"plain"}
-        assert member_names(acme, "mine:") == ["one", "two"]
+        assert member_names(acme.module_families, "mine:") == ["one", "two"]
 
     def test_other_prefixes_are_files_and_packages(self, acme):
         assert find_attention("acme:Mine", acme).build(8).made == (8, 1, None)
-        assert find_member(acme, "acme:Mine") is None
-        assert find_member(acme, "plain") is None
+        assert find_member(acme.module_families, "acme:Mine") is None
+        assert find_member(acme.module_families, "plain") is None
 
     def test_near_misses(self, acme):
         with pytest.raises(UnknownNameError, match=r"mine: module 'oen'. Did you mean 'one'\?"):
@@ -143,7 +143,7 @@ class TestInSuites:
     def test_packages_are_part_of_what_a_result_depends_on(self, acme, monkeypatch):
         case = make_case(acme, backbone=None, module="mine:one", placement=None, channels=8, size=4)
         assert {"torch", "no-such-package"} <= set(packages_of(case, acme))
-        assert family_packages(acme, "plain") == []
+        assert family_packages(acme.module_families, "plain") == []
         assert "no-such-package" not in packages_of(case, catalog())
         monkeypatch.setattr("attnbench.records.provenance.version", lambda name: f"{name} 1")
         before = fingerprint(case, self.suite(module="mine:one"), acme)

@@ -45,6 +45,8 @@ def test_nothing_heavy_is_imported(unused, words):
     assert [one for one in loaded if one.startswith("attnbench")] == [
         "attnbench",
         "attnbench.pytest_plugin",
+        "attnbench.pytesting",
+        "attnbench.pytesting.benchmark",
     ]
 
 

@@ -1,7 +1,6 @@
 """The worker is replaced when it crashes, hangs, grows or talks nonsense on standard output."""
 
 import os
-import sys
 import time
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import pytest
 from attnbench.plugins import catalog
 from attnbench.running.process import Limits, Worker, WorkerError
 from attnbench.running.wire import case_to_json
+from attnbench.running.worker_main import new_worker
 from attnbench.suites.cases import make_case
 
 READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
@@ -28,7 +28,7 @@ def task():
 
 
 def worker(code, **limits):
-    return Worker(limits=Limits(**limits), command=(sys.executable, "-c", code))
+    return Worker(["-c", code], Limits(**limits))
 
 
 def test_one_process_serves_many_cases(task):
@@ -138,7 +138,7 @@ def test_the_real_worker_answers_and_reports_errors(task, tmp_path):
         "    def __init__(self, channels):\n        super().__init__()\n"
         "    def forward(self, x):\n        raise KeyError('nothing works')\n"
     )
-    own = Worker([str(noisy)])
+    own = new_worker([str(noisy)])
     try:
         assert own.ask(task)["ok"]["values"]["delta_params"] > 0
         assert own.ask(counting("noisy"))["ok"]["values"]["delta_params"] == 0

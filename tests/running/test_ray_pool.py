@@ -15,9 +15,10 @@ from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog
 from attnbench.running.executors import pool_of
 from attnbench.running.pool import LocalPool
-from attnbench.running.process import Limits, Worker
+from attnbench.running.process import Limits
 from attnbench.running.ray_pool import RayPool, _seen, _Sent
 from attnbench.running.wire import case_to_json
+from attnbench.running.worker_main import ARGUMENTS, new_worker
 from attnbench.suites.cases import make_case
 from attnbench.suites.conditions import Training
 
@@ -84,7 +85,7 @@ class Mine(nn.Module):
 
 
 def python(code):
-    return (sys.executable, "-c", code)
+    return ("-c", code)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def cluster():
 @pytest.fixture
 def pool(cluster):
     """Makes pools that connect to the cluster by themselves."""
-    yield partial(RayPool, address=cluster.address)
+    yield partial(RayPool, arguments=ARGUMENTS, address=cluster.address)
     assert not ray.is_initialized()
 
 
@@ -136,7 +137,7 @@ def test_a_dead_node_costs_only_what_ran_there(cluster, pool, tmp_path):
     tasks = {f"task {number}": {**task, "number": number} for number in range(7)}
     log = tmp_path / f"log.{raylet}"
     found, told, before = {}, [], None
-    for key, answer, seconds in pool(command=python(HALF_WAY)).run(
+    for key, answer, seconds in pool(arguments=python(HALF_WAY)).run(
         tasks, lambda key, text: told.append((key, text))
     ):
         assert key not in found
@@ -158,7 +159,7 @@ def test_a_dead_node_costs_only_what_ran_there(cluster, pool, tmp_path):
 
 
 def test_limits_and_threads_are_those_of_a_worker(pool):
-    own = pool(command=python(ODD))
+    own = pool(arguments=python(ODD))
     own.limits = Limits(seconds=1.5)
     found = answers_of(own, {how: {"how": how} for how in ("hang", "abort", "fail", "say")})
     assert found == {
@@ -173,7 +174,7 @@ def test_nothing_runs_after_it(cluster, tmp_path):
     mark = f"# {tmp_path}\n"
     ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
     try:
-        answers = RayPool(command=python(mark + ODD)).run(
+        answers = RayPool(arguments=python(mark + ODD)).run(
             {how: {"how": how} for how in ("say", "hang")}, lambda key, text: None
         )
         assert next(answers)[:2] == ("say", {"ok": "1"})
@@ -209,7 +210,11 @@ def test_a_missing_cluster_is_told(monkeypatch):
 
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(RequestError, match=r"10\.0\.0\.9:1: ConnectionError: nobody there; start"):
-        next(RayPool(address="10.0.0.9:1").run({"a": {"do": "sing"}}, lambda key, text: None))
+        next(
+            RayPool(ARGUMENTS, address="10.0.0.9:1").run(
+                {"a": {"do": "sing"}}, lambda key, text: None
+            )
+        )
 
 
 def test_a_plugin_folder_is_sent_whole(tmp_path):
@@ -230,17 +235,17 @@ def test_a_plugin_folder_is_sent_whole(tmp_path):
 
 def test_a_plugin_that_is_not_there_is_told():
     with pytest.raises(RequestError, match=r"'none\.py' cannot be read: No such file"):
-        RayPool(["none.py"])
+        RayPool(ARGUMENTS, ["none.py"])
 
 
 def test_without_ray_it_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'attnbench\[ray\]'"):
-        pool_of("ray", Worker(), [])
+        pool_of("ray", new_worker(), [])
 
 
 def test_executors():
-    assert isinstance(pool_of("local", Worker(), []), LocalPool)
-    assert isinstance(pool_of("ray", Worker(), []), RayPool)
+    assert isinstance(pool_of("local", new_worker(), []), LocalPool)
+    assert isinstance(pool_of("ray", new_worker(), []), RayPool)
     with pytest.raises(RequestError, match="'slurm' is neither local nor ray"):
-        pool_of("slurm", Worker(), [])
+        pool_of("slurm", new_worker(), [])

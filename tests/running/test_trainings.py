@@ -20,6 +20,7 @@ from attnbench.running.pool import LocalPool
 from attnbench.running.process import Limits, Worker, WorkerError
 from attnbench.running.runner import CHECKPOINTS, measure, prepare
 from attnbench.running.select import Choice
+from attnbench.running.worker_main import new_worker
 from attnbench.suites.load import find_suite
 from attnbench.tables import build_report
 
@@ -105,7 +106,7 @@ def swept(path, out, places=1, **choice):
         find_suite(str(path), catalog()), catalog(), out, Choice(**choice), Meters(catalog())
     )
     told = Told()
-    with Worker() as worker:
+    with new_worker() as worker:
         pool = LocalPool(worker, [{"OMP_NUM_THREADS": "1"}] * places)
         run = measure(job, worker, told, pool, save=out / "weights")
     return run, told, job
@@ -240,7 +241,7 @@ SAY = "print(json.dumps({'tell': 'step %d' % n}), flush=True)"
 
 
 def fake(code, **limits):
-    return Worker(limits=Limits(**limits), command=(sys.executable, "-c", READY + code))
+    return Worker(["-c", READY + code], Limits(**limits))
 
 
 class TestPatience:
@@ -310,7 +311,7 @@ class TestPool:
 
         suite = find_suite(str(written(folder, 1)), catalog())
         job = prepare(suite, catalog(), tmp_path, Choice(only=("accuracy",)), Meters(catalog()))
-        with Worker() as worker:
+        with new_worker() as worker:
             run = measure(job, worker, Told(), Losing())
         assert [one.status for one in run.records.values()] == ["failed", "failed"]
         kept = [path.name for path in (job.folder / CHECKPOINTS).iterdir()]
@@ -327,7 +328,7 @@ def _command(process):
 # checkpoints several times in a second; nothing where the command line itself loads it
 PLUGIN = """\
 import sys
-if sys.argv[0].endswith("worker.py"):
+if sys.argv[0].endswith("worker_main.py"):
     import attnbench.training.loop as loop
     loop._SAVE_S = 0.2
 """
@@ -342,10 +343,11 @@ import psutil, torch
 import attnbench.training.loop as loop
 from attnbench.plugins import catalog
 from attnbench.running.meters import Meters
-from attnbench.running.process import Limits, Worker
+from attnbench.running.process import Limits
 from attnbench.running.runner import measure, prepare
 from attnbench.running.select import Choice
-from attnbench.running.tasks import Tasks
+from attnbench.running.tasks import WorkerTasks
+from attnbench.running.worker_main import new_worker
 from attnbench.suites.load import find_suite
 
 torch.set_num_threads(1)
@@ -355,7 +357,7 @@ class Here:
     limits = Limits()
     def run(self, tasks, tell):
         for case, task in tasks.items():
-            own = Tasks(catalog(), lambda text: tell(case, text))
+            own = WorkerTasks(catalog(), lambda text: tell(case, text))
             yield case, {"ok": own.do(task)}, 1.0
 
 class Silent:
@@ -369,7 +371,7 @@ def run(out):
             suite = find_suite(sys.argv[1], catalog())
             choice = Choice(only=("accuracy",))
             job = prepare(suite, catalog(), Path(out), choice, Meters(catalog()))
-            measure(job, Worker(), Silent(), Here())
+            measure(job, new_worker(), Silent(), Here())
             os._exit(0)
         except BaseException as error:
             print(repr(error), file=sys.stderr, flush=True)

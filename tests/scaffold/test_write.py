@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.contract import card_problems
 from attnbench.errors import RequestError
 from attnbench.scaffold.names import LONGEST, Names
 from attnbench.scaffold.write import FILES, rendered, written
@@ -66,7 +67,7 @@ class TestContent:
         exec(content["src/new_gate/module.py"], card := {})
         entry, card = code["MODULES"]["new_gate"], card["NewGate"].card
         assert (entry["title"], entry["family"]) == (card.title, card.family)
-        assert card.problems() == []
+        assert card_problems(card) == []
         assert "import" not in content["src/new_gate/__init__.py"].partition('"""\n\n')[2]
 
     def test_commands_of_the_readme_name_the_module(self):

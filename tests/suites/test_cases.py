@@ -7,7 +7,8 @@ from attnbench.errors import PlacementError, RequestError, UnknownNameError
 from attnbench.measure.cost import CostMeter
 from attnbench.plugins import Catalog, catalog
 from attnbench.registry import Entry
-from attnbench.suites.cases import Case, all_cases, make_case, plan
+from attnbench.suites.case import Case
+from attnbench.suites.cases import all_cases, make_case, plan
 from attnbench.suites.load import find_suite, parse_suite
 
 

@@ -1,0 +1,10 @@
+"""Presence of pytest-benchmark in a pytest run."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def has_benchmark(config: pytest.Config) -> bool:
+    """Whether pytest-benchmark is there, and not blocked by ``-p no:benchmark``."""
+    return config.getoption("--benchmark-disable", default=None) is not None
