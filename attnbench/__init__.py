@@ -3,8 +3,9 @@
 The whole library is reachable from here; torch is imported when something needs it.
 
     import attnbench
-    model = attnbench.insert(attnbench.backbone("mobilenet_v2"), "replace:14,17", "ulsam", groups=4)
-    print(attnbench.cost(model).macs)
+    model = attnbench.create_backbone("mobilenet_v2")
+    placed = attnbench.insert(model, "replace:14,17", "ulsam", groups=4)
+    print(attnbench.cost(placed).macs)
 """
 
 from __future__ import annotations
@@ -13,82 +14,77 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnbench import latency
-    from attnbench.api import backbone, create, modules, sites
-    from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
-    from attnbench.counting.cost import Cost, cost
-    from attnbench.errors import AttnbenchError, PlacementError, PluginError, RequestError
-    from attnbench.fusing import fuse
-    from attnbench.placement.insertion import Inserted, insert
-    from attnbench.placement.sites import Site
-    from attnbench.plugins import register
-    from attnbench.timm_door import timm_layer
+    # for type checkers; a test holds these names equal to those of the table below
+    from attnbench import latency as latency
+    from attnbench.api import create_backbone as create_backbone
+    from attnbench.api import create_module as create_module
+    from attnbench.api import find_sites as find_sites
+    from attnbench.api import list_modules as list_modules
+    from attnbench.cards import Card as Card
+    from attnbench.cards import Constraint as Constraint
+    from attnbench.cards import Paper as Paper
+    from attnbench.cards import PrintedCost as PrintedCost
+    from attnbench.cards import Traits as Traits
+    from attnbench.counting.cost import Cost as Cost
+    from attnbench.counting.cost import cost as cost
+    from attnbench.errors import AttnbenchError as AttnbenchError
+    from attnbench.errors import CountingError as CountingError
+    from attnbench.errors import DuplicateNameError as DuplicateNameError
+    from attnbench.errors import MissingExtraError as MissingExtraError
+    from attnbench.errors import PlacementError as PlacementError
+    from attnbench.errors import PluginError as PluginError
+    from attnbench.errors import RecordError as RecordError
+    from attnbench.errors import RequestError as RequestError
+    from attnbench.errors import UnknownNameError as UnknownNameError
+    from attnbench.fusing import fuse as fuse
+    from attnbench.placement.insertion import Inserted as Inserted
+    from attnbench.placement.insertion import insert as insert
+    from attnbench.placement.sites import Site as Site
+    from attnbench.plugins import register as register
+    from attnbench.timm_door import timm_layer as timm_layer
 
     __version__: str
 
-__all__ = [
-    "AttnbenchError",
-    "Card",
-    "Constraint",
-    "Cost",
-    "Inserted",
-    "Paper",
-    "PlacementError",
-    "PluginError",
-    "PrintedCost",
-    "RequestError",
-    "Site",
-    "Traits",
-    "backbone",
-    "cost",
-    "create",
-    "fuse",
-    "insert",
-    "latency",
-    "modules",
-    "register",
-    "sites",
-    "timm_layer",
-]
-
-_LAZY_MODULES = ("cards", "errors", "latency", "plugins", "registry")
-
 # imported at first use: most need torch, and `attnbench list` must not; the rest is a few
 # milliseconds, which every pytest run of an environment would pay for the plugin
-_LAZY = {
-    "AttnbenchError": "attnbench.errors",
-    "Card": "attnbench.cards",
-    "Constraint": "attnbench.cards",
-    "Cost": "attnbench.counting.cost",
-    "Inserted": "attnbench.placement.insertion",
-    "Paper": "attnbench.cards",
-    "PlacementError": "attnbench.errors",
-    "PluginError": "attnbench.errors",
-    "PrintedCost": "attnbench.cards",
-    "RequestError": "attnbench.errors",
-    "Site": "attnbench.placement.sites",
-    "Traits": "attnbench.cards",
-    "backbone": "attnbench.api",
-    "cost": "attnbench.counting.cost",
-    "create": "attnbench.api",
-    "fuse": "attnbench.fusing",
-    "insert": "attnbench.placement.insertion",
-    "modules": "attnbench.api",
-    "register": "attnbench.plugins",
-    "sites": "attnbench.api",
-    "timm_layer": "attnbench.timm_door",
+_PUBLIC = {
+    "attnbench": ("latency",),
+    "attnbench.api": ("create_backbone", "create_module", "find_sites", "list_modules"),
+    "attnbench.cards": ("Card", "Constraint", "Paper", "PrintedCost", "Traits"),
+    "attnbench.counting.cost": ("Cost", "cost"),
+    "attnbench.errors": (
+        "AttnbenchError",
+        "CountingError",
+        "DuplicateNameError",
+        "MissingExtraError",
+        "PlacementError",
+        "PluginError",
+        "RecordError",
+        "RequestError",
+        "UnknownNameError",
+    ),
+    "attnbench.fusing": ("fuse",),
+    "attnbench.placement.insertion": ("Inserted", "insert"),
+    "attnbench.placement.sites": ("Site",),
+    "attnbench.plugins": ("register",),
+    "attnbench.timm_door": ("timm_layer",),
 }
+_SOURCES = {name: module for module, names in _PUBLIC.items() for name in names}
+
+if not TYPE_CHECKING:  # checkers read no computed list: theirs are the imports above
+    __all__ = sorted(_SOURCES)
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("attnbench")
-    if name in _LAZY_MODULES:
-        return import_module(f"attnbench.{name}")
-    if name not in _LAZY:
+    if name not in _SOURCES:
         raise AttributeError(f"module 'attnbench' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    source = _SOURCES[name]
+    if source == "attnbench":
+        return import_module(f"attnbench.{name}")
+    return getattr(import_module(source), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})
+    return sorted(_SOURCES)

@@ -14,14 +14,23 @@ if TYPE_CHECKING:
     from attnbench.placement.sites import Site
 
 
-def modules() -> list[str]:
-    """Return the names of all registered attention modules, sorted."""
+def list_modules(selector: str = "@all", /) -> list[str]:
+    """Return the names of registered attention modules, sorted.
+
+    Args:
+        selector: ``"@all"``, or ``"@family:channel"`` for those of one family.
+
+    Raises:
+        RequestError: no module is of that family; the families are named.
+    """
     from attnbench.plugins import catalog
+    from attnbench.selectors import select_modules
 
-    return catalog().modules.names()
+    found = catalog()
+    return select_modules(found, selector, found.modules.names())
 
 
-def create(
+def create_module(
     name: str, channels: int, /, *, feature_size: tuple[int, int] | None = None, **options: Any
 ) -> nn.Module:
     """Return an attention module for (B, channels, h, w) maps.
@@ -43,7 +52,7 @@ def create(
     return find_attention(spec).build(channels, feature_size)
 
 
-def backbone(name: str, /, **options: Any) -> nn.Module:
+def create_backbone(name: str, /, **options: Any) -> nn.Module:
     """Return a backbone: ``"mobilenet_v1"``, any torchvision classifier, ``"timm:NAME"``.
 
     Args:
@@ -59,7 +68,7 @@ def backbone(name: str, /, **options: Any) -> nn.Module:
     return build_backbone(name, **options)
 
 
-def sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> list[Site]:
+def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> list[Site]:
     """Return where modules can go: a MobileNet's layers, or every module of any other network.
 
     Raises:

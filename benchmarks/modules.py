@@ -103,7 +103,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.module is None:
-        options.module = MODULES + [name for name in attnbench.modules() if name != "ulsam"]
+        options.module = MODULES + [name for name in attnbench.list_modules() if name != "ulsam"]
     if options.plain:  # there is nothing to write of the control
         options.module = [spec for spec in options.module if spec != "identity"]
     return options
@@ -124,7 +124,7 @@ def fits(spec: str, shape: str) -> bool:
     """Whether it can be built on that map; says of others why not."""
     _, channels, height, width = (int(side) for side in shape.split("x"))
     try:
-        attnbench.create(spec, channels, feature_size=(height, width))
+        attnbench.create_module(spec, channels, feature_size=(height, width))
     except RequestError as error:
         print(f"left out: {error}", file=sys.stderr)
         return False
@@ -146,7 +146,7 @@ def forms_of(
     spec: str, channels: int, size: tuple[int, ...], *, compiled: bool
 ) -> tuple[dict[str, nn.Module], str]:
     """Return the forms of a module by name, and which one the others are compared with."""
-    plain = attnbench.create(spec, channels, feature_size=(size[0], size[1])).eval()
+    plain = attnbench.create_module(spec, channels, feature_size=(size[0], size[1])).eval()
     forms, baseline, name = {"plain": plain}, "plain", parse_spec(spec, "module").name
     if name == "ulsam":
         forms["released loop"] = plain_form(name, plain)
@@ -163,7 +163,7 @@ def forms_of(
 
 def overhead(groups: int, budget_s: float) -> Block:
     """Compare MobileNetV2 without and with ULSAM after four late layers."""
-    backbone = attnbench.backbone("mobilenet_v2").eval()
+    backbone = attnbench.create_backbone("mobilenet_v2").eval()
     placed = attnbench.insert(backbone, PLACEMENT, "ulsam", groups=groups)
     x = torch.randn(1, 3, 224, 224)
     arms = {"mobilenet_v2": backbone, "with ulsam": placed, "with fused ulsam": fuse(placed)}
@@ -226,7 +226,7 @@ def beside_plain(spec: str, shape: str, budget_s: float) -> Comparison:
         raise SystemExit(f"{name} has no plain form in benchmarks/plain_forms/")
     x = torch.randn([int(side) for side in shape.split("x")])
     size = (x.shape[2], x.shape[3])
-    ours = lively(attnbench.create(spec, x.shape[1], feature_size=size)).eval()
+    ours = lively(attnbench.create_module(spec, x.shape[1], feature_size=size)).eval()
     arms = {"plain": plain_form(name, ours), "ours": ours}
     if has_fused_form(ours):
         arms["fused"] = fuse(ours)

@@ -76,6 +76,8 @@ def test_every_command_is_in_the_readme():
         "show",
         "cost",
         "latency",
+        "accuracy",
+        "activations",
         "export",
         "run",
         "table",

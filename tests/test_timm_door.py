@@ -117,7 +117,7 @@ class TestModels:
         assert parameters
         assert all(p.grad is not None for p in parameters)
 
-    @pytest.mark.parametrize("name", attnbench.modules()[::3])
+    @pytest.mark.parametrize("name", attnbench.list_modules()[::3])
     def test_modules_of_all_kinds(self, name):
         model = _efficientnet(attnbench.timm_layer(name)).eval()
         found = [one for one in model.modules() if type(one) is find_attention(name).factory]

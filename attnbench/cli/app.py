@@ -10,6 +10,7 @@ import typer
 
 from attnbench.cli.accept import command as accept
 from attnbench.cli.accuracy import command as accuracy
+from attnbench.cli.activations import command as activations
 from attnbench.cli.check import command as check
 from attnbench.cli.ci import command as ci
 from attnbench.cli.compare import command as compare
@@ -19,7 +20,6 @@ from attnbench.cli.export import command as export
 from attnbench.cli.history import command as history
 from attnbench.cli.latency import command as latency
 from attnbench.cli.listing import command as listing
-from attnbench.cli.maps import command as maps
 from attnbench.cli.merge import command as merge
 from attnbench.cli.new import command as new
 from attnbench.cli.overview import command as overview
@@ -43,8 +43,7 @@ app.command("new")(new)
 app.command("cost")(cost)
 app.command("latency")(latency)
 app.command("accuracy")(accuracy)
-app.command("train", help="The same as accuracy.")(accuracy)
-app.command("maps")(maps)
+app.command("activations")(activations)
 app.command("export")(export)
 app.command("run")(run)
 app.command("table")(table)

@@ -33,8 +33,8 @@ def command(
     deep: Annotated[
         bool, typer.Option("--deep", help="Also compile, export and quantise: minutes.")
     ] = False,
-    only: Annotated[
-        str | None, typer.Option("--only", metavar="CHECK,...", help="These checks alone.")
+    select: Annotated[
+        str | None, typer.Option("--select", metavar="CHECK,...", help="These checks alone.")
     ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Modules at the same time, a thread each.")
@@ -61,7 +61,7 @@ def command(
     from attnbench.running.worker_main import new_worker
 
     chosen = chosen_format(format, json, FORMATS)
-    checks = _checks(only, deep)
+    checks = _checks(select, deep)
     if limit is not None and not 0 < limit < float("inf"):
         raise RequestError(f"--limit {limit} must be a number of seconds above 0")
     catalog, own = _catalog(plugin)
@@ -83,12 +83,12 @@ def command(
         sys.exit(1)
 
 
-def _checks(only: str | None, deep: bool) -> list[Check]:
+def _checks(select: str | None, deep: bool) -> list[Check]:
     from attnbench.conformance.checks import chosen, named
 
-    if only is None:
+    if select is None:
         return chosen(deep)
-    return named(part.strip() for part in only.split(","))
+    return named(part.strip() for part in select.split(","))
 
 
 def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:

@@ -32,7 +32,7 @@ def command(
     runtime: Annotated[
         str, typer.Option("--runtime", help="onnxruntime, openvino, executorch; commas between.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where files go.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where files go.")],
     backbone: Backbones = None,
     module: Modules = None,
     placement: Placements = None,
@@ -65,7 +65,7 @@ def command(
         arms = [
             arm
             for case in cases
-            for arm in _Export(case, meter, settings, batch, weights, out).arms(runtimes)
+            for arm in _Export(case, meter, settings, batch, weights, output).arms(runtimes)
         ]
     if json:
         print_json(arms[0] if len(arms) == 1 else {"arms": arms})
@@ -85,14 +85,14 @@ class _Export:
         settings: Settings,
         batch: int,
         weights: Path | None,
-        out: Path,
+        output: Path,
     ) -> None:
         from attnbench.fusing import fuse
         from attnbench.measure.network import inputs
         from attnbench.suites.conditions import Conditions
 
         self.name = replace(case, kind="export").name
-        self.case, self.settings, self.batch, self.out = case, settings, batch, out
+        self.case, self.settings, self.batch, self.output = case, settings, batch, output
         self.inputs = inputs(case.timed(Conditions("eager", batch=batch)), _CHECKED_ON)
         self.reference, self.weights = _network(case, meter, weights)
         self.model = fuse(self.reference) if case.fused else self.reference
@@ -106,7 +106,7 @@ class _Export:
 
         about = self.about(runtime)
         say(f"attnbench: exporting {self.name.partition('/')[2]} with {runtime.name} ...")
-        stem = self.out / file_stem(self.case, self.batch, self.settings.precision)
+        stem = self.output / file_stem(self.case, self.batch, self.settings.precision)
         try:
             done = deliver(
                 runtime, self.model, self.inputs, self.settings, stem, about, self.reference

@@ -29,9 +29,9 @@ def command(
         list[str] | None,
         typer.Option("--metric", metavar="NAME", help="params, overhead, top1 ...; repeats."),
     ] = None,
-    picture: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="Draw it: a .png, .pdf or .svg file."),
+        typer.Option("-o", "--output", metavar="FILE", help="Draw it: a .png, .pdf or .svg file."),
     ] = None,
     export: Annotated[
         Path | None,
@@ -51,11 +51,11 @@ def command(
     found = _found(folder, case or [], metric or [])
     for note in found.history.notes:
         say(f"attnbench: {note}")
-    if picture is not None:
+    if output is not None:
         from attnbench.pictures.canvas import save
         from attnbench.pictures.history import draw_history
 
-        say(f"wrote {save(draw_history(found, f'History of {folder}'), picture)}")
+        say(f"wrote {save(draw_history(found, f'History of {folder}'), output)}")
     if export is not None:
         from attnbench.history.export import write
 

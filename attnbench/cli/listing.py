@@ -23,7 +23,9 @@ _ROOM, _LEAST = 40, 20
 
 
 def command(
-    what: Annotated[str, typer.Argument(metavar="{modules,backbones,suites,runtimes,datasets}")],
+    what: Annotated[
+        str, typer.Argument(metavar="modules|backbones|suites|runtimes|datasets")
+    ] = "modules",
     long: Annotated[
         bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
     ] = False,
@@ -31,7 +33,7 @@ def command(
     format: Format = None,
     json: Json = False,
 ) -> None:
-    """List modules, backbones, suites, runtimes or data sets."""
+    """List modules (the default), backbones, suites, runtimes or data sets."""
     chosen = chosen_format(format, json, ("text", "json"))
     if what not in _ROWS:
         raise RequestError(

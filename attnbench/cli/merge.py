@@ -12,14 +12,14 @@ from attnbench.cli.output import say
 
 def command(
     runs: Annotated[list[str], typer.Argument(metavar="RUN ...", help="Folders or files.")],
-    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="A new folder.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="A new folder.")],
 ) -> None:
     """Merge runs of one suite into a new folder, and write its tables."""
     from attnbench.records.merge import merge
     from attnbench.records.store import find_run
     from attnbench.running.report import write_tables
 
-    merged = merge([find_run(run) for run in runs], Path(out))
+    merged = merge([find_run(run) for run in runs], Path(output))
     say(f"merged {len(merged.records)} records")
-    for path in write_tables(merged, Path(out)):
+    for path in write_tables(merged, Path(output)):
         say(f"wrote {path}")

@@ -13,9 +13,11 @@ from attnbench.cli.output import load_catalog, say, writing
 
 def command(
     name: Annotated[str, typer.Argument(help="Of the module: my_attention.")],
-    out: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="DIR", help="The folder to fill; ./NAME by default."),
+        typer.Option(
+            "-o", "--output", metavar="DIR", help="The folder to fill; ./NAME by default."
+        ),
     ] = None,
 ) -> None:
     """Write a small plugin package: a module with its card and formulas, tests, README, CI.
@@ -28,7 +30,7 @@ def command(
     names = checked_name(name, load_catalog(None))
     if names.module != name:
         say(f"attnbench: the module is {names.module}, the distribution {names.distribution}")
-    folder = out or Path(names.module)
+    folder = output or Path(names.module)
     files = written(names, folder)
     with writing():
         sys.stdout.write("".join(f"{one}\n" for one in files))

@@ -31,9 +31,11 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="With --into: status 1 if the file says otherwise.")
     ] = False,
-    picture: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option("-o", metavar="FILE", help="Draw one place: a .png, .pdf or .svg file."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Draw one place: a .png, .pdf or .svg file."
+        ),
     ] = None,
     format: Format = None,
     json: Json = False,
@@ -47,8 +49,8 @@ def command(
     if into is not None and (format or json) and chosen != "md":
         raise RequestError(f"--into writes Markdown, not {chosen}; leave one of the two out")
     places, report = _overview(runs, place or [], out)
-    if picture is not None:
-        _draw(places, picture)
+    if output is not None:
+        _draw(places, output)
     if into is not None:
         _into(into, report, check)
     elif chosen == "json":

@@ -185,7 +185,7 @@ class _Examination:
         if self.lost < _PATIENCE:
             return ()
         why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
-        return (skipped(why, f"See to those, or name it: --only {check.name}.").of(check.name),)
+        return (skipped(why, f"See to those, or name it: --select {check.name}.").of(check.name),)
 
     def _found(self, check: Check, worker: Worker, stopped: threading.Event) -> tuple[Finding, ...]:
         self.watcher.check(self.name, check)

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from attnbench.attention import Attention, find_attention
 from attnbench.backbones.build import canonical_backbone
-from attnbench.contract import card_of
-from attnbench.errors import MissingExtraError, RequestError, suggestion
+from attnbench.errors import MissingExtraError, RequestError
 from attnbench.placement.grammar import OFFICIAL, parse_placement
 from attnbench.plugins import Catalog
+from attnbench.selectors import select_modules
 from attnbench.specs import parse_spec
 from attnbench.suites.case import Case, PlannedRow, PlannedTable
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
@@ -165,21 +165,7 @@ class _Planner:
         """Return the modules that a selector stands for; broken plugins are none of them."""
         if selector is None or not selector.startswith("@"):
             return [selector]
-        family = selector.removeprefix("@family:")
-        if selector != "@all" and family == selector:
-            raise RequestError(f"module {selector!r}: write @all, @family:NAME or a module")
-        families = {
-            name: self.catalog.modules.entry(name).family or getattr(card_of(one), "family", None)
-            for name, one in self.catalog.loadable_modules().items()
-        }
-        found = [name for name, own in families.items() if selector == "@all" or own == family]
-        if not found:
-            known = sorted({own for own in families.values() if own})
-            raise RequestError(
-                f"module {selector!r}: no module is of that family; there are "
-                f"{', '.join(known)}.{suggestion(family, known)}"
-            )
-        return found
+        return select_modules(self.catalog, selector, self.catalog.loadable_modules())
 
     def _varied(self, module: str, groups: Groups | None) -> list[str]:
         """Return a module once per column group, or once if it does not take the option."""

@@ -94,7 +94,7 @@ class TestTimm:
 
     def test_absent_leaves_the_others_alone(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "timm", None)
-        assert len(attnbench.sites(build_backbone("mobilenet_v2"), (1, 3, 64, 64))) == 19
+        assert len(attnbench.find_sites(build_backbone("mobilenet_v2"), (1, 3, 64, 64))) == 19
 
 
 MISTAKES = [

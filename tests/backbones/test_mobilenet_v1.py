@@ -15,7 +15,7 @@ def params(model):
     ("width", "expected"), [(1, 4_231_976), (0.75, 2_585_560), (0.5, 1_331_592)]
 )
 def test_params(width, expected):
-    assert params(attnbench.backbone("mobilenet_v1", width=width)) == expected
+    assert params(attnbench.create_backbone("mobilenet_v1", width=width)) == expected
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,12 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     assert "synthetic pictures" in again.out
     weights = next(path for path in (tmp_path / "kept").iterdir() if "_se_" in path.name)
     given = ("--dataset", "synthetic,count=64", *recipe, "--weights", weights, "--image", "3")
-    drawn = attnbench("maps", *NET[:2], *ARM, *given, "-o", "maps.png")
+    drawn = attnbench("activations", *NET[:2], *ARM, *given, "-o", "maps.png")
     assert drawn.status == 0, drawn.err
     with Image.open(tmp_path / "maps.png") as picture:
         assert picture.width > 500
     given = (*given[:-1], "none.png")
-    drawn = attnbench("maps", *NET[:2], *ARM, *given, "-o", "maps.png")
+    drawn = attnbench("activations", *NET[:2], *ARM, *given, "-o", "maps.png")
     assert drawn.status == 2
     assert "--image none.png cannot be read" in drawn.err.splitlines()[-1]
 
@@ -93,7 +93,3 @@ def test_data_sets_are_listed_with_where_to_get_them(attnbench, monkeypatch, tmp
     assert "data.vision.ee.ethz.ch" in rows["food101"]["missing"]
     assert "folder:PATH" in rows
     assert "download" in attnbench("list", "datasets").out
-
-
-def test_train_is_another_name(attnbench):
-    assert "nothing to train" in attnbench("train").err

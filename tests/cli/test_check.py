@@ -13,7 +13,7 @@ from attnbench.cli.progress import CheckBar, CheckLines, check_progress
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.findings import Report, broken, fine
 
-QUICK = ("--only", "batch_independence,batch_one")
+QUICK = ("--select", "batch_independence,batch_one")
 TROUBLE = """
 import os, signal, sys, time
 import attnbench
@@ -90,7 +90,7 @@ def test_modules_that_hang_crash_exit_or_print_spoil_nobody_else(attnbench, trou
         *names,
         "--plugin",
         trouble,
-        "--only",
+        "--select",
         "batch_one",
         "--limit",
         5,
@@ -115,7 +115,7 @@ def test_modules_that_hang_crash_exit_or_print_spoil_nobody_else(attnbench, trou
 @pytest.mark.usefixtures("worker_here")
 def test_a_suite_and_its_options_in_markdown(attnbench, tmp_path):
     (tmp_path / "mine.toml").write_text(SUITE)
-    done = attnbench("check", "mine.toml", "--only", "batch_one", "--format", "md")
+    done = attnbench("check", "mine.toml", "--select", "batch_one", "--format", "md")
     assert done.status == 0
     assert done.out.startswith("**attnbench check: 2 modules, all ok**\n")
     assert "| `se` | ok |" in done.out and "| `se,reduction=8` | ok |" in done.out
@@ -161,7 +161,7 @@ def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
         (("se,reductoin=3",), "Did you mean 'reduction'"),
         (("nope.toml",), "cannot be read"),
         (("nope.py:Gone",), "does not exist"),
-        (("se", "--only", "batch_on"), "Did you mean 'batch_one'"),
+        (("se", "--select", "batch_on"), "Did you mean 'batch_one'"),
         (("se", "--limit", "0"), "--limit"),
         (("se", "--limit", "nan"), "--limit"),
         (("se", "--format", "csv"), "text, json, md"),

@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+import typer
+
+from attnbench.cli.app import app
 
 PLUGIN = """
 import attnbench
@@ -34,6 +37,11 @@ def test_listing_modules(attnbench):
     assert "Saini, WACV'20" in attnbench("list", "modules").out
 
 
+def test_list_alone_lists_modules(attnbench):
+    assert attnbench("list", "--json").json == attnbench("list", "modules", "--json").json
+    assert attnbench("list").out == attnbench("list", "modules").out
+
+
 def test_listing_closes_with_the_families(attnbench):
     lines = attnbench("list", "modules").out.strip().splitlines()
     assert lines[-1].startswith("timm:NAME  21 attention layers of timm: se, ese, eca, ")
@@ -52,10 +60,10 @@ def test_a_family_member_in_the_commands(attnbench):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["modules", "backbones", "suites"])
+@pytest.mark.parametrize("what", ["", "modules", "backbones", "suites"])
 def test_listing_imports_no_torch(what):
     code = (
-        f"import sys; sys.argv = ['attnbench', 'list', {what!r}]\n"
+        f"import sys; sys.argv = ['attnbench', 'list', *{what.split()}]\n"
         "from attnbench.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
@@ -167,6 +175,54 @@ def test_cost_in_every_format(attnbench, form):
 
 def test_schema_is_json(attnbench):
     assert "suite" in attnbench("schema").json["properties"]
+
+
+def option_names():
+    """Map each command to the names of its options: ``(("-o", "--output"), ...)``."""
+    commands = typer.main.get_command(app).commands
+    return {
+        name: [tuple(option.opts) for option in command.params]
+        for name, command in commands.items()
+    }
+
+
+def test_an_option_has_the_same_meaning_in_all_commands():
+    known = option_names()
+    own = {name for name, options in known.items() if ("-o", "--output") in options}
+    runs = {name for name, options in known.items() if ("--out",) in options}
+    assert own == {"activations", "export", "history", "merge", "new", "overview"}
+    assert runs == {"accept", "accuracy", "compare", "overview", "run", "table"}
+    for options in known.values():
+        assert all(
+            names in [("-o", "--output"), ("--out",)]
+            for names in options
+            if {"-o", "--output", "--out"} & set(names)
+        )
+    kinds = {name for name, options in known.items() if ("--only",) in options}
+    assert kinds == {"run", "compare", "ci"}
+    assert [name for name, options in known.items() if ("--select",) in options] == ["check"]
+
+
+@pytest.mark.parametrize("name", ["train", "maps"])
+def test_earlier_commands_are_gone(attnbench, name):
+    done = attnbench(name)
+    assert done.status == 2
+    assert f"No such command '{name}'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("merge", "runs", "--out", "all"), "--output"),
+        (("new", "gate", "--out", "gate"), "--output"),
+        (("check", "se", "--only", "nan"), "No such option: --only"),
+        (("activation",), "Did you mean 'activations'"),
+    ],
+)
+def test_a_name_of_another_command_is_refused(attnbench, words, hint):
+    done = attnbench(*words)
+    assert done.status == 2
+    assert hint in done.err
 
 
 def test_version_and_help(attnbench):

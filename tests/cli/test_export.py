@@ -50,7 +50,7 @@ def test_a_module_alone(attnbench, tmp_path):
 
 def test_placed_with_weights_batch_and_two_runtimes(attnbench, tmp_path):
     torch.manual_seed(3)
-    backbone = library.backbone("mobilenet_v3_small", num_classes=7).eval()
+    backbone = library.create_backbone("mobilenet_v3_small", num_classes=7).eval()
     torch.save(backbone.state_dict(), tmp_path / "w.pt")
     done = attnbench(
         "export", "-b", "mobilenet_v3_small,num_classes=7", "-m", "identity", "-p", "after:3",

@@ -89,7 +89,7 @@ COMMANDS = {
     "out that is a file": (("run", "good.toml", "--out", "raises.py"), "raises.py"),
     "no run there": (("table", "nothing"), "no run at"),
     "merge of nothing": (("merge", "nothing", "-o", "x"), "no run at"),
-    "merge without a folder": (("merge", "nothing"), "--out"),
+    "merge without a folder": (("merge", "nothing"), "--output"),
 }  # fmt: skip
 SUITES = {
     "no TOML": ("[suite", "no TOML"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.api import backbone, sites
+from attnbench.api import create_backbone, find_sites
 from attnbench.cards import Card, Constraint
 from attnbench.conformance.widths import MOBILENET_WIDTHS
 
@@ -105,7 +105,7 @@ def test_the_widths_are_those_of_the_networks():
     found = set()
     for name, options in networks:
         with torch.device("meta"):
-            model = backbone(name, **options)
-        for site in sites(model):
+            model = create_backbone(name, **options)
+        for site in find_sites(model):
             found |= {site.channels, site.inside.expanded}
     assert tuple(sorted(found - {None, 0})) == MOBILENET_WIDTHS

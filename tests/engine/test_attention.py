@@ -202,7 +202,7 @@ class TestConstraints:
     @pytest.mark.parametrize("channels", [0, -3, 2.5, "8", True])
     def test_channels_that_are_no_count(self, channels):
         with pytest.raises(RequestError, match="channels must be a whole number"):
-            attnbench.create("se", channels)
+            attnbench.create_module("se", channels)
 
 
 class TestBuild:

@@ -34,7 +34,7 @@ every_module = pytest.mark.parametrize("name", NAMES)
 
 def blended(name, alpha=None, channels=32):
     torch.manual_seed(0)
-    module = attnbench.create(name, channels, feature_size=(7, 9), blend=True)
+    module = attnbench.create_module(name, channels, feature_size=(7, 9), blend=True)
     if alpha is not None:
         lively(module, example=torch.randn(2, channels, 7, 9))
         nn.init.constant_(module.alpha, alpha)
@@ -194,7 +194,9 @@ class TestOption:
 @pytest.fixture(scope="module")
 def plain():
     torch.manual_seed(0)
-    return lively(attnbench.backbone("mobilenet_v2"), example=torch.zeros(1, 3, 32, 32)).eval()
+    return lively(
+        attnbench.create_backbone("mobilenet_v2"), example=torch.zeros(1, 3, 32, 32)
+    ).eval()
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +230,7 @@ class TestPlaced:
     def test_state_dict_fits_the_same_network(self, plain, image):
         model = self.insert(plain)
         nn.init.constant_(model.features[7].attention.alpha, 0.4)
-        other = self.insert(attnbench.backbone("mobilenet_v2").eval())
+        other = self.insert(attnbench.create_backbone("mobilenet_v2").eval())
         other.load_state_dict(model.state_dict())
         assert torch.equal(other(image), model(image))
         assert not torch.equal(other(image), plain(image))
@@ -293,7 +295,7 @@ class TestCost:
         )
         measured = CostMeter(catalog()).measure(case)
         model = attnbench.insert(
-            attnbench.backbone("mobilenet_v3_small"),
+            attnbench.create_backbone("mobilenet_v3_small"),
             placement,
             "se,blend=true",
             input_size=(1, 3, 32, 32),

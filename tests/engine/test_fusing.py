@@ -135,7 +135,7 @@ def test_what_is_no_module_is_refused():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_whole_network_gives_the_same_logits(layout):
     torch.manual_seed(0)
-    backbone = attnbench.backbone("mobilenet_v2", num_classes=10)
+    backbone = attnbench.create_backbone("mobilenet_v2", num_classes=10)
     model = attnbench.insert(backbone, "after:13,14,16,17", "ulsam", groups=4)
     model = model.eval().to(memory_format=layout)
     fused = fuse(model)

@@ -87,7 +87,7 @@ class TestNames:
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def test_registered_names_are_kept_apart(self):
-        assert not [name for name in attnbench.modules() if "timm" in name]
+        assert not [name for name in attnbench.list_modules() if "timm" in name]
 
     @pytest.mark.parametrize(
         ("asked", "near"), [("timm:ec", "eca"), ("timm:cbma", "cbam"), ("timm:hallo", "halo")]
@@ -122,7 +122,7 @@ class TestSameAsTimm:
         height, width = size_of(name)
         extra = {"feat_size": (height, width)} if name in SIZED else {}
         torch.manual_seed(0)
-        ours = attnbench.create(f"timm:{name}", 32, feature_size=(height, width), **options)
+        ours = attnbench.create_module(f"timm:{name}", 32, feature_size=(height, width), **options)
         torch.manual_seed(0)
         timms = create_attn(name, 32, **extra, **options)
         assert type(ours) is type(timms)
@@ -138,9 +138,9 @@ class TestSameAsTimm:
     def test_ge_cannot_be_built(self):
         """The day that timm mends it, its defects and this test go."""
         with pytest.raises(RequestError, match=r"timm:ge cannot be built.*multiple values"):
-            attnbench.create("timm:ge", 32)
+            attnbench.create_module("timm:ge", 32)
         with pytest.raises(RequestError, match="cannot be built"):
-            attnbench.create("timm:ge", 32, extra_params=True, extent=2, use_mlp=False)
+            attnbench.create_module("timm:ge", 32, extra_params=True, extent=2, use_mlp=False)
 
 
 class TestOptions:
@@ -190,7 +190,7 @@ class TestOptions:
 
     def test_a_gate_that_timm_does_not_know(self):
         with pytest.raises(RequestError, match="timm:se,gate_layer=odd cannot be built"):
-            attnbench.create("timm:se,gate_layer=odd", 32)
+            attnbench.create_module("timm:se,gate_layer=odd", 32)
 
     @pytest.mark.parametrize("name", ["eca", "ceca", "ecam"])
     def test_a_kernel_size_would_have_no_effect(self, name):
@@ -271,19 +271,19 @@ class TestCards:
 
 class TestEverywhere:
     def test_in_a_network(self):
-        placed = attnbench.insert(attnbench.backbone("mobilenet_v2"), "after:14", "timm:eca")
-        plain = sum(one.numel() for one in attnbench.backbone("mobilenet_v2").parameters())
+        placed = attnbench.insert(attnbench.create_backbone("mobilenet_v2"), "after:14", "timm:eca")
+        plain = sum(one.numel() for one in attnbench.create_backbone("mobilenet_v2").parameters())
         assert sum(one.numel() for one in placed.parameters()) == plain + 3
 
     def test_starting_as_the_identity(self):
-        module = attnbench.create("timm:se,blend=true", 32).eval()
+        module = attnbench.create_module("timm:se,blend=true", 32).eval()
         x = torch.randn(1, 32, 4, 4)
         assert isinstance(module, nn.Module)
         torch.testing.assert_close(module(x), x)
 
     def test_feature_size_comes_from_the_place(self):
         placed = attnbench.insert(
-            attnbench.backbone("mobilenet_v2"), "after:14", "timm:bottleneck,num_heads=2"
+            attnbench.create_backbone("mobilenet_v2"), "after:14", "timm:bottleneck,num_heads=2"
         )
         sizes = [(m.height, m.width) for m in placed.modules() if type(m).__name__ == "PosEmbedRel"]
         assert sizes == [(14, 14)]

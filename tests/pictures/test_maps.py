@@ -62,7 +62,7 @@ def image():
 def mobilenet():
     """Norms with the statistics of their inputs: else its late features are all alike."""
     torch.manual_seed(0)
-    model = attnbench.backbone("mobilenet_v2", width=0.35).train()
+    model = attnbench.create_backbone("mobilenet_v2", width=0.35).train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0

@@ -33,7 +33,7 @@ def v2(backbones):
 @pytest.fixture
 def narrow():
     torch.manual_seed(0)
-    return attnbench.backbone("mobilenet_v2", width=0.35, num_classes=4)
+    return attnbench.create_backbone("mobilenet_v2", width=0.35, num_classes=4)
 
 
 class TestGivenModel:
@@ -80,7 +80,7 @@ class TestKeys:
         assert own == {
             f"{path}.attention.{key}"
             for path in paths
-            for key in attnbench.create("se", 16).state_dict()
+            for key in attnbench.create_module("se", 16).state_dict()
         }
 
     def test_replaced_blocks_lose_theirs(self, v2):
@@ -274,7 +274,7 @@ def test_facts_rows():
         ("mobilenet_v2", "replace:13,14,16,17", 2_630_936, 224.544),
     ]
     with torch.device("meta"):
-        models = {name: attnbench.backbone(name) for name, *_ in rows}
+        models = {name: attnbench.create_backbone(name) for name, *_ in rows}
     for name, placement, params, macs in rows:
         cost = attnbench.cost(insert(models[name], placement, "ulsam", groups=4))
         assert (cost.params, round(cost.macs / 1e6, 3)) == (params, macs), (name, placement)

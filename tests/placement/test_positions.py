@@ -243,7 +243,7 @@ def test_inserting_into_what_was_inserted_into(backbones, image, probe):
     first = "after:14+after-depthwise:14+after-project:14"
     placed = attnbench.insert(model, first, "se,reduction=4", input_size=image.shape)
     again = attnbench.insert(placed, first, probe, input_size=image.shape)
-    assert [site.layer for site in attnbench.sites(again, image.shape)] == [*range(1, 20)]
+    assert [site.layer for site in attnbench.find_sites(again, image.shape)] == [*range(1, 20)]
     outer = {p: m for p, m in again.named_modules() if isinstance(m, attnbench.Inserted)}
     assert sorted(path for path, one in outer.items() if isinstance(one.attention, probe)) == [
         "features.13",
@@ -251,7 +251,7 @@ def test_inserting_into_what_was_inserted_into(backbones, image, probe):
         "features.13.block.block.conv.3",
     ]
     assert torch.equal(run(again, image), run(placed, image))
-    sites = {site.layer: site for site in attnbench.sites(placed, image.shape)}
+    sites = {site.layer: site for site in attnbench.find_sites(placed, image.shape)}
     assert sites[14].inside.depthwise == "features.13.block.conv.1"
     assert sites[14].inside.project == "features.13.block.conv.3"
     assert sites[14].inside.expanded == 576

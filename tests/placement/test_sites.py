@@ -64,7 +64,7 @@ def sites(backbones):
 
     def get(name):
         if name not in found:
-            found[name] = attnbench.sites(backbones(name), IMAGE)
+            found[name] = attnbench.find_sites(backbones(name), IMAGE)
         return found[name]
 
     return get
@@ -116,15 +116,15 @@ class TestMobileNets:
 
     @EVERY
     def test_sizes_follow_the_input(self, backbones, name):
-        found = attnbench.sites(backbones(name), (1, 3, 64, 96))
+        found = attnbench.find_sites(backbones(name), (1, 3, 64, 96))
         assert found[-1].size == (2, 3)
         assert [site.layer for site in found] == [*range(1, len(found) + 1)]
 
     @pytest.mark.parametrize("width", [0.35, 0.75, 1.4])
     def test_widths_keep_the_numbers(self, width):
         with torch.device("meta"):
-            model = attnbench.backbone(V2, width=width)
-        found = attnbench.sites(model, (1, 3, 64, 64))
+            model = attnbench.create_backbone(V2, width=width)
+        found = attnbench.find_sites(model, (1, 3, 64, 64))
         assert {site.layer for site in found if site.replaceable} >= set(V2_REPLACEABLE)
         assert Survey(model, (1, 3, 64, 64)).family == V2
 
@@ -171,7 +171,7 @@ def survey():
         if name not in surveys:
             # without memory for weights; RegNet's constructor computes with values
             with torch.device("cpu" if name.startswith("regnet") else "meta"):
-                surveys[name] = Survey(attnbench.backbone(name), IMAGE)
+                surveys[name] = Survey(attnbench.create_backbone(name), IMAGE)
         return surveys[name]
 
     return get
@@ -268,7 +268,7 @@ class Join(nn.Module):
 
 @pytest.fixture(scope="module")
 def crooked():
-    return {site.path: site for site in attnbench.sites(Crooked(), (1, 3, 8, 6))}
+    return {site.path: site for site in attnbench.find_sites(Crooked(), (1, 3, 8, 6))}
 
 
 class TestHandWritten:
@@ -303,7 +303,7 @@ class TestHandWritten:
         model = Crooked()
         before = copy.deepcopy(model.state_dict())
         modules = dict(model.named_modules())
-        attnbench.sites(model, (1, 3, 8, 6))
+        attnbench.find_sites(model, (1, 3, 8, 6))
         assert dict(model.named_modules()) == modules
         assert model.training
         for key, value in model.state_dict().items():
@@ -314,9 +314,9 @@ class TestHandWritten:
 @pytest.mark.parametrize("size", [(), (1, 3, 0, 4), (1, 3, 2.5, 4), "abc"])
 def test_input_size_that_is_none(size):
     with pytest.raises(RequestError, match="input size"):
-        attnbench.sites(Crooked(), size)
+        attnbench.find_sites(Crooked(), size)
 
 
 def test_input_that_does_not_fit():
     with pytest.raises(CountingError, match="Crooked cannot be counted"):
-        attnbench.sites(Crooked(), (1, 4, 8, 8))
+        attnbench.find_sites(Crooked(), (1, 4, 8, 8))

@@ -236,7 +236,7 @@ class TestOfficial:
     BACKBONES = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
                  "timm:mobilenetv2_100")  # fmt: skip
 
-    @pytest.mark.parametrize("module", attnbench.modules())
+    @pytest.mark.parametrize("module", attnbench.list_modules())
     def test_cards_name_places_that_exist(self, survey, module):
         attention = find_attention(module)
         for name in self.BACKBONES:

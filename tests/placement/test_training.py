@@ -28,7 +28,7 @@ def step(model, size=SIZE):
 def narrow(name):
     # all widths still have channels that are multiples of 8, so that groups divide them
     options = {"width": 0.35} if "mobilenet" in name else {}
-    return attnbench.backbone(name, num_classes=4, **options)
+    return attnbench.create_backbone(name, num_classes=4, **options)
 
 
 def attentions(model):
@@ -45,7 +45,7 @@ def check_trained(model):
 @pytest.mark.parametrize(
     ("name", "module"),
     # each module in one of the networks, the control in all
-    [(list(MOBILENETS)[i % len(MOBILENETS)], one) for i, one in enumerate(attnbench.modules())]
+    [(list(MOBILENETS)[i % len(MOBILENETS)], one) for i, one in enumerate(attnbench.list_modules())]
     + [(name, "identity") for name in MOBILENETS],
 )
 class TestEveryModule:

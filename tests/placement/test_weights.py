@@ -17,7 +17,7 @@ SIZE = {"input_size": (1, 3, 32, 32)}
 @pytest.fixture(scope="module")
 def plain():
     torch.manual_seed(1)
-    return attnbench.backbone("mobilenet_v3_small", num_classes=7)
+    return attnbench.create_backbone("mobilenet_v3_small", num_classes=7)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def saved(tmp_path):
 
 def fresh():
     torch.manual_seed(2)
-    return attnbench.backbone("mobilenet_v3_small", num_classes=7)
+    return attnbench.create_backbone("mobilenet_v3_small", num_classes=7)
 
 
 def test_of_the_same_network(plain, saved):
@@ -95,7 +95,7 @@ def placed(model, placement="after:3,5", module="se", **options):
 
 def ten_classes():
     torch.manual_seed(3)
-    return attnbench.backbone("mobilenet_v3_small", num_classes=10)
+    return attnbench.create_backbone("mobilenet_v3_small", num_classes=10)
 
 
 class TestTransfer:
@@ -143,7 +143,7 @@ class TestTransfer:
         assert str(done).endswith("; fresh: 2 of the classifier (none there)")
 
     def test_of_a_convolution_that_classifies(self, saved):
-        old, new = (attnbench.backbone("squeezenet1_1", num_classes=n) for n in (7, 10))
+        old, new = (attnbench.create_backbone("squeezenet1_1", num_classes=n) for n in (7, 10))
         done = transfer(new, saved(old.state_dict()))
         assert (done.head, done.classes) == ("classifier.1", (7, 10))
 
@@ -181,7 +181,7 @@ class TestTransfer:
         assert all(torch.equal(before[key], one) for key, one in model.state_dict().items())
 
     def test_of_another_width_is_refused(self, saved):
-        wide, narrow = (attnbench.backbone(f"mobilenet_v1,width={w}") for w in (0.5, 0.25))
+        wide, narrow = (attnbench.create_backbone(f"mobilenet_v1,width={w}") for w in (0.5, 0.25))
         with pytest.raises(
             RequestError, match=r"size mismatch for .*: \(16, 3, 3, 3\) in the file"
         ):

@@ -68,7 +68,7 @@ def everything_imported():
         samples = meter.sample([case], Path(folder), {"budget_s": 0.001})
     judged({case: timing_of([samples[case.name]], 1)})
     compare({"a": int, "b": int}, baseline="a", budget_s=0.001)
-    cost(attnbench.create("se", 16), (1, 16, 8, 8))
+    cost(attnbench.create_module("se", 16), (1, 16, 8, 8))
 
 
 @pytest.fixture(autouse=True)

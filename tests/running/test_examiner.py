@@ -144,7 +144,7 @@ def test_a_module_that_ends_every_check_is_given_up():
     statuses = [one.status for one in done.reports[0].findings]
     assert statuses == ["broken", "broken", "broken", "skipped", "skipped"]
     assert "3 checks in a row" in done.reports[0].findings[3].reason
-    assert "--only onnx" in done.reports[0].findings[3].remedy
+    assert "--select onnx" in done.reports[0].findings[3].remedy
     assert [check for name, check, _ in done.workers[0].asked if name == "b"] == [
         "maps",
         "nan",

@@ -18,7 +18,7 @@ from attnbench.runtimes.weights import lively
 def test_a_module_alone_is_equal_to_eager(module, name, tmp_path):
     torch.manual_seed(0)
     example = torch.randn(1, 32, 6, 6)
-    model = lively(attnbench.create(module, 32), 0, example).eval()
+    model = lively(attnbench.create_module(module, 32), 0, example).eval()
     built = runtime(name).build(model, example, Settings(), tmp_path)
     found = agreement(built, model, examples(example, 4), Settings())
     assert found.equal and found.max_error < 1e-5
@@ -30,7 +30,7 @@ def test_a_module_alone_is_equal_to_eager(module, name, tmp_path):
 def test_a_blend_is_equal_to_eager_and_off_no_fast_path(name, tmp_path):
     torch.manual_seed(0)
     example = torch.randn(1, 32, 6, 6)
-    model = lively(attnbench.create("se", 32, blend=True), 0, example).eval()
+    model = lively(attnbench.create_module("se", 32, blend=True), 0, example).eval()
     torch.nn.init.constant_(model.alpha, 0.3)
     built = runtime(name).build(model, example, Settings(), tmp_path)
     found = agreement(built, model, examples(example, 4), Settings())

@@ -16,7 +16,9 @@ TINY = torch.finfo(torch.float32).tiny
 def test_the_same_seed_gives_the_same_weights(example):
     def made(seed):
         torch.manual_seed(0)
-        return lively(attnbench.create("non_local", 16), seed, example.new_zeros(1, 16, 8, 8))
+        return lively(
+            attnbench.create_module("non_local", 16), seed, example.new_zeros(1, 16, 8, 8)
+        )
 
     first, again, other = (made(seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[key], again[key]) for key in first)
@@ -34,7 +36,7 @@ def test_global_random_numbers_are_left_alone(small, example):
 def test_non_local_is_no_longer_the_identity():
     torch.manual_seed(0)
     x = torch.randn(2, 16, 8, 8)
-    module = attnbench.create("non_local", 16).eval()
+    module = attnbench.create_module("non_local", 16).eval()
     assert torch.equal(module(x), x)
     assert not torch.allclose(lively(module, 0, x)(x), x, atol=1e-2)
 
@@ -63,7 +65,7 @@ def test_modes_momenta_and_frozen_parts_are_kept(small, example):
 def test_outputs_of_real_networks_differ_from_picture_to_picture(name):
     torch.manual_seed(0)
     x = torch.zeros(1, 3, 64, 64)
-    model = lively(attnbench.backbone(name), 0, x).eval()
+    model = lively(attnbench.create_backbone(name), 0, x).eval()
     with torch.no_grad():
         out = model(torch.cat(examples(x, 8, seed=3)))
     assert out.isfinite().all() and (out.abs() > TINY).all()
@@ -76,7 +78,7 @@ def test_outputs_of_real_networks_differ_from_picture_to_picture(name):
 def test_each_layer_of_a_deep_network_matters(lost):
     torch.manual_seed(0)
     x = photos(1, (64, 64))
-    model = lively(attnbench.backbone("mobilenet_v2"), 0, x).eval()
+    model = lively(attnbench.create_backbone("mobilenet_v2"), 0, x).eval()
     changed = copy.deepcopy(model)
     changed.get_submodule(lost).reset_parameters() if "1.1" in lost else None
     for parameter in changed.get_submodule(lost).parameters():

@@ -226,7 +226,7 @@ IMPOSSIBLE = {
         ["row 2 (ulsam): mobilenet_v2: width must be a number"],
     ),
     "placement": ("replace:14,17", "replce:14,17", ["row 2 (ulsam)", "Did you mean 'replace'"]),
-    "selector": ('["se", "cbam"]', '"@al"', ["row 3: module '@al': write @all, @family:NAME"]),
+    "selector": ('["se", "cbam"]', '"@al"', ["row 3: module '@al': write @all or @family:NAME"]),
     "family": ('["se", "cbam"]', '"@family:chanel"', ["row 3", "no module is of", "'channel'"]),
     "option of the groups": ('option = "groups"', 'option = "gruops"', ["the option 'gruops'"]),
     "value of the groups": ("values = [1, 4]", 'values = ["x", 4]', ["row 2", "groups should be"]),

@@ -19,7 +19,7 @@ def strides(model):
 def built(name):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return attnbench.backbone(name, num_classes=10)
+        return attnbench.create_backbone(name, num_classes=10)
 
 
 def final_map(model, side):

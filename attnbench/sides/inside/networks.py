@@ -47,8 +47,8 @@ def _plain(case: Network) -> Any:
 
     size = tuple(case["size"])
     if not case["backbone"]:
-        return attnbench.create(case["module"], case["channels"], feature_size=size)
-    model = attnbench.backbone(case["backbone"])
+        return attnbench.create_module(case["module"], case["channels"], feature_size=size)
+    model = attnbench.create_backbone(case["backbone"])
     if not case["module"]:
         return model
     return attnbench.insert(model, case["placement"], case["module"], input_size=(1, 3, *size))

@@ -1,4 +1,4 @@
-"""``attnbench maps``: what inserted attention does to the features of an image, as a picture."""
+"""``attnbench activations``: feature maps of an image before and after inserted modules."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def command(
     image: Annotated[
         str, typer.Option("--image", help="A file, or the number of a test image of the data set.")
     ],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .pdf or .svg file.")
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .pdf or .svg file.")
     ],
     weights: Annotated[
         Path, typer.Option("--weights", metavar="FILE", help="As attnbench accuracy --save keeps.")
@@ -55,7 +55,7 @@ def command(
         picture, given = _images(case, image)
         sites = attention_maps(network, given)
         title = f"{module} at {placement} in {backbone}"
-        saved = save(draw_maps(picture, sites, title), out)
+        saved = save(draw_maps(picture, sites, title), output)
     say(f"{weights}: {kept}")
     say(f"wrote {saved}")
 
