@@ -219,7 +219,7 @@ def show(block: Block) -> list[dict[str, Any]]:
         interval = f"{row['ratio_low']:.3g}-{row['ratio_high']:.3g}"
         print(
             f"  {row['arm']:<20} {1000 * row['median_ms']:>9.1f} us   "
-            f"x {row['ratio']:<7.3g} ({interval})   {row['speed_up']:.1f} times as fast"
+            f"x {row['ratio']:<7.3g} ({interval})   {row['speed_up']:.3g} times as fast"
         )
     if block.found.trust != "ok":
         print(f"  {block.found.trust}")
@@ -283,10 +283,10 @@ def plain_line(spec: str, shape: str, found: Comparison) -> str:
         spec,
         shape,
         f"{found['plain'].median_ms:.4g}",
-        f"{ours.ratio:.3f}",
-        f"{ours.ratio_low:.3f}-{ours.ratio_high:.3f}",
+        f"{ours.ratio:.3g}",
+        f"{ours.ratio_low:.3g}-{ours.ratio_high:.3g}",
         judged(ours),
-        f"{found['fused'].ratio:.3f}" if "fused" in found else "",
+        f"{found['fused'].ratio:.3g}" if "fused" in found else "",
     ).rstrip()
 
 

@@ -185,8 +185,8 @@ def show(tries: Sequence[Try]) -> None:
             for planted in (False, True)
         }
         counts = [f"{sum(said[one])}/{len(said[one])}" for one in (False, True)]
-        seconds = np.mean([sampled(one, alone=rule is ours) for one in tries])
-        print(f"{name:30} {counts[0]:>14} {counts[1]:>14} {seconds:14.1f}", flush=True)
+        taken = np.mean([sampled(one, alone=rule is ours) for one in tries])
+        print(f"{name:30} {counts[0]:>14} {counts[1]:>14} {taken:14.2g}", flush=True)
 
 
 def sampled(one: Try, *, alone: bool) -> float:
@@ -553,8 +553,8 @@ def outcome(modules: Sequence[Planted], document: Mapping[str, Any]) -> Found:
 def show_planted(found: Found) -> None:
     """Print how many of each kind were found."""
     print(f"{'planted':30} {'found':>14}")
-    for metric, (hits, count) in found.items():
-        print(f"{metric or 'nothing (false alarms)':30} {f'{hits}/{count}':>14}", flush=True)
+    for metric, (hits, total) in found.items():
+        print(f"{metric or 'nothing (false alarms)':30} {f'{hits}/{total}':>14}", flush=True)
 
 
 if __name__ == "__main__":
