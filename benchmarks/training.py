@@ -3,13 +3,14 @@
     python benchmarks/training.py [--width 0.5] [--size 32] [--batch 128] [--rounds 7] [--steps 12]
                                   [--smoke]
 
-MobileNetV2 on FashionMNIST (``--data``), on the processor; once with the strides it was made with,
-once with those of the recipe ``fashion-mnist``, the same network for every arm each time. ``plain``
-is the loop of torchvision's ``references/classification`` and of PyTorch's tutorial: PIL images,
-each with transforms of its own, from a ``DataLoader`` with a worker for each core, and one training
-on all cores. ``attnbench`` is ``attnbench.training.loop.train``. ``side by side`` is one training
-for each core, with one thread, as our suites run them; of their images all count, over the time
-until the last training has taken its steps. A plain one among them has one ``DataLoader`` worker.
+MobileNetV2 (``--backbone``) on FashionMNIST (``--data``), on the processor; once with the strides
+it was made with, once with those of the recipe ``fashion-mnist``, the same network for every arm
+each time. ``plain`` is the loop of torchvision's ``references/classification`` and of PyTorch's
+tutorial: PIL images, each with transforms of its own, from a ``DataLoader`` with a worker for each
+core, and one training on all cores. ``attnbench`` is ``attnbench.training.loop.train``. ``side by
+side`` is one training for each core, with one thread, as our suites run them; of their images all
+count, over the time until the last training has taken its steps. A plain one among them has one
+``DataLoader`` worker.
 
 Each training is a fresh process, forked from a server that has only imported torch, and waits after
 its last step until its turn comes again. The arms take turns in random order; before each turn some
@@ -58,6 +59,7 @@ EPOCHS = 1000  # of ours: more than anybody waits for
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload(["torch._dynamo", "torchvision", "attnbench.training.loop"])
 SMOKE = {
+    "backbone": "mobilenet_v1",
     "data": "digits",
     "width": 0.1,
     "size": 8,
@@ -85,6 +87,7 @@ class Arm:
     name: str
     data: str
     """Name of the data set."""
+    backbone: str
     width: float
     recipe: Recipe
     processes: int
@@ -107,8 +110,8 @@ def main() -> None:
     images = len(load(options.data).train)
     cores, load_now = options.cores, psutil.getloadavg()[0]
     print(
-        f"MobileNetV2 x{options.width:g} on {options.data} at {options.size}x{options.size}, batch "
-        f"{options.batch}; {cores} cores, torch {torch.__version__}, load {load_now:.2f}"
+        f"{options.backbone} x{options.width:g} on {options.data} at "
+        f"{options.size}x{options.size}, batch {options.batch}; {cores} cores, torch {torch.__version__}, load {load_now:.2f}"
     )
     recipe = recipe_of(options)
     print(f"one epoch of {images:,} images, without training")
@@ -124,6 +127,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     """Return the options."""
     parser = Parser(__doc__, **SMOKE)
+    parser.add_argument("--backbone", default="mobilenet_v2", help="name of one with a width")
     parser.add_argument("--data", default="fashion-mnist", help="data set of grey images")
     parser.add_argument("--width", type=float, default=0.5)
     parser.add_argument("--size", type=count, default=32)
@@ -158,6 +162,7 @@ def arms_of(options: argparse.Namespace, recipe: Recipe, cores: int) -> list[Arm
             Arm(
                 name,
                 options.data,
+                options.backbone,
                 options.width,
                 recipe.model_copy(update=changed),
                 processes=cores if many else 1,
@@ -271,7 +276,7 @@ def network(arm: Arm) -> nn.Module:
     """The network that all arms train."""
     torch.manual_seed(0)
     classes = len(load(arm.data).train.classes)
-    model = build_backbone("mobilenet_v2", width=arm.width, num_classes=classes)
+    model = build_backbone(arm.backbone, width=arm.width, num_classes=classes)
     return adapt(model, arm.recipe).train()
 
 

@@ -27,9 +27,11 @@ LINES = {
     # script -> arm -> lines that begin with it and go on with a figure
     "counting.py": dict.fromkeys(["attnbench", "fvcore", "ptflops"], 4),
     "modules.py": {
-        **{"plain": 5, "timm": 3, "fused": 4, "fused, compiled": 4, "read and write once": 5},
-        **{"released loop": 1, "mobilenet_v2": 2, "with ulsam": 2, "with fused ulsam": 2},
-        **dict.fromkeys(["ulsam", "se", "cbam", "non_local"], 1),
+        **dict.fromkeys(["plain", "read and write once"], 5),
+        **dict.fromkeys(["fused", "fused, compiled"], 4),
+        **dict.fromkeys(["mobilenet_v2", "with ulsam", "with fused ulsam"], 2),
+        **dict.fromkeys(["released loop", "ulsam", "se", "cbam", "non_local"], 1),
+        "timm": 3,
     },
     "regression.py": {
         **dict.fromkeys(RULES, 2),
@@ -37,8 +39,10 @@ LINES = {
         "nothing (false alarms)": 1,
     },
     "startup.py": dict.fromkeys(
-        ["python -c pass", "import attnbench", "attnbench list modules"]
-        + ["attnbench list backbones", "attnbench --help", "import torch"],
+        [
+            *["python -c pass", "import attnbench", "attnbench list modules"],
+            *["attnbench list backbones", "attnbench --help", "import torch"],
+        ],
         1,
     ),
     "timing.py": {
@@ -50,7 +54,6 @@ LINES = {
     "training.py": {
         **dict.fromkeys(TRAININGS, 2),
         **{f"{ours} / {plain}:": 2 for ours in TRAININGS[5::2] for plain in TRAININGS[:4]},
-        **{f"{ours}:": 2 for ours in TRAININGS[6:]},
         **dict.fromkeys(["DataLoader, 1 workers", "attnbench, one thread"], 1),
         "attnbench, once before": 1,
     },
