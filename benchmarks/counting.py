@@ -1,86 +1,103 @@
 """Counting speed: ours beside fvcore and ptflops, on the same rows, in one process.
 
-    python benchmarks/counting.py [--rounds 5]
+    python benchmarks/counting.py [--rounds 5] [--rows N] [--smoke]
 
-Every row of the shipped suites is counted by each tool. Building the networks is not timed for
-anybody: fvcore and ptflops get placed networks that are ready, ours gets the specs, and its
-backbones and modules are built beforehand. The tools take turns within each round, in random
-order; the median round counts. Then one MobileNetV2 for each tool, which ours traces whole.
+Every row of the shipped suites that has a backbone is counted by each tool, with its modules as
+they train. Building the networks is not timed for anybody: fvcore and ptflops get placed networks
+that are ready, ours gets the specs, and its backbones and modules are built beforehand. The tools
+take turns within each round, in random order; the median round counts. Then one MobileNetV2 for
+each tool, which ours traces whole. Every tool must have counted something in every row; the sums
+differ by what each takes for a multiply-add.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import logging
+import math
 import random
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
+from command_line import Parser, count, run
 from torch import nn
 
 import attnbench
 from attnbench.attention import Attention
 from attnbench.backbones.build import build_backbone
+from attnbench.measure.brackets import Brackets
 from attnbench.measure.cost import CostMeter
 from attnbench.plugins import catalog
 from attnbench.suites.case import Case
 from attnbench.suites.cases import all_cases, plan
 from attnbench.suites.load import find_suite
 
-Count = Callable[[], object]
+Count = Callable[[], list[float]]
+"""Returns the multiply-adds of each row."""
 
 
 def main() -> None:
     """Print both comparisons."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser = Parser(__doc__, rounds=1, rows=4)
+    parser.add_argument("--rounds", type=count, default=5)
+    parser.add_argument("--rows", type=count, help="so many of them, evenly spread; all by default")
+    options = parser.read()
+    rounds = options.rounds
     warnings.simplefilter("ignore")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    cases, threads = shipped_cases(), torch.get_num_threads()
+    cases, threads = spread(shipped_cases(), options.rows), torch.get_num_threads()
     print(f"{len(cases)} rows of the shipped suites, {rounds} rounds, {threads} threads")
-    report(compare(shipped_tools(cases), rounds), len(cases), "rows/s")
+    report(compare(shipped_tools(cases), rounds, len(cases)), len(cases), "rows/s")
     print("one MobileNetV2 at 224x224, traced whole")
-    report(compare(single_tools(build_backbone("mobilenet_v2")), 3 * rounds), 1, "models/s")
+    single = single_tools(build_backbone("mobilenet_v2").eval())
+    report(compare(single, 3 * rounds, 1), 1, "models/s")
 
 
 def shipped_cases() -> list[Case]:
-    """Every backbone row of every shipped suite."""
+    """Return every row with a backbone of every shipped suite, planned as they are run."""
+    brackets = Brackets(CostMeter(catalog()))
     suites = (find_suite(name, catalog()) for name in catalog().suites.names())
-    cases = (case for suite in suites for case in all_cases(plan(suite, catalog())))
-    unique = {(c.backbone, c.module, c.placement, c.size): c for c in cases if c.backbone}
-    return list(unique.values())
+    cases = (case for suite in suites for case in all_cases(plan(suite, catalog(), (), brackets)))
+    counted = (case for case in cases if case.kind == "cost" and case.backbone)
+    # rows that differ by the form or by the counters beside ours are one network
+    return list(dict.fromkeys(replace(row, counters=False, fused=False) for row in counted))
+
+
+def spread(cases: Sequence[Case], rows: int | None) -> list[Case]:
+    """Return so many cases from the first to the last."""
+    number = min(rows or len(cases), len(cases))
+    return [cases[round(place * (len(cases) - 1) / max(number - 1, 1))] for place in range(number)]
 
 
 def shipped_tools(cases: Sequence[Case]) -> dict[str, Count]:
-    """What each tool does with all rows; networks and modules are built here."""
-    placed = [build(case) for case in cases]
+    """Return what each tool does with all rows; networks and modules are built here."""
+    placed = [(build(case), case.size) for case in cases]
     ready = BuiltModules()
     meter = ready.meter(cases)
 
-    def ours() -> None:
+    def ours() -> list[float]:
         fresh = ready.fresh(meter)
-        for case in cases:
-            fresh.measure(case)
+        return [float(fresh.measure(case).values["macs"] or 0) for case in cases]
 
     return {
         "attnbench": ours,
-        "fvcore": lambda: [fvcore_macs(model) for model in placed],
-        "ptflops": lambda: [ptflops_macs(model) for model in placed],
+        "fvcore": lambda: [fvcore_macs(model, size) for model, size in placed],
+        "ptflops": lambda: [ptflops_macs(model, size) for model, size in placed],
     }
 
 
 def single_tools(model: nn.Module) -> dict[str, Count]:
-    """What each tool does with one network."""
+    """Return what each tool does with one network."""
+    size = (224, 224)
     return {
-        "attnbench": lambda: attnbench.cost(model),
-        "fvcore": lambda: fvcore_macs(model),
-        "ptflops": lambda: ptflops_macs(model),
+        "attnbench": lambda: [float(attnbench.cost(model, (1, 3, *size)).macs)],
+        "fvcore": lambda: [fvcore_macs(model, size)],
+        "ptflops": lambda: [ptflops_macs(model, size)],
     }
 
 
@@ -106,7 +123,7 @@ class BuiltModules:
         Attention.build = build_once  # type: ignore[method-assign]
         meter = CostMeter(catalog())
         for case in cases:
-            meter.measure(without_counters(case))
+            meter.measure(case)
         return meter
 
     @staticmethod
@@ -122,18 +139,9 @@ class PrebuiltMeter(CostMeter):
         super().__init__(catalog())
         self._models = models
 
-    def measure(self, case: Case) -> object:
-        """Count a row; the other counters are not ours to time here."""
-        return super().measure(without_counters(case))
-
     def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
         """Return the one that is there."""
         return self._models[spec, size]
-
-
-def without_counters(case: Case) -> Case:
-    """The same row, counted by ours alone."""
-    return Case(case.kind, case.backbone, case.module, case.placement, case.channels, case.size)
 
 
 def build(case: Case) -> nn.Module:
@@ -144,35 +152,44 @@ def build(case: Case) -> nn.Module:
     return model
 
 
-def fvcore_macs(model: nn.Module) -> float:
+def fvcore_macs(model: nn.Module, size: tuple[int, int]) -> float:
     """Count as fvcore's users do."""
     from fvcore.nn import FlopCountAnalysis
 
-    analysis = FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))
+    analysis = FlopCountAnalysis(model, torch.zeros(1, 3, *size))
     return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
 
 
-def ptflops_macs(model: nn.Module) -> float:
+def ptflops_macs(model: nn.Module, size: tuple[int, int]) -> float:
     """Count as ptflops' users do, with its default backend."""
     from ptflops import get_model_complexity_info
 
     with contextlib.redirect_stdout(io.StringIO()):
         macs, _ = get_model_complexity_info(
-            model, (3, 224, 224), as_strings=False, print_per_layer_stat=False
+            model, (3, *size), as_strings=False, print_per_layer_stat=False
         )
     return float(macs)
 
 
-def compare(tools: dict[str, Count], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each tool in each round, after one round that is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in tools}
+def compare(tools: dict[str, Count], rounds: int, rows: int) -> dict[str, list[float]]:
+    """Return the seconds of each tool in each round, after one round that is not timed.
+
+    Raises:
+        SystemExit: a tool did not count every row.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in tools}
     for number in range(rounds + 1):
         for name in random.sample(list(tools), len(tools)):
             start = time.perf_counter()
-            tools[name]()
+            macs = tools[name]()
             if number:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+                taken[name].append(time.perf_counter() - start)
+                continue
+            right = sum(math.isfinite(value) and value > 0 for value in macs)
+            if right != rows or len(macs) != rows:
+                raise SystemExit(f"{name} counted {right} of {rows} rows")
+            print(f"  {name:<10} {right:>9} counted, {sum(macs) / 1e9:.3f} GMACs in all")
+    return taken
 
 
 def report(seconds: dict[str, list[float]], rows: int, unit: str) -> None:
@@ -186,4 +203,4 @@ def report(seconds: dict[str, list[float]], rows: int, unit: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,7 +1,8 @@
 """Time per call of every module: as written, fused, compiled, timm's, and the bandwidth limit.
 
-python benchmarks/modules.py [--module ulsam,groups=16 ...] [--shape 1x512x14x14 ...] [--compile]
-                             [--overhead] [--plain] [--budget 2] [--json FILE]
+python benchmarks/modules.py [--module ulsam,groups=16 ...] [--shape 1x512x14x14 ...]
+                             [--compile [BACKEND]] [--overhead] [--plain] [--budget 2]
+                             [--json FILE] [--smoke]
 
 All arms of a block are interleaved in one process, on one thread. The limit is one read and one
 write of the feature map. ULSAM is compared with the released structure in plain layers, a loop
@@ -18,10 +19,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+from command_line import NOWHERE, Parser, count, file, run, seconds
 from plain_forms import FORMS, plain_form
 from timm.layers.cbam import CbamModule
 from timm.layers.non_local_attn import NonLocalAttn
@@ -29,10 +30,12 @@ from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 import attnbench
+from attnbench.attention import find_attention
 from attnbench.conformance.subject import relative_error
 from attnbench.errors import RequestError
 from attnbench.fusing import fuse, has_fused_form
 from attnbench.latency import Compared, Comparison, compare
+from attnbench.plugins import catalog
 from attnbench.runtimes.weights import lively
 from attnbench.specs import parse_spec
 
@@ -41,6 +44,16 @@ SHAPES = ["1x512x14x14", "1x96x14x14", "1x160x7x7", "1x24x56x56"]
 LIMIT = "read and write once"
 TOLERANCE = 1e-4  # of the largest value: what arms may differ by
 PLACEMENT = "after:13,14,16,17"
+PARTS = ("alone", "overhead", "plain")
+SMOKE = {
+    "module": ["ulsam", "ulsam,groups=5", "se", "cbam", "non_local", "identity"],
+    "shape": ["1x32x7x7"],  # where five groups do not fit
+    "compile": "eager",
+    "parts": list(PARTS),
+    "budget": 0.01,
+    "size": 32,
+    "json": NOWHERE,
+}
 
 TIMM: dict[str, Callable[[int], nn.Module]] = {
     "se": lambda channels: SEModule(channels, rd_ratio=1 / 16, rd_divisor=1),
@@ -83,41 +96,60 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     with torch.inference_mode():
-        if options.plain:
-            rows = show_plain(options)
-        else:
-            rows = [row for block in blocks(options) for row in show(block)]
+        rows = [row for block in blocks(options) for row in show(block)]
+        if "plain" in options.parts:
+            rows += show_plain(options)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--module", nargs="*", help="specs; by default all registered")
-    parser.add_argument("--shape", nargs="*", default=SHAPES, help="BxCxHxW")
-    parser.add_argument("--compile", action="store_true", help="torch.compile on the fused form")
-    parser.add_argument("--overhead", action="store_true", help="only ULSAM in MobileNetV2")
-    parser.add_argument("--plain", action="store_true", help="only against the plain forms")
-    parser.add_argument("--budget", type=float, default=2.0, help="seconds of sampling a block")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    parser = Parser(__doc__, **SMOKE)
+    parser.add_argument("--module", nargs="+", help="specs; by default all registered")
+    parser.add_argument("--shape", nargs="+", type=shape, default=SHAPES, help="BxCxHxW")
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="inductor",
+        metavar="BACKEND",
+        help="torch.compile on the fused form, by default with inductor",
+    )
+    for part, text in (
+        ("overhead", "only ULSAM in MobileNetV2"),
+        ("plain", "only against the plain forms"),
+    ):
+        parser.add_argument(f"--{part}", dest="parts", action="append_const", const=part, help=text)
+    parser.add_argument("--budget", type=seconds, default=2.0, help="seconds of sampling a block")
+    parser.add_argument("--size", type=count, default=224, help="side of MobileNetV2's image")
+    parser.add_argument("--json", type=file)
+    options = parser.read()
+    options.parts = options.parts or ["alone", "overhead"]
     if options.module is None:
         options.module = MODULES + [name for name in attnbench.list_modules() if name != "ulsam"]
-    if options.plain:  # there is nothing to write of the control
-        options.module = [spec for spec in options.module if spec != "identity"]
+    for spec in options.module:
+        find_attention(spec, catalog())
     return options
+
+
+def shape(text: str) -> str:
+    """Read the shape of a feature map."""
+    sides = text.split("x")
+    if len(sides) != 4 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"write BxCxHxW: {text}")
+    return text
 
 
 def blocks(options: argparse.Namespace) -> Iterator[Block]:
     """Measure one block after the other."""
-    if not options.overhead:
+    if "alone" in options.parts:
         for shape in options.shape:
             for spec in options.module:
                 if fits(spec, shape):
                     yield alone(spec, shape, options)
-    for groups in (4, 16):
-        yield overhead(groups, options.budget)
+    if "overhead" in options.parts:
+        for groups in (4, 16):
+            yield overhead(groups, options.size, options.budget)
 
 
 def fits(spec: str, shape: str) -> bool:
@@ -134,7 +166,7 @@ def fits(spec: str, shape: str) -> bool:
 def alone(spec: str, shape: str, options: argparse.Namespace) -> Block:
     """Compare the forms of one module on one feature map."""
     x = torch.randn([int(side) for side in shape.split("x")])
-    forms, baseline = forms_of(spec, x.shape[1], tuple(x.shape[2:]), compiled=options.compile)
+    forms, baseline = forms_of(spec, x.shape[1], tuple(x.shape[2:]), backend=options.compile)
     arms: dict[str, Callable[[], object]] = {name: _call(form, x) for name, form in forms.items()}
     y = torch.empty_like(x)
     arms[LIMIT] = lambda: y.copy_(x)
@@ -143,7 +175,7 @@ def alone(spec: str, shape: str, options: argparse.Namespace) -> Block:
 
 
 def forms_of(
-    spec: str, channels: int, size: tuple[int, ...], *, compiled: bool
+    spec: str, channels: int, size: tuple[int, ...], *, backend: str | None
 ) -> tuple[dict[str, nn.Module], str]:
     """Return the forms of a module by name, and which one the others are compared with."""
     plain = attnbench.create_module(spec, channels, feature_size=(size[0], size[1])).eval()
@@ -155,17 +187,18 @@ def forms_of(
         forms["timm"] = TIMM[name](channels).eval()
     if has_fused_form(plain):
         forms["fused"] = fuse(plain)
-        if compiled:
+        if backend:
             torch.compiler.reset()
-            forms["fused, compiled"] = torch.compile(fuse(plain), fullgraph=True)  # type: ignore
+            compiled: Any = torch.compile(fuse(plain), fullgraph=True, backend=backend)
+            forms["fused, compiled"] = compiled
     return forms, baseline
 
 
-def overhead(groups: int, budget_s: float) -> Block:
+def overhead(groups: int, size: int, budget_s: float) -> Block:
     """Compare MobileNetV2 without and with ULSAM after four late layers."""
     backbone = attnbench.create_backbone("mobilenet_v2").eval()
     placed = attnbench.insert(backbone, PLACEMENT, "ulsam", groups=groups)
-    x = torch.randn(1, 3, 224, 224)
+    x = torch.randn(1, 3, size, size)
     arms = {"mobilenet_v2": backbone, "with ulsam": placed, "with fused ulsam": fuse(placed)}
     calls = {name: _call(model, x) for name, model in arms.items()}
     again = _call(attnbench.insert(backbone, "after:18", "identity"), x)
@@ -186,7 +219,7 @@ def show(block: Block) -> list[dict[str, Any]]:
         interval = f"{row['ratio_low']:.3g}-{row['ratio_high']:.3g}"
         print(
             f"  {row['arm']:<20} {1000 * row['median_ms']:>9.1f} us   "
-            f"x {row['ratio']:<7.3g} ({interval})   {row['speed_up']:.1f} times as fast"
+            f"x {row['ratio']:<7.3g} ({interval})   {row['speed_up']:.3g} times as fast"
         )
     if block.found.trust != "ok":
         print(f"  {block.found.trust}")
@@ -199,7 +232,9 @@ def show_plain(options: argparse.Namespace) -> list[dict[str, Any]]:
     print(LINE.format(*head))
     rows: list[dict[str, Any]] = []
     verdicts: dict[str, list[str]] = {"slower": [], "inconclusive": []}
-    pairs = [(spec, shape) for spec in options.module for shape in options.shape]
+    # there is nothing to write of the control
+    specs = [spec for spec in options.module if parse_spec(spec, "module").name != "identity"]
+    pairs = [(spec, shape) for spec in specs for shape in options.shape]
     for spec, shape in pairs:
         if not fits(spec, shape):
             continue
@@ -248,10 +283,10 @@ def plain_line(spec: str, shape: str, found: Comparison) -> str:
         spec,
         shape,
         f"{found['plain'].median_ms:.4g}",
-        f"{ours.ratio:.3f}",
-        f"{ours.ratio_low:.3f}-{ours.ratio_high:.3f}",
+        f"{ours.ratio:.3g}",
+        f"{ours.ratio_low:.3g}-{ours.ratio_high:.3g}",
         judged(ours),
-        f"{found['fused'].ratio:.3f}" if "fused" in found else "",
+        f"{found['fused'].ratio:.3g}" if "fused" in found else "",
     ).rstrip()
 
 
@@ -263,4 +298,4 @@ def judged(one: Compared) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

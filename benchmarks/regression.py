@@ -1,6 +1,7 @@
 """Regressions: how often each rule cries wolf, and how often it finds what was planted.
 
     python benchmarks/regression.py [--simulated 200] [--planted 10] [--real 30] [--json FILE]
+                                    [--smoke]
 
 A false alarm is a comparison of a commit with itself that a rule calls changed: slower for the
 peers, for ours faster, too. Found is a head that takes 5% longer and is called slower. Ours is the
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import torch
+from command_line import NOWHERE, Parser, count, file, run, seconds
 from pytest_benchmark.utils import parse_compare_fail
 from scipy import stats
 from torch import nn
@@ -54,6 +56,17 @@ SLOWER = 1.05  # what is planted
 ARMS = ("base", AGAIN, "head")
 NAME = "latency/alone/pieces"  # of the one network that is compared
 ASV_P = 0.002
+SMOKE = {
+    "simulated": 1,
+    "planted": 1,
+    "runtime": "eager",
+    "real": 1,
+    "slower": 1,
+    "pieces": 20,
+    "processes": 1,
+    "budget": 0.1,
+    "json": NOWHERE,
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ def main() -> None:
         print(f"simulated: {options.processes} processes of {ROUNDS} rounds, seed {options.seed}")
         show(tries)
     if options.planted:
-        show_planted(planted(options.planted))
+        show_planted(planted(options.planted, options.runtime))
     if options.real:
         documents["real"] = real(options)
     if options.json:
@@ -88,17 +101,34 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--simulated", type=int, default=0, metavar="N")
-    parser.add_argument("--planted", type=int, default=0, metavar="N", help="modules of each kind")
-    parser.add_argument("--real", type=int, default=0, metavar="N", help="A/A tries")
-    parser.add_argument("--slower", type=int, default=20, metavar="N", help="real tries at +5%%")
-    parser.add_argument("--processes", type=int, default=3)
-    parser.add_argument("--budget", type=float, default=2.0, help="seconds of each process")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds of --real in all")
+    parser = Parser(__doc__, **SMOKE)
+    parser.add_argument("--simulated", type=count, default=0, metavar="N")
+    parser.add_argument(
+        "--planted", type=count, default=0, metavar="N", help="modules of each kind"
+    )
+    parser.add_argument(
+        "--runtime", help="of what is planted in compiled networks; one that has it by default"
+    )
+    parser.add_argument("--real", type=count, default=0, metavar="N", help="A/A tries")
+    parser.add_argument("--slower", type=count, default=20, metavar="N", help="real tries at +5%%")
+    parser.add_argument("--pieces", type=pieces, default=100, help="convolutions of a real base")
+    parser.add_argument("--processes", type=count, default=3)
+    parser.add_argument("--budget", type=seconds, default=2.0, help="seconds of each process")
+    parser.add_argument("--limit", type=seconds, default=900.0, help="seconds of --real in all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="samples of the real tries")
-    return parser.parse_args()
+    parser.add_argument("--json", type=file, help="samples of the real tries")
+    options = parser.read()
+    if not (options.simulated or options.planted or options.real):
+        parser.error("choose some of --simulated N, --planted N and --real N")
+    return options
+
+
+def pieces(text: str) -> int:
+    """Read a number of pieces that has 5% more."""
+    number = count(text)
+    if number % 20:
+        raise argparse.ArgumentTypeError(f"5% of it must be a whole number: {text}")
+    return number
 
 
 # --- rules ---------------------------------------------------------------------------------------
@@ -155,8 +185,8 @@ def show(tries: Sequence[Try]) -> None:
             for planted in (False, True)
         }
         counts = [f"{sum(said[one])}/{len(said[one])}" for one in (False, True)]
-        seconds = np.mean([sampled(one, alone=rule is ours) for one in tries])
-        print(f"{name:30} {counts[0]:>14} {counts[1]:>14} {seconds:14.1f}", flush=True)
+        taken = np.mean([sampled(one, alone=rule is ours) for one in tries])
+        print(f"{name:30} {counts[0]:>14} {counts[1]:>14} {taken:14.2g}", flush=True)
 
 
 def sampled(one: Try, *, alone: bool) -> float:
@@ -249,14 +279,13 @@ def samples_of(logs: Array) -> Samples:
 
 # --- real ----------------------------------------------------------------------------------------
 
-PIECES = (100, 105)
 SHAPE = (1, 32, 14, 14)
 
 
 def real(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time as many tries as the limit allows, print what was said, return all samples."""
     with tempfile.TemporaryDirectory() as folder:
-        files = artefacts(Path(folder))
+        files = artefacts(Path(folder), options.pieces)
         begin, loads = time.perf_counter(), [psutil.getloadavg()[0]]
         taken: list[tuple[bool, tuple[Samples, ...]]] = []
         for slower in turns(options.real, options.slower):
@@ -265,7 +294,9 @@ def real(options: argparse.Namespace) -> list[dict[str, Any]]:
                 break
             taken.append((slower, timed((files[0], files[slower]), options)))
             loads.append(psutil.getloadavg()[0])
-            tell(f"{len(taken)}: {'105' if slower else '100'} pieces, {words(taken[-1][1])}")
+            tell(
+                f"{len(taken)}: {'5% more' if slower else 'as many'} pieces, {words(taken[-1][1])}"
+            )
         spent = time.perf_counter() - begin
     print(
         f"real: {options.processes} processes of at most {options.budget:g} s, "
@@ -278,14 +309,14 @@ def real(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def artefacts(folder: Path) -> list[Path]:
+def artefacts(folder: Path, fewer: int) -> list[Path]:
     """Export both modules.
 
     Raises:
         SystemExit: their work is not 1.05 to 1.
     """
     files, macs = [], []
-    for pieces in PIECES:
+    for pieces in (fewer, fewer + fewer // 20):
         torch.manual_seed(0)
         channels = SHAPE[1]
         convs = [nn.Conv2d(channels, channels, 3, padding=1) for _ in range(pieces)]
@@ -396,10 +427,17 @@ class Planted:
     runtime: str = ""
 
 
-def planted(count: int) -> Found:
-    """Return how often each metric was found grown; under the empty name, false alarms."""
-    counted = [one for number in range(count) for one in of_counts(number)]
-    fallen = [one for number in range(count) for one in of_fallbacks(number)]
+def planted(modules: int, runtime: str | None) -> Found:
+    """Return how often each metric was found grown; under the empty name, false alarms.
+
+    Args:
+        modules: of each kind.
+        runtime: for all that is not counted, instead of the one that shows what is planted.
+    """
+    counted = [made for number in range(modules) for made in of_counts(number)]
+    fallen = [made for number in range(modules) for made in of_fallbacks(number)]
+    if runtime:
+        fallen = [replace(made, runtime=runtime) for made in fallen]
     with tempfile.TemporaryDirectory() as folder:
         found = outcome(counted, by_ci(counted, Path(folder, "project")))
         more = outcome(fallen, by_runs(fallen, Path(folder)))
@@ -515,9 +553,9 @@ def outcome(modules: Sequence[Planted], document: Mapping[str, Any]) -> Found:
 def show_planted(found: Found) -> None:
     """Print how many of each kind were found."""
     print(f"{'planted':30} {'found':>14}")
-    for metric, (hits, count) in found.items():
-        print(f"{metric or 'nothing (false alarms)':30} {f'{hits}/{count}':>14}", flush=True)
+    for metric, (hits, total) in found.items():
+        print(f"{metric or 'nothing (false alarms)':30} {f'{hits}/{total}':>14}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,15 +1,16 @@
 """CPU time of the commands that must feel instant, beside a bare ``import torch``.
 
-python benchmarks/startup.py [--rounds 10]
+python benchmarks/startup.py [--rounds 10] [--smoke]
 """
 
 from __future__ import annotations
 
-import argparse
-import os
+import resource
 import statistics
 import subprocess
 import sys
+
+from command_line import Parser, count, run
 
 COMMANDS = {
     "python -c pass": ("-c", "pass"),
@@ -23,9 +24,9 @@ COMMANDS = {
 
 def main() -> None:
     """Print the median CPU seconds of each command."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    rounds = parser.parse_args().rounds
+    parser = Parser(__doc__, rounds=1)
+    parser.add_argument("--rounds", type=count, default=10)
+    rounds = parser.read().rounds
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(rounds):
         for name, words in COMMANDS.items():
@@ -36,12 +37,16 @@ def main() -> None:
 
 def cpu_seconds(words: tuple[str, ...]) -> float:
     """Run Python with these words and return its user and system time."""
-    before = os.times()
+    before = used()
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    user = after.children_user - before.children_user
-    return user + after.children_system - before.children_system
+    return used() - before
+
+
+def used() -> float:
+    """Return the user and system time of all processes that have ended."""
+    taken = resource.getrusage(resource.RUSAGE_CHILDREN)  # os.times() knows hundredths only
+    return taken.ru_utime + taken.ru_stime
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

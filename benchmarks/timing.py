@@ -1,20 +1,20 @@
 """Timing: how far each tool is from the truth, where the truth is known; all in one run.
 
-    python benchmarks/timing.py [--tries 100] [--only aa|power] [--json FILE]
+    python benchmarks/timing.py [--tries 100] [--only aa|power] [--json FILE] [--smoke]
 
 A/A: MobileNetV2 against a deep copy of itself, batch 1, one thread; the ratio is 1. Every tool has
-about 2 seconds for a comparison, and a fresh copy each time. The tools take turns in random order,
-so that all of them see the same weather. A wrong verdict is a difference that is claimed: by ours
-in words, by the others when their own samples differ in the median and Mann-Whitney's test says
-so at 5%, and by 1% or more (the least that ours would mention).
+about 2 seconds (``--budget``) for a comparison, and a fresh copy each time. The tools take turns in
+random order, so that all of them see the same weather. A wrong verdict is a difference that is
+claimed: by ours in words, by the others when their own samples differ in the median and
+Mann-Whitney's test says so at 5%, and by 1% or more (the least that ours would mention).
 
-Power: 103 pieces of work against 100 of the same, 10 seconds at most; the ratio is 1.03 by
-construction. Counted are the tries called slower, and the intervals that hold the truth.
+Power: 103 pieces of work against 100 of the same, 10 seconds (``--power-budget``) at most; the
+ratio is 1.03 by construction. Counted are the tries called slower, and the intervals that hold the
+truth.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import inspect
 import json
@@ -23,11 +23,11 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from command_line import NOWHERE, Parser, count, file, run, seconds
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy import stats
 from torch import nn
@@ -39,7 +39,6 @@ from attnbench.timing.heap import keep_heap
 
 Call = Callable[[], object]
 
-SECONDS = 2.0  # of sampling per comparison
 CLAIM = 0.01
 
 
@@ -56,20 +55,23 @@ class Try:
 
 def main() -> None:
     """Print both experiments."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tries", type=int, default=100)
+    parser = Parser(__doc__, tries=1, size=32, budget=0.1, power_budget=0.1, json=NOWHERE)
+    parser.add_argument("--tries", type=count, default=100)
     parser.add_argument("--only", choices=["aa", "power"])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    parser.add_argument("--size", type=count, default=224, help="side of MobileNetV2's image")
+    parser.add_argument("--budget", type=seconds, default=2.0, help="seconds of an A/A comparison")
+    parser.add_argument("--power-budget", type=seconds, default=10.0, help="seconds at most")
+    parser.add_argument("--json", type=file)
+    options = parser.read()
     torch.set_num_threads(1)
     keep_heap()
     results: dict[str, dict[str, list[Try]]] = {}
     with torch.inference_mode():
         if options.only != "power":
-            results["aa"] = same_model(options.tries)
+            results["aa"] = same_model(options.tries, options.size, options.budget)
             show_same(results["aa"])
         if options.only != "aa":
-            results["power"] = {"attnbench": slower_work(options.tries)}
+            results["power"] = {"attnbench": slower_work(options.tries, options.power_budget)}
             show_power(results["power"]["attnbench"])
     if options.json:
         plain = {
@@ -79,16 +81,16 @@ def main() -> None:
         options.json.write_text(json.dumps(plain, indent=1))
 
 
-def same_model(tries: int) -> dict[str, list[Try]]:
+def same_model(tries: int, size: int, budget_s: float) -> dict[str, list[Try]]:
     """The model against its copy, by every tool in turn."""
     model = build_backbone("mobilenet_v2").eval()
-    example = torch.randn(1, 3, 224, 224)
+    example = torch.randn(1, 3, size, size)
     results: dict[str, list[Try]] = {tool: [] for tool in TOOLS}
     for _ in range(tries):
         for tool in random.sample(list(TOOLS), len(TOOLS)):
             first, second, again = (caller(model, example) for _ in range(3))
             start = time.perf_counter()
-            found = TOOLS[tool](first, second, again)
+            found = TOOLS[tool](first, second, again, budget_s)
             results[tool].append(Try(*found, seconds=time.perf_counter() - start))
     return results
 
@@ -102,12 +104,12 @@ def caller(model: nn.Module, example: torch.Tensor) -> Call:
 Found = tuple[float, float | None, float | None, bool]
 
 
-def ours(first: Call, second: Call, again: Call) -> Found:
+def ours(first: Call, second: Call, again: Call, budget_s: float) -> Found:
     """Interleaved, paired, with the A/A arm inside the same seconds."""
     found = compare(
         {"model": first, "copy": second},
         baseline="model",
-        budget_s=SECONDS,
+        budget_s=budget_s,
         again=again,
         threads=1,
     )["copy"]
@@ -115,36 +117,36 @@ def ours(first: Call, second: Call, again: Call) -> Found:
     return found.ratio, found.ratio_low, found.ratio_high, claimed
 
 
-def torch_timer(first: Call, second: Call, again: Call) -> Found:
+def torch_timer(first: Call, second: Call, again: Call, budget_s: float) -> Found:
     """``Timer.blocked_autorange``, one arm after the other; its median."""
     taken = []
     for call in (first, second):
         timer = Timer("call()", globals={"call": call}, num_threads=1)
-        taken.append(timer.blocked_autorange(min_run_time=SECONDS / 2).times)
+        taken.append(timer.blocked_autorange(min_run_time=budget_s / 2).times)
     return unpaired(*taken, np.median)
 
 
-def pytest_benchmark(first: Call, second: Call, again: Call) -> Found:
+def pytest_benchmark(first: Call, second: Call, again: Call, budget_s: float) -> Found:
     """Its own fixture: calibrated rounds, one arm after the other; its median."""
     taken = []
     for call in (first, second):
-        fixture = pytest_fixture(SECONDS / 2)
+        fixture = pytest_fixture(budget_s / 2)
         fixture(call)
         taken.append(fixture.stats.stats.data)
     return unpaired(*taken, np.median)
 
 
-def timm_way(first: Call, second: Call, again: Call) -> Found:
+def timm_way(first: Call, second: Call, again: Call, budget_s: float) -> Found:
     """As timm's benchmark.py: 10 steps to warm up, then the mean of steps in a row.
 
-    It takes 40 steps; here as many as fill the second that the others have, too.
+    It takes 40 steps; here as many as fill the half of the budget that the others have, too.
     """
     taken = []
     for call in (first, second):
         for _ in range(10):
             call()
         steps, start = [], time.perf_counter()
-        while time.perf_counter() - start < SECONDS / 2:
+        while time.perf_counter() - start < budget_s / 2:
             begun = time.perf_counter()
             call()
             steps.append(time.perf_counter() - begun)
@@ -152,7 +154,7 @@ def timm_way(first: Call, second: Call, again: Call) -> Found:
     return unpaired(*taken, np.mean)
 
 
-TOOLS: dict[str, Callable[[Call, Call, Call], Found]] = {
+TOOLS: dict[str, Callable[[Call, Call, Call, float], Found]] = {
     "attnbench": ours,
     "torch.utils.benchmark": torch_timer,
     "pytest-benchmark": pytest_benchmark,
@@ -195,13 +197,13 @@ def pytest_fixture(seconds: float) -> BenchmarkFixture:
     return BenchmarkFixture(**{name: value for name, value in given.items() if name in known})
 
 
-def slower_work(tries: int) -> list[Try]:
+def slower_work(tries: int, budget_s: float) -> list[Try]:
     """103 pieces of work against 100."""
     results = []
     for _ in range(tries):
         arms = {"100": work(100), "103": work(103)}
         start = time.perf_counter()
-        result = compare(arms, baseline="100", budget_s=10.0, again=work(100), threads=1)
+        result = compare(arms, baseline="100", budget_s=budget_s, again=work(100), threads=1)
         found = result["103"]
         taken = time.perf_counter() - start
         claimed = found.verdict == "slower"
@@ -245,4 +247,4 @@ def show_power(tries: list[Try]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

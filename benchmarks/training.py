@@ -1,19 +1,21 @@
 """Training speed: ours beside a plain loop on a DataLoader, the same networks, in one run.
 
     python benchmarks/training.py [--width 0.5] [--size 32] [--batch 128] [--rounds 7] [--steps 12]
+                                  [--smoke]
 
-MobileNetV2 on FashionMNIST, on the processor; once with the strides it was made with, once with
-those of the recipe ``fashion-mnist``, the same network for every arm each time. ``plain`` is the
-loop of torchvision's ``references/classification`` and of PyTorch's tutorial: PIL images, each
-with transforms of its own, from a ``DataLoader`` with a worker for each core, and one training on
-all cores. ``attnbench`` is ``attnbench.training.loop.train``. ``side by side`` is one training for
-each core, with one thread, as our suites run them; of their images all count, over the time until
-the last training has taken its steps. A plain one among them has one ``DataLoader`` worker.
+MobileNetV2 (``--backbone``) on FashionMNIST (``--data``), on the processor; once with the strides
+it was made with, once with those of the recipe ``fashion-mnist``, the same network for every arm
+each time. ``plain`` is the loop of torchvision's ``references/classification`` and of PyTorch's
+tutorial: PIL images, each with transforms of its own, from a ``DataLoader`` with a worker for each
+core, and one training on all cores. ``attnbench`` is ``attnbench.training.loop.train``. ``side by
+side`` is one training for each core, with one thread, as our suites run them; of their images all
+count, over the time until the last training has taken its steps. A plain one among them has one
+``DataLoader`` worker.
 
-Each training is a process that waits after its last step until its turn comes again. The arms take
-turns in random order; before each turn some steps are not timed, which use up what a
-``DataLoader`` has prepared while it waited. Medians of the rounds are shown, and their range; a
-ratio is one of two arms in the same round.
+Each training is a fresh process, forked from a server that has only imported torch, and waits after
+its last step until its turn comes again. The arms take turns in random order; before each turn some
+steps are not timed, which use up what a ``DataLoader`` has prepared while it waited. Medians of the
+rounds are shown, and their range; a ratio is one of two arms in the same round.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import psutil
 import torch
+from command_line import Parser, count, run
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -45,14 +49,27 @@ from torchvision import transforms
 from attnbench.backbones.build import build_backbone
 from attnbench.datasets.model import Samples
 from attnbench.datasets.registry import load
+from attnbench.errors import RequestError
 from attnbench.timing.quiet import allowed_cores
 from attnbench.training.adapt import adapt
 from attnbench.training.recipe import Augment, Recipe, find_recipe
 
-DATA = "fashion-mnist"
 UNTIMED = 6  # steps; a DataLoader prepares two batches for each worker
 EPOCHS = 1000  # of ours: more than anybody waits for
-SPAWN = multiprocessing.get_context("spawn")
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload(["torch._dynamo", "torchvision", "attnbench.training.loop"])
+SMOKE = {
+    "backbone": "mobilenet_v1",
+    "data": "digits",
+    "width": 0.1,
+    "size": 8,
+    "batch": 8,
+    "rounds": 1,
+    "steps": 1,
+    "feed_rounds": 1,
+    "cores": 1,
+    "compile": "eager",
+}
 RIVALS = (
     "plain",
     "plain, side by side",
@@ -68,12 +85,17 @@ class Arm:
     """One way of training."""
 
     name: str
+    data: str
+    """Name of the data set."""
+    backbone: str
     width: float
     recipe: Recipe
     processes: int
     threads: int
     workers: int
     """Of each training's ``DataLoader``."""
+    backend: str
+    """Of ``torch.compile``."""
 
     @property
     def is_plain(self) -> bool:
@@ -85,13 +107,15 @@ def main() -> None:
     """Print the feeds, then a table for each kind of strides."""
     options = parsed()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # read by the processes that train
-    cores, load_now = len(allowed_cores()), psutil.getloadavg()[0]
+    images = len(load(options.data).train)
+    cores, load_now = options.cores, psutil.getloadavg()[0]
     print(
-        f"MobileNetV2 x{options.width:g} on FashionMNIST at {options.size}x{options.size}, batch "
-        f"{options.batch}; {cores} cores, torch {torch.__version__}, load {load_now:.2f}"
+        f"{options.backbone} x{options.width:g} on {options.data} at "
+        f"{options.size}x{options.size}, batch {options.batch}; {cores} cores, torch {torch.__version__}, load {load_now:.2f}"
     )
     recipe = recipe_of(options)
-    show_feeds(recipe, cores, options.feed_rounds)
+    print(f"one epoch of {images:,} images, without training")
+    show_feeds(options.data, recipe, cores, options.feed_rounds)
     titles = {"standard": "the standard strides", "recipe": "the recipe's strides"}
     for strides in titles if options.strides == "both" else [options.strides]:
         stem = recipe.stem if strides == "recipe" else None
@@ -102,16 +126,20 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = Parser(__doc__, **SMOKE)
+    parser.add_argument("--backbone", default="mobilenet_v2", help="name of one with a width")
+    parser.add_argument("--data", default="fashion-mnist", help="data set of grey images")
     parser.add_argument("--width", type=float, default=0.5)
-    parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--feed-rounds", type=int, default=3)
+    parser.add_argument("--size", type=count, default=32)
+    parser.add_argument("--batch", type=count, default=128)
+    parser.add_argument("--rounds", type=count, default=7)
+    parser.add_argument("--steps", type=count, default=12)
+    parser.add_argument("--feed-rounds", type=count, default=3)
+    parser.add_argument("--cores", type=count, default=len(allowed_cores()))
     parser.add_argument("--strides", choices=["standard", "recipe", "both"], default="both")
+    parser.add_argument("--compile", metavar="BACKEND", default="inductor")
     parser.add_argument("--no-compile", action="store_true")
-    return parser.parse_args()
+    return parser.read()
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -133,11 +161,14 @@ def arms_of(options: argparse.Namespace, recipe: Recipe, cores: int) -> list[Arm
         arms.append(
             Arm(
                 name,
+                options.data,
+                options.backbone,
                 options.width,
                 recipe.model_copy(update=changed),
                 processes=cores if many else 1,
                 threads=cores if plain and not many else 1,
                 workers=1 if many else cores,
+                backend=options.compile,
             )
         )
     return arms
@@ -194,10 +225,10 @@ class Running:
 @contextmanager
 def started(arm: Arm) -> Iterator[Running]:
     """Start an arm's processes; in the end they are ended."""
-    together, pipes, processes = SPAWN.Barrier(arm.processes), [], []
+    together, pipes, processes = FRESH.Barrier(arm.processes), [], []
     for _ in range(arm.processes):
-        mine, theirs = SPAWN.Pipe()
-        processes.append(SPAWN.Process(target=training_process, args=(arm, theirs, together)))
+        mine, theirs = FRESH.Pipe()
+        processes.append(FRESH.Process(target=training_process, args=(arm, theirs, together)))
         processes[-1].start()
         theirs.close()
         pipes.append(mine)
@@ -215,7 +246,9 @@ def training_process(arm: Arm, pipe: Connection, together: Barrier) -> None:
     torch.set_num_threads(arm.threads)
     with tempfile.TemporaryDirectory() as folder, suppress(EOFError, BrokenPipeError):
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # every one compiles for itself
-        load(DATA)
+        load(arm.data)
+        # the recipe says whether to compile, not by what
+        torch.compile = partial(torch.compile, backend=arm.backend)
         gate = turns(pipe, together, time.monotonic())  # one clock for all processes
         register_optimizer_step_post_hook(lambda *_: next(gate))
         (plain_training if arm.is_plain else our_training)(arm)
@@ -242,8 +275,8 @@ def turns(pipe: Connection, together: Barrier, begin: float) -> Generator[None]:
 def network(arm: Arm) -> nn.Module:
     """The network that all arms train."""
     torch.manual_seed(0)
-    classes = len(load(DATA).train.classes)
-    model = build_backbone("mobilenet_v2", width=arm.width, num_classes=classes)
+    classes = len(load(arm.data).train.classes)
+    model = build_backbone(arm.backbone, width=arm.width, num_classes=classes)
     return adapt(model, arm.recipe).train()
 
 
@@ -251,13 +284,13 @@ def our_training(arm: Arm) -> None:
     """Train as the suites do."""
     from attnbench.training.loop import train
 
-    train(network(arm), load(DATA), arm.recipe, seed=0, epochs=EPOCHS)
+    train(network(arm), load(arm.data), arm.recipe, seed=0, epochs=EPOCHS)
 
 
 def plain_training(arm: Arm) -> None:
     """Train as torchvision's reference does."""
     recipe, model = arm.recipe, network(arm)
-    loader = plain_loader(recipe, arm.workers)
+    loader = plain_loader(arm.data, recipe, arm.workers)
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
@@ -284,8 +317,8 @@ class Pictures(Dataset[tuple[Any, int]]):
     """A split as torchvision's ``FashionMNIST`` gives it: PIL images, transformed one by one."""
 
     def __init__(self, samples: Samples, transform: Callable[[Any], Tensor]) -> None:
-        if samples.stacked is None:
-            raise ValueError(f"{DATA} is not in memory")
+        if samples.stacked is None or samples.stacked.shape[1] != 1:
+            raise RequestError("a data set of grey images in memory is needed")
         self._images, self._targets = samples.stacked, samples.targets
         self._transform = transform
 
@@ -297,7 +330,7 @@ class Pictures(Dataset[tuple[Any, int]]):
         return self._transform(picture), int(self._targets[index])
 
 
-def plain_loader(recipe: Recipe, workers: int) -> DataLoader[tuple[Tensor, int]]:
+def plain_loader(data: str, recipe: Recipe, workers: int) -> DataLoader[tuple[Tensor, int]]:
     """The training split as PyTorch's tutorial loads it."""
     transform = transforms.Compose(
         [
@@ -308,7 +341,7 @@ def plain_loader(recipe: Recipe, workers: int) -> DataLoader[tuple[Tensor, int]]
             transforms.Normalize(recipe.mean, recipe.std),
         ]
     )
-    pictures = Pictures(load(DATA).train, transform)
+    pictures = Pictures(load(data).train, transform)
     return DataLoader(
         pictures,
         batch_size=recipe.batch_size,
@@ -324,35 +357,34 @@ def repeated(image: Tensor) -> Tensor:
     return image.repeat(3, 1, 1)
 
 
-def show_feeds(recipe: Recipe, cores: int, rounds: int) -> None:
+def show_feeds(data: str, recipe: Recipe, cores: int, rounds: int) -> None:
     """Print what the images of one epoch take without any training."""
     ours: list[float] = []
     built: list[float] = []
     theirs: list[float] = []
     for _ in range(rounds):
-        made, epoch = in_process(our_epoch, recipe)
+        made, epoch = in_process(our_epoch, data, recipe)
         built.append(made)
         ours.append(epoch)
-        theirs.append(in_process(plain_epoch, recipe, cores))
-    print("one epoch of 60,000 images, without training")
+        theirs.append(in_process(plain_epoch, data, recipe, cores))
     workers = f"DataLoader, {cores} workers"
-    print(f"  {workers:<34} {of_rounds(theirs, 's', 1)}")
-    print(f"  {'attnbench, one thread':<34} {of_rounds(ours, 's', 1)}")
-    print(f"  {'attnbench, once before':<34} {of_rounds(built, 's', 1)}")
+    print(f"  {workers:<34} {of_rounds(theirs, 's', 3)}")
+    print(f"  {'attnbench, one thread':<34} {of_rounds(ours, 's', 3)}")
+    print(f"  {'attnbench, once before':<34} {of_rounds(built, 's', 3)}")
 
 
 def in_process(call: Callable[..., Any], *args: Any) -> Any:
     """What a call returns, made in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
+    with ProcessPoolExecutor(1, mp_context=FRESH) as pool:
         return pool.submit(call, *args).result()
 
 
-def our_epoch(recipe: Recipe) -> tuple[float, float]:
+def our_epoch(data: str, recipe: Recipe) -> tuple[float, float]:
     """Seconds to bring all images into memory, and to go through them once."""
     from attnbench.training.feed import feed
 
     torch.set_num_threads(1)
-    samples = load(DATA).train
+    samples = load(data).train
     begin = time.perf_counter()
     images = feed(samples, recipe)
     made = time.perf_counter() - begin
@@ -361,9 +393,9 @@ def our_epoch(recipe: Recipe) -> tuple[float, float]:
     return made, time.perf_counter() - begin - made
 
 
-def plain_epoch(recipe: Recipe, workers: int) -> float:
+def plain_epoch(data: str, recipe: Recipe, workers: int) -> float:
     """Seconds of a ``DataLoader`` for all images."""
-    loader = plain_loader(recipe, workers)
+    loader = plain_loader(data, recipe, workers)
     begin = time.perf_counter()
     for _ in loader:
         pass
@@ -395,7 +427,7 @@ def worth(plain: Speeds, compiled: Speeds, batch: int) -> str:
     """What compiling costs and when it has paid, per training."""
     trainings = plain.arm.processes
     before, after = (batch * trainings / one.median for one in (plain, compiled))
-    seconds = compiled.first_s - plain.first_s
+    seconds = max(compiled.first_s - plain.first_s, 0.0)
     if after >= before:
         return f"{seconds:.0f} s of warm-up, which never pay"
     images = seconds / (before - after) * batch
@@ -403,4 +435,4 @@ def worth(plain: Speeds, compiled: Speeds, batch: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
