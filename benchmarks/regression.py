@@ -46,8 +46,8 @@ from attnbench.comparing.gates import Gates
 from attnbench.comparing.model import VERDICTS
 from attnbench.records.store import Run, find_run, read_run
 from attnbench.runtimes.exporting import exported
-from attnbench.sides.timing import Protocol, Timed, interleaved
-from attnbench.sides.verdict import compared
+from attnbench.sides.timing import TimedPair, TimingPlan, time_interleaved
+from attnbench.sides.verdict import compare_sides
 from attnbench.timing.samples import AGAIN, Samples
 
 Array = npt.NDArray[np.float64]
@@ -142,7 +142,7 @@ def ours(one: Try) -> bool:
 def verdict(one: Try) -> str:
     """What ``attnbench ci`` says of the latency."""
     exports = {"base": None, "head": None}
-    found = compared([], {NAME: Timed(one.processes, exports=exports)}, Gates({}))
+    found = compare_sides([], {NAME: TimedPair(one.processes, exports=exports)}, Gates({}))
     return next(name for name, change in found.all() if change.metric == "latency")
 
 
@@ -342,8 +342,8 @@ def timed(files: tuple[Path, Path], options: argparse.Namespace) -> tuple[Sample
     Raises:
         SystemExit: they cannot.
     """
-    protocol = Protocol(options.budget, options.processes)
-    samples, error = interleaved(NAME, SHAPE, files, protocol, lambda _: None)
+    plan = TimingPlan(options.budget, options.processes)
+    samples, error = time_interleaved(NAME, SHAPE, files, plan, lambda _: None)
     if error is not None:
         raise SystemExit(error)
     return tuple(samples)
@@ -370,7 +370,7 @@ def tell(line: str) -> None:
 
 def words(parts: tuple[Samples, ...]) -> str:
     """What ours says of a try, for the log."""
-    found = compared([], {NAME: Timed(parts, exports={})}, Gates({}))
+    found = compare_sides([], {NAME: TimedPair(parts, exports={})}, Gates({}))
     name, change = next(one for one in found.all() if one[1].metric == "latency")
     if change.change is None or change.low is None or change.high is None:
         return f"{name}: {change.reason}"

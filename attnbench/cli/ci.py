@@ -25,8 +25,8 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.settings import Settings
-    from attnbench.sides.measure import Request, Result
-    from attnbench.sides.timing import Protocol
+    from attnbench.sides.run import CiRequest, CiResult
+    from attnbench.sides.timing import TimingPlan
 
 FORMATS = ("text", "md", "json")
 KINDS = ("cost", "latency")
@@ -68,18 +68,18 @@ def command(
 ) -> None:
     """Build a revision and the working tree apart, time them interleaved, and compare them."""
     from attnbench.settings import settings
-    from attnbench.sides.measure import measure
     from attnbench.sides.report import append_summary
-    from attnbench.sides.timing import Protocol
+    from attnbench.sides.run import run_ci
+    from attnbench.sides.timing import TimingPlan
 
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
     if not 0 < budget < float("inf"):
         raise RequestError(f"--budget {budget} must be a number of seconds above 0")
-    protocol = Protocol(budget, processes, pairs)
-    request = _request(base, suite, plugin or [], settled, only, protocol, source or (), install)
+    timing = TimingPlan(budget, processes, pairs)
+    request = _request(base, suite, plugin or [], settled, only, timing, source or (), install)
     try:
-        result = measure(request, Path.cwd(), say)
+        result = run_ci(request, Path.cwd(), say)
     except KeyboardInterrupt:
         say("attnbench: ci interrupted; base's tree is removed")
         sys.exit(130)
@@ -95,35 +95,35 @@ def _request(
     plugins: list[str],
     settled: Settings,
     only: str | None,
-    protocol: Protocol,
+    timing: TimingPlan,
     sources: Sequence[str],
     install: str | None,
-) -> Request:
+) -> CiRequest:
     from attnbench.comparing.gates import Gates
-    from attnbench.sides.measure import Request
+    from attnbench.sides.run import CiRequest
 
     named = suites or settled.paths(settled.suites)
     if not named:
         raise RequestError(
             "ci measures which suite? Name one with --suite, or set suites in [tool.attnbench]"
         )
-    return Request(
+    return CiRequest(
         base,
         named,
         plugins,
         sources,
         install,
         chosen_kinds(only, KINDS),
-        protocol,
+        timing,
         Gates(settled.gates),
     )
 
 
-def _print(result: Result, form: str, *, strict: bool, allow_missing: bool) -> None:
+def _print(result: CiResult, form: str, *, strict: bool, allow_missing: bool) -> None:
     from attnbench.sides import report
 
     if form == "json":
         print_json(result.to_json(strict=strict, allow_missing=allow_missing))
         return
     with writing():
-        sys.stdout.write(report.as_comment(result) if form == "md" else report.text(result))
+        sys.stdout.write(report.to_comment(result) if form == "md" else report.to_text(result))

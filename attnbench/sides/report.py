@@ -1,4 +1,4 @@
-"""The result of ``attnbench ci`` in words: what changed, what was not timed, who was measured."""
+"""Text and Markdown reports of ``attnbench ci``: changes, untouched networks, classes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from attnbench.comparing.show import as_markdown, as_text
 from attnbench.errors import AttnbenchError
-from attnbench.sides.measure import Result
+from attnbench.sides.run import CiResult
 from attnbench.tables.escape import markdown
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 _LISTED = 6
 
 
-def text(result: Result) -> str:
+def to_text(result: CiResult) -> str:
     """Return the result as lines for a terminal."""
     lines = [as_text(result.comparison).rstrip("\n")]
     if result.untouched:
@@ -26,28 +26,28 @@ def text(result: Result) -> str:
         lines += [f"  and {left} more"] if left > 0 else []
     for name, side in result.sides.items():
         lines += ["", f"Measured of {name} ({side['revision'][:12]}, {side['tree']})"]
-        lines += [f"  {_class(one)}" for one in _own(side)]
+        lines += [f"  {_class_line(entry)}" for entry in _own_classes(side)]
     return "\n".join(lines) + "\n"
 
 
-def as_comment(result: Result) -> str:
+def to_comment(result: CiResult) -> str:
     """Return the result in GitHub's Markdown."""
     blocks = [as_markdown(result.comparison).rstrip("\n")]
     if result.untouched:
         names = "\n".join(f"- `{name}`" for name in result.untouched)
         title = f"{len(result.untouched)} untouched: the same sources on both sides, not timed"
-        blocks.append(_folded(title, names))
+        blocks.append(_fold(title, names))
     rows = [
-        f"| {name} `{side['revision'][:12]}` | `{one['class']}` | {_place(one)} | `{one['hash']}` |"
+        f"| {name} `{side['revision'][:12]}` | {_cells(entry)} |"
         for name, side in result.sides.items()
-        for one in _own(side)
+        for entry in _own_classes(side)
     ]
     table = "\n".join(["| Side | Class | File | Hash |", "|---|---|---|---|", *rows])
-    blocks.append(_folded("What was measured", table))
+    blocks.append(_fold("What was measured", table))
     return "\n\n".join(blocks) + "\n"
 
 
-def append_summary(result: Result) -> None:
+def append_summary(result: CiResult) -> None:
     """Append the Markdown to the job's summary, where the CI system has one.
 
     Raises:
@@ -58,25 +58,26 @@ def append_summary(result: Result) -> None:
         return
     try:
         with Path(place).open("a", encoding="utf-8") as file:
-            file.write(as_comment(result) + "\n")
+            file.write(to_comment(result) + "\n")
     except OSError as error:
         raise AttnbenchError(f"{SUMMARY}={place} cannot be written: {error.strerror}") from error
 
 
-def _own(side: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The classes that are not a library's; all of them, where there are no others."""
-    own = [one for one in side["classes"] if one["kind"] != "installed"]
+def _own_classes(side: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the classes that are not a library's; all of them if there are no others."""
+    own = [entry for entry in side["classes"] if entry["kind"] != "installed"]
     return own or list(side["classes"])
 
 
-def _class(one: Mapping[str, str]) -> str:
-    installed = ", installed" if one["kind"] == "installed" else ""
-    return f"{one['class']}  {one['file']}  {one['hash']}{installed}"
+def _class_line(entry: Mapping[str, str]) -> str:
+    installed = ", installed" if entry["kind"] == "installed" else ""
+    return f"{entry['class']}  {entry['file']}  {entry['hash']}{installed}"
 
 
-def _place(one: Mapping[str, str]) -> str:
-    return markdown(one["file"]) + (" (installed)" if one["kind"] == "installed" else "")
+def _cells(entry: Mapping[str, str]) -> str:
+    installed = " (installed)" if entry["kind"] == "installed" else ""
+    return f"`{entry['class']}` | {markdown(entry['file'])}{installed} | `{entry['hash']}`"
 
 
-def _folded(title: str, inside: str) -> str:
+def _fold(title: str, inside: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"

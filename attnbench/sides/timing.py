@@ -1,4 +1,4 @@
-"""Base against head in time: exported networks in one process, all others in pairs of processes."""
+"""Time base against head: exported networks in one process, all others in pairs of processes."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.running.process import Limits, Worker, WorkerError
-from attnbench.sides.built import Network, Pair
-from attnbench.sides.inside.networks import shape_of
-from attnbench.sides.side import Builder
+from attnbench.sides.checkout_process import SideProcess
+from attnbench.sides.inspect import Network, NetworkPair
 from attnbench.timing.samples import Samples
 
 FEWEST_PROCESSES = 3
-"""Each has a layout of its own, and of one or two the spread is not known."""
+"""Each has a memory layout of its own; with fewer, the spread over layouts is not known."""
 FEWEST_PAIRS = 8
 """Fresh pairs of processes: identical networks in two processes differ by 3 to 6%."""
-_ARGUMENTS = ("-m", "attnbench.sides.timed")
+_ARGUMENTS = ("-m", "attnbench.sides.time_worker")
 _LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TimingPlan:
     """How a network is timed.
 
     Attributes:
         budget_s: seconds of sampling in each process.
-        processes: fresh processes for what can be exported.
-        pairs: fresh pairs of processes for what cannot.
+        processes: fresh processes for networks that can be exported.
+        pairs: fresh pairs of processes for those that cannot.
     """
 
     budget_s: float = 5.0
@@ -41,8 +40,8 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Timed:
-    """What was timed of one network.
+class TimedPair:
+    """The timings of one network on both sides.
 
     Attributes:
         samples: of each process that interleaved both sides.
@@ -59,75 +58,75 @@ class Timed:
     guilty: str = ""
 
 
-def timed(
-    pair: Pair,
-    builders: tuple[Builder, Builder],
+def time_pair(
+    pair: NetworkPair,
+    processes: tuple[SideProcess, SideProcess],
     folder: Path,
-    protocol: Protocol,
-    tell: Callable[[str], object],
-) -> Timed:
+    plan: TimingPlan,
+    progress: Callable[[str], object],
+) -> TimedPair:
     """Time a network of both sides.
 
     Args:
         pair: the network.
-        builders: of base and head; they export, and wait meanwhile.
-        folder: for artefacts.
-        protocol: how long, how often.
-        tell: is told what is done.
+        processes: of base and head; they export, and wait meanwhile.
+        folder: for artifacts.
+        plan: how long, how often.
+        progress: receives a line for each step.
     """
     name = pair.name("latency")
-    tell(f"{name}: exporting both sides")
-    files = [folder / f"{one.side.name}.pt2" for one in builders]
+    progress(f"{name}: exporting both sides")
+    files = [folder / f"{process.side.name}.pt2" for process in processes]
     exports = {
-        builder.side.name: _exported(builder, pair.network, file)
-        for builder, file in zip(builders, files, strict=True)
+        process.side.name: _export(process, pair.network, file)
+        for process, file in zip(processes, files, strict=True)
     }
     if not any(exports.values()):
-        samples, error = interleaved(name, shape_of(pair.network), files, protocol, tell)
+        samples, error = time_interleaved(name, pair.input_shape, files, plan, progress)
         if error is None:
-            return Timed(tuple(samples), exports=exports)
-        # an operator of the project's own, that only its own process knows
+            return TimedPair(tuple(samples), exports=exports)
+        # an operator of the project's own is registered in its own process only
         exports = dict.fromkeys(exports, f"its artefact cannot be timed: {error}")
-    return _in_pairs(pair, builders, protocol, exports, tell)
+    return _time_in_pairs(pair, processes, plan, exports, progress)
 
 
-def _exported(builder: Builder, network: Network, file: Path) -> str | None:
-    """Export on one side; return why it cannot be."""
-    answer = builder.ask(do="export", network=network, file=str(file))
+def _export(process: SideProcess, network: Network, file: Path) -> str | None:
+    """Export on one side; return the reason if that failed."""
+    answer = process.answer(do="export", network=network, file=str(file))
     return answer.get("error")
 
 
-def interleaved(
+def time_interleaved(
     name: str,
     shape: Sequence[int],
     files: Sequence[Path],
-    protocol: Protocol,
-    tell: Callable[[str], object],
+    plan: TimingPlan,
+    progress: Callable[[str], object],
 ) -> tuple[list[Samples], str | None]:
-    """Time two artefacts and a copy of the first in fresh processes, one after the other.
+    """Time two artifacts and a copy of the first in fresh processes, one after the other.
 
     Args:
-        name: of what is timed, for ``tell``.
+        name: of the case, for ``progress``.
         shape: of the input.
-        files: what ``torch.export.save`` wrote of base and of head.
-        protocol: how many processes, and how long each samples.
-        tell: is told what is done.
+        files: of base and head, as written by ``torch.export.save``.
+        plan: how many processes, and how long each samples.
+        progress: receives a line for each step.
 
     Returns:
-        The samples of each process; or none, and why they cannot be timed.
+        The samples of each process; or none, and why they could not be timed.
     """
     found: list[Samples] = []
-    for number in range(protocol.processes):
-        process = f"process {number + 1} of {protocol.processes}"
-        tell(f"{name}: timing base and head, {process}, {protocol.budget_s:g} s")
+    for number in range(plan.processes):
+        step = f"process {number + 1} of {plan.processes}"
+        progress(f"{name}: timing base and head, {step}, {plan.budget_s:g} s")
         task = {
             "base": str(files[0]),
             "head": str(files[1]),
             "shape": list(shape),
             "process": number,
-            "sampling": {"budget_s": protocol.budget_s, "seed": number},
+            "sampling": {"budget_s": plan.budget_s, "seed": number},
         }
-        limits = Limits(_LIMIT_S + 10 * protocol.budget_s)
+        limits = Limits(_LIMIT_S + 10 * plan.budget_s)
         with Worker(_ARGUMENTS, limits) as worker:  # each process has a layout of its own
             try:
                 answer = worker.ask(task)
@@ -139,27 +138,26 @@ def interleaved(
     return found, None
 
 
-def _in_pairs(
-    pair: Pair,
-    builders: tuple[Builder, Builder],
-    protocol: Protocol,
+def _time_in_pairs(
+    pair: NetworkPair,
+    processes: tuple[SideProcess, SideProcess],
+    plan: TimingPlan,
     exports: Mapping[str, str | None],
-    tell: Callable[[str], object],
-) -> Timed:
+    progress: Callable[[str], object],
+) -> TimedPair:
     """Time each side alone in a fresh process, base first and head first in turn."""
     found: list[tuple[float, float]] = []
-    for number in range(protocol.pairs):
-        tell(
-            f"{pair.name('latency')}: timing in pair {number + 1} of {protocol.pairs} of processes"
-        )
+    for number in range(plan.pairs):
+        step = f"pair {number + 1} of {plan.pairs} of processes"
+        progress(f"{pair.name('latency')}: timing in {step}")
         logs: dict[str, float] = {}
-        for builder in builders if number % 2 == 0 else builders[::-1]:
-            builder.stop()  # a fresh process starts with the next question
-            answer = builder.ask(do="time", network=pair.network, seconds=protocol.lone_s)
-            builder.stop()
+        for process in processes if number % 2 == 0 else processes[::-1]:
+            process.stop()  # a fresh one starts with the next task
+            answer = process.answer(do="time", network=pair.network, seconds=plan.lone_s)
+            process.stop()
+            side = process.side.name
             if "error" in answer:
-                side = builder.side.name
-                return Timed(exports=exports, error=str(answer["error"]), guilty=side)
-            logs[builder.side.name] = answer["ok"]["log"]
+                return TimedPair(exports=exports, error=str(answer["error"]), guilty=side)
+            logs[side] = answer["ok"]["log"]
         found.append((logs["base"], logs["head"]))
-    return Timed(pairs=tuple(found), exports=exports)
+    return TimedPair(pairs=tuple(found), exports=exports)

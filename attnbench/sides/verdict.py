@@ -1,4 +1,4 @@
-"""From what both sides cost and take to regressions, improvements and what cannot be told."""
+"""Verdicts on base against head: regressions, improvements, inconclusive changes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from attnbench.comparing.gates import LATENCY, Gates
 from attnbench.comparing.model import Change, Comparison
 from attnbench.comparing.moderation import Spread, moderated
-from attnbench.sides.built import Pair
-from attnbench.sides.timing import FEWEST_PAIRS, FEWEST_PROCESSES, Timed
+from attnbench.sides.inspect import NetworkPair
+from attnbench.sides.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
 from attnbench.timing.centre import t_p_value, t_quantile
 from attnbench.timing.samples import AGAIN
 from attnbench.timing.statistics import Estimate, distribution, estimate
@@ -19,44 +19,51 @@ from attnbench.timing.verdicts import Judgement, Rule, judge
 COSTS = ("params", "macs", "activations", "bytes", "operators")
 EXPORT = "export"
 _DISCOVERIES = 0.01
-"""False ones: a comparison that nothing changed in must not fail more often."""
+"""False discovery rate: a comparison without any change must not fail more often."""
 _SAME_MARGIN = 0.03
-Judged = tuple[str, Change]
+JudgedChange = tuple[str, Change]
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Base against head as one estimate, with its control."""
+class LatencyRatio:
+    """Base against head as one estimate, with its control.
+
+    Attributes:
+        ratio: of head to base.
+        again: of a copy of base to base, the A/A control.
+        method: how it was timed, for the reason of a change.
+        interleaved: whether both sides were timed in the same processes.
+    """
 
     ratio: Estimate
     again: Estimate
-    how: str
-    """In words, for the reason."""
+    method: str
     interleaved: bool = False
 
 
-def compared(
-    pairs: Sequence[Pair],
-    times: Mapping[str, Timed],
+def compare_sides(
+    pairs: Sequence[NetworkPair],
+    times: Mapping[str, TimedPair],
     gates: Gates,
     *,
     missing: Sequence[str] = (),
     notes: Sequence[str] = (),
     costs: bool = True,
 ) -> Comparison:
-    """Return what changed between the sides.
+    """Return the changes between the sides.
 
     Args:
         pairs: all networks of head's suites.
-        times: what was timed, by the name of the latency case.
-        gates: how a metric is judged, by its name.
+        times: timings by the name of the latency case.
+        gates: tolerance of each metric.
         missing: cases that only base has.
         notes: of the comparison as a whole.
-        costs: whether what a network costs on paper is compared.
+        costs: whether exact metrics are compared.
     """
-    found: list[Judged] = [*_existence(pairs), *((("missing", _gone(name))) for name in missing)]
+    found: list[JudgedChange] = [*_existence(pairs)]
+    found += [("missing", _missing(name)) for name in missing]
     if costs:
-        found += [one for pair in pairs for one in _costs(pair, gates)]
+        found += [change for pair in pairs for change in _costs(pair, gates)]
     found += _exports(times, gates)
     found += _latencies(times, gates)
     verdicts: dict[str, list[Change]] = {}
@@ -70,11 +77,11 @@ def compared(
     )
 
 
-def _gone(name: str) -> Change:
+def _missing(name: str) -> Change:
     return Change(name, "status", "ok", None, reason="head has no such case")
 
 
-def _existence(pairs: Sequence[Pair]) -> Iterator[Judged]:
+def _existence(pairs: Sequence[NetworkPair]) -> Iterator[JudgedChange]:
     for pair in pairs:
         name, base, head = pair.name("cost"), pair.base.error, pair.head.error
         if head is None and base is None:
@@ -91,11 +98,11 @@ def _existence(pairs: Sequence[Pair]) -> Iterator[Judged]:
             yield "unchanged", Change(name, "status", "failed", "failed", reason=reason)
 
 
-def _costs(pair: Pair, gates: Gates) -> Iterator[Judged]:
-    """Compare what is counted; what is untouched and equal is not worth a line."""
+def _costs(pair: NetworkPair, gates: Gates) -> Iterator[JudgedChange]:
+    """Compare exact metrics; an untouched network gets no line."""
     if pair.untouched or pair.base.error is not None or pair.head.error is not None:
         return
-    known = [one for one in COSTS if one in pair.base.cost and one in pair.head.cost]
+    known = [metric for metric in COSTS if metric in pair.counted]
     for metric in filter(gates.judges, known):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
         share = head / base - 1 if base else math.copysign(math.inf, head)
@@ -109,23 +116,23 @@ def _costs(pair: Pair, gates: Gates) -> Iterator[Judged]:
             yield "unchanged" if passed else "regressions", change
 
 
-def _exports(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
+def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
     """Compare whether the sides can be exported."""
     if not gates.judges(EXPORT):
         return
-    for name, one in times.items():
-        why = one.exports or {}
-        words = {side: "failed" if why.get(side) else "ok" for side in ("base", "head")}
-        reason = why.get("head") or why.get("base") or ""
-        change = Change(name, EXPORT, words["base"], words["head"], reason=reason)
-        if words["base"] == words["head"]:
+    for name, timed in times.items():
+        reasons = timed.exports or {}
+        status = {side: "failed" if reasons.get(side) else "ok" for side in ("base", "head")}
+        reason = reasons.get("head") or reasons.get("base") or ""
+        change = Change(name, EXPORT, status["base"], status["head"], reason=reason)
+        if status["base"] == status["head"]:
             yield "unchanged", change
         else:
-            yield "regressions" if words["head"] == "failed" else "improvements", change
+            yield "regressions" if status["head"] == "failed" else "improvements", change
 
 
-def _latencies(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
-    """Judge all ratios together: of many, some look changed by chance."""
+def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
+    """Judge all ratios together, which controls the false discovery rate."""
     if not gates.judges(LATENCY):
         return
     least = gates.allowed(LATENCY)
@@ -136,30 +143,34 @@ def _latencies(times: Mapping[str, Timed], gates: Gates) -> Iterator[Judged]:
         # on a noisy runner a change must pass the A/A floor, however high that is
         worst_floor=math.inf,
     )
-    found = together({name: latency(one) for name, one in times.items() if one.error is None})
-    judged = judge({name: (one.ratio, one.again) for name, one in found.items()}, rule)
-    for name, one in times.items():
-        if one.error is not None:
-            yield _untimed(name, one)
+    found = share_spreads(
+        {name: estimate_ratio(timed) for name, timed in times.items() if timed.error is None}
+    )
+    judged = judge({name: (latency.ratio, latency.again) for name, latency in found.items()}, rule)
+    for name, timed in times.items():
+        if timed.error is not None:
+            yield _untimed(name, timed)
         else:
-            yield _judged(name, found[name], judged[name], rule)
+            yield _judge_latency(name, found[name], judged[name], rule)
 
 
-def together(found: Mapping[str, Latency]) -> dict[str, Latency]:
-    """Return the latencies with what interleaved rows, timed on one machine, say of their noise.
+def share_spreads(found: Mapping[str, LatencyRatio]) -> dict[str, LatencyRatio]:
+    """Return the ratios with standard errors shrunk over all interleaved rows (empirical Bayes).
 
     Three processes leave four degrees of freedom: too few for one row among many that are judged
     together, however clear it is.
     """
     spreads = {
-        name: Spread(one.ratio.error, one.ratio.freedom)
-        for name, one in found.items()
-        if one.interleaved and one.ratio.processes > 1
+        name: Spread(latency.ratio.error, latency.ratio.freedom)
+        for name, latency in found.items()
+        if latency.interleaved and latency.ratio.processes > 1
     }
     known = moderated(spreads)
     return {
-        name: replace(one, ratio=_with_spread(one.ratio, known[name])) if name in known else one
-        for name, one in found.items()
+        name: replace(latency, ratio=_with_spread(latency.ratio, known[name]))
+        if name in known
+        else latency
+        for name, latency in found.items()
     }
 
 
@@ -177,38 +188,37 @@ def _with_spread(ratio: Estimate, spread: Spread) -> Estimate:
     )
 
 
-def _untimed(name: str, one: Timed) -> Judged:
-    failed = {"base": ("failed", "ok"), "head": ("ok", "failed")}[one.guilty]
-    verdict = "regressions" if one.guilty == "head" else "improvements"
-    return verdict, Change(name, LATENCY, *failed, reason=f"{one.guilty}, timed: {one.error}")
+def _untimed(name: str, timed: TimedPair) -> JudgedChange:
+    failed = {"base": ("failed", "ok"), "head": ("ok", "failed")}[timed.guilty]
+    verdict = "regressions" if timed.guilty == "head" else "improvements"
+    return verdict, Change(name, LATENCY, *failed, reason=f"{timed.guilty}, timed: {timed.error}")
 
 
-def latency(one: Timed) -> Latency:
+def estimate_ratio(timed: TimedPair) -> LatencyRatio:
     """Return base against head, from interleaved processes or from pairs of them."""
-    if one.samples:
-        samples = list(one.samples)
+    if timed.samples:
+        samples = list(timed.samples)
         medians = [distribution(samples, arm).median * 1e3 for arm in ("base", "head")]
-        how = (
+        method = (
             f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, interleaved in "
-            f"{_counted(len(samples), 'process', 'es')}"
+            f"{_count(len(samples), 'process', 'es')}"
         )
-        return Latency(estimate(samples, "head"), estimate(samples, AGAIN), how, interleaved=True)
-    found = paired([head - base for base, head in one.pairs])
+        ratio, again = estimate(samples, "head"), estimate(samples, AGAIN)
+        return LatencyRatio(ratio, again, method, interleaved=True)
+    found = estimate_pairs([head - base for base, head in timed.pairs])
     again = Estimate(1.0, 1.0, 1.0, 1.0, found.pairs, found.processes)
-    sides = " and ".join(side for side, why in (one.exports or {}).items() if why)
-    why = next((why for why in (one.exports or {}).values() if why), "")
-    how = (
-        f"{_counted(found.pairs, 'pair')} of processes, because {sides} cannot be exported ({why})"
-    )
-    return Latency(found, again, how)
+    reasons = {side: reason for side, reason in (timed.exports or {}).items() if reason}
+    sides, reason = " and ".join(reasons), next(iter(reasons.values()), "")
+    pairs = f"{_count(found.pairs, 'pair')} of processes"
+    return LatencyRatio(found, again, f"{pairs}, because {sides} cannot be exported ({reason})")
 
 
-def _counted(count: int, what: str, more: str = "s") -> str:
-    return f"{count} {what}{more if count != 1 else ''}"
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{plural if number != 1 else ''}"
 
 
-def paired(differences: Sequence[float]) -> Estimate:
-    """Return the ratio that pairs of processes show; each pair is one observation."""
+def estimate_pairs(differences: Sequence[float]) -> Estimate:
+    """Return the ratio over pairs of processes; each pair is one observation."""
     from attnbench.pairing.estimate import estimate as mean_of
 
     found = mean_of(differences)
@@ -222,16 +232,19 @@ def _exp(value: float) -> float:
     return math.exp(value) if value < 700 else math.inf
 
 
-def _judged(name: str, one: Latency, judged: Judgement, rule: Rule) -> Judged:
-    ratio = one.ratio
-    verdict, reason = judged.verdict, one.how
+def _judge_latency(name: str, latency: LatencyRatio, judged: Judgement, rule: Rule) -> JudgedChange:
+    ratio = latency.ratio
+    verdict, reason, method = judged.verdict, latency.method, latency.method
     if judged.trust != "ok":
-        reason = f"{judged.trust} ({one.how})"
+        reason = f"{judged.trust} ({method})"
     in_pairs = ratio.processes == 2 * ratio.pairs
     if in_pairs and ratio.pairs < FEWEST_PAIRS:
-        verdict, reason = "inconclusive", f"{FEWEST_PAIRS} pairs are the least; {one.how}"
+        verdict, reason = "inconclusive", f"{FEWEST_PAIRS} pairs are the least; {method}"
     if not in_pairs and ratio.processes < FEWEST_PROCESSES:
-        verdict, reason = "inconclusive", f"{FEWEST_PROCESSES} processes are the least; {one.how}"
+        verdict, reason = (
+            "inconclusive",
+            f"{FEWEST_PROCESSES} processes are the least; {method}",
+        )
     words = {"slower": "regressions", "faster": "improvements", "same": "unchanged"}
     if verdict in words:
         return words[verdict], _change(name, ratio, reason)
@@ -240,8 +253,8 @@ def _judged(name: str, one: Latency, judged: Judgement, rule: Rule) -> Judged:
 
 
 def _change(name: str, ratio: Estimate, reason: str, smallest: float = math.inf) -> Change:
-    """A ratio as a change; JSON knows no infinity."""
-    low, high, share = (_finite(one - 1) for one in (ratio.low, ratio.high, ratio.ratio))
+    """Return a ratio as a change; JSON has no infinity."""
+    low, high, share = (_finite(bound - 1) for bound in (ratio.low, ratio.high, ratio.ratio))
     return Change(
         name, LATENCY, 1.0, _finite(ratio.ratio), low, high, reason, _finite(smallest), share
     )

@@ -282,6 +282,16 @@ def test_mistakes_are_told_in_a_line(project, attnbench, words, said):
     assert said in last and "Traceback" not in done.err
 
 
+def test_a_base_whose_attnbench_has_no_bridge(project, attnbench):
+    folder = project({"attnbench/__init__.py": ""}, ["still"])
+    done = attnbench("ci", "--base", "main", "--suite", "mine.toml")
+    commit = git(folder, "rev-parse", "main").stdout[:12]
+    assert done.status == 2 and done.out == ""
+    (line,) = [line for line in done.err.splitlines() if "bridge" in line]
+    assert line.startswith(f"attnbench: base ({commit}): the attnbench of this tree has no bridge")
+    assert done.err.rstrip().endswith(line) and "Traceback" not in done.err
+
+
 def test_outside_a_checkout(attnbench):
     done = attnbench("ci", "--base", "main", "--suite", "quick")
     assert done.status == 2

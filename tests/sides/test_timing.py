@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from attnbench.sides import timing
-from attnbench.sides.built import Inspected, Pair
-from attnbench.sides.timing import Protocol, timed
+from attnbench.sides.inspect import InspectedNetwork, NetworkPair
+from attnbench.sides.timing import TimingPlan, time_pair
 
 NETWORK = {
     "backbone": None, "module": "se", "placement": None, "channels": 16, "size": [7, 7],
@@ -14,14 +14,14 @@ NETWORK = {
 }  # fmt: skip
 
 
-class Builder:
+class Process:
     """Stands for the process of a side, and writes down what it is asked."""
 
     def __init__(self, name, diary, answers):
         self.side = type("Side", (), {"name": name})
         self.diary, self.answers = diary, answers
 
-    def ask(self, *, do, **task):
+    def answer(self, *, do, **task):
         self.diary.append((self.side.name, do))
         return self.answers.get(do, {"ok": {"log": {"base": 0.0, "head": 0.5}[self.side.name]}})
 
@@ -29,17 +29,23 @@ class Builder:
         self.diary.append((self.side.name, "stop"))
 
 
-def run(protocol, base, head):
+def run(plan, base, head):
     diary = []
-    builders = Builder("base", diary, base), Builder("head", diary, head)
-    found = timed(Pair(NETWORK, Inspected(), Inspected()), builders, Path("x"), protocol, str)
+    processes = Process("base", diary, base), Process("head", diary, head)
+    found = time_pair(
+        NetworkPair(NETWORK, InspectedNetwork(), InspectedNetwork()),
+        processes,
+        Path("x"),
+        plan,
+        str,
+    )
     return found, [one for one in diary if one[1] == "time"], diary
 
 
 @pytest.mark.parametrize("failing", ["base", "head"])
 def test_pairs_where_one_side_cannot_be_exported(failing):
     answers = {"base": {}, "head": {}} | {failing: {"export": {"error": "no graph"}}}
-    found, asked, diary = run(Protocol(pairs=3), answers["base"], answers["head"])
+    found, asked, diary = run(TimingPlan(pairs=3), answers["base"], answers["head"])
     assert found.pairs == ((0.0, 0.5),) * 3
     assert [side for side, _ in asked] == ["base", "head", "head", "base", "base", "head"]
     assert found.exports == {"base": None, "head": None} | {failing: "no graph"}
@@ -49,17 +55,17 @@ def test_pairs_where_one_side_cannot_be_exported(failing):
 
 
 def test_an_artefact_that_cannot_be_loaded_goes_in_pairs(monkeypatch):
-    monkeypatch.setattr(timing, "interleaved", lambda *_: ([], "unknown operator"))
-    found, asked, _ = run(Protocol(pairs=2), {}, {})
+    monkeypatch.setattr(timing, "time_interleaved", lambda *_: ([], "unknown operator"))
+    found, asked, _ = run(TimingPlan(pairs=2), {}, {})
     assert len(found.pairs) == 2 and len(asked) == 4
     assert "unknown operator" in found.exports["base"]
 
 
 def test_a_side_that_fails_is_named():
-    found, _, _ = run(Protocol(), {"export": {"error": "no"}}, {"time": {"error": "it hangs"}})
+    found, _, _ = run(TimingPlan(), {"export": {"error": "no"}}, {"time": {"error": "it hangs"}})
     assert (found.error, found.guilty, found.pairs) == ("it hangs", "head", ())
 
 
 def test_pairs_take_what_interleaving_takes():
-    assert Protocol(budget_s=8, processes=4, pairs=8).lone_s == 2.0
-    assert Protocol(budget_s=0.1, processes=1, pairs=8).lone_s == 0.5
+    assert TimingPlan(budget_s=8, processes=4, pairs=8).lone_s == 2.0
+    assert TimingPlan(budget_s=0.1, processes=1, pairs=8).lone_s == 0.5

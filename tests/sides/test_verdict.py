@@ -7,9 +7,15 @@ import pytest
 from scipy import stats
 
 from attnbench.comparing.gates import Gates
-from attnbench.sides.built import Inspected, Pair
-from attnbench.sides.timing import Timed
-from attnbench.sides.verdict import COSTS, compared, latency, paired, together
+from attnbench.sides.inspect import InspectedNetwork, NetworkPair
+from attnbench.sides.timing import TimedPair
+from attnbench.sides.verdict import (
+    COSTS,
+    compare_sides,
+    estimate_pairs,
+    estimate_ratio,
+    share_spreads,
+)
 from attnbench.timing.samples import AGAIN, Samples
 
 NETWORK = {
@@ -21,7 +27,7 @@ FIGURES = {"params": 100, "macs": 1000, "activations": 50, "bytes": 4000, "opera
 
 
 def inspected(source="a", **changed):
-    return Inspected((), {"se.py": source}, {**FIGURES, **changed})
+    return InspectedNetwork((), {"se.py": source}, {**FIGURES, **changed})
 
 
 def interleaved(ratio, processes=3, noise=0.01, again=1.0, rounds=60):
@@ -35,17 +41,17 @@ def interleaved(ratio, processes=3, noise=0.01, again=1.0, rounds=60):
             for arm, factor in (("base", 1e-3), (AGAIN, again * 1e-3), ("head", ratio * 1e-3))
         }
         found.append(Samples("base", times, dict.fromkeys(times, 1), 0.1, 1.0, "budget"))
-    return Timed(tuple(found), exports={"base": None, "head": None})
+    return TimedPair(tuple(found), exports={"base": None, "head": None})
 
 
 def in_pairs(ratio, count=8, noise=0.03):
     draw = random.Random(3)
     logs = [(draw.gauss(0, noise), math.log(ratio) + draw.gauss(0, noise)) for _ in range(count)]
-    return Timed(pairs=tuple(logs), exports={"base": "no graph", "head": "no graph"})
+    return TimedPair(pairs=tuple(logs), exports={"base": "no graph", "head": "no graph"})
 
 
 def verdict_of(timed, gates=None):
-    found = compared([], {TIME: timed}, Gates(gates or {}))
+    found = compare_sides([], {TIME: timed}, Gates(gates or {}))
     ((verdict, change),) = [(name, one) for name, one in found.all() if one.metric == "latency"]
     return verdict, change
 
@@ -53,8 +59,8 @@ def verdict_of(timed, gates=None):
 @pytest.mark.parametrize("metric", COSTS)
 @pytest.mark.parametrize(("more", "verdict"), [(1, "regressions"), (-1, "improvements")])
 def test_one_more_or_less_of_what_is_counted(metric, more, verdict):
-    pair = Pair(NETWORK, inspected(), inspected("b", **{metric: FIGURES[metric] + more}))
-    found = compared([pair], {}, Gates({}))
+    pair = NetworkPair(NETWORK, inspected(), inspected("b", **{metric: FIGURES[metric] + more}))
+    found = compare_sides([pair], {}, Gates({}))
     (change,) = getattr(found, verdict)
     assert (change.case, change.metric, change.base, change.new) == (
         COST, metric, FIGURES[metric], FIGURES[metric] + more)  # fmt: skip
@@ -66,39 +72,39 @@ def test_one_more_or_less_of_what_is_counted(metric, more, verdict):
     ("gate", "verdict"), [(0.01, "unchanged"), (0.009, "regressions"), ("ignore", None)]
 )
 def test_a_gate_lets_a_change_pass(gate, verdict):
-    pair = Pair(NETWORK, inspected(), inspected("b", params=101))
-    found = [name for name, one in compared([pair], {}, Gates({"params": gate})).all()
+    pair = NetworkPair(NETWORK, inspected(), inspected("b", params=101))
+    found = [name for name, one in compare_sides([pair], {}, Gates({"params": gate})).all()
              if one.metric == "params"]  # fmt: skip
     assert found == ([verdict] if verdict else [])
 
 
 def test_untouched_is_the_same_sources_and_costs():
-    assert Pair(NETWORK, inspected(), inspected()).untouched
-    assert not Pair(NETWORK, inspected(), inspected("b")).untouched
-    assert not Pair(NETWORK, inspected(), inspected(macs=1001)).untouched
-    assert not Pair(NETWORK, inspected(), Inspected(error="no")).untouched
+    assert NetworkPair(NETWORK, inspected(), inspected()).untouched
+    assert not NetworkPair(NETWORK, inspected(), inspected("b")).untouched
+    assert not NetworkPair(NETWORK, inspected(), inspected(macs=1001)).untouched
+    assert not NetworkPair(NETWORK, inspected(), InspectedNetwork(error="no")).untouched
     # a change that no source shows is still found
-    found = compared([Pair(NETWORK, inspected(), inspected(macs=1001))], {}, Gates({}))
+    found = compare_sides([NetworkPair(NETWORK, inspected(), inspected(macs=1001))], {}, Gates({}))
     assert [one.metric for one in found.regressions] == ["macs"]
 
 
 @pytest.mark.parametrize(
     ("base", "head", "verdict"),
     [
-        (inspected(), Inspected(error="broken"), "regressions"),
-        (Inspected(error="broken"), inspected(), "improvements"),
-        (Inspected(error="unknown module", unknown=True), inspected(), "added"),
-        (Inspected(error="broken"), Inspected(error="broken"), "unchanged"),
+        (inspected(), InspectedNetwork(error="broken"), "regressions"),
+        (InspectedNetwork(error="broken"), inspected(), "improvements"),
+        (InspectedNetwork(error="unknown module", unknown=True), inspected(), "added"),
+        (InspectedNetwork(error="broken"), InspectedNetwork(error="broken"), "unchanged"),
     ],
 )
 def test_what_cannot_be_built(base, head, verdict):
-    ((found, change),) = compared([Pair(NETWORK, base, head)], {}, Gates({})).all()
+    ((found, change),) = compare_sides([NetworkPair(NETWORK, base, head)], {}, Gates({})).all()
     assert (found, change.metric) == (verdict, "status")
     assert verdict == "added" or "broken" in change.reason
 
 
 def test_a_case_that_only_base_has_is_missing():
-    found = compared([], {}, Gates({}), missing=["cost/alone/gone/16x7x7"])
+    found = compare_sides([], {}, Gates({}), missing=["cost/alone/gone/16x7x7"])
     assert found.failed() and not found.failed(allow_missing=True)
 
 
@@ -144,7 +150,7 @@ def laid_out(ratio, draw, layout=0.006):
             for place in [seconds * math.exp(draw.gauss(0, layout))]
         }
         found.append(Samples("base", times, dict.fromkeys(times, 1), 0.1, 1.0, "budget"))
-    return Timed(tuple(found), exports={"base": None, "head": None})
+    return TimedPair(tuple(found), exports={"base": None, "head": None})
 
 
 def test_one_of_many_networks_is_found():
@@ -153,15 +159,15 @@ def test_one_of_many_networks_is_found():
     for seed in range(10):
         draw = random.Random(seed)
         times = {f"latency/{n}": laid_out(1.05 if n == 7 else 1.0, draw) for n in range(30)}
-        judged = compared([], times, Gates({}))
+        judged = compare_sides([], times, Gates({}))
         found += [one.case for one in (*judged.regressions, *judged.improvements)]
     assert set(found) == {"latency/7"} and len(found) >= 9
 
 
 def test_the_noise_of_rows_that_were_timed_alike():
     draw = random.Random(0)
-    alone = {n: latency(laid_out(1.05, draw)) for n in range(12)}
-    for name, one in together(alone).items():
+    alone = {n: estimate_ratio(laid_out(1.05, draw)) for n in range(12)}
+    for name, one in share_spreads(alone).items():
         own, ratio = alone[name].ratio, one.ratio
         assert ratio.ratio == own.ratio and ratio.freedom > own.freedom
         assert ratio.error >= own.error * (1 - 1e-9)
@@ -171,8 +177,8 @@ def test_the_noise_of_rows_that_were_timed_alike():
 
 
 def test_pairs_of_processes_say_nothing_of_interleaved_ones():
-    alone = {n: latency(in_pairs(1.1)) for n in range(6)}
-    assert together(alone) == alone
+    alone = {n: estimate_ratio(in_pairs(1.1)) for n in range(6)}
+    assert share_spreads(alone) == alone
 
 
 def test_a_copy_of_base_that_differs_from_it_is_no_witness():
@@ -194,7 +200,7 @@ def test_pairs_of_processes(ratio, count, verdict):
 def test_a_pair_is_one_observation():
     """Against scipy's t test of the same differences."""
     values = [0.02, 0.05, -0.01, 0.04, 0.03, 0.06, 0.00, 0.02]
-    found = paired(values)
+    found = estimate_pairs(values)
     expected = stats.ttest_1samp(values, 0)
     low, high = expected.confidence_interval(0.95)
     assert found.ratio == pytest.approx(math.exp(sum(values) / 8))
@@ -208,21 +214,21 @@ def test_a_pair_is_one_observation():
      (None, None, "unchanged")],
 )  # fmt: skip
 def test_what_can_no_longer_be_exported(base, head, verdict):
-    timed = Timed(pairs=in_pairs(1.0).pairs, exports={"base": base, "head": head})
-    found = [name for name, one in compared([], {TIME: timed}, Gates({})).all()
+    timed = TimedPair(pairs=in_pairs(1.0).pairs, exports={"base": base, "head": head})
+    found = [name for name, one in compare_sides([], {TIME: timed}, Gates({})).all()
              if one.metric == "export"]  # fmt: skip
     assert found == [verdict]
 
 
 @pytest.mark.parametrize(("side", "verdict"), [("head", "regressions"), ("base", "improvements")])
 def test_a_side_that_fails_while_it_is_timed(side, verdict):
-    found, change = verdict_of(Timed(exports={}, error="out of memory", guilty=side))
+    found, change = verdict_of(TimedPair(exports={}, error="out of memory", guilty=side))
     assert found == verdict and "out of memory" in change.reason
 
 
 def test_nothing_is_to_be_accepted():
-    pair = Pair(NETWORK, inspected(), inspected("b", params=101))
-    found = compared([pair], {}, Gates({}))
+    pair = NetworkPair(NETWORK, inspected(), inspected("b", params=101))
+    found = compare_sides([pair], {}, Gates({}))
     from attnbench.comparing.show import as_markdown, as_text
 
     assert "attnbench accept" not in as_text(found) + as_markdown(found)

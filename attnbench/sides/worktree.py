@@ -1,4 +1,4 @@
-"""The git repository that is measured, and a tree of its base that goes away again."""
+"""The measured git checkout, and a temporary worktree of its base."""
 
 from __future__ import annotations
 
@@ -25,18 +25,22 @@ _SHALLOW = (
 
 
 class CheckoutError(AttnbenchError):
-    """Git could not do what was needed."""
+    """A git command failed."""
 
 
 @dataclass(frozen=True)
-class Repository:
-    """A checkout."""
+class GitCheckout:
+    """A git working tree.
+
+    Attributes:
+        root: its top folder.
+    """
 
     root: Path
 
     @classmethod
-    def find(cls, start: Path) -> Repository:
-        """Return the repository that a folder is in.
+    def find(cls, start: Path) -> GitCheckout:
+        """Return the checkout that a folder is in.
 
         Raises:
             RequestError: git is missing, or the folder is in no checkout.
@@ -54,18 +58,18 @@ class Repository:
         return cls(Path(found).resolve())
 
     def commit(self, revision: str) -> str:
-        """Return the full id of a revision; one that is not here is fetched.
+        """Return the full id of a revision; an absent one is fetched.
 
         Raises:
-            RequestError: it is unknown, or cannot be had in this shallow clone.
+            RequestError: it is unknown, or cannot be fetched into this shallow clone.
         """
-        found = self._known(revision)
+        found = self._find_local(revision)
         if found:
             return found
         shallow = _git(self.root, "rev-parse", "--is-shallow-repository") == "true"
         why = ""
         try:
-            found = self._fetched(revision, shallow)
+            found = self._fetch(revision, shallow)
         except CheckoutError as error:
             why = f" ({error})"
         if found:
@@ -80,11 +84,11 @@ class Repository:
 
     def files(self, commit: str | None = None) -> frozenset[str]:
         """Return the files of a commit; of the working tree without one, ignored ones left out."""
-        words = ("ls-tree", "-r", "-z", "--name-only", commit) if commit else (
+        arguments = ("ls-tree", "-r", "-z", "--name-only", commit) if commit else (
             "ls-files", "-z", "--cached", "--others", "--exclude-standard")  # fmt: skip
-        return frozenset(_git(self.root, *words).split("\0")) - {""}
+        return frozenset(_git(self.root, *arguments).split("\0")) - {""}
 
-    def _known(self, revision: str) -> str:
+    def _find_local(self, revision: str) -> str:
         remote = self._remote()
         for name in (revision, *([f"{remote}/{revision}"] if remote else [])):
             try:
@@ -100,7 +104,7 @@ class Repository:
         names = _git(self.root, "remote").split()
         return "origin" if "origin" in names else next(iter(names), "")
 
-    def _fetched(self, revision: str, shallow: bool) -> str:
+    def _fetch(self, revision: str, shallow: bool) -> str:
         remote = self._remote()
         if not remote:
             return ""
@@ -108,7 +112,7 @@ class Repository:
         if name == "HEAD":
             if shallow:
                 _git(self.root, "fetch", "--quiet", "--no-tags", "--deepen", _DEEPEN, remote)
-            return self._known(revision)
+            return self._find_local(revision)
         # --depth would cut a whole clone short
         depth = ("--depth", _DEEPEN if steps else "1") if shallow else ()
         wanted = name.removeprefix(f"{remote}/")
@@ -117,39 +121,39 @@ class Repository:
 
 
 @contextmanager
-def tree_of(repository: Repository, commit: str) -> Iterator[Path]:
-    """Check a commit out into a folder of its own, which is removed in any case.
+def base_worktree(checkout: GitCheckout, commit: str) -> Iterator[Path]:
+    """Check a commit out into a temporary folder, which is removed in any case.
 
     Raises:
-        CheckoutError: git cannot; with its reason.
+        CheckoutError: git failed; with its reason.
     """
-    _sweep(repository)
+    _remove_abandoned(checkout)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
     tree = folder / "base"
     try:
-        _git(repository.root, "worktree", "add", "--quiet",
+        _git(checkout.root, "worktree", "add", "--quiet",
              "--detach", str(tree), commit)  # fmt: skip
         yield tree
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _git(repository.root, "worktree", "prune", check=False)
+        _git(checkout.root, "worktree", "prune", check=False)
 
 
-def _sweep(repository: Repository) -> None:
-    """Remove the trees that killed processes have left."""
-    listed = _git(repository.root, "worktree", "list", "--porcelain", check=False)
+def _remove_abandoned(checkout: GitCheckout) -> None:
+    """Remove the worktrees that killed processes have left."""
+    listed = _git(checkout.root, "worktree", "list", "--porcelain", check=False)
     for path in re.findall(rf"^worktree (.*/{_PREFIX}(\d+)-[^/]*)/base$", listed, re.MULTILINE):
         if not psutil.pid_exists(int(path[1])):
             shutil.rmtree(path[0], ignore_errors=True)
 
 
-def _git(folder: Path, *words: str, check: bool = True) -> str:
-    # git's own words are looked at: in one language; and it must not wait for a password
+def _git(folder: Path, *arguments: str, check: bool = True) -> str:
+    # messages are matched, so in one language; and it must not wait for a password
     environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
-            # no hook of the project's runs: it would install things, or ask
-            ["git", "-c", f"core.hooksPath={os.devnull}", *words],
+            # no hook of the project runs: it may install things, or prompt
+            ["git", "-c", f"core.hooksPath={os.devnull}", *arguments],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -160,5 +164,5 @@ def _git(folder: Path, *words: str, check: bool = True) -> str:
         raise RequestError(f"attnbench ci needs git, which cannot be run: {error}") from error
     if check and done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise CheckoutError(f"git {words[0]}: {lines[0] if lines else done.returncode}")
+        raise CheckoutError(f"git {arguments[0]}: {lines[0] if lines else done.returncode}")
     return done.stdout.strip()

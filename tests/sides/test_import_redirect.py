@@ -5,31 +5,32 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 import attnbench.sides
-from attnbench.sides.inside.guard import Trees
+from attnbench.sides.launcher.import_redirect import Trees, foreign_modules
 
-INSIDE = Path(attnbench.sides.__file__).parent / "inside"
+LAUNCHER = Path(attnbench.sides.__file__).parent / "launcher"
 PROBE = """
 import importlib, importlib.util, json, sys
 from pathlib import Path
-own, head, first, inside, names = json.loads(sys.argv[1])
-spec = importlib.util.spec_from_file_location("attnbench_inside", inside + "/__init__.py", submodule_search_locations=[inside])
+own, head, first, folder, name, names = json.loads(sys.argv[1])
+spec = importlib.util.spec_from_file_location("attnbench_launcher", folder + "/__init__.py", submodule_search_locations=[folder])
 package = importlib.util.module_from_spec(spec)
-sys.modules["attnbench_inside"] = package
-guard = importlib.import_module("attnbench_inside.guard")
-trees = guard.Trees(Path(own), Path(head))
-guard.install(trees, first)
+sys.modules["attnbench_launcher"] = package
+redirect = importlib.import_module("attnbench_launcher.import_redirect")
+trees = redirect.Trees(Path(own), Path(head))
+redirect.redirect_imports(trees, first)
 def place(name):
     try:
         module = importlib.import_module(name)
     except ImportError:
         return None
     return module.__file__ or list(module.__path__)[0]
-print(json.dumps([{name: place(name) for name in names}, guard.foreign_modules(trees)]))
+print(json.dumps([{each: place(each) for each in names}, redirect.foreign_modules(trees, name)]))
 """
 FINDER = """
 import importlib.util, sys
@@ -69,14 +70,14 @@ def trees(tmp_path):
     return tmp_path
 
 
-def imported(trees, own, names, inside=INSIDE, **environment):
+def imported(trees, own, names, launcher=LAUNCHER, name="attnbench_launcher", **environment):
     """What a process of a side imports, with a site folder that stands for an environment's."""
     custom = trees / "custom"
     custom.mkdir(exist_ok=True)
     site = str(trees / "site-packages")
     (custom / "sitecustomize.py").write_text(f"import site; site.addsitedir({site!r})")
     argument = json.dumps(
-        [str(trees / own), str(trees / "head"), [str(trees / own)], str(inside), names]
+        [str(trees / own), str(trees / "head"), [str(trees / own)], str(launcher), name, names]
     )
     path = os.pathsep.join(filter(None, [str(custom), environment.pop("PYTHONPATH", "")]))
     done = subprocess.run(
@@ -110,14 +111,28 @@ def test_each_side_imports_its_own_files(trees, editable, side):
     assert foreign == []
 
 
-@pytest.mark.parametrize("base_has_it", [False, True])
-def test_the_project_that_these_files_are_part_of(trees, base_has_it):
-    inside = shutil.copytree(INSIDE, trees / "head/inside")
-    if base_has_it:
-        shutil.copytree(INSIDE, trees / "base/inside")
-    found, foreign = imported(trees, "base", ["attnbench_inside.origins"], inside)
-    assert found == {"attnbench_inside.origins": str(inside / "origins.py")}
-    assert foreign == []
+@pytest.mark.parametrize("name", ["attnbench_launcher", "another"])
+def test_the_launcher_of_a_project_that_has_it_in_its_tree(trees, name):
+    """It is head's on both sides; any other module from there is foreign."""
+    launcher = shutil.copytree(LAUNCHER, trees / "head/launcher")
+    _, foreign = imported(trees, "base", [], launcher, name)
+    files = {entry["class"]: entry["file"] for entry in foreign}
+    expected = {
+        "attnbench_launcher": str(launcher / "__init__.py"),
+        "attnbench_launcher.import_redirect": str(launcher / "import_redirect.py"),
+    }
+    assert files == ({} if name == "attnbench_launcher" else expected)
+
+
+def test_the_script_of_the_launcher_is_not_foreign(tmp_path, monkeypatch):
+    """``multiprocessing`` knows it by a second name."""
+    script, other = types.ModuleType("__main__"), types.ModuleType("other")
+    for module in (script, other):
+        module.__file__ = str(tmp_path / "head/start.py")
+    for name, module in (("__main__", script), ("__mp_main__", script), ("other", other)):
+        monkeypatch.setitem(sys.modules, name, module)
+    found = foreign_modules(Trees(tmp_path / "base", tmp_path / "head"), "launcher")
+    assert [entry["class"] for entry in found] == ["other"]
 
 
 @pytest.mark.parametrize("editable", [path_line, finder])

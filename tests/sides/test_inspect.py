@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import AttnbenchError, RequestError
-from attnbench.sides.built import check_origins
-from attnbench.sides.side import Side, counterpart, explained, source_folders
+from attnbench.sides.checkout_process import Side, counterpart, source_folders
+from attnbench.sides.inspect import check_origins
 
 FILES = frozenset({"src/mine/gates.py", "src/mine/__init__.py", "lonely.py", "docs/utils.py"})
 
@@ -61,13 +61,6 @@ def test_a_module_of_the_other_tree_that_is_no_class(tmp_path):
 
 def test_a_side_that_failed_has_nothing_to_prove(tmp_path):
     check_origins(side(tmp_path), {"error": "no"}, FILES)
-
-
-def test_an_old_attnbench_is_said_to_be_one():
-    text = "ModuleNotFoundError: No module named 'attnbench.runtimes'"
-    said = explained({"error": text, "kind": "ModuleNotFoundError"})
-    assert said == f"{text}: its attnbench is too old, or not the one that this command belongs to"
-    assert explained({"error": "no module named x", "kind": "ModuleNotFoundError"}).endswith("x")
 
 
 def test_what_comes_first_on_the_path(tmp_path):

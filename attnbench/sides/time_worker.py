@@ -1,6 +1,7 @@
-"""The process that times: both sides' artefacts in one process, a second copy of base among them.
+"""Timing process: both sides' artifacts in one process, with a second copy of base's.
 
-Started as ``python -m attnbench.sides.timed``; it serves tasks as the worker of a run does.
+Started as ``python -m attnbench.sides.time_worker``, of head's attnbench alone; it serves tasks as
+the worker of a run does.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from attnbench.running.worker import serve
 ARMS = ("base", "again", "head")
 
 
-class Timing:
-    """Times two artefacts against each other."""
+class ArtifactTimer:
+    """Times two exported artifacts against each other."""
 
     def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Return the samples of ``{"base": file, "head": file, "shape": ..., "sampling": ...}``."""
@@ -30,10 +31,10 @@ class Timing:
         torch.set_num_threads(1)
         files = {"base": task["base"], "again": task["base"], "head": task["head"]}
         with torch.inference_mode(), quiet(1) as fixed:
-            # who is loaded first has the best of the heap: each arm in its turn
+            # load order affects heap layout, so it rotates over the processes
             turn = task["process"] % len(ARMS)
             order = (*ARMS[turn:], *ARMS[:turn])
-            runs = {arm: _loaded(files[arm], task["shape"]) for arm in order}
+            runs = {arm: _load(files[arm], task["shape"]) for arm in order}
             samples = sample(
                 {"base": runs["base"], "head": runs["head"]},
                 "base",
@@ -45,14 +46,14 @@ class Timing:
         return replace(samples, conditions=facts).to_json()
 
 
-def _loaded(file: str, shape: list[int]) -> Callable[[], object]:
+def _load(file: str, shape: list[int]) -> Callable[[], object]:
     import torch
 
     model = torch.export.load(file).module()
-    given = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    model(given)
-    return lambda: model(given)
+    example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    model(example)
+    return lambda: model(example)
 
 
 if __name__ == "__main__":
-    serve(lambda report: Timing())
+    serve(lambda report: ArtifactTimer())

@@ -1,0 +1,1 @@
+"""Start a side's process: standard library only, loaded by path, the same files on both sides."""

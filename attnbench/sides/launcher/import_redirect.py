@@ -1,0 +1,157 @@
+"""Redirect imports that lead into head's tree to the same place in this side's tree.
+
+An editable install of head is visible in both sides' environment: as a line of a ``.pth`` file, as
+a finder that maps package names to folders, or as a variable. On base each of these is sent to the
+same place in base's tree; where that has no such file, the name is not found.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Folders that a side's code comes from, and those that it must not come from.
+
+    Attributes:
+        own: the side's tree.
+        head: the checkout that an editable install leads to; on head the same as ``own``.
+        owned: folders of an environment that was built for this side alone.
+    """
+
+    own: Path
+    head: Path
+    owned: tuple[Path, ...] = ()
+
+    @classmethod
+    def of_setup(cls, setup: Mapping[str, Any]) -> Trees:
+        """Return the trees that a side's setup file names."""
+        return cls(
+            Path(setup["own"]), Path(setup["head"]), tuple(map(Path, setup.get("owned", ())))
+        )
+
+    def kind(self, file: str | Path) -> str:
+        """Return ``tree``, ``environment`` (its own), ``foreign``, ``installed`` or ``beside``.
+
+        ``foreign`` is a file of head's tree in base's process; ``beside`` one that is neither in a
+        tree nor installed.
+        """
+        path = Path(file).resolve()
+        if any(path.is_relative_to(folder) for folder in self.owned):
+            return "environment"
+        for tree, kind in ((self.own, "tree"), (self.head, "foreign")):
+            if path.is_relative_to(tree):
+                return "installed" if _in_environment(path, tree) else kind
+        return "installed" if _in_environment(path, None) else "beside"
+
+    def redirect(self, place: str) -> str:
+        """Return a path with head's tree replaced by the side's own."""
+        if not place or self.kind(place) != "foreign":
+            return place
+        return str(self.own / Path(place).resolve().relative_to(self.head))
+
+    def own_spec(self, spec: ModuleSpec) -> ModuleSpec | None:
+        """Return a finder's result, or the same in the side's own tree; None if it lacks it."""
+        origin = spec.origin if spec.has_location else None
+        folders = list(spec.submodule_search_locations or ())
+        places = [*folders, *([origin] if origin else [])]
+        if not any(self.kind(place) == "foreign" for place in places):
+            return spec
+        redirected = [folder for folder in map(self.redirect, folders) if Path(folder).is_dir()]
+        if origin is None:  # a namespace package: folders alone
+            found = ModuleSpec(spec.name, None, is_package=True)
+            found.submodule_search_locations = redirected
+            return found if redirected else None
+        file = self.redirect(origin)
+        if not Path(file).is_file():
+            return None
+        within = redirected if spec.submodule_search_locations is not None else None
+        return importlib.util.spec_from_file_location(
+            spec.name, file, submodule_search_locations=within
+        )
+
+
+class RedirectedFinder:
+    """A finder of ``sys.meta_path`` whose specs are redirected to the side's own tree."""
+
+    def __init__(self, finder: Any, trees: Trees) -> None:
+        self._finder = finder
+        self._trees = trees
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of a module in the side's own tree, or of one that is in neither."""
+        found: ModuleSpec | None = self._finder.find_spec(name, path, target)
+        return None if found is None else self._trees.own_spec(found)
+
+
+def redirect_imports(trees: Trees, first: Iterable[str], after: Iterable[str] = ()) -> None:
+    """Put the side's own folders on ``sys.path``, and redirect every finder.
+
+    Args:
+        trees: the side's.
+        first: folders that come before all others.
+        after: folders that come behind the side's own environment, before what both sides share.
+    """
+    launcher = __package__ or ""
+    for name in [name for name, _ in _foreign(trees, launcher)]:
+        del sys.modules[name]  # a .pth file may have imported it as Python started
+    found = [trees.redirect(folder) for folder in sys.path]
+    own = [folder for folder in found if trees.kind(folder) == "environment"] if trees.owned else []
+    shared = [folder for folder in found if folder not in own]
+    sys.path[:] = list(dict.fromkeys([*first, *own, *after, *shared]))
+    finders: list[Any] = sys.meta_path
+    finders[:] = [
+        RedirectedFinder(finder, trees) if hasattr(finder, "find_spec") else finder
+        for finder in finders
+    ]
+    importlib.invalidate_caches()
+
+
+def foreign_modules(trees: Trees, launcher: str) -> list[dict[str, str]]:
+    """Return the loaded modules that came from head's tree despite the redirection.
+
+    Args:
+        trees: the side's.
+        launcher: package name of the launcher, which is head's on both sides by design.
+    """
+    return [
+        {"class": name, "file": file, "kind": "foreign"}
+        for name, file in sorted(_foreign(trees, launcher))
+    ]
+
+
+def _foreign(trees: Trees, launcher: str) -> list[tuple[str, str]]:
+    """Return name and file of the loaded modules from head's tree, the launcher's left out."""
+    script = sys.modules["__main__"]  # the launcher's; multiprocessing adds a second name for it
+    loaded = {name: module for name, module in sys.modules.items() if module is not script}
+    files = {name: getattr(module, "__file__", None) for name, module in loaded.items()}
+    return [
+        (name, file)
+        for name, file in files.items()
+        if isinstance(file, str)
+        and name.partition(".")[0] != launcher
+        and trees.kind(file) == "foreign"
+    ]
+
+
+def _in_environment(path: Path, tree: Path | None) -> bool:
+    """Whether a path belongs to Python or to an environment, also one that lies in a tree."""
+    parts = path.relative_to(tree).parts if tree else path.parts
+    prefixes = {Path(prefix).resolve() / "lib" for prefix in (sys.prefix, sys.base_prefix)}
+    within = [prefix for prefix in prefixes if tree is None or prefix.is_relative_to(tree)]
+    return any(part in _INSTALLED for part in parts) or any(map(path.is_relative_to, within))
