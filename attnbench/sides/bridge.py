@@ -73,7 +73,9 @@ from typing import Any, TextIO
 
 import torch
 
-from attnbench import backbones, fusing, placement
+import attnbench.backbones
+import attnbench.fusing
+import attnbench.placement
 from attnbench.attention import find_attention
 from attnbench.errors import AttnbenchError, PluginError, UnknownNameError
 from attnbench.measure.brackets import Brackets
@@ -188,8 +190,8 @@ class SideTasks:
         """
         if self._trees.kind(ENGINE) not in ("tree", "environment"):
             return {}
-        files = [_file_of(fusing)]
-        for package in (placement, backbones):
+        files = [_file_of(attnbench.fusing)]
+        for package in (attnbench.placement, attnbench.backbones):
             files += sorted(_file_of(package).parent.glob("*.py"))
         return {source_key(file, self._trees): hash_file(file) for file in files}
 
