@@ -111,7 +111,8 @@ def main() -> None:
     cores, load_now = options.cores, psutil.getloadavg()[0]
     print(
         f"{options.backbone} x{options.width:g} on {options.data} at "
-        f"{options.size}x{options.size}, batch {options.batch}; {cores} cores, torch {torch.__version__}, load {load_now:.2f}"
+        f"{options.size}x{options.size}, batch {options.batch}; {cores} cores, "
+        f"torch {torch.__version__}, load {load_now:.2f}"
     )
     recipe = recipe_of(options)
     print(f"one epoch of {images:,} images, without training")
