@@ -27,6 +27,9 @@ from attnbench.placement.slots import Slot, check_slots, find_placement, find_sl
 from attnbench.plugins import Catalog
 from attnbench.suites.case import Case
 
+METHOD = 1
+"""Raised when what is counted changes: cost records are then counted again."""
+
 
 @dataclass(frozen=True)
 class Measurement:

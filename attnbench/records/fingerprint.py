@@ -11,12 +11,11 @@ from typing import Any
 from attnbench.attention import find_attention
 from attnbench.errors import MissingExtraError
 from attnbench.families import family_packages
-from attnbench.measure import accuracy, cost
-from attnbench.measure.latency import METHOD
+from attnbench.measure import accuracy, cost, latency
 from attnbench.plugins import Catalog
 from attnbench.plugins import catalog as default_catalog
 from attnbench.records import provenance
-from attnbench.records.sources import source_hashes
+from attnbench.records.code_hash import hash_code
 from attnbench.runtimes.registry import runtime
 from attnbench.suites.case import Case
 from attnbench.suites.schema import Suite
@@ -25,13 +24,11 @@ from attnbench.suites.schema import Suite
 def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = None) -> str:
     """Return the hash of a case.
 
-    It covers the case itself, the sources of the module and of the counting, card and suite
-    version, and the versions of the packages that take part; of a latency case also the machine
-    and the protocol, how it is sampled, of an accuracy case recipe, data and weights. Of these two
-    the engine counts only by the number of its method, and of the module's sources only the code
-    (:mod:`attnbench.records.sentences`): neither a clean-up of the sampler nor a corrected
-    docstring undoes an hour of timing. A cost record carries the card's texts and is made anew in
-    milliseconds: there they count.
+    It covers the case itself, what the module's code does (:mod:`attnbench.records.code_hash`),
+    card and suite version, and the versions of the packages that take part; of a latency case also
+    the machine and the protocol, how it is sampled, of an accuracy case recipe, data and weights,
+    of a cost case the card's formulas. The engine counts by the number of its method: neither a
+    clean-up of the sampler nor a corrected docstring undoes an hour of timing.
     """
     parts: dict[str, Any] = {
         "case": _case(case),
@@ -39,15 +36,15 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
         "versions": provenance.versions(packages_of(case, catalog)),
     }
     if case.kind == "latency":
-        parts |= {"method": METHOD, "machine": provenance.machine(), "protocol": protocol}
+        parts |= {"method": latency.METHOD, "machine": provenance.machine(), "protocol": protocol}
     elif case.training is not None:
         parts["training"] = accuracy.identity(case.training)
     else:
-        parts["engine"] = source_hashes(cost)
+        parts["method"] = cost.METHOD
     if case.module:
         with suppress(MissingExtraError):  # skipped: not even its package is here
             attention = find_attention(case.module, catalog)
-            parts["module"] = source_hashes(attention.factory, sentences=case.kind == "cost")
+            parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
             parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -6,12 +6,10 @@ from typing import ClassVar
 
 import pytest
 
-from attnbench.measure import accuracy, cost
+from attnbench.measure import accuracy, cost, latency
 from attnbench.plugins import catalog
-from attnbench.records import fingerprint as hashing
 from attnbench.records import provenance
 from attnbench.records.fingerprint import fingerprint, packages_of
-from attnbench.records.sources import source_hashes
 from attnbench.suites.cases import make_case
 from attnbench.suites.conditions import Conditions, Training
 from attnbench.suites.load import parse_suite
@@ -101,7 +99,7 @@ class TestOtherKinds:
             "case": self.FIELDS | {"kind": "cost", "conditions": None},
             "suite": 1,
             "versions": provenance.versions(packages_of(case)),
-            "engine": source_hashes(cost),
+            "method": cost.METHOD,
         }
         assert fingerprint(case, suite, catalog()) == by_hand(parts)
 
@@ -118,7 +116,7 @@ class TestOtherKinds:
             "case": self.FIELDS | {"kind": "latency", "conditions": conditions},
             "suite": 1,
             "versions": provenance.versions(packages_of(case)),
-            "method": hashing.METHOD,
+            "method": latency.METHOD,
             "machine": provenance.machine(),
             "protocol": None,
         }
@@ -199,8 +197,14 @@ class TestTrainings:
         monkeypatch.setattr(accuracy, "METHOD", accuracy.METHOD + 1)
         assert hash_of(recipe=own) != before
 
-    def test_the_sources_of_counting_do_not(self, hash_of, recipe, monkeypatch):
+    def test_the_method_of_counting_does_not(self, hash_of, recipe, monkeypatch):
         own = recipe()
         before = hash_of(recipe=own)
-        monkeypatch.setattr(hashing, "source_hashes", lambda target: "others")
+        monkeypatch.setattr(cost, "METHOD", cost.METHOD + 1)
         assert hash_of(recipe=own) == before
+
+
+def test_the_method_of_counting_counts_for_costs(suite, monkeypatch):
+    before = fingerprint(made("se", "after:5"), suite, catalog())
+    monkeypatch.setattr(cost, "METHOD", cost.METHOD + 1)
+    assert fingerprint(made("se", "after:5"), suite, catalog()) != before

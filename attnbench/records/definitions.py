@@ -1,0 +1,316 @@
+"""A source file as its definitions by name, its imports and the statements with other effects."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+from attnbench.records.source_files import ENGINE, absolute_name
+
+DOCSTRING = "__doc__"
+"""Name of the definition that a file's own docstring is."""
+PURE_DECORATORS = ("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.jit.")
+"""Beginnings of decorators that only wrap what they decorate, besides the standard library's."""
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
+_OWN_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_TRIES = (ast.Try, ast.TryStar)
+_PLACES = (ast.Attribute, ast.Subscript)
+_FRESH = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, *_OWN_SCOPES)
+"""Values that nothing else refers to when they are assigned."""
+_SELF_REGISTERING = {"__init_subclass__", "__subclasses__"}
+
+
+class Import(NamedTuple):
+    """What a name that an import binds stands for."""
+
+    module: str
+    """Absolute name of a module."""
+    name: str | None
+    """What of it; None for the module itself."""
+
+
+Bindings = dict[str, list[Import]]
+
+
+@dataclass
+class Statement:
+    """A top-level statement that counts, with the imports inside of it."""
+
+    position: int
+    """Its index among :func:`parse_statements`."""
+    bindings: Bindings = field(default_factory=dict)
+    tried: set[str] = field(default_factory=set)
+    """Names imported within ``try``: that the import works counts, used or not."""
+
+
+@dataclass
+class SourceFile:
+    """What a file defines, imports and does."""
+
+    path: Path
+    definitions: dict[str, list[Statement]] = field(default_factory=dict)
+    """By name: the statements that bind it or change what it stands for, in order."""
+    effects: list[Statement] = field(default_factory=list)
+    """Statements that may change anything, in order: they count for all that import the file."""
+    bindings: Bindings = field(default_factory=dict)
+    """Imported names; several modules where one import stands in for another."""
+    stars: list[str] = field(default_factory=list)
+    """Modules of ``from ... import *``."""
+    imports: set[str] = field(default_factory=set)
+    """Modules imported anywhere in the file when it runs, and what may be modules."""
+    registers_subclasses: bool = False
+    """Whether classes may be found otherwise than by name."""
+    opaque: str | None = None
+    """The text of a file that cannot be parsed; nothing else is known of it then."""
+
+
+def parse_file(path: Path) -> SourceFile:
+    """Return the content of a source file."""
+    try:
+        return _Reader(path).read()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return SourceFile(path, opaque=path.read_text(errors="replace"))
+
+
+def parse_statements(path: Path) -> list[ast.stmt]:
+    """Return top-level statements; those under ``if TYPE_CHECKING`` as if they stood alone."""
+    return list(_unwrapped(ast.parse(path.read_bytes()).body))
+
+
+def dotted_chain(node: ast.AST) -> tuple[str, ...] | None:
+    """Return ``("a", "b", "c")`` for the expression ``a.b.c``; None for anything else."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else None
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self.file = SourceFile(path)
+        self.tree = ast.parse(path.read_bytes())
+        self.nodes = list(_unwrapped(self.tree.body))
+        self.fresh: dict[str, bool] = {}
+
+    def read(self) -> SourceFile:
+        """Read imports first: they decide what the other statements do."""
+        for node in _running(self.tree):
+            self.file.imports.update(_imported_modules(node, self.file.path))
+            self.file.registers_subclasses |= _registers_subclasses(node)
+        statements = list(map(self._statement, range(len(self.nodes))))
+        for statement, node in zip(statements, self.nodes, strict=True):
+            if not isinstance(node, _DEFINITIONS):
+                _merge(self.file.bindings, statement.bindings)
+        for node in self.nodes:
+            self._note_freshness(node)
+        for statement in statements:
+            self._sort(statement)
+        return self.file
+
+    def _statement(self, position: int) -> Statement:
+        statement = Statement(position)
+        for within, is_tried in _imports_within(self.nodes[position]):
+            bindings = _bindings(within, self.file.path)
+            self.file.stars += [binding.module for binding in bindings.pop("*", [])]
+            statement.tried |= set(bindings) if is_tried else set()
+            _merge(statement.bindings, bindings)
+        return statement
+
+    def _note_freshness(self, node: ast.stmt) -> None:
+        for name in _bound(node):
+            is_fresh = _is_fresh(node) and name not in self.file.bindings
+            self.fresh[name] = self.fresh.get(name, True) and is_fresh
+
+    def _sort(self, statement: Statement) -> None:
+        node = self.nodes[statement.position]
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _lists_exports(node):
+            return
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if statement.position == 0:
+                self.file.definitions[DOCSTRING] = [statement]
+            return
+        names = (_bound(node) | self._changed(node)) - {"_"}
+        for name in sorted(names):
+            self.file.definitions.setdefault(name, []).append(statement)
+        if self._acts(node) or not names:
+            self.file.effects.append(statement)
+
+    def _changed(self, node: ast.stmt) -> set[str]:
+        """Return the definitions whose attributes or items a statement sets."""
+        roots = (part.value for part in _shallow(node) if _is_stored_place(part))
+        return {root.id for root in roots if isinstance(root, ast.Name) and self._is_clear(root.id)}
+
+    def _is_clear(self, name: str) -> bool:
+        """Return whether nothing but uses of a name can see a change of what it stands for."""
+        return self.fresh.get(name, False)
+
+    def _acts(self, node: ast.AST) -> bool:
+        """Return whether a statement may change something besides the names that it binds."""
+        decorators = (used for inner in _defined(node) for used in inner.decorator_list)
+        return not all(map(self._is_pure, decorators)) or any(map(self._part_acts, _shallow(node)))
+
+    def _part_acts(self, part: ast.AST) -> bool:
+        if isinstance(part, ast.Expr):
+            return not isinstance(part.value, ast.Constant)
+        if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
+            return not self._is_clear(part.target.id)
+        if _is_stored_place(part):
+            root = part.value
+            return not (isinstance(root, ast.Name) and self._is_clear(root.id))
+        return isinstance(part, ast.Delete | ast.Assert | ast.Raise)
+
+    def _is_pure(self, decorator: ast.expr) -> bool:
+        """Return whether a decorator leaves everything but what it decorates as it was."""
+        chain = dotted_chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if chain is None:
+            return False
+        bound = self.file.bindings.get(chain[0])
+        if bound is None:
+            return chain[0] not in self.fresh and hasattr(builtins, chain[0])
+        return all(_is_pure_origin(".".join(_dotted(binding, chain))) for binding in bound)
+
+
+def _dotted(binding: Import, chain: tuple[str, ...]) -> list[str]:
+    return [binding.module, *([binding.name] if binding.name else []), *chain[1:]]
+
+
+def _is_pure_origin(origin: str) -> bool:
+    top = origin.split(".")[0]
+    return top == ENGINE or top in sys.stdlib_module_names or origin.startswith(PURE_DECORATORS)
+
+
+def _unwrapped(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in statements:
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            yield from _unwrapped([*node.body, *node.orelse])
+        else:
+            yield node
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return (dotted_chain(test) or ("",))[-1] == "TYPE_CHECKING"
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those that only a type checker sees."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def _shallow(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs when a statement does: class bodies, but no function's."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, (*_FUNCTIONS, *_OWN_SCOPES)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _defined(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Yield the functions and classes that a statement defines, not what is inside of them."""
+    if isinstance(node, _DEFINITIONS):
+        yield node
+        return
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _defined(child)
+
+
+def _imports_within(
+    node: ast.AST, is_tried: bool = False
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield node, is_tried
+    is_tried = is_tried or isinstance(node, _TRIES)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _imports_within(child, is_tried)
+
+
+def _bindings(node: ast.Import | ast.ImportFrom, path: Path) -> Bindings:
+    if isinstance(node, ast.Import):
+        return {
+            alias.asname or alias.name.split(".")[0]: [
+                Import(alias.name if alias.asname else alias.name.split(".")[0], None)
+            ]
+            for alias in node.names
+        }
+    module = absolute_name(node, path)
+    if module == "__future__":
+        return {}
+    return {alias.asname or alias.name: [Import(module, alias.name)] for alias in node.names}
+
+
+def _merge(into: Bindings, more: Bindings) -> None:
+    for name, found in more.items():
+        known = into.setdefault(name, [])
+        known += [binding for binding in found if binding not in known]
+
+
+def _imported_modules(node: ast.AST, path: Path) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        module = absolute_name(node, path)
+        yield module
+        yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _bound(node: ast.AST) -> set[str]:
+    """Return the names that a statement binds in the scope that it stands in."""
+    if isinstance(node, _DEFINITIONS):
+        return {node.name}
+    if isinstance(node, _OWN_SCOPES):
+        return set()
+    names = {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
+    if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+        names.add(node.name)
+    return names.union(*map(_bound, ast.iter_child_nodes(node)))
+
+
+def _is_fresh(node: ast.stmt) -> bool:
+    """Return whether what a statement binds is known by no other name."""
+    if isinstance(node, _DEFINITIONS):
+        return True
+    if isinstance(node, ast.Assign):
+        return isinstance(node.value, _FRESH) and isinstance(node.targets[0], ast.Name)
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None or isinstance(node.value, _FRESH)
+    return isinstance(node, ast.AugAssign)  # its first value was looked at already
+
+
+def _is_stored_place(node: ast.AST) -> TypeGuard[ast.Attribute | ast.Subscript]:
+    return isinstance(node, _PLACES) and isinstance(node.ctx, ast.Store | ast.Del)
+
+
+def _lists_exports(node: ast.stmt) -> bool:
+    """Return whether a statement only sets ``__all__``."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return (dotted_chain(node.value.func) or ("",))[0] == "__all__"
+    return isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and _bound(node) == {
+        "__all__"
+    }
+
+
+def _registers_subclasses(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name in _SELF_REGISTERING
+    if isinstance(node, ast.ClassDef):
+        named = {(dotted_chain(base) or ("",))[-1] for base in node.bases}
+        return bool(named & {"type", "ABCMeta", "EnumMeta", "EnumType"})
+    return isinstance(node, ast.Attribute) and node.attr in _SELF_REGISTERING

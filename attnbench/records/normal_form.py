@@ -1,0 +1,125 @@
+"""One normal form for code: without imports, comments, docstrings and what a card only describes.
+
+What is left decides what a module computes, how long it takes and what it learns; documentation
+edits do not invalidate results.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+
+DECIDING = ("constraints", "official", "version")
+"""Fields of a card that decide what is measured; the others are for readers."""
+COUNTED = ("params", "macs", "printed")
+"""Fields of a card whose formulas give values of a cost record."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What of the code counts."""
+
+    counts_formulas: bool = False
+    """The formulas of cards, too: they are part of a cost record."""
+    docstrings: bool = False
+    """Docstrings, too: the code reads them."""
+
+    def kept_fields(self, constructor: str) -> tuple[str, ...] | None:
+        """Return the arguments that count of a card or its parts; None for any other class."""
+        formulas = self.counts_formulas
+        kept = {
+            "Card": (*DECIDING, *(COUNTED if formulas else ())),
+            "PrintedCost": ("params", "macs") if formulas else (),
+            "Paper": (),
+            "Traits": (),
+        }
+        return kept.get(constructor)
+
+
+def normalize(
+    node: ast.stmt, form: Form, engine_name: Callable[[ast.expr], str | None]
+) -> ast.stmt | None:
+    """Return a statement in normal form, changed in place; None if nothing of it counts.
+
+    Args:
+        node: the statement.
+        form: what counts.
+        engine_name: returns the engine's name for an expression: ``Card`` for ``cards.Card``.
+    """
+    result = _Normalizer(form, engine_name).visit(node)
+    assert result is None or isinstance(result, ast.stmt)
+    return result
+
+
+class _Normalizer(ast.NodeTransformer):
+    def __init__(self, form: Form, engine_name: Callable[[ast.expr], str | None]) -> None:
+        self.form = form
+        self.engine_name = engine_name
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Keep a body that nothing is left of valid."""
+        filled = [name for name in ("body", "finalbody") if isinstance(_field(node, name), list)]
+        filled = [name for name in filled if _field(node, name)]
+        super().generic_visit(node)
+        for name in filled:
+            if not _field(node, name):
+                setattr(node, name, [ast.Pass()])
+        return node
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Drop it: what its names stand for counts where they are used."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Drop it, as any import."""
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        """Drop it: where a docstring is missing it is needed, and does nothing."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop constants that stand alone, docstrings first of all."""
+        if isinstance(node.value, ast.Constant):
+            is_text = isinstance(node.value.value, str)
+            return node if is_text and self.form.docstrings else None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Keep of a card the fields that count."""
+        kept = self.form.kept_fields(self.engine_name(node.func) or "")
+        if kept is not None:
+            node.args = []
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg in (*kept, None)]
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Read an annotation that is written as text."""
+        node.annotation = _read_annotation(node.annotation)
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Read an annotation that is written as text."""
+        node.annotation = _read_annotation(node.annotation) or node.annotation
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Read an annotation that is written as text."""
+        node.returns = _read_annotation(node.returns)
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        """Read an annotation that is written as text."""
+        node.returns = _read_annotation(node.returns)
+        return self.generic_visit(node)
+
+
+def _field(node: ast.AST, name: str) -> object:
+    return getattr(node, name, None)
+
+
+def _read_annotation(annotation: ast.expr | None) -> ast.expr | None:
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            return ast.parse(annotation.value, mode="eval").body
+        except (SyntaxError, ValueError):
+            return annotation
+    return annotation

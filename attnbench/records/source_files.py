@@ -1,0 +1,124 @@
+"""Finding the source files of one distribution: the modules that a file can import from its own.
+
+Read from folders and metadata, so that nothing is imported to find out. The engine is no part of
+any module's own code, not even of the shipped ones.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+ENGINE = "attnbench"
+# one distribution, two packages: an editable install does not list them in its metadata
+OURS = ("attnbench_modules", "attnbench_suites")
+
+
+@dataclass(frozen=True)
+class OwnModule:
+    """A module or package of the importer's own distribution.
+
+    Args:
+        base: its path without a suffix: ``.../pkg/mod`` for ``mod.py`` and for ``mod/__init__.py``.
+    """
+
+    base: Path
+
+    @property
+    def file(self) -> Path | None:
+        """Its source file; None of a folder without ``__init__.py``."""
+        return _source_of(self.base)
+
+    def child(self, name: str) -> OwnModule | None:
+        """Return a submodule; None if there is none of this name."""
+        return _existing(self.base / name)
+
+
+def find_own(module: str, importer: Path) -> OwnModule | None:
+    """Return a module of the importer's distribution; None for any other, and for the engine.
+
+    Args:
+        module: absolute name, ``package.module``.
+        importer: the file that imports it.
+    """
+    top, *rest = module.split(".")
+    folder = None if top == ENGINE else _top_folder(top, importer)
+    return _existing(folder.joinpath(*rest)) if folder else None
+
+
+def absolute_name(node: ast.ImportFrom, importer: Path) -> str:
+    """Return the absolute name of the module that ``from ... import`` names."""
+    package = package_of(importer)
+    above = package[: len(package) - node.level + 1] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def package_of(file: Path) -> list[str]:
+    """Return the names of the packages that a file lies in, from the top; none of a lone file."""
+    return list(file.relative_to(_root(file)).parts[:-1])
+
+
+@cache
+def _root(file: Path) -> Path:
+    """Return the folder that holds the top-level package of a file, or the file itself."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+@cache
+def _source_of(base: Path) -> Path | None:
+    for candidate in (base / "__init__.py", base.parent / f"{base.name}.py"):
+        if candidate.is_file():
+            return candidate.resolve()
+    return None
+
+
+@cache
+def _existing(base: Path) -> OwnModule | None:
+    return OwnModule(base) if _source_of(base) or base.is_dir() else None
+
+
+def _top_folder(top: str, importer: Path) -> Path | None:
+    root = _root(importer)
+    package = package_of(importer)
+    own = package[0] if package else importer.stem
+    if not package or top == own or _is_loose(own, root):
+        return root / top  # of a plugin that is not installed: whatever lies next to it
+    return _package_folder(top) if top in _siblings(own) else None
+
+
+@cache
+def _is_loose(top: str, root: Path) -> bool:
+    """Return whether a package is of no installed distribution: one that is read in its folder."""
+    installed = {"site-packages", "dist-packages"} & set(root.parts)
+    return top not in OURS and not installed and top not in _distributions()
+
+
+@cache
+def _siblings(top: str) -> frozenset[str]:
+    """Return the top-level packages of the same distribution."""
+    if top in OURS:
+        return frozenset(OURS)
+    owners = _distributions()
+    mine = set(owners.get(top, []))
+    return frozenset(name for name, theirs in owners.items() if mine & set(theirs))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each top-level package; it takes a second to find them."""
+    return packages_distributions()
+
+
+@cache
+def _package_folder(top: str) -> Path | None:
+    spec = find_spec(top)
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    return Path(locations[0]).resolve() if locations else None
