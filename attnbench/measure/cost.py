@@ -94,6 +94,10 @@ class CostMeter:
         else:
             self.slots(case, self.known(case.backbone, case.size).survey, attention)
 
+    def card(self, case: Case) -> dict[str, Any] | None:
+        """Return what a record of a case shows of its module's card."""
+        return card_facts(self._attention(case.module) if case.module else None)
+
     def known(self, backbone: str, size: tuple[int, int]) -> Known:
         """Return what is known of a backbone; it is built and traced at the first call."""
         key = (backbone, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 import time
@@ -48,6 +49,8 @@ class Job:
     folder: Path
     done: Mapping[str, Record] = field(default_factory=dict)
     """Records of chosen cases that hold as they are."""
+    described: Sequence[Record] = ()
+    """Those of ``done`` whose card's texts have changed: written anew, not measured."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Why a case cannot be measured here: an optional extra is not installed."""
     known: Run | None = None
@@ -98,13 +101,26 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meters: M
         case.name: fingerprint(case, suite, catalog, protocols.get(case.name)) for case in cases
     }
     done = {} if choice.fresh or known is None else _still_valid(known, hashes, skipped)
+    described = list(_described_anew(cases, done, meters))
+    done |= {record.case: record for record in described}
     efforts = {
         case.name: meters.accuracy.effort(case)
         for case in cases
         if case.kind == "accuracy" and case.name not in skipped and case.name not in done
     }
     return Job(
-        suite, tables, cases, hashes, folder, done, skipped, known, protocols, accuracies, efforts
+        suite=suite,
+        tables=tables,
+        cases=cases,
+        hashes=hashes,
+        folder=folder,
+        done=done,
+        described=described,
+        skipped=skipped,
+        known=known,
+        protocols=protocols,
+        accuracies=accuracies,
+        efforts=efforts,
     )
 
 
@@ -127,8 +143,11 @@ def measure(
     pool = pool or LocalPool(worker)
     with RunWriter(job.folder) as writer:
         header = _header(job)
-        if job.missing or job.known is None or not _same_layout(job.known.header, header):
+        is_new = job.known is None or not _same_layout(job.known.header, header)
+        if job.missing or job.described or is_new:
             writer.append(header)
+        for record in job.described:
+            writer.append(record)
         for record in job.done.values():  # a kill came between its record and this
             _forget_checkpoint(job, record.hash)
         progress.begin(job)
@@ -254,6 +273,21 @@ def _still_valid(
         if record.hash == hashes[name]
         and (record.status == "ok" or (record.status == "skipped" and name in skipped))
     }
+
+
+def _described_anew(
+    cases: Sequence[Case], done: Mapping[str, Record], meters: Meters
+) -> Iterator[Record]:
+    """Yield valid cost records with the card of today where theirs differs.
+
+    A card's texts are no part of the hash, but tables read them from the record.
+    """
+    for case in cases:
+        record = done.get(case.name)
+        if record is not None and case.kind == "cost" and record.status == "ok":
+            card = json.loads(json.dumps(meters.cost.card(case)))  # as it is read from a file
+            if record.card != card:
+                yield record.model_copy(update={"card": card})
 
 
 def _counted(case: Case, job: Job, worker: Worker) -> Record:

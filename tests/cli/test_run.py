@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -87,6 +88,26 @@ def test_a_second_run_measures_nothing_and_changes_nothing(attnbench, tmp_path):
     assert "0 of 13 cases to measure, 13 already measured" in second.err
     after = (tmp_path / "out/mine/records.jsonl").read_bytes(), tables(tmp_path / "out/mine")
     assert after == before
+
+
+@pytest.mark.usefixtures("worker_here")
+def test_new_texts_of_a_card_are_written_without_counting_again(attnbench, tmp_path, monkeypatch):
+    attnbench("run", suite(tmp_path, ["se", "cbam"]), "--out", "out")
+    before = records(tmp_path / "out/mine")
+    module = catalog().modules.get("se")
+    monkeypatch.setattr(module, "card", replace(module.card, title="Another title"))
+    again = attnbench("run", "mine.toml", "--out", "out")
+    assert "0 of 7 cases to measure, 7 already measured" in again.err
+    added = records(tmp_path / "out/mine")[len(before) :]
+    assert "format" in added[0]
+    known = {record["case"]: record for record in before[1:]}
+    expected = [record for record in known.values() if "/se/" in record["case"]]
+    assert len(expected) == 3
+    for record in expected:
+        record["card"]["title"] = "Another title"
+    assert added[1:] == expected
+    attnbench("run", "mine.toml", "--out", "out")
+    assert len(records(tmp_path / "out/mine")) == len(before) + len(added)
 
 
 @pytest.mark.usefixtures("worker_here")
