@@ -6,7 +6,7 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnbench.attention import find_attention
 from attnbench.errors import MissingExtraError
@@ -20,8 +20,13 @@ from attnbench.runtimes.registry import runtime
 from attnbench.suites.case import Case
 from attnbench.suites.schema import Suite
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = None) -> str:
+
+def fingerprint(
+    case: Case, suite: Suite, catalog: Catalog, protocol: DataclassInstance | None = None
+) -> str:
     """Return the hash of a case.
 
     It covers the case itself, what the module's code does (:mod:`attnbench.records.code_hash`),
@@ -36,7 +41,8 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
         "versions": provenance.versions(packages_of(case, catalog)),
     }
     if case.kind == "latency":
-        parts |= {"method": latency.METHOD, "machine": provenance.machine(), "protocol": protocol}
+        parts |= {"method": latency.METHOD, "machine": provenance.machine()}
+        parts["protocol"] = asdict(protocol) if protocol else None
     elif case.training is not None:
         parts["training"] = accuracy.identity(case.training)
     else:
@@ -46,7 +52,7 @@ def fingerprint(case: Case, suite: Suite, catalog: Catalog, protocol: object = N
             attention = find_attention(case.module, catalog)
             parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
             parts["card"] = attention.card.version if attention.card else None
-    text = json.dumps(parts, sort_keys=True, default=str)
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
