@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from attnbench.counting.cost import cost as cost
     from attnbench.errors import AttnbenchError as AttnbenchError
     from attnbench.errors import CountingError as CountingError
+    from attnbench.errors import DeviceError as DeviceError
     from attnbench.errors import DuplicateNameError as DuplicateNameError
     from attnbench.errors import MissingExtraError as MissingExtraError
     from attnbench.errors import PlacementError as PlacementError
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
     from attnbench.errors import RecordError as RecordError
     from attnbench.errors import RequestError as RequestError
     from attnbench.errors import UnknownNameError as UnknownNameError
-    from attnbench.fusing import fuse as fuse
-    from attnbench.placement.insertion import Inserted as Inserted
-    from attnbench.placement.insertion import insert as insert
-    from attnbench.placement.sites import Site as Site
-    from attnbench.plugins import register as register
-    from attnbench.timm_door import timm_layer as timm_layer
+    from attnbench.models.fuse import fuse as fuse
+    from attnbench.models.insertion import Inserted as Inserted
+    from attnbench.models.insertion import insert as insert
+    from attnbench.models.sites import Site as Site
+    from attnbench.models.timm_layer import timm_layer as timm_layer
+    from attnbench.registry.plugins import register as register
 
     __version__: str
 
@@ -55,6 +56,7 @@ _PUBLIC = {
     "attnbench.errors": (
         "AttnbenchError",
         "CountingError",
+        "DeviceError",
         "DuplicateNameError",
         "MissingExtraError",
         "PlacementError",
@@ -63,11 +65,11 @@ _PUBLIC = {
         "RequestError",
         "UnknownNameError",
     ),
-    "attnbench.fusing": ("fuse",),
-    "attnbench.placement.insertion": ("Inserted", "insert"),
-    "attnbench.placement.sites": ("Site",),
-    "attnbench.plugins": ("register",),
-    "attnbench.timm_door": ("timm_layer",),
+    "attnbench.models.fuse": ("fuse",),
+    "attnbench.models.insertion": ("Inserted", "insert"),
+    "attnbench.models.sites": ("Site",),
+    "attnbench.registry.plugins": ("register",),
+    "attnbench.models.timm_layer": ("timm_layer",),
 }
 _SOURCES = {name: module for module, names in _PUBLIC.items() for name in names}
 

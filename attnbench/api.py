@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-    from attnbench.placement.sites import Site
+    from attnbench.models.sites import Site
 
 
 def list_modules(selector: str = "@all", /) -> list[str]:
@@ -23,8 +23,8 @@ def list_modules(selector: str = "@all", /) -> list[str]:
     Raises:
         RequestError: no module is of that family; the families are named.
     """
-    from attnbench.plugins import catalog
-    from attnbench.selectors import select_modules
+    from attnbench.registry.plugins import catalog
+    from attnbench.registry.selectors import select_modules
 
     found = catalog()
     return select_modules(found, selector, found.modules.names())
@@ -45,8 +45,8 @@ def create_module(
         UnknownNameError: no such module.
         RequestError: it does not take these options or this number of channels.
     """
-    from attnbench.attention import find_attention
-    from attnbench.specs import parse_spec
+    from attnbench.registry.attention import find_attention
+    from attnbench.registry.specs import parse_spec
 
     spec = parse_spec(name, "module").given(**options)
     return find_attention(spec).build(channels, feature_size)
@@ -63,7 +63,7 @@ def create_backbone(name: str, /, **options: Any) -> nn.Module:
         UnknownNameError: no such backbone.
         RequestError: an option that it does not take.
     """
-    from attnbench.backbones.build import build_backbone
+    from attnbench.models.backbones import build_backbone
 
     return build_backbone(name, **options)
 
@@ -74,6 +74,6 @@ def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /
     Raises:
         CountingError: the model's forward pass fails on that input.
     """
-    from attnbench.placement.sites import Survey
+    from attnbench.models.sites import Survey
 
     return Survey(model, input_size).sites()

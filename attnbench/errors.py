@@ -86,3 +86,7 @@ def unknown(
     elif shown:
         parts.append(f"Known: {', '.join(shown)}.")
     return UnknownNameError(" ".join([*parts, *([way_out] if way_out else [])]))
+
+
+class DeviceError(AttnbenchError):
+    """The device could not do it: out of memory, or a graph that cannot be captured."""

@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from attnbench.errors import RequestError, suggestion
+from attnbench.stats.latency_verdict import LatencyRule
 from attnbench.timing.clock import Clock, WallClock
 from attnbench.timing.comparison import Compared, Comparison
-from attnbench.timing.quiet import quiet
+from attnbench.timing.isolation import quiet
 from attnbench.timing.sampler import ArmError, Call, Sampling, sample
-from attnbench.timing.unshared import single_thread_clock
-from attnbench.timing.verdicts import Rule
+from attnbench.timing.schedstat_clock import single_thread_clock
 
-__all__ = ["ArmError", "Compared", "Comparison", "Rule", "Sampling", "compare"]
+__all__ = ["ArmError", "Compared", "Comparison", "LatencyRule", "Sampling", "compare"]
 
 
 def compare(
@@ -34,7 +34,7 @@ def compare(
     again: Call | None = None,
     threads: int | None = None,
     sampling: Sampling | None = None,
-    rule: Rule | None = None,
+    rule: LatencyRule | None = None,
     clock: Clock | None = None,
     throttled: Callable[[], bool] | None = None,
 ) -> Comparison:
@@ -50,7 +50,7 @@ def compare(
             callable with threads of its own would lose by it. With 1, the time in which another
             program has the processor is not counted either, where the system tells it (Linux).
         sampling: how to sample, in full; its budget is replaced by ``budget_s``.
-        rule: what counts as a difference; see :class:`Rule`.
+        rule: what counts as a difference; see :class:`LatencyRule`.
         clock: what measures a call instead.
         throttled: asked after each round whether to throw it away.
 
@@ -64,7 +64,7 @@ def compare(
         clock = clock or (single_thread_clock() if threads == 1 else WallClock())
         samples = sample(arms, baseline, sampling, clock=clock, again=again, throttled=throttled)
     conditions["clock"] = type(clock).__name__
-    return Comparison(replace(samples, conditions=conditions), rule or Rule())
+    return Comparison(replace(samples, conditions=conditions), rule or LatencyRule())
 
 
 def _check(arms: Mapping[str, Call], baseline: str, threads: int | None) -> None:

@@ -31,15 +31,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from attnbench.attention import Attention, find_attention, from_callable
 from attnbench.conformance.checks import CHECKS, Check, chosen
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, OK, SKIPPED, Finding
 from attnbench.conformance.subject import Subject
 from attnbench.errors import AttnbenchError, suggestion
-from attnbench.plugins import catalog
-from attnbench.settings import settings
-from attnbench.specs import parse_spec
+from attnbench.registry.attention import Attention, find_attention, from_callable
+from attnbench.registry.plugins import catalog
+from attnbench.registry.settings import settings
+from attnbench.registry.specs import parse_spec
 
 _TEST = "test_conformance"
 _SUBJECTS: dict[type, Subject] = {}

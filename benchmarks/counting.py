@@ -28,14 +28,14 @@ from command_line import Parser, count, run
 from torch import nn
 
 import attnbench
-from attnbench.attention import Attention
-from attnbench.backbones.build import build_backbone
-from attnbench.measure.brackets import Brackets
 from attnbench.measure.cost import CostMeter
-from attnbench.plugins import catalog
+from attnbench.measure.iso_macs import Brackets
+from attnbench.models.backbones import build_backbone
+from attnbench.registry.attention import Attention
+from attnbench.registry.plugins import catalog
 from attnbench.suites.case import Case
-from attnbench.suites.cases import all_cases, plan
 from attnbench.suites.load import find_suite
+from attnbench.suites.plan import all_cases, plan
 
 Count = Callable[[], list[float]]
 """Returns the multiply-adds of each row."""

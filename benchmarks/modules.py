@@ -30,14 +30,14 @@ from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 import attnbench
-from attnbench.attention import find_attention
 from attnbench.conformance.subject import relative_error
 from attnbench.errors import RequestError
-from attnbench.fusing import fuse, has_fused_form
 from attnbench.latency import Compared, Comparison, compare
-from attnbench.plugins import catalog
-from attnbench.runtimes.weights import lively
-from attnbench.specs import parse_spec
+from attnbench.models.fuse import fuse, has_fused_form
+from attnbench.registry.attention import find_attention
+from attnbench.registry.plugins import catalog
+from attnbench.registry.specs import parse_spec
+from attnbench.runtimes.random_weights import lively
 
 MODULES = ["ulsam", "ulsam,groups=16"]
 SHAPES = ["1x512x14x14", "1x96x14x14", "1x160x7x7", "1x24x56x56"]

@@ -41,14 +41,14 @@ from scipy import stats
 from torch import nn
 
 import attnbench
-from attnbench.comparing.compare import compare
-from attnbench.comparing.gates import Gates
-from attnbench.comparing.model import VERDICTS
 from attnbench.records.store import Run, find_run, read_run
-from attnbench.runtimes.exporting import exported
-from attnbench.sides.timing import TimedPair, TimingPlan, time_interleaved
-from attnbench.sides.verdict import compare_sides
-from attnbench.timing.samples import AGAIN, Samples
+from attnbench.regression.ci.timing import TimedPair, TimingPlan, time_interleaved
+from attnbench.regression.ci.verdict import compare_sides
+from attnbench.regression.compare.compare_runs import compare
+from attnbench.regression.compare.comparison import VERDICTS
+from attnbench.regression.compare.gates import Gates
+from attnbench.runtimes.torch_export import exported
+from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 Array = npt.NDArray[np.float64]
 
@@ -74,7 +74,7 @@ class Try:
     """One comparison, as ours and as the peers see it."""
 
     planted: bool
-    processes: tuple[Samples, ...]
+    processes: tuple[TimingSamples, ...]
     """Of the runner that interleaves."""
     before: Array
     """Base's seconds in the peers' first job."""
@@ -270,11 +270,11 @@ def bursts(share: float, calls: int, rng: np.random.Generator) -> Array:
     return slow
 
 
-def samples_of(logs: Array) -> Samples:
+def samples_of(logs: Array) -> TimingSamples:
     """The same as a timing process gives it."""
     rows = CALL_S * np.exp(logs)
     seconds = {arm: tuple(map(float, row)) for arm, row in zip(ARMS, rows, strict=True)}
-    return Samples("base", seconds, dict.fromkeys(ARMS, 1), 0.0, float(rows.sum()), "budget")
+    return TimingSamples("base", seconds, dict.fromkeys(ARMS, 1), 0.0, float(rows.sum()), "budget")
 
 
 # --- real ----------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def real(options: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         files = artefacts(Path(folder), options.pieces)
         begin, loads = time.perf_counter(), [psutil.getloadavg()[0]]
-        taken: list[tuple[bool, tuple[Samples, ...]]] = []
+        taken: list[tuple[bool, tuple[TimingSamples, ...]]] = []
         for slower in turns(options.real, options.slower):
             spent = time.perf_counter() - begin
             if taken and spent * (len(taken) + 1) / len(taken) > options.limit:
@@ -336,7 +336,7 @@ def turns(aa: int, slower: int) -> list[bool]:
     return [kind for _, kind in sorted(places)]
 
 
-def timed(files: tuple[Path, Path], options: argparse.Namespace) -> tuple[Samples, ...]:
+def timed(files: tuple[Path, Path], options: argparse.Namespace) -> tuple[TimingSamples, ...]:
     """What the timing processes of ``attnbench ci`` measure.
 
     Raises:
@@ -349,7 +349,7 @@ def timed(files: tuple[Path, Path], options: argparse.Namespace) -> tuple[Sample
     return tuple(samples)
 
 
-def as_seen(taken: Sequence[tuple[bool, tuple[Samples, ...]]]) -> list[Try]:
+def as_seen(taken: Sequence[tuple[bool, tuple[TimingSamples, ...]]]) -> list[Try]:
     """The peers' base is that of the try before, a job earlier; the first has that of the last."""
     seen = []
     for number, (slower, parts) in enumerate(taken):
@@ -358,7 +358,7 @@ def as_seen(taken: Sequence[tuple[bool, tuple[Samples, ...]]]) -> list[Try]:
     return seen
 
 
-def seconds_of(parts: Sequence[Samples], arm: str) -> Array:
+def seconds_of(parts: Sequence[TimingSamples], arm: str) -> Array:
     """An arm's seconds in all processes."""
     return np.concatenate([np.asarray(one.seconds[arm]) for one in parts])
 
@@ -368,7 +368,7 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def words(parts: tuple[Samples, ...]) -> str:
+def words(parts: tuple[TimingSamples, ...]) -> str:
     """What ours says of a try, for the log."""
     found = compare_sides([], {NAME: TimedPair(parts, exports={})}, Gates({}))
     name, change = next(one for one in found.all() if one[1].metric == "latency")

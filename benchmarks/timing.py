@@ -33,9 +33,9 @@ from scipy import stats
 from torch import nn
 from torch.utils.benchmark import Timer
 
-from attnbench.backbones.build import build_backbone
 from attnbench.latency import compare
-from attnbench.timing.heap import keep_heap
+from attnbench.models.backbones import build_backbone
+from attnbench.timing.malloc import keep_heap
 
 Call = Callable[[], object]
 

@@ -46,13 +46,13 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from attnbench.backbones.build import build_backbone
-from attnbench.datasets.model import Samples
+from attnbench.datasets.dataset import LabeledImages
 from attnbench.datasets.registry import load
 from attnbench.errors import RequestError
-from attnbench.timing.quiet import allowed_cores
-from attnbench.training.adapt import adapt
+from attnbench.models.backbones import build_backbone
+from attnbench.timing.isolation import allowed_cores
 from attnbench.training.recipe import Augment, Recipe, find_recipe
+from attnbench.training.strides import adapt
 
 UNTIMED = 6  # steps; a DataLoader prepares two batches for each worker
 EPOCHS = 1000  # of ours: more than anybody waits for
@@ -317,7 +317,7 @@ def plain_training(arm: Arm) -> None:
 class Pictures(Dataset[tuple[Any, int]]):
     """A split as torchvision's ``FashionMNIST`` gives it: PIL images, transformed one by one."""
 
-    def __init__(self, samples: Samples, transform: Callable[[Any], Tensor]) -> None:
+    def __init__(self, samples: LabeledImages, transform: Callable[[Any], Tensor]) -> None:
         if samples.stacked is None or samples.stacked.shape[1] != 1:
             raise RequestError("a data set of grey images in memory is needed")
         self._images, self._targets = samples.stacked, samples.targets
@@ -382,7 +382,7 @@ def in_process(call: Callable[..., Any], *args: Any) -> Any:
 
 def our_epoch(data: str, recipe: Recipe) -> tuple[float, float]:
     """Seconds to bring all images into memory, and to go through them once."""
-    from attnbench.training.feed import feed
+    from attnbench.training.dataloader import feed
 
     torch.set_num_threads(1)
     samples = load(data).train

@@ -6,6 +6,11 @@ import signal
 
 import pytest
 
+from .git_repository import repository
+from .simulated_timing import clock, simulate
+
+__all__ = ["clock", "repository", "simulate"]
+
 # A shell starts what runs in its background with Ctrl-C ignored, and every process below inherits
 # that: tests of interruptions would wait for what never comes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli import app
-from attnbench.plugins import catalog
+from attnbench.registry.plugins import catalog
 
 ROOT = Path(__file__).parent.parent
 WALK = ROOT / "docs" / "ten_minutes.md"

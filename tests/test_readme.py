@@ -97,7 +97,7 @@ def test_every_command_is_in_the_readme():
 
 def test_every_suite_has_committed_results_named_in_the_readme():
     text = README.read_text(encoding="utf-8")
-    from attnbench.plugins import catalog
+    from attnbench.registry.plugins import catalog
 
     for name in catalog().suites.names():
         assert f"results/{name}/table.md" in text

@@ -1,1 +1,1 @@
-"""The command line: a thin layer over the library."""
+"""Command line: one file per command, a thin layer over the library."""

@@ -12,7 +12,7 @@ from attnbench.cli.output import say
 from attnbench.errors import AttnbenchError, RecordError
 
 if TYPE_CHECKING:
-    from attnbench.settings import Settings
+    from attnbench.registry.settings import ProjectSettings
 
 
 def command(
@@ -29,9 +29,9 @@ def command(
     out: RunsOut = None,
 ) -> None:
     """Write what changed into the baseline BASE, with the reason and the values before."""
-    from attnbench.comparing.accept import accept
-    from attnbench.registry import shown_path
-    from attnbench.settings import settings
+    from attnbench.registry.settings import settings
+    from attnbench.regression.compare.accept import accept
+    from attnbench.utils.text import shown_path
 
     settled = settings()
     count = 2 if _names_both(words, out, settled) else 1
@@ -45,7 +45,7 @@ def command(
         _write_tables(base)
 
 
-def _names_both(words: list[str], out: str | None, settled: Settings) -> bool:
+def _names_both(words: list[str], out: str | None, settled: ProjectSettings) -> bool:
     """Whether the second word is a run: a case stands there where the baseline is settled."""
     from attnbench.records.store import find_run
 
@@ -63,7 +63,7 @@ def _names_both(words: list[str], out: str | None, settled: Settings) -> bool:
 def _write_tables(base: Path) -> None:
     """Write the baseline's tables anew; that they cannot be written takes nothing back."""
     from attnbench.records.store import read_run
-    from attnbench.running.report import write_tables
+    from attnbench.reports.run_report import write_tables
 
     try:
         for path in write_tables(read_run(base), base.parent):

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.arms import Backbones, Modules, Placements, Request, cases_of
 from attnbench.cli.options import Format, Json, Out, Plugins, chosen_format
 from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
+from attnbench.cli.request_grid import Backbones, GridRequest, Modules, Placements, cases_of
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.pairing.estimate import Estimate
-    from attnbench.plugins import Catalog
     from attnbench.records.store import Run
-    from attnbench.running.runner import Job
+    from attnbench.registry.plugins import Catalog
+    from attnbench.reports.tables.accuracy_results import PairedTrainings
+    from attnbench.runner.run_suite import Job
+    from attnbench.stats.paired_difference import DifferenceEstimate
     from attnbench.suites.case import Case
     from attnbench.suites.schema import Suite
-    from attnbench.tables.accuracies import Trained
 
 NAME = "accuracy"
 """Folder of these runs within ``--out``."""
@@ -85,11 +85,11 @@ def command(
 
     Stop it at any time: the same command goes on from there.
     """
-    from attnbench.running.executors import check_executor
-    from attnbench.running.meters import Meters
-    from attnbench.running.runner import prepare
-    from attnbench.running.select import Choice
-    from attnbench.running.worker_main import new_worker
+    from attnbench.runner.executors import check_executor
+    from attnbench.runner.meters import Meters
+    from attnbench.runner.run_suite import prepare
+    from attnbench.runner.select_cases import Choice
+    from attnbench.runner.worker_main import new_worker
 
     chosen = chosen_format(format, json)
     check_executor(executor)
@@ -103,7 +103,7 @@ def command(
         "int8": int8,
         "threads": threads,
     }
-    request = Request(
+    request = GridRequest(
         backbone or [], [_blended(one, blend) for one in module or []], placement or [], None, None
     )
     with new_worker(plugin or []) as worker:
@@ -125,7 +125,7 @@ def _print(job: Job, run: Run, form: str) -> None:
         arms = [_arm(one) for one in results if not one.is_plain] or [_arm(results[0])]
         print_json(arms[0] if len(arms) == 1 else {"arms": arms})
     else:
-        from attnbench.running.report import report_of
+        from attnbench.reports.run_report import report_of
 
         print_report(report_of(run), form)
 
@@ -134,7 +134,7 @@ def _blended(module: str, blend: bool) -> str:
     return f"{module},blend=true" if blend and "blend=" not in module else module
 
 
-def _rows(request: Request, catalog: Catalog, wider: bool) -> list[dict[str, Any]]:
+def _rows(request: GridRequest, catalog: Catalog, wider: bool) -> list[dict[str, Any]]:
     """The rows of the table: each backbone's plain one, its arms, and the controls."""
     if not request.backbones:
         raise RequestError("nothing to train; give a backbone (-b) and modules (-m, -p)")
@@ -175,7 +175,7 @@ def _refuse_skipped(job: Job) -> None:
 
 def _announce(job: Job) -> None:
     """Say what the set-up can detect, before it starts; the time it takes is said by the run."""
-    from attnbench.running.detect import detection
+    from attnbench.runner.detectable_difference import detection
 
     for line in detection(job):
         say(line)
@@ -185,8 +185,8 @@ def _trained(
     job: Job, worker: Any, executor: str, plugins: Sequence[str], save: Path | None
 ) -> Run:
     from attnbench.cli.progress import progress
-    from attnbench.running.executors import pool_of
-    from attnbench.running.runner import measure
+    from attnbench.runner.executors import pool_of
+    from attnbench.runner.run_suite import measure
 
     pool = pool_of(executor, worker, plugins)
     try:
@@ -199,17 +199,17 @@ def _trained(
         sys.exit(130)
 
 
-def _results(job: Job, run: Run) -> list[Trained]:
-    from attnbench.tables.accuracies import trained
+def _results(job: Job, run: Run) -> list[PairedTrainings]:
+    from attnbench.reports.tables.accuracy_results import trained
 
     records = {name: record.model_dump() for name, record in run.records.items()}
     rows = [row for table in job.tables for row in table.rows]
     return [one for row in trained(rows, records) for one in row]
 
 
-def _arm(one: Trained) -> dict[str, Any]:
+def _arm(one: PairedTrainings) -> dict[str, Any]:
     """The JSON object of one arm."""
-    from attnbench.pairing.verdicts import text
+    from attnbench.stats.accuracy_verdict import text
 
     case, facts = one.cases[0], one.facts
     mean = one.mean()
@@ -254,7 +254,7 @@ def _seed(seed: int, record: Any) -> Iterator[tuple[str, Any]]:
     yield "weights", training.get("weights")
 
 
-def _difference(found: Estimate | None) -> dict[str, Any]:
+def _difference(found: DifferenceEstimate | None) -> dict[str, Any]:
     if found is None:
         return {"mean": None, "low": None, "high": None, "p_value": None}
     return {
@@ -265,7 +265,7 @@ def _difference(found: Estimate | None) -> dict[str, Any]:
     }
 
 
-def _flipped(one: Trained) -> dict[str, Any]:
+def _flipped(one: PairedTrainings) -> dict[str, Any]:
     found = one.flipped
     if found is None:
         return {"sign_flip_low": None, "sign_flip_high": None}

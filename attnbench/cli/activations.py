@@ -10,12 +10,12 @@ import typer
 from attnbench.cli.options import Plugins
 from attnbench.cli.output import guests, load_catalog, say
 from attnbench.errors import RequestError
-from attnbench.registry import describe
+from attnbench.utils.text import describe
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from attnbench.plugins import Catalog
+    from attnbench.registry.plugins import Catalog
     from attnbench.suites.case import Case
 
 
@@ -43,9 +43,9 @@ def command(
     with guests():
         from attnbench.measure.accuracy import AccuracyMeter
         from attnbench.measure.cost import CostMeter
-        from attnbench.pictures.draw import draw_maps, save
-        from attnbench.pictures.maps import attention_maps
-        from attnbench.placement.weights import transfer
+        from attnbench.models.pretrained import transfer
+        from attnbench.reports.figures.activation_figure import draw_maps, save
+        from attnbench.reports.figures.feature_maps import attention_maps
 
         case = _case(catalog, backbone, module, placement, dataset, recipe)
         meter = AccuracyMeter(CostMeter(catalog))
@@ -63,8 +63,8 @@ def command(
 def _case(
     catalog: Catalog, backbone: str, module: str, placement: str, dataset: str, recipe: str | None
 ) -> Case:
-    from attnbench.suites.cases import make_case
     from attnbench.suites.conditions import Training
+    from attnbench.suites.plan import make_case
     from attnbench.training.recipe import default_recipe, find_recipe
 
     name = recipe or default_recipe(dataset)
@@ -76,14 +76,14 @@ def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:
     """Return the picture, (3, H, W) in uint8, and the network's input, (1, 3, S, S)."""
     import torch
 
-    from attnbench.datasets.model import Samples
+    from attnbench.datasets.dataset import LabeledImages
     from attnbench.measure.accuracy import training_of
-    from attnbench.training.feed import feed
+    from attnbench.training.dataloader import feed
     from attnbench.training.recipe import find_recipe
 
     training = training_of(case)
     raw = _raw(image, training.dataset)
-    one = Samples(torch.zeros(1, dtype=torch.int64), ("",), lambda _: raw, raw[None])
+    one = LabeledImages(torch.zeros(1, dtype=torch.int64), ("",), lambda _: raw, raw[None])
     given, _ = next(iter(feed(one, find_recipe(training.recipe)).test()))
     return raw.expand(3, -1, -1), given
 
@@ -93,7 +93,7 @@ def _raw(image: str, dataset: str) -> Tensor:
     from attnbench.datasets.registry import load
 
     if not image.isdecimal():
-        from attnbench.datasets.files import decode
+        from attnbench.datasets.image_files import decode
 
         try:
             return decode(Path(image))

@@ -19,7 +19,7 @@ from attnbench.cli.doctor import command as doctor
 from attnbench.cli.export import command as export
 from attnbench.cli.history import command as history
 from attnbench.cli.latency import command as latency
-from attnbench.cli.listing import command as listing
+from attnbench.cli.list import command as listing
 from attnbench.cli.merge import command as merge
 from attnbench.cli.new import command as new
 from attnbench.cli.overview import command as overview

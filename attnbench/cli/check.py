@@ -14,10 +14,10 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
-    from attnbench.conformance.choose import Chosen
-    from attnbench.conformance.findings import Report
-    from attnbench.plugins import Catalog
-    from attnbench.running.examiner import Examiner
+    from attnbench.conformance.findings import ConformanceReport
+    from attnbench.conformance.runner import ConformanceRunner
+    from attnbench.conformance.select import Chosen
+    from attnbench.registry.plugins import Catalog
 
 FORMATS = ("text", "json", "md")
 
@@ -57,8 +57,8 @@ def command(
 
     Without a name: what the plugins of [tool.attnbench], or of --plugin, register.
     """
-    from attnbench.running.examiner import Examiner
-    from attnbench.running.worker_main import new_worker
+    from attnbench.conformance.runner import ConformanceRunner
+    from attnbench.runner.worker_main import new_worker
 
     chosen = chosen_format(format, json, FORMATS)
     checks = _checks(select, deep)
@@ -71,7 +71,7 @@ def command(
             "check which module? Name modules or suites, or --all; in a project whose "
             "[tool.attnbench] plugins register some, those are checked"
         )
-    with Examiner(new_worker(plugin or []), jobs) as examiner:
+    with ConformanceRunner(new_worker(plugin or []), jobs) as examiner:
         examiner.start()  # it imports torch while we do
         asked = _asked(words, every, catalog)
         reports = _examined(examiner, asked, checks, limit)
@@ -93,7 +93,7 @@ def _checks(select: str | None, deep: bool) -> list[Check]:
 
 def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
     """Return the catalog, and the names that the plugin files brought."""
-    from attnbench.plugins import catalog
+    from attnbench.registry.plugins import catalog
 
     with guests():
         before = set(catalog().modules.names())
@@ -103,7 +103,7 @@ def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
 
 def _asked(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
     from attnbench.cli.output import say_failures
-    from attnbench.conformance.choose import chosen_modules, every_module
+    from attnbench.conformance.select import chosen_modules, every_module
 
     known_failures = len(catalog.failures)
     with guests():
@@ -120,26 +120,32 @@ def _merged(first: Sequence[Chosen], more: Sequence[Chosen]) -> list[Chosen]:
 
 
 def _name(one: Chosen) -> str:
-    from attnbench.conformance.findings import Report
+    from attnbench.conformance.findings import ConformanceReport
 
-    return one.name if isinstance(one, Report) else str(one.spec)
+    return one.name if isinstance(one, ConformanceReport) else str(one.spec)
 
 
 def _examined(
-    examiner: Examiner, asked: Sequence[Chosen], checks: Sequence[Check], limit: float | None
-) -> list[Report]:
+    examiner: ConformanceRunner,
+    asked: Sequence[Chosen],
+    checks: Sequence[Check],
+    limit: float | None,
+) -> list[ConformanceReport]:
     """Return the reports in the order of what was asked for."""
     from attnbench.cli.progress import check_progress
-    from attnbench.conformance.findings import Report
+    from attnbench.conformance.findings import ConformanceReport
 
-    modules = [one for one in asked if not isinstance(one, Report)]
+    modules = [one for one in asked if not isinstance(one, ConformanceReport)]
     made = examiner.examine(modules, checks, check_progress(), limit) if modules else []
-    reports = {one.name: one for one in [*made, *(one for one in asked if isinstance(one, Report))]}
+    reports = {
+        one.name: one
+        for one in [*made, *(one for one in asked if isinstance(one, ConformanceReport))]
+    }
     return [reports[name] for name in map(_name, asked) if name in reports]
 
 
-def _print(reports: Sequence[Report], form: str, *, verbose: bool) -> None:
-    from attnbench.conformance.show import as_markdown, print_text
+def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) -> None:
+    from attnbench.conformance.report import as_markdown, print_text
 
     if form == "json":
         found = [one.to_dict() for one in reports]

@@ -24,9 +24,9 @@ from attnbench.cli.output import print_json, say, writing
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.settings import Settings
-    from attnbench.sides.run import CiRequest, CiResult
-    from attnbench.sides.timing import TimingPlan
+    from attnbench.registry.settings import ProjectSettings
+    from attnbench.regression.ci.run import CiRequest, CiResult
+    from attnbench.regression.ci.timing import TimingPlan
 
 FORMATS = ("text", "md", "json")
 KINDS = ("cost", "latency")
@@ -67,10 +67,10 @@ def command(
     budget: Budget,
 ) -> None:
     """Build a revision and the working tree apart, time them interleaved, and compare them."""
-    from attnbench.settings import settings
-    from attnbench.sides.report import append_summary
-    from attnbench.sides.run import run_ci
-    from attnbench.sides.timing import TimingPlan
+    from attnbench.registry.settings import settings
+    from attnbench.regression.ci.report import append_summary
+    from attnbench.regression.ci.run import run_ci
+    from attnbench.regression.ci.timing import TimingPlan
 
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
@@ -93,14 +93,14 @@ def _request(
     base: str,
     suites: list[str] | None,
     plugins: list[str],
-    settled: Settings,
+    settled: ProjectSettings,
     only: str | None,
     timing: TimingPlan,
     sources: Sequence[str],
     install: str | None,
 ) -> CiRequest:
-    from attnbench.comparing.gates import Gates
-    from attnbench.sides.run import CiRequest
+    from attnbench.regression.ci.run import CiRequest
+    from attnbench.regression.compare.gates import Gates
 
     named = suites or settled.paths(settled.suites)
     if not named:
@@ -120,7 +120,7 @@ def _request(
 
 
 def _print(result: CiResult, form: str, *, strict: bool, allow_missing: bool) -> None:
-    from attnbench.sides import report
+    from attnbench.regression.ci import report
 
     if form == "json":
         print_json(result.to_json(strict=strict, allow_missing=allow_missing))

@@ -22,8 +22,8 @@ from attnbench.cli.output import print_json, writing
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.comparing.model import Comparison
-    from attnbench.settings import Settings
+    from attnbench.registry.settings import ProjectSettings
+    from attnbench.regression.compare.comparison import RunComparison
 
 FORMATS = ("text", "md", "json")
 RunsOut = Annotated[
@@ -48,9 +48,9 @@ def command(
     out: RunsOut = None,
 ) -> None:
     """Compare two runs, or a run with the committed baseline; status 1 where a gate fails."""
-    from attnbench.comparing.compare import compare
     from attnbench.records.store import read_run
-    from attnbench.settings import settings
+    from attnbench.registry.settings import settings
+    from attnbench.regression.compare.compare_runs import compare
 
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
@@ -62,15 +62,15 @@ def command(
         sys.exit(1)
 
 
-def places(words: list[str], out: str | None, settled: Settings) -> tuple[Path, Path]:
+def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple[Path, Path]:
     """Return the files of BASE and NEW of one or two words; of one, BASE is the baseline.
 
     Raises:
         RecordError: one of them cannot be found or read.
         RequestError: there is one word, and no baseline in the settings.
     """
-    from attnbench.comparing.pairs import suite_of
     from attnbench.records.store import find_run, read_run
+    from attnbench.regression.compare.record_pair import suite_of
 
     folder = folder_of_runs(out, settled)
     new = find_run(words[-1], folder)
@@ -85,15 +85,15 @@ def places(words: list[str], out: str | None, settled: Settings) -> tuple[Path, 
     return find_run(settled.root / settled.baseline / suite), new
 
 
-def folder_of_runs(out: str | None, settled: Settings) -> Path:
+def folder_of_runs(out: str | None, settled: ProjectSettings) -> Path:
     """Return the folder where suites' runs are looked for: the option's, else the settings'."""
     if out is None and settled.out is not None:
         return settled.root / settled.out
     return Path(out or DEFAULT_OUT)
 
 
-def _print(found: Comparison, form: str, *, strict: bool, allow_missing: bool) -> None:
-    from attnbench.comparing.show import as_markdown, as_text
+def _print(found: RunComparison, form: str, *, strict: bool, allow_missing: bool) -> None:
+    from attnbench.regression.compare.report import as_markdown, as_text
 
     if form == "json":
         print_json(found.to_json(strict=strict, allow_missing=allow_missing))

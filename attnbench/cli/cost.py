@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.arms import (
+from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.output import guests, load_catalog, print_json, print_report
+from attnbench.cli.request_grid import (
     Backbones,
     Channels,
     Fused,
+    GridRequest,
     Modules,
     Placements,
-    Request,
     Size,
     cases_of,
 )
-from attnbench.cli.options import Format, Json, Plugins, chosen_format
-from attnbench.cli.output import guests, load_catalog, print_json, print_report
 
 if TYPE_CHECKING:
     from attnbench.suites.case import Case
@@ -50,7 +50,7 @@ def command(
     chosen = chosen_format(format, json)
     catalog = load_catalog(plugin)
     meter = CostMeter(catalog)
-    request = Request(
+    request = GridRequest(
         backbone or [], module or [], placement or [], size, channels, counters, fused
     )
     with guests():
@@ -105,6 +105,6 @@ def _with_plain(
 
 
 def _print(arms: Sequence[dict[str, Any]], chosen: str) -> None:
-    from attnbench.tables.arms import report_of_arms
+    from attnbench.reports.tables.cost_table import report_of_arms
 
     print_report(report_of_arms(arms, CONVENTION), chosen)

@@ -10,8 +10,8 @@ from attnbench.cli.options import Format, Json, chosen_format
 from attnbench.cli.output import console, guests, print_json, say, writing
 
 if TYPE_CHECKING:
-    from attnbench.machine.findings import Finding
-    from attnbench.machine.floor import Floor
+    from attnbench.doctor.findings import SystemFinding
+    from attnbench.doctor.noise_floor import NoiseFloor
 
 _ORDER = ("warning", "note", "ok")
 
@@ -26,9 +26,9 @@ def command(
     json: Json = False,
 ) -> None:
     """Say what on this machine hurts timing and what to do, and measure its own noise floor."""
-    from attnbench.machine.doctor import examine
-    from attnbench.machine.facts import machine
-    from attnbench.machine.host import this_host
+    from attnbench.doctor.diagnose import examine
+    from attnbench.doctor.host import this_host
+    from attnbench.system.cpu import machine
 
     chosen = chosen_format(format, json, ("text", "json"))
     with guests():
@@ -49,16 +49,16 @@ def command(
         raise typer.Exit(1)
 
 
-def _floor(budget: float) -> Floor | None:
+def _floor(budget: float) -> NoiseFloor | None:
     if not budget:
         return None
-    from attnbench.machine.floor import MODEL, measure_floor
+    from attnbench.doctor.noise_floor import MODEL, measure_floor
 
     say(f"attnbench: timing {MODEL} against its copy, {budget:g} s")
     return measure_floor(budget)
 
 
-def _print(facts: dict[str, Any], findings: list[Finding], floor: Floor | None) -> None:
+def _print(facts: dict[str, Any], findings: list[SystemFinding], floor: NoiseFloor | None) -> None:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -75,7 +75,7 @@ def _print(facts: dict[str, Any], findings: list[Finding], floor: Floor | None) 
         )
 
 
-def _details(finding: Finding) -> str:
+def _details(finding: SystemFinding) -> str:
     lines = [finding.value]
     if finding.why:
         lines.append(f"why: {finding.why}")

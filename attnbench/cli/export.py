@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.arms import Backbones, Channels, Modules, Placements, Request, Size, cases_of
 from attnbench.cli.options import Json, Plugins
 from attnbench.cli.output import guests, load_catalog, print_json, say, writing
+from attnbench.cli.request_grid import (
+    Backbones,
+    Channels,
+    GridRequest,
+    Modules,
+    Placements,
+    Size,
+    cases_of,
+)
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.runtimes.model import Runtime, RuntimeFailure, Settings, check
+from attnbench.runtimes.runtime import Runtime, RuntimeFailure, RuntimeSettings, check
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,10 +61,10 @@ def command(
     """Export networks to files that a device's runtime loads; each is checked against eager."""
     from attnbench.measure.cost import CostMeter
 
-    settings = Settings(precision=precision)
+    settings = RuntimeSettings(precision=precision)
     runtimes = [_runtime(name, settings) for name in runtime.split(",")]
     catalog = load_catalog(plugin)
-    request = Request(backbone or [], module or [], placement or [], size, channels)
+    request = GridRequest(backbone or [], module or [], placement or [], size, channels)
     meter = CostMeter(catalog)
     with guests():
         cases = [_form(case, meter, fused) for case in cases_of(request, catalog)]
@@ -82,13 +90,13 @@ class _Export:
         self,
         case: Case,
         meter: CostMeter,
-        settings: Settings,
+        settings: RuntimeSettings,
         batch: int,
         weights: Path | None,
         output: Path,
     ) -> None:
-        from attnbench.fusing import fuse
         from attnbench.measure.network import inputs
+        from attnbench.models.fuse import fuse
         from attnbench.suites.conditions import Conditions
 
         self.name = replace(case, kind="export").name
@@ -102,7 +110,7 @@ class _Export:
 
     def arm(self, runtime: Runtime) -> dict[str, Any]:
         """Return the JSON object of one file, or of why there is none."""
-        from attnbench.runtimes.delivery import deliver
+        from attnbench.runtimes.export import deliver
 
         about = self.about(runtime)
         say(f"attnbench: exporting {self.name.partition('/')[2]} with {runtime.name} ...")
@@ -149,7 +157,7 @@ def file_stem(case: Case, batch: int, precision: str) -> str:
     return f"{stem[:_LONGEST]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
 
 
-def _runtime(name: str, settings: Settings) -> Runtime:
+def _runtime(name: str, settings: RuntimeSettings) -> Runtime:
     from attnbench.runtimes.registry import runtime, runtimes
 
     found = runtime(name.strip())
@@ -164,7 +172,7 @@ def _runtime(name: str, settings: Settings) -> Runtime:
 
 
 def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
-    from attnbench.suites.cases import has_fused_form
+    from attnbench.suites.plan import has_fused_form
 
     if not fused or case.module is None:
         return case
@@ -176,7 +184,7 @@ def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
 def _network(case: Case, meter: CostMeter, weights: Path | None) -> tuple[nn.Module, str]:
     """Return the network in its plain form, and what its weights are."""
     from attnbench.measure.network import network
-    from attnbench.placement.weights import load_weights
+    from attnbench.models.pretrained import load_weights
 
     model = network(replace(case, fused=False), meter)
     return model, load_weights(model, weights) if weights is not None else "random"

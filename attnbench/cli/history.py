@@ -12,7 +12,7 @@ from attnbench.cli.output import print_json, print_report, say
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.history.findings import Findings
+    from attnbench.regression.history.report_data import HistoryReport
 
 _FORMATS = ("text", "json", "md", "csv")
 
@@ -52,27 +52,27 @@ def command(
     for note in found.history.notes:
         say(f"attnbench: {note}")
     if output is not None:
-        from attnbench.pictures.canvas import save
-        from attnbench.pictures.history import draw_history
+        from attnbench.regression.history.figure import draw_history
+        from attnbench.reports.figures.figure_files import save
 
         say(f"wrote {save(draw_history(found, f'History of {folder}'), output)}")
     if export is not None:
-        from attnbench.history.export import write
+        from attnbench.regression.history.github_benchmark import write
 
         count = write(found, export)
         say(f"wrote {count} values to {export}")
     if chosen == "json":
         print_json(found.to_json())
     else:
-        from attnbench.history.show import report
+        from attnbench.regression.history.report import report
 
         print_report(report(found, str(folder)), chosen)
 
 
-def _found(folder: Path, cases: list[str], metrics: list[str]) -> Findings:
-    from attnbench.history.findings import findings
-    from attnbench.history.runs import read_history
-    from attnbench.history.series import collect
+def _found(folder: Path, cases: list[str], metrics: list[str]) -> HistoryReport:
+    from attnbench.regression.history.report_data import findings
+    from attnbench.regression.history.runs import read_history
+    from attnbench.regression.history.series import collect
 
     history = read_history(folder)
     series = collect(history, cases, metrics)

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.arms import (
+from attnbench.cli.options import Budget, Format, Json, Plugins, chosen_format
+from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
+from attnbench.cli.request_grid import (
     Backbones,
     Channels,
     Fused,
+    GridRequest,
     Modules,
     Placements,
-    Request,
     Size,
     cases_of,
 )
-from attnbench.cli.options import Budget, Format, Json, Plugins, chosen_format
-from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
 from attnbench.errors import MissingExtraError, RequestError
 
 if TYPE_CHECKING:
-    from attnbench.plugins import Catalog
+    from attnbench.registry.plugins import Catalog
+    from attnbench.reports.tables.latency_results import LatencyCell
     from attnbench.suites.case import Case
     from attnbench.suites.conditions import Conditions
-    from attnbench.tables.latencies import Timed
 
 Records = dict[str, Mapping[str, Any]]
 
@@ -71,7 +71,9 @@ def command(
     catalog = load_catalog(plugin)
     alike = {"device": device, "threads": threads, "cold": cold, "graph": graph}
     conditions = _conditions(runtime, precision, batch, alike)
-    request = Request(backbone or [], module or [], placement or [], size, channels, fused=fused)
+    request = GridRequest(
+        backbone or [], module or [], placement or [], size, channels, fused=fused
+    )
     with guests():
         cases = cases_of(request, catalog)
         known, skipped = _checked(cases, conditions, catalog)
@@ -82,7 +84,7 @@ def command(
         arms = [_arm(case, conditions, results) for case in cases]
         print_json(arms[0] if len(arms) == 1 else {"arms": arms})
     else:
-        from attnbench.tables.latency_arms import report_of_sessions
+        from attnbench.reports.tables.latency_table import report_of_sessions
 
         print_report(report_of_sessions(list(results.values()), processes), chosen)
     if any(results[case.name].status == "failed" for case in asked):
@@ -143,8 +145,8 @@ def _measured(
     processes: int,
     plugins: Sequence[str],
 ) -> Records:
-    from attnbench.running.sessions import Protocol, Session, SessionRunner, sessions
-    from attnbench.running.worker_main import new_worker
+    from attnbench.runner.latency_sessions import Session, SessionProtocol, SessionRunner, sessions
+    from attnbench.runner.worker_main import new_worker
 
     records: Records = {
         name: {"status": "skipped", "reason": reason} for name, reason in skipped.items()
@@ -158,7 +160,7 @@ def _measured(
         for session in sessions(cases):
             # the plain network is a row too: its A/A ratio shows what can be told apart
             whole = Session(tuple(dict.fromkeys((session.plain, *session.cases))))
-            outcomes = runner.measure(whole, Protocol(budget, processes), say)
+            outcomes = runner.measure(whole, SessionProtocol(budget, processes), say)
             for name, outcome in outcomes.items():
                 status = "failed" if outcome.error else "ok"
                 records[name] = {
@@ -174,9 +176,9 @@ def _plain(cases: Sequence[Case]) -> list[Case]:
     return [case.plain for case in cases]
 
 
-def _results(cases: Sequence[Case], records: Records) -> dict[str, Timed]:
+def _results(cases: Sequence[Case], records: Records) -> dict[str, LatencyCell]:
     """All results, judged together, by the name of their case."""
-    from attnbench.tables.latencies import timed
+    from attnbench.reports.tables.latency_results import timed
 
     unique = list(dict.fromkeys(cases))
     rows = timed([[case] for case in unique if case.name in records], records)
@@ -184,7 +186,7 @@ def _results(cases: Sequence[Case], records: Records) -> dict[str, Timed]:
 
 
 def _arm(
-    case: Case, conditions: Sequence[Conditions], results: Mapping[str, Timed]
+    case: Case, conditions: Sequence[Conditions], results: Mapping[str, LatencyCell]
 ) -> dict[str, Any]:
     """The JSON object of one arm."""
     first = conditions[0].precision
@@ -206,8 +208,8 @@ def _arm(
     }
 
 
-def _runtime(one: Timed) -> dict[str, Any]:
-    from attnbench.tables.tidy import latency_fields
+def _runtime(one: LatencyCell) -> dict[str, Any]:
+    from attnbench.reports.tables.long_format import latency_fields
 
     if one.timing is None:
         return {"status": one.status, "reason": one.reason}

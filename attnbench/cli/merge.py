@@ -17,7 +17,7 @@ def command(
     """Merge runs of one suite into a new folder, and write its tables."""
     from attnbench.records.merge import merge
     from attnbench.records.store import find_run
-    from attnbench.running.report import write_tables
+    from attnbench.reports.run_report import write_tables
 
     merged = merge([find_run(run) for run in runs], Path(output))
     say(f"merged {len(merged.records)} records")

@@ -24,8 +24,8 @@ def command(
 
     It works as it is written: then replace the module with yours.
     """
-    from attnbench.scaffold.names import checked_name
-    from attnbench.scaffold.write import written
+    from attnbench.scaffold.package_names import checked_name
+    from attnbench.scaffold.write_package import written
 
     names = checked_name(name, load_catalog(None))
     if names.module != name:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attnbench.errors import RequestError
-from attnbench.settings import settings
+from attnbench.registry.settings import settings
 
 DEFAULT_OUT = "attnbench-results"
 DEFAULT_BUDGET_S = 5.0

@@ -14,8 +14,8 @@ from attnbench.errors import RequestError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from attnbench.plugins import Catalog
-    from attnbench.tables.model import Report
+    from attnbench.registry.plugins import Catalog
+    from attnbench.reports.tables.report import Report
 
 
 def say(message: str) -> None:
@@ -57,12 +57,12 @@ def print_json(document: Any) -> None:
 def print_report(report: Report, form: str) -> None:
     """Write a report to standard output: ``text``, or one of the file formats."""
     if form == "text":
-        from attnbench.tables.text import print_text
+        from attnbench.reports.tables.terminal import print_text
 
         with writing():
             print_text(report, console())
     else:
-        from attnbench.tables.render import render
+        from attnbench.reports.tables.render import render
 
         text = render(report, form)
         with writing():
@@ -101,7 +101,7 @@ def load_catalog(plugins: Sequence[str] | None) -> Catalog:
     Raises:
         PluginError: one of ``plugins`` cannot be loaded.
     """
-    from attnbench.plugins import catalog
+    from attnbench.registry.plugins import catalog
 
     with guests():
         found = catalog()

@@ -12,8 +12,8 @@ from attnbench.cli.output import print_json, print_report, say
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.overview.entries import Place
-    from attnbench.tables.model import Report
+    from attnbench.reports.overview.entries import Place
+    from attnbench.reports.tables.report import Report
 
 
 def command(
@@ -54,7 +54,7 @@ def command(
     if into is not None:
         _into(into, report, check)
     elif chosen == "json":
-        from attnbench.overview.lines import objects
+        from attnbench.reports.overview.to_json import objects
 
         print_json([one for found in places for one in objects(found)])
     else:
@@ -62,9 +62,9 @@ def command(
 
 
 def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place], Report]:
-    from attnbench.overview import collect, page
     from attnbench.records.store import find_run, read_run
-    from attnbench.running.report import planned_of
+    from attnbench.reports.overview import build_overview, collect
+    from attnbench.reports.run_report import planned_of
 
     paths = dict.fromkeys(find_run(one, out).resolve() for one in runs)
     found = [read_run(path) for path in paths]
@@ -74,7 +74,9 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
         for name, version in run.measured_with().items():
             versions.setdefault(name, {}).update(dict.fromkeys(version.split(" / ")))
     joined = {name: " / ".join(seen) for name, seen in versions.items()}
-    return places, page(places, [run.header.suite["suite"]["name"] for run in found], joined)
+    return places, build_overview(
+        places, [run.header.suite["suite"]["name"] for run in found], joined
+    )
 
 
 def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
@@ -90,8 +92,8 @@ def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
 
 
 def _draw(places: list[Place], path: Path) -> None:
-    from attnbench.overview.picture import picture
-    from attnbench.pictures.canvas import save
+    from attnbench.reports.figures.figure_files import save
+    from attnbench.reports.overview.figure import picture
 
     if len(places) > 1:
         names = ", ".join(place.name for place in places)
@@ -102,8 +104,8 @@ def _draw(places: list[Place], path: Path) -> None:
 def _into(path: Path, report: Report, check: bool) -> None:
     from dataclasses import replace
 
-    from attnbench.overview.inside import read, with_report, write
-    from attnbench.tables.render import render
+    from attnbench.reports.overview.markdown_block import read, with_report, write
+    from attnbench.reports.tables.render import render
 
     text = read(path)
     wanted = with_report(text, render(replace(report, title=""), "md"), str(path))

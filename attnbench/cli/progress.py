@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import say
-from attnbench.running.estimate import TimeLeft, seconds_of, spoken
+from attnbench.runner.eta import TimeLeft, seconds_of, spoken
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
-    from attnbench.conformance.findings import Report
-    from attnbench.records.model import Record
-    from attnbench.running.examiner import Watcher
-    from attnbench.running.runner import Job, Progress
+    from attnbench.conformance.findings import ConformanceReport
+    from attnbench.conformance.runner import CheckProgress
+    from attnbench.records.format import Record
+    from attnbench.runner.run_suite import Job, RunProgress
 
 
 _WORTH_SAYING_S = 20.0
@@ -22,7 +22,7 @@ _TRAINING_EVERY_S = 10.0
 """Seconds between two lines of how far a training is."""
 
 
-def progress() -> Progress:
+def progress() -> RunProgress:
     """Return the display that suits standard error."""
     return BarProgress() if sys.stderr.isatty() else LineProgress()
 
@@ -110,7 +110,7 @@ def _opening(job: Job) -> str:
     return text + (f"; {spoken(seconds)}" if trains or seconds > _WORTH_SAYING_S else "")
 
 
-def check_progress() -> Watcher:
+def check_progress() -> CheckProgress:
     """Return the display of ``attnbench check`` that suits standard error."""
     return CheckBar() if sys.stderr.isatty() else CheckLines()
 
@@ -131,7 +131,7 @@ class CheckLines:
         """Say that a check was ended."""
         say(f"{module}: {check.name} {why}")
 
-    def done(self, report: Report) -> None:
+    def done(self, report: ConformanceReport) -> None:
         """Say what became of a module."""
         self._count += 1
         done = f"[{self._count}/{self._modules}] {report.name} {report.verdict}"
@@ -167,7 +167,7 @@ class CheckBar:
         """Leave a line above the bar."""
         self._bar.console.print(f"{module}: {check.name} {why}", markup=False)
 
-    def done(self, report: Report) -> None:
+    def done(self, report: ConformanceReport) -> None:
         """The bar moves with the checks."""
 
     def end(self) -> None:

@@ -12,16 +12,16 @@ import typer
 from attnbench.cli.options import Only, Out, Plugins, chosen_kinds
 from attnbench.cli.output import guests, load_catalog, say, say_failures, writing
 from attnbench.errors import RequestError
-from attnbench.settings import settings
+from attnbench.registry.settings import settings
 
 if TYPE_CHECKING:
-    from attnbench.plugins import Catalog
     from attnbench.records.store import Run
-    from attnbench.running.pool import Pool
-    from attnbench.running.process import Worker
-    from attnbench.running.runner import Job
-    from attnbench.running.select import Choice
+    from attnbench.registry.plugins import Catalog
+    from attnbench.runner.run_suite import Job
+    from attnbench.runner.select_cases import Choice
     from attnbench.suites.schema import Suite
+    from attnbench.workers.pool import Pool
+    from attnbench.workers.process import Worker
 
 DEFAULT_SUITE = "quick"
 
@@ -55,9 +55,9 @@ def command(
 
     Without a name: the suites of [tool.attnbench], or "quick".
     """
-    from attnbench.running.executors import check_executor, pool_of
-    from attnbench.running.select import Choice
-    from attnbench.running.worker_main import new_worker
+    from attnbench.runner.executors import check_executor, pool_of
+    from attnbench.runner.select_cases import Choice
+    from attnbench.runner.worker_main import new_worker
     from attnbench.suites.load import find_suite
 
     check_executor(executor)
@@ -93,8 +93,8 @@ def _is_new(suite: Suite, out: Path) -> bool:
 
 def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
     """All suites planned and checked, before the first case of the first is measured."""
-    from attnbench.running.meters import Meters
-    from attnbench.running.runner import prepare
+    from attnbench.runner.meters import Meters
+    from attnbench.runner.run_suite import prepare
 
     meters = Meters(catalog)
     return [prepare(one, catalog, out, choice, meters) for one in suites]
@@ -103,8 +103,8 @@ def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) 
 def _run(job: Job, worker: Worker, pool: Pool) -> int:
     """Measure one job, write its tables, return how many of its cases failed."""
     from attnbench.cli.progress import progress
-    from attnbench.running.report import write_tables
-    from attnbench.running.runner import measure
+    from attnbench.reports.run_report import write_tables
+    from attnbench.runner.run_suite import measure
 
     try:
         run = measure(job, worker, progress(), pool)
@@ -128,7 +128,7 @@ def _say_failures(run: Run, job: Job) -> int:
 
 
 def _list_cases(jobs: Sequence[Job]) -> None:
-    from attnbench.running.estimate import seconds_of, spoken
+    from attnbench.runner.eta import seconds_of, spoken
 
     with writing():
         for job in jobs:

@@ -11,7 +11,7 @@ from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
 from attnbench.cli.output import console, guests, load_catalog, print_json, writing
 from attnbench.cli.show_module import MODULE_FORMATS, show_module
 from attnbench.errors import RequestError, suggestion
-from attnbench.plugins import Catalog
+from attnbench.registry.plugins import Catalog
 
 
 def command(
@@ -68,10 +68,10 @@ def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[dict[s
 
 
 def _suite(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any]:
-    from attnbench.measure.brackets import Brackets
     from attnbench.measure.cost import CostMeter
-    from attnbench.suites.cases import plan
+    from attnbench.measure.iso_macs import Brackets
     from attnbench.suites.load import find_suite
+    from attnbench.suites.plan import plan
 
     suite = find_suite(name, catalog)
     tables = plan(suite, catalog, brackets=Brackets(CostMeter(catalog)))

@@ -11,9 +11,9 @@ from attnbench.cli.output import console, guests, print_json, say, writing
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.attention import Attention
     from attnbench.conformance.checks import Check
-    from attnbench.plugins import Catalog
+    from attnbench.registry.attention import Attention
+    from attnbench.registry.plugins import Catalog
 
 MODULE_FORMATS = ("text", "json", "md", "tex")
 
@@ -43,8 +43,8 @@ def show_module(catalog: Catalog, name: str, form: str, *, check: bool = True) -
 
 
 def _document(catalog: Catalog, name: str, *, check: bool) -> dict[str, Any]:
-    from attnbench.attention import find_attention
-    from attnbench.showing.document import describe_module
+    from attnbench.registry.attention import find_attention
+    from attnbench.reports.module_page.document import describe_module
 
     attention = find_attention(name, catalog)
     document = describe_module(attention, catalog)
@@ -52,7 +52,7 @@ def _document(catalog: Catalog, name: str, *, check: bool) -> dict[str, Any]:
 
 
 def _checked(attention: Attention) -> dict[str, Any]:
-    from attnbench.showing.conformance import conformance_of
+    from attnbench.reports.module_page.conformance import conformance_of
 
     with _telling(str(attention.spec)) as tell:
         return conformance_of(attention, tell)
@@ -78,16 +78,16 @@ def _overwrite(line: str) -> None:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from attnbench.showing.sections import sections_of
-    from attnbench.showing.text import print_module
+    from attnbench.reports.module_page.sections import sections_of
+    from attnbench.reports.module_page.terminal import print_module
 
     print_module(_headline(document), sections_of(document), console())
 
 
 def _page(document: dict[str, Any], form: str) -> str:
-    from attnbench.showing.formula import display
-    from attnbench.showing.markdown import module_markdown
-    from attnbench.showing.sections import sections_of
+    from attnbench.reports.module_page.latex_formula import display
+    from attnbench.reports.module_page.markdown import module_markdown
+    from attnbench.reports.module_page.sections import sections_of
 
     if form == "md":
         return module_markdown(_headline(document), sections_of(document))

@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Print the table of a run; nothing is measured and no plugin is needed."""
     from attnbench.records.store import find_run, read_run
-    from attnbench.running.report import report_of
+    from attnbench.reports.run_report import report_of
 
     chosen = chosen_format(format, json)
     found = read_run(find_run(run, out))

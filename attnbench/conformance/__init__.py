@@ -1,1 +1,1 @@
-"""Checks that prove an attention module: what holds of it, what does not, and the way out."""
+"""Conformance checks of an attention module, their runner and their reports."""

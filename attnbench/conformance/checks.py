@@ -56,35 +56,39 @@ def _named(*checks: Check) -> Mapping[str, Check]:
 
 
 CHECKS = _named(
-    Check("contract", "is built from the number of channels alone, afresh each time", "building"),
+    Check(
+        "contract", "is built from the number of channels alone, afresh each time", "construction"
+    ),
     # before what compares two outputs: what is at fault is named first
-    Check("input_kept", "leaves its input as it was", "purity"),
-    Check("determinism", "gives the same output again, and remembers nothing in eval", "purity"),
+    Check("input_kept", "leaves its input as it was", "side_effects"),
+    Check(
+        "determinism", "gives the same output again, and remembers nothing in eval", "side_effects"
+    ),
     Check("formulas", "costs what its card's formulas say", "formulas"),
-    Check("maps", "keeps the shape of maps of any size", "maps"),
+    Check("maps", "keeps the shape of maps of any size", "shapes"),
     Check("widths", "takes all widths of MobileNets, or declares which", "widths"),
-    Check("batch_independence", "images of a batch do not see each other", "batches"),
-    Check("batch_one", "trains on a batch of one image", "batches"),
+    Check("batch_independence", "images of a batch do not see each other", "batch"),
+    Check("batch_one", "trains on a batch of one image", "batch"),
     Check("gradients", "every parameter and the input get a gradient", "gradients"),
-    Check("dtypes", "works in double, half and brain-float precision", "numerics"),
-    Check("autocast", "works under autocast", "numerics"),
-    Check("memory_layout", "keeps channels_last, with the same output", "layout"),
-    Check("device", "follows its input to another device", "layout"),
+    Check("dtypes", "works in double, half and brain-float precision", "precision"),
+    Check("autocast", "works under autocast", "precision"),
+    Check("memory_layout", "keeps channels_last, with the same output", "memory_layout"),
+    Check("device", "follows its input to another device", "memory_layout"),
     Check("extremes", "stays finite on extreme maps", "extremes"),
     Check("nan", "passes a NaN on, to its own image only", "extremes"),
     Check("state_dict", "is rebuilt by its state dict", "copies"),
     Check("pickling", "survives pickling", "copies"),
     Check("deepcopy", "has deep copies that share nothing", "copies"),
-    Check("fuse", "has an inference form with the same output", "fused"),
-    Check("graph", "is one graph to the compiler", "graphs"),
-    Check("export", "exports with a batch of any size", "graphs"),
-    Check("training", "trains at every place of a MobileNet", "placing"),
+    Check("fuse", "has an inference form with the same output", "fuse"),
+    Check("graph", "is one graph to the compiler", "graph_capture"),
+    Check("export", "exports with a batch of any size", "graph_capture"),
+    Check("training", "trains at every place of a MobileNet", "insertion"),
     Check("drift", "changes an untrained map by", "drift"),
-    Check("inductor", "compiles to the same output", "compiled", deep=True),
-    Check("onnx", "exports to ONNX with the same output", "exported", deep=True),
-    Check("openvino", "exports to OpenVINO with the same output", "exported", deep=True),
-    Check("executorch", "exports to ExecuTorch with the same output", "exported", deep=True),
-    Check("int8", "keeps its output when quantised to int8", "quantised", deep=True),
+    Check("inductor", "compiles to the same output", "inductor", deep=True),
+    Check("onnx", "exports to ONNX with the same output", "runtimes", deep=True),
+    Check("openvino", "exports to OpenVINO with the same output", "runtimes", deep=True),
+    Check("executorch", "exports to ExecuTorch with the same output", "runtimes", deep=True),
+    Check("int8", "keeps its output when quantised to int8", "int8", deep=True),
 )
 """All checks, in order."""
 

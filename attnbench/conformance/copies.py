@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken
 from attnbench.conformance.subject import Subject, relative_error
-from attnbench.runtimes.exporting import root_cause
+from attnbench.runtimes.torch_export import root_cause
 
 _SAME = 1e-6
 

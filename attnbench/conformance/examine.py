@@ -9,21 +9,21 @@ from contextlib import contextmanager
 
 import torch
 
-from attnbench.attention import Attention
 from attnbench.conformance.checks import Check, chosen
 from attnbench.conformance.findings import (
     BROKEN,
+    ConformanceReport,
     Finding,
-    Report,
     broken,
     excused,
     fine,
     skipped,
 )
+from attnbench.conformance.global_state import kept_surroundings
 from attnbench.conformance.subject import Subject
-from attnbench.conformance.surroundings import kept_surroundings
 from attnbench.errors import AttnbenchError
-from attnbench.registry import describe
+from attnbench.registry.attention import Attention
+from attnbench.utils.text import describe
 
 NOT_CHECKED = skipped(
     "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
@@ -37,7 +37,7 @@ def examine(
     *,
     exceptions: Mapping[str, str] | None = None,
     tell: Callable[[Check], object] = id,
-) -> Report:
+) -> ConformanceReport:
     """Return the conformance report of a module.
 
     Args:
@@ -55,7 +55,7 @@ def examine(
         found = (NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
         fatal = fatal or is_fatal(found)
         findings += found
-    return Report(
+    return ConformanceReport(
         name=str(attention.spec),
         title=attention.title,
         origin=attention.origin,

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.conformance.findings import Finding, broken, skipped
+from attnbench.conformance.findings import Finding, broken, listed, skipped
 from attnbench.conformance.subject import Subject, relative_error
-from attnbench.conformance.wording import listed
-from attnbench.registry import describe
+from attnbench.utils.text import describe
 
 _LARGE = 1e4
 _SMALL = 1e-6

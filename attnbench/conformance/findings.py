@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -81,7 +81,7 @@ def fine(reason: str = "", **values: Any) -> Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class ConformanceReport:
     """All findings on one module."""
 
     name: str
@@ -163,3 +163,14 @@ def _with(found: Finding, status: str, text: str) -> Finding:
     if found.status != BROKEN:
         return found
     return replace(found, status=status, reason=f"{found.reason} ({text})")
+
+
+SHOWN = 4
+"""Names that a sentence bears; the values of the finding hold them all."""
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return the first names and how many more there are: ``a, b, c, d and 3 more``."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more

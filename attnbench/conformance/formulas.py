@@ -11,14 +11,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 import torch
 from torch import nn
 
-from attnbench.attention import Attention
 from attnbench.cards import Card
 from attnbench.conformance.findings import Finding, broken, fine, note
 from attnbench.conformance.subject import Size, Subject
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
-from attnbench.registry import describe
-from attnbench.specs import Spec, value_text
+from attnbench.registry.attention import Attention
+from attnbench.registry.specs import Spec, value_text
+from attnbench.utils.text import describe
 
 _SHOWN = (512, (14, 14))
 """Where the costs are told that no formula gives."""

@@ -10,11 +10,10 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import DECLARED, Finding, broken, note
-from attnbench.conformance.slopes import wrong_slopes
+from attnbench.conformance.findings import DECLARED, Finding, broken, listed, note
+from attnbench.conformance.gradcheck import wrong_slopes
 from attnbench.conformance.subject import Subject
-from attnbench.conformance.wording import listed
-from attnbench.registry import describe
+from attnbench.utils.text import describe
 
 _DRAWS = 4
 """Of weights and maps: a ReLU may be shut in one of them, not in all."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.attention import Attention
 from attnbench.cards import Card
 from attnbench.errors import RequestError
+from attnbench.registry.attention import Attention
 
 Size = tuple[int, int]
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from attnbench.conformance.findings import Finding, broken, fine, note
+from attnbench.conformance.findings import Finding, broken, fine, listed, note
 from attnbench.conformance.subject import Subject
-from attnbench.conformance.wording import listed
 from attnbench.errors import AttnbenchError
-from attnbench.registry import describe
+from attnbench.utils.text import describe
 
 # fmt: off
 MOBILENET_WIDTHS = (

@@ -1,1 +1,1 @@
-"""Counting: what a model costs on paper, by our rules and by three other counters."""
+"""Exact costs of a model: MACs, bytes, activations, peak memory; other counters reconciled."""

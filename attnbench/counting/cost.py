@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from attnbench.counting.passes import checked_size
+from attnbench.counting.forward_pass import checked_size
 from attnbench.counting.reconcile import CounterReport, count_all
 from attnbench.counting.trace import Trace, trace
 from attnbench.errors import CountingError, RequestError

@@ -14,17 +14,17 @@ from typing import Any
 
 from torch import nn
 
-from attnbench.counting.counters import fvcore, ptflops, torch_flops
-from attnbench.counting.counters.raw import Raw
+from attnbench.counting import fvcore_counter, ptflops_counter, torch_flop_counter
+from attnbench.counting.raw_counts import RawCounts
 from attnbench.counting.trace import Trace
 from attnbench.errors import CountingError
 
 UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
 
-COUNTERS: Mapping[str, Callable[[nn.Module, tuple[int, ...]], Raw]] = {
-    "fvcore": fvcore.count,
-    "ptflops": ptflops.count,
-    "torch": torch_flops.count,
+COUNTERS: Mapping[str, Callable[[nn.Module, tuple[int, ...]], RawCounts]] = {
+    "fvcore": fvcore_counter.count,
+    "ptflops": ptflops_counter.count,
+    "torch": torch_flop_counter.count,
 }
 
 
@@ -83,7 +83,7 @@ def count_all(
     return reports
 
 
-def reconcile(raw: Raw, trace: Trace) -> CounterReport:
+def reconcile(raw: RawCounts, trace: Trace) -> CounterReport:
     """Turn a tool's answer into our convention, as far as it can be explained."""
     adjustments = _adjustments(raw)
     whole, rest = divmod(raw.total, raw.factor)
@@ -101,7 +101,7 @@ def reconcile(raw: Raw, trace: Trace) -> CounterReport:
     )
 
 
-def _adjustments(raw: Raw) -> tuple[Adjustment, ...]:
+def _adjustments(raw: RawCounts) -> tuple[Adjustment, ...]:
     sums: dict[tuple[str, str], int] = {}
     for row in raw.rows:
         if row.why:

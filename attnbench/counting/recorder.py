@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.counting.ops import Call, Op, Shape
-from attnbench.counting.rules import BIAS, FREE, NO_STATISTICS, RULES, Rule
-from attnbench.counting.shapes import fast_output
+from attnbench.counting.mac_rules import BIAS, FREE, NO_STATISTICS, RULES, Rule
+from attnbench.counting.meta_shapes import fast_output
+from attnbench.counting.operators import Call, Op, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While entered, records the operators that run; `watch` adds the module calls of a model.
 
     On the meta device, operators whose shape kernels are slow get their output from
-    `attnbench.counting.shapes`.
+    `attnbench.counting.meta_shapes`.
     """
 
     @classmethod

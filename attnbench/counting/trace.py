@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attnbench.counting.ops import Call, Op, Shape, Totals
-from attnbench.counting.passes import checked_size, on_copy, quiet_pass
+from attnbench.counting.forward_pass import checked_size, on_copy, quiet_pass
+from attnbench.counting.operators import Call, Op, Shape, Totals
 from attnbench.counting.recorder import Recorder
 
 __all__ = ["Call", "Op", "Totals", "Trace", "macs_of", "trace"]

@@ -1,1 +1,1 @@
-"""The image data sets that networks are trained on: a small registry, one file per data set."""
+"""Image data sets: a registry, and one file per data set."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from attnbench.datasets.listed import read_lines
-from attnbench.datasets.model import Data, Samples, in_memory
-from attnbench.datasets.plain_pickle import Bytes, read_plain_pickle
-from attnbench.datasets.published import Published
+from attnbench.datasets.dataset import Data, LabeledImages, in_memory
+from attnbench.datasets.list_files import read_lines
+from attnbench.datasets.manual_download import ManualDownload
+from attnbench.datasets.safe_pickle import Bytes, read_plain_pickle
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PIXELS = 3 * 32 * 32
 
 
-class _Cifar(Published):
+class _Cifar(ManualDownload):
     page = "https://www.cs.toronto.edu/~kriz/cifar.html"
     terms = "none stated; cite Krizhevsky, 2009"
     label_bytes: ClassVar[int]
@@ -54,7 +54,7 @@ class _Cifar(Published):
 
     def _samples(
         self, folder: Path, parts: list[tuple[Tensor, Tensor]], classes: tuple[str, ...]
-    ) -> Samples:
+    ) -> LabeledImages:
         import torch
 
         images, targets = (torch.cat(one) for one in zip(*parts, strict=True))

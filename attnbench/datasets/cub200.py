@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.listed import Listed, read_lines
+from attnbench.datasets.list_files import FileListDataset, read_lines
 from attnbench.errors import RequestError
 
 
 @dataclass(frozen=True)
-class Cub200(Listed):
+class Cub200(FileListDataset):
     """The published split, from the archive as it unpacks."""
 
     name = "cub200"

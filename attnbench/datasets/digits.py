@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.datasets.model import Data, in_memory
+from attnbench.datasets.dataset import Data, in_memory
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.idx import read_idx
-from attnbench.datasets.model import Data, Samples, in_memory
-from attnbench.datasets.published import Published
+from attnbench.datasets.dataset import Data, LabeledImages, in_memory
+from attnbench.datasets.idx_format import read_idx
+from attnbench.datasets.manual_download import ManualDownload
 from attnbench.errors import RequestError
 
 _CLASSES = (
@@ -28,7 +28,7 @@ _SPLITS = ("train", "t10k")
 
 
 @dataclass(frozen=True)
-class FashionMnist(Published):
+class FashionMnist(ManualDownload):
     """The published split, from torchvision's folder, from an own one or from Debian's package."""
 
     name = "fashion-mnist"
@@ -76,7 +76,7 @@ def _file(path: Path) -> Path | None:
     return next((one for one in (path, path.with_name(f"{path.name}.gz")) if one.is_file()), None)
 
 
-def _split(pictures: Path, labels: Path) -> Samples:
+def _split(pictures: Path, labels: Path) -> LabeledImages:
     images, targets = read_idx(pictures, 3), read_idx(labels, 1)
     if len(images) != len(targets) or images.shape[1:] != (28, 28):
         raise RequestError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.listed import Listed, read_lines
+from attnbench.datasets.list_files import FileListDataset, read_lines
 
 
 @dataclass(frozen=True)
-class Food101(Listed):
+class Food101(FileListDataset):
     """The published split, from the archive as it unpacks."""
 
     name = "food101"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.model import Data
-from attnbench.datasets.published import Published
-from attnbench.datasets.split_folders import check_classes, samples, split_files
-from attnbench.datasets.tree import folders
+from attnbench.datasets.class_folders import folders
+from attnbench.datasets.dataset import Data
+from attnbench.datasets.image_folders import check_classes, samples, split_files
+from attnbench.datasets.manual_download import ManualDownload
 
 _FIRST = "ILSVRC2012_val_00000001.JPEG"
 _FLAT = ("val", "ILSVRC2012_img_val", ".")
@@ -16,7 +16,7 @@ _FLAT = ("val", "ILSVRC2012_img_val", ".")
 
 
 @dataclass(frozen=True)
-class ImageNet(Published):
+class ImageNet(ManualDownload):
     """The training images, and those for validation to test on: those for testing have no labels.
 
     The layout is that of torchvision: ``train/WNID/*.JPEG`` and ``val/WNID/*.JPEG``. A subset is

@@ -7,24 +7,24 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from attnbench.datasets.model import Data, Dataset, data_root
+from attnbench.datasets.dataset import Data, Dataset, data_root
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.registry import Entry, Registry
-from attnbench.specs import parse_spec
+from attnbench.registry.registry import Entry, Registry
+from attnbench.registry.specs import parse_spec
 
 __all__ = ["Dataset", "data_root", "dataset", "datasets", "describe_dataset", "load"]
 
 FOLDER = "folder:"
 _SHIPPED = {
-    "digits": "digits:Digits",
-    "fashion-mnist": "fashion_mnist:FashionMnist",
-    "cifar10": "cifar:Cifar10",
-    "cifar100": "cifar:Cifar100",
-    "food101": "food101:Food101",
-    "cub200": "cub200:Cub200",
-    "stanford-dogs": "stanford_dogs:StanfordDogs",
-    "imagenet": "imagenet:ImageNet",
-    "synthetic": "synthetic:Synthetic",
+    "digits": "attnbench.datasets.digits:Digits",
+    "fashion-mnist": "attnbench.datasets.fashion_mnist:FashionMnist",
+    "cifar10": "attnbench.datasets.cifar:Cifar10",
+    "cifar100": "attnbench.datasets.cifar:Cifar100",
+    "food101": "attnbench.datasets.food101:Food101",
+    "cub200": "attnbench.datasets.cub200:Cub200",
+    "stanford-dogs": "attnbench.datasets.stanford_dogs:StanfordDogs",
+    "imagenet": "attnbench.datasets.imagenet:ImageNet",
+    "synthetic": "attnbench.datasets.synthetic:Synthetic",
 }
 
 
@@ -104,5 +104,5 @@ def describe_dataset(name: str) -> dict[str, Any]:
 def _registry() -> Registry[Callable[..., Dataset]]:
     registry: Registry[Callable[..., Dataset]] = Registry("data set")
     for name, target in _SHIPPED.items():
-        registry.add(Entry(name=name, target=f"attnbench.datasets.{target}", origin="attnbench"))
+        registry.add(Entry(name=name, target=target, origin="attnbench"))
     return registry

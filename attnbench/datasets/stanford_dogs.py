@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.listed import Listed
+from attnbench.datasets.list_files import FileListDataset
 from attnbench.errors import RequestError
-from attnbench.registry import describe
+from attnbench.utils.text import describe
 
 _LISTS = ("train_list.mat", "test_list.mat")
 
 
 @dataclass(frozen=True)
-class StanfordDogs(Listed):
+class StanfordDogs(FileListDataset):
     """The published split; the lists, MATLAB files, lie in ``lists`` or beside ``Images``."""
 
     name = "stanford-dogs"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from attnbench.datasets.model import Data, Samples, in_memory
+from attnbench.datasets.dataset import Data, LabeledImages, in_memory
 from attnbench.errors import RequestError
-from attnbench.specs import Spec
+from attnbench.registry.specs import Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +92,7 @@ class Synthetic:
 
     def _drawn(
         self, patterns: NDArray[np.int64], count: int, random: np.random.RandomState
-    ) -> Samples:
+    ) -> LabeledImages:
         import numpy as np
         import torch
 

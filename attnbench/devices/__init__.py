@@ -1,7 +1,6 @@
-"""Where a model runs, and how time and memory are measured there. Imports no torch by itself."""
+"""Devices: CUDA and other accelerators, their clocks, graphs and memory. Imports no torch."""
 
 from attnbench.devices.device import Device
-from attnbench.devices.failure import DeviceError
-from attnbench.devices.find import find_device
+from attnbench.devices.lookup import find_device
 
-__all__ = ["Device", "DeviceError", "find_device"]
+__all__ = ["Device", "find_device"]

@@ -102,7 +102,7 @@ class Device:
     def describe(self) -> dict[str, Any]:
         """Return what is recorded: name and title, on CUDA capability, caches and clocks now."""
         if self.kind == "cpu":
-            from attnbench.machine.facts import processor
+            from attnbench.system.cpu import processor
 
             return {"name": self.name, "title": processor()}
         if self.kind != "cuda":

@@ -10,7 +10,8 @@ import gc
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from attnbench.devices.failure import DeviceError, first_line
+from attnbench.errors import DeviceError
+from attnbench.utils.text import first_line
 
 _Result = TypeVar("_Result")
 

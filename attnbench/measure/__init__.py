@@ -1,1 +1,1 @@
-"""What one case gives: its measurement."""
+"""Measurement of one case: cost, latency or accuracy."""

@@ -16,28 +16,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from attnbench.attention import Attention, find_attention
-from attnbench.backbones.build import build_backbone
-from attnbench.datasets.model import Data, data_root
+from attnbench.datasets.dataset import Data, data_root
 from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, Known, card_facts, slot_facts, without_weights
-from attnbench.measure.draws import draw_apart
-from attnbench.pairing.bits import pack
-from attnbench.placement.insertion import fill
-from attnbench.placement.slots import Slot
-from attnbench.placement.weights import transfer
-from attnbench.specs import parse_spec
+from attnbench.measure.rng_isolation import draw_apart
+from attnbench.models.backbones import build_backbone
+from attnbench.models.insertion import fill
+from attnbench.models.pretrained import transfer
+from attnbench.models.slots import Slot
+from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case
 from attnbench.suites.conditions import Training
-from attnbench.training.adapt import adapt
-from attnbench.training.augment import transforms
+from attnbench.training.augmentation import transforms
 from attnbench.training.recipe import Recipe, find_recipe
 from attnbench.training.seeds import backbone_seed, module_seed
+from attnbench.training.strides import adapt
+from attnbench.utils.bitmask import pack
 
 if TYPE_CHECKING:
-    from attnbench.training.loop import Trained
+    from attnbench.training.loop import TrainingResult
 
 METHOD = 1
 """Raised when what is trained changes: accuracy records are then measured again."""
@@ -193,7 +193,7 @@ class AccuracyMeter:
         values: dict[str, Any],
         tell: Tell,
     ) -> dict[str, Any]:
-        from attnbench.measure.quantised import quantised_correct
+        from attnbench.measure.int8_accuracy import quantised_correct
 
         tell("quantising to int8")
         correct, why = quantised_correct(model, recipe, data)
@@ -253,7 +253,7 @@ def _built(spec: str, classes: int) -> nn.Module:
     return build_backbone(asked.given(num_classes=classes))
 
 
-def _facts(data: Data, recipe: Recipe, trained: Trained) -> dict[str, Any]:
+def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any]:
     return {
         "dataset": data.name,
         "synthetic": data.synthetic,

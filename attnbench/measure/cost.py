@@ -14,17 +14,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnbench.attention import Attention, find_attention
-from attnbench.backbones.build import build_backbone
 from attnbench.counting.cost import Cost, cost
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError
-from attnbench.fusing import fuse
-from attnbench.measure.parts import Inventory, Part
-from attnbench.placement.insertion import fill
-from attnbench.placement.sites import Survey
-from attnbench.placement.slots import Slot, check_slots, find_placement, find_slots
-from attnbench.plugins import Catalog
+from attnbench.measure.cost_parts import CostPart, Inventory
+from attnbench.models.backbones import build_backbone
+from attnbench.models.fuse import fuse
+from attnbench.models.insertion import fill
+from attnbench.models.sites import Survey
+from attnbench.models.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case
 
 METHOD = 1
@@ -54,7 +54,7 @@ class Known:
         self.inventory = Inventory(model)
         self.plain = self.without(())
 
-    def without(self, paths: Collection[str]) -> Part:
+    def without(self, paths: Collection[str]) -> CostPart:
         """Return the cost of the backbone less the modules at ``paths``."""
         return self.inventory.part(self.survey.trace, paths)
 
@@ -65,7 +65,7 @@ class CostMeter:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._known: dict[tuple[str, tuple[int, int]], Known] = {}
-        self._alone: dict[tuple[str, int, tuple[int, int], bool], Part] = {}
+        self._alone: dict[tuple[str, int, tuple[int, int], bool], CostPart] = {}
         self._attentions: dict[str, Attention] = {}
 
     def measure(self, case: Case) -> Measurement:
@@ -122,7 +122,7 @@ class CostMeter:
 
     def part(
         self, attention: Attention, channels: int, size: tuple[int, int], fused: bool = False
-    ) -> Part:
+    ) -> CostPart:
         """Return what a module, or its fused form, costs on a (channels, h, w) map.
 
         Raises:
@@ -204,7 +204,7 @@ def _has_no_weights(model: nn.Module) -> bool:
     return bool(tensors) and all(tensor.is_meta for tensor in tensors)
 
 
-def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> Part:
+def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> CostPart:
     try:
         return _traced_part(
             without_weights(lambda: attention.build(channels, size)), attention, channels, size
@@ -213,7 +213,7 @@ def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> 
         return _traced_part(attention.build(channels, size), attention, channels, size)
 
 
-def _fused_part(attention: Attention, channels: int, size: tuple[int, int]) -> Part:
+def _fused_part(attention: Attention, channels: int, size: tuple[int, int]) -> CostPart:
     # with weights: how a module folds may depend on their signs
     fused = fuse(attention.build(channels, size))
     return _traced_part(fused, attention, channels, size)
@@ -221,7 +221,7 @@ def _fused_part(attention: Attention, channels: int, size: tuple[int, int]) -> P
 
 def _traced_part(
     module: nn.Module, attention: Attention, channels: int, size: tuple[int, int]
-) -> Part:
+) -> CostPart:
     shape = (1, channels, *size)
     try:
         traced = trace(module, shape, owned=_has_no_weights(module))
@@ -246,7 +246,7 @@ def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dic
 
 
 def _paper_delta(
-    attention: Attention | None, slots: Sequence[Slot], removed: Part
+    attention: Attention | None, slots: Sequence[Slot], removed: CostPart
 ) -> dict[str, int | None]:
     """The change in the convention of papers: printed formulas less weights that went."""
     printed = attention.card.printed if attention and attention.card else None

@@ -16,24 +16,24 @@ from typing import Any
 
 import torch
 
-from attnbench.attention import find_attention
+from attnbench.counting.peak_memory import peak_activations
 from attnbench.devices import Device, find_device
-from attnbench.devices.graphs import graphed
+from attnbench.devices.cuda_graphs import graphed
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, card_facts, slot_facts
 from attnbench.measure.network import example, inputs, network
-from attnbench.memory.liveness import peak_activations
-from attnbench.runtimes.agreement import Agreement, agreement
-from attnbench.runtimes.model import Built, Runtime, RuntimeFailure, Settings
+from attnbench.registry.attention import find_attention
+from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime as find_runtime
+from attnbench.runtimes.runtime import Built, Runtime, RuntimeFailure, RuntimeSettings
+from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
 from attnbench.timing.clock import Clock
-from attnbench.timing.heap import keep_heap
-from attnbench.timing.quiet import allowed_cores, quiet
+from attnbench.timing.isolation import allowed_cores, quiet
+from attnbench.timing.malloc import keep_heap
 from attnbench.timing.sampler import Sampling, sample
-from attnbench.timing.samples import AGAIN, Samples
-from attnbench.timing.unshared import single_thread_clock
+from attnbench.timing.schedstat_clock import single_thread_clock
 
 METHOD = 1
 """Raised when what is timed changes: latency records are then measured again."""
@@ -150,7 +150,7 @@ class LatencyMeter:
 
     def _build(self, case: Case, folder: Path) -> Built:
         conditions = _conditions(case)
-        settings = Settings(conditions.threads, conditions.precision, conditions.device)
+        settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
         return find_runtime(conditions.runtime).build(
             network(case, self.cost), example(case), settings, artefacts(case, folder)
         )
@@ -228,7 +228,7 @@ def _conditions(case: Case) -> Conditions:
 
 def _agreement(case: Case, built: Built, cost: CostMeter) -> Agreement:
     conditions = _conditions(case)
-    settings = Settings(conditions.threads, conditions.precision, conditions.device)
+    settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
     # of the plain form, also where the fused one runs: a wrong fuse() must show
     reference = network(replace(case, fused=False), cost)
     return agreement(built, reference, inputs(case, _PROOFS), settings)
@@ -280,8 +280,8 @@ def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:
 
 
 def _runtime_facts(runtime: Runtime, built: Built, conditions: Conditions) -> dict[str, Any]:
-    from attnbench.machine.facts import isa, processor
-    from attnbench.records.provenance import versions
+    from attnbench.system.cpu import isa, processor
+    from attnbench.system.provenance import versions
 
     return {
         "title": runtime.title,
@@ -302,5 +302,5 @@ def _clock(conditions: Conditions) -> Clock:
     return device.cold_clock if conditions.cold else device.clock
 
 
-def _own(samples: Samples, case: Case, plain: Case) -> dict[str, Any]:
+def _own(samples: TimingSamples, case: Case, plain: Case) -> dict[str, Any]:
     return samples.only(AGAIN if case == plain else case.name).to_json()

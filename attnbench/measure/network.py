@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention import Attention, find_attention
-from attnbench.backbones.build import build_backbone
 from attnbench.errors import RequestError
-from attnbench.fusing import fuse
 from attnbench.measure.cost import CostMeter
-from attnbench.placement.insertion import fill
-from attnbench.runtimes.images import examples
-from attnbench.runtimes.weights import lively
+from attnbench.models.backbones import build_backbone
+from attnbench.models.fuse import fuse
+from attnbench.models.insertion import fill
+from attnbench.registry.attention import Attention, find_attention
+from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.sample_inputs import examples
 from attnbench.suites.case import Case
 
 SEED = 0

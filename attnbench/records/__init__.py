@@ -1,1 +1,1 @@
-"""Records: what cases gave, one JSON line each, under the header of the run that measured them."""
+"""Record format, store, merge and cache key of what cases gave."""

@@ -33,9 +33,7 @@ from attnbench.records.definitions import (
     dotted_chain,
     parse_statements,
 )
-from attnbench.records.normal_form import Form, normalize
-from attnbench.records.provenance import ALWAYS
-from attnbench.records.resolve import (
+from attnbench.records.name_resolution import (
     WHOLE,
     Definition,
     Foreign,
@@ -45,7 +43,9 @@ from attnbench.records.resolve import (
     lookup,
     read_file,
 )
+from attnbench.records.normal_form import NormalForm, normalize
 from attnbench.records.source_files import absolute_name, find_own, package_of
+from attnbench.system.provenance import ALWAYS
 
 EFFECTS = ""
 """In place of a definition's name: the statements that may change anything."""
@@ -110,14 +110,14 @@ def _start_of(target: object) -> Definition | None:
 @cache
 def hash_definition(start: Definition, *, counts_formulas: bool = False) -> str:
     """Return the hash of what a definition does; nothing is imported."""
-    graph = _reach(start, Form(counts_formulas))
+    graph = _reach(start, NormalForm(counts_formulas))
     texts = (code.text for code in graph.values())
     if any(name in text for text in texts for name in _READS_DOCSTRINGS):
-        graph = _reach(start, Form(counts_formulas, docstrings=True))
+        graph = _reach(start, NormalForm(counts_formulas, docstrings=True))
     return _digest(graph, start)
 
 
-def _reach(start: Definition, form: Form) -> dict[Definition, Code]:
+def _reach(start: Definition, form: NormalForm) -> dict[Definition, Code]:
     """Return the code of all definitions that a start reaches, and of what runs on the way."""
     graph: dict[Definition, Code] = {}
     files: set[Path] = set()
@@ -182,13 +182,13 @@ def _imported(path: Path) -> frozenset[Path]:
 
 
 @cache
-def _nodes(path: Path, form: Form) -> list[ast.stmt]:
+def _nodes(path: Path, form: NormalForm) -> list[ast.stmt]:
     """Return the statements of a file; each form has its own, as normalizing changes them."""
     return parse_statements(path)
 
 
 @cache
-def _code(definition: Definition, form: Form) -> Code:
+def _code(definition: Definition, form: NormalForm) -> Code:
     file = read_file(definition.path)
     if definition.name == WHOLE:
         return _whole(file)
@@ -227,7 +227,7 @@ class _Uses:
         self.links: set[tuple[str, Definition]] = set()
         self.origins: set[tuple[str, str]] = set()
 
-    def add(self, statement: Statement, form: Form) -> str:
+    def add(self, statement: Statement, form: NormalForm) -> str:
         """Take in a statement and return its text in normal form."""
         node = normalize(
             _nodes(self.path, form)[statement.position],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnbench.errors import RecordError
 from attnbench.records.store import FILE, Run, RunWriter, read_run
-from attnbench.registry import shown_path
+from attnbench.utils.text import shown_path
 
 
 def merge(paths: Sequence[Path], folder: Path) -> Run:

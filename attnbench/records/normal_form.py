@@ -17,7 +17,7 @@ COUNTED = ("params", "macs", "printed")
 
 
 @dataclass(frozen=True)
-class Form:
+class NormalForm:
     """What of the code counts."""
 
     counts_formulas: bool = False
@@ -38,7 +38,7 @@ class Form:
 
 
 def normalize(
-    node: ast.stmt, form: Form, engine_name: Callable[[ast.expr], str | None]
+    node: ast.stmt, form: NormalForm, engine_name: Callable[[ast.expr], str | None]
 ) -> ast.stmt | None:
     """Return a statement in normal form, changed in place; None if nothing of it counts.
 
@@ -53,7 +53,7 @@ def normalize(
 
 
 class _Normalizer(ast.NodeTransformer):
-    def __init__(self, form: Form, engine_name: Callable[[ast.expr], str | None]) -> None:
+    def __init__(self, form: NormalForm, engine_name: Callable[[ast.expr], str | None]) -> None:
         self.form = form
         self.engine_name = engine_name
 

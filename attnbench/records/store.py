@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from attnbench.errors import RecordError
-from attnbench.records.model import FORMAT, Header, Record
-from attnbench.records.upgrade import upgraded
-from attnbench.registry import shown_path
+from attnbench.records.format import FORMAT, Header, Record
+from attnbench.records.migrate import upgraded
+from attnbench.utils.text import shown_path
 
 FILE = "records.jsonl"
 

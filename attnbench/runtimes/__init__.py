@@ -1,1 +1,1 @@
-"""The runtimes that models are timed in: a small registry, one file per runtime."""
+"""Runtimes that execute a model for latency: a registry, and one file per runtime."""

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.runtimes.exporting import evaluated, failure
-from attnbench.runtimes.model import Base, Built, Settings, check
+from attnbench.runtimes.runtime import Base, Built, RuntimeSettings, check
+from attnbench.runtimes.torch_export import evaluated, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,7 +21,9 @@ class Eager(Base):
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu", "mps")
 
-    def build(self, model: nn.Module, example: Tensor, settings: Settings, folder: Path) -> Built:
+    def build(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
+    ) -> Built:
         """Return a copy of the model on the device; see :class:`Runtime`."""
         import torch
 
@@ -42,7 +44,7 @@ class Eager(Base):
         return torch.contiguous_format
 
 
-def prepared(model: nn.Module, settings: Settings, memory_format: Any) -> nn.Module:
+def prepared(model: nn.Module, settings: RuntimeSettings, memory_format: Any) -> nn.Module:
     """Return a copy for inference with the precision, device and memory format asked for."""
     import torch
 
@@ -51,7 +53,7 @@ def prepared(model: nn.Module, settings: Settings, memory_format: Any) -> nn.Mod
 
 
 def bound(
-    call: Any, example: Tensor, settings: Settings, memory_format: Any, started: float
+    call: Any, example: Tensor, settings: RuntimeSettings, memory_format: Any, started: float
 ) -> Built:
     """Return a callable as :class:`Built`, bound to the example, after one call of it."""
     import torch

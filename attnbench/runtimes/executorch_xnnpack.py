@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.runtimes.artefacts import Findings, artefact, key_of
-from attnbench.runtimes.exporting import exported, failure
-from attnbench.runtimes.model import Base, Built, RuntimeFailure, Settings, check
-from attnbench.runtimes.quantised_onnx import calibration
-from attnbench.runtimes.silence import silenced
+from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
+from attnbench.runtimes.capture_output import silenced
+from attnbench.runtimes.onnx_quantization import calibration
+from attnbench.runtimes.runtime import Base, Built, RuntimeFailure, RuntimeSettings, check
+from attnbench.runtimes.torch_export import exported, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,14 +29,16 @@ class ExecuTorch(Base):
     extra: ClassVar[str | None] = "executorch"
     suffix: ClassVar[str | None] = ".pte"
 
-    def build(self, model: nn.Module, example: Tensor, settings: Settings, folder: Path) -> Built:
+    def build(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
+    ) -> Built:
         """Lower to ``folder`` or use what is there; see :class:`Runtime`.
 
         The number of threads is one for the whole process: the last model built decides.
         """
         check(self, settings)
 
-        def make(path: Path) -> Findings:
+        def make(path: Path) -> ExportNotes:
             with silenced():
                 return _write(model, example, settings.precision, path)
 
@@ -66,7 +68,7 @@ class ExecuTorch(Base):
         )
 
 
-def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Findings:
+def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> ExportNotes:
     program = exported(model, example)
     try:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -101,7 +103,7 @@ def _quantised(program: ExportedProgram, example: Tensor) -> ExportedProgram:
         return torch.export.export(convert_pt2e(prepared), (example,))
 
 
-def _left_out(graph_module: Any) -> Findings:
+def _left_out(graph_module: Any) -> ExportNotes:
     """Which operators XNNPACK did not take, and into how many pieces that cut the network."""
     left, partitions = Counter[str](), 0
     for node in graph_module.graph.nodes:
@@ -111,7 +113,7 @@ def _left_out(graph_module: Any) -> Findings:
             partitions += 1
         else:
             left[f"{_operator(node.target)} not delegated"] += 1
-    return Findings(dict(left), (f"{partitions} partition{'s' * (partitions != 1)}",))
+    return ExportNotes(dict(left), (f"{partitions} partition{'s' * (partitions != 1)}",))
 
 
 def _operator(target: Any) -> str:
@@ -120,7 +122,7 @@ def _operator(target: Any) -> str:
     return "a Python builtin" if name.startswith("<built-in") else name.removesuffix(".default")
 
 
-def _method(path: Path, settings: Settings) -> Any:
+def _method(path: Path, settings: RuntimeSettings) -> Any:
     with silenced() as said:
         try:
             from executorch.extension.pybindings import portable_lib as lib

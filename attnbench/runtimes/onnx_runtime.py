@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.errors import RequestError
-from attnbench.runtimes.artefacts import Findings, artefact, key_of
-from attnbench.runtimes.exporting import exported, failure
-from attnbench.runtimes.model import Base, Built, RuntimeFailure, Settings, check
-from attnbench.runtimes.silence import silenced
+from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
+from attnbench.runtimes.capture_output import silenced
+from attnbench.runtimes.runtime import Base, Built, RuntimeFailure, RuntimeSettings, check
+from attnbench.runtimes.torch_export import exported, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,12 +30,14 @@ class OnnxRuntime(Base):
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch")
     suffix: ClassVar[str | None] = ".onnx"
 
-    def build(self, model: nn.Module, example: Tensor, settings: Settings, folder: Path) -> Built:
+    def build(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
+    ) -> Built:
         """Export to ``folder`` or use what is there; see :class:`Runtime`."""
         check(self, settings)
         _check_provider(settings)
 
-        def make(path: Path) -> Findings:
+        def make(path: Path) -> ExportNotes:
             with silenced():
                 write_onnx(model, example, settings.precision, path)
                 return _profile(path, example, settings)
@@ -78,7 +80,7 @@ def write_onnx(model: nn.Module, example: Tensor, precision: str, path: Path) ->
         onnx_program: Any = torch.onnx.export(program, dynamo=True, verbose=False)
         onnx_program.save(str(path), external_data=False)
         if precision == "int8":
-            from attnbench.runtimes.quantised_onnx import quantise
+            from attnbench.runtimes.onnx_quantization import quantise
 
             quantise(path, example)
     except Exception as error:
@@ -91,10 +93,10 @@ def session_of(path: Path) -> Any:
     Raises:
         RuntimeFailure: the file cannot be loaded.
     """
-    return _session(path, Settings())
+    return _session(path, RuntimeSettings())
 
 
-def _session(path: Path, settings: Settings, *, profile: bool = False) -> Any:
+def _session(path: Path, settings: RuntimeSettings, *, profile: bool = False) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -113,7 +115,7 @@ def _session(path: Path, settings: Settings, *, profile: bool = False) -> Any:
         raise failure("ONNX Runtime", error) from error
 
 
-def _profile(path: Path, example: Tensor, settings: Settings) -> Findings:
+def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNotes:
     """Run once with profiling on: which operators run, and which not on the provider asked for."""
     session = _session(path, settings, profile=True)
     try:
@@ -130,18 +132,18 @@ def _profile(path: Path, example: Tensor, settings: Settings) -> Findings:
         for node in nodes
         if node.get("provider", provider) != provider
     )
-    return Findings(dict(elsewhere), (f"{len(nodes)} nodes after optimisation",))
+    return ExportNotes(dict(elsewhere), (f"{len(nodes)} nodes after optimisation",))
 
 
 def _output_name(session: Any) -> str:
     return str(session.get_outputs()[0].name)
 
 
-def _provider(settings: Settings) -> str:
+def _provider(settings: RuntimeSettings) -> str:
     return _PROVIDERS[settings.device.partition(":")[0]]
 
 
-def _check_provider(settings: Settings) -> None:
+def _check_provider(settings: RuntimeSettings) -> None:
     import onnxruntime as ort
 
     if _provider(settings) not in ort.get_available_providers():

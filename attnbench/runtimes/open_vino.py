@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.errors import RequestError
-from attnbench.runtimes.artefacts import Findings, artefact, key_of
-from attnbench.runtimes.exporting import exported, failure
-from attnbench.runtimes.model import Base, Built, Settings, check
+from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
+from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.onnx_runtime import write_onnx
-from attnbench.runtimes.silence import silenced
+from attnbench.runtimes.runtime import Base, Built, RuntimeSettings, check
+from attnbench.runtimes.torch_export import exported, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,15 +33,17 @@ class OpenVino(Base):
     extra: ClassVar[str | None] = "openvino"
     suffix: ClassVar[str | None] = ".xml"
 
-    def build(self, model: nn.Module, example: Tensor, settings: Settings, folder: Path) -> Built:
+    def build(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
+    ) -> Built:
         """Convert to ``folder`` or use what is there; see :class:`Runtime`."""
         check(self, settings)
         _check_bf16(settings)
 
-        def make(path: Path) -> Findings:
+        def make(path: Path) -> ExportNotes:
             with silenced():
                 _write(model, example, settings.precision, path)
-            return Findings({})
+            return ExportNotes({})
 
         key = key_of(model, example)
         path, kept = artefact(self, settings, folder, key, make)
@@ -103,7 +105,7 @@ def _core() -> Any:
     return ov.Core()
 
 
-def _compiled(path: Path, settings: Settings) -> Any:
+def _compiled(path: Path, settings: RuntimeSettings) -> Any:
     properties = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
@@ -145,7 +147,7 @@ def _tensor(x: Tensor) -> Any:
     return ov.Tensor(x.contiguous().numpy(), shared_memory=True)
 
 
-def _check_bf16(settings: Settings) -> None:
+def _check_bf16(settings: RuntimeSettings) -> None:
     if settings.precision != "bf16":
         return
     if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

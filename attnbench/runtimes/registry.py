@@ -8,18 +8,19 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any, TypeVar
 
 from attnbench.errors import PluginError
-from attnbench.registry import Entry, Registry, describe, origin_of
-from attnbench.runtimes.model import Runtime
+from attnbench.registry.registry import Entry, Registry
+from attnbench.runtimes.runtime import Runtime
+from attnbench.utils.text import describe, origin_of
 
 GROUP = "attnbench.runtimes"
 """Entry points of third parties: ``name = "package.module:Class"``."""
 _SHIPPED = {
-    "eager": "eager:Eager",
-    "eager-channels-last": "channels_last:EagerChannelsLast",
-    "compile": "compiled:Compiled",
-    "onnxruntime": "onnx_runtime:OnnxRuntime",
-    "openvino": "open_vino:OpenVino",
-    "executorch": "executorch_xnnpack:ExecuTorch",
+    "eager": "attnbench.runtimes.eager:Eager",
+    "eager-channels-last": "attnbench.runtimes.eager_channels_last:EagerChannelsLast",
+    "compile": "attnbench.runtimes.torch_compile:Compiled",
+    "onnxruntime": "attnbench.runtimes.onnx_runtime:OnnxRuntime",
+    "openvino": "attnbench.runtimes.open_vino:OpenVino",
+    "executorch": "attnbench.runtimes.executorch_xnnpack:ExecuTorch",
 }
 _NEEDED = ("name", "title", "precisions", "devices", "packages", "missing", "build")
 
@@ -109,7 +110,7 @@ def _version(package: str) -> str | None:
 def _registry() -> Registry[type[Runtime]]:
     registry: Registry[type[Runtime]] = Registry("runtime", _validate)
     for name, target in _SHIPPED.items():
-        registry.add(Entry(name=name, target=f"attnbench.runtimes.{target}", origin="attnbench"))
+        registry.add(Entry(name=name, target=target, origin="attnbench"))
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
         registry.add(Entry(name=point.name, target=point.value, origin=origin))

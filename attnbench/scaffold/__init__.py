@@ -1,1 +1,1 @@
-"""``attnbench new``: a small plugin package, written from templates."""
+"""Scaffold of a plugin package, ``attnbench new``, written from templates."""

@@ -1,1 +1,1 @@
-"""Suites: the cases of a table, its layout, and the printed figures of its source."""
+"""Suites: schema of the TOML files, cases, planner and serialization."""

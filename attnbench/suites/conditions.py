@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from attnbench.specs import value_text
+from attnbench.registry.specs import value_text
 
 PRECISIONS = ("fp32", "bf16", "int8")
 

@@ -13,10 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from attnbench.backbones.catalogue import is_backbone
 from attnbench.errors import RequestError, suggestion
-from attnbench.plugins import Catalog
-from attnbench.registry import shown_path
+from attnbench.registry.backbone_names import is_backbone
+from attnbench.registry.plugins import Catalog
 from attnbench.suites.schema import (
     Convention,
     Groups,
@@ -28,6 +27,7 @@ from attnbench.suites.schema import (
     TableLatency,
     TableLayout,
 )
+from attnbench.utils.text import shown_path
 
 _FIELDS: dict[str, type[BaseModel]] = {
     "suite": Head,

@@ -1,1 +1,1 @@
-"""Timing that holds on a shared machine: paired, interleaved, with an interval and a control."""
+"""Timing on a shared machine: paired, interleaved sampling, clocks, isolation."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from attnbench.timing.samples import AGAIN, Samples
-from attnbench.timing.statistics import Estimate, distribution, estimate
-from attnbench.timing.verdicts import Judgement, Rule, distrust, floor, judge
+from attnbench.stats.latency_ratio import RatioEstimate, distribution, estimate
+from attnbench.stats.latency_verdict import LatencyRule, LatencyVerdict, distrust, floor, judge
+from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Comparison(Mapping[str, Compared]):
         samples: every figure that was taken.
     """
 
-    def __init__(self, samples: Samples, rule: Rule) -> None:
+    def __init__(self, samples: TimingSamples, rule: LatencyRule) -> None:
         self.baseline = samples.baseline
         self.samples = samples
-        self.again: Estimate = estimate([samples], AGAIN)
+        self.again: RatioEstimate = estimate([samples], AGAIN)
         self.floor = floor(self.again)
         self.trust = distrust(self.again, rule)
         arms = [arm for arm in samples.seconds if arm != AGAIN]
@@ -66,7 +66,7 @@ class Comparison(Mapping[str, Compared]):
         others = {arm: (estimates[arm], self.again) for arm in arms if arm != self.baseline}
         judged = judge(others, rule)
         # the baseline is itself, whatever the noise
-        judged[self.baseline] = Judgement("same", 0.0, self.floor, self.trust)
+        judged[self.baseline] = LatencyVerdict("same", 0.0, self.floor, self.trust)
         self._arms = MappingProxyType(
             {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
         )
@@ -100,7 +100,9 @@ class Comparison(Mapping[str, Compared]):
         return "\n".join(lines)
 
 
-def _compared(samples: Samples, arm: str, found: Estimate, judged: Judgement) -> Compared:
+def _compared(
+    samples: TimingSamples, arm: str, found: RatioEstimate, judged: LatencyVerdict
+) -> Compared:
     times = distribution([samples], arm)
     return Compared(
         ratio=found.ratio,

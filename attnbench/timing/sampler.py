@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from attnbench.errors import AttnbenchError, RequestError, suggestion
+from attnbench.stats.latency_ratio import estimate
+from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.timing.clock import Clock, WallClock
-from attnbench.timing.samples import AGAIN, Samples
-from attnbench.timing.sampling import FEWEST, Sampling
-from attnbench.timing.statistics import estimate
+from attnbench.timing.sampling_settings import FEWEST, Sampling
 from attnbench.timing.warmup import warm_up
 
 __all__ = ["FEWEST", "ArmError", "Call", "Sampling", "sample"]
@@ -39,7 +39,7 @@ def sample(
     clock: Clock | None = None,
     again: Call | None = None,
     throttled: Callable[[], bool] | None = None,
-) -> Samples:
+) -> TimingSamples:
     """Time the arms against each other in this process.
 
     Args:
@@ -108,7 +108,7 @@ class _Session:
         self.calls[AGAIN] = self.calls[self.baseline]
         self.warmup_s = watch.seconds
 
-    def run(self, sampling: Sampling, throttled: Callable[[], bool]) -> Samples:
+    def run(self, sampling: Sampling, throttled: Callable[[], bool]) -> TimingSamples:
         order = random.Random(sampling.seed)
         self.seconds = {arm: [] for arm in self.arms}
         watch, look = _Watch(), sampling.first_look
@@ -147,14 +147,14 @@ class _Session:
         others = (arm for arm in self.arms if arm != self.baseline)
         return all(estimate(samples, arm).half_width <= width for arm in others)
 
-    def _samples(self, sampling_s: float, stopped: str) -> Samples:
+    def _samples(self, sampling_s: float, stopped: str) -> TimingSamples:
         if not self.rounds:
             raise AttnbenchError(
                 f"all of {self.dropped} rounds were dropped because the device was throttled; "
                 "let it cool down or lock its clocks"
             )
         seconds = {arm: tuple(taken) for arm, taken in self.seconds.items()}
-        return Samples(
+        return TimingSamples(
             self.baseline, seconds, self.calls, self.warmup_s, sampling_s, stopped, self.dropped
         )
 

@@ -1,1 +1,1 @@
-"""Training one network with one seed: recipes, data in batches, the loop, checkpoints."""
+"""Training of one network with one seed: recipes, data loading, loop, checkpoints."""

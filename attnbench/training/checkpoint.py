@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from attnbench.errors import RequestError
-from attnbench.registry import describe
+from attnbench.utils.text import describe
 
 _CURRENT, _MARK, _OWN = "current", "whole.json", "own.pt"
 _NEW, _OLD = ".new-", ".old-"
@@ -36,7 +36,7 @@ class Stateful(Protocol):
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a training is; saved with it."""
 
     step: int = 0

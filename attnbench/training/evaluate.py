@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from attnbench.errors import AttnbenchError
-from attnbench.training.feed import Feed
+from attnbench.training.dataloader import Feed
 
 _TOP = 5
 

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from attnbench.datasets.model import Data
+from attnbench.datasets.dataset import Data
 from attnbench.errors import RequestError
-from attnbench.training.augment import mixing
-from attnbench.training.checkpoint import Checkpoint, Progress, Stateful
+from attnbench.training.augmentation import mixing
+from attnbench.training.checkpoint import Checkpoint, Stateful, TrainingProgress
+from attnbench.training.dataloader import Feed, feed
 from attnbench.training.evaluate import Diverged, Score, score
-from attnbench.training.feed import Feed, feed
-from attnbench.training.optimizing import optimizer_of, schedule_of
+from attnbench.training.optimizer import optimizer_of, schedule_of
 from attnbench.training.recipe import Recipe
 from attnbench.training.seeds import step_seed
 
@@ -41,11 +41,11 @@ _TELL_S = 1.0
 Tell = Callable[[str], object]
 _Tensors = list[Tensor] | tuple[Tensor, ...]
 
-__all__ = ["Diverged", "Trained", "train"]
+__all__ = ["Diverged", "TrainingResult", "train"]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What one training gave."""
 
     top1: float
@@ -75,7 +75,7 @@ def train(
     folder: Path | None = None,
     epochs: int | None = None,
     tell: Tell = str,
-) -> Trained:
+) -> TrainingResult:
     """Train a network in place, and test it.
 
     Args:
@@ -120,11 +120,11 @@ class _Training:
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.mix = mixing(recipe, self.classes)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.images = 0
         self.busy_s = 0.0
 
-    def run(self, folder: Path | None) -> Trained:
+    def run(self, folder: Path | None) -> TrainingResult:
         start = time.perf_counter()
         checkpoint = Checkpoint(folder, self.identity, self._states()) if folder else None
         if checkpoint and checkpoint.load(self.accelerator):
@@ -135,7 +135,7 @@ class _Training:
         while self.progress.step < total:
             self._epoch(ticker)
         final = self._score()
-        return Trained(
+        return TrainingResult(
             top1=final.top1,
             top5=final.top5,
             correct=final.correct,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attnbench.errors import RequestError, suggestion, unknown
-from attnbench.registry import shown_path
+from attnbench.utils.text import shown_path
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -82,7 +82,7 @@ class Augment(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Baseline(_Strict):
+class RecipeBaseline(_Strict):
     """``[[baseline]]``: what the recipe's source states for a plain backbone."""
 
     backbone: str
@@ -133,7 +133,7 @@ class Recipe(_Strict):
     schedule: Schedule = Schedule()
     stem: Stem | None = None
     augment: list[Augment] = []
-    baseline: list[Baseline] = []
+    baseline: list[RecipeBaseline] = []
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -206,7 +206,7 @@ def _mistake(place: tuple[int | str, ...], found: Any) -> str:
         "optimizer": Optimizer,
         "schedule": Schedule,
         "stem": Stem,
-        "baseline": Baseline,
+        "baseline": RecipeBaseline,
     }
     schema = Recipe if len(place) == 1 else table[str(place[0])]
     known = list(schema.model_fields)

@@ -17,8 +17,8 @@ from importlib.metadata import version
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
-from attnbench.contract import ModuleFactory
 from attnbench.errors import MissingExtraError, PluginError
+from attnbench.registry.validation import ModuleFactory
 from attnbench_modules.timm_table import DESCRIPTIONS, LAYERS, Layer
 
 if TYPE_CHECKING:

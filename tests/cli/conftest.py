@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from attnbench.cli import app
-from attnbench.plugins import catalog
+from attnbench.registry.plugins import catalog
 
 
 @dataclass
@@ -85,8 +85,8 @@ class WorkerHere:
         self._tasks = None  # nothing that it has built is known to the next
 
     def ask(self, task, tell=str):
-        from attnbench.running.tasks import WorkerTasks
-        from attnbench.running.worker import answer_of
+        from attnbench.runner.worker_tasks import WorkerTasks
+        from attnbench.workers.serve import answer_of
 
         with self._turn, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as a worker does
@@ -101,7 +101,7 @@ class WorkerHere:
 @pytest.fixture
 def worker_here(monkeypatch):
     """Commands of this test measure in this process."""
-    monkeypatch.setattr("attnbench.running.worker_main.new_worker", WorkerHere)
+    monkeypatch.setattr("attnbench.runner.worker_main.new_worker", WorkerHere)
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +112,7 @@ def run_here():
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(folder)
             patched.setattr(app.signal, "signal", lambda *_: None)
-            patched.setattr("attnbench.running.worker_main.new_worker", WorkerHere)
+            patched.setattr("attnbench.runner.worker_main.new_worker", WorkerHere)
             patched.setattr(sys, "argv", ["attnbench", *words])
             with pytest.raises(SystemExit) as end:
                 app.main()

@@ -11,7 +11,7 @@ import pytest
 
 from attnbench.cli.progress import CheckBar, CheckLines, check_progress
 from attnbench.conformance.checks import CHECKS
-from attnbench.conformance.findings import Report, broken, fine
+from attnbench.conformance.findings import ConformanceReport, broken, fine
 
 QUICK = ("--select", "batch_independence,batch_one")
 TROUBLE = """
@@ -136,11 +136,11 @@ def test_a_project_s_own_modules_are_those_of_its_plugins(attnbench, tmp_path):
 
 def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
     """Nothing is examined: every other module is taken out, so that no worker is needed."""
-    from attnbench.plugins import Catalog
+    from attnbench.registry.plugins import Catalog
 
     own = Catalog()
     own.add_table({"gone": "nowhere_at_all:Gone", "Bad": "x:y"}, "half (half:TABLE)")
-    monkeypatch.setattr("attnbench.plugins.catalog", lambda: own)
+    monkeypatch.setattr("attnbench.registry.plugins.catalog", lambda: own)
     done = attnbench("check", "--all", "--json")
     assert done.status == 1
     first, second = done.json["arms"]
@@ -171,7 +171,7 @@ def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
     ],
 )
 def test_mistakes_are_told_in_a_line(attnbench, words, text, monkeypatch):
-    monkeypatch.setattr("attnbench.running.examiner.Examiner.start", lambda _: None)
+    monkeypatch.setattr("attnbench.conformance.runner.ConformanceRunner.start", lambda _: None)
     done = attnbench("check", *words)
     assert (done.status, done.out) == (2, "")
     assert text in done.err and "Traceback" not in done.err
@@ -202,7 +202,9 @@ def test_checks_are_followed_on_standard_error(display, capsys):
         for check in ("maps", "onnx"):
             shown.check(name, CHECKS[check])
         shown.lost(name, CHECKS["onnx"], "did not finish")
-        shown.done(Report(name, name, "", (fine().of("maps"), broken("x", "").of("onnx")), 1.5))
+        shown.done(
+            ConformanceReport(name, name, "", (fine().of("maps"), broken("x", "").of("onnx")), 1.5)
+        )
     shown.end()
     written = capsys.readouterr()
     assert written.out == "" and "bam: onnx did not finish\n" in written.err

@@ -6,14 +6,14 @@ import pytest
 import typer
 
 from attnbench.cli import app, doctor
-from attnbench.machine.findings import Finding
-from attnbench.machine.floor import Floor
+from attnbench.doctor.findings import SystemFinding
+from attnbench.doctor.noise_floor import NoiseFloor
 
-FLOOR = Floor("mobilenet_v2", 2.0, 40, 30.0, 1.001, 0.996, 1.004, 0.004, "ok")
+FLOOR = NoiseFloor("mobilenet_v2", 2.0, 40, 30.0, 1.001, 0.996, 1.004, 0.004, "ok")
 FINDINGS = [
-    Finding("memory", "ok", "9 GiB available"),
-    Finding("load", "warning", "[9] on 2 cores", "others take cores", "end them"),
-    Finding("turbo", "note", "on", "clocks change"),
+    SystemFinding("memory", "ok", "9 GiB available"),
+    SystemFinding("load", "warning", "[9] on 2 cores", "others take cores", "end them"),
+    SystemFinding("turbo", "note", "on", "clocks change"),
 ]
 
 
@@ -30,9 +30,9 @@ def real(attnbench, monkeypatch):
 @pytest.fixture
 def run(real, monkeypatch):
     """The same on a machine that is made up."""
-    monkeypatch.setattr("attnbench.machine.host.this_host", lambda: None)
-    monkeypatch.setattr("attnbench.machine.doctor.examine", lambda host: list(FINDINGS))
-    monkeypatch.setattr("attnbench.machine.floor.measure_floor", lambda budget: FLOOR)
+    monkeypatch.setattr("attnbench.doctor.host.this_host", lambda: None)
+    monkeypatch.setattr("attnbench.doctor.diagnose.examine", lambda host: list(FINDINGS))
+    monkeypatch.setattr("attnbench.doctor.noise_floor.measure_floor", lambda budget: FLOOR)
     return real
 
 
@@ -81,7 +81,7 @@ def test_without_a_floor(run):
 def test_strict_is_for_scripts(run, monkeypatch):
     assert run("--budget", "0").status == 0
     assert run("--budget", "0", "--strict").status == 1
-    monkeypatch.setattr("attnbench.machine.doctor.examine", lambda host: [FINDINGS[0]])
+    monkeypatch.setattr("attnbench.doctor.diagnose.examine", lambda host: [FINDINGS[0]])
     assert run("--budget", "0", "--strict").status == 0
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import attnbench as library
-from attnbench.runtimes.model import Base, Built
 from attnbench.runtimes.registry import _registry as registry
 from attnbench.runtimes.registry import register_runtime, runtime
+from attnbench.runtimes.runtime import Base, Built
 
 ALONE = ("-m", "ulsam,groups=4", "--channels", "16", "--size", "6")
 

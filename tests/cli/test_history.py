@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attnbench.records.model import FORMAT, Header, Record
+from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.store import FILE, RunWriter
 
 CASE = "cost/mobilenet_v2/se/after:14"

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from attnbench.cli.progress import BarProgress, LineProgress, progress
-from attnbench.plugins import catalog
-from attnbench.running.runner import Job
-from attnbench.running.sessions import Protocol
-from attnbench.suites.cases import make_case
+from attnbench.registry.plugins import catalog
+from attnbench.runner.latency_sessions import SessionProtocol
+from attnbench.runner.run_suite import Job
 from attnbench.suites.conditions import Conditions
+from attnbench.suites.plan import make_case
 
 
 def job(*runtimes, done=1):
@@ -27,7 +27,7 @@ def job(*runtimes, done=1):
         hashes={},
         folder=None,
         done={case.name: None for case in cost[:done]},
-        protocols={case.name: Protocol(10.0, 3) for case in timed},
+        protocols={case.name: SessionProtocol(10.0, 3) for case in timed},
     )
 
 

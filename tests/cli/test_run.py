@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from attnbench.plugins import catalog
+from attnbench.registry.plugins import catalog
 
 SUITE = """
 [suite]

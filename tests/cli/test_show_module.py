@@ -8,7 +8,7 @@ import pytest
 from attnbench_modules import MODULES
 
 from attnbench.conformance.checks import CHECKS
-from attnbench.showing import conformance
+from attnbench.reports.module_page import conformance
 
 PLUGIN = """
 from torch import nn

@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from attnbench.attention import from_callable
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN
 from attnbench.conformance.subject import Subject
+from attnbench.registry.attention import from_callable
 
 
 class Clean(nn.Module):

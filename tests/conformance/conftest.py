@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import attnbench
-from attnbench.plugins import catalog
+from attnbench.registry.plugins import catalog
 
 ROOT = Path(attnbench.__file__).parents[1]
 
@@ -19,7 +19,7 @@ def everything_imported():
     from attnbench.conformance.checks import CHECKS
     from attnbench.conformance.examine import examine
 
-    attention = import_module("attnbench.attention").find_attention("se")
+    attention = import_module("attnbench.registry.attention").find_attention("se")
     examine(attention, [CHECKS["batch_one"]])
     import_module("attnbench.testing")
 

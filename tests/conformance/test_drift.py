@@ -3,10 +3,10 @@
 import pytest
 from torch import nn
 
-from attnbench.attention import find_attention
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.subject import Subject
+from attnbench.registry.attention import find_attention
 
 from .clean import Clean, findings
 

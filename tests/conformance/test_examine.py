@@ -6,14 +6,14 @@ import warnings
 import pytest
 import torch
 
-from attnbench.attention import from_callable
 from attnbench.cards import Card
 from attnbench.conformance.checks import CHECKS, Check
 from attnbench.conformance.examine import examine, run_check
 from attnbench.conformance.findings import fine, note
+from attnbench.conformance.global_state import surroundings
 from attnbench.conformance.subject import Subject
-from attnbench.conformance.surroundings import surroundings
 from attnbench.errors import RequestError
+from attnbench.registry.attention import from_callable
 
 from .clean import Clean, findings
 

@@ -6,15 +6,15 @@ import pytest
 
 from attnbench.conformance.findings import (
     STATUSES,
+    ConformanceReport,
     Finding,
-    Report,
     broken,
     excused,
     fine,
+    listed,
     note,
     skipped,
 )
-from attnbench.conformance.wording import listed
 
 
 def status_of(findings, exceptions=None, defects=None):
@@ -76,7 +76,7 @@ def test_an_exception_outranks_a_defect():
 
 
 def report(*findings):
-    return Report("name", "Title", "here:1", tuple(findings), 1.23456)
+    return ConformanceReport("name", "Title", "here:1", tuple(findings), 1.23456)
 
 
 def test_a_report_passes_unless_something_is_broken():

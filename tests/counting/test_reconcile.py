@@ -7,7 +7,7 @@ import torchvision
 from torch import nn
 
 from attnbench.counting import reconcile as module
-from attnbench.counting.counters.raw import Raw, Row
+from attnbench.counting.raw_counts import RawCount, RawCounts
 from attnbench.counting.reconcile import COUNTERS, count_all, reconcile
 from attnbench.counting.trace import trace
 
@@ -133,10 +133,15 @@ def test_half_a_mac_does_not_agree(answer):
 
 def test_only_known_reasons_adjust_and_they_sum_up_by_operator(answer):
     got, _ = answer
-    rows = (Row("a", 10, 4, "known"), Row("a", 6, 4, "known"), Row("b", 9, 1), Row("c", 2, 1, "no"))
-    report = reconcile(Raw("x", "1", "unit", 2, 2 * got.macs, rows, {}), got)
+    rows = (
+        RawCount("a", 10, 4, "known"),
+        RawCount("a", 6, 4, "known"),
+        RawCount("b", 9, 1),
+        RawCount("c", 2, 1, "no"),
+    )
+    report = reconcile(RawCounts("x", "1", "unit", 2, 2 * got.macs, rows, {}), got)
     assert report.adjustments == ()  # "a": -1 + 1; "c": equal; "b": no reason
-    report = reconcile(Raw("x", "1", "unit", 1, got.macs, rows, {}), got)
+    report = reconcile(RawCounts("x", "1", "unit", 1, got.macs, rows, {}), got)
     assert [dataclasses.astuple(part) for part in report.adjustments] == [
         ("a", "known", -8),
         ("c", "no", -1),

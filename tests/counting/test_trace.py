@@ -5,7 +5,7 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.counting.copies import shape_copy
+from attnbench.counting.model_copies import shape_copy
 from attnbench.counting.trace import Totals, trace
 from attnbench.errors import CountingError
 
@@ -58,7 +58,7 @@ def test_a_tiny_net_by_hand():
 
 
 def test_the_same_for_real_as_on_shapes(net, size):
-    from attnbench.counting.passes import on_real_copy
+    from attnbench.counting.forward_pass import on_real_copy
     from attnbench.counting.trace import _traced
 
     model = net.make()

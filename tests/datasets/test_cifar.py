@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from attnbench.datasets.cifar import Cifar10, Cifar100
-from attnbench.datasets.plain_pickle import read_plain_pickle
+from attnbench.datasets.safe_pickle import read_plain_pickle
 from attnbench.errors import RequestError
 
 TEN = tuple(f"kind {number}" for number in range(10))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attnbench.datasets.fashion_mnist import FashionMnist
-from attnbench.datasets.idx import read_idx
+from attnbench.datasets.idx_format import read_idx
 from attnbench.errors import RequestError
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from attnbench.datasets.class_folders import endings, image_files
 from attnbench.datasets.registry import data_root, dataset, describe_dataset, load
-from attnbench.datasets.tree import endings, image_files
 from attnbench.errors import MissingExtraError, RequestError
 
 

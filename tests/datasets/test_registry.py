@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.datasets.model import Data
+from attnbench.datasets.dataset import Data
 from attnbench.datasets.registry import (
     Dataset,
     data_root,

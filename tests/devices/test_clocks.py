@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from attnbench.devices import DeviceError
 from attnbench.devices.clocks import EventClock, SynchronisedClock, l2_flush
-from attnbench.devices.graphs import graphed
+from attnbench.devices.cuda_graphs import graphed
+from attnbench.errors import DeviceError
 
 MS = 1e-3
 LAUNCH = 10e-6

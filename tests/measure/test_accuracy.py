@@ -8,23 +8,23 @@ import torch
 from torch import nn
 
 from attnbench import Card
-from attnbench.backbones.build import build_backbone
 from attnbench.datasets.registry import load
 from attnbench.errors import MissingExtraError, RequestError, UnknownNameError
 from attnbench.measure.accuracy import AccuracyMeter
 from attnbench.measure.cost import CostMeter
-from attnbench.pairing.bits import unpack
-from attnbench.placement.inserted import Inserted
-from attnbench.plugins import Catalog, catalog
-from attnbench.registry import Entry
-from attnbench.suites.cases import make_case
+from attnbench.models.backbones import build_backbone
+from attnbench.models.inserted import Inserted
+from attnbench.registry.plugins import Catalog, catalog
+from attnbench.registry.registry import Entry
 from attnbench.suites.conditions import Training
-from attnbench.training.adapt import adapt
+from attnbench.suites.plan import make_case
+from attnbench.training.dataloader import MemoryFeed, feed
 from attnbench.training.evaluate import predicted
-from attnbench.training.feed import MemoryFeed, feed
 from attnbench.training.loop import train
 from attnbench.training.recipe import find_recipe
 from attnbench.training.seeds import backbone_seed
+from attnbench.training.strides import adapt
+from attnbench.utils.bitmask import unpack
 
 DATA = "synthetic,classes=4,count=64"
 WIDTH = 0.1
@@ -251,7 +251,7 @@ def test_blended_arms_start_where_the_pretrained_backbone_is(meter, case, ran, t
 def test_a_blended_arm_has_the_logits_of_the_pretrained_backbone(
     meter, case, ran, tmp_path, recipe
 ):
-    from attnbench.placement.weights import transfer
+    from attnbench.models.pretrained import transfer
 
     backbone = narrow("mobilenet_v3_small")
     _, state = ran(backbone)

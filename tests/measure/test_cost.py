@@ -8,13 +8,13 @@ import torch
 
 from attnbench.counting.cost import cost
 from attnbench.errors import PlacementError, PluginError, RequestError
-from attnbench.measure.brackets import Brackets
 from attnbench.measure.cost import CostMeter
-from attnbench.placement.insertion import insert
-from attnbench.plugins import Catalog, catalog
-from attnbench.registry import Entry
-from attnbench.suites.cases import all_cases, make_case, plan
+from attnbench.measure.iso_macs import Brackets
+from attnbench.models.insertion import insert
+from attnbench.registry.plugins import Catalog, catalog
+from attnbench.registry.registry import Entry
 from attnbench.suites.load import find_suite
+from attnbench.suites.plan import all_cases, make_case, plan
 
 # facts: widths and positions of the ULSAM tables, counted by hooks on timm's networks with the
 # authors' class in them; MACs to 0.001M

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.backbones.build import build_backbone
 from attnbench.errors import PlacementError
 from attnbench.measure.cost import CostMeter
-from attnbench.placement.insertion import insert
-from attnbench.plugins import catalog
-from attnbench.suites.cases import make_case
+from attnbench.models.backbones import build_backbone
+from attnbench.models.insertion import insert
+from attnbench.registry.plugins import catalog
+from attnbench.suites.plan import make_case
 
 BACKBONES = [
     *[f"mobilenet_v1,width={width}" for width in (0.25, 0.35, 0.5, 0.6, 0.75, 1.0, 1.3)],

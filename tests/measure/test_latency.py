@@ -11,12 +11,12 @@ from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter
 from attnbench.measure.latency import LatencyMeter, artefacts
 from attnbench.measure.network import OnePass, example, inputs, network
-from attnbench.plugins import catalog
-from attnbench.runtimes.model import RuntimeFailure
+from attnbench.registry.plugins import catalog
 from attnbench.runtimes.registry import runtime
-from attnbench.suites.cases import make_case
+from attnbench.runtimes.runtime import RuntimeFailure
+from attnbench.stats.timing_samples import AGAIN
 from attnbench.suites.conditions import Conditions
-from attnbench.timing.samples import AGAIN
+from attnbench.suites.plan import make_case
 
 NET = "mobilenet_v1,width=0.25"
 

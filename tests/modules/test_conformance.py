@@ -10,12 +10,12 @@ import os
 
 import pytest
 
-from attnbench.attention import find_attention
 from attnbench.conformance.checks import CHECKS, chosen
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import DECLARED, NOTE, OK, broken
 from attnbench.conformance.subject import Subject
-from attnbench.specs import Spec
+from attnbench.registry.attention import find_attention
+from attnbench.registry.specs import Spec
 
 from .table import NAMES, OPTIONS
 

@@ -128,7 +128,7 @@ def test_other_extents_are_refused(extent):
 
 
 def test_attention_knows_the_parameters_of_a_size():
-    from attnbench.attention import find_attention
+    from attnbench.registry.attention import find_attention
 
     attention = find_attention("ge,variant=theta")
     assert attention.params(8, (3, 5)) == 8 * 17

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.runtimes.weights import lively
+from attnbench.runtimes.random_weights import lively
 
 from .table import NAMES, create
 

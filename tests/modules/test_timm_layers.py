@@ -14,10 +14,10 @@ from timm.layers import create_attn, get_attn
 from torch import nn
 
 import attnbench
-from attnbench.attention import find_attention
 from attnbench.cards import FAMILIES, Paper
-from attnbench.contract import card_problems
 from attnbench.errors import MissingExtraError, PluginError, RequestError, UnknownNameError
+from attnbench.registry.attention import find_attention
+from attnbench.registry.validation import card_problems
 
 NAMES = list(LAYERS)
 BUILT = [name for name in NAMES if name != "ge"]

@@ -14,11 +14,11 @@ import os
 import pytest
 from attnbench_modules.timm_table import LAYERS
 
-from attnbench.attention import find_attention
 from attnbench.conformance.checks import CHECKS, chosen
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, NOTE
 from attnbench.conformance.subject import Subject
+from attnbench.registry.attention import find_attention
 
 EXTENT = os.environ.get("ATTNBENCH_TEST_TIMM", "quick")
 SLOW = {"widths", "maps", "graph", "export", "training"}

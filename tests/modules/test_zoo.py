@@ -14,7 +14,7 @@ from attnbench_modules import MODULES
 from matplotlib.mathtext import MathTextParser
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.contract import card_problems
+from attnbench.registry.validation import card_problems
 
 from .table import NAMES, cases, create, load
 

@@ -8,14 +8,14 @@ from itertools import count
 import pytest
 import torch
 
-from attnbench.plugins import Catalog, catalog
+from attnbench.records.cache_key import fingerprint
 from attnbench.records.code_hash import hash_code, hash_definition
-from attnbench.records.fingerprint import fingerprint
-from attnbench.records.resolve import WHOLE, Definition
-from attnbench.running.sessions import Protocol
-from attnbench.suites.cases import make_case
+from attnbench.records.name_resolution import WHOLE, Definition
+from attnbench.registry.plugins import Catalog, catalog
+from attnbench.runner.latency_sessions import SessionProtocol
 from attnbench.suites.conditions import Conditions
 from attnbench.suites.load import parse_suite
+from attnbench.suites.plan import make_case
 
 SUITE = {
     "suite": {"name": "s", "title": "t"},
@@ -474,17 +474,15 @@ class TestLatencyFingerprints:
             self.of(runtime="compile"),
             self.of(precision="bf16"),
             self.of(cold=True),
-            self.of(protocol=Protocol(5.0, 3)),
-            self.of(protocol=Protocol(5.0, 1)),
+            self.of(protocol=SessionProtocol(5.0, 3)),
+            self.of(protocol=SessionProtocol(5.0, 1)),
         }
         assert len(found) == 7
         assert self.of() == self.of()
 
     def test_the_machine_counts(self, monkeypatch):
         before = self.of()
-        monkeypatch.setattr(
-            "attnbench.records.provenance.machine", lambda: {"processor": "another"}
-        )
+        monkeypatch.setattr("attnbench.system.provenance.machine", lambda: {"processor": "another"})
         assert self.of() != before
 
     def test_the_number_of_the_method_counts(self, monkeypatch):

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from attnbench.records.definitions import dotted_chain
-from attnbench.records.normal_form import Form, normalize
+from attnbench.records.normal_form import NormalForm, normalize
 
 SOURCE = '''class Mine:
     """It doubles."""
@@ -41,7 +41,7 @@ OTHER = {
     "place": ("after:all", "after:14"),
     "version": ("version=1", "version=2"),
 }
-COST, OTHERS = Form(counts_formulas=True), Form()
+COST, OTHERS = NormalForm(counts_formulas=True), NormalForm()
 
 
 def engine_name(expression):
@@ -83,7 +83,7 @@ def test_another_class_called_card_is_code():
 
 def test_docstrings_that_are_read_stay():
     source = 'def f():\n    """Text."""\n    import math'
-    assert "Text." in str(normal(source, Form(docstrings=True)))
+    assert "Text." in str(normal(source, NormalForm(docstrings=True)))
     assert normal(source) == "def f():\n    pass"
 
 

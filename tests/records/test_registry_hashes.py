@@ -8,11 +8,11 @@ from pathlib import Path
 import attnbench_modules
 import pytest
 
-from attnbench.records import code_hash, resolve
+from attnbench.records import code_hash, name_resolution
 from attnbench.records.code_hash import EFFECTS, hash_definition
 from attnbench.records.definitions import parse_statements
-from attnbench.records.normal_form import Form
-from attnbench.records.resolve import WHOLE, Definition
+from attnbench.records.name_resolution import WHOLE, Definition
+from attnbench.records.normal_form import NormalForm
 
 FOLDER = Path(attnbench_modules.__file__).parent.resolve()
 MODULES = {
@@ -33,7 +33,9 @@ def place(folder, name):
     file, member = MODULES[name]
     paths = [folder / f"{file}{suffix}.py" for suffix in ("", "_moved", "_rest")]
     definitions = [Definition(path, member) for path in paths if path.is_file()]
-    return next(part for part in definitions if member in resolve.read_file(part.path).definitions)
+    return next(
+        part for part in definitions if member in name_resolution.read_file(part.path).definitions
+    )
 
 
 # the same code elsewhere
@@ -154,16 +156,16 @@ class Copy:
     def __init__(self, folder, patched):
         self.folder = folder
         self.memos = {name: Memo(getattr(code_hash, name)) for name in ("_nodes", "_code")}
-        self.memos["read_file"] = Memo(resolve.read_file)
+        self.memos["read_file"] = Memo(name_resolution.read_file)
         for name, memo in self.memos.items():
             patched.setattr(code_hash, name, memo)
-        patched.setattr(resolve, "read_file", self.memos["read_file"])
+        patched.setattr(name_resolution, "read_file", self.memos["read_file"])
 
     def hash(self, name, formulas):
         return hash_definition.__wrapped__(place(self.folder, name), counts_formulas=formulas)
 
     def reached(self, name, formulas):
-        return code_hash._reach(place(self.folder, name), Form(formulas))
+        return code_hash._reach(place(self.folder, name), NormalForm(formulas))
 
     def hash_with(self, texts, name, formulas):
         """Return the hash of a module while some files, by path, have other texts."""

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from attnbench.errors import RecordError
+from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.merge import merge
-from attnbench.records.model import FORMAT, Header, Record
 from attnbench.records.store import FILE, RunWriter, find_run, read_run
 
 

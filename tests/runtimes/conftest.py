@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.runtimes.images import examples
-from attnbench.runtimes.weights import lively
+from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.sample_inputs import examples
 
 
 class Small(nn.Module):

@@ -6,7 +6,7 @@ import faulthandler, gc, signal, sys
 from pathlib import Path
 
 import torch
-from attnbench.runtimes.model import Settings
+from attnbench.runtimes.runtime import RuntimeSettings
 from attnbench.runtimes.registry import runtime
 
 faulthandler.enable()  # has a signal stack of its own, as under pytest
@@ -14,7 +14,7 @@ signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 example = torch.rand(1, 3, 8, 8)
 folder = Path(sys.argv[1])
 built = [
-    runtime("openvino").build(torch.nn.Conv2d(3, many, 3).eval(), example, Settings(), folder)
+    runtime("openvino").build(torch.nn.Conv2d(3, many, 3).eval(), example, RuntimeSettings(), folder)
     for many in (4, 5)
 ]
 while built:

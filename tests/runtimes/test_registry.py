@@ -7,7 +7,7 @@ import pytest
 
 from attnbench.errors import DuplicateNameError, PluginError, RequestError, UnknownNameError
 from attnbench.runtimes import registry
-from attnbench.runtimes.model import Base, Built, Runtime, Settings, check
+from attnbench.runtimes.runtime import Base, Built, Runtime, RuntimeSettings, check
 
 ORDER = ["eager", "eager-channels-last", "compile", "onnxruntime", "openvino", "executorch"]
 
@@ -103,9 +103,9 @@ def test_no_compiler_is_told(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (Settings(precision="int8"), "has no precision 'int8'; it has fp32, bf16"),
-        (Settings(device="tpu:0"), "does not run on device 'tpu:0'; it runs on cpu, cuda"),
-        (Settings(threads=0), "threads must be at least 1"),
+        (RuntimeSettings(precision="int8"), "has no precision 'int8'; it has fp32, bf16"),
+        (RuntimeSettings(device="tpu:0"), "does not run on device 'tpu:0'; it runs on cpu, cuda"),
+        (RuntimeSettings(threads=0), "threads must be at least 1"),
     ],
 )
 def test_settings_that_a_runtime_lacks_are_refused(settings, told):

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.runtimes.agreement import agreement
-from attnbench.runtimes.model import RuntimeFailure, Settings
+from attnbench.runtimes.output_check import agreement
 from attnbench.runtimes.registry import runtime
+from attnbench.runtimes.runtime import RuntimeFailure, RuntimeSettings
 
 PLAIN = ["eager", "eager-channels-last"]
 EXPORTING = ["onnxruntime", "openvino", "executorch"]
 QUICK = ["onnxruntime", "openvino"]
-FP32 = Settings()
+FP32 = RuntimeSettings()
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *EXPORTING])
@@ -85,7 +85,7 @@ def test_artefacts_are_used_again_and_made_again_when_damaged(
 def test_an_export_that_dies_leaves_nothing_that_is_taken_for_whole(
     small, example, tmp_path, monkeypatch
 ):
-    import attnbench.runtimes.artefacts as artefacts
+    import attnbench.runtimes.artifact_cache as artefacts
 
     def dies(*_):
         raise KeyboardInterrupt

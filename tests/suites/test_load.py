@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import RequestError, UnknownNameError
-from attnbench.plugins import catalog
-from attnbench.suites.cases import plan
+from attnbench.registry.plugins import catalog
 from attnbench.suites.load import find_suite, parse_suite, read_suite, suite_hash
+from attnbench.suites.plan import plan
 
 GOOD = """
 [suite]

@@ -18,9 +18,9 @@ from attnbench_suites import SUITES
 from torch import nn
 
 from attnbench.measure.cost import CostMeter
-from attnbench.plugins import Catalog
-from attnbench.suites.cases import make_case
+from attnbench.registry.plugins import Catalog
 from attnbench.suites.load import read_suite
+from attnbench.suites.plan import make_case
 from attnbench.training.recipe import find_recipe
 
 PAPERS = ("eca", "coordinate", "simam", "triplet")

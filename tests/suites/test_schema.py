@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from attnbench.plugins import catalog
+from attnbench.registry.plugins import catalog
 from attnbench.suites.load import read_suite
 from attnbench.suites.schema import ColumnKey, Row, Suite, json_schema
 

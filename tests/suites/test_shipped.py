@@ -13,14 +13,14 @@ import pytest
 from attnbench_modules import MODULES
 from attnbench_suites import SUITES
 
-from attnbench.measure.brackets import Brackets
 from attnbench.measure.cost import CostMeter
-from attnbench.plugins import Catalog
-from attnbench.plugins import catalog as own_catalog
+from attnbench.measure.iso_macs import Brackets
+from attnbench.registry.plugins import Catalog
+from attnbench.registry.plugins import catalog as own_catalog
+from attnbench.reports.tables import build_report, render
 from attnbench.runtimes.registry import runtimes
-from attnbench.suites.cases import all_cases, has_fused_form, plan
 from attnbench.suites.load import read_suite
-from attnbench.tables import build_report, render
+from attnbench.suites.plan import all_cases, has_fused_form, plan
 
 # The numbers of the original, row by row, as a PDF reader takes them from slides and poster, and
 # from README files of the other papers' code.
@@ -382,7 +382,7 @@ def test_the_order_that_bam_s_note_speaks_of(reports):
     ],
 )
 def test_siblings_count_the_same(catalog, backbone, layers, siblings):
-    from attnbench.suites.cases import make_case
+    from attnbench.suites.plan import make_case
 
     meter = CostMeter(catalog)
     counts = Counter(

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from attnbench.errors import AttnbenchError, RequestError
+from attnbench.stats.timing_samples import AGAIN
 from attnbench.timing.sampler import FEWEST, ArmError, Sampling, sample
-from attnbench.timing.samples import AGAIN
 
 
 def run(simulated, *, throttled=None, **options):

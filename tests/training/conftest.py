@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.datasets.model import Data, in_memory
+from attnbench.datasets.dataset import Data, in_memory
 from attnbench.training.recipe import Recipe
 
 CLASSES = tuple("abcdefg")

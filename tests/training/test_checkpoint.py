@@ -14,7 +14,7 @@ from torch import nn
 
 from attnbench.errors import RequestError
 from attnbench.training import loop
-from attnbench.training.checkpoint import Checkpoint, Progress, _digests
+from attnbench.training.checkpoint import Checkpoint, TrainingProgress, _digests
 from attnbench.training.loop import train
 
 
@@ -322,11 +322,11 @@ def forge(folder):
 
 
 def test_progress_goes_through_a_file(tmp_path):
-    done = Progress(7, [torch.tensor(0.5), torch.tensor(0.25)], [{"epoch": 1, "loss": 0.1}])
-    accelerator, found = Accelerator(), Progress()
+    done = TrainingProgress(7, [torch.tensor(0.5), torch.tensor(0.25)], [{"epoch": 1, "loss": 0.1}])
+    accelerator, found = Accelerator(), TrainingProgress()
     Checkpoint(tmp_path, "a", {"progress": done}).save(accelerator)
     assert not Checkpoint(tmp_path, "b", {"progress": found}).load(accelerator)
-    assert found == Progress()
+    assert found == TrainingProgress()
     assert Checkpoint(tmp_path, "a", {"progress": found}).load(accelerator)
     assert (found.step, found.losses, found.curve) == (done.step, done.losses, done.curve)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from attnbench.datasets.model import Data, in_memory
+from attnbench.datasets.dataset import Data, in_memory
 from attnbench.training.evaluate import Diverged
 from attnbench.training.loop import train
 from attnbench.training.recipe import Recipe

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
-from attnbench.datasets.model import Data, in_memory
+from attnbench.datasets.dataset import Data, in_memory
 from attnbench.errors import RequestError
 from attnbench.training import loop
+from attnbench.training.dataloader import feed
 from attnbench.training.evaluate import Diverged
-from attnbench.training.feed import feed
 from attnbench.training.loop import train
 from attnbench.training.seeds import step_seed
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from attnbench.errors import RequestError, UnknownNameError
-from attnbench.training.augment import transforms
+from attnbench.training.augmentation import transforms
 from attnbench.training.recipe import (
     FALLBACK,
     Optimizer,

@@ -1,1 +1,0 @@
-"""The CNNs that attention modules are put into."""

@@ -1,0 +1,208 @@
+"""``attnbench list``: what there is, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.output import console, guests, load_catalog, print_json, writing
+from attnbench.errors import RequestError, suggestion
+from attnbench.registry.plugins import Catalog
+
+Rows = list[dict[str, Any]]
+_UNSHOWN = ("origin", "page", "missing")
+"""In JSON only; what says where to get something stands below the table."""
+_WHOLE = ("name", "family", "year", "paper", "params_512")
+"""Columns that are read as one word: they are not broken over lines."""
+_GAP = 3
+_ROOM, _LEAST = 40, 20
+"""Columns between two cells, those that constraints want to be readable, and their last resort."""
+
+
+def command(
+    what: Annotated[
+        str, typer.Argument(metavar="modules|backbones|suites|runtimes|datasets")
+    ] = "modules",
+    long: Annotated[
+        bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
+    ] = False,
+    plugin: Plugins = None,
+    format: Format = None,
+    json: Json = False,
+) -> None:
+    """List modules (the default), backbones, suites, runtimes or data sets."""
+    chosen = chosen_format(format, json, ("text", "json"))
+    if what not in _ROWS:
+        raise RequestError(
+            f"cannot list {what!r}; there are {', '.join(_ROWS)}.{suggestion(what, _ROWS)}"
+        )
+    catalog = load_catalog(plugin)
+    rows = _ROWS[what](catalog)
+    if long and what == "modules":
+        with guests():
+            rows = [row | _details(row["name"]) for row in rows]
+    if chosen == "json":
+        print_json(rows)
+    else:
+        with writing():
+            _print(rows)
+            if what == "modules":
+                _print_families(catalog)
+
+
+def _modules(catalog: Catalog) -> Rows:
+    return [
+        {
+            "name": entry.name,
+            "family": entry.family,
+            "year": entry.year,
+            "paper": entry.paper,
+            "title": entry.title,
+            "origin": entry.origin,
+        }
+        for entry in map(catalog.modules.entry, catalog.modules.names())
+    ]
+
+
+def _backbones(catalog: Catalog) -> Rows:
+    from attnbench.registry.backbone_names import BACKBONES, FAMILIES
+
+    return [
+        {
+            "name": one.name,
+            "title": one.title,
+            "source": one.source,
+            "options": ", ".join(one.options),
+        }
+        for one in (*BACKBONES, *FAMILIES)
+    ]
+
+
+def _suites(catalog: Catalog) -> Rows:
+    return [
+        {"name": entry.name, "title": entry.title, "paper": entry.paper, "origin": entry.origin}
+        for entry in map(catalog.suites.entry, catalog.suites.names())
+    ]
+
+
+def _runtimes(catalog: Catalog) -> Rows:
+    from attnbench.runtimes.registry import describe_runtime, runtimes
+
+    return [_runtime(describe_runtime(name)) for name in runtimes()]
+
+
+def _runtime(found: dict[str, Any]) -> dict[str, Any]:
+    keys = ("name", "title", "precisions", "devices", "available", "missing", "versions", "origin")
+    return {key: found.get(key) for key in keys}
+
+
+def _datasets(catalog: Catalog) -> Rows:
+    from attnbench.datasets.registry import datasets, describe_dataset
+
+    keys = ("name", "title", "classes", "train", "test", "available", "where", "missing", "page")
+    found = [describe_dataset(name) if name != _FOLDER["name"] else {} for name in datasets()]
+    listed = [{key: one.get(key) for key in keys} for one in found if one]
+    return [*listed, {**dict.fromkeys(keys), **_FOLDER}]
+
+
+_FOLDER = {
+    "name": "folder:PATH",
+    "title": "your own: PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg, or test",
+    "available": True,
+}
+
+_ROWS: dict[str, Callable[[Catalog], Rows]] = {
+    "modules": _modules,
+    "backbones": _backbones,
+    "suites": _suites,
+    "runtimes": _runtimes,
+    "datasets": _datasets,
+}
+
+
+def _details(name: str) -> dict[str, Any]:
+    """What only the class itself can tell."""
+    from attnbench.errors import AttnbenchError
+    from attnbench.registry.attention import find_attention
+
+    try:
+        attention = find_attention(name)
+        built = attention.build(512, (14, 14))
+    except AttnbenchError as error:
+        return {"params_512": None, "constraints": [str(error)]}
+    declared = attention.card.constraints if attention.card else ()
+    constraints = [one.text for one in declared if not one.basic]
+    return {
+        "params_512": sum(one.numel() for one in built.parameters()),
+        "constraints": constraints,
+    }
+
+
+def _print(rows: Rows) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    out = console()
+    shown = _fitting(rows, out.width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for key in shown:
+        table.add_column(
+            key.replace("_", " "),
+            justify="right" if key == "params_512" else "left",
+            no_wrap=key in _WHOLE,
+            overflow="ellipsis" if key in _WHOLE else "fold",
+        )
+    for row in rows:
+        table.add_row(*(_cell(key, row[key]) for key in shown))
+    out.print(table)
+    for row in rows:
+        if row.get("missing"):
+            out.print(row["missing"], soft_wrap=True)
+
+
+def _fitting(rows: Rows, width: int) -> list[str]:
+    """Return the columns to show: constraints need room, and the short list has what makes it."""
+    shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
+    if "constraints" not in shown:
+        return shown
+    for key, room in (("title", _ROOM), ("paper", _ROOM), ("year", _ROOM), ("family", _LEAST)):
+        taken = sum(_width(rows, one) + _GAP for one in shown if one != "constraints")
+        if taken + room > width:
+            shown.remove(key)
+    return shown
+
+
+def _width(rows: Rows, key: str) -> int:
+    return max(len(key), *(len(_cell(key, row[key])) for row in rows))
+
+
+def _print_families(catalog: Catalog) -> None:
+    from attnbench.errors import PluginError
+    from attnbench.registry.module_families import member_names
+
+    for prefix in catalog.module_families.names():
+        entry = catalog.module_families.entry(prefix)
+        try:
+            names = member_names(catalog.module_families, prefix)
+        except PluginError as error:
+            console().print(str(error), soft_wrap=True, markup=False)
+            continue
+        title = f"{len(names)} {entry.title or 'modules'}: {', '.join(names)}"
+        console().print(f"{prefix}NAME  {title}", soft_wrap=True, markup=False)
+
+
+def _cell(key: str, value: Any) -> str:
+    if key == "params_512" and value is not None:
+        return f"{value:,}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key in ("train", "test") and value is not None:
+        return f"{value:,}"
+    if isinstance(value, list):
+        return "; ".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version or '-'}" for name, version in value.items())
+    return "" if value is None else str(value)

@@ -1,1 +1,0 @@
-"""Two runs compared, case by case and metric by metric."""

@@ -1,0 +1,89 @@
+"""Images of one batch: none sees another, and one alone can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from attnbench.conformance.findings import Finding, broken
+from attnbench.conformance.subject import Subject, relative_error
+from attnbench.utils.text import describe
+
+_EXACT = 1e-9
+"""Of double precision, whatever the order of its sums."""
+_FROZEN = (_BatchNorm, _DropoutNd)
+
+
+def batch_independence(subject: Subject) -> Iterator[Finding]:
+    """Compare each image of a batch with the same image alone, in eval and in training.
+
+    In training the batch norms are frozen and nothing is dropped: those are meant to look at the
+    batch or at chance, and nothing else is.
+    """
+    x = subject.maps(5, dtype=torch.float64)
+    for mode in ("eval", "training"):
+        together = _fresh_output(subject, mode, x)
+        alone = torch.cat([_fresh_output(subject, mode, image[None]) for image in x])
+        error = relative_error(together, alone)
+        if error > _EXACT:
+            yield broken(
+                f"in {mode} an image's output depends on the others of its batch: "
+                f"{_difference(together, alone, error)}",
+                "Reduce, normalise and split over channels and positions, never over dimension 0.",
+                error=error,
+            )
+
+
+def batch_one(subject: Subject) -> Iterator[Finding]:
+    """Train on one image: forward, backward, finite."""
+    module, x = subject.build().train(), subject.maps(1).requires_grad_()
+    try:
+        y = module(x)
+        y.square().mean().backward()
+    except Exception as error:
+        yield broken(
+            f"training on one image raises {describe(error)}",
+            "A batch norm on a pooled vector has one value a channel there and no variance: use "
+            "running statistics then, or another norm.",
+        )
+        return
+    if not y.isfinite().all():
+        yield broken(
+            "training on one image gives values that are not finite",
+            "A variance over one value divides by zero: guard it.",
+        )
+
+
+def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
+    """Return what a fresh instance makes of maps: what one call leaves behind is not the batch's.
+
+    A spectral norm takes a step with each call in training.
+    """
+    module = frozen(subject.build().double()) if mode == "training" else evaluated(subject)
+    with torch.no_grad():
+        y: Tensor = module(x.clone())
+        return y
+
+
+def evaluated(subject: Subject) -> nn.Module:
+    """Return the subject in eval and double precision."""
+    return subject.build().double().eval()
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """Put a module in training, but for its batch norms and dropouts."""
+    module.train()
+    for layer in module.modules():
+        if isinstance(layer, _FROZEN):
+            layer.eval()
+    return module
+
+
+def _difference(together: Tensor, alone: Tensor, error: float) -> str:
+    if together.shape != alone.shape:
+        return f"{tuple(together.shape)} together, {tuple(alone.shape)} one by one"
+    return f"they differ by {error:.1e} of the largest value"

@@ -1,0 +1,224 @@
+"""The contract: built from the channels alone, afresh each time, one map in and one map out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, listed
+from attnbench.conformance.global_state import changes, kept_surroundings, surroundings
+from attnbench.conformance.import_effects import changed_by_import
+from attnbench.conformance.subject import SIZES, WIDTHS, Size, Subject
+from attnbench.conformance.tensors import class_tensors, held_tensors
+from attnbench.errors import PluginError
+from attnbench.utils.text import describe
+
+
+def contract(subject: Subject) -> Iterator[Finding]:
+    """Build and run it, and look at what that leaves behind.
+
+    Where it can neither be built nor run the finding's values hold ``fatal``: nothing else can be
+    checked then.
+    """
+    yield from changed_by_import(subject.attention.factory)
+    with kept_surroundings() as before:
+        try:
+            _ = subject.channels  # looks for the first place that works, once
+        except PluginError as error:
+            yield broken(str(error), "Correct the constraint on the card.", fatal=True)
+            return
+        disturbed = changes(before, surroundings())
+    with kept_surroundings() as before:
+        fatal = _fatal(subject)
+        disturbed |= changes(before, surroundings())
+    yield from _disturbed(disturbed)
+    if fatal:
+        yield fatal
+        return
+    yield from _shared(subject)
+    yield from _unregistered(subject)
+    yield from _seeded(subject)
+    yield from _uninitialised(subject)
+
+
+def _fatal(subject: Subject) -> Finding | None:
+    """Why it cannot be built and run at any place, or gives no map; None where it does."""
+    place = _first_allowed(subject)
+    if place is None:
+        return broken(
+            f"the card's constraints forbid all {len(WIDTHS) * len(SIZES)} places tried, the first "
+            f"one because: {subject.refusal(subject.channels, subject.size)}",
+            "Take widths of MobileNets in, such as 32 or 64 channels.",
+            fatal=True,
+        )
+    channels, size = place
+    where = f"{channels} channels at {size[0]}x{size[1]}"
+    try:
+        module = subject.build(channels, size, moved=False).eval()
+    except Exception as error:
+        return _not_built(error.__cause__ or error, where)
+    try:
+        # not within no_grad(), which would put back what forward sets
+        y = module(subject.maps(2, channels, size))
+    except Exception as error:
+        return broken(
+            f"it cannot be run on {where}: {describe(error)}",
+            "Let forward take one (B, C, H, W) tensor and nothing else.",
+            fatal=True,
+        )
+    return None if isinstance(y, Tensor) else _no_map(y)
+
+
+def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
+    if subject.refusal(subject.channels, subject.size) is None:
+        return subject.channels, subject.size
+    places = ((channels, size) for channels in WIDTHS for size in SIZES)
+    return next((one for one in places if subject.refusal(*one) is None), None)
+
+
+def _not_built(error: BaseException, where: str) -> Finding:
+    return broken(
+        f"it cannot be built for {where}: {describe(error)}",
+        "Let the constructor take the number of channels by position and defaults for the rest.",
+        fatal=True,
+    )
+
+
+def _no_map(y: Any) -> Finding:
+    kind = "None" if y is None else f"a {type(y).__name__}"
+    if isinstance(y, tuple | list):
+        kind += f" of {len(y)} ({', '.join(type(one).__name__ for one in y)})"
+    return broken(
+        f"forward returns {kind} instead of one tensor",
+        "Return the map alone; keep attention weights for a method of their own.",
+        fatal=True,
+    )
+
+
+def _disturbed(found: Mapping[str, tuple[Any, Any]]) -> Iterator[Finding]:
+    for name, (old, new) in found.items():
+        yield broken(
+            f"building or running it changes {name} of the whole process from {old} to {new}",
+            "Leave global settings alone: pass dtype and device on, use a context manager inside.",
+        )
+
+
+def _shared(subject: Subject) -> Iterator[Finding]:
+    first, second = (_used(subject) for _ in range(2))
+    if first is second:
+        yield broken(
+            "two calls of the factory return the same instance",
+            "Build a new module in each call.",
+        )
+        return
+    known = {id(part): path for path, part in first.named_modules()}
+    layers = [
+        known[id(part)] or "the module itself" for part in second.modules() if id(part) in known
+    ]
+    memory = {_memory(one) for one in held_tensors(first).values()} - {0}
+    tensors = [name for name, one in held_tensors(second).items() if _memory(one) in memory]
+    names = layers or tensors or list(class_tensors(first))
+    if names:
+        yield broken(
+            f"instances share {listed(names)}: what one learns or loads, all do",
+            "Create layers, parameters and buffers in __init__; nothing of the kind on the class "
+            "or in a cache.",
+        )
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.data_ptr() if tensor.numel() else 0
+
+
+def _used(subject: Subject) -> nn.Module:
+    module = subject.build(moved=False).eval()
+    with torch.no_grad():
+        module(subject.maps())
+    return module
+
+
+def _unregistered(subject: Subject) -> Iterator[Finding]:
+    """Find weights that forward uses and the module does not own."""
+    module = subject.build().eval()
+    x = subject.maps().requires_grad_()
+    y = module(x.clone())
+    known = {id(x), *map(id, module.parameters())}
+    foreign = [one for one in _leaves(y) if id(one) not in known]
+    if foreign:
+        shapes = [str(tuple(one.shape)) for one in foreign]
+        yield broken(
+            f"forward uses weights that are no parameters of the module: {listed(shapes)}",
+            "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
+        )
+
+
+def _leaves(y: Tensor) -> list[Tensor]:
+    """Return the tensors that a backward pass from ``y`` ends in."""
+    found: dict[int, Tensor] = {}
+    waiting, seen = [y.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None:
+            found[id(leaf)] = leaf
+        waiting += [before for before, _ in node.next_functions]
+    return list(found.values())
+
+
+def _seeded(subject: Subject) -> Iterator[Finding]:
+    first, second = (held_tensors(subject.build(moved=False)) for _ in range(2))
+    differing = [
+        name
+        for name, one in first.items()
+        if name not in second or not _same(one.detach(), second[name].detach())
+    ]
+    if differing:
+        yield broken(
+            f"the same seed gives other weights in {listed(differing)}",
+            "Draw from torch's generator, not from Python's or NumPy's, and leave no torch.empty.",
+        )
+    if _state_after(subject, 1) == _state_after(subject, 2):
+        yield broken(
+            "building it seeds torch's generator: all seeds give the same weights",
+            "Take the manual_seed out of the constructor.",
+        )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+
+
+def _state_after(subject: Subject, seed: int) -> bytes:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        subject.attention.build(subject.channels, subject.size)
+        return torch.get_rng_state().numpy().tobytes()
+
+
+def _uninitialised(subject: Subject) -> Iterator[Finding]:
+    """Build it with all fresh memory filled with NaN: what is left of it was never set."""
+    deterministic: Any = torch.utils.deterministic
+    filled = deterministic.fill_uninitialized_memory
+    with kept_surroundings():
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        deterministic.fill_uninitialized_memory = True
+        try:
+            module = subject.build(moved=False)
+        finally:
+            deterministic.fill_uninitialized_memory = filled
+    names = [
+        name
+        for name, one in held_tensors(module).items()
+        if one.is_floating_point() and bool(one.detach().isnan().any())
+    ]
+    if names:
+        yield broken(
+            f"{listed(names)} holds memory that was never set, whatever lay there before",
+            "Initialise what torch.empty gives, or use torch.zeros or nn.init.",
+        )

@@ -1,0 +1,151 @@
+"""The inference form: what ``fuse()`` returns gives the same output and leaves the module alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from attnbench.conformance.findings import Finding, broken, fine, note
+from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.models.fuse import fuse as fused_copy
+from attnbench.models.fuse import has_fused_form
+from attnbench.registry.blend import Blend
+from attnbench.runtimes.torch_export import root_cause
+
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+_SIZES: tuple[Size, ...] = ((7, 9), (14, 14), (3, 2))
+_LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+def fuse(subject: Subject) -> Iterator[Finding]:
+    """Compare both forms on moved weights, over sizes, batches, layouts and precisions."""
+    if not has_fused_form(subject.build()):
+        yield fine("it has none")
+        return
+    yield from _left_alone(subject)
+    worst = 0.0
+    for dtype in _TOLERANCE:
+        for size in _sizes(subject):
+            plain = subject.build(size=size).to(dtype).train()
+            form = fused_copy(plain)  # from training mode: it must not matter
+            for x in _maps(subject, size, dtype):
+                wanted = _output(plain.eval(), x.clone(memory_format=torch.preserve_format))
+                given = x.clone(memory_format=torch.preserve_format)
+                y = _output(form, given)
+                error = relative_error(y, wanted)
+                worst = max(worst, error)
+                found = list(_wrong(y, x, error, kept=torch.equal(given, x)))
+                yield from found
+                if found:
+                    return
+    yield from _form(fused_copy(subject.build()), subject.build())
+    yield fine(error=worst)
+
+
+def _sizes(subject: Subject) -> list[Size]:
+    """Return the sizes that the module takes, its own first."""
+    sizes = dict.fromkeys((subject.size, *_SIZES))
+    return [size for size in sizes if size == subject.size or _runs(subject, size)]
+
+
+def _runs(subject: Subject, size: Size) -> bool:
+    if subject.refusal(subject.channels, size):
+        return False
+    try:
+        _output(subject.build(size=size).eval(), subject.maps(size=size))
+    except Exception:  # the check of maps says so
+        return False
+    return True
+
+
+def _maps(subject: Subject, size: Size, dtype: torch.dtype) -> Iterator[Tensor]:
+    for batch in (1, 3):
+        for layout in _LAYOUTS:
+            x = subject.maps(batch, size=size, dtype=dtype)
+            yield x.contiguous(memory_format=layout)
+
+
+def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Finding]:
+    """Say what is wrong with the output of an inference form on a map."""
+    place = f"at {'x'.join(map(str, x.shape))} in {str(x.dtype).removeprefix('torch.')}"
+    if error > _TOLERANCE[x.dtype]:
+        yield broken(
+            f"the inference form's output {place} is off by {error:.1e} of its largest value, "
+            f"{_TOLERANCE[x.dtype]:.0e} is allowed",
+            "Fold what eval computes: running statistics with eps, biases, dropout left out; and "
+            "fold in double precision.",
+            error=error,
+        )
+    elif not kept:
+        yield broken(
+            f"the inference form changes its input {place}",
+            "Work in place on tensors of its own only, never on x or a view of it.",
+        )
+    elif y.dtype != x.dtype or any(_is(x, one) and not _is(y, one) for one in _LAYOUTS):
+        yield broken(
+            f"the inference form loses the dtype or layout of its input {place}: it gives "
+            f"{y.dtype} with strides {y.stride()}",
+            "Return a map of the input's dtype and memory format, as the plain form does.",
+        )
+
+
+def _left_alone(subject: Subject) -> Iterator[Finding]:
+    """Call the method itself, in training mode: the module must be as before."""
+    module = subject.build().train()
+    target = module.attention if isinstance(module, Blend) else module
+    before, modes = copy.deepcopy(target.state_dict()), _modes(target)
+    try:
+        form = target.fuse()  # type: ignore[operator]
+    except Exception as error:
+        yield broken(
+            f"fuse() in training mode raises {root_cause(error)}",
+            "Build the inference form from weights and running statistics, in any mode.",
+        )
+        return
+    if not isinstance(form, nn.Module):
+        return  # fused_copy says it
+    after = target.state_dict()
+    changed = [key for key in before if key not in after or not _same(before[key], after[key])]
+    if changed or _modes(target) != modes:
+        what = f"its {changed[0]}" if changed else "its mode"
+        yield broken(
+            f"fuse() changes the module: {what}",
+            "Return a new module with clones of the weights.",
+        )
+
+
+def _form(form: nn.Module, plain: nn.Module) -> Iterator[Finding]:
+    """Note what is odd about an inference form."""
+    counts = [sum(one.numel() for one in module.parameters()) for module in (form, plain)]
+    if counts[0] > counts[1]:
+        yield note(f"the inference form has {counts[0]} parameters, the plain one {counts[1]}")
+    norms = sum(isinstance(layer, _BatchNorm) for layer in form.modules())
+    if norms:
+        yield note(
+            f"the inference form still has {norms} batch norm{'s' * (norms != 1)}",
+            "Fold each into the convolution before it.",
+        )
+
+
+def _modes(module: nn.Module) -> list[bool]:
+    return [layer.training for layer in module.modules()]
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    return one is other or bool(one == other)
+
+
+def _output(module: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        y: Tensor = module(x)
+    return y
+
+
+def _is(x: Tensor, layout: torch.memory_format) -> bool:
+    return x.is_contiguous(memory_format=layout)

@@ -1,0 +1,106 @@
+"""Autograd against differences: whether the gradients that flow are those of what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, listed
+from attnbench.conformance.subject import Subject
+
+_STEPS = (1e-6, 1e-3)
+"""The second one is for modules that compute in float32 inside, where the first is noise."""
+_TOLERANCE = 1e-4
+_NOISE = 10.0
+"""How many times as wrong as a difference itself a gradient may be where the difference is poor."""
+_FLOOR = 1e-3
+"""Of the largest gradient: below it a difference is rounding."""
+_DRAWS = 2
+_INPUT = "the input"
+
+Place = tuple[str, Tensor]
+"""What a gradient belongs to, and the tensor."""
+
+
+def wrong_slopes(subject: Subject) -> Iterator[Finding]:
+    """Compare directional derivatives in eval with central differences, each tensor by itself.
+
+    A kink of a ReLU or maximum may fall into one draw's step; what is wrong in all draws is wrong.
+    """
+    errors: dict[str, float] = {}
+    for draw in range(_DRAWS):
+        for name, error in _errors(subject, draw).items():
+            errors[name] = min(error, errors.get(name, float("inf")))
+    wrong = {name: error for name, error in errors.items() if error > _TOLERANCE}
+    if wrong:
+        worst = max(wrong, key=lambda name: wrong[name])
+        names = [worst, *(name for name in wrong if name != worst)]
+        by = f"{min(wrong[worst], 1):.2g} of its size"
+        yield broken(
+            f"wrong gradient to {listed(names)}: it is off by {by} from central differences",
+            "Correct the backward of an autograd.Function, or take out .data or detach(); if a "
+            "detach() is deliberate, say so in Card.exceptions['gradients'].",
+            errors=wrong,
+        )
+
+
+def _errors(subject: Subject, draw: int) -> dict[str, float]:
+    module = subject.build(seed=draw).double().eval()
+    x = subject.maps(2, seed=draw + 1, dtype=torch.float64).requires_grad_()
+    weights = subject.maps(2, seed=draw + 100, dtype=torch.float64)
+    y = module(x.clone())
+    if y.dtype != torch.float64 or not y.requires_grad:
+        return {}  # another check's: dtypes, or the cut graph of this one
+    (y * weights).sum().backward()
+    places: list[Place] = [
+        (_INPUT, x),
+        *((name, one) for name, one in module.named_parameters() if one.requires_grad),
+    ]
+    largest = max(_norm(one.grad) for _, one in places)
+    loss = _loss(module, x, weights)
+    return {name: _error(loss, one, _FLOOR * largest) for name, one in places}
+
+
+def _loss(module: nn.Module, x: Tensor, weights: Tensor) -> Callable[[], float]:
+    def loss() -> float:
+        # a fresh tensor: the module must see that its input is another, whatever it remembers
+        return float((module(x.detach().clone()) * weights).sum())
+
+    return loss
+
+
+def _error(loss: Callable[[], float], tensor: Tensor, floor: float) -> float:
+    """Return how far autograd is from a central difference along one direction, relatively."""
+    generator = torch.Generator().manual_seed(7)
+    direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    grad = tensor.grad
+    found = 0.0 if grad is None else float((grad * direction).sum())
+    error = float("inf")
+    for step in _STEPS:
+        fine, coarse = (_slope(loss, tensor, direction * size) / size for size in (step, 2 * step))
+        scale = max(_norm(grad), abs(fine), floor, 1e-30)
+        doubt = abs(fine - coarse) / scale
+        error = abs(found - fine) / scale
+        if doubt <= _TOLERANCE:
+            return error
+        error = 0.0 if error <= _NOISE * doubt else error
+    return error
+
+
+def _slope(loss: Callable[[], float], tensor: Tensor, move: Tensor) -> float:
+    with torch.no_grad():
+        start = tensor.clone()
+        try:
+            tensor.copy_(start + move)
+            up = loss()
+            tensor.copy_(start - move)
+            down = loss()
+        finally:
+            tensor.copy_(start)
+    return (up - down) / 2
+
+
+def _norm(grad: Tensor | None) -> float:
+    return 0.0 if grad is None else float(grad.norm())

@@ -1,0 +1,175 @@
+"""Graphs: the whole module as one, to the compiler and to torch.export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, fine
+from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.runtimes.capture_output import silenced
+from attnbench.runtimes.torch_export import root_cause
+
+_TOLERANCE = 1e-5
+_BATCHES = (1, 2, 5)
+_ONE_GRAPH = (
+    "Write forward in tensor operations alone: no .item(), no print, no branch on values, no "
+    "NumPy, no calls that the compiler cannot follow."
+)
+_ANY_BATCH = (
+    "Take the batch from x.shape[0] where a shape needs it (or -1, flatten, unflatten), never as "
+    "a number, and do not branch on it."
+)
+
+
+def graph(subject: Subject) -> Iterator[Finding]:
+    """Record one graph in eval and in training, and run it on a second shape."""
+    for mode in ("eval", "training"):
+        with own_dynamo(), silenced():
+            found = list(_compiled(subject, mode))
+        yield from found
+        if found:
+            return
+
+
+def export(subject: Subject) -> Iterator[Finding]:
+    """Export with a free batch, from examples of two batches; tell whether sizes were free too."""
+    for example in (3, 2):
+        with silenced():
+            found = list(_exported(subject, example))
+        yield from found
+        if found:
+            return
+    with silenced():
+        free = _free_size(subject)
+    yield fine(dynamic_size=free)
+
+
+def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
+    module = subject.build().train(mode == "training")
+    call = torch.compile(module, fullgraph=True, backend="eager")
+    for x in _shapes(subject):
+        plain = subject.build().train(mode == "training")
+        place = f"{mode} at {'x'.join(map(str, x.shape))}"
+        try:
+            found = _seeded(call, x, grad=mode == "training")
+            if found.requires_grad:
+                found.square().mean().backward()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            yield broken(f"is not one graph in {place}: {root_cause(error)}", _ONE_GRAPH)
+            return
+        if mode == "training":
+            continue  # norms have moved and chance differs: eval compares
+        error_ = relative_error(found, _seeded(plain, x))
+        if error_ > _TOLERANCE:
+            yield broken(
+                f"its graph gives another output in {place}, off by {error_:.1e} of the largest "
+                "value",
+                "Let forward depend on its input alone, not on attributes that it changes.",
+                error=error_,
+            )
+            return
+
+
+def _shapes(subject: Subject) -> list[Tensor]:
+    """Return maps of one shape, of another batch, and of another size where that is allowed."""
+    height, width = subject.size
+    maps = [subject.maps(3), subject.maps(2)]
+    return [*maps, *_other(subject, (2 * height, 2 * width))]
+
+
+def _other(subject: Subject, size: Size) -> list[Tensor]:
+    """Return a map of another size, if one instance takes it beside its own size."""
+    if subject.attention.signature.takes_feature_size or subject.refusal(subject.channels, size):
+        return []
+    x = subject.maps(2, size=size)
+    try:
+        _seeded(subject.build().eval(), x)
+    except Exception:  # the check of maps says so
+        return []
+    return [x]
+
+
+def _exported(subject: Subject, example: int) -> Iterator[Finding]:
+    module = subject.build().eval()
+    try:
+        program = _program(module, subject.maps(example), {0: _batch()})
+    except Exception as error:
+        yield broken(
+            f"cannot be exported with a free batch from an example of {example}: {_why(error)}",
+            _ANY_BATCH,
+        )
+        return
+    for batch in _BATCHES:
+        x = subject.maps(batch)
+        try:
+            error_ = relative_error(_seeded(program, x), _seeded(module, x))
+        except Exception as error:
+            yield broken(
+                f"exported from a batch of {example}, it fails on {batch}: {root_cause(error)}",
+                _ANY_BATCH,
+            )
+            return
+        if error_ > _TOLERANCE:
+            yield broken(
+                f"exported from a batch of {example}, its output on {batch} is off by "
+                f"{error_:.1e} of the largest value",
+                _ANY_BATCH,
+                error=error_,
+            )
+            return
+
+
+def _free_size(subject: Subject) -> bool:
+    """Whether height and width can be left free as well."""
+    height, width = subject.size
+    other = _other(subject, (2 * height, 2 * width))
+    if not other:
+        return False
+    free = torch.export.Dim.DYNAMIC
+    module = subject.build().eval()
+    try:
+        program = _program(module, subject.maps(3), {0: _batch(), 2: free, 3: free})
+        found = _seeded(program, other[0])
+    except Exception:
+        return False
+    return relative_error(found, _seeded(module, other[0])) <= _TOLERANCE
+
+
+def _program(module: nn.Module, x: Tensor, free: dict[int, Any]) -> nn.Module:
+    with torch.no_grad():
+        program = torch.export.export(module, (x,), dynamic_shapes=(free,), strict=False)
+    recorded: nn.Module = program.module()
+    return recorded
+
+
+def _why(error: Exception) -> str:
+    """Return the reason of a failed export: of a violated constraint, which one and how."""
+    lines = (line.strip() for line in str(error).splitlines())
+    told = next((line for line in lines if line.startswith("- ") and "batch" in line), "")
+    return told.removeprefix("- ").partition(". ")[0] or root_cause(error)
+
+
+def _batch() -> Any:
+    return torch.export.Dim("batch", min=1, max=64)
+
+
+def _seeded(call: Any, x: Tensor, *, grad: bool = False) -> Tensor:
+    torch.manual_seed(0)
+    with torch.set_grad_enabled(grad):
+        y: Tensor = call(x.clone().requires_grad_(grad))
+    return y
+
+
+@contextmanager
+def own_dynamo() -> Iterator[None]:
+    """Forget what the compiler knows, before and afterwards: its limits count by code object."""
+    torch._dynamo.reset()
+    try:
+        yield
+    finally:
+        torch._dynamo.reset()

@@ -1,0 +1,174 @@
+"""Placements: trained for two steps at each kind of place of small networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, fine
+from attnbench.conformance.subject import Subject
+from attnbench.errors import AttnbenchError, PlacementError
+from attnbench.models.backbones import build_backbone
+from attnbench.models.inserted import Inserted
+from attnbench.models.insertion import fill
+from attnbench.models.layer_numbers import FAMILIES
+from attnbench.models.sites import Survey
+from attnbench.models.slots import Slot, find_placement, find_slots
+from attnbench.registry.attention import Attention
+from attnbench.registry.placement_grammar import OFFICIAL
+from attnbench.runtimes.torch_export import root_cause
+
+_INPUT = (4, 3, 64, 64)
+_CLASSES = 5
+_STEPS = 2
+_RATE = 0.01
+_REMEDY = "Make it run and train on the maps of this place, or declare a constraint."
+
+
+@dataclass(frozen=True)
+class _Where:
+    """A network and a placement in it."""
+
+    network: str
+    placement: str
+
+    def __str__(self) -> str:
+        """Return ``after:all in mobilenet_v2``."""
+        return f"{self.placement} in {self.network}"
+
+
+_PLACES = (
+    _Where("mobilenet_v2", "after:all"),
+    _Where("mobilenet_v2", "after-depthwise:all"),
+    _Where("mobilenet_v2", "after-project:all"),
+    _Where("mobilenet_v2", "replace:all"),
+    _Where("mobilenet_v3_small", "replace-se:all"),
+    _Where("resnet", "after:*.*.bn2"),
+)
+_OTHERS = ("*", "mobilenet_v2")
+"""Where a card speaks of any other backbone, this one stands for it."""
+
+
+def training(subject: Subject) -> Iterator[Finding]:
+    """Train it at one site of every kind that its constraints allow, and where its card puts it."""
+    places: dict[str, str] = {}
+    for where in (*_PLACES, *_official(subject)):
+        try:
+            slots, why_not = _slots(where, subject)
+        except PlacementError as error:
+            yield broken(
+                f"the card's official placement cannot be: {error}",
+                "Name layers of the backbone in `official`; attnbench show backbone lists them.",
+            )
+            continue
+        places[str(where)] = ", ".join(map(str, slots)) or why_not
+        if slots:
+            yield from _trained(where, slots, subject.attention)
+    yield fine(places=places)
+
+
+def _official(subject: Subject) -> list[_Where]:
+    families = dict.fromkeys(subject.card.official if subject.card else ())
+    named = [_OTHERS[1] if one == _OTHERS[0] else one for one in families]
+    return [_Where(one, OFFICIAL) for one in dict.fromkeys(named) if one in FAMILIES]
+
+
+def _slots(where: _Where, subject: Subject) -> tuple[list[Slot], str]:
+    """Return the slots to fill, or none and why not.
+
+    Raises:
+        PlacementError: there is no such place in the network.
+    """
+    _, survey = _network(where.network)
+    placement = find_placement(where.placement, subject.attention, survey)
+    slots = find_slots(placement, survey)
+    refusals = [subject.refusal(slot.channels, slot.size) for slot in slots]
+    allowed = [slot for slot, refusal in zip(slots, refusals, strict=True) if refusal is None]
+    if where.placement == OFFICIAL:  # all or nothing; so narrow a network may be too narrow
+        refused = next((one for one in refusals if one), "")
+        return ([], f"forbidden here: {refused}") if refused else (slots, "")
+    if not allowed:
+        return [], f"forbidden at all sites: {refusals[0]}"
+    return [allowed[len(allowed) // 2]], ""
+
+
+def _trained(where: _Where, slots: list[Slot], attention: Attention) -> Iterator[Finding]:
+    network, _ = _network(where.network)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    place = f"{where} ({slots[0]})" if len(slots) == 1 else str(where)
+    try:
+        placed = fill(network, slots, attention).train()
+        start = {name: value.detach().clone() for name, value in _own(placed)}
+        loss = _steps(placed)
+    except Exception as error:
+        yield broken(f"{place}: {_one_line(error)}", _REMEDY)
+        return
+    moved = any(not torch.equal(value, start[name]) for name, value in _own(placed))
+    if not loss.isfinite():
+        yield broken(f"{place}: the loss is {float(loss)} after {_STEPS} steps", _REMEDY)
+    elif start and not moved:
+        yield broken(
+            f"{place}: none of its {len(start)} parameters moves in {_STEPS} steps",
+            "Let the output depend on the parameters by operations that have a gradient.",
+        )
+    if not all(torch.equal(value, before[name]) for name, value in network.state_dict().items()):
+        _network.cache_clear()
+        yield broken(
+            f"{place}: the network that it was placed in has changed",
+            "Leave alone everything but its own parameters and buffers.",
+        )
+
+
+def _steps(placed: nn.Module) -> Tensor:
+    """Take steps of plain gradient descent on noise; return the last loss."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(_INPUT, generator=generator)
+    targets = torch.arange(_INPUT[0]) % _CLASSES
+    optimiser = torch.optim.SGD(placed.parameters(), lr=_RATE)
+    loss = torch.zeros(())
+    for _ in range(_STEPS):
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(placed(images), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return loss.detach()
+
+
+def _own(placed: nn.Module) -> list[tuple[str, Tensor]]:
+    """Return names and parameters of the modules that were put in."""
+    return [
+        (f"{path}.{name}", parameter)
+        for path, module in placed.named_modules()
+        if isinstance(module, Inserted)
+        for name, parameter in module.attention.named_parameters()
+        if parameter.requires_grad
+    ]
+
+
+def _one_line(error: Exception) -> str:
+    return str(error) if isinstance(error, AttnbenchError) else f"raises {root_cause(error)}"
+
+
+@cache
+def _network(name: str) -> tuple[nn.Module, Survey]:
+    """Return a small network of random weights and where modules can go; nobody changes it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = _resnet() if name == "resnet" else _mobilenet(name)
+    return network, Survey(network, (1, *_INPUT[1:]))
+
+
+def _mobilenet(name: str) -> nn.Module:
+    return build_backbone(name, width=0.35, num_classes=_CLASSES)
+
+
+def _resnet() -> nn.Module:
+    """Return a ResNet of one block a stage: it adds its input in place to the block's output."""
+    from torchvision.models.resnet import BasicBlock, ResNet
+
+    network: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=_CLASSES)
+    return network

@@ -1,0 +1,186 @@
+"""Precisions: double, single, brain-float and half, and autocast between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, fine, skipped
+from attnbench.conformance.subject import Subject, relative_error
+from attnbench.runtimes.torch_export import root_cause
+
+_TOLERANCE = {
+    torch.float64: 1e-9,
+    torch.float32: 1e-4,
+    torch.bfloat16: 5e-2,
+    torch.float16: 1e-2,
+}
+"""Of the double-precision output of the same weights, relative to its largest value.
+
+Sound modules are off by 1e-7, 1e-2 and 1e-3: a few roundings of numbers of their own size.
+"""
+_CONDITION = 8.0
+"""How many times what one rounding of the input does in double precision is forgiven beyond that:
+a module that magnifies differences does so in every precision."""
+_LARGE = 10.0
+"""Deep layers of trained networks have features of this size."""
+_KEEP = (
+    "Compute in the input's dtype: register tensors as buffers, make new ones by "
+    "x.new_zeros or zeros_like, and cast back what has to be computed in fp32."
+)
+_OVERFLOW = (
+    "Subtract the largest value before exp, take means instead of sums, or compute that step in "
+    "fp32 and cast it back."
+)
+
+
+def dtypes(subject: Subject) -> Iterator[Finding]:
+    """Run and train in each precision; compare with double precision of the same weights."""
+    errors: dict[str, float] = {}
+    for dtype in _TOLERANCE:
+        try:
+            yield from _in_dtype(subject, dtype, errors)
+        except Exception as error:
+            yield _refused(dtype, error)
+    yield fine(errors=errors)
+
+
+def autocast(subject: Subject) -> Iterator[Finding]:
+    """Train and run under autocast; compare with fp32."""
+    for device in _devices():
+        try:
+            yield from _under_autocast(subject, device)
+        except Exception as error:
+            yield broken(
+                f"under autocast on {device} it raises {root_cause(error)}",
+                "Autocast gives convolutions and products in bf16 and leaves the rest in fp32: "
+                "cast both sides to one dtype where they meet in place or by an operator that "
+                "does not promote.",
+            )
+
+
+def _in_dtype(subject: Subject, dtype: torch.dtype, errors: dict[str, float]) -> Iterator[Finding]:
+    device = "cuda" if _cpu_cannot(subject, dtype) and torch.cuda.is_available() else "cpu"
+    module, x = _placed(subject, dtype, device), subject.maps().to(device, dtype)
+    exact = _placed(subject, dtype, device).double()
+    with torch.no_grad():
+        found, wanted = module(x), exact(x.double())
+    name = _name(dtype)
+    errors[name] = relative_error(found, wanted)
+    if found.dtype != dtype:
+        yield broken(f"a {name} map comes out in {_name(found.dtype)}", _KEEP)
+    elif not found.isfinite().all():
+        yield broken(f"in {name} the output of normal maps is not finite", _OVERFLOW)
+    elif errors[name] > _allowed(exact, x, wanted):
+        yield broken(
+            f"in {name} the output is off by {errors[name]:.1e} of its largest value from double "
+            f"precision, {_TOLERANCE[dtype]:.0e} is allowed",
+            "Sum and normalise in fp32 where numbers cancel, and cast back.",
+            error=errors[name],
+        )
+    elif not _finite_on_large(module, exact, x):
+        yield broken(f"in {name} maps of size {_LARGE:g} overflow, in double not", _OVERFLOW)
+    yield from _one_step(module.train(), x, name)
+
+
+def _placed(subject: Subject, dtype: torch.dtype, device: str) -> nn.Module:
+    return subject.build().to(device, dtype).eval()
+
+
+def _cpu_cannot(subject: Subject, dtype: torch.dtype) -> bool:
+    """Whether the processor lacks an operator in this dtype, forwards or backwards."""
+    try:
+        module, x = _placed(subject, dtype, "cpu"), subject.maps().to(dtype).requires_grad_()
+        module(x).sum().backward()
+    except Exception as error:
+        return _not_implemented(error)
+    return False
+
+
+def _allowed(exact: nn.Module, x: Tensor, wanted: Tensor) -> float:
+    """Return the tolerance of a dtype, or more where the module magnifies roundings."""
+    noise = 1 + torch.finfo(x.dtype).eps * torch.randn_like(x.double())
+    with torch.no_grad():
+        moved = relative_error(exact(x.double() * noise), wanted)
+    return max(_TOLERANCE[x.dtype], min(_CONDITION * moved, 0.5))
+
+
+def _finite_on_large(module: nn.Module, exact: nn.Module, x: Tensor) -> bool:
+    with torch.no_grad():
+        if not exact(_LARGE * x.double()).isfinite().all():
+            return True  # not for want of range: the check of extremes tells
+        return bool(module(_LARGE * x).isfinite().all())
+
+
+def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
+    """Take one step of training."""
+    given = x.clone().requires_grad_()
+    y = module(given)
+    y.float().square().mean().backward()
+    gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
+    bad = [key for key, one in gradients.items() if one is not None and not one.isfinite().all()]
+    if not y.isfinite().all():
+        yield broken(f"in {name} the output in training is not finite", _OVERFLOW)
+    elif bad:
+        yield broken(f"in {name} the gradient of {bad[0]} is not finite", _OVERFLOW)
+    elif y.dtype != x.dtype:
+        yield broken(f"in training a {name} map comes out in {_name(y.dtype)}", _KEEP)
+
+
+def _refused(dtype: torch.dtype, error: Exception) -> Finding:
+    name, why = _name(dtype), root_cause(error)
+    if _not_implemented(error):
+        return skipped(f"{name}: this processor cannot: {why}", "Check it where there is CUDA.")
+    return broken(f"in {name} it raises {why}", _KEEP)
+
+
+def _not_implemented(error: Exception) -> bool:
+    return "not implemented for" in str(error)
+
+
+def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
+    x = subject.maps().to(device)
+    with torch.no_grad():
+        wanted = subject.build().to(device).eval()(x)
+        with torch.autocast(device, torch.bfloat16):
+            found = subject.build().to(device).eval()(x)
+    error = relative_error(found, wanted)
+    allowed = max(_TOLERANCE[torch.bfloat16], _CONDITION * _moved_by_bf16(subject, x, wanted))
+    if found.dtype not in (torch.float32, torch.bfloat16):
+        yield broken(f"under autocast on {device} the output is {_name(found.dtype)}", _KEEP)
+    elif error > min(allowed, 0.5):
+        yield broken(
+            f"under autocast on {device} the output is off by {error:.1e} of its largest value "
+            f"from fp32, {allowed:.0e} is allowed",
+            "Compute sums, exponentials and norms in fp32: torch.autocast(enabled=False).",
+            error=error,
+        )
+    yield from _trained_under_autocast(subject, x)
+
+
+def _moved_by_bf16(subject: Subject, x: Tensor, wanted: Tensor) -> float:
+    """How far one rounding of the input to bf16 moves the output."""
+    return relative_error(subject.build().to(x.device).eval()(x.bfloat16().float()), wanted)
+
+
+def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:
+    module, given = subject.build().to(x.device).train(), x.clone().requires_grad_()
+    with torch.autocast(x.device.type, torch.bfloat16):
+        y = module(given)
+        loss = y.float().square().mean()
+    loss.backward()
+    gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
+    bad = [key for key, one in gradients.items() if one is not None and not one.isfinite().all()]
+    if not loss.isfinite() or bad:
+        what = f"the gradient of {bad[0]}" if bad else "the output"
+        yield broken(f"in training under autocast {what} is not finite", _OVERFLOW)
+
+
+def _devices() -> list[str]:
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

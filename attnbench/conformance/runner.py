@@ -1,0 +1,239 @@
+"""The runner's side of ``attnbench check``: modules side by side, each check watched."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol, Self
+
+from attnbench.conformance.checks import Check
+from attnbench.conformance.examine import NOT_CHECKED, is_fatal
+from attnbench.conformance.findings import (
+    INTERRUPTED,
+    ConformanceReport,
+    Finding,
+    broken,
+    excused,
+    skipped,
+)
+from attnbench.registry.attention import Attention
+from attnbench.workers.process import Limits, Worker, WorkerError
+
+LIMIT_S = 60.0
+"""Without a sign of life, after which a check is ended."""
+DEEP_LIMIT_S = 300.0
+"""The same of a deep check: compilers say nothing for minutes."""
+_PATIENCE = 3
+"""Checks in a row that are ended before a module is given up."""
+_SIGNAL_S = 0.3
+"""Ctrl-C ends the workers, too: whether it was that is known so much later."""
+
+
+class CheckProgress(Protocol):
+    """Is told how far it is."""
+
+    def begin(self, modules: int, checks: int) -> None:
+        """Modules and checks of each."""
+        ...
+
+    def check(self, module: str, check: Check) -> None:
+        """A check begins."""
+        ...
+
+    def lost(self, module: str, check: Check, why: str) -> None:
+        """A check was ended, or ended the process."""
+        ...
+
+    def done(self, report: ConformanceReport) -> None:
+        """A module was examined."""
+        ...
+
+    def end(self) -> None:
+        """All were."""
+        ...
+
+
+class ConformanceRunner:
+    """Examines modules in worker processes.
+
+    Args:
+        like: what the workers are copies of.
+        jobs: how many at the same time.
+    """
+
+    def __init__(self, like: Worker, jobs: int = 1) -> None:
+        alone = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
+        self._workers = [like.twin(alone) for _ in range(jobs)]
+        self._free: queue.Queue[Worker] = queue.Queue()
+        for worker in self._workers:
+            self._free.put(worker)
+        self._limits = Limits(memory_bytes=Limits().memory() // jobs)
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the reports are not whole."""
+        return self._stopped.is_set()
+
+    def start(self) -> None:
+        """Start the first worker without waiting for it."""
+        self._workers[0].start()
+
+    def stop(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.stop()
+
+    def examine(
+        self,
+        modules: Sequence[Attention],
+        checks: Sequence[Check],
+        watcher: CheckProgress,
+        limit_s: float | None = None,
+    ) -> list[ConformanceReport]:
+        """Return the reports in the order of the modules; what is known of them, if interrupted.
+
+        Args:
+            modules: what is examined.
+            checks: by which checks.
+            watcher: is told how far it is, from several threads.
+            limit_s: seconds without a sign of life after which a check is ended.
+        """
+        watcher.begin(len(modules), len(checks))
+        pool = ThreadPoolExecutor(max_workers=len(self._workers))
+        futures: list[Future[ConformanceReport]] = []
+        try:
+            for one in modules:
+                work = _Examination(one, checks, watcher, limit_s)
+                futures.append(pool.submit(self._examine, work))
+            # in turns: a signal that comes just before a wait without an end is not seen in it
+            while wait(futures, timeout=_SIGNAL_S).not_done:
+                pass
+        except KeyboardInterrupt:
+            self._interrupt(futures)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            watcher.end()
+        return [one.result() for one in futures if not one.cancelled()]
+
+    def _interrupt(self, futures: Sequence[Future[ConformanceReport]]) -> None:
+        self._stopped.set()
+        for one in futures:
+            one.cancel()
+        # again and again: a thread may just have been starting its worker anew
+        while wait(futures, timeout=_SIGNAL_S).not_done:
+            self.stop()
+
+    def _examine(self, examination: _Examination) -> ConformanceReport:
+        with self._worker() as worker:
+            worker.limits = self._limits
+            report = examination.run(worker, self._stopped)
+            if not report.passed:
+                worker.stop()  # what it left behind is not the next one's
+            return report
+
+    @contextmanager
+    def _worker(self) -> Iterator[Worker]:
+        worker = self._free.get()
+        try:
+            yield worker
+        finally:
+            self._free.put(worker)
+
+
+class _Examination:
+    """All checks of one module, whatever it does."""
+
+    def __init__(
+        self,
+        module: Attention,
+        checks: Sequence[Check],
+        watcher: CheckProgress,
+        limit_s: float | None,
+    ) -> None:
+        self.module, self.checks, self.watcher, self.limit_s = module, checks, watcher, limit_s
+        self.name = str(module.spec)
+        self.lost = 0
+        self.fatal = False
+        self.seconds = 0.0
+        """Of the checks; starting workers is nobody's fault."""
+
+    def run(self, worker: Worker, stopped: threading.Event) -> ConformanceReport:
+        findings: list[Finding] = []
+        for one in self.checks:
+            findings += self._left_out(one, stopped) or self._found(one, worker, stopped)
+        report = ConformanceReport(
+            name=self.name,
+            title=self.module.title,
+            origin=self.module.origin,
+            findings=tuple(findings),
+            seconds=self.seconds,
+        )
+        self.watcher.done(report)
+        return report
+
+    def _left_out(self, check: Check, stopped: threading.Event) -> tuple[Finding, ...]:
+        if stopped.is_set():
+            return (skipped(INTERRUPTED).of(check.name),)
+        if self.fatal:
+            return (NOT_CHECKED.of(check.name),)
+        if self.lost < _PATIENCE:
+            return ()
+        why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
+        return (skipped(why, f"See to those, or name it: --select {check.name}.").of(check.name),)
+
+    def _found(self, check: Check, worker: Worker, stopped: threading.Event) -> tuple[Finding, ...]:
+        self.watcher.check(self.name, check)
+        usual = DEEP_LIMIT_S if check.deep else LIMIT_S
+        worker.limits = replace(worker.limits, seconds=self.limit_s or usual)
+        told: list[Finding] = []
+        started = time.perf_counter()
+        task = {"do": "check", "module": self.name, "check": check.name}
+        try:
+            answer = worker.ask(task, lambda text: told.append(Finding(**json.loads(text))))
+        except (WorkerError, OSError, ValueError) as failure:  # all three, as it is stopped
+            if stopped.wait(_SIGNAL_S):
+                return self._left_out(check, stopped)
+            self.seconds += time.perf_counter() - started
+            return self._loss(check, told, str(failure))
+        self.lost = 0
+        return self._answered(check, answer)
+
+    def _answered(self, check: Check, answer: dict[str, Any]) -> tuple[Finding, ...]:
+        if "error" in answer:
+            return (broken(answer["error"], "").of(check.name),)
+        self.seconds += answer["ok"]["seconds"]
+        found = tuple(Finding(**one) for one in answer["ok"]["findings"])
+        self.fatal = is_fatal(found)
+        return found
+
+    def _loss(self, check: Check, told: list[Finding], why: str) -> tuple[Finding, ...]:
+        self.lost += 1
+        self.watcher.lost(self.name, check, why)
+        card = self.module.card
+        return excused(
+            [*told, broken(why, _remedy(why))],
+            check.name,
+            card.exceptions if card else {},
+            card.defects if card else {},
+        )
+
+
+def _remedy(why: str) -> str:
+    if why.startswith("did not finish"):
+        return "Make it end on every input; if it is merely slow, raise --limit."
+    if why.startswith("used"):
+        return "Look for what grows with the square of the map, or is kept from call to call."
+    return "Call it under python -X faulthandler, which shows the line."

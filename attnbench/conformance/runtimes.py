@@ -1,0 +1,28 @@
+"""Exports: the file that a runtime loads gives the same output, on its fast path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attnbench.conformance.findings import Finding
+from attnbench.conformance.runtime_export import in_runtime
+from attnbench.conformance.subject import Subject
+
+_SIMPLER = (
+    "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."
+)
+
+
+def onnx(subject: Subject) -> Iterator[Finding]:
+    """Export to ONNX and run in ONNX Runtime."""
+    yield from in_runtime(subject, "onnxruntime", _SIMPLER)
+
+
+def openvino(subject: Subject) -> Iterator[Finding]:
+    """Convert to OpenVINO and run."""
+    yield from in_runtime(subject, "openvino", _SIMPLER)
+
+
+def executorch(subject: Subject) -> Iterator[Finding]:
+    """Lower to ExecuTorch with XNNPACK and run."""
+    yield from in_runtime(subject, "executorch", _SIMPLER)

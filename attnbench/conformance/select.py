@@ -1,0 +1,116 @@
+"""The modules that a request stands for: by name, by suite, all of them, or a project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attnbench.conformance.findings import ConformanceReport, broken
+from attnbench.errors import AttnbenchError, DuplicateNameError, PluginError, RequestError, unknown
+from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.backbone_names import is_backbone
+from attnbench.registry.plugins import Catalog, find_target
+from attnbench.registry.specs import parse_spec
+from attnbench.suites.load import find_suite
+from attnbench.suites.plan import plan
+
+Chosen = Attention | ConformanceReport
+"""A module, or the report on one that cannot be loaded."""
+_FIRST = "contract"
+"""The check that what cannot be loaded has failed."""
+
+
+def chosen_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
+    """Return the modules of specs and suites, each once.
+
+    Raises:
+        RequestError: nothing has that name, a module does not take its options, or a suite cannot
+            be read.
+    """
+    return _each_once(one for word in words for one in _meant(word, catalog))
+
+
+def every_module(catalog: Catalog) -> list[Chosen]:
+    """Return all registered modules; for what plugins failed to bring, reports that say so."""
+    found = [_registered(name, catalog) for name in catalog.modules.names()]
+    told = {one.findings[0].reason for one in found if isinstance(one, ConformanceReport)}
+    failed = [
+        unloadable(one.origin, one.origin, one.reason)
+        for one in catalog.failures
+        if one.reason not in told
+    ]
+    return _each_once([*found, *failed])
+
+
+def unloadable(name: str, origin: str, reason: str) -> ConformanceReport:
+    """Return the report on a module that cannot be loaded."""
+    found = broken(reason, "Nothing else was checked: make it load first.")
+    return ConformanceReport(name, name, origin, (found.of(_FIRST),))
+
+
+def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
+    name = word if word.endswith(".toml") else parse_spec(word, "module").name
+    if name.endswith(".py"):
+        raise RequestError(
+            f"{word!r}: which class of it? Write {name}:Class, or --plugin {name} for what it "
+            "registers"
+        )
+    if name in catalog.modules or (":" in name and not name.endswith(".toml")):
+        yield _module(word, name, catalog)
+    elif name in catalog.suites or name.endswith(".toml") or "/" in name:
+        yield from (find_attention(one, catalog) for one in _of_suite(word, catalog))
+    else:
+        raise _unknown(name, catalog)
+
+
+def _module(word: str, name: str, catalog: Catalog) -> Chosen:
+    try:
+        return find_attention(word, catalog)
+    except DuplicateNameError:
+        raise
+    except PluginError as error:
+        if name in catalog.modules:
+            return unloadable(name, catalog.modules.entry(name).origin, str(error))
+        if not _is_there(name, catalog):
+            raise  # a file or a class that is not there is a mistake, not a broken module
+        return unloadable(name, name.rpartition(":")[0], str(error))
+
+
+def _is_there(name: str, catalog: Catalog) -> bool:
+    try:
+        find_target(catalog, name)
+    except PluginError:
+        return False
+    return True
+
+
+def _registered(name: str, catalog: Catalog) -> Chosen:
+    try:
+        return find_attention(name, catalog)
+    except AttnbenchError as error:
+        return unloadable(name, catalog.modules.entry(name).origin, str(error))
+
+
+def _of_suite(name: str, catalog: Catalog) -> list[str]:
+    """Return the specs of a suite's modules; controls by cost need counting and are no modules."""
+    tables = plan(find_suite(name, catalog), catalog, brackets=lambda _: ())
+    cases = [case for table in tables for row in table.rows for case in row.cases]
+    return list(dict.fromkeys(case.module for case in cases if case.module))
+
+
+def _unknown(name: str, catalog: Catalog) -> RequestError:
+    modules = catalog.modules.names()
+    return unknown(
+        "module or suite",
+        name,
+        [*modules, *catalog.suites.names()],
+        listed=modules,
+        elsewhere="backbone; modules and suites are checked" if is_backbone(name) else "",
+        way_out="Or FILE.py:Class, SUITE.toml, --plugin FILE.",
+    )
+
+
+def _each_once(found: Iterable[Chosen]) -> list[Chosen]:
+    keys = {
+        (one.name if isinstance(one, ConformanceReport) else str(one.spec)): one for one in found
+    }
+    return list(keys.values())

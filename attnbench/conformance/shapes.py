@@ -1,0 +1,184 @@
+"""Maps of every shape: the output keeps shape and dtype, and is finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, fine, listed
+from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.counting.model_copies import shape_copy
+from attnbench.counting.trace import trace
+from attnbench.errors import AttnbenchError
+from attnbench.utils.text import describe
+
+_SIZES: tuple[Size, ...] = (
+    (7, 7),
+    (14, 14),
+    (13, 13),
+    (7, 12),
+    (12, 7),
+    (3, 3),
+    (2, 2),
+    (1, 1),
+    (1, 9),
+    (9, 1),
+    (56, 56),
+    (112, 2),
+    (2, 112),
+)
+_LARGE: tuple[Size, ...] = ((56, 56), (112, 2), (2, 112))
+"""Run in eval only, where it is enough to see that they go through."""
+_HUGE: tuple[Size, ...] = ((112, 112),)
+_HEAVY = 10**9
+"""Bytes to move from which on a huge map is run on shapes alone: N x N scores take 600 MB there."""
+_BATCHES = (1, 2, 3)
+_EXACT = 1e-9
+
+
+@dataclass
+class _Seen:
+    """What went wrong, by kind, with all places where it did."""
+
+    places: dict[str, list[str]] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, text: str, place: str) -> None:
+        """Keep one failure."""
+        self.first.setdefault(kind, text)
+        self.places.setdefault(kind, []).append(place)
+
+    def findings(self, remedies: dict[str, str]) -> Iterator[Finding]:
+        """Yield one finding a kind: the text of its first place, and the places."""
+        for kind, places in self.places.items():
+            yield broken(
+                f"{self.first[kind]} for {listed(places)}",
+                remedies[kind],
+                places=places,
+            )
+
+
+_REMEDIES = {
+    "raises": "Make it work there, or declare a Constraint on feature_size that keeps it out.",
+    "type": "Return one tensor, the map.",
+    "shape": "Pad, crop or interpolate back to x.shape, or declare a Constraint on feature_size.",
+    "dtype": "Return the dtype of the input: cast back what was computed in another one.",
+    "finite": "Guard divisions by zero (N - 1, a variance of one value), or declare a Constraint.",
+    "values": "Read values through indexing, not through strides or storage; use reshape.",
+}
+
+
+def maps(subject: Subject) -> Iterator[Finding]:
+    """Show it maps of all sizes that its card allows, and others than contiguous ones."""
+    seen, forbidden = _Seen(), []
+    for size in (*_SIZES, *_HUGE):
+        if subject.refusal(subject.channels, size) is not None:
+            forbidden.append(_text(size))
+            continue
+        for training in (False, True):
+            if not training or size not in (*_LARGE, *_HUGE):
+                _show(subject, size, training, seen)
+    for batch in _BATCHES:
+        _judge(seen, lambda b=batch: _run(subject, subject.maps(b)), f"a batch of {batch}")  # type: ignore[misc]
+    _show_strided(subject, seen)
+    yield from seen.findings(_REMEDIES)
+    if seen.places:
+        return
+    built = "rebuilt for each size: it takes feature_size"
+    yield fine(
+        built if subject.attention.signature.takes_feature_size else "",
+        forbidden=forbidden,
+        sizes=[_text(size) for size in (*_SIZES, *_HUGE)],
+        feature_size=subject.attention.signature.takes_feature_size,
+    )
+
+
+def _show(subject: Subject, size: Size, training: bool, seen: _Seen) -> None:
+    place = f"{_text(size)} in {'training' if training else 'eval'}"
+    # two images: a batch norm has more than one value a channel even on 1x1
+    x = subject.maps(1 if size in _HUGE else 2, size=size)
+    if size in _HUGE and _is_heavy(subject, x) and _keeps_shape(subject, x):
+        return
+    _judge(seen, lambda: _run(subject, x, size, training), place)
+
+
+def _run(
+    subject: Subject, x: Tensor, size: Size | None = None, training: bool = False
+) -> tuple[Tensor, Any]:
+    module = subject.build(size=size).train(training)
+    with torch.no_grad():
+        return x, module(x)
+
+
+def _is_heavy(subject: Subject, x: Tensor) -> bool:
+    try:
+        size = (x.shape[2], x.shape[3])
+        return trace(subject.build(size=size, moved=False), x.shape).bytes > _HEAVY
+    except Exception:
+        return False
+
+
+def _keeps_shape(subject: Subject, x: Tensor) -> bool:
+    """Whether it runs on shapes alone and keeps them; if not, the real run says why."""
+    try:
+        size = (x.shape[2], x.shape[3])
+        module: nn.Module = shape_copy(subject.build(size=size, moved=False))
+        with torch.no_grad():
+            return tuple(module(x.to("meta")).shape) == tuple(x.shape)
+    except Exception:
+        return False
+
+
+def _judge(seen: _Seen, run: Callable[[], tuple[Tensor, Any]], place: str) -> None:
+    try:
+        x, y = run()
+    except Exception as error:
+        # a constructor's own error, not ours about it
+        cause = error.__cause__ if isinstance(error, AttnbenchError) else None
+        seen.add("raises", f"raises {describe(cause or error)}", place)
+        return
+    if not isinstance(y, Tensor):
+        seen.add("type", f"returns a {type(y).__name__}", place)
+    elif y.shape != x.shape:
+        shapes = f"{tuple(x.shape)} becomes {tuple(y.shape)}"
+        seen.add("shape", f"the map's shape changes, {shapes},", place)
+    elif y.dtype != x.dtype:
+        seen.add("dtype", f"{x.dtype} becomes {y.dtype}", place)
+    elif not y.isfinite().all():
+        share = 1 - float(y.isfinite().double().mean())
+        seen.add("finite", f"{share:.0%} of the output is NaN or infinite", place)
+
+
+def _show_strided(subject: Subject, seen: _Seen) -> None:
+    """Show it the same map through other strides: the same output must come."""
+    module = subject.build().double().eval()
+    for name, x in _strided(subject.maps(dtype=torch.float64)):
+        try:
+            with torch.no_grad():
+                error = relative_error(module(x), module(x.contiguous()))
+        except Exception as raised:
+            seen.add("raises", f"raises {describe(raised)}", f"a map that is {name}")
+            continue
+        if error > _EXACT:
+            text = f"the output is another by {error:.1e} than for its contiguous copy"
+            seen.add("values", text, f"a map that is {name}")
+
+
+def _strided(x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield views that equal ``x`` and are not contiguous."""
+    b, c, h, w = x.shape
+    wide = x.new_zeros(b, c, 2 * h, 2 * w)
+    wide[:, :, ::2, ::2] = x
+    yield "every other row and column of a larger one", wide[:, :, ::2, ::2]
+    thick = x.new_zeros(b, 2 * c, h, w)
+    thick[:, c:] = x
+    yield "half of the channels of another", thick[:, c:]
+    yield "transposed", x.transpose(2, 3).contiguous().transpose(2, 3)
+
+
+def _text(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,167 @@
+"""Purity: the input is left alone, and in eval nothing is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.conformance.findings import Finding, broken, listed
+from attnbench.conformance.subject import SIZES, Subject, relative_error
+from attnbench.conformance.tensors import held_tensors
+from attnbench.utils.text import describe
+
+_EXACT = 1e-12
+"""Of double precision, the same operators in the same order."""
+_LEAVE = "Write y = x * gate, not x *= gate or relu_(x); clone the input first if you must."
+
+
+def input_kept(subject: Subject) -> Iterator[Finding]:
+    """Compare the input before and after, in eval, in training and as a leaf."""
+    for training in (False, True):
+        module = subject.build().train(training)
+        x = subject.maps()
+        before, version, form = x.clone(), x._version, _form(x)
+        with torch.no_grad():
+            module(x)
+        mode = "training" if training else "eval"
+        if _form(x) != form:
+            yield broken(f"in {mode} forward turns its input from {form} into {_form(x)}", _LEAVE)
+        elif not torch.equal(x, before):
+            error = relative_error(x, before)
+            yield broken(f"in {mode} forward changes its input by {error:.1e}", _LEAVE, error=error)
+        elif x._version != version:
+            yield broken(f"in {mode} forward writes to its input and puts it back", _LEAVE)
+    yield from _leaf_kept(subject)
+
+
+def _form(x: Tensor) -> str:
+    return f"{tuple(x.shape)} with strides {x.stride()}"
+
+
+def _leaf_kept(subject: Subject) -> Iterator[Finding]:
+    """Give it a leaf, as the first layer of a saliency map or an attack does."""
+    module, leaf = subject.build().train(), subject.maps().requires_grad_()
+    try:
+        module(leaf)
+    except Exception as error:
+        yield broken(f"in training an input that is a leaf raises {describe(error)}", _LEAVE)
+        return
+    if leaf.grad is not None or not leaf.requires_grad:
+        seen = "has a gradient" if leaf.grad is not None else "needs no gradient any more"
+        yield broken(
+            f"after forward alone the input {seen}",
+            "Run no backward pass within forward, and leave requires_grad of the input as it is.",
+        )
+
+
+def determinism(subject: Subject) -> Iterator[Finding]:
+    """Call it again, after other maps, and look at what it holds."""
+    module = subject.build().double().eval()
+    x = subject.maps(dtype=torch.float64)
+    start = _registered(module)
+    first = _run(module, x)
+    yield from _modes(subject, x)
+    yield from _same(first, _run(module, x), "the same map gives another output in eval")
+    yield from _written(module, start)
+    before = _values(module)
+    _run(module, subject.maps(seed=2, dtype=torch.float64))
+    yield from _kept(module, before)
+    _run_others(subject, module)
+    yield from _same(
+        first, _run(module, x), "after other maps the same map gives another output in eval"
+    )
+    again = subject.build().double().eval()
+    yield from _same(first, _run(again, x), "two instances of one seed give different outputs")
+
+
+def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
+    """Find layers that forward puts into another mode: the next epoch would train without them."""
+    for training in (False, True):
+        module = subject.build().double().train(training)
+        before = {name: one.training for name, one in module.named_modules()}
+        module(x.clone())
+        names = [name for name, one in module.named_modules() if one.training != before[name]]
+        if names:
+            yield broken(
+                f"forward in {'training' if training else 'eval'} changes the mode of "
+                f"{listed([name or 'itself' for name in names])}",
+                "Leave train() and eval() to whoever trains it.",
+                names=names,
+            )
+
+
+def _run(module: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        y: Tensor = module(x.clone())
+        return y.clone()
+
+
+def _run_others(subject: Subject, module: nn.Module) -> None:
+    """Run it on other maps, batches and sizes; where one does not work another check says so."""
+    takes_size = subject.attention.signature.takes_feature_size
+    sizes = [subject.size] if takes_size else [subject.size, *SIZES[:3], (5, 4)]
+    for number, size in enumerate(sizes):
+        if subject.refusal(subject.channels, size) is None:
+            x = subject.maps(1 + number % 2, size=size, seed=number + 3, dtype=torch.float64)
+            try:
+                _run(module, x * 3)
+            except Exception:
+                continue
+
+
+def _same(wanted: Tensor, found: Tensor, what: str) -> Iterator[Finding]:
+    error = relative_error(found, wanted)
+    if error > _EXACT:
+        yield broken(
+            f"{what}: they differ by {error:.1e} of the largest value",
+            "Draw nothing and keep nothing in eval: give F.dropout training=self.training, and "
+            "write buffers in training only.",
+            error=error,
+        )
+
+
+def _values(module: nn.Module) -> dict[str, Tensor]:
+    return {name: one.detach().clone() for name, one in held_tensors(module).items()}
+
+
+def _registered(module: nn.Module) -> dict[str, Tensor]:
+    # a plain attribute may hold a table that is made at the first call
+    names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    return {name: one for name, one in _values(module).items() if name in names}
+
+
+def _written(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
+    """Find parameters and buffers that are others than before the first call."""
+    yield from _told(_changed(module, before), "eval changes")
+
+
+def _kept(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
+    """Find what another map of the same size changes: not a table made for a size, but a memory."""
+    more = [name for name in held_tensors(module) if name not in before]
+    what = "eval keeps something of the map it saw last in"
+    yield from _told([*_changed(module, before), *more], what)
+
+
+def _changed(module: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
+    now = held_tensors(module)
+    return [
+        name
+        for name, old in before.items()
+        if name not in now or not _equal(now[name].detach(), old)
+    ]
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+
+
+def _told(names: list[str], what: str) -> Iterator[Finding]:
+    if names:
+        yield broken(
+            f"{what} {listed(names)}",
+            "Update buffers in training only, and keep no map or gate on self: return it from a "
+            "method of its own.",
+            names=names,
+        )

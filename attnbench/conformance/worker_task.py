@@ -1,0 +1,48 @@
+"""The worker's side of ``attnbench check``: one check of one module at a time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attnbench.conformance.checks import CHECKS
+from attnbench.conformance.examine import run_check
+from attnbench.conformance.subject import Subject
+from attnbench.registry.attention import find_attention
+from attnbench.registry.plugins import Catalog
+
+
+class CheckTask:
+    """The modules that a worker examines; the last one is kept from check to check.
+
+    Args:
+        catalog: where they are looked up.
+        tell: is told each finding as it is found, as JSON: should the check end the process, it is
+            known what was found before.
+    """
+
+    def __init__(self, catalog: Catalog, tell: Callable[[str], object]) -> None:
+        self._catalog, self._tell = catalog, tell
+        self._subjects: dict[str, Subject] = {}
+
+    def check(self, module: str, name: str) -> dict[str, Any]:
+        """Return the ``findings`` of a check on a module, by its spec, and its ``seconds``.
+
+        Raises:
+            AttnbenchError: the module cannot be found here.
+        """
+        started = time.perf_counter()
+        found = run_check(
+            CHECKS[name],
+            self._subject(module),
+            lambda one: self._tell(json.dumps(one.to_dict())),
+        )
+        findings = [one.to_dict() for one in found]
+        return {"findings": findings, "seconds": time.perf_counter() - started}
+
+    def _subject(self, module: str) -> Subject:
+        if module not in self._subjects:
+            self._subjects = {module: Subject(find_attention(module, self._catalog))}
+        return self._subjects[module]

@@ -1,0 +1,106 @@
+"""Where a model is run: on a copy, on shapes alone if it can be, leaving no trace."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from attnbench.counting.model_copies import real_copy, shape_copy
+from attnbench.errors import CountingError, RequestError
+
+_Result = TypeVar("_Result")
+
+
+def on_copy(
+    model: nn.Module,
+    size: tuple[int, ...],
+    run: Callable[[nn.Module, Tensor], _Result],
+    *,
+    owned: bool = False,
+) -> _Result:
+    """Return ``run(copy, image)`` on a meta copy, or, where that fails, as `on_real_copy` does.
+
+    An ``owned`` model lies on the meta device and belongs to us alone: it is its own copy.
+    """
+    try:
+        with quiet_pass():
+            image = torch.empty(size, dtype=_input_dtype(model), device="meta")
+            return run(model.eval() if owned else shape_copy(model), image)
+    except (Exception, SystemExit) as error:  # whatever a model's own code does without values
+        if any(one.is_meta for one in model.parameters()):
+            raise CountingError(_failure(model, size, error)) from error
+        return on_real_copy(model, size, run)
+
+
+def on_real_copy(
+    model: nn.Module, size: tuple[int, ...], run: Callable[[nn.Module, Tensor], _Result]
+) -> _Result:
+    """Return ``run(copy, image)`` on a real CPU copy, the image filled with noise.
+
+    Raises:
+        CountingError: it failed; names the model, the size and the error.
+    """
+    try:
+        with quiet_pass():
+            return run(real_copy(model), _noise(size, _input_dtype(model)))
+    except (Exception, SystemExit) as error:
+        raise CountingError(_failure(model, size, error)) from error
+
+
+def checked_size(input_size: Sequence[int]) -> tuple[int, ...]:
+    """Return `input_size` as a tuple of positive integers, or raise RequestError."""
+    size = tuple(input_size) if isinstance(input_size, Sequence) else ()
+    if not size or any(not isinstance(n, int) or n < 1 for n in size):
+        raise RequestError(
+            f"input size {input_size!r}: give positive integers, batch first, as (1, 3, 224, 224)"
+        )
+    return size
+
+
+@contextmanager
+def quiet_pass() -> Iterator[None]:
+    """No gradients, no fused transformer path, attention as plain matmuls; restored after.
+
+    What a model costs must not depend on which fused kernel this machine happens to have.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        rng = torch.random.fork_rng(devices=[])
+        with rng, torch.no_grad(), _uncompiled(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Run what ``torch.compile`` wrapped as plain Python; it cannot exist before its package."""
+    if "torch._dynamo" in sys.modules:
+        stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+        return stance
+    return nullcontext()
+
+
+def _input_dtype(model: nn.Module) -> torch.dtype:
+    """Return the dtype of the first floating parameter, else torch's default."""
+    kinds = (p.dtype for p in model.parameters() if p.dtype.is_floating_point)
+    return next(kinds, torch.get_default_dtype())
+
+
+def _noise(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(size, generator=generator, device="cpu").to(dtype)
+
+
+def _failure(model: nn.Module, size: tuple[int, ...], error: BaseException) -> str:
+    reason = " ".join(str(error).split()) or "no message"
+    return (
+        f"{type(model).__name__} cannot be counted: its forward pass on an input of size "
+        f"{size} failed with {type(error).__name__}: {reason}"
+    )

@@ -1,0 +1,191 @@
+"""Output shapes of common operators on the meta device, faster than torch works them out.
+
+torch's own meta kernels of these are Python decompositions that take up to milliseconds each.
+A rule here answers only the plain case (contiguous floating tensors of one dtype, sizes that
+fit); for everything else it returns NotImplemented, the real kernel runs, and raises its own
+errors. `tests/counting/test_meta_shapes.py` holds each rule against the real kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_aten = torch.ops.aten
+
+
+def fast_output(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Return the meta tensor(s) that `func` would return, or NotImplemented."""
+    rule = _RULES.get(func)
+    if rule is None or not args or not isinstance(args[0], Tensor) or not args[0].is_meta:
+        return NotImplemented
+    if not args[0].dtype.is_floating_point:
+        return NotImplemented
+    return rule(*args, **kwargs)
+
+
+def _same(image: Tensor, *_: Any, **__: Any) -> Any:
+    """Element-wise, output like the input."""
+    return image.new_empty(image.shape) if image.is_contiguous() else NotImplemented
+
+
+def _in_place(image: Tensor, *_: Any, **__: Any) -> Any:
+    return image
+
+
+def _softmax(image: Tensor, dim: int, half_to_float: bool = False) -> Any:
+    if half_to_float or not -image.dim() <= dim < image.dim():
+        return NotImplemented
+    return _same(image)
+
+
+def _broadcast(left: Tensor, right: Any, **_: Any) -> Any:
+    """Element-wise on two tensors of one dtype, the right one stretched to the left one."""
+    if not (isinstance(right, Tensor) and _alike(left, right)):
+        return NotImplemented
+    wide, narrow = left.shape, right.shape
+    if wide != narrow:
+        if len(wide) != len(narrow):
+            return NotImplemented
+        if any(n not in (1, w) for w, n in zip(wide, narrow, strict=True)):
+            return NotImplemented
+    return left.new_empty(wide)
+
+
+def _convolution(
+    image: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Any:
+    """A convolution in 1, 2 or 3 dimensions; transposed ones take the real kernel."""
+    size = image.shape[2:]
+    if transposed or not _alike(image, weight) or weight.dim() != image.dim() or groups < 1:
+        return NotImplemented
+    if {len(size), len(stride), len(padding), len(dilation)} != {len(stride)} or not size:
+        return NotImplemented
+    out, depth = weight.shape[:2]
+    if (
+        image.shape[1] != depth * groups
+        or out % groups
+        or not prod(image.shape) * prod(weight.shape)
+    ):
+        return NotImplemented
+    if bias is not None and not (_alike(image, bias) and bias.shape == (out,)):
+        return NotImplemented
+    if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
+        return NotImplemented
+    spans = zip(size, weight.shape[2:], stride, padding, dilation, strict=True)
+    reach = [(n + 2 * p - d * (k - 1) - 1, s) for n, k, s, p, d in spans]
+    if min(reach)[0] < 0:
+        return NotImplemented
+    return image.new_empty((image.shape[0], out, *(r // s + 1 for r, s in reach)))
+
+
+def _batch_norm(
+    image: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    training: bool,
+    *_: Any,
+) -> Any:
+    """Batch normalisation in eval mode: (output, mean, 1 / deviation)."""
+    if training or mean is None or variance is None or not image.is_contiguous():
+        return NotImplemented
+    if image.dtype != torch.float32:  # narrower ones keep float32 statistics
+        return NotImplemented
+    parts = [part for part in (weight, bias, mean, variance) if part is not None]
+    if image.dim() < 2 or any(part.shape != image.shape[1:2] for part in parts):
+        return NotImplemented
+    if any(part.dtype != image.dtype for part in parts):
+        return NotImplemented
+    kept = image.shape[1:2]
+    return image.new_empty(image.shape), image.new_empty(kept), image.new_empty(kept)
+
+
+def _layer_norm(
+    image: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Any:
+    """Layer normalisation: (output, mean, 1 / deviation), the latter two with sizes 1."""
+    inner = tuple(shape)
+    if image.dtype != torch.float32 or not image.is_contiguous() or not inner:
+        return NotImplemented
+    if tuple(image.shape[-len(inner) :]) != inner:
+        return NotImplemented
+    for part in (weight, bias):
+        if part is not None and (tuple(part.shape) != inner or part.dtype != image.dtype):
+            return NotImplemented
+    kept = (*image.shape[: image.dim() - len(inner)], *(1 for _ in inner))
+    return image.new_empty(image.shape), image.new_empty(kept), image.new_empty(kept)
+
+
+def _addmm(added: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
+    """(n,) + (m, k) x (k, n), as a linear layer does."""
+    if left.dim() != 2 or right.dim() != 2 or left.shape[1] != right.shape[0]:
+        return NotImplemented
+    if added.shape != right.shape[1:] or {added.dtype, left.dtype, right.dtype} != {added.dtype}:
+        return NotImplemented
+    if not (left.is_meta and right.is_meta):
+        return NotImplemented
+    return left.new_empty((left.shape[0], right.shape[1]))
+
+
+def _alike(left: Tensor, right: Tensor) -> bool:
+    return (
+        right.is_meta
+        and left.dtype == right.dtype
+        and left.is_contiguous()
+        and right.is_contiguous()
+    )
+
+
+_SAME = (
+    _aten.relu,
+    _aten.hardtanh,
+    _aten.hardswish,
+    _aten.hardsigmoid,
+    _aten.leaky_relu,
+    _aten.elu,
+    _aten.gelu,
+    _aten.mish,
+    _aten.silu,
+    _aten.softplus,
+    _aten.sigmoid,
+    _aten.tanh,
+    _aten.exp,
+)
+_IN_PLACE = (
+    _aten.relu_,
+    _aten.hardtanh_,
+    _aten.hardswish_,
+    _aten.hardsigmoid_,
+    _aten.leaky_relu_,
+    _aten.elu_,
+    _aten.mish_,
+    _aten.silu_,
+    _aten.sigmoid_,
+)
+
+_RULES: dict[Any, Callable[..., Any]] = {
+    **{packet.default: _same for packet in _SAME},
+    **{packet.default: _in_place for packet in _IN_PLACE},
+    _aten._softmax.default: _softmax,
+    _aten._safe_softmax.default: _same,
+    _aten.add.Tensor: _broadcast,
+    _aten.mul.Tensor: _broadcast,
+    _aten.convolution.default: _convolution,
+    _aten.native_batch_norm.default: _batch_norm,
+    _aten.native_layer_norm.default: _layer_norm,
+    _aten.addmm.default: _addmm,
+}

@@ -1,0 +1,1 @@
+"""Diagnosis of this machine: conditions that disturb timing, and its noise floor."""

@@ -1,0 +1,55 @@
+"""What changes the processor's clock: governor and turbo."""
+
+from __future__ import annotations
+
+from attnbench.doctor.findings import SystemFinding
+from attnbench.doctor.host import Host
+from attnbench.system.proc_files import globbed, read, read_number
+
+
+def governor(host: Host) -> SystemFinding | None:
+    """The policy by which the kernel sets the clock."""
+    if not (host.sys / "devices/system/cpu").is_dir():
+        return None  # not Linux
+    files = globbed(host.sys / "devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
+    found = sorted({one for one in map(read, files) if one})
+    if not found:
+        return SystemFinding(
+            "frequency governor",
+            "note",
+            "not visible",
+            "the host sets the clock, as it does for virtual machines, and may change it",
+        )
+    if found == ["performance"]:
+        return SystemFinding("frequency governor", "ok", "performance")
+    return SystemFinding(
+        "frequency governor",
+        "warning",
+        ", ".join(found),
+        "the clock follows the load, so the first calls after a pause are slower",
+        "sudo cpupower frequency-set -g performance",
+    )
+
+
+def turbo(host: Host) -> SystemFinding | None:
+    """Clocks above the nominal one."""
+    cpu = host.sys / "devices/system/cpu"
+    off, boost = read_number(cpu / "intel_pstate/no_turbo"), read_number(cpu / "cpufreq/boost")
+    if off is None and boost is None:
+        return None
+    command = "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"
+    if off is None:
+        off = int(not boost)
+        command = "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost"
+    if off:
+        return SystemFinding("turbo", "ok", "off")
+    return SystemFinding(
+        "turbo",
+        "note",
+        "on",
+        "the clock falls as the chip warms up and as neighbouring cores get work",
+        command,
+    )
+
+
+CHECKS = (governor, turbo)

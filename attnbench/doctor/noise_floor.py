@@ -1,0 +1,121 @@
+"""The machine's own A/A floor: a model timed against its copy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MODEL = "mobilenet_v2"
+_SIZE = 224
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """What differences can be told on this machine.
+
+    Attributes:
+        model: what was timed, batch 1, one thread, in eager mode.
+        budget_s: seconds that it was given.
+        pairs: rounds.
+        median_ms: of one inference.
+        ratio: copy over original; 1 but for noise.
+        low: of its 95% interval.
+        high: of its 95% interval.
+        floor: the largest difference that this interval, or that of the sampler's own control,
+            allows between equal models; a fraction.
+        trust: ``"ok"``, or why not.
+    """
+
+    model: str
+    budget_s: float
+    pairs: int
+    median_ms: float
+    ratio: float
+    low: float
+    high: float
+    floor: float
+    trust: str
+
+    @property
+    def verdict(self) -> str:
+        """What can be told, in a sentence."""
+        if self.trust != "ok":
+            return f"timing cannot be trusted here. {self.trust}"
+        return (
+            f"with {self.budget_s:g} s, differences above {self.floor:.1%} can be told here; "
+            "smaller ones are noise"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self) | {"verdict": self.verdict}
+
+
+def measure_floor(
+    budget_s: float,
+    compare: Callable[..., Mapping[str, Any]] | None = None,
+    calls: Mapping[str, Callable[[], object]] | None = None,
+) -> NoiseFloor:
+    """Time a small network against its copy, on one thread.
+
+    Args:
+        budget_s: seconds of sampling.
+        compare: stands in for :func:`attnbench.latency.compare`.
+        calls: ``model``, ``copy`` and ``control`` (one more copy), in place of MobileNetV2's.
+    """
+    if compare is None:
+        from attnbench.latency import compare as compare_arms
+
+        compare = compare_arms
+    with _one_thread():
+        arms = dict(calls or _copies())
+        again = arms.pop("control")
+        found = compare(arms, baseline="model", budget_s=budget_s, again=again, threads=1)["copy"]
+    return NoiseFloor(
+        MODEL,
+        budget_s,
+        found.pairs,
+        found.median_ms,
+        found.ratio,
+        found.ratio_low,
+        found.ratio_high,
+        max(abs(found.ratio_low - 1), abs(found.ratio_high - 1), found.floor),
+        found.trust,
+    )
+
+
+def _copies() -> dict[str, Callable[[], object]]:
+    import torch
+
+    from attnbench.models.backbones import build_backbone
+
+    model = build_backbone(MODEL).eval()
+    image = torch.zeros(1, 3, _SIZE, _SIZE)
+
+    def bound(network: Any) -> Callable[[], object]:
+        def run() -> object:
+            with torch.inference_mode():
+                return network(image)
+
+        return run
+
+    return {
+        "model": bound(model),
+        "copy": bound(copy.deepcopy(model)),
+        "control": bound(copy.deepcopy(model)),
+    }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

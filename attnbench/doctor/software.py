@@ -1,0 +1,123 @@
+"""What is installed: Python and PyTorch, instruction set, runtimes, accelerator."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from attnbench.doctor.findings import SystemFinding
+from attnbench.doctor.host import Host
+from attnbench.system.cpu import isa
+
+
+def versions(host: Host) -> SystemFinding:
+    """Versions that a comparison must share."""
+    import torch
+
+    return SystemFinding(
+        "versions", "ok", f"Python {platform.python_version()}, torch {torch.__version__}"
+    )
+
+
+def instructions(host: Host) -> SystemFinding:
+    """The instruction set that PyTorch's kernels use."""
+    return judge_instructions(isa(), host.environ.get("ATEN_CPU_CAPABILITY"))
+
+
+def judge_instructions(found: str, forced: str | None) -> SystemFinding:
+    """Return the finding for an instruction set, and what the environment holds it down to."""
+    if forced:
+        return SystemFinding(
+            "instruction set",
+            "warning",
+            f"{found} (ATEN_CPU_CAPABILITY={forced})",
+            "PyTorch is held to fewer instructions than the processor has",
+            "unset ATEN_CPU_CAPABILITY",
+        )
+    if found in ("DEFAULT", "NO AVX"):
+        return SystemFinding(
+            "instruction set",
+            "warning",
+            found,
+            "PyTorch runs its generic kernels, several times slower than on common processors",
+            "use a processor, or a virtual machine type, with AVX2",
+        )
+    return SystemFinding("instruction set", "ok", found)
+
+
+def runtimes(host: Host) -> SystemFinding | None:
+    """Runtimes that cannot be used here."""
+    try:
+        from attnbench.runtimes.registry import runtime, runtimes
+    except ImportError:
+        return None
+    return judge_runtimes({name: _missing(runtime, name) for name in runtimes()})
+
+
+def judge_runtimes(missing: dict[str, str | None]) -> SystemFinding:
+    """Return the finding for runtimes and why each is missing (None: it is there)."""
+    there = [name for name, why in missing.items() if why is None]
+    absent = {name: why for name, why in missing.items() if why is not None}
+    if not absent:
+        return SystemFinding("runtimes", "ok", ", ".join(there))
+    return SystemFinding(
+        "runtimes",
+        "note",
+        f"{', '.join(there) or 'none'}; missing: {', '.join(absent)}",
+        "their columns stay empty",
+        "; ".join(dict.fromkeys(absent.values())),
+    )
+
+
+def _missing(runtime: Any, name: str) -> str | None:
+    try:
+        found: str | None = runtime(name).missing()
+    except Exception as error:  # a third party's that cannot even be asked
+        return f"{name}: {str(error) or type(error).__name__}"
+    return found
+
+
+def accelerator(host: Host) -> SystemFinding | None:
+    """Clocks, persistence and throttling of the first accelerator; None without one."""
+    import torch
+
+    from attnbench.devices.lookup import find_device, names
+
+    there = names(torch)[1:]
+    return judge_accelerator(find_device(there[0]).describe()) if there else None
+
+
+def judge_accelerator(seen: dict[str, Any]) -> SystemFinding:
+    """Return the finding for what a device says of itself."""
+    clocks, title = seen.get("clocks"), str(seen["title"])
+    if not seen["name"].startswith("cuda"):
+        return SystemFinding("accelerator", "ok", title)
+    if clocks is None:
+        return SystemFinding(
+            "accelerator",
+            "note",
+            title,
+            "its clocks and throttle reasons cannot be seen, so throttled rounds are not dropped",
+            "pip install nvidia-ml-py",
+        )
+    value = f"{title}, {clocks['sm_mhz']} MHz, {clocks['temperature_c']} °C, {clocks['power_w']} W"
+    if clocks["throttle_reasons"]:
+        return SystemFinding(
+            "accelerator",
+            "warning",
+            f"{value}: {', '.join(clocks['throttle_reasons'])}",
+            "clocks are held down now, and will change",
+            "let it cool; lock the clock with nvidia-smi --lock-gpu-clocks",
+        )
+    if clocks["persistence"] is False:
+        return SystemFinding(
+            "accelerator",
+            "note",
+            f"{value}, persistence mode off",
+            "the driver unloads between processes, so each starts slowly and with cold clocks",
+            "sudo nvidia-smi -pm 1",
+        )
+    return SystemFinding("accelerator", "ok", value)
+
+
+CHECKS = (versions, instructions, runtimes, accelerator)

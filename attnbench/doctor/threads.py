@@ -1,0 +1,77 @@
+"""How many threads there are, and where they may run."""
+
+from __future__ import annotations
+
+from attnbench.doctor.findings import SystemFinding
+from attnbench.doctor.host import Host
+from attnbench.system.proc_files import globbed, number, read, read_number
+
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def threads(host: Host) -> SystemFinding:
+    """Threads of one operator beside the cores that may be used."""
+    given = {name: host.environ[name] for name in _VARIABLES if host.environ.get(name)}
+    wanted = max([host.threads, *(number(one) or 0 for one in given.values())])
+    value = ", ".join(
+        [f"PyTorch uses {host.threads}", *(f"{name}={one}" for name, one in given.items())]
+    )
+    if wanted <= host.usable:
+        return SystemFinding("threads", "ok", value)
+    return SystemFinding(
+        "threads",
+        "warning",
+        f"{value}; {host.usable} usable",
+        "threads that share a core wait for each other in every operator",
+        f"export OMP_NUM_THREADS={host.usable}, or give --threads",
+    )
+
+
+def affinity(host: Host) -> SystemFinding | None:
+    """The cores that this process may use."""
+    if not host.allowed:
+        return None
+    value = f"{len(host.allowed)} of {host.cores} cores"
+    if len(host.allowed) >= host.cores:
+        return SystemFinding("affinity", "ok", value)
+    return SystemFinding(
+        "affinity",
+        "note",
+        f"{value}: {_ranges(sorted(host.allowed))}",
+        "only these can be timed on; what else is pinned to them disturbs",
+        "taskset -p $$ shows the mask; start from a shell without one for all cores",
+    )
+
+
+def siblings(host: Host) -> SystemFinding | None:
+    """Simultaneous multithreading."""
+    folder = host.sys / "devices/system/cpu"
+    active = read_number(folder / "smt/active")
+    if active is None:
+        lists = [read(one) for one in globbed(folder, "cpu[0-9]*/topology/thread_siblings_list")]
+        if not any(lists):
+            return None
+        active = int(any("," in (one or "") or "-" in (one or "") for one in lists))
+    if not active:
+        return SystemFinding("hardware threads", "ok", "one per core")
+    return SystemFinding(
+        "hardware threads",
+        "note",
+        "several share a core",
+        "what runs on the sibling halves the speed of what is timed",
+        "echo off | sudo tee /sys/devices/system/cpu/smt/control, or leave the siblings idle",
+    )
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Return ``0-3,8`` for a sorted list."""
+    parts: list[list[int]] = []
+    for one in numbers:
+        if parts and parts[-1][-1] == one - 1:
+            parts[-1][1:] = [one]
+        else:
+            parts.append([one])
+    return ",".join("-".join(map(str, part)) for part in parts)
+
+
+CHECKS = (threads, affinity, siblings)

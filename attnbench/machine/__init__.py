@@ -1,1 +1,0 @@
-"""The machine that measures: what it is, and what on it hurts timing."""

@@ -1,0 +1,82 @@
+"""What a network, a block of it, or a module alone contributes to a cost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from attnbench.counting.operators import Totals
+from attnbench.counting.trace import Trace
+
+_NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
+
+
+@dataclass(frozen=True)
+class CostPart:
+    """Costs that add up: exact integers, for one image."""
+
+    params: int = 0
+    trainable: int = 0
+    params_no_norm: int = 0
+    """Without batch norm's: what the tables of many papers count."""
+    macs: int = 0
+    activations: int = 0
+    bytes: int = 0
+    operators: int = 0
+
+    def __add__(self, other: CostPart) -> CostPart:
+        return CostPart(*(a + b for a, b in zip(self._values(), other._values(), strict=True)))
+
+    def __sub__(self, other: CostPart) -> CostPart:
+        return CostPart(*(a - b for a, b in zip(self._values(), other._values(), strict=True)))
+
+    def _values(self) -> list[int]:
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+class Inventory:
+    """The parameters of a network, listed once, so that many rows can be counted from them.
+
+    A parameter that several modules share is counted once, and stays counted while one of them
+    is left.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        norms = {
+            id(parameter)
+            for module in model.modules()
+            if isinstance(module, _NORMS)
+            for parameter in module.parameters(recurse=False)
+        }
+        self._listed = [
+            (name, id(one), one.numel(), one.requires_grad, id(one) in norms)
+            for name, one in model.named_parameters(remove_duplicate=False)
+        ]
+
+    def part(self, trace: Trace, without: Collection[str] = ()) -> CostPart:
+        """Return the cost of the traced network, less the modules at the paths ``without``."""
+        prefixes = tuple(f"{path}." for path in without)
+        kept = {one[1]: one for one in self._listed if not one[0].startswith(prefixes)}.values()
+        totals = _less(trace, without)
+        return CostPart(
+            params=sum(numel for _, _, numel, _, _ in kept),
+            trainable=sum(numel for _, _, numel, trainable, _ in kept if trainable),
+            params_no_norm=sum(numel for _, _, numel, _, is_norm in kept if not is_norm),
+            macs=totals.macs,
+            activations=totals.activations,
+            bytes=totals.bytes,
+            operators=totals.operators,
+        )
+
+
+def _less(trace: Trace, without: Collection[str]) -> Totals:
+    parts = [trace.under(path) for path in without]
+    return Totals(
+        macs=trace.macs - sum(part.macs for part in parts),
+        activations=trace.activations - sum(part.activations for part in parts),
+        bytes=trace.bytes - sum(part.bytes for part in parts),
+        operators=trace.operators - sum(part.operators for part in parts),
+    )

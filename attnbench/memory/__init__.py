@@ -1,1 +1,0 @@
-"""Memory of one inference: worked out from the exported graph."""

@@ -1,0 +1,1 @@
+"""Networks: backbones, sites, insertion of modules, fused forms, pretrained weights, timm."""

@@ -1,0 +1,68 @@
+"""Inference forms: each attention module in a model replaced by what its ``fuse()`` returns."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from attnbench.errors import PluginError, RequestError
+from attnbench.models.inserted import Inserted
+from attnbench.registry.blend import Blend
+
+_HOLDERS = (Inserted, Blend)
+
+
+def fuse(model: nn.Module) -> nn.Module:
+    """Return a copy of ``model``, in eval, with every attention module in its inference form.
+
+    The output is that of ``model.eval()``, also where ``model`` is in training mode. Replaced are
+    the modules that :func:`attnbench.insert` placed, or ``model`` itself if it is an attention
+    module, where they have a method ``fuse()``; what has none stays as it is. A blend stays around
+    the inference form of its module. The backbone's own layers stay as well. ``model`` is not
+    changed and shares nothing with the copy.
+
+    Raises:
+        RequestError: ``model`` is no module.
+        PluginError: a ``fuse()`` raised, or returned something else than a module.
+    """
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"fuse takes a nn.Module, not a {type(model).__name__}")
+    copied = copy.deepcopy(model).eval()
+    for path, holder in _holders(copied):
+        if _can_fuse(holder.attention):
+            holder.attention = _fused(holder.attention, f"{path}.attention".lstrip("."))
+    return _fused(copied, "") if _can_fuse(copied) else copied
+
+
+def has_fused_form(model: nn.Module | type[nn.Module]) -> bool:
+    """Whether :func:`fuse` would replace anything.
+
+    Args:
+        model: a network, an attention module, or the class of one.
+    """
+    if isinstance(model, type):
+        return _can_fuse(model)
+    return _can_fuse(model) or any(_can_fuse(one.attention) for _, one in _holders(model))
+
+
+def _holders(model: nn.Module) -> list[tuple[str, Inserted | Blend]]:
+    found = model.named_modules()
+    return [(path, module) for path, module in found if isinstance(module, _HOLDERS)]
+
+
+def _can_fuse(attention: object) -> bool:
+    return callable(getattr(attention, "fuse", None))
+
+
+def _fused(attention: nn.Module, path: str) -> nn.Module:
+    name = type(attention).__name__ + (f" at {path}" if path else "")
+    try:
+        fused = attention.fuse()  # type: ignore[operator]  # known to be callable
+    except Exception as error:
+        raise PluginError(f"{name}: fuse() fails: {type(error).__name__}: {error}") from error
+    if not isinstance(fused, nn.Module):
+        raise PluginError(
+            f"{name}: fuse() returned a {type(fused).__name__}; it must return a nn.Module"
+        )
+    return fused.eval()

@@ -1,0 +1,128 @@
+"""Putting a module into a network: a new network, weights kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnbench.counting.trace import trace
+from attnbench.errors import CountingError, PluginError, RequestError
+from attnbench.models.inserted import Inserted
+from attnbench.models.sites import Survey
+from attnbench.models.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.registry.attention import Attention, find_attention, from_callable
+from attnbench.registry.specs import Spec, parse_spec
+
+__all__ = ["Inserted", "as_attention", "fill", "insert"]
+
+
+def insert(
+    model: nn.Module,
+    placement: str,
+    module: str | Spec | Attention | Callable[..., nn.Module],
+    /,
+    *,
+    input_size: Sequence[int] = (1, 3, 224, 224),
+    **options: Any,
+) -> nn.Module:
+    """Return a copy of ``model`` with ``module`` placed in it; ``model`` is not changed.
+
+    The copy keeps weights, mode, dtype, device and memory format.
+
+    Args:
+        model: any classifier.
+        placement: ``replace:14,17``, ``after:8-12``, ``official``, ``after:layer3.*`` ...
+        module: a registered name or spec, or a callable ``channels -> nn.Module``.
+        input_size: what the feature sizes are worked out for.
+        options: of the module.
+
+    Raises:
+        PlacementError: the placement cannot be; nothing was built.
+        RequestError: the module does not take these options or this number of channels.
+    """
+    if not isinstance(model, nn.Module) or not isinstance(placement, str):
+        raise RequestError(
+            f"insert takes a nn.Module and a placement like 'after:11', not a "
+            f"{type(model).__name__} and {placement!r}"
+        )
+    attention = as_attention(module, options)
+    survey = Survey(model, input_size)
+    slots = find_slots(find_placement(placement, attention, survey), survey)
+    check_slots(attention, slots)
+    return fill(model, slots, attention)
+
+
+def as_attention(
+    module: str | Spec | Attention | Callable[..., nn.Module], options: dict[str, Any]
+) -> Attention:
+    """Return what was given for a module, with more options, as an :class:`Attention`."""
+    if isinstance(module, Attention):
+        return module.given(**options)
+    if isinstance(module, str | Spec):
+        spec = parse_spec(module, "module") if isinstance(module, str) else module
+        return find_attention(spec.given(**options))
+    return from_callable(module, options)
+
+
+def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Module:
+    """Return a copy of ``model`` with a fresh module in every slot."""
+    placed = copy.deepcopy(model)
+    # deepest first: wrapping a block would change the paths of what is inside it
+    for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
+        block = placed.get_submodule(slot.path)
+        built = _built(attention, slot)
+        _match(built, block, placed)
+        kept = nn.Identity().train(block.training) if slot.replaced else block
+        inserted = Inserted(kept, built.train(block.training))
+        inserted.training = block.training  # not .train(): frozen parts of the block stay frozen
+        placed.set_submodule(slot.path, inserted)
+    return placed
+
+
+def _built(attention: Attention, slot: Slot) -> nn.Module:
+    """Return a fresh module for a slot, known to run there and to keep the shape."""
+    shape = (1, slot.channels, *slot.size)
+    try:
+        built = attention.build(slot.channels, slot.size)
+        # within a container: the calls of a scripted module itself cannot be watched
+        output = trace(nn.Sequential(built), shape).calls[0].output
+    except RequestError as error:
+        raise type(error)(f"{slot}: {error}") from error
+    except CountingError as error:
+        raise PluginError(f"{slot}: {attention.spec} fails: {error}") from error
+    if output != shape:
+        raise PluginError(
+            f"{slot}: {attention.spec} turns {shape} into {output}; a module must keep the shape"
+        )
+    return built
+
+
+def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
+    """Give a new module the dtype, device, memory format of its surroundings."""
+    like = next(_floating(block), None)
+    if like is None:
+        like = next(_floating(model), None)
+    if like is None:
+        return
+    built.to(device=like.device, dtype=like.dtype)
+    if _is_channels_last(model):
+        built.to(memory_format=torch.channels_last)
+
+
+def _floating(module: nn.Module) -> Any:
+    return (one for one in module.parameters() if one.is_floating_point())
+
+
+def _is_channels_last(model: nn.Module) -> bool:
+    """Whether the model was converted: one kernel larger than 1x1 tells, 1x1 ones are ambiguous."""
+    for parameter in model.parameters():
+        if parameter.dim() == 4 and min(parameter.shape[1], parameter.shape[2]) > 1:
+            return (
+                parameter.is_contiguous(memory_format=torch.channels_last)
+                and not parameter.is_contiguous()
+            )
+    return False

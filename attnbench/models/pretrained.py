@@ -1,0 +1,239 @@
+"""A user's weights, put into a network with or without inserted modules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from attnbench.errors import RequestError
+from attnbench.models.checkpoint_files import read_state
+from attnbench.models.inserted import Inserted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_SHOWN = 3
+_COUNT = ".num_batches_tracked"
+"""Of a batch norm: files of old lack it, and only a norm without momentum reads it."""
+_HEADS = (nn.Linear, nn.modules.conv._ConvNd)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a file of weights gave to a network."""
+
+    kept: int
+    """Tensors of the network that came from the file."""
+    total: int
+    """Tensors of the network."""
+    fresh: tuple[str, ...]
+    """Tensors of the network that stay as initialised: of inserted modules, of the classifier."""
+    dropped: tuple[str, ...]
+    """Tensors of the file that have no place: of replaced blocks, of the old classifier."""
+    head: str | None = None
+    """Path of the classifier, where it stays as initialised."""
+    classes: tuple[int, int] | None = None
+    """Classes of such a classifier, in the file and here; None where the file has none."""
+
+    def __str__(self) -> str:
+        """Return one line: what was kept, what stays fresh, what was dropped, and of what."""
+        parts = [f"{self.kept} of {self.total} tensors kept"]
+        parts += [f"fresh: {', '.join(fresh)}"] if (fresh := self._fresh()) else []
+        replaced = [key for key in self.dropped if not _within(key, self.head)]
+        parts += [f"dropped: {len(replaced)} of replaced blocks"] if replaced else []
+        return "; ".join(parts)
+
+    def _fresh(self) -> list[str]:
+        head = [key for key in self.fresh if _within(key, self.head)]
+        counts = self.fresh_counts()
+        inserted = len(self.fresh) - len(head) - len(counts)
+        there = "none there"
+        if self.classes:
+            there = f"{self.classes[0]} classes there, {self.classes[1]} here"
+        return [
+            *([f"{inserted} of inserted modules"] if inserted else []),
+            *([f"{len(head)} of the classifier ({there})"] if head else []),
+            *([f"{len(counts)} batch counts"] if counts else []),
+        ]
+
+    def fresh_counts(self) -> list[str]:
+        """Return the batch counts that alone of their norm stay as initialised."""
+        counts = [key.removesuffix(_COUNT) for key in self.fresh if key.endswith(_COUNT)]
+        return [norm + _COUNT for norm in counts if f"{norm}.running_mean" not in self.fresh]
+
+
+def transfer(model: nn.Module, path: Path) -> Transfer:
+    """Load pretrained weights, in place, to train from, and report which were kept.
+
+    Keys of the plain backbone and those of the placed network both fit. Inserted modules that the
+    file does not have stay as they are, as does a classifier (the last linear layer or
+    convolution) that it does not have or that has another number of classes there; weights of
+    replaced blocks and of such a classifier are dropped. Everything else must fit.
+
+    Args:
+        model: the network, as placed.
+        path: a file that :func:`~attnbench.models.checkpoint_files.read_state` reads.
+
+    Raises:
+        RequestError: it is no state dict, or not of this network; the network is then unchanged.
+    """
+    return _put(model, path, any_head=True)
+
+
+def load_weights(model: nn.Module, path: Path) -> str:
+    """Load a state dict, in place, and say what was loaded.
+
+    As :func:`transfer`, but the classifier must fit as well.
+
+    Returns:
+        One line: the file, and what it does not cover.
+
+    Raises:
+        RequestError: it is no state dict, or not of this network; the network is then unchanged.
+    """
+    put = _put(model, path, any_head=False)
+    own = len(put.fresh) - len(put.fresh_counts())
+    note = f"; {own} tensors of inserted modules are not in it and stay random" if own else ""
+    return f"{path.name}{note}"
+
+
+def _put(model: nn.Module, path: Path, *, any_head: bool) -> Transfer:
+    wanted = model.state_dict()
+    given = _given(model, read_state(path, wanted), wanted)
+    head = _misfit_head(model, given.tensors, wanted) if any_head else None
+    fitting = {key: one for key, one in given.tensors.items() if not _within(key, head)}
+    kept = {key: one for key, one in fitting.items() if key in wanted}
+    missing = {
+        key
+        for key in wanted.keys() - kept.keys() - given.optional
+        if not (_within(key, head) or key.endswith(_COUNT))
+    }
+    unknown = {
+        key
+        for key in fitting.keys() - kept.keys()
+        if not any(_within(key, block) for block in given.replaced)
+    }
+    _check(kept, wanted, missing, {given.names[key] for key in unknown}, path)
+    _load(model, kept, path)
+    return Transfer(
+        kept=len(kept),
+        total=len(wanted),
+        fresh=tuple(key for key in wanted if key not in kept),
+        dropped=tuple(name for key, name in given.names.items() if key not in kept),
+        head=head,
+        classes=_classes(head, given.tensors, wanted),
+    )
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A file's tensors under the keys that they have in the placed network."""
+
+    tensors: Mapping[str, Tensor]
+    names: Mapping[str, str]
+    """Their keys in the file."""
+    optional: frozenset[str] = frozenset()
+    """Keys that such a file does not have."""
+    replaced: tuple[str, ...] = ()
+    """Paths of blocks that went, where it may still have keys."""
+
+
+def _given(model: nn.Module, read: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> _Given:
+    inserted = {path: one for path, one in model.named_modules() if isinstance(one, Inserted)}
+    names = {_placed(key, inserted): key for key in read}
+    if len(wanted.keys() & read.keys()) > len(wanted.keys() & names.keys()):
+        return _Given(read, {key: key for key in read})  # of a network with its modules in it
+    return _Given(
+        {key: read[name] for key, name in names.items()},
+        names,
+        frozenset(key for key in wanted if any(_within(key, f"{at}.attention") for at in inserted)),
+        tuple(f"{at}.block" for at, one in inserted.items() if _is_replaced(one)),
+    )
+
+
+def _placed(key: str, inserted: Iterable[str]) -> str:
+    """Return the key that a weight of the plain network has in the placed one."""
+    for path in inserted:  # outer ones come before those within them
+        if key.startswith(f"{path}."):
+            key = f"{path}.block.{key.removeprefix(f'{path}.')}"
+    return key
+
+
+def _is_replaced(inserted: Inserted) -> bool:
+    return isinstance(inserted.block, nn.Identity)
+
+
+def _within(key: str, path: str | None) -> bool:
+    return path is not None and key.startswith(f"{path}.")
+
+
+def _misfit_head(
+    model: nn.Module, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> str | None:
+    """Return the path of the classifier if the file has none or one of other classes."""
+    head = _head(model)
+    if head is None or not any(_within(key, head) for key in given):
+        return head
+    there, here = (state.get(f"{head}.weight") for state in (given, wanted))
+    if there is None or here is None:
+        return None
+    same_input = there.shape[1:] == here.shape[1:]
+    return head if same_input and there.shape[:1] != here.shape[:1] else None
+
+
+def _head(model: nn.Module) -> str | None:
+    """Return the path of the last linear layer or convolution that is not of an attention."""
+    inserted = [path for path, one in model.named_modules() if isinstance(one, Inserted)]
+    found = [
+        path
+        for path, one in model.named_modules()
+        if isinstance(one, _HEADS) and not any(_within(path, f"{at}.attention") for at in inserted)
+    ]
+    return found[-1] if found else None
+
+
+def _classes(
+    head: str | None, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> tuple[int, int] | None:
+    key = f"{head}.weight"
+    return (len(given[key]), len(wanted[key])) if head is not None and key in given else None
+
+
+def _check(
+    kept: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    missing: Collection[str],
+    unknown: Collection[str],
+    path: Path,
+) -> None:
+    """Raise :class:`RequestError` if a tensor is missing, has no place or another shape."""
+    why = _named(missing, unknown)
+    for key, one in kept.items():
+        if not why and one.shape != wanted[key].shape:
+            there, here = tuple(one.shape), tuple(wanted[key].shape)
+            why = f"size mismatch for {key}: {there} in the file, {here} in the network"
+    if not why and not kept:
+        why = "no tensor of it fits"
+    if why:
+        raise RequestError(f"weights {path} are not of this network: {why}")
+
+
+def _named(missing: Iterable[str], unknown: Iterable[str]) -> str:
+    parts = []
+    for what, keys in (("lacking", sorted(missing)), ("unknown", sorted(unknown))):
+        if keys:
+            more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+            parts.append(f"{what} {', '.join(keys[:_SHOWN])}{more}")
+    return "; ".join(parts)
+
+
+def _load(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        model.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # of a module that reads its tensors in its own way
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise RequestError(f"weights {path} are not of this network: {lines[-1]}") from error

@@ -1,0 +1,176 @@
+"""Sites: the places of a network where a module can go, found from the network itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import nn
+
+from attnbench.counting.trace import Call, Trace, trace
+from attnbench.models.block_layers import BlockLayers, look_inside
+from attnbench.models.layer_numbers import family_of, numbered_layers
+
+Shape = tuple[int, int, int]
+"""(channels, height, width)."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One module of a network, and what a placement can do with it.
+
+    ``channels`` and ``size`` are of its output; they are 0 where it has no (B, C, H, W) output.
+    """
+
+    path: str
+    layer: int | None
+    kind: str
+    """The module's class."""
+    channels: int
+    size: tuple[int, int]
+    replaceable: bool
+    """It keeps the shape, so that a module can stand in its place."""
+    reason: str | None = None
+    """Why nothing can be placed here; None where something can."""
+    input: Shape | None = None
+    inside: BlockLayers = field(default_factory=BlockLayers)
+    """The positions within the block: after-depthwise, after-project, replace-se."""
+
+    @property
+    def placeable(self) -> bool:
+        """Whether a module can go here."""
+        return self.reason is None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "layer": self.layer,
+            "path": self.path,
+            "kind": self.kind,
+            "channels": self.channels,
+            "size": list(self.size),
+            "expanded": self.inside.expanded,
+            "replaceable": self.replaceable,
+            "placeable": self.placeable,
+            "reason": self.reason,
+            "after_depthwise": self.inside.depthwise,
+            "after_project": self.inside.project,
+            "replace_se": self.inside.se,
+        }
+
+
+class Survey:
+    """What one shape-only forward pass tells about a network; the network is not changed.
+
+    Args:
+        model: any ``nn.Module``.
+        input_size: ``(1, 3, 224, 224)``.
+        owned: as `attnbench.counting.trace.trace` takes it.
+
+    Raises:
+        CountingError: the forward pass fails on that input.
+    """
+
+    def __init__(self, model: nn.Module, input_size: Sequence[int], *, owned: bool = False) -> None:
+        self.input_size = tuple(input_size)
+        self.trace: Trace = trace(model, input_size, owned=owned)
+        self.family = family_of(model)
+        self.layers = numbered_layers(model)
+        self._modules = dict(model.named_modules())
+        self._sites: dict[str, Site] = {}
+        self._calls: dict[str, list[Call]] = {}
+        for call in self.trace.calls:
+            self._calls.setdefault(call.path, []).append(call)
+
+    def sites(self) -> list[Site]:
+        """Return a MobileNet's layers, or every module of any other network."""
+        if self.layers:
+            return [self.site(path) for path in self.layers.values()]
+        return [self.site(path) for path in self._modules if path]
+
+    def paths(self) -> list[str]:
+        """Return all module paths, the root not among them."""
+        return [path for path in self._modules if path]
+
+    def site(self, path: str) -> Site:
+        """Return the site at a module path."""
+        if path not in self._sites:
+            self._sites[path] = self._look_at(path)
+        return self._sites[path]
+
+    def _look_at(self, path: str) -> Site:
+        kind = type(self._modules[path]).__name__
+        calls = self._calls.get(path, [])
+        reason = self._refusal(path, calls)
+        layer = self._numbers.get(path)
+        if reason is not None:
+            return Site(path, layer, kind, 0, (0, 0), replaceable=False, reason=reason)
+        before, after = _shape(calls[0].inputs[0]), _shape(calls[0].output)
+        inside = look_inside(path, self.trace, self._modules)
+        # the stem and the head convolution of a MobileNet have numbers but are no blocks
+        replaceable = before == after and (layer is None or inside.depthwise is not None)
+        return Site(path, layer, kind, after[0], after[1:], replaceable, None, before, inside)
+
+    def shape_after(self, path: str) -> Shape:
+        """Return (channels, height, width) of the output of a module known to be placeable."""
+        return _shape(self._calls[path][0].output)
+
+    def shape_before(self, path: str) -> Shape:
+        """Return (channels, height, width) of the input of a module known to be placeable."""
+        return _shape(self._calls[path][0].inputs[0])
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {path: number for number, path in self.layers.items()}
+
+    @cached_property
+    def _channels_last(self) -> set[tuple[int, ...]]:
+        """Shapes that linear layers and layer norms see: (B, H, W, C), not (B, C, H, W)."""
+        shapes = [
+            shape
+            for call in self.trace.calls
+            if type(self._modules[call.path]) in (nn.Linear, nn.LayerNorm)
+            for shape in (*call.inputs, call.output)
+            if shape is not None and len(shape) == 4
+        ]
+        return set(shapes)
+
+    @cached_property
+    def _names(self) -> Counter[int]:
+        """In how many places of the network a module is registered, by its id."""
+        children = (child for one in self._modules.values() for child in one._modules.values())
+        return Counter(map(id, children))
+
+    def _refusal(self, path: str, calls: list[Call]) -> str | None:
+        if not calls:
+            return "not called in the forward pass"
+        if len(calls) > 1:
+            return f"called {len(calls)} times in one forward pass"
+        if self._names[id(self._modules[path])] > 1:
+            return "registered under several names"  # which of them is called cannot be told
+        return _not_a_map("takes", calls[0].inputs, self._channels_last) or _not_a_map(
+            "returns", (calls[0].output,), self._channels_last
+        )
+
+
+def _not_a_map(
+    verb: str, shapes: tuple[tuple[int, ...] | None, ...], channels_last: set[tuple[int, ...]]
+) -> str | None:
+    if len(shapes) != 1:
+        return f"{verb} {len(shapes)} arguments, not one tensor"
+    shape = shapes[0]
+    if shape is None:
+        return f"{verb} something else than one tensor"
+    if len(shape) != 4:
+        return f"{verb} a tensor of {len(shape)} axes, not (B, C, H, W)"
+    if shape in channels_last:
+        return f"{verb} (B, H, W, C), not (B, C, H, W)"
+    return None
+
+
+def _shape(shape: tuple[int, ...] | None) -> Shape:
+    if shape is None or len(shape) != 4:
+        raise ValueError(f"{shape} is not the shape of a (B, C, H, W) tensor")
+    return shape[1], shape[2], shape[3]

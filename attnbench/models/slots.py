@@ -1,0 +1,201 @@
+"""From a placement and a network to slots: the modules to wrap or replace, with their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from attnbench.errors import PlacementError, RequestError
+from attnbench.models.sites import Site, Survey
+from attnbench.registry.attention import Attention
+from attnbench.registry.placement_grammar import (
+    OFFICIAL,
+    Placement,
+    PlacementPart,
+    glob_pattern,
+    parse_placement,
+)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place that a module takes in a network."""
+
+    path: str
+    layer: int | None
+    replaced: bool
+    channels: int
+    size: tuple[int, int]
+
+    def __str__(self) -> str:
+        """Return ``layer 14 (features.13, 96x14x14)``."""
+        shape = f"{self.channels}x{self.size[0]}x{self.size[1]}"
+        place = f"{self.path}, {shape}"
+        return f"layer {self.layer} ({place})" if self.layer else f"{self.path} ({shape})"
+
+
+def find_placement(text: str, attention: Attention | None, survey: Survey) -> Placement:
+    """Read a placement, with ``official`` standing for the one on the module's card.
+
+    Raises:
+        PlacementError: it is no placement, or the card names none for this backbone.
+    """
+    if text.strip() != OFFICIAL:
+        return parse_placement(text)
+    card = attention.card if attention else None
+    known = card.official if card else {}
+    official = known.get(survey.family or "*", known.get("*"))
+    if official is None:
+        name = attention.name if attention else "the plain backbone"
+        where = survey.family or "this backbone"
+        raise PlacementError(
+            f"placement 'official': {name} declares none for {where}; write one like after:11"
+        )
+    return parse_placement(official)
+
+
+def find_slots(placement: Placement, survey: Survey) -> list[Slot]:
+    """Return the slots of a placement, in the order of the network.
+
+    Raises:
+        PlacementError: a part names a layer, block or module where that cannot be; what can be is
+            listed.
+    """
+    slots = [slot for part in placement.parts for slot in _part_slots(part, survey)]
+    _refuse_overlap(slots, placement)
+    order = {path: rank for rank, path in enumerate(survey.paths())}
+    return sorted(slots, key=lambda slot: order[slot.path])
+
+
+def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
+    """Raise :class:`RequestError`, naming the slot, if the module's constraints forbid one."""
+    for slot in slots:
+        try:
+            attention.check(slot.channels, slot.size)
+        except RequestError as error:
+            raise PlacementError(f"{slot}: {error}") from error
+
+
+def _part_slots(part: PlacementPart, survey: Survey) -> list[Slot]:
+    if part.globs:
+        slots = [_slot(part, site, survey) for site in _glob_sites(part, survey)]
+        # ** matches a block, what holds it and what is within it; all lead to one convolution
+        return list({slot.path: slot for slot in sorted(slots, key=_has_layer)}.values())
+    if not survey.layers:
+        raise PlacementError(
+            f"placement '{part}': layer numbers need a MobileNet whose class is known; "
+            f"name modules by path instead: {_examples(part.position, survey)}"
+        )
+    if part.everywhere:
+        sites = [site for site in _blocks(survey) if _target(part.position, site)]
+        if not sites:
+            raise PlacementError(f"placement '{part}': no block allows {part.position}")
+    else:
+        sites = [_numbered(layer, part, survey) for layer in part.layers]
+    return [_slot(part, site, survey) for site in sites]
+
+
+def _has_layer(slot: Slot) -> bool:
+    return slot.layer is not None
+
+
+def _numbered(layer: int, part: PlacementPart, survey: Survey) -> Site:
+    if layer not in survey.layers:
+        raise _impossible(part, f"there is no layer {layer}", survey)
+    return survey.site(survey.layers[layer])
+
+
+def _blocks(survey: Survey) -> list[Site]:
+    """Return the numbered layers but the stem and the head, which have no depthwise convolution."""
+    return [site for site in survey.sites() if site.inside.depthwise]
+
+
+def _glob_sites(part: PlacementPart, survey: Survey) -> list[Site]:
+    found: dict[str, Site] = {}
+    for glob in part.globs:
+        pattern = glob_pattern(glob)
+        paths = [path for path in survey.paths() if pattern.fullmatch(path)]
+        if not paths:
+            raise PlacementError(
+                f"placement '{part}': no module path matches {glob!r}; "
+                f"possible: {_examples(part.position, survey)}"
+            )
+        sites = [survey.site(path) for path in paths]
+        possible = [site for site in sites if _target(part.position, site)]
+        if not possible:
+            raise PlacementError(
+                f"placement '{part}': {_why_not(part.position, sites[0])}; "
+                f"possible: {_examples(part.position, survey)}"
+            )
+        found.update({site.path: site for site in possible})
+    return list(found.values())
+
+
+def _slot(part: PlacementPart, site: Site, survey: Survey) -> Slot:
+    path = _target(part.position, site)
+    if path is None:
+        raise _impossible(part, _why_not(part.position, site), survey)
+    replaced = part.position in ("replace", "replace-se")
+    channels, *size = survey.shape_before(path) if replaced else survey.shape_after(path)
+    return Slot(path, site.layer, replaced, channels, (size[0], size[1]))
+
+
+_TARGETS: dict[str, Callable[[Site], str | None]] = {
+    "after": lambda site: site.path,
+    "replace": lambda site: site.path if site.replaceable else None,
+    "after-depthwise": lambda site: site.inside.depthwise,
+    "after-project": lambda site: site.inside.project,
+    "replace-se": lambda site: site.inside.se,
+}
+
+
+def _target(position: str, site: Site) -> str | None:
+    """Return the path of what is wrapped or replaced at a site; None where that cannot be."""
+    return _TARGETS[position](site) if site.placeable else None
+
+
+def _why_not(position: str, site: Site) -> str:
+    name = f"layer {site.layer}" if site.layer else site.path
+    if site.reason:
+        return f"{name} cannot be used: {site.reason}"
+    if position == "replace" and site.input:
+        output = (site.channels, *site.size)
+        if site.input == output:
+            return f"{name} is no block"
+        before, after = ("x".join(map(str, shape)) for shape in (site.input, output))
+        return f"{name} turns {before} into {after}, and a module keeps the shape"
+    what = {
+        "after-depthwise": "depthwise convolution",
+        "after-project": "pointwise convolution",
+        "replace-se": "squeeze-and-excitation",
+    }
+    return f"{name} has no {what.get(position, 'output')}"
+
+
+def _impossible(part: PlacementPart, why: str, survey: Survey) -> PlacementError:
+    possible = [
+        site.layer for site in survey.sites() if site.layer and _target(part.position, site)
+    ]
+    can = f"{part.position} has possible layers: {', '.join(map(str, possible))}"
+    none = f"no layer allows {part.position}"
+    return PlacementError(f"placement '{part}': {why}; {can if possible else none}")
+
+
+def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
+    paths = [slot.path for slot in slots]
+    for slot in slots:
+        if paths.count(slot.path) > 1:
+            raise PlacementError(f"placement '{placement}' uses {slot} twice")
+        within = [one for one in paths if one.startswith(f"{slot.path}.")]
+        if slot.replaced and within:
+            raise PlacementError(
+                f"placement '{placement}' replaces {slot} and also puts a module inside it"
+            )
+
+
+def _examples(position: str, survey: Survey) -> str:
+    """Return the first few placements that are possible."""
+    found = [site.path for site in survey.sites() if _target(position, site)]
+    shown = [f"{position}:{path}" for path in found[:3]]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(shown) + more if shown else f"no module allows {position}"

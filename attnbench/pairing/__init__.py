@@ -1,1 +1,0 @@
-"""Accuracy compared over paired seeds: intervals, verdicts, and what could have been seen."""

@@ -1,1 +1,0 @@
-"""Where modules go: the grammar, the sites of a backbone, and the insertion."""

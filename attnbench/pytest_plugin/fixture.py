@@ -1,0 +1,189 @@
+"""The fixture ``attention_benchmark``: a module against a baseline, in anybody's own tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import pytest
+
+from attnbench.errors import CountingError, RequestError
+from attnbench.pytest_plugin.errors import told
+from attnbench.pytest_plugin.latency_item import pedantic
+from attnbench.pytest_plugin.project import project_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from attnbench.timing.comparison import Compared
+
+DEFAULT_BUDGET_S = 5.0
+_MODULE, _BASELINE = "module", "baseline"
+
+
+@dataclass
+class AttentionBenchmark:
+    """What the fixture hands out; call it.
+
+    Attributes:
+        config: of the pytest run: its settings name plugins and budget.
+        benchmark: pytest-benchmark's fixture; None without it.
+        used: whether that has timed something: it takes one function for each test.
+    """
+
+    config: pytest.Config
+    benchmark: Any
+    used: bool = False
+
+    def __call__(
+        self,
+        module: str | nn.Module | Callable[[int], nn.Module],
+        baseline: str | nn.Module | Callable[[int], nn.Module] | None = None,
+        *,
+        input: Sequence[int] | Tensor = (1, 64, 14, 14),
+        budget_s: float | None = None,
+        threads: int = 1,
+    ) -> Compared:
+        """Time a module against a baseline, interleaved, both in evaluation mode.
+
+        The result has ``ratio`` (module over baseline), its 95% interval ``ratio_low`` and
+        ``ratio_high``, and ``verdict``: ``"slower"``, ``"faster"``, ``"same"`` or
+        ``"inconclusive"``. A test that is to hold on a noisy machine asserts on the verdict.
+        Where pytest-benchmark is there, the first call of a test also stands in its table, with
+        these figures as ``extra_info``. Where it is disabled (``--benchmark-disable``, xdist) both
+        are called once, ``verdict`` is ``"inconclusive"``, ``trust`` says why, and the figures are
+        NaN.
+
+        Args:
+            module: a module, a spec (``"se,reduction=8"``, ``"my.py:Mine"``), or a class or
+                function that makes a module from a number of channels. It is copied, not changed.
+            baseline: likewise; by default one pass over the map, one read and one write.
+            input: shape (B, C, H, W) of the map, or the map itself.
+            budget_s: seconds of sampling; by default ``--attnbench-budget``, then ``budget`` of
+                ``[tool.attnbench]``, then 5.
+            threads: processors that both keep to.
+        """
+        with told():
+            try:
+                given, shape = _map(input)
+                arms = {
+                    _MODULE: self._built(module, shape),
+                    _BASELINE: self._built(baseline, shape),
+                }
+                if self.benchmark is not None and not self.benchmark.enabled:
+                    return self._called_once(arms, given)
+                seconds = budget_s or project_of(self.config).budget or DEFAULT_BUDGET_S
+                found = _compared(arms, given, seconds, threads)
+            except Exception as error:
+                self._timed(_fail, error)  # pytest-benchmark complains if it was not used
+                raise
+            if self.benchmark is not None and not self.used:
+                self.used = True
+                facts = _facts(_title(module, shape), arms[_MODULE], shape, found)
+                self.benchmark.extra_info.update(facts)
+                run = _call(arms[_MODULE], given)
+                pedantic(self.benchmark, run, found.median_ms / 1e3, seconds, threads)
+        return found
+
+    def _built(self, asked: Any, shape: tuple[int, ...]) -> nn.Module:
+        from torch import nn
+
+        from attnbench.measure.network import OnePass
+        from attnbench.registry.attention import find_attention, from_callable
+        from attnbench.runtimes.torch_export import evaluated
+
+        catalog = project_of(self.config).catalog
+        if asked is None:
+            return OnePass().eval()
+        if isinstance(asked, nn.Module):
+            return evaluated(asked)
+        if isinstance(asked, str):
+            attention = find_attention(asked, catalog)
+        elif callable(asked):
+            attention = from_callable(cast("Callable[..., nn.Module]", asked), {})
+        else:
+            raise RequestError(
+                f"a module is a nn.Module, a spec or a class, not a {type(asked).__name__}"
+            )
+        size = (shape[2], shape[3]) if len(shape) == 4 else None
+        return evaluated(attention.build(shape[1], size))
+
+    def _called_once(self, arms: dict[str, nn.Module], given: Tensor) -> Compared:
+        from attnbench.timing.comparison import Compared
+
+        _call(arms[_BASELINE], given.clone())()
+        self._timed(_call(arms[_MODULE], given.clone()))
+        nan = math.nan
+        why = "benchmarks are disabled: each was called once"
+        return Compared(nan, nan, nan, "inconclusive", None, nan, why, nan, nan, nan, nan, pairs=0)
+
+    def _timed(self, run: Callable[..., object], *args: object) -> None:
+        """Call once, through pytest-benchmark if it is there and was not used yet."""
+        if self.benchmark is None or self.used:
+            run(*args)
+        else:
+            self.used = True
+            self.benchmark.pedantic(run, args=args)
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
+
+
+def _map(input: Any) -> tuple[Tensor, tuple[int, ...]]:
+    import torch
+
+    if isinstance(input, torch.Tensor):
+        return input.detach().clone(), tuple(input.shape)
+    shape = tuple(input)
+    if len(shape) < 2 or not all(isinstance(one, int) and one > 0 for one in shape):
+        raise RequestError(f"input must be a shape (B, C, H, W) or a tensor, not {input!r}")
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)), shape
+
+
+def _call(model: nn.Module, given: Tensor) -> Callable[[], object]:
+    import torch
+
+    @torch.inference_mode()
+    def call() -> object:
+        return model(given)
+
+    return call
+
+
+def _compared(arms: dict[str, nn.Module], given: Tensor, budget_s: float, threads: int) -> Compared:
+    import torch
+
+    from attnbench.latency import ArmError, compare
+    from attnbench.runtimes.torch_export import evaluated
+
+    torch.set_num_threads(threads)
+    # maps of their own: one that is worked on in place must not change the others'
+    calls = {name: _call(model, given.clone()) for name, model in arms.items()}
+    again = _call(evaluated(arms[_BASELINE]), given.clone())
+    try:
+        found = compare(calls, baseline=_BASELINE, budget_s=budget_s, again=again, threads=threads)
+    except ArmError as error:
+        # the module is the test's own: pytest is to show the line in it
+        raise error.__cause__ or error from None
+    return found[_MODULE]
+
+
+def _facts(title: str, model: nn.Module, shape: tuple[int, ...], found: Compared) -> dict[str, Any]:
+    from attnbench.counting.cost import cost
+
+    known: dict[str, Any] = {"case": title, "params": None, "macs": None}
+    try:
+        counted = cost(model, shape)
+        known |= {"params": counted.params, "macs": counted.macs}
+    except (CountingError, RequestError):  # it can be timed all the same
+        pass
+    kept = ("ratio", "ratio_low", "ratio_high", "verdict", "floor", "trust", "pairs")
+    return known | {key: value for key, value in asdict(found).items() if key in kept}
+
+
+def _title(module: Any, shape: tuple[int, ...]) -> str:
+    name = module if isinstance(module, str) else getattr(module, "__name__", None)
+    return f"{name or type(module).__name__}/{'x'.join(map(str, shape))}"

@@ -1,0 +1,92 @@
+"""The hash of a case: of everything that its result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from attnbench.errors import MissingExtraError
+from attnbench.measure import accuracy, cost, latency
+from attnbench.records.code_hash import hash_code
+from attnbench.registry.attention import find_attention
+from attnbench.registry.module_families import family_packages
+from attnbench.registry.plugins import Catalog
+from attnbench.registry.plugins import catalog as default_catalog
+from attnbench.runtimes.registry import runtime
+from attnbench.suites.case import Case
+from attnbench.suites.schema import Suite
+from attnbench.system import provenance
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def fingerprint(
+    case: Case, suite: Suite, catalog: Catalog, protocol: DataclassInstance | None = None
+) -> str:
+    """Return the hash of a case.
+
+    It covers the case itself, what the module's code does (:mod:`attnbench.records.code_hash`),
+    card and suite version, and the versions of the packages that take part; of a latency case also
+    the machine and the protocol, how it is sampled, of an accuracy case recipe, data and weights,
+    of a cost case the card's formulas. The engine counts by the number of its method: neither a
+    clean-up of the sampler nor a corrected docstring undoes an hour of timing.
+    """
+    parts: dict[str, Any] = {
+        "case": _case(case),
+        "suite": suite.suite.version,
+        "versions": provenance.versions(packages_of(case, catalog)),
+    }
+    if case.kind == "latency":
+        parts |= {"method": latency.METHOD, "machine": provenance.machine()}
+        parts["protocol"] = asdict(protocol) if protocol else None
+    elif case.training is not None:
+        parts["training"] = accuracy.identity(case.training)
+    else:
+        parts["method"] = cost.METHOD
+    if case.module:
+        with suppress(MissingExtraError):  # skipped: not even its package is here
+            attention = find_attention(case.module, catalog)
+            parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
+            parts["card"] = attention.card.version if attention.card else None
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _case(case: Case) -> dict[str, Any]:
+    """The case's fields; what came later counts only where it is set."""
+    fields = asdict(case)
+    if case.training is None:
+        del fields["training"]
+    else:  # the recipe's content and the data count, not what they are called
+        kept = {"seed": case.training.seed}
+        kept |= {"int8": True} if case.training.int8 else {}
+        kept |= {"threads": case.training.threads} if case.training.threads != 1 else {}
+        fields["training"] = kept
+    if case.conditions is not None:
+        later = {key for key in ("cold", "graph") if not getattr(case.conditions, key)}
+        kept = {key: value for key, value in fields["conditions"].items() if key not in later}
+        fields["conditions"] = kept
+    return fields
+
+
+def packages_of(case: Case, catalog: Catalog | None = None) -> list[str]:
+    """Return the packages whose versions a case's result may depend on.
+
+    Args:
+        case: the case.
+        catalog: where its module's family is looked up; the one of this process if left out.
+    """
+    packages = [*provenance.ALWAYS]
+    if case.conditions:
+        packages += runtime(case.conditions.runtime).packages
+    if case.counters:
+        packages += provenance.COUNTERS
+    if case.backbone and case.backbone.startswith("timm:"):
+        packages.append("timm")
+    if case.module:
+        packages += family_packages((catalog or default_catalog()).module_families, case.module)
+    return list(dict.fromkeys(packages))

@@ -1,0 +1,1 @@
+"""Registry: names, cards, specs, plugins, project settings, the placement grammar."""

@@ -1,0 +1,257 @@
+"""An attention module as it was asked for: looked up, its options checked, ready to be built."""
+
+from __future__ import annotations
+
+import inspect
+import reprlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from attnbench.cards import Card
+from attnbench.errors import PluginError, RequestError, suggestion
+from attnbench.registry.backbone_names import is_backbone
+from attnbench.registry.module_families import find_member
+from attnbench.registry.plugins import Catalog, find_target
+from attnbench.registry.plugins import catalog as default_catalog
+from attnbench.registry.registry import Entry
+from attnbench.registry.specs import Spec, parse_spec, value_text
+from attnbench.registry.validation import (
+    ModuleFactory,
+    Signature,
+    card_of,
+    signature_of,
+    validate_module,
+)
+from attnbench.utils.text import describe, origin_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+BLEND = inspect.Parameter("blend", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
+"""The reserved option: every module takes it, but one that has an option of this name itself."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A module that was asked for, with all its options known to be ones it takes."""
+
+    name: str
+    factory: ModuleFactory
+    options: Mapping[str, Any]
+    """Every option of the factory, defaults filled in."""
+    spec: Spec
+    """The canonical spec: defaults dropped."""
+    signature: Signature
+    card: Card | None = None
+    origin: str = field(default="", compare=False)
+    packages: tuple[str, ...] = ()
+    """Distributions, besides attnbench and torch, whose versions decide what is built."""
+    blend: bool = False
+    """It starts as the identity: built within a :class:`~attnbench.registry.blend.Blend`."""
+
+    @property
+    def title(self) -> str:
+        """The card's title, else the name."""
+        return self.card.title if self.card else self.name
+
+    def given(self, **options: Any) -> Attention:
+        """Return the same module with more options; they win.
+
+        Raises:
+            RequestError: an option that it does not take, or of the wrong type.
+        """
+        found = attention_of(self.factory, self.spec.given(**options), self.origin)
+        return replace(found, packages=self.packages)
+
+    def params(self, channels: int, feature_size: tuple[int, int] | None = None) -> int | None:
+        """Return the parameters by the card's formula, blend included; None without a formula."""
+        if self.card is None or self.card.params is None:
+            return None
+        given = {"feature_size": feature_size} if self.signature.takes_feature_size else {}
+        return self.card.params(channels, **given, **self.options) + self.blend
+
+    def check(self, channels: int, feature_size: tuple[int, int] | None = None) -> None:
+        """Raise :class:`RequestError` if the declared constraints forbid this site."""
+        if self.card is None:
+            return
+        try:
+            violated = self.card.violated(channels, feature_size, self.options)
+        except Exception as error:
+            raise PluginError(
+                f"{self.name} ({self.origin}): a constraint on its card fails for {channels} "
+                f"channels: {describe(error)}"
+            ) from error
+        if violated:
+            size = f" at {feature_size[0]}x{feature_size[1]}" if feature_size else ""
+            raise RequestError(f"{self.spec} cannot work on {channels} channels{size}: {violated}")
+
+    def build(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
+        """Return a fresh instance for (B, channels, h, w) maps.
+
+        Raises:
+            RequestError: a constraint does not hold, or the constructor refuses.
+        """
+        self.check(channels, feature_size)
+        given = dict(self.options)
+        if self.signature.takes_feature_size:
+            given["feature_size"] = feature_size
+        try:
+            built = self.factory(channels, **given)
+        except Exception as error:
+            raise RequestError(
+                f"{self.spec} cannot be built for {channels} channels: {describe(error)}"
+            ) from error
+        return self._blended(self._checked(built))
+
+    def _blended(self, built: nn.Module) -> nn.Module:
+        from attnbench.registry.blend import Blend
+
+        return Blend(built) if self.blend else built
+
+    def _checked(self, built: Any) -> nn.Module:
+        from torch import nn
+
+        if not isinstance(built, nn.Module):
+            raise PluginError(
+                f"{self.name} ({self.origin}) returned a {type(built).__name__}, not a nn.Module"
+            )
+        return built
+
+
+def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attention:
+    """Look up ``ulsam,groups=4``, ``timm:eca``, ``my.py:MyAttention`` or ``package.module:Class``.
+
+    Raises:
+        UnknownNameError: no such module; near misses and other kinds are named.
+        MissingExtraError: the package that holds it is not installed.
+        RequestError: an option that the module does not take, or of the wrong type.
+    """
+    catalog = catalog or default_catalog()
+    asked = parse_spec(spec, "module") if isinstance(spec, str) else spec
+    member = find_member(catalog.module_families, asked.name)
+    if member is not None:
+        found = attention_of(member.factory, asked, member.origin)
+        return replace(found, packages=member.packages)
+    if ":" in asked.name and not is_backbone(asked.name):
+        target = find_target(catalog, asked.name)
+        entry: Entry[ModuleFactory] = Entry(
+            name=asked.name, target=target, origin=origin_of(target)
+        )
+        validate_module(entry, target)
+        return attention_of(target, asked, entry.origin)
+    target = catalog.modules.get(
+        asked.name,
+        elsewhere=_elsewhere(asked.name, catalog),
+        way_out="Or plug one in: --plugin FILE, or -m FILE.py:Class.",
+    )
+    return attention_of(target, asked, catalog.modules.entry(asked.name).origin)
+
+
+def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Attention:
+    """Check the options of a factory and return it as an :class:`Attention`."""
+    signature = signature_of(factory)
+    own, blend = split_blend(asked, signature)
+    options = checked_options(own, signature)
+    given = {key: value for key, value in options.items() if not _is_default(key, value, signature)}
+    return Attention(
+        name=asked.name,
+        factory=factory,
+        options=options,
+        spec=Spec(asked.name, given | {BLEND.name: True} if blend else given),
+        signature=signature,
+        card=card_of(factory),
+        origin=origin or origin_of(factory),
+        blend=blend,
+    )
+
+
+def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any]) -> Attention:
+    """Return a class or ``channels -> nn.Module`` function, registered nowhere, as an Attention.
+
+    Raises:
+        PluginError: it breaks the module contract.
+    """
+    name = getattr(factory, "__name__", type(factory).__name__)
+    origin = origin_of(factory)
+    validate_module(Entry(name=f":{name}", target=factory, origin=origin), factory)
+    return attention_of(factory, Spec(name, options), origin)
+
+
+def split_blend(asked: Spec, signature: Signature) -> tuple[Spec, bool]:
+    """Return the factory's own options, and whether the reserved ``blend=true`` was among them.
+
+    Raises:
+        RequestError: ``blend`` is neither true nor false.
+    """
+    if BLEND.name in signature.options or BLEND.name not in asked.options:
+        return asked, False
+    own = {key: value for key, value in asked.options.items() if key != BLEND.name}
+    blend = _checked(asked.name, BLEND, asked.options[BLEND.name])
+    return Spec(asked.name, own), bool(blend)
+
+
+def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
+    """Return all options of a factory with defaults filled in; ``blend`` is split off before.
+
+    Raises:
+        RequestError: an unknown option, or a value of the wrong type.
+    """
+    options = {name: parameter.default for name, parameter in signature.options.items()}
+    for key, value in asked.options.items():
+        parameter = signature.options.get(key)
+        if parameter is None and not signature.takes_any:
+            raise RequestError(_unknown_option(asked.name, key, signature))
+        options[key] = value if parameter is None else _checked(asked.name, parameter, value)
+    return options
+
+
+def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
+    if isinstance(parameter.annotation, str) or parameter.annotation is inspect.Parameter.empty:
+        return value  # none, or one that only a type checker can resolve
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(
+            parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True)
+        )
+    except Exception:
+        return value  # an annotation that pydantic cannot read; the constructor decides
+    try:
+        return adapter.validate_python(value, strict=True)
+    except ValidationError as error:
+        # text that reads as a number or as `none` may be meant as a word: scale=none
+        with suppress(ValidationError):
+            return adapter.validate_python(value_text(value), strict=True)
+        why = error.errors()[0]["msg"].removeprefix("Input ")
+        raise RequestError(
+            f"{name}: option {parameter.name} {why}, not {reprlib.repr(value)} "
+            f"(default {value_text(parameter.default)})"
+        ) from error
+
+
+def _is_default(key: str, value: Any, signature: Signature) -> bool:
+    parameter = signature.options.get(key)
+    if parameter is None or type(parameter.default) is not type(value):
+        return False
+    return value is parameter.default or value_text(value) == value_text(parameter.default)
+
+
+def _unknown_option(name: str, key: str, signature: Signature) -> str:
+    takes = ", ".join(
+        f"{option}={value_text(one.default)}" for option, one in signature.options.items()
+    )
+    return (
+        f"{name} has no option {key!r}; it takes {takes or 'none'}."
+        f"{suggestion(key, [*signature.options, BLEND.name])}"
+    )
+
+
+def _elsewhere(name: str, catalog: Catalog) -> str:
+    if is_backbone(name):
+        return f"backbone: write -b {name}"
+    if name in catalog.suites:
+        return f"suite: attnbench run {name}"
+    return ""

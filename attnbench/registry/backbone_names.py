@@ -1,0 +1,66 @@
+"""The backbones by name and the open families, known without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ListedBackbone:
+    """A backbone, or a family of them, as listings show it."""
+
+    name: str
+    title: str
+    source: str
+    options: Mapping[str, str]
+
+
+_COMMON = {"num_classes": "outputs of the classifier (1000)"}
+
+BACKBONES = (
+    ListedBackbone(
+        "mobilenet_v1",
+        "MobileNetV1, any width",
+        "attnbench",
+        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
+    ),
+    ListedBackbone(
+        "mobilenet_v2",
+        "MobileNetV2, any width",
+        "torchvision",
+        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
+    ),
+    ListedBackbone(
+        "mobilenet_v3_small",
+        "MobileNetV3 small, any width",
+        "torchvision",
+        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
+    ),
+    ListedBackbone(
+        "mobilenet_v3_large",
+        "MobileNetV3 large, any width",
+        "torchvision",
+        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
+    ),
+)
+
+FAMILIES = (
+    ListedBackbone(
+        "NAME",
+        "any other torchvision classifier, by its torchvision name (resnet50)",
+        "torchvision",
+        {**_COMMON, "...": "what its builder takes"},
+    ),
+    ListedBackbone(
+        "timm:NAME",
+        "any timm classifier, by its timm name (timm:mobilenetv1_100)",
+        "timm (extra)",
+        {**_COMMON, "...": "what its builder takes"},
+    ),
+)
+
+
+def is_backbone(name: str) -> bool:
+    """Whether a name is certainly a backbone's, as far as can be told without torchvision."""
+    return name.startswith("timm:") or any(name == one.name for one in BACKBONES)

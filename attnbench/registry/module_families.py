@@ -1,0 +1,121 @@
+"""Families of modules: names behind one prefix that are too many to register, ``timm:eca``.
+
+A family comes in like a module, by a table entry whose name ends in a colon. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from attnbench.errors import AttnbenchError, PluginError, UnknownNameError, suggestion, unknown
+from attnbench.registry.backbone_names import is_backbone
+from attnbench.registry.registry import Entry, Registry
+from attnbench.registry.validation import ModuleFactory, validate_module
+from attnbench.utils.text import describe, origin_of
+
+FAMILY_NAME = re.compile(r"[a-z][a-z0-9_]*:")
+"""The prefix with its colon, as tables write it."""
+
+
+class ModuleFamily(Protocol):
+    """Somebody's collection of attention layers, built on demand."""
+
+    packages: Sequence[str]
+    """Distributions whose versions decide what is built: records keep them."""
+
+    def names(self) -> Sequence[str]:
+        """Return all names, without the prefix; imports no torch."""
+        ...
+
+    def get(self, name: str) -> ModuleFactory:
+        """Return the factory of one of the names; its ``card``, if it has one, counts.
+
+        Raises:
+            MissingExtraError: the package that holds it is not installed.
+        """
+        ...
+
+
+class Member(NamedTuple):
+    """One module of a family."""
+
+    factory: ModuleFactory
+    origin: str
+    packages: tuple[str, ...]
+
+
+def validate_family(entry: Entry[ModuleFamily], target: Any) -> None:
+    """Raise :class:`PluginError`, naming the plugin, unless ``target`` is a family."""
+    missing = [name for name in ("names", "get") if not callable(getattr(target, name, None))]
+    if isinstance(getattr(target, "packages", None), str) or not hasattr(target, "packages"):
+        missing.append("packages")
+    if missing:
+        raise PluginError(
+            f"module family {entry.name!r} of {entry.origin} breaks the contract: a family has "
+            f"names(), get(name) and packages, a tuple; this one lacks {', '.join(missing)}"
+        )
+
+
+def prefix_of(name: str) -> str:
+    """Return ``"timm:"`` of ``"timm:eca"``; the empty string where there is no colon."""
+    prefix, colon, _ = name.partition(":")
+    return prefix + colon if colon else ""
+
+
+def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
+    """Return the module that ``timm:eca`` names; None where the prefix is no family's.
+
+    Raises:
+        UnknownNameError: the family has no such module; near misses are suggested.
+        MissingExtraError: the package that holds it is not installed.
+        PluginError: the family, or what it returns, breaks the contract.
+    """
+    prefix = prefix_of(name)
+    if prefix not in families:
+        return None
+    entry = families.entry(prefix)
+    family = families.get(prefix)
+    within = name.removeprefix(prefix)
+    known = _asked(entry, "names()", family.names)
+    if within not in known:
+        raise _unknown(prefix, within, known)
+    factory = _asked(entry, f"get({within!r})", family.get, within)
+    origin = str(getattr(factory, "origin", "") or origin_of(factory))
+    validate_module(Entry(name=name, target=factory, origin=origin), factory)
+    return Member(factory, origin, tuple(family.packages))
+
+
+def member_names(families: Registry[ModuleFamily], prefix: str) -> list[str]:
+    """Return the names of a family, in its own order, without the prefix."""
+    entry = families.entry(prefix)
+    return list(_asked(entry, "names()", families.get(prefix).names))
+
+
+def family_packages(families: Registry[ModuleFamily], name: str) -> list[str]:
+    """Return the packages that ``timm:eca`` comes from; none for a module of no family."""
+    prefix = prefix_of(name)
+    if prefix not in families:
+        return []
+    return list(families.get(prefix).packages)
+
+
+def _unknown(prefix: str, within: str, known: Sequence[str]) -> UnknownNameError:
+    name = f"{prefix}{within}"
+    is_other = bool(within) and is_backbone(name)
+    if is_other and not suggestion(within, known):
+        return unknown("module", name, known, elsewhere=f"backbone: write -b {name}")
+    way_out = f"As a backbone: -b {name}." if is_other else ""
+    return unknown(f"{prefix} module", within, known, way_out=way_out)
+
+
+def _asked(entry: Entry[ModuleFamily], call: str, function: Any, *arguments: str) -> Any:
+    try:
+        return function(*arguments)
+    except AttnbenchError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"module family {entry.name!r} of {entry.origin}: {call} fails: {describe(error)}"
+        ) from error

@@ -1,0 +1,297 @@
+"""The doors through which modules and suites come in: entry points, a decorator, files, folders.
+
+A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with more to show
+in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A
+target that ends in ``.toml`` is a suite; a name that ends in a colon stands for a family of modules
+(:mod:`attnbench.registry.module_families`); any other is a module. Tables are torch-free, so that
+listing names costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module, resources
+from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attnbench.errors import AttnbenchError, PluginError, suggestion
+from attnbench.registry.module_families import FAMILY_NAME, ModuleFamily, validate_family
+from attnbench.registry.plugin_files import file_reason, run_file
+from attnbench.registry.plugin_folders import (
+    GROUP,
+    read_folder,
+    same_distribution,
+    undone_on_failure,
+)
+from attnbench.registry.registry import Entry, Registry
+from attnbench.registry.validation import NAME, ModuleFactory, declared_card, validate_module
+from attnbench.utils.text import describe, origin_of
+
+SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_DETAILS = {"title": str, "family": str, "year": int, "paper": str}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class PluginFailure:
+    """A plugin, or one name of it, that could not be taken in; everything else goes on working."""
+
+    origin: str
+    reason: str
+
+
+@dataclass
+class Catalog:
+    """All registered modules, families of modules and suites, and the plugins that failed."""
+
+    modules: Registry[ModuleFactory] = field(
+        default_factory=lambda: Registry("module", validate_module)
+    )
+    module_families: Registry[ModuleFamily] = field(
+        default_factory=lambda: Registry("module family", validate_family)
+    )
+    """By prefix, ``timm:``."""
+    suites: Registry[Path] = field(default_factory=lambda: Registry("suite", load=suite_file))
+    failures: list[PluginFailure] = field(default_factory=list)
+    files: dict[Path, Any] = field(default_factory=dict)
+    """Plugin files and folders taken in so far, and what they became."""
+
+    def load_entry_points(self) -> None:
+        """Take in the tables of all installed distributions."""
+        # sorted: which of two plugins comes first must not depend on the file system
+        for point in sorted(entry_points(group=GROUP), key=_rank):
+            origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
+            try:
+                table = point.load()
+            except (Exception, SystemExit) as error:
+                self.failures.append(PluginFailure(origin, describe(error)))
+            else:
+                self.add_table(table, origin)
+
+    def add_table(self, table: Any, origin: str) -> None:
+        """Take in a lazy table; names that cannot be are recorded as failures."""
+        if not isinstance(table, Mapping):
+            self.failures.append(PluginFailure(origin, _no_table(table)))
+            return
+        for name, value in table.items():
+            try:
+                self._add(name, value, origin, disputable=True)
+            except AttnbenchError as error:
+                self.failures.append(PluginFailure(origin, str(error)))
+
+    def _add(self, name: Any, value: Any, origin: str, *, disputable: bool) -> None:
+        details: Any = {"target": value} if isinstance(value, str) else value
+        problem = _entry_problem(name, details)
+        if problem:
+            raise PluginError(f"entry {name!r} of the table: {problem}")
+        if details["target"].endswith(".toml"):
+            self.suites.add(Entry(name=name, origin=origin, **details), disputable=disputable)
+        elif name.endswith(":"):
+            family: Entry[ModuleFamily] = Entry(name=name, origin=origin, **details)
+            self.module_families.add(family, disputable=disputable)
+        else:
+            self.modules.add(Entry(name=name, origin=origin, **details), disputable=disputable)
+
+    def loadable_modules(self) -> dict[str, ModuleFactory]:
+        """Return the modules that can be loaded, by name; those that cannot become failures."""
+        found: dict[str, ModuleFactory] = {}
+        for name in self.modules.names():
+            try:
+                found[name] = self.modules.get(name)
+            except PluginError as error:
+                failure = PluginFailure(self.modules.entry(name).origin, str(error))
+                if failure not in self.failures:
+                    self.failures.append(failure)
+        return found
+
+    def load_file(self, path: str | Path) -> Any:
+        """Take in a plugin that is not installed.
+
+        Args:
+            path: a file, which is run: its ``@attnbench.register`` calls count; or the folder of a
+                package, whose ``pyproject.toml`` names tables as an installed one's does. Where
+                another copy of that package is installed, the folder counts.
+
+        Raises:
+            PluginError: there is no such file or folder, or it fails; its line and reason are
+                named.
+        """
+        full = Path(path).expanduser().resolve()
+        if full in self.files:
+            return self.files[full]
+        if not full.exists():
+            raise PluginError(f"plugin file {str(path)!r} does not exist")
+        registries: tuple[Registry[Any], ...] = (self.modules, self.module_families, self.suites)
+        undo, failures = [one.snapshot() for one in registries], list(self.failures)
+        outer = _LOADING.set(self)
+        try:
+            self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
+        except (Exception, SystemExit) as error:
+            for restore in undo:
+                restore()
+            self.failures[:] = failures
+            raise PluginError(file_reason(full, error)) from error
+        finally:
+            _LOADING.reset(outer)
+        return self.files[full]
+
+    def _take_folder(self, folder: Path) -> Any:
+        found = read_folder(folder)
+        with undone_on_failure(found.packages):
+            tables = list(found.tables())
+            self._forget(found.distribution)
+            for origin, table in tables:
+                if not isinstance(table, Mapping):
+                    raise PluginError(f"{origin}: {_no_table(table)}")
+                for name, value in table.items():
+                    try:
+                        self._add(name, value, origin, disputable=False)
+                    except AttnbenchError as error:
+                        raise PluginError(f"plugin {origin}: {error}") from error
+        return found
+
+    def _forget(self, distribution: str) -> None:
+        """Forget what an installed copy of a distribution brought: its folder counts."""
+
+        def is_of(origin: str) -> bool:
+            return same_distribution(origin.partition(" (")[0], distribution)
+
+        for registry in (self.modules, self.module_families, self.suites):
+            registry.remove([name for name, one in registry.entries().items() if is_of(one.origin)])
+        self.failures[:] = [one for one in self.failures if not is_of(one.origin)]
+
+
+_LOADING: ContextVar[Catalog | None] = ContextVar("loading", default=None)
+"""The catalog whose plugin file is being run: what the file registers goes there."""
+
+
+@cache
+def catalog() -> Catalog:
+    """Return the catalog of this process, with all installed plugins."""
+    found = Catalog()
+    found.load_entry_points()
+    return found
+
+
+def register(
+    name: str,
+    *,
+    title: str | None = None,
+    family: str | None = None,
+    year: int | None = None,
+    paper: str | None = None,
+) -> Callable[[F], F]:
+    """Register an attention module: a class, or a factory ``channels -> nn.Module``.
+
+    Args:
+        name: lower case letters, digits and underscores.
+        title: one line for listings; the card's, where the class has one.
+        family: one of :data:`attnbench.cards.FAMILIES`.
+        year: of publication.
+        paper: short citation.
+
+    Raises:
+        PluginError: the target breaks the module contract.
+        DuplicateNameError: the name is taken; both origins are named.
+    """
+
+    def door(target: F) -> F:
+        details = {"title": title, "family": family, "year": year, "paper": paper}
+        shown = _card_details(target) | {key: value for key, value in details.items() if value}
+        known = (_LOADING.get() or catalog()).modules
+        known.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
+        return target
+
+    return door
+
+
+def find_target(catalog: Catalog, text: str) -> Any:
+    """Return what ``my.py:MyAttention`` or ``package.module:MyAttention`` names.
+
+    Raises:
+        PluginError: the file, the module or the attribute does not exist, or loading fails.
+    """
+    place, _, attribute = text.rpartition(":")
+    try:
+        module = catalog.load_file(place) if place.endswith(".py") else import_module(place)
+    except AttnbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{text!r} cannot be imported: {describe(error)}") from error
+    try:
+        return attrgetter(attribute)(module)
+    except AttributeError as error:
+        raise PluginError(
+            f"{place} defines no {attribute!r}{_defined(module, attribute)}"
+        ) from error
+
+
+def suite_file(target: str) -> Path:
+    """Return the file behind ``"package:name.toml"``."""
+    package, _, name = target.partition(":")
+    path = Path(str(resources.files(package).joinpath(name)))
+    if not path.is_file():
+        raise PluginError(f"{target!r} names no file: {package} holds no {name}")
+    return path
+
+
+def _rank(point: EntryPoint) -> tuple[bool, str, str]:
+    distribution = point.dist.name if point.dist else ""
+    return distribution != "attnbench", distribution, point.name
+
+
+def _no_table(table: Any) -> str:
+    return f"the entry point is a {type(table).__name__}, not a table of names"
+
+
+def _entry_problem(name: Any, details: Any) -> str | None:
+    if not isinstance(name, str):
+        return "its name is not a string"
+    if not isinstance(details, Mapping) or not isinstance(details.get("target"), str):
+        return "it must be 'package.module:Class' or a mapping with such a target"
+    target = details["target"]
+    if ":" not in target:
+        return f"its target {target!r} lacks the colon of 'package.module:Class'"
+    if not _form(name, target).fullmatch(name):
+        return "the name must be lower case letters, digits and underscores, a letter first"
+    for key, value in details.items():
+        if key == "target":
+            continue
+        if key not in _DETAILS:
+            return f"unknown key {key!r}; known: target, {', '.join(_DETAILS)}"
+        if value is not None and not isinstance(value, _DETAILS[key]):
+            return f"{key} must be a {_DETAILS[key].__name__}, not {value!r}"
+    return None
+
+
+def _form(name: str, target: str) -> re.Pattern[str]:
+    if target.endswith(".toml"):
+        return SUITE_NAME
+    return FAMILY_NAME if name.endswith(":") else NAME
+
+
+def _card_details(target: Any) -> dict[str, Any]:
+    card = declared_card(target)
+    paper = getattr(card, "paper", None)
+    return {
+        "title": getattr(card, "title", None),
+        "family": getattr(card, "family", None),
+        "year": getattr(paper, "year", None),
+        "paper": getattr(paper, "short", None),
+    }
+
+
+def _defined(module: Any, wanted: str) -> str:
+    own = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]
+    return f"; it defines {', '.join(own)}.{suggestion(wanted, own)}" if own else ""

@@ -1,0 +1,112 @@
+"""Settings of a project: ``[tool.attnbench]`` in the nearest ``pyproject.toml``. No torch here."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from attnbench.errors import RequestError, suggestion
+from attnbench.utils.text import shown_path
+
+FILE = "pyproject.toml"
+_TABLE = "tool.attnbench"
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """What a project has settled; flags of a command win."""
+
+    plugins: tuple[str, ...] = ()
+    """Plugin files, or folders of packages, relative to the file's folder, that every command takes
+    in: ``["."]`` for the package itself, installed or not."""
+    suites: tuple[str, ...] = ()
+    """Names or paths: what ``attnbench run`` and ``attnbench ci`` do when no suite is named."""
+    baseline: str | None = None
+    """Folder of the committed baseline, ``BASELINE/SUITE/records.jsonl``."""
+    out: str | None = None
+    """Where runs are kept."""
+    budget: float | None = None
+    """Seconds of sampling of ``latency`` and ``ci``."""
+    gates: dict[str, str | float] = field(default_factory=dict)
+    """How a metric is judged: ``exact``, ``ignore``, or the change that is let pass."""
+    root: Path = field(default_factory=Path)
+    """The folder that paths are relative to."""
+
+    @property
+    def plugin_paths(self) -> list[str]:
+        """The plugins as paths that hold in any folder that ``root`` holds in."""
+        return [str(self.root / one) for one in self.plugins]
+
+    def paths(self, names: tuple[str, ...]) -> list[str]:
+        """Return names with those that are files below ``root`` made into paths."""
+        return [str(self.root / one) if (self.root / one).is_file() else one for one in names]
+
+
+def settings(start: Path | None = None) -> ProjectSettings:
+    """Return the settings that hold in a folder, by default the current one.
+
+    The nearest ``pyproject.toml`` counts, as for every tool; without the table, the defaults.
+
+    Raises:
+        RequestError: the file is no TOML, or a key or value of the table is wrong.
+    """
+    path = _file(start or Path.cwd())
+    if path is None:
+        return ProjectSettings()
+    table = _table(path)
+    known = {one.name: one.type for one in fields(ProjectSettings) if one.name != "root"}
+    for key, value in table.items():
+        if key not in known:
+            near = suggestion(key, known)
+            raise _wrong(path, f"unknown key {key}; known: {', '.join(known)}.{near}")
+        _check(path, key, value)
+    found: dict[str, Any] = {
+        key: tuple(one) if isinstance(one, list) else one for key, one in table.items()
+    }
+    return ProjectSettings(**found, root=path.parent)
+
+
+def _file(start: Path) -> Path | None:
+    folder = start.resolve()
+    return next((one / FILE for one in (folder, *folder.parents) if (one / FILE).is_file()), None)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{shown_path(path)} cannot be read: {error}") from error
+    tools = content.get("tool", {})
+    table: Any = tools.get("attnbench", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise _wrong(path, f"must be a table, not {table!r}")
+    return table
+
+
+def _check(path: Path, key: str, value: object) -> None:
+    if key in ("plugins", "suites"):
+        right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        wanted = "a list of texts"
+    elif key in ("baseline", "out"):
+        right, wanted = isinstance(value, str) and bool(value), "a text"
+    elif key == "budget":
+        right, wanted = _is_number(value) and value > 0, "a number of seconds above 0"  # type: ignore[operator]
+    else:
+        right = isinstance(value, dict) and all(map(_is_gate, value.values()))
+        wanted = 'a table of "exact", "ignore" or a number of at least 0 for each metric'
+    if not right:
+        raise _wrong(path, f"{key} must be {wanted}, not {value!r}")
+
+
+def _is_gate(value: object) -> bool:
+    return value in ("exact", "ignore") or (_is_number(value) and value >= 0)  # type: ignore[operator]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def _wrong(path: Path, what: str) -> RequestError:
+    return RequestError(f"{shown_path(path)}: [{_TABLE}]: {what}")

@@ -1,0 +1,209 @@
+"""The contract of an attention module, checked when it is registered or first loaded."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from attnbench.cards import CHECK_NAMES, FAMILIES, Card, Paper, PrintedCost, Traits
+from attnbench.errors import PlacementError, PluginError, suggestion
+from attnbench.registry.placement_grammar import parse_placement
+from attnbench.registry.registry import Entry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ModuleFactory = Callable[..., "nn.Module"]
+"""``factory(channels, **options) -> nn.Module``: a class or a function."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NOT_FIRST = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a factory takes besides the channels."""
+
+    options: Mapping[str, inspect.Parameter]
+    takes_feature_size: bool
+    takes_any: bool
+    """It has ``**kwargs``: unknown options are passed on."""
+
+
+def signature_of(factory: ModuleFactory) -> Signature:
+    """Read the options of a factory.
+
+    Raises:
+        ValueError: the signature cannot be read, or does not start with the channels.
+    """
+    try:
+        parameters = list(inspect.signature(factory, eval_str=True).parameters.values())
+    except Exception:
+        # annotations that only a type checker can resolve: options then go unchecked by type
+        parameters = list(inspect.signature(factory).parameters.values())
+    if not parameters or parameters[0].kind in _NOT_FIRST:
+        raise ValueError("its first argument must be the number of channels, by position")
+    rest = parameters if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
+    for one in rest:
+        if one.kind is inspect.Parameter.POSITIONAL_ONLY and one.default is one.empty:
+            raise ValueError(f"argument {one.name!r} cannot be given by name, as options are")
+    named = {one.name: one for one in rest if one.kind in _NAMED}
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    takes_feature_size = "feature_size" in named
+    named.pop("feature_size", None)
+    return Signature(named, takes_feature_size, takes_any)
+
+
+def declared_card(factory: Any) -> Any:
+    """Return what a factory itself declares as its card, sound or not; None where it does not.
+
+    A class that inherits from another module is another module: its costs, paper and constraints
+    are not the inherited ones until it says so with a ``card`` of its own.
+    """
+    if isinstance(factory, type):
+        return vars(factory).get("card")
+    return getattr(factory, "card", None)
+
+
+def card_of(factory: ModuleFactory) -> Card | None:
+    """Return the declared card, None where there is none."""
+    card = declared_card(factory)
+    return card if isinstance(card, Card) else None
+
+
+def validate_module(entry: Entry[ModuleFactory], target: Any) -> None:
+    """Raise :class:`PluginError`, naming the plugin, if ``target`` breaks the contract."""
+    problem = _problem(entry.name, target)
+    if problem:
+        raise PluginError(f"module {entry.name!r} of {entry.origin} breaks the contract: {problem}")
+
+
+def _problem(name: str, target: Any) -> str | None:
+    if ":" not in name and not NAME.fullmatch(name):
+        return f"the name must be lower case letters, digits and underscores, not {name!r}"
+    if not callable(target):
+        return f"it is a {type(target).__name__}, neither a class nor a function"
+    return _class_problem(target) or _signature_problem(target) or _card_problem(target)
+
+
+def _class_problem(target: Any) -> str | None:
+    torch = sys.modules.get("torch")
+    if not isinstance(target, type):
+        if torch is not None and isinstance(target, torch.nn.Module):
+            return "it is a module already built; register the class, or a function of the channels"
+        return None
+    if torch is None or not issubclass(target, torch.nn.Module):
+        return f"{target.__name__} is not a subclass of torch.nn.Module"
+    if getattr(target, "forward", None) is torch.nn.Module.forward:
+        return f"{target.__name__} has no forward method"
+    return None
+
+
+def _signature_problem(target: Any) -> str | None:
+    try:
+        signature = signature_of(target)
+    except ValueError as error:
+        return str(error)
+    needed = [
+        name
+        for name, parameter in signature.options.items()
+        if parameter.default is inspect.Parameter.empty
+    ]
+    if needed:
+        return f"option {needed[0]!r} has no default; it must be buildable from the channels alone"
+    return None
+
+
+def _card_problem(target: Any) -> str | None:
+    card = declared_card(target)
+    if card is None:
+        return None
+    if not isinstance(card, Card):
+        return f"its card is a {type(card).__name__}, not an attnbench.Card"
+    problems = card_problems(card)
+    if problems:
+        return f"its card: {problems[0]}"
+    signature = signature_of(target)
+    odd = sorted(set(card.options) - set(signature.options))
+    if odd and not signature.takes_any:
+        return f"its card describes option {odd[0]!r}, which the constructor does not take"
+    return None
+
+
+def card_problems(card: Card) -> list[str]:
+    """Return the faults of a card itself, a sentence each; empty when it is sound."""
+    odd = list(_odd_types(card))
+    if odd:
+        return odd  # the other rules rely on the types
+    found = []
+    if card.family not in FAMILIES:
+        found.append(f"family {card.family!r} is none of {', '.join(FAMILIES)}")
+    if not card.title.strip():
+        found.append("title is empty")
+    if card.version < 1:
+        found.append(f"version {card.version} is not a positive integer")
+    found += [*_odd_exceptions(card), *_odd_places(card)]
+    if card.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", card.paper.key):
+        found.append(f"paper key {card.paper.key!r} is not a BibTeX key")
+    return found
+
+
+def _odd_types(card: Card) -> Iterator[str]:
+    for name, kinds in _FIELD_TYPES.items():
+        value = getattr(card, name)
+        if not isinstance(value, kinds):
+            yield f"{name} is a {type(value).__name__}, not {_list_types(kinds)}"
+
+
+def _odd_exceptions(card: Card) -> Iterator[str]:
+    if "contract" in card.exceptions:
+        yield "the check 'contract' has no exceptions: without it nothing else holds"
+    for check, why in {**card.exceptions, **card.defects}.items():
+        if check not in CHECK_NAMES:
+            near = suggestion(check, CHECK_NAMES)
+            yield f"{check!r} is no check, {why!r} excuses none.{near}"
+        elif not why.strip():
+            yield f"the exception {check!r} has no reason"
+
+
+def _odd_places(card: Card) -> Iterator[str]:
+    for family, placement in card.official.items():
+        try:
+            parse_placement(placement)
+        except PlacementError as error:
+            yield f"its official placement in {family}: {error}"
+
+
+_NOTHING = type(None)
+_TEXTS = (
+    "title",
+    "family",
+    "official_note",
+    "params_text",
+    "macs_text",
+    "formula",
+    "formula_tex",
+    "timm",
+    "licence",
+)
+_FIELD_TYPES: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(_TEXTS, (str,)),
+    "version": (int,),
+    "paper": (Paper, _NOTHING),
+    "traits": (Traits, _NOTHING),
+    "printed": (PrintedCost, _NOTHING),
+    "params": (Callable, _NOTHING),
+    "macs": (Callable, _NOTHING),
+    **dict.fromkeys(("options", "official", "dead", "exceptions", "defects"), (Mapping,)),
+    **dict.fromkeys(("constraints", "deviations", "traps"), (tuple, list)),
+}
+"""Types of each field of a card; a plugin's card is not type-checked anywhere else."""
+
+
+def _list_types(kinds: tuple[Any, ...]) -> str:
+    return " or ".join("None" if kind is _NOTHING else f"a {kind.__name__}" for kind in kinds)

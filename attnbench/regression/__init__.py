@@ -1,0 +1,1 @@
+"""Regressions: runs compared, revisions measured against each other, histories of runs."""

@@ -1,0 +1,294 @@
+"""The bridge of ``attnbench ci``: what runs inside a side's process, behind a JSON protocol.
+
+A head of one attnbench measures a base of another. It therefore imports nothing of a side's
+attnbench but this module, and relies on nothing of it but the protocol below. Everything behind the
+protocol may be renamed freely: this module is always of the same tree as what it imports.
+
+Fixed in every protocol, so that each side can report its number:
+
+- the path of this module, which the launcher names (``launcher/start.py``, ``BRIDGE``);
+- ``serve(setup_file, answers)``, called once: tasks are read from standard input, and each is
+  answered in order with one line of JSON on ``answers``. The launcher has set the working directory
+  and ``sys.path``, redirected imports, sent ``{"ready": pid}``, and kept standard output for
+  ``answers``: what is printed goes to standard error;
+- the task ``{"do": "facts"}``, whose answer has an integer ``protocol``.
+
+Protocol 1
+    The setup file is a JSON object:
+
+    - ``own``, ``head``: folders of the side's tree and of head's, absolute
+    - ``owned``: folders of an environment that was built for this side (optional)
+    - ``plugins``: plugin files and folders to load (optional)
+    - ``points``: entry points ``[name, value]`` of head to load besides the side's (optional)
+    - ``launcher``: package name of the launcher's modules; they and ``__main__`` are head's on both
+      sides (optional)
+
+    A task is an object with ``do``; an answer is ``{"ok": result}``, or ``{"error": text}`` with an
+    optional ``kind``: ``unknown-name`` (this side has no module, backbone or suite of that name),
+    ``unknown-task``, or ``failed``. The launcher itself answers ``no-bridge``, with ``facts``, on a
+    side that has none.
+
+    ``facts`` -> object
+        ``protocol``: an integer. ``attnbench``: file of the package. ``versions``: object of texts
+        that the sides are compared by. ``failures``: list of texts, one a plugin that could not be
+        loaded. ``points``: list of ``[name, value]``, the side's entry points. Optional: ``kind``
+        (of the place that ``attnbench`` is in, see below), ``version`` (of its distribution).
+    ``plan``: ``suite`` (name or path), optional ``content`` (object, as a ``plan`` answered it, or
+    parsed from the file), optional ``selected`` (true: only rows that select modules) -> object
+        ``networks``: list of networks. Optional: ``name`` and ``content`` of the suite; without
+        ``content`` head does not look for cases that only base has.
+    ``inspect``: ``network`` -> object
+        ``classes``: list of objects with ``class``, ``file``, ``kind``, ``hash``. ``sources``:
+        object of file -> hash of all that the network depends on. ``cost``: object of metric ->
+        integer; ``params``, ``macs``, ``activations``, ``bytes`` and ``operators`` are compared
+        where both sides have them. Optional: ``foreign``, list of objects with ``class``, ``file``
+        and ``kind``, the modules of the other tree that were loaded.
+    ``export``: ``network``, ``file`` -> null
+        Writes what ``torch.export.save`` writes, for one input of the network's size.
+    ``time``: ``network``, ``seconds`` -> object
+        ``log``: median logarithm of the seconds of a call. Optional: ``calls``, ``clock``.
+
+    A network is an object with ``backbone``, ``module``, ``placement``, ``channels`` (each null
+    where it does not apply) and ``size`` ``[height, width]``; optional ``fused`` (false) and, from
+    ``plan``, ``latency`` (false: the suite does not time it). A kind of place is ``tree``,
+    ``environment`` (of the side alone), ``installed``, ``beside`` or ``foreign`` (head's tree on
+    base).
+
+Both ends ignore keys that they do not know, and take the stated default for an absent optional key.
+Adding an optional key or a task therefore keeps the number; anything else (a key that is removed,
+renamed, required anew or means something else) raises ``PROTOCOL``, and ``SPOKEN`` in
+``checkout_process.py`` says which numbers head still speaks.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+import attnbench.models
+from attnbench.errors import AttnbenchError, PluginError, UnknownNameError
+from attnbench.measure.cost import CostMeter
+from attnbench.measure.iso_macs import Brackets
+from attnbench.registry.attention import find_attention
+from attnbench.registry.plugins import catalog
+from attnbench.regression.ci.launcher.import_redirect import Trees, foreign_modules
+from attnbench.regression.ci.networks import (
+    Network,
+    build_network,
+    count_costs,
+    export_network,
+    time_network,
+)
+from attnbench.regression.ci.source_files import classes_of, hash_file, source_hashes_of, source_key
+from attnbench.suites.case import Case
+from attnbench.suites.load import find_suite, parse_suite
+from attnbench.suites.plan import all_cases, plan
+from attnbench.suites.schema import Suite
+
+PROTOCOL = 1
+ENGINE = str(sys.modules["attnbench"].__file__)
+"""File of the package that this module is of."""
+GROUP = "attnbench.plugins"
+
+Answer = dict[str, Any]
+
+
+def serve(setup_file: str, answers: TextIO) -> None:
+    """Answer tasks until standard input ends.
+
+    Args:
+        setup_file: path of the JSON file that describes the side.
+        answers: stream that each answer is written to, as one line.
+    """
+    setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
+    try:
+        tasks = SideTasks(setup)
+    except (Exception, SystemExit) as error:
+        failure = _failure(error)
+        for _ in sys.stdin:
+            _send(answers, failure)
+        return
+    for line in sys.stdin:
+        _send(answers, tasks.answer(json.loads(line)))
+
+
+class SideTasks:
+    """Tasks of one side.
+
+    Args:
+        setup: the setup file's content; its plugins are loaded.
+    """
+
+    def __init__(self, setup: Mapping[str, Any]) -> None:
+        self._trees = Trees.of_setup(setup)
+        self._launcher = str(setup.get("launcher", ""))
+        self._failures = list(_load_plugins(setup.get("plugins", ()), setup.get("points", ())))
+        self._tasks: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "facts": self._facts,
+            "plan": _plan_suite,
+            "inspect": self._inspect,
+            "export": lambda task: export_network(task["network"], Path(task["file"])),
+            "time": lambda task: time_network(task["network"], task["seconds"]),
+        }
+
+    def answer(self, task: Mapping[str, Any]) -> Answer:
+        """Return the answer to a task; an error is an answer, too."""
+        perform = self._tasks.get(task["do"])
+        if perform is None:
+            return {"error": f"unknown task {task['do']!r}", "kind": "unknown-task"}
+        try:
+            return {"ok": perform(task)}
+        except (Exception, SystemExit) as error:
+            return _failure(error)
+
+    def _facts(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "protocol": PROTOCOL,
+            "attnbench": ENGINE,
+            "kind": self._trees.kind(ENGINE),
+            "version": _distribution_version(),
+            "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
+            "failures": self._failures,
+            "points": [[point.name, point.value] for point in entry_points(group=GROUP)],
+        }
+
+    def _inspect(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        network = task["network"]
+        model = self._build(network)
+        classes = classes_of([*_factories(network), *model.modules()], self._trees)
+        files = [entry["file"] for entry in classes if entry["kind"] != "foreign"]
+        return {
+            "classes": classes,
+            "foreign": foreign_modules(self._trees, self._launcher),
+            "sources": source_hashes_of(files, self._trees) | self._builder_hashes(),
+            "cost": count_costs(network, model),
+        }
+
+    def _build(self, network: Network) -> torch.nn.Module:
+        try:
+            return build_network(network)
+        except UnknownNameError as error:
+            if not self._failures:
+                raise
+            # a plugin that could not be loaded may have it
+            raise PluginError("; ".join(self._failures)) from error
+
+    def _builder_hashes(self) -> dict[str, str]:
+        """Return the hashes of the code that builds networks, where attnbench itself is measured.
+
+        It decides where a module goes and how it is fused, which no class of the model shows.
+        """
+        if self._trees.kind(ENGINE) not in ("tree", "environment"):
+            return {}
+        files = sorted(_file_of(attnbench.models).parent.glob("*.py"))
+        return {source_key(file, self._trees): hash_file(file) for file in files}
+
+
+def _load_plugins(paths: Iterable[str], points: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Load plugin files and head's entry points; yield the reason of each failure."""
+    known = catalog()
+    own = {point.value for point in entry_points(group=GROUP)}
+    for name, value in points:
+        if value not in own:
+            try:
+                module, _, attribute = value.partition(":")
+                known.add_table(getattr(import_module(module), attribute), f"{name} ({value})")
+            except Exception as error:
+                yield f"entry point {value}: {_with_type(error)}"
+    yield from [f"plugin {failure.origin}: {failure.reason}" for failure in known.failures]
+    for path in paths:
+        try:
+            known.load_file(path)
+        except Exception as error:
+            yield _with_type(error)
+
+
+def _distribution_version() -> str:
+    try:
+        return version("attnbench")
+    except PackageNotFoundError:
+        return ""
+
+
+def _file_of(module: Any) -> Path:
+    return Path(str(module.__file__)).resolve()
+
+
+def _factories(network: Network) -> Iterator[Any]:
+    """Yield the class or function that a module's name stands for: its models may not show it."""
+    if network["module"]:
+        yield find_attention(network["module"]).factory
+
+
+def _plan_suite(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the networks of a suite; with ``selected`` only those of rows that select modules."""
+    known = catalog()
+    content = task.get("content")
+    suite = parse_suite(content, task["suite"]) if content else find_suite(task["suite"], known)
+    parts = list(_selecting_rows(suite)) if task.get("selected") else [suite]
+    brackets = Brackets(CostMeter(known))
+    cases = [case for part in parts for case in all_cases(plan(part, known, (), brackets))]
+    return {
+        "name": suite.suite.name,
+        "content": suite.model_dump(mode="json"),
+        "networks": _networks_of(cases),
+    }
+
+
+def _selecting_rows(suite: Suite) -> Iterator[Suite]:
+    """Yield each row that stands for all modules there are, as a suite of its own."""
+    for layout in suite.table:
+        for row in layout.row:
+            if row.selects():
+                alone = layout.model_copy(update={"row": [row], "reference": None})
+                yield suite.model_copy(update={"table": [alone], "nominal": {}})
+
+
+def _networks_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
+    """Return the networks of cost and latency cases; ``latency`` if any case times it."""
+    found: dict[str, dict[str, Any]] = {}
+    for case in cases:
+        if case.kind == "accuracy" or not (case.backbone or case.module):
+            continue
+        fields = {
+            "backbone": case.backbone,
+            "module": case.module,
+            "placement": case.placement,
+            "channels": case.channels,
+            "size": list(case.size),
+            "fused": case.fused,
+        }
+        network = found.setdefault(repr(fields), {**fields, "latency": False})
+        network["latency"] = network["latency"] or case.kind == "latency"
+    return list(found.values())
+
+
+def _failure(error: BaseException) -> Answer:
+    """Return the answer for an error: attnbench's own by their text, others with their type."""
+    if isinstance(error, MemoryError):
+        return {"error": "out of memory", "kind": "failed"}
+    kind = "unknown-name" if isinstance(error, UnknownNameError) else "failed"
+    is_own = isinstance(error, AttnbenchError) and str(error).strip()
+    return {"error": _first_line(error) if is_own else _with_type(error), "kind": kind}
+
+
+def _with_type(error: BaseException) -> str:
+    text = _first_line(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def _send(answers: TextIO, answer: Answer) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()

@@ -1,0 +1,226 @@
+"""One side: its tree, its import path, and the process that runs its attnbench."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attnbench.errors import RequestError
+from attnbench.workers.process import Limits, Worker, WorkerError
+
+SPOKEN = (1,)
+"""Protocols of the bridge that this attnbench speaks."""
+_LAUNCHER = Path(__file__).parent / "launcher" / "start.py"
+_LAUNCHER_PACKAGE = "attnbench_launcher"
+_LIMIT_S = 900.0
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Base or head.
+
+    Attributes:
+        name: ``base`` or ``head``.
+        tree: folder of its files.
+        root: the checkout, which is head's tree.
+        commit: its full id.
+        sources: folders on its path before all others, absolute.
+        plugins: plugin files and folders, absolute; those of the repository are the side's own.
+        folder: working directory of its process, so that relative names in suites mean the same.
+        scratch: folder for setup files.
+        python: its interpreter.
+        owned: folders of an environment of its own.
+        variables: environment variables of its process.
+        sources_first: whether ``sources`` also come before what was installed for it.
+    """
+
+    name: str
+    tree: Path
+    root: Path
+    commit: str
+    sources: tuple[Path, ...]
+    plugins: tuple[Path, ...]
+    folder: Path
+    scratch: Path
+    python: str = sys.executable
+    owned: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    sources_first: bool = True
+
+    def process(self, points: Sequence[Sequence[str]] = ()) -> SideProcess:
+        """Return a process of this side; it starts with its first task.
+
+        Args:
+            points: entry points that it must have besides its own.
+        """
+        folders = [str(folder) for folder in self.sources]
+        beside = [str(plugin.parent) for plugin in self.plugins if plugin.is_file()]
+        first, after = (folders, []) if self.sources_first else ([], folders)
+        setup = {
+            "own": str(self.tree),
+            "head": str(self.root),
+            "owned": [str(folder) for folder in self.owned],
+            "launcher": _LAUNCHER_PACKAGE,
+            "first": first,
+            "after": [*after, *beside],
+            "folder": str(self.folder),
+            "plugins": [str(plugin) for plugin in self.plugins],
+            "points": [list(point) for point in points],
+        }
+        file = self.scratch / f"{self.name}-{len(points)}.json"
+        file.write_text(json.dumps(setup), encoding="utf-8")
+        return SideProcess(self, file)
+
+    @property
+    def label(self) -> str:
+        """Name and short commit, for errors."""
+        return f"{self.name} ({self.commit[:12]})"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of its process, with no path into the other tree."""
+        found = dict(self.variables)
+        if "PYTHONPATH" in os.environ:
+            entries = filter(None, os.environ["PYTHONPATH"].split(os.pathsep))
+            paths = [self.counterpart(Path(entry).resolve()) for entry in entries]
+            found["PYTHONPATH"] = os.pathsep.join(map(str, paths))
+        return found
+
+    def counterpart(self, path: Path) -> Path:
+        """Return the same place in this side's tree; a path outside the repository as it is."""
+        return counterpart(path, self.root, self.tree)
+
+
+@dataclass(frozen=True)
+class SideFacts:
+    """The ``facts`` of a side.
+
+    Attributes:
+        attnbench: file of its package.
+        versions: texts that the sides are compared by.
+        failures: reasons of the plugins that could not be loaded.
+        points: its entry points, name and value.
+    """
+
+    attnbench: str
+    versions: Mapping[str, str]
+    failures: tuple[str, ...]
+    points: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of_answer(cls, facts: Mapping[str, Any]) -> SideFacts:
+        """Return the facts in an answer; keys that are not known here are ignored."""
+        points = tuple((str(name), str(value)) for name, value in facts["points"])
+        return cls(facts["attnbench"], facts["versions"], tuple(facts["failures"]), points)
+
+
+class SideProcess:
+    """The process of a side: tasks in, answers out, by the bridge's protocol."""
+
+    def __init__(self, side: Side, setup: Path) -> None:
+        self.side = side
+        arguments = ["-P", str(_LAUNCHER), str(setup)]
+        self._worker = Worker(arguments, Limits(_LIMIT_S), side.environment, side.python)
+
+    def start(self) -> None:
+        """Start without waiting; the process imports torch meanwhile."""
+        self._worker.start()
+
+    def answer(self, **task: Any) -> Answer:
+        """Return ``{"ok": ...}`` or ``{"error": text, ...}``; it never raises."""
+        try:
+            return self._worker.ask(task)
+        except WorkerError as failure:
+            return {"error": str(failure)}
+
+    def result(self, **task: Any) -> Any:
+        """Return the result of a task that must succeed.
+
+        Raises:
+            RequestError: it failed; with the side's own reason.
+        """
+        answer = self.answer(**task)
+        if answer.get("kind") == "no-bridge":
+            raise RequestError(_no_bridge(self.side, answer))
+        if "error" in answer:
+            raise RequestError(f"{self.side.label}: {answer['error']}")
+        return answer["ok"]
+
+    def facts(self) -> SideFacts:
+        """Return the facts of the side.
+
+        Raises:
+            RequestError: it has no bridge, or one of a protocol that is not spoken here.
+        """
+        facts = self.result(do="facts")
+        if facts.get("protocol") not in SPOKEN:
+            raise RequestError(_other_protocol(self.side, facts))
+        return SideFacts.of_answer(facts)
+
+    def stop(self) -> None:
+        """End the process."""
+        self._worker.stop()
+
+
+def counterpart(path: Path, root: Path, tree: Path) -> Path:
+    """Return the place in ``tree`` of a path in ``root``; any other path as it is."""
+    return tree / path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def source_folders(root: Path, tree: Path, requested: Sequence[str]) -> tuple[Path, ...]:
+    """Return what comes first on a side's path: ``requested``, else ``src/`` or the tree itself.
+
+    Raises:
+        RequestError: a requested folder is not in head's tree.
+    """
+    for name in requested:
+        if not (root / name).is_dir():
+            raise RequestError(f"--source {name!r} is no folder of {root}")
+    named = tuple((tree / name).resolve() for name in requested if (tree / name).is_dir())
+    if named:
+        return named
+    return ((tree / "src") if (tree / "src").is_dir() else tree,)
+
+
+def _no_bridge(side: Side, answer: Answer) -> str:
+    return (
+        f"{side.label}: {_installation(answer.get('facts') or {})} has no bridge for attnbench ci "
+        f"({_spoken()} is needed); {_newer(side)}"
+    )
+
+
+def _other_protocol(side: Side, facts: Mapping[str, Any]) -> str:
+    number = facts.get("protocol")
+    is_newer = isinstance(number, int) and number > max(SPOKEN)
+    way_out = "run attnbench ci with a newer attnbench" if is_newer else _newer(side)
+    return (
+        f"{side.label}: {_installation(facts)} speaks protocol {number} of attnbench ci, this "
+        f"attnbench only {_spoken()}; {way_out}"
+    )
+
+
+def _newer(side: Side) -> str:
+    """Return the way out for a side whose attnbench is too old."""
+    install = "install a newer attnbench there with --install"
+    return f"choose a newer --base, or {install}" if side.name == "base" else install
+
+
+def _spoken() -> str:
+    return f"protocol {', '.join(map(str, SPOKEN))}"
+
+
+def _installation(facts: Mapping[str, Any]) -> str:
+    """Return which attnbench a side has, for errors; its tree's is known by the commit."""
+    if not facts.get("attnbench"):
+        return "its environment"
+    if facts.get("kind") == "tree":
+        return "the attnbench of this tree"
+    version = facts.get("version") or "of an unknown version"
+    return f"attnbench {version} ({facts['attnbench']})"

@@ -1,0 +1,148 @@
+"""Classes of a model, their files, and all source files that those depend on.
+
+Runs in a side's process.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from attnbench.regression.ci.launcher.import_redirect import Trees
+
+_LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
+"""Installed, the same on both sides, and too large to follow: their own file stands for them."""
+_PLUGIN = re.compile(r"attnbench_plugin_(\w+)_[0-9a-f]{8}")
+"""Module name of a plugin file in attnbench; the hash is of its path."""
+_FILE = r"\1.py"
+_OWN_KINDS = ("tree", "environment", "beside")
+
+
+def classes_of(objects: Iterable[Any], trees: Trees) -> list[dict[str, str]]:
+    """Return class, file, kind of place and hash of all classes behind some objects.
+
+    Args:
+        objects: modules of a model, classes or functions; base classes count.
+        trees: the side's.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for origin in map(_class_of, objects):
+        for part in origin.__mro__ if isinstance(origin, type) else (origin,):
+            name = f"{_PLUGIN.sub(_FILE, part.__module__)}:{part.__qualname__}"
+            if name not in found and part.__module__.partition(".")[0] not in ("torch", "builtins"):
+                found[name] = _class_facts(name, part.__module__, trees)
+    return list(found.values())
+
+
+def _class_of(value: Any) -> Any:
+    is_function = callable(value) and hasattr(value, "__code__")
+    return value if isinstance(value, type) or is_function else type(value)
+
+
+def _class_facts(name: str, module: str, trees: Trees) -> dict[str, str]:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not isinstance(file, str):
+        return {"class": name, "file": "", "kind": "beside", "hash": ""}
+    path = Path(file).resolve()
+    return {"class": name, "file": str(path), "kind": trees.kind(path), "hash": hash_file(path)}
+
+
+def source_hashes_of(files: Iterable[str | Path], trees: Trees) -> dict[str, str]:
+    """Return the hash of each file, and of what those import that is not a library's.
+
+    Keys are the same on both sides: relative to the tree, or to where packages are installed.
+    """
+    seen: set[Path] = set()
+    waiting = [Path(file) for file in files if file]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += [file for file in imported_files(path) if _is_followed(file, path, trees)]
+    return {source_key(path, trees): hash_file(path) for path in sorted(seen)}
+
+
+@cache
+def hash_file(path: Path) -> str:
+    """Return a short hash of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+@cache
+def imported_files(path: Path) -> tuple[Path, ...]:
+    """Return the files of the modules that a source file imports, wherever in it."""
+    if path.suffix != ".py":
+        return ()
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:
+        return ()
+    names = dict.fromkeys(_imports(tree, _package(path)))
+    return tuple(dict.fromkeys(file for file in map(_file, names) if file is not None))
+
+
+def source_key(path: Path, trees: Trees) -> str:
+    """Return the name of a source file that is the same on both sides."""
+    if path.is_relative_to(trees.own):
+        return path.relative_to(trees.own).as_posix()
+    parts = path.parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return Path(*parts[parts.index(folder) + 1 :]).as_posix()
+    return path.as_posix()
+
+
+def _imports(tree: ast.AST, package: list[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            within = [f"{base}.{alias.name}" for alias in node.names]
+            yield from (found := [name for name in within if _file(name) is not None])
+            if len(found) < len(within):  # something that the package itself defines
+                yield base
+
+
+@cache
+def _file(name: str) -> Path | None:
+    """Return the file of a module; None if it is not a module, or a library's."""
+    if not name or name.partition(".")[0] in {*_LIBRARIES, *sys.stdlib_module_names}:
+        return None
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:
+        try:
+            spec = importlib.util.find_spec(name)
+        except Exception:  # its package cannot be imported here, or is not a package
+            return None
+        file = spec.origin if spec is not None and spec.has_location else None
+    return Path(file).resolve() if file else None
+
+
+def _package(path: Path) -> list[str]:
+    """Return the package of a file, by the name it was imported under, else by its folders."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == str(path) and name != "__main__":
+            return name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    parts: list[str] = []
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return parts
+
+
+def _is_followed(path: Path, importer: Path, trees: Trees) -> bool:
+    """Whether to follow: own code always; an installed plugin's within its package and tree."""
+    if trees.kind(path) in _OWN_KINDS:
+        return True
+    package, other = _package(path)[:1], _package(importer)[:1]
+    return bool(package) and package == other and package != ["attnbench"]

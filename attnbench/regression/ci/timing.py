@@ -1,0 +1,163 @@
+"""Time base against head: exported networks in one process, all others in pairs of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnbench.regression.ci.checkout_process import SideProcess
+from attnbench.regression.ci.inspect import Network, NetworkPair
+from attnbench.stats.timing_samples import TimingSamples
+from attnbench.workers.process import Limits, Worker, WorkerError
+
+FEWEST_PROCESSES = 3
+"""Each has a memory layout of its own; with fewer, the spread over layouts is not known."""
+FEWEST_PAIRS = 8
+"""Fresh pairs of processes: identical networks in two processes differ by 3 to 6%."""
+_ARGUMENTS = ("-m", "attnbench.regression.ci.time_worker")
+_LIMIT_S = 600.0
+
+
+@dataclass(frozen=True)
+class TimingPlan:
+    """How a network is timed.
+
+    Attributes:
+        budget_s: seconds of sampling in each process.
+        processes: fresh processes for networks that can be exported.
+        pairs: fresh pairs of processes for those that cannot.
+    """
+
+    budget_s: float = 5.0
+    processes: int = FEWEST_PROCESSES
+    pairs: int = FEWEST_PAIRS
+
+    @property
+    def lone_s(self) -> float:
+        """Seconds of each process of a pair; together they take what interleaving would."""
+        return max(0.5, self.budget_s * self.processes / (2 * max(self.pairs, 1)))
+
+
+@dataclass(frozen=True)
+class TimedPair:
+    """The timings of one network on both sides.
+
+    Attributes:
+        samples: of each process that interleaved both sides.
+        pairs: or of each pair of processes, base's and head's median logarithm of seconds.
+        exports: why a side could not be exported; None where it could.
+        error: why nothing was timed.
+        guilty: the side whose error it is.
+    """
+
+    samples: tuple[TimingSamples, ...] = ()
+    pairs: tuple[tuple[float, float], ...] = ()
+    exports: Mapping[str, str | None] | None = None
+    error: str | None = None
+    guilty: str = ""
+
+
+def time_pair(
+    pair: NetworkPair,
+    processes: tuple[SideProcess, SideProcess],
+    folder: Path,
+    plan: TimingPlan,
+    progress: Callable[[str], object],
+) -> TimedPair:
+    """Time a network of both sides.
+
+    Args:
+        pair: the network.
+        processes: of base and head; they export, and wait meanwhile.
+        folder: for artifacts.
+        plan: how long, how often.
+        progress: receives a line for each step.
+    """
+    name = pair.name("latency")
+    progress(f"{name}: exporting both sides")
+    files = [folder / f"{process.side.name}.pt2" for process in processes]
+    exports = {
+        process.side.name: _export(process, pair.network, file)
+        for process, file in zip(processes, files, strict=True)
+    }
+    if not any(exports.values()):
+        samples, error = time_interleaved(name, pair.input_shape, files, plan, progress)
+        if error is None:
+            return TimedPair(tuple(samples), exports=exports)
+        # an operator of the project's own is registered in its own process only
+        exports = dict.fromkeys(exports, f"its artefact cannot be timed: {error}")
+    return _time_in_pairs(pair, processes, plan, exports, progress)
+
+
+def _export(process: SideProcess, network: Network, file: Path) -> str | None:
+    """Export on one side; return the reason if that failed."""
+    answer = process.answer(do="export", network=network, file=str(file))
+    return answer.get("error")
+
+
+def time_interleaved(
+    name: str,
+    shape: Sequence[int],
+    files: Sequence[Path],
+    plan: TimingPlan,
+    progress: Callable[[str], object],
+) -> tuple[list[TimingSamples], str | None]:
+    """Time two artifacts and a copy of the first in fresh processes, one after the other.
+
+    Args:
+        name: of the case, for ``progress``.
+        shape: of the input.
+        files: of base and head, as written by ``torch.export.save``.
+        plan: how many processes, and how long each samples.
+        progress: receives a line for each step.
+
+    Returns:
+        The samples of each process; or none, and why they could not be timed.
+    """
+    found: list[TimingSamples] = []
+    for number in range(plan.processes):
+        step = f"process {number + 1} of {plan.processes}"
+        progress(f"{name}: timing base and head, {step}, {plan.budget_s:g} s")
+        task = {
+            "base": str(files[0]),
+            "head": str(files[1]),
+            "shape": list(shape),
+            "process": number,
+            "sampling": {"budget_s": plan.budget_s, "seed": number},
+        }
+        limits = Limits(_LIMIT_S + 10 * plan.budget_s)
+        with Worker(_ARGUMENTS, limits) as worker:  # each process has a layout of its own
+            try:
+                answer = worker.ask(task)
+            except WorkerError as failure:
+                return [], str(failure)
+        if "error" in answer:
+            return [], str(answer["error"])
+        found.append(TimingSamples.from_json(answer["ok"]))
+    return found, None
+
+
+def _time_in_pairs(
+    pair: NetworkPair,
+    processes: tuple[SideProcess, SideProcess],
+    plan: TimingPlan,
+    exports: Mapping[str, str | None],
+    progress: Callable[[str], object],
+) -> TimedPair:
+    """Time each side alone in a fresh process, base first and head first in turn."""
+    found: list[tuple[float, float]] = []
+    for number in range(plan.pairs):
+        step = f"pair {number + 1} of {plan.pairs} of processes"
+        progress(f"{pair.name('latency')}: timing in {step}")
+        logs: dict[str, float] = {}
+        for process in processes if number % 2 == 0 else processes[::-1]:
+            process.stop()  # a fresh one starts with the next task
+            answer = process.answer(do="time", network=pair.network, seconds=plan.lone_s)
+            process.stop()
+            side = process.side.name
+            if "error" in answer:
+                return TimedPair(exports=exports, error=str(answer["error"]), guilty=side)
+            logs[side] = answer["ok"]["log"]
+        found.append((logs["base"], logs["head"]))
+    return TimedPair(pairs=tuple(found), exports=exports)

@@ -1,0 +1,252 @@
+"""Verdicts on base against head: regressions, improvements, inconclusive changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from attnbench.regression.ci.inspect import NetworkPair
+from attnbench.regression.ci.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
+from attnbench.regression.compare.comparison import MetricChange, RunComparison
+from attnbench.regression.compare.gates import LATENCY, Gates
+from attnbench.stats.latency_ratio import (
+    RatioEstimate,
+    distribution,
+    estimate,
+    estimate_pairs,
+    shrink_ratios,
+)
+from attnbench.stats.latency_verdict import LatencyRule, LatencyVerdict, judge
+from attnbench.stats.timing_samples import AGAIN
+
+COSTS = ("params", "macs", "activations", "bytes", "operators")
+EXPORT = "export"
+_DISCOVERIES = 0.01
+"""False discovery rate: a comparison without any change must not fail more often."""
+_SAME_MARGIN = 0.03
+JudgedChange = tuple[str, MetricChange]
+
+
+@dataclass(frozen=True)
+class LatencyRatio:
+    """Base against head as one estimate, with its control.
+
+    Attributes:
+        ratio: of head to base.
+        again: of a copy of base to base, the A/A control.
+        method: how it was timed, for the reason of a change.
+        interleaved: whether both sides were timed in the same processes.
+    """
+
+    ratio: RatioEstimate
+    again: RatioEstimate
+    method: str
+    interleaved: bool = False
+
+
+def compare_sides(
+    pairs: Sequence[NetworkPair],
+    times: Mapping[str, TimedPair],
+    gates: Gates,
+    *,
+    missing: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    costs: bool = True,
+) -> RunComparison:
+    """Return the changes between the sides.
+
+    Args:
+        pairs: all networks of head's suites.
+        times: timings by the name of the latency case.
+        gates: tolerance of each metric.
+        missing: cases that only base has.
+        notes: of the comparison as a whole.
+        costs: whether exact metrics are compared.
+    """
+    found: list[JudgedChange] = [*_existence(pairs)]
+    found += [("missing", _missing(name)) for name in missing]
+    if costs:
+        found += [change for pair in pairs for change in _costs(pair, gates)]
+    found += _exports(times, gates)
+    found += _latencies(times, gates)
+    verdicts: dict[str, list[MetricChange]] = {}
+    for verdict, change in found:
+        verdicts.setdefault(verdict, []).append(change)
+    return RunComparison(
+        **{name: tuple(changes) for name, changes in verdicts.items()},
+        notes=tuple(notes),
+        base="",  # no file of a run: there is nothing to accept
+        new="",
+    )
+
+
+def _missing(name: str) -> MetricChange:
+    return MetricChange(name, "status", "ok", None, reason="head has no such case")
+
+
+def _existence(pairs: Sequence[NetworkPair]) -> Iterator[JudgedChange]:
+    for pair in pairs:
+        name, base, head = pair.name("cost"), pair.base.error, pair.head.error
+        if head is None and base is None:
+            continue
+        if head is None:
+            if pair.base.unknown:
+                yield (
+                    "added",
+                    MetricChange(name, "status", None, "ok", reason="base has no such module"),
+                )
+            else:
+                yield (
+                    "improvements",
+                    MetricChange(name, "status", "failed", "ok", reason=f"base: {base}"),
+                )
+        elif base is None:
+            yield "regressions", MetricChange(name, "status", "ok", "failed", reason=str(head))
+        else:
+            reason = f"fails on both sides: {head}"
+            yield "unchanged", MetricChange(name, "status", "failed", "failed", reason=reason)
+
+
+def _costs(pair: NetworkPair, gates: Gates) -> Iterator[JudgedChange]:
+    """Compare exact metrics; an untouched network gets no line."""
+    if pair.untouched or pair.base.error is not None or pair.head.error is not None:
+        return
+    known = [metric for metric in COSTS if metric in pair.counted]
+    for metric in filter(gates.judges, known):
+        base, head = pair.base.cost[metric], pair.head.cost[metric]
+        share = head / base - 1 if base else math.copysign(math.inf, head)
+        share = 0.0 if base == head else share
+        reason = f"{head - base:+,}" if share else ""
+        change = MetricChange(
+            pair.name("cost"), metric, base, head, reason=reason, change=_finite(share)
+        )
+        if share < 0:
+            yield "improvements", change
+        else:
+            passed = head - base <= gates.allowed(metric) * base
+            yield "unchanged" if passed else "regressions", change
+
+
+def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
+    """Compare whether the sides can be exported."""
+    if not gates.judges(EXPORT):
+        return
+    for name, timed in times.items():
+        reasons = timed.exports or {}
+        status = {side: "failed" if reasons.get(side) else "ok" for side in ("base", "head")}
+        reason = reasons.get("head") or reasons.get("base") or ""
+        change = MetricChange(name, EXPORT, status["base"], status["head"], reason=reason)
+        if status["base"] == status["head"]:
+            yield "unchanged", change
+        else:
+            yield "regressions" if status["head"] == "failed" else "improvements", change
+
+
+def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
+    """Judge all ratios together, which controls the false discovery rate."""
+    if not gates.judges(LATENCY):
+        return
+    least = gates.allowed(LATENCY)
+    rule = LatencyRule(
+        minimum_effect=least,
+        same_margin=max(_SAME_MARGIN, least),
+        false_discovery_rate=_DISCOVERIES,
+        # on a noisy runner a change must pass the A/A floor, however high that is
+        worst_floor=math.inf,
+    )
+    found = share_spreads(
+        {name: estimate_ratio(timed) for name, timed in times.items() if timed.error is None}
+    )
+    judged = judge({name: (latency.ratio, latency.again) for name, latency in found.items()}, rule)
+    for name, timed in times.items():
+        if timed.error is not None:
+            yield _untimed(name, timed)
+        else:
+            yield _judge_latency(name, found[name], judged[name], rule)
+
+
+def share_spreads(found: Mapping[str, LatencyRatio]) -> dict[str, LatencyRatio]:
+    """Return the ratios with standard errors shrunk over all interleaved rows (empirical Bayes).
+
+    Three processes leave four degrees of freedom: too few for one row among many that are judged
+    together, however clear it is.
+    """
+    shared = shrink_ratios(
+        {
+            name: latency.ratio
+            for name, latency in found.items()
+            if latency.interleaved and latency.ratio.processes > 1
+        }
+    )
+    return {
+        name: replace(latency, ratio=shared.get(name, latency.ratio))
+        for name, latency in found.items()
+    }
+
+
+def _untimed(name: str, timed: TimedPair) -> JudgedChange:
+    failed = {"base": ("failed", "ok"), "head": ("ok", "failed")}[timed.guilty]
+    verdict = "regressions" if timed.guilty == "head" else "improvements"
+    return verdict, MetricChange(
+        name, LATENCY, *failed, reason=f"{timed.guilty}, timed: {timed.error}"
+    )
+
+
+def estimate_ratio(timed: TimedPair) -> LatencyRatio:
+    """Return base against head, from interleaved processes or from pairs of them."""
+    if timed.samples:
+        samples = list(timed.samples)
+        medians = [distribution(samples, arm).median * 1e3 for arm in ("base", "head")]
+        method = (
+            f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, interleaved in "
+            f"{_count(len(samples), 'process', 'es')}"
+        )
+        ratio, again = estimate(samples, "head"), estimate(samples, AGAIN)
+        return LatencyRatio(ratio, again, method, interleaved=True)
+    found = estimate_pairs([head - base for base, head in timed.pairs])
+    again = RatioEstimate(1.0, 1.0, 1.0, 1.0, found.pairs, found.processes)
+    reasons = {side: reason for side, reason in (timed.exports or {}).items() if reason}
+    sides, reason = " and ".join(reasons), next(iter(reasons.values()), "")
+    pairs = f"{_count(found.pairs, 'pair')} of processes"
+    return LatencyRatio(found, again, f"{pairs}, because {sides} cannot be exported ({reason})")
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{plural if number != 1 else ''}"
+
+
+def _judge_latency(
+    name: str, latency: LatencyRatio, judged: LatencyVerdict, rule: LatencyRule
+) -> JudgedChange:
+    ratio = latency.ratio
+    verdict, reason, method = judged.verdict, latency.method, latency.method
+    if judged.trust != "ok":
+        reason = f"{judged.trust} ({method})"
+    in_pairs = ratio.processes == 2 * ratio.pairs
+    if in_pairs and ratio.pairs < FEWEST_PAIRS:
+        verdict, reason = "inconclusive", f"{FEWEST_PAIRS} pairs are the least; {method}"
+    if not in_pairs and ratio.processes < FEWEST_PROCESSES:
+        verdict, reason = (
+            "inconclusive",
+            f"{FEWEST_PROCESSES} processes are the least; {method}",
+        )
+    words = {"slower": "regressions", "faster": "improvements", "same": "unchanged"}
+    if verdict in words:
+        return words[verdict], _change(name, ratio, reason)
+    smallest = max(rule.minimum_effect, judged.floor, ratio.half_width)
+    return "inconclusive", _change(name, ratio, reason, smallest)
+
+
+def _change(
+    name: str, ratio: RatioEstimate, reason: str, smallest: float = math.inf
+) -> MetricChange:
+    """Return a ratio as a change; JSON has no infinity."""
+    low, high, share = (_finite(bound - 1) for bound in (ratio.low, ratio.high, ratio.ratio))
+    return MetricChange(
+        name, LATENCY, 1.0, _finite(ratio.ratio), low, high, reason, _finite(smallest), share
+    )
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None

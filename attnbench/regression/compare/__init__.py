@@ -1,0 +1,1 @@
+"""Two runs of one suite, compared case by case and metric by metric."""

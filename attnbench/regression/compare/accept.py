@@ -1,0 +1,165 @@
+"""A baseline that takes over what changed, with the reason in its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from attnbench.errors import RecordError, RequestError, suggestion
+from attnbench.records.atomic_replace import locked, replace_file
+from attnbench.records.format import Header, Record
+from attnbench.records.latency_result import timing_of
+from attnbench.records.store import Run, read_run
+from attnbench.regression.compare.compare_runs import compare
+from attnbench.utils.text import shown_path
+
+_DIFFER = ("regressions", "improvements", "incomparable", "added", "missing")
+
+
+def accept(
+    base: Path,
+    new: Path,
+    cases: Sequence[str] = (),
+    reason: str = "",
+    gates: Mapping[str, str | float] | None = None,
+) -> tuple[str, ...]:
+    """Write records of a run into a baseline, in place of those of the same cases.
+
+    A case that the new run no longer has leaves the baseline. The file is replaced as a whole:
+    killed at any instant, it is the old one or the new one.
+
+    Args:
+        base: the baseline's record file.
+        new: the record file that has the new values.
+        cases: canonical names or globs; of none, all that the comparison finds to differ (or to
+            be incomparable). What is inconclusive or unchanged stays, so that a baseline does not
+            drift by what no comparison can tell.
+        reason: why the change is meant to be so.
+        gates: as of :func:`~attnbench.regression.compare.compare_runs.compare`.
+
+    Returns:
+        The cases that were taken over.
+
+    Raises:
+        RequestError: the reason is blank, or no run has one of the cases.
+        RecordError: a file cannot be read, or the baseline cannot be written; it is left as it
+            was.
+    """
+    if not reason.strip():
+        raise RequestError("--reason must say why the change is meant to be so")
+    base = base.resolve()
+    if base == new.resolve():
+        raise RequestError(f"{shown_path(base)} is both BASE and NEW")
+    with locked(base):
+        before, after = read_run(base), read_run(new)
+        chosen = _chosen(before, after, cases, gates)
+        if chosen:
+            noted = {"reason": reason.strip(), "date": datetime.now(UTC).isoformat("T", "seconds")}
+            replace_file(base, b"".join(_lines(before, after, chosen, noted)))
+    return tuple(chosen)
+
+
+def _chosen(
+    before: Run,
+    after: Run,
+    cases: Sequence[str],
+    gates: Mapping[str, str | float] | None,
+) -> list[str]:
+    known = list(dict.fromkeys([*before.records, *after.records]))
+    if cases:
+        asked: Iterable[str] = cases
+    else:
+        found = compare(before, after, gates)
+        asked = [one.case for verdict in _DIFFER for one in getattr(found, verdict)]
+    wanted = {name for one in asked for name in _named(one, known, before, after)}
+    return [name for name in known if name in wanted]
+
+
+def _named(asked: str, known: Sequence[str], before: Run, after: Run) -> list[str]:
+    names = [name for name in known if name == asked or fnmatchcase(name, asked)]
+    if not names:
+        runs = f"{shown_path(before.path)} nor {shown_path(after.path)}"
+        raise RequestError(f"neither {runs} has a case {asked!r}.{suggestion(asked, known)}")
+    return names
+
+
+def _lines(
+    before: Run, after: Run, chosen: Sequence[str], noted: Mapping[str, str]
+) -> Iterator[bytes]:
+    """The new file. The last header's layout is the run's."""
+    fresh = [name for name in chosen if name in after.records]
+    gone = {
+        name: {**noted, "from": _previous(before, name)} for name in chosen if name not in fresh
+    }
+    taken = list(_taken(before, after, fresh, noted))
+    kept = list(_kept(before.path, set(chosen)))
+    if all(name in before.records and name in after.records for name in chosen):
+        yield from (*taken, *kept)  # the same cases as before: the layout stays
+        return
+    yield from (*kept, *taken)
+    yield _line(after.header.model_copy(update={"removed": gone}))
+
+
+def _taken(
+    before: Run, after: Run, names: Sequence[str], noted: Mapping[str, str]
+) -> Iterator[bytes]:
+    """The new run's records under their own headers."""
+    for header in after.headers:
+        own = [name for name in names if after.header_of[name] is header]
+        if own:
+            yield _line(header)
+        for name in own:
+            accepted = {**noted, "from": _previous(before, name)}
+            yield _line(after.records[name].model_copy(update={"accepted": accepted}))
+
+
+def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
+    """The baseline's other lines as they are, without headers that nothing is left of."""
+    blocks: list[list[bytes]] = []
+    for line, content in _parsed(path):
+        if "format" in content:
+            blocks.append([line])
+        elif content["case"] not in chosen:
+            blocks[-1].append(line)
+    for number, block in enumerate(blocks):
+        is_last = number == len(blocks) - 1
+        if len(block) > 1 or is_last or json.loads(block[0]).get("removed"):
+            yield from block
+
+
+def _parsed(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each whole line with its content; a torn last one is left out."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(f"{shown_path(path)} cannot be read: {error}") from error
+    for line in filter(bytes.strip, lines):
+        try:
+            yield line + b"\n", json.loads(line)
+        except ValueError:  # read_run has let it pass: it is the last one
+            return
+
+
+def _previous(run: Run, case: str) -> dict[str, Any] | None:
+    """What a baseline had of a case; None where it had none."""
+    record = run.records.get(case)
+    if record is None:
+        return None
+    found = record.model_dump(mode="json", include={"status", "reason", "hash", "values"})
+    return {**found, "commit": run.header_of[case].commit, **_overhead(record)}
+
+
+def _overhead(record: Record) -> dict[str, Any]:
+    timing = timing_of(record.samples, 1)
+    if timing is None or timing.is_plain:
+        return {}
+    arm = timing.arm
+    return {"overhead": {"ratio": arm.ratio, "low": arm.low, "high": arm.high}}
+
+
+def _line(one: Header | Record) -> bytes:
+    return one.model_dump_json().encode() + b"\n"

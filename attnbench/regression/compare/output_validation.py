@@ -1,0 +1,132 @@
+"""What is exact in a latency record: fallbacks, graph breaks, peak memory, equality of output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attnbench.records.format import Record
+from attnbench.regression.compare.comparison import Value
+from attnbench.regression.compare.exact_metrics import judged_count
+from attnbench.regression.compare.gates import Gates
+from attnbench.regression.compare.record_pair import Judged, RecordPair, differing
+
+_BREAK = "graph break"
+_MEASURED_PEAK = 0.01
+"""A device's allocator is not exact: what of a measured peak is let pass at least."""
+
+
+def proofs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
+    """Judge what was proved of latency cases before they were timed."""
+    for pair in pairs:
+        versions = versions_differ(pair)
+        yield from _fallbacks(pair, gates, versions)
+        if gates.judges("peak_bytes"):
+            yield from _peak(pair, gates, versions)
+        if gates.judges("output"):
+            yield from _output(pair)
+
+
+def versions_differ(pair: RecordPair) -> str:
+    """Return which packages of the runtime differ, or nothing."""
+    base, new = (_facts(one).get("versions") or {} for one in (pair.base, pair.new))
+    return differing(base, new)
+
+
+def machines_differ(pair: RecordPair) -> str:
+    """Return what differs between the machines, or nothing."""
+    headers = differing(pair.base_header.machine, pair.new_header.machine)
+    keys = ("processor", "isa", "device")
+    facts = [
+        {key: _named(_facts(one)[key]) for key in keys if _facts(one).get(key) is not None}
+        for one in (pair.base, pair.new)
+    ]
+    both = set(facts[0]) & set(facts[1])  # older records say less
+    return headers or differing(facts[0], facts[1], [key for key in keys if key in both])
+
+
+def _facts(record: Record) -> Mapping[str, Any]:
+    return record.runtime or {}
+
+
+def _named(fact: Any) -> str:
+    return str(fact.get("title") or fact.get("name")) if isinstance(fact, Mapping) else str(fact)
+
+
+def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
+    for metric, breaks in (("undelegated", False), ("graph_breaks", True)):
+        base, new = (_left(one, breaks=breaks) for one in (pair.base, pair.new))
+        if not gates.judges(metric) or not (base or new):
+            continue
+        totals = sum(base.values()), sum(new.values())
+        if versions:
+            yield "incomparable", pair.of(metric, *totals, versions)
+        elif totals[0] == totals[1] and base != new:
+            yield "regressions", pair.of(metric, *totals, _moved(base, new))
+        else:
+            found = judged_count(pair, metric, *totals, gates.allowed(metric), _moved(base, new))
+            yield from [found] if found else []
+
+
+def _left(record: Record, *, breaks: bool) -> dict[str, int]:
+    """What left the fast path, and how often: graph breaks, or all else."""
+    found = _facts(record).get("fallbacks") or {}
+    return {name: int(times) for name, times in found.items() if (_BREAK in name) is breaks}
+
+
+def _moved(base: Mapping[str, int], new: Mapping[str, int]) -> str:
+    names = [name for name in {**base, **new} if base.get(name, 0) != new.get(name, 0)]
+    return ", ".join(f"{name}: {base.get(name, 0)} to {new.get(name, 0)}" for name in names)
+
+
+def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
+    base, new = (one.values.get("peak_bytes") for one in (pair.base, pair.new))
+    if versions and base != new:
+        yield "incomparable", pair.of("peak_bytes", base, new, versions)
+    elif base is not None and new is None and "peak_bytes" in pair.new.values and _is_cpu(pair):
+        why = "torch.export can no longer export the network"
+        yield "regressions", pair.of("peak_bytes", base, None, why)
+    else:
+        allowed = gates.allowed("peak_bytes")
+        if not _is_cpu(pair):
+            allowed = max(allowed, _MEASURED_PEAK)
+        found = judged_count(pair, "peak_bytes", base, new, allowed)
+        yield from [found] if found else []
+
+
+def _is_cpu(pair: RecordPair) -> bool:
+    conditions = pair.new.conditions.get("conditions") or {}
+    return str(conditions.get("device", "cpu")) == "cpu"
+
+
+def _output(pair: RecordPair) -> Iterator[Judged]:
+    base, new = (_equality(one) for one in (pair.base, pair.new))
+    if base is None or new is None:
+        return
+    said: tuple[Value, Value] = (base, new)
+    if base == new:
+        yield "unchanged", pair.of("output", *said)
+    elif base == "equal":
+        yield "regressions", pair.of("output", *said, _error(pair.new))
+    else:
+        yield "improvements", pair.of("output", *said)
+
+
+def _equality(record: Record) -> str | None:
+    """Whether the output is eager's; of reduced precision, whether it is a number at all."""
+    if "max_error" not in record.values:
+        return None
+    error, tolerance = record.values["max_error"], record.values.get("tolerance")
+    conditions = record.conditions.get("conditions") or {}
+    if error is None:
+        return "not finite"
+    if conditions.get("precision", "fp32") != "fp32" or tolerance is None or error <= tolerance:
+        return "equal"
+    return "differs"
+
+
+def _error(record: Record) -> str:
+    error = record.values.get("max_error")
+    if error is None:
+        return "NEW's output is not finite where eager's is"
+    return f"off by {error:.2g} of eager's scale; {record.values.get('tolerance'):.2g} is tolerated"

@@ -1,0 +1,207 @@
+"""What one run says of each case and metric: a value with its error, or why there is none."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attnbench.records.format import Header, Record
+from attnbench.records.latency_result import timing_of
+from attnbench.records.store import Run
+from attnbench.stats.hodges_lehmann import t_quantile
+from attnbench.stats.latency_verdict import distrust
+from attnbench.stats.paired_difference import DifferenceEstimate
+from attnbench.stats.paired_difference import estimate as paired_estimate
+
+COUNTS = ("params", "macs", "activations", "bytes")
+"""What is followed of a cost case unless metrics are named."""
+STATUS, OVERHEAD, PEAK, FALLBACKS = "status", "overhead", "peak_bytes", "fallbacks"
+ACCURACIES = ("top1", "int8_top1")
+NOISY = (OVERHEAD, *ACCURACIES)
+
+Group = tuple[tuple[str, str], ...]
+"""With what a value was measured, as far as it matters for that metric."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A metric of a case in one run.
+
+    Attributes:
+        value: an integer or a text of what is exact; ``overhead`` as the logarithm of the paired
+            ratio, accuracies as the mean difference to plain in points. None where there is none.
+        error: standard error of the value; 0 of what is exact.
+        low: lower end of the 95% interval, in the value's unit.
+        high: upper end.
+        group: values of different groups are not compared.
+        versions: of packages, to be named beside an exact change.
+        reason: why there is no value.
+    """
+
+    value: int | float | str | None = None
+    error: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    group: Group = ()
+    versions: Group = ()
+    reason: str = ""
+
+
+Readings = dict[tuple[str, str], Reading]
+"""By case and metric; an accuracy case is named without its seed."""
+
+
+def cases(run: Run) -> list[str]:
+    """Return the names of a run's cases, accuracy cases without their seeds."""
+    return list(dict.fromkeys(map(_name, run.records.values())))
+
+
+def readings(run: Run, wanted: Container[str]) -> Readings:
+    """Return everything that a run says of the wanted cases."""
+    found: Readings = {}
+    seeds: dict[str, list[Record]] = {}
+    for record in run.records.values():
+        if _name(record) not in wanted:
+            continue
+        header = run.header_of.get(record.case, run.header)
+        if record.kind == "accuracy":
+            seeds.setdefault(_name(record), []).append(record)
+            continue
+        found[record.case, STATUS] = Reading(record.status, versions=_packages(header))
+        reader = _cost if record.kind == "cost" else _latency
+        for metric, reading in reader(record, header):
+            found[record.case, metric] = reading
+    plain = {_paired_with(one): one for one in run.records.values() if one.kind == "accuracy"}
+    for case, records in seeds.items():
+        worst = next((one for one in records if one.status != "ok"), records[0])
+        header = run.header_of.get(worst.case, run.header)
+        found[case, STATUS] = Reading(worst.status, versions=_packages(header))
+        for metric, reading in _accuracy(records, plain, run):
+            found[case, metric] = reading
+    return found
+
+
+def without_seed(case: str) -> str:
+    """Return the name of an accuracy case without its seed, which stands last."""
+    return case.rsplit(",seed=", 1)[0]
+
+
+def _name(record: Record) -> str:
+    return without_seed(record.case) if record.kind == "accuracy" else record.case
+
+
+def _reason(record: Record) -> str:
+    return f"{record.status}: {record.reason or 'no reason given'}".splitlines()[0]
+
+
+def _cost(record: Record, header: Header) -> Iterator[tuple[str, Reading]]:
+    if record.status != "ok":
+        yield from ((name, Reading(reason=_reason(record))) for name in COUNTS)
+        return
+    for name, value in record.values.items():
+        if isinstance(value, int):
+            yield name, Reading(value, versions=_packages(header))
+
+
+def _latency(record: Record, header: Header) -> Iterator[tuple[str, Reading]]:
+    if record.status != "ok":
+        yield from ((name, Reading(reason=_reason(record))) for name in (OVERHEAD, PEAK, FALLBACKS))
+        return
+    runtime = record.runtime or {}
+    software = _minor_python(runtime.get("versions") or header.versions)
+    peak = record.values.get(PEAK)
+    if peak is not None:
+        yield PEAK, Reading(int(peak), group=software)
+    if isinstance(fallbacks := runtime.get("fallbacks"), Mapping):
+        yield FALLBACKS, Reading(sum(fallbacks.values()), group=software)
+    if record.conditions.get("module") is not None:
+        yield OVERHEAD, _overhead(record, _hardware(header, runtime) + software)
+
+
+def _overhead(record: Record, group: Group) -> Reading:
+    conditions = record.conditions.get("conditions") or {}
+    timing = timing_of(record.samples, conditions.get("batch", 1))
+    if timing is None or timing.is_plain:
+        return Reading(reason="no samples")
+    trust = distrust(timing.again)
+    if trust != "ok":
+        return Reading(reason=trust)
+    arm = timing.arm
+    if not (0 < arm.low <= arm.high < math.inf):
+        return Reading(reason="too few rounds for an interval")
+    low, high = math.log(arm.low), math.log(arm.high)
+    freedom = 2 * (arm.processes - 1) or arm.pairs
+    error = (high - low) / 2 / t_quantile(freedom)
+    return Reading(math.log(arm.ratio), error, low, high, group)
+
+
+def _accuracy(
+    records: Sequence[Record], plain: Mapping[str, Record], run: Run
+) -> Iterator[tuple[str, Reading]]:
+    """Yield the mean difference to plain over the seeds that both have; nothing of plain itself."""
+    if records[0].conditions.get("module") is None:
+        return
+    pairs = [(own, plain.get(_paired_with(own, plain=True))) for own in records]
+    good = [(own, other) for own, other in pairs if other and own.status == other.status == "ok"]
+    for metric in ACCURACIES:
+        both = [
+            (own, float(own.values[metric] or 0) - float(other.values[metric] or 0))
+            for own, other in good
+            if own.values.get(metric) is not None and other.values.get(metric) is not None
+        ]
+        if both:
+            header = run.header_of.get(both[0][0].case, run.header)
+            yield metric, _difference([one for _, one in both], both[0][0], header)
+        elif metric == ACCURACIES[0]:
+            bad = next((own for own, _ in pairs if own.status != "ok"), None)
+            yield metric, Reading(reason=_reason(bad) if bad else "plain backbone not measured")
+
+
+def _difference(values: Sequence[float], record: Record, header: Header) -> Reading:
+    facts = record.training or {}
+    images = facts.get("images")
+    found: DifferenceEstimate = paired_estimate(
+        values, resolution=100.0 / images[1] if images else 0.0
+    )
+    if found.count < 2:
+        return Reading(reason="one seed has no interval")
+    recipe = str((facts.get("recipe") or {}).get("hash", ""))
+    group = (
+        *_hardware(header, {"device": {"title": facts.get("device", "")}}),
+        *_minor_python({key: header.versions.get(key, "") for key in ("torch", "torchvision")}),
+        ("recipe", recipe),
+    )
+    return Reading(found.mean, found.sd / math.sqrt(found.count), found.low, found.high, group)
+
+
+def _paired_with(record: Record, *, plain: bool = False) -> str:
+    """Return what an arm's training and the plain backbone's have in common, seed included."""
+    changes = {"module": None, "placement": None, "fused": False} if plain else {}
+    return json.dumps({**record.conditions, **changes}, sort_keys=True)
+
+
+def _hardware(header: Header, runtime: Mapping[str, Any]) -> Group:
+    device = runtime.get("device")
+    facts = {
+        **header.machine,
+        "instructions": runtime.get("isa"),
+        "device": device.get("title") if isinstance(device, Mapping) else device,
+    }
+    return tuple((key, str(value)) for key, value in sorted(facts.items()) if value is not None)
+
+
+def _packages(header: Header) -> Group:
+    """Versions of all but attnbench, which is what changes from commit to commit."""
+    kept = {key: value for key, value in header.versions.items() if key != "attnbench"}
+    return _minor_python(kept)
+
+
+def _minor_python(versions: Mapping[str, str]) -> Group:
+    """Versions as sorted pairs, Python's without the patch, which changes no timing."""
+    shown = {key: str(value) for key, value in versions.items()}
+    if "python" in shown:
+        shown["python"] = ".".join(shown["python"].split(".")[:2])
+    return tuple(sorted(shown.items()))

@@ -1,0 +1,198 @@
+"""The runs below a folder, in the order of their commits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from attnbench.errors import RecordError, RequestError, suggestion
+from attnbench.records.store import FILE, Run, read_run
+from attnbench.utils.git import Commit, GitRepository, is_hash, repository
+from attnbench.utils.text import shown_path
+
+Order = Literal["git", "date", "name"]
+_NAMED = 5
+"""So many runs are named in a note; the others are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryEntry:
+    """A run of a history."""
+
+    run: Run
+    folder: str
+    """Where it lies, relative to the history's folder."""
+    name: str
+    """The commit as the run has it, with ``+`` for a changed checkout; else the folder."""
+    commit: Commit | None = None
+    """As the repository knows it; None where it does not."""
+
+    @property
+    def suite(self) -> str:
+        """Name of the run's suite."""
+        return str((self.run.header.suite.get("suite") or {}).get("name", ""))
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether it was measured on a checkout with changes."""
+        return self.name.endswith("+")
+
+    @property
+    def date(self) -> str | None:
+        """When it was measured, ISO 8601; None of runs before there was a date."""
+        return self.run.header.date
+
+    @property
+    def label(self) -> str:
+        """What stands for it in a table."""
+        if self.commit is None:
+            return self.name
+        return self.commit.short + ("+" if self.is_dirty else "")
+
+
+@dataclass(frozen=True)
+class History:
+    """Runs in order, and what is to be said of them."""
+
+    entries: tuple[HistoryEntry, ...]
+    order: Order
+    notes: tuple[str, ...]
+    repository: GitRepository | None = None
+
+
+def read_history(folder: Path) -> History:
+    """Return the runs at and below a folder, oldest first.
+
+    The order is git's, where the folder or the current one lies in a repository that knows the
+    commits; else by the date in the headers; else the natural one of the folders' names. A commit
+    is what a folder is named after, or else what the header says. A file that cannot be read is
+    left out and named in a note.
+
+    Raises:
+        RequestError: there is no such folder.
+        RecordError: there is no run, or none that can be read.
+    """
+    found, notes = _read(folder)
+    known = _repository(folder, found)
+    if known is not None:
+        history = _by_git(*known, found)
+    elif all(one.date for one in found):
+        history = History(tuple(sorted(found, key=_by_date)), "date", _why_not_git(found, "date"))
+    else:
+        history = History(tuple(found), "name", _why_not_git(found, "folder name"))
+    return replace(history, notes=(*notes, *history.notes))
+
+
+def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
+    """Return the runs in natural order of their folders, and a note for each damaged one."""
+    if not folder.is_dir():
+        raise RequestError(_no_folder(folder))
+    found: list[HistoryEntry] = []
+    notes: list[str] = []
+    for path in sorted(_files(folder), key=lambda one: _natural(str(one.parent))):
+        try:
+            run = read_run(path)
+        except RecordError as error:
+            notes.append(f"left out: {error}")
+            continue
+        place = path.parent.relative_to(folder).as_posix()
+        found.append(HistoryEntry(run, place, run.header.commit or place))
+    if notes and not found:
+        raise RecordError(f"none of the {len(notes)} runs can be read; {notes[0]}")
+    if not found:
+        raise RecordError(
+            f"no run at or below {shown_path(folder)}: no {FILE} there. Keep one run for each "
+            f"commit: attnbench run --out {shown_path(folder)}/COMMIT"
+        )
+    return found, notes
+
+
+def _no_folder(folder: Path) -> str:
+    try:
+        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
+    except OSError:
+        beside = []
+    return f"there is no folder {shown_path(folder)}.{suggestion(folder.name, beside)}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [one for one in folders if one != ".git"]
+        if FILE in files:
+            yield Path(place) / FILE
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts ``run9`` before ``run10``."""
+    parts = re.split(r"(\d+)", text)
+    return [(1, int(one), "") if one.isdecimal() else (0, 0, one) for one in parts]
+
+
+def _by_date(entry: HistoryEntry) -> str:
+    return entry.date or ""
+
+
+def _repository(
+    folder: Path, entries: Sequence[HistoryEntry]
+) -> tuple[GitRepository, dict[str, Commit]] | None:
+    """Return the repository that knows the most of the commits, and at least half of the runs."""
+    asked = {name for entry in entries for name in _hashes(entry)}
+    best: tuple[int, GitRepository, dict[str, Commit]] | None = None
+    for place in (folder, Path.cwd()):
+        own = repository(place)
+        known = own.commits(asked) if own and asked else {}
+        count = sum(_commit_of(entry, known) is not None for entry in entries)
+        if own and 2 * count > len(entries) and (best is None or count > best[0]):
+            best = count, own, known
+    return best[1:] if best else None
+
+
+def _hashes(entry: HistoryEntry) -> Iterator[str]:
+    """Yield what may be its commit: a folder's name first, which somebody gave on purpose."""
+    yield from filter(is_hash, entry.folder.split("/"))
+    if entry.run.header.commit:
+        yield entry.run.header.commit.removesuffix("+")
+
+
+def _commit_of(entry: HistoryEntry, known: Mapping[str, Commit]) -> Commit | None:
+    return next((known[name] for name in _hashes(entry) if name in known), None)
+
+
+def _by_git(
+    own: GitRepository, known: Mapping[str, Commit], entries: Sequence[HistoryEntry]
+) -> History:
+    placed = [(entry, _commit_of(entry, known)) for entry in entries]
+    inside = [replace(entry, commit=commit) for entry, commit in placed if commit is not None]
+    outside = [entry for entry, commit in placed if commit is None]
+    hashes = own.ordered(one.commit.hash for one in inside if one.commit)
+    position = {commit: at for at, commit in enumerate(hashes)}
+
+    def key(entry: HistoryEntry) -> tuple[int, bool, str]:
+        at = position.get(entry.commit.hash, -1) if entry.commit else -1
+        return at, entry.is_dirty, entry.date or ""
+
+    notes = []
+    if outside:
+        notes.append(
+            f"left out, as git does not know their commits: {_names(outside)}. "
+            "If the clone is shallow: git fetch --unshallow"
+        )
+    return History(tuple(sorted(inside, key=key)), "git", tuple(notes), own)
+
+
+def _why_not_git(entries: Sequence[HistoryEntry], order: str) -> tuple[str, ...]:
+    if len(entries) < 2:
+        return ()
+    unnamed = sum(not any(_hashes(entry)) for entry in entries)
+    why = f"{unnamed} runs name no commit" if unnamed else "no repository here knows their commits"
+    return (f"runs are in order of {order}, not of commits: {why}",)
+
+
+def _names(entries: Sequence[HistoryEntry]) -> str:
+    named = ", ".join(entry.name for entry in entries[:_NAMED])
+    rest = len(entries) - _NAMED
+    return f"{named} and {rest} more" if rest > 0 else named

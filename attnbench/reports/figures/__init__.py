@@ -1,0 +1,1 @@
+"""Figures: feature maps, training curves, paired differences, dot plots."""

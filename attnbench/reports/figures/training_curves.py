@@ -1,0 +1,231 @@
+"""Training curves, and a forest plot of paired differences. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, isinf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnbench.errors import RequestError
+from attnbench.reports.figures.figure_files import blank
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_curves", "draw_differences"]
+
+Epoch = Mapping[str, float]
+Row = tuple[str, Sequence[float], float, float, float]
+
+_SMALL, _PLAIN, _LARGE = 8, 9, 12
+_COLOUR = "#35608d"
+_CHARACTER = 0.075
+"""Inches that a character of plain size takes, about."""
+_FEW = 20
+"""Curves of fewer epochs than this have a mark at each."""
+
+
+def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> Figure:
+    """Draw the loss, and the test top-1 where there is any, over epochs.
+
+    A thin line for each seed; a thick one for their mean, over the epochs that all seeds have.
+
+    Args:
+        curves: arm -> seeds -> epochs with ``epoch``, ``loss`` and, where tested, ``top1`` (%).
+        title: above it all.
+
+    Raises:
+        RequestError: no epoch at all, or one without ``epoch`` or ``loss``.
+    """
+    _check(curves)
+    tested = any("top1" in one for seeds in curves.values() for seed in seeds for one in seed)
+    panels = [("loss", "training loss")] + [("top1", "test top-1, %")] * tested
+    width = 1.0 + 5.5 * len(panels)
+    columns = _columns(curves, width)
+    figure = blank(width, 4.6 + 0.2 * -(-len(curves) // columns))
+    figure.suptitle(title, fontsize=_LARGE, parse_math=False)
+    grid = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+    means = [
+        _draw_panel(axes, curves, key, name) for axes, (key, name) in zip(grid, panels, strict=True)
+    ]
+    _legend(figure, means[0], list(curves), columns)
+    return figure
+
+
+def draw_differences(rows: Sequence[Row], title: str) -> Figure:
+    """Draw the paired differences to the plain backbone, an arm a row, and a line at zero.
+
+    A dot for each seed, a diamond for the mean, a bar from low to high; an infinite bound is an
+    arrow out of the figure. What is not a number is left out.
+
+    Args:
+        rows: label, difference of each seed, mean, low, high; in percentage points of top-1.
+        title: above it all.
+
+    Raises:
+        RequestError: no row.
+    """
+    if not rows:
+        raise RequestError("no difference to draw; give a row for each arm")
+    longest = max(len(row[0]) for row in rows)
+    figure = blank(7.5 + _CHARACTER * longest, 1.7 + 0.45 * len(rows))
+    figure.suptitle(title, fontsize=_LARGE, parse_math=False)
+    axes = figure.subplots()
+    limits = _extent(rows)
+    for at, row in enumerate(rows):
+        _draw_row(axes, at, row, limits)
+    _finish_forest(axes, rows, limits)
+    return figure
+
+
+def _check(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> None:
+    for arm, seeds in curves.items():
+        for number, seed in enumerate(seeds):
+            for one in seed:
+                if "epoch" not in one or "loss" not in one:
+                    raise RequestError(
+                        f"{arm}, seed {number}: an epoch has {', '.join(one) or 'nothing'}; "
+                        "curves need epoch and loss"
+                    )
+    if not any(seed for seeds in curves.values() for seed in seeds):
+        raise RequestError("no epoch to draw: the arms have no training history")
+
+
+def _draw_panel(
+    axes: Axes, curves: Mapping[str, Sequence[Sequence[Epoch]]], key: str, name: str
+) -> list[Any]:
+    """Draw one quantity of all arms and return the lines of the means."""
+    means = []
+    for seeds, colour in zip(curves.values(), _colours(len(curves)), strict=True):
+        lines = [{one["epoch"]: one[key] for one in seed if key in one} for seed in seeds]
+        lines = [line for line in lines if line]
+        for line in lines:
+            axes.plot(*_points(line), color=colour, linewidth=0.7, alpha=0.5, **_marks(line, 2))
+        mean = _mean(lines)
+        means += axes.plot(*_points(mean), color=colour, linewidth=2.2, **_marks(mean, 4))
+    axes.set_xlabel("epoch", fontsize=_PLAIN)
+    axes.set_title(name, fontsize=_PLAIN + 1)
+    axes.locator_params(axis="x", integer=True)
+    axes.tick_params(labelsize=_SMALL)
+    axes.grid(color="0.9")
+    return means
+
+
+def _mean(lines: Sequence[Mapping[float, float]]) -> dict[float, float]:
+    """Return the mean over seeds at the epochs that all of them have."""
+    shared = set(lines[0]).intersection(*lines[1:]) if lines else set()
+    return {epoch: float(np.mean([line[epoch] for line in lines])) for epoch in sorted(shared)}
+
+
+def _points(line: Mapping[float, float]) -> tuple[list[float], list[float]]:
+    epochs = sorted(line)
+    # infinite values break a line as NaN does, and leave the axis alone
+    return epochs, [line[one] if isfinite(line[one]) else float("nan") for one in epochs]
+
+
+def _marks(line: Mapping[float, float], size: int) -> dict[str, Any]:
+    """Return how epochs are marked: a single one has no line that would show it."""
+    return {"marker": "o", "markersize": size} if len(line) < _FEW else {}
+
+
+def _colours(count: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    if count <= 10:
+        return [colormaps["tab10"](at) for at in range(count)]
+    return [colormaps["turbo"](0.03 + 0.94 * at / (count - 1)) for at in range(count)]
+
+
+def _columns(names: Mapping[str, object], width: float) -> int:
+    """Return how many legend entries stand side by side."""
+    each = 0.6 + _CHARACTER * max(len(name) for name in names)
+    return max(1, min(len(names), int(width / each)))
+
+
+def _legend(figure: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:
+    legend = figure.legend(
+        lines,
+        names,
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=_PLAIN,
+        frameon=False,
+        title="thick: mean of the seeds; thin: each seed",
+        title_fontsize=_SMALL,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _extent(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return limits that hold zero and every finite value, with some room."""
+    values = [0.0]
+    for _, differences, *estimate in rows:
+        values += [one for one in (*differences, *estimate) if isfinite(one)]
+    low, high = min(values), max(values)
+    room = 0.08 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> None:
+    _, differences, mean, low, high = row
+    dots = [one for one in differences if isfinite(one)]
+    axes.scatter(dots, [at + 0.22] * len(dots), s=14, color="0.45", alpha=0.7, linewidths=0)
+    if not isfinite(mean):
+        return
+    for bound, edge in ((low, limits[0]), (high, limits[1])):
+        _draw_side(axes, at, mean, bound, edge)
+    axes.plot([mean], [at], "D", color=_COLOUR, markersize=6, zorder=3)
+
+
+def _draw_side(axes: Axes, at: int, mean: float, bound: float, edge: float) -> None:
+    """Draw one side of an interval: to its bound, or as an arrow to the figure's edge."""
+    if isinf(bound):
+        style = {"arrowstyle": "-|>", "color": _COLOUR, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (edge, at), (mean, at), arrowprops=style)
+    elif isfinite(bound):
+        axes.plot([mean, bound], [at, at], color=_COLOUR, linewidth=2, solid_capstyle="butt")
+        axes.plot([bound], [at], "|", color=_COLOUR, markersize=9, markeredgewidth=2)
+
+
+def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:
+    """Put the zero line, the labels on the left, the numbers on the right."""
+    axes.axvline(0.0, color="0.2", linewidth=1, linestyle="--", zorder=1)
+    axes.set_xlim(*limits)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=_PLAIN, parse_math=False)
+    axes.tick_params(axis="x", labelsize=_SMALL)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.92")
+    axes.set_axisbelow(True)
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_xlabel(
+        "top-1 minus that of the plain backbone, percentage points\n"
+        "(diamond: mean; bar: interval; dots: seeds)",
+        fontsize=_PLAIN,
+    )
+    for at, row in enumerate(rows):
+        axes.text(
+            *(1.02, at, _numbers(row)),
+            transform=axes.get_yaxis_transform(),
+            fontsize=_PLAIN,
+            verticalalignment="center",
+        )
+
+
+def _numbers(row: Row) -> str:
+    """Return ``"+0.42 [−0.10, +0.94]"``."""
+    if not isfinite(row[2]):
+        return "no estimate"
+    mean, low, high = (_number(one) for one in row[2:])
+    return f"{mean} [{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    if isfinite(value):
+        return f"{value:+.2f}".replace("-", "−")
+    return "–" if value != value else "−∞" if value < 0 else "+∞"

@@ -1,0 +1,1 @@
+"""Page of one module, as ``attnbench show module`` writes it."""

@@ -1,0 +1,56 @@
+"""What the conformance checks say of a module, in short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attnbench.conformance.checks import Check, chosen
+from attnbench.conformance.findings import BROKEN, DECLARED, NOTE, SKIPPED, STATUSES
+from attnbench.registry.attention import Attention
+
+_COUNTED = ((BROKEN, "broken"), (DECLARED, "declared"), (SKIPPED, "skipped"))
+
+
+def conformance_of(attention: Attention, tell: Callable[[Check], object] = id) -> dict[str, Any]:
+    """Run the quick checks; return ``conformance`` and ``drift``, the relative change of a map.
+
+    Args:
+        attention: the module with its options.
+        tell: is told which check begins.
+    """
+    from attnbench.conformance.examine import examine
+
+    report = examine(attention, chosen(), tell=tell)
+    told = report.to_dict()
+    conformance = {key: told[key] for key in ("passed", "counts", "findings")}
+    return {"conformance": conformance, "drift": report.drift}
+
+
+def summary(findings: Sequence[Mapping[str, Any]]) -> str:
+    """Return ``22 checks hold, 1 declared, 2 notes``: each check by its most pressing finding."""
+    worst: dict[str, str] = {}
+    for one in findings:
+        said = worst.get(one["check"], one["status"])
+        worst[one["check"]] = min(said, one["status"], key=STATUSES.index)
+    statuses = list(worst.values())
+    holding = sum(1 for one in statuses if one not in dict(_COUNTED))
+    parts = [f"{holding} {'check holds' if holding == 1 else 'checks hold'}"]
+    parts += [f"{statuses.count(one)} {word}" for one, word in _COUNTED if one in statuses]
+    notes = sum(1 for one in findings if one["status"] == NOTE)
+    return ", ".join([*parts, *([f"{notes} {'note' if notes == 1 else 'notes'}"] if notes else [])])
+
+
+def drift_text(drift: float | None) -> str:
+    """Return the drift as a sentence."""
+    if drift is None:
+        return "how much it changes an untrained map is not known"
+    if drift == 0:
+        return "leaves every map as it is before training"
+    return f"changes an untrained map by {_percent(drift)} (||y-x||/||x||)"
+
+
+def _percent(fraction: float) -> str:
+    """Two digits: 0.51%, 0.0012%, 26%, 140%."""
+    percent = 100 * fraction
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"

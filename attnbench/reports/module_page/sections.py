@@ -1,0 +1,240 @@
+"""A module's document as sections that every format writes in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attnbench.conformance.findings import BROKEN
+from attnbench.registry.specs import value_text
+from attnbench.reports.module_page.conformance import drift_text, summary
+
+UNDECLARED = "not declared"
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labels with a text each."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Items:
+    """Sentences, below a line of their own where there is one."""
+
+    texts: tuple[str, ...]
+    head: str = ""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Lines of mathematics in text; what stands behind a gap are shapes."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The same for LaTeX, as the card has it."""
+
+    tex: str
+
+
+@dataclass(frozen=True)
+class CodeBlock:
+    """Lines to copy."""
+
+    text: str
+    language: str
+
+
+Block = Rows | Items | Formula | Equations | CodeBlock
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headline with what is below it."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def sections_of(document: Document) -> tuple[Section, ...]:
+    """Return a module's sections in the order in which they are read."""
+    parts = (
+        Section("Module", (_origin(document),)),
+        Section("What it computes", _formula(document)),
+        Section("Options", _options(document)),
+        Section("Costs", _costs(document)),
+        Section("Where it goes", _places(document)),
+        Section("How ours differs", _differences(document)),
+        Section("Known traps", _declared(document, document["traps"])),
+        Section("Constraints", _constraints(document)),
+        Section("Parameters that get no gradient", _reasons(document["dead"])),
+        Section("Declared exceptions", _reasons(document["exceptions"])),
+        Section("Known defects", _reasons(document["defects"])),
+        Section("Conformance", _conformance(document)),
+        Section("Licence of the original", (_sentence(document["licence"] or UNDECLARED),)),
+        Section("BibTeX", _bibtex(document)),
+    )
+    said = tuple(one for one in parts if one.blocks and one.blocks != (_NOTHING,))
+    missing = [one.title for one in parts if one.blocks == (_NOTHING,)]
+    return (*said, *((Section("Not declared", (_missing(missing),)),) if missing else ()))
+
+
+def _missing(titles: list[str]) -> Items:
+    titles = [one[0].lower() + one[1:] for one in titles]
+    return _sentence(f"{', '.join(titles)}: the module's card can say it")
+
+
+def _sentence(text: str) -> Items:
+    return Items((), text)
+
+
+_NOTHING = _sentence(UNDECLARED)
+
+
+def _origin(document: Document) -> Rows:
+    paper = document["paper"]
+    family = document["family"]
+    traits = [name for name, has in (document["traits"] or {}).items() if has]
+    rows = [
+        ("paper", f"{paper['title']} ({paper['short']})" if paper else UNDECLARED),
+        ("address", paper["url"] if paper else ""),
+        ("family", ", ".join([family, *map(_trait, traits)]) if family else UNDECLARED),
+        ("code", document["origin"]),
+        ("card", f"version {document['version']}" if document["declared"] else UNDECLARED),
+    ]
+    return Rows(tuple(row for row in rows if row[1]))
+
+
+def _trait(name: str) -> str:
+    known = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
+    return known.get(name, name)
+
+
+def _formula(document: Document) -> tuple[Block, ...]:
+    if not document["formula"] and not document["formula_tex"]:
+        return (_NOTHING,)
+    found: list[Block] = []
+    if document["formula"]:
+        found.append(Formula(document["formula"]))
+    if document["formula_tex"]:
+        found.append(Equations(document["formula_tex"]))
+    return tuple(found)
+
+
+def _options(document: Document) -> tuple[Block, ...]:
+    rows = []
+    for name, option in document["options"].items():
+        value, default = value_text(option["value"]), value_text(option["default"])
+        text = option["description"] or UNDECLARED
+        asked = "" if value == default else f" (asked for: {value})"
+        rows.append((f"{name}={default}", text + asked))
+    if document["takes_any_option"]:
+        rows.append(("...", "passes any other option on"))
+    return (Rows(tuple(rows)),) if rows else (_sentence("none"),)
+
+
+def _costs(document: Document) -> tuple[Block, ...]:
+    rows = [
+        ("parameters", _cost(document, "params_text", "params_512", "512 channels")),
+        ("MACs", _cost(document, "macs_text", "macs_512x14x14", "512x14x14")),
+    ]
+    blocks: list[Block] = [Rows(tuple(rows))]
+    if document["costs_reason"]:
+        blocks.append(_sentence(f"no values for 512x14x14: {document['costs_reason']}"))
+    printed = document["printed"]
+    if printed:
+        blocks.append(Rows(_printed(printed)))
+        if printed["differences"]:
+            blocks.append(
+                Items(tuple(printed["differences"]), "The printed figures differ because:")
+            )
+    return tuple(blocks)
+
+
+def _printed(printed: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    params = f"{printed['params_512']:,} parameters, as {printed['params_text']}"
+    macs = f"{printed['macs_512x14x14']:,} MACs, as {printed['macs_text']}"
+    return (("printed", f"{params}; {macs} ({printed['source']})"),)
+
+
+def _cost(document: Document, text_key: str, value_key: str, where: str) -> str:
+    text, value = document[text_key], document[value_key]
+    if value is None:
+        return text or UNDECLARED
+    if value_key in document["costs_counted"]:
+        return f"{value:,} at {where}, counted; a formula is {UNDECLARED}"
+    return f"{value:,} at {where}, exactly {text}" if text else f"{value:,} at {where}"
+
+
+def _places(document: Document) -> tuple[Block, ...]:
+    places, note = document["official"], document["official_note"]
+    if not places and not note:
+        return (_NOTHING,)
+    other = "any other backbone" if len(places) > 1 else "any backbone"
+    rows = tuple((other if name == "*" else name, place) for name, place in places.items())
+    return (*((Rows(rows),) if rows else ()), *((_sentence(note),) if note else ()))
+
+
+def _differences(document: Document) -> tuple[Block, ...]:
+    if not document["declared"]:
+        return (_NOTHING,)
+    original = document["deviations"]
+    return (
+        Items(tuple(original), "From the original code:")
+        if original
+        else _sentence(f"From the original code: {UNDECLARED if document['paper'] else 'none'}."),
+        Items((document["timm"] or f"{UNDECLARED.capitalize()}.",), "From timm:"),
+    )
+
+
+def _declared(document: Document, texts: list[str]) -> tuple[Block, ...]:
+    if texts:
+        return (Items(tuple(texts)),)
+    return (_sentence("none declared"),) if document["declared"] else (_NOTHING,)
+
+
+def _constraints(document: Document) -> tuple[Block, ...]:
+    needed = "it is built for one map size, feature_size=(h, w)"
+    sizes = [needed] if document["takes_feature_size"] else []
+    return _declared(document, [*sizes, *document["constraints"]])
+
+
+def _reasons(reasons: Mapping[str, str]) -> tuple[Block, ...]:
+    return (Rows(tuple(reasons.items())),) if reasons else ()
+
+
+def _conformance(document: Document) -> tuple[Block, ...]:
+    found = document["conformance"]
+    if found is None:
+        return ()
+    told = f"{summary(found['findings'])}: attnbench check {document['spec']} shows them"
+    broken = _broken(found["findings"])
+    return (
+        _sentence(told),
+        *((Items(broken, "Broken:"),) if broken else ()),
+        _sentence(drift_text(document["drift"])),
+    )
+
+
+def _broken(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """One line for each check that is broken: its first finding, and how many more there are."""
+    reasons: dict[str, list[str]] = {}
+    for one in findings:
+        if one["status"] == BROKEN:
+            reasons.setdefault(one["check"], []).append(one["reason"])
+    return tuple(
+        f"{check}: {first}" + (f" (and {len(more)} more)" if more else "")
+        for check, (first, *more) in reasons.items()
+    )
+
+
+def _bibtex(document: Document) -> tuple[Block, ...]:
+    paper = document["paper"]
+    return (CodeBlock(paper["bibtex"].rstrip(), "bibtex"),) if paper else ()

@@ -1,0 +1,136 @@
+"""What several runs say of each module at each place, brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attnbench.reports.tables.rows import RowView, row_views
+from attnbench.suites.case import DEFAULT_SIZE
+
+if TYPE_CHECKING:
+    from attnbench.reports.tables.accuracy_results import PairedTrainings
+    from attnbench.reports.tables.latency_results import LatencyCell
+    from attnbench.reports.tables.rows import CostResult, Records
+    from attnbench.suites.case import Case, PlannedTable
+    from attnbench.suites.schema import Suite
+
+
+class PlaceSetting(NamedTuple):
+    """Where a figure comes from: the network, and the runtime or the data set."""
+
+    backbone: str
+    name: str
+    recipe: str = ""
+    """How it was trained, ``digits-quick,epochs=3``; empty for times."""
+
+
+@dataclass
+class OverviewEntry:
+    """A module at a place, or the plain network; of two runs with one figure the first counts."""
+
+    module: str
+    """Canonical spec; empty for the plain network."""
+    costs: dict[str, CostResult] = field(default_factory=dict)
+    """By backbone."""
+    latencies: dict[PlaceSetting, LatencyCell] = field(default_factory=dict)
+    fused: dict[PlaceSetting, LatencyCell] = field(default_factory=dict)
+    """Of the inference form."""
+    accuracies: dict[PlaceSetting, PairedTrainings] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, view: RowView, result: CostResult) -> None:
+        """Take over what a row of a table says."""
+        case = result.case
+        network = network_of(case)
+        self.card = {**result.card, **self.card}
+        if not case.fused:
+            self.costs.setdefault(network, result)
+        timings = self.fused if case.fused else self.latencies
+        for timed in view.timed:
+            timings.setdefault(PlaceSetting(network, str(timed.case.conditions)), timed)
+        trained = view.trained_of(result)
+        if trained is not None and view.accuracy is not None:
+            setting = PlaceSetting(
+                case.backbone or ALONE, view.accuracy.dataset, recipe_of(trained)
+            )
+            self.accuracies.setdefault(setting, trained)
+
+
+ALONE = "the module alone"
+"""Stands for the backbone where there is none."""
+
+
+def recipe_of(trained: PairedTrainings) -> str:
+    """Return the recipe and what was changed of it, without the seed."""
+    training = trained.cases[0].training
+    if training is None:
+        return ""
+    return str(replace(training, seed=0)).partition("/")[2].removesuffix(",seed=0")
+
+
+def network_of(case: Case) -> str:
+    """Return the backbone, and the size of its pictures where that is not the usual one.
+
+    Counts and times of two sizes are two figures; the map of a module alone is its place.
+    """
+    if case.backbone is None:
+        return ALONE
+    height, width = case.size
+    return case.backbone if case.size == DEFAULT_SIZE else f"{case.backbone} {height}x{width}"
+
+
+@dataclass
+class Place:
+    """A placement, or the map of modules on their own, and the modules there."""
+
+    name: str
+    entries: dict[str, OverviewEntry] = field(default_factory=dict)
+    """By module spec."""
+    plain: OverviewEntry = field(default_factory=lambda: OverviewEntry(""))
+
+    def entry(self, module: str) -> OverviewEntry:
+        """Return the entry of a module, made where it is new."""
+        return self.entries.setdefault(module, OverviewEntry(module))
+
+
+Planned = tuple["Suite", Sequence["PlannedTable"], "Records"]
+"""A run: its suite, the tables of it, and the records by case name."""
+
+
+def collect(runs: Iterable[Planned]) -> list[Place]:
+    """Return the places of all runs in the order in which they come, with their modules.
+
+    Plain networks go to every place that their table has; ``wider`` controls are left out.
+    """
+    places: dict[str, Place] = {}
+    for suite, tables, records in runs:
+        for table in tables:
+            _collect(row_views(suite, table, records), places)
+    return list(places.values())
+
+
+def _collect(views: Sequence[RowView], places: dict[str, Place]) -> None:
+    rows = [(view, result) for view in views for result in view.results]
+    here = {}
+    for view, result in rows:
+        if result.case.module is not None:
+            place = place_of(result.case)
+            here[place] = places.setdefault(place, Place(place))
+            here[place].entry(result.case.module).add(view, result)
+    for view, result in _plain(rows):
+        for found in here.values():
+            found.plain.add(view, result)
+
+
+def _plain(rows: Iterable[tuple[RowView, CostResult]]) -> Iterator[tuple[RowView, CostResult]]:
+    for view, result in rows:
+        if result.case.module is None and view.row.control is None:
+            yield view, result
+
+
+def place_of(case: Case) -> str:
+    """Return the placement of a case; of a module alone its map, ``512x14x14``."""
+    height, width = case.size
+    return case.placement or f"{case.channels}x{height}x{width}"

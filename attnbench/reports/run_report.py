@@ -1,0 +1,35 @@
+"""From a run's records to its report and its table files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attnbench.records.store import Run
+from attnbench.reports.figures.accuracy_figures import write_plots
+from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.report import Report
+from attnbench.reports.tables.rows import Records
+from attnbench.reports.tables.write import write
+from attnbench.suites.case import PlannedTable
+from attnbench.suites.load import parse_suite
+from attnbench.suites.schema import Suite
+from attnbench.suites.serialize import tables_from_json
+from attnbench.utils.text import shown_path
+
+
+def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
+    """Return a run's suite and tables, by its last header, and its records by case name."""
+    suite = parse_suite(run.header.suite, shown_path(run.path))
+    tables = tables_from_json(suite, run.header.tables)
+    return suite, tables, {name: record.model_dump() for name, record in run.records.items()}
+
+
+def report_of(run: Run) -> Report:
+    """Return the report of a run, from its records and last header alone."""
+    return build_report(*planned_of(run), run.measured_with())
+
+
+def write_tables(run: Run, folder: Path) -> list[str]:
+    """Write the tables and pictures of a run and return their paths, as users read them."""
+    written = [*write(report_of(run), folder), *write_plots(run, folder)]
+    return [shown_path(path) for path in written]

@@ -1,0 +1,19 @@
+"""Tables: from a planned suite and its records to a report, and to text. Imports no torch."""
+
+from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.render import FORMATS, bibtex, latex_document, render
+from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.reports.tables.write import write
+
+__all__ = [
+    "FORMATS",
+    "Cell",
+    "Column",
+    "Report",
+    "Table",
+    "bibtex",
+    "build_report",
+    "latex_document",
+    "render",
+    "write",
+]

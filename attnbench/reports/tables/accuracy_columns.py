@@ -1,0 +1,216 @@
+"""The columns that a table with accuracy has, and what stands in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from attnbench.reports.tables.accuracy_results import NOT_MEASURED, PairedTrainings, weak_baseline
+from attnbench.reports.tables.footnotes import Footnotes
+from attnbench.reports.tables.number_format import NOTHING
+from attnbench.reports.tables.report import Cell, Column
+from attnbench.stats.accuracy_verdict import text as judgement_text
+from attnbench.stats.paired_difference import DifferenceEstimate
+from attnbench.stats.power import detectable
+
+if TYPE_CHECKING:
+    from attnbench.suites.schema import Accuracy
+
+ACCURACY_RULE = (
+    "Accuracy: mean over seeds with a 95% interval (Student's t), in percent of the test images "
+    "after the last epoch; no epoch is chosen by its accuracy. Difference: own less plain backbone "
+    "of the same seed (same initial weights, order of images and augmentation), mean and 95% "
+    "interval in points. better, worse: claimed so that at most 5% of such claims in a table are "
+    "wrong; same within x: the whole interval is, x at most 0.5 points; inconclusive: neither. No "
+    "verdict below three seeds."
+)
+_GUESSED = 0.9
+"""Of the loss of guessing: what ends above this has learned next to nothing."""
+_HEADS = {
+    "top1": ("Top-1", "%, mean, 95% interval"),
+    "top5": ("Top-5", "%, mean, 95% interval"),
+    "difference": ("Difference to plain", "points, 95% interval, verdict"),
+    "int8": ("Top-1, int8", "%, mean, 95% interval"),
+    "int8_difference": ("Difference to plain, int8", "points, 95% interval"),
+    "mcnemar": ("Images gained / lost", "McNemar's p, these weights only"),
+    "seconds": ("Training", "s per seed"),
+}
+
+
+def accuracy_columns(
+    accuracy: Accuracy, rows: Sequence[Sequence[PairedTrainings]]
+) -> Iterator[Column]:
+    """Yield the accuracy columns of a table, one group."""
+    group = head(accuracy, [one for row in rows for one in row])
+    for key in accuracy.columns:
+        title, unit = _HEADS[key]
+        yield Column(title, unit, group, numeric=True)
+
+
+def head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
+    """Return data set, image size, recipe and number of seeds."""
+    training = next((case.training for one in results for case in one.cases), None)
+    size = next((case.size for one in results for case in one.cases), None)
+    facts = next((one.facts for one in results if one.facts), {})
+    recipe = facts.get("recipe") or {}
+    marks = [
+        *(["smoke test"] if recipe.get("smoke") else []),
+        *(["synthetic pictures"] if facts.get("synthetic") else []),
+        *(["weak baseline"] if any(weak_baseline(one) for one in results) else []),
+    ]
+    epochs = training.epochs if training and training.epochs else None
+    parts = [
+        accuracy.dataset,
+        *([f"{size[0]}×{size[1]}"] if size else []),
+        *([f"recipe {training.recipe}"] if training else []),
+        *([f"{epochs} epoch{'s' * (epochs > 1)}"] if epochs else []),
+        f"{accuracy.seeds} seed" + ("s" if accuracy.seeds > 1 else ""),
+        *marks,
+    ]
+    return ", ".join(parts)
+
+
+def accuracy_cells(
+    accuracy: Accuracy, row: Sequence[PairedTrainings], notes: Footnotes
+) -> Iterator[Cell]:
+    """Yield a row's accuracy cells; a row that is not trained reads *not measured*."""
+    for place, key in enumerate(accuracy.columns):
+        if not row:
+            yield Cell(NOT_MEASURED)
+        else:
+            numbers = notes.add(*footnotes_of(row[0])) if place == 0 else ()
+            yield Cell(figure(row[0], key), notes=numbers)
+
+
+def figure(one: PairedTrainings, key: str) -> str:
+    """Return the text of an accuracy column."""
+    return _FIGURES[key](one) if one.own else one.status
+
+
+def interval(found: DifferenceEstimate, signed: bool = False) -> str:
+    """Return ``92.31 [92.05, 92.57]``; without bounds only the mean."""
+    ends = (found.low, found.high) if signed else (max(0.0, found.low), min(100.0, found.high))
+    mean, low, high = (_number(value, signed) for value in (found.mean, *ends))
+    return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
+
+
+def difference(one: PairedTrainings) -> str:
+    """Return ``+0.31 [-0.10, +0.72] inconclusive, about 4 more seeds needed``."""
+    if one.is_plain:
+        return NOTHING
+    found = one.difference()
+    if found is None:
+        return "plain not measured"
+    said = judgement_text(one.judgement) if one.judgement else ""
+    return f"{interval(found, signed=True)} {said}".strip()
+
+
+def accuracy_notes(results: Sequence[PairedTrainings]) -> Iterator[str]:
+    """Yield what the table as a whole can show, what it is marked with, and what was left out."""
+    spreads = [found.sd for one in results if not one.is_plain and (found := one.difference())]
+    known = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
+    seeds = max((len(one.seeds) for one in results), default=0)
+    if known and seeds > 1:
+        sd = median(known)
+        yield (
+            f"With {seeds} seeds and the spread seen here (standard deviation of a paired "
+            f"difference {sd:.2f} points, median of the rows) a true difference of "
+            f"{detectable(sd, seeds):.2f} points is found in 8 of 10 such tables, judged alone."
+        )
+    yield from dict.fromkeys(text for one in results if (text := _marks(one)))
+
+
+def footnotes_of(one: PairedTrainings) -> tuple[str, ...]:
+    """Return what is to be said of a row: trainings that failed, int8 that could not be."""
+    said: dict[str, None] = {}
+    for case, record in one.others:
+        if record is None:
+            continue
+        reason = f": {record['reason']}" if record.get("reason") else ""
+        # what is not here is missing for all rows and seeds alike: said once
+        name = "" if record["status"] == "skipped" else f"{case.name}: "
+        said[f"{name}{record['status']}{reason}"] = None
+    for record in one.own.values():
+        why = (record.get("training") or {}).get("int8_failed")
+        if why:
+            said[f"int8: {why}"] = None
+    return (*said, *_unlearned(one))
+
+
+def _unlearned(one: PairedTrainings) -> Iterator[str]:
+    """Say where a network ended where it began: a number near chance is the recipe's, too."""
+    classes = one.facts.get("classes")
+    if not isinstance(classes, int) or classes < 2 or not one.own:
+        return
+    guessing = math.log(classes)
+    losses = [loss for loss in one.values("loss") if not loss < _GUESSED * guessing]
+    if losses:
+        yield (
+            f"Did not learn by this recipe in {len(losses)} of {len(one.own)} seeds: the training "
+            f"loss ended at {median(losses):.2f}, guessing among {classes} classes has "
+            f"{guessing:.2f}."
+        )
+
+
+def _marks(one: PairedTrainings) -> str:
+    facts = one.facts
+    parts = []
+    if facts.get("synthetic"):
+        parts.append("The pictures are synthetic: a dry run, whose accuracy says nothing.")
+    if (facts.get("recipe") or {}).get("smoke"):
+        parts.append(
+            "The accuracy is a smoke test: it shows that every module trains, not which is better."
+        )
+    weak = weak_baseline(one)
+    if weak:
+        parts.append(f"{weak[0].upper()}{weak[1:]}; verdicts are withheld.")
+    left_out = sum(facts.get("unreadable") or [])
+    if left_out:
+        names = (facts.get("unreadable_names") or [])[:3]
+        more = ["..."] if left_out > len(names) else []
+        parts.append(
+            f"Images that cannot be read, left out: {left_out} ({', '.join(names + more)})"
+        )
+    return " ".join(parts)
+
+
+def _number(value: float, signed: bool) -> str:
+    return f"{value:+.2f}" if signed else f"{value:.2f}"
+
+
+def _mean(key: str) -> Callable[[PairedTrainings], str]:
+    def text(one: PairedTrainings) -> str:
+        found = one.mean(key)
+        return interval(found) if found else NOTHING
+
+    return text
+
+
+def _int8_difference(one: PairedTrainings) -> str:
+    found = None if one.is_plain else one.difference("int8_top1")
+    return interval(found, signed=True) if found else NOTHING
+
+
+def _mcnemar(one: PairedTrainings) -> str:
+    found = one.mcnemar
+    if found is None:
+        return NOTHING
+    return f"{found.only_a} / {found.only_b}, p = {found.p_value:.2g}"
+
+
+def _seconds(one: PairedTrainings) -> str:
+    found: list[Any] = [record["training"]["training_s"] for record in one.own.values()]
+    return f"{median(found):.0f}" if found else NOTHING
+
+
+_FIGURES: dict[str, Callable[[PairedTrainings], str]] = {
+    "top1": _mean("top1"),
+    "top5": _mean("top5"),
+    "difference": difference,
+    "int8": _mean("int8_top1"),
+    "int8_difference": _int8_difference,
+    "mcnemar": _mcnemar,
+    "seconds": _seconds,
+}

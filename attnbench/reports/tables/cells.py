@@ -1,0 +1,203 @@
+"""What stands in a row's cells, by the key of the column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from attnbench.reports.tables import footnotes
+from attnbench.reports.tables.accuracy_columns import accuracy_cells, footnotes_of, interval
+from attnbench.reports.tables.columns import TRAITS
+from attnbench.reports.tables.footnotes import Footnotes
+from attnbench.reports.tables.latency_columns import latency_cells
+from attnbench.reports.tables.number_format import NOTHING, ratio, signed, spread, whole
+from attnbench.reports.tables.report import Cell
+from attnbench.reports.tables.reported_values import (
+    EXPLAINED,
+    NOT_MEASURED,
+    ReportedValueVerdict,
+    judge,
+    worst,
+)
+from attnbench.reports.tables.rows import RowView
+
+if TYPE_CHECKING:
+    from attnbench.suites.schema import Groups
+
+NOT_DECLARED = "not declared"
+ADDED = "Asked for with --add; not a row of the suite."
+_SHORT_HEADS = {"params": "Parameters", "macs": "MACs", "top1": "Top-1", "top5": "Top-5"}
+
+
+def row_cells(view: RowView, notes: Footnotes) -> tuple[Cell, ...]:
+    """Return the cells of a row; their spans add up to the number of columns."""
+    cells = [cell for key in view.layout.columns for cell in _cells(key, view, notes)]
+    if view.layout.groups is not None:
+        cells += _group_cells(view, view.layout.groups, notes)
+    if view.latency is not None:
+        cells += latency_cells(view.latency, view.timed, notes)
+    if view.accuracy is not None:
+        cells += accuracy_cells(view.accuracy, view.trained, notes)
+    return tuple(cells)
+
+
+def _group_cells(view: RowView, groups: Groups, notes: Footnotes) -> Iterator[Cell]:
+    if len(view.results) == len(groups.values) > 1:
+        for result in view.results:
+            only = view.only(result)
+            yield from (cell for key in groups.columns for cell in _cells(key, only, notes))
+        return
+    # one case for all groups, as the plain backbone: one cell across them, each figure named
+    cells = [(key, cell) for key in groups.columns for cell in _cells(key, view, notes)]
+    said = [f"{_SHORT_HEADS[key]} {cell.plain}" for key, cell in cells if cell.plain != NOTHING]
+    yield Cell(
+        "; ".join(said) or NOTHING,
+        notes=tuple(dict.fromkeys(number for _, cell in cells for number in cell.notes)),
+        span=len(groups.values) * len(groups.columns),
+    )
+
+
+def _cells(key: str, view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    maker = _MAKERS.get(key)
+    if maker is not None:
+        return maker(view, notes)
+    if key.startswith("printed_"):
+        return [printed_cell(view, key.removeprefix("printed_"), notes)]
+    if key.endswith("_norm"):
+        return [_ratio_cell(view, key.removesuffix("_norm"))]
+    return [_count_cell(view, key, notes)]
+
+
+def _label(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    failures = [footnotes.failure(view, one) for one in view.results]
+    numbers = notes.add(ADDED if view.added else "", view.row.note, *failures)
+    cite = view.layout.cite
+    return [
+        Cell(
+            view.label,
+            notes=numbers,
+            cite=view.card.get("key") or "" if cite else "",
+            citation=view.card.get("short") or "" if cite else "",
+        )
+    ]
+
+
+def _placement(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    placed = next((one for one in view.results if one.slots), view.first)
+    numbers = notes.add(footnotes.sites(placed))
+    return [Cell(view.first.case.placement or NOTHING, notes=numbers)]
+
+
+def _traits(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    traits = view.card.get("traits")
+    if traits is None:
+        return [Cell(_undeclared(view), span=len(TRAITS))]
+    return [Cell("✓" if traits[name] else "×") for name, _ in TRAITS]
+
+
+def _formula(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    printed = view.card.get("printed")
+    if not printed:
+        return [Cell(_undeclared(view), span=2)]
+    return [
+        Cell(printed[f"{metric}_text"], tex=f"${printed[f'{metric}_tex']}$")
+        for metric in ("params", "macs")
+    ]
+
+
+def _undeclared(view: RowView) -> str:
+    return NOT_DECLARED if view.measured else _missing(view)
+
+
+def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
+    """Return printed figure, ours and verdict; several cases share the cell."""
+    found = (judge(view, metric, one) for one in view.results)
+    judged = [one for one in found if one is not None]
+    if not judged:
+        return Cell(NOTHING)
+    verdict = worst(one.verdict for one in judged)
+    reason = view.row.reasons.get(metric, "") if verdict == EXPLAINED else ""  # type: ignore[call-overload]
+    return Cell(
+        printed=spread(one.printed.text for one in judged),
+        ours=spread(_ours(judged)),
+        verdict=verdict,
+        notes=notes.add(view.suite.reasons.get(reason, reason)),
+    )
+
+
+def _ours(judged: list[ReportedValueVerdict]) -> list[str]:
+    if all(one.verdict == NOT_MEASURED for one in judged):
+        return [""]
+    return [one.printed.beside(one.value) for one in judged if one.value is not None]
+
+
+def _accuracy(metric: str) -> Callable[[RowView, Footnotes], Sequence[Cell]]:
+    """Return what makes a cell of printed accuracy and ours: mean over seeds, 95% interval."""
+
+    def cell(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+        numbers = notes.add(*(text for one in view.trained for text in footnotes_of(one)))
+        made = printed_cell(view, metric, notes)
+        ours = [found for one in view.trained if (found := one.mean(metric))]
+        if not ours:
+            return [replace(made, notes=(*made.notes, *numbers))]
+        text = "; ".join(interval(one) for one in ours)
+        if not made.verdict:
+            return [Cell(text, notes=numbers)]
+        return [replace(made, ours=text, notes=(*made.notes, *numbers))]
+
+    return cell
+
+
+def _ratio_cell(view: RowView, metric: str) -> Cell:
+    unit = view.reference.values.get(metric) if view.reference else None
+    if not unit or not view.measured:
+        return Cell(_missing(view))
+    return Cell(spread(ratio(Fraction(value, unit)) for value in view.numbers(metric)))
+
+
+def _count_cell(view: RowView, key: str, notes: Footnotes) -> Cell:
+    numbers = view.numbers(key)
+    if not numbers:
+        return Cell(_missing(view))
+    write = signed if key.startswith("delta_") else whole
+    return Cell(spread(map(write, numbers)), notes=_why_not_printed(view, key, notes))
+
+
+def _why_not_printed(view: RowView, key: str, notes: Footnotes) -> tuple[int, ...]:
+    """The card's reasons, on exact counts that stand beside those of its printed formulas."""
+    case = view.first.case
+    by_formula = case.backbone is None or case.backbone in view.suite.nominal
+    if not by_formula or key not in ("params", "macs"):
+        return ()
+    if f"printed_{key}" not in view.layout.columns:
+        return ()
+    return notes.add(footnotes.differences(view))
+
+
+def _missing(view: RowView) -> str:
+    """What stands where there is no value: nothing to measure, or how the measurement ended."""
+    without = [one for one in view.results if not one.values]
+    return without[0].status if without else NOTHING
+
+
+def _counters(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    reports = [pair for result in view.measured for pair in result.counters.items()]
+    if not reports:
+        return [Cell(_missing(view))]
+    agreeing = sum(bool(report["agree"]) for _, report in reports)
+    said = [footnotes.reconciliation(name, report) for name, report in reports]
+    numbers = notes.add(" ".join(dict.fromkeys(text for text in said if text)))
+    return [Cell(f"{agreeing} of {len(reports)} agree", notes=numbers)]
+
+
+_MAKERS: dict[str, Callable[[RowView, Footnotes], Sequence[Cell]]] = {
+    "label": _label,
+    "placement": _placement,
+    "traits": _traits,
+    "formula": _formula,
+    "counters": _counters,
+    "top1": _accuracy("top1"),
+    "top5": _accuracy("top5"),
+}

@@ -1,0 +1,194 @@
+"""Tidy data: one line for each case of each row, for each seed, every figure unrounded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from attnbench.reports.tables.accuracy_results import PairedTrainings
+from attnbench.reports.tables.case_result import NOT_RUN
+from attnbench.reports.tables.latency_results import LatencyCell
+from attnbench.reports.tables.reported_values import as_data, judge
+from attnbench.reports.tables.rows import CostResult, RowView
+from attnbench.stats.paired_difference import DifferenceEstimate
+
+if TYPE_CHECKING:
+    from attnbench.suites.case import Case
+
+_PROOF = ("export_s", "load_s", "max_error", "tolerance", "sqnr_db", "top1_agreement")
+_TRAINED = ("top1", "top5", "loss", "int8_top1")
+METRICS = ("params", "macs", "params_norm", "macs_norm", "top1", "top5")
+
+
+def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a row; ``title`` is the table's."""
+    for result in view.results:
+        line = {
+            "suite": view.suite.suite.name,
+            "table": title,
+            "row": view.label,
+            **case_fields(result.case),
+            **_group_field(view, result),
+            "added": view.added,
+            "status": result.status,
+            "reason": result.reason,
+            **result.values,
+            **_counter_fields(result),
+        }
+        for metric in METRICS:
+            line |= _judged_fields(view, metric, result)
+        yield line
+    for one in view.timed:
+        yield {
+            "suite": view.suite.suite.name,
+            "table": title,
+            "row": view.label,
+            **case_fields(one.case),
+            "added": view.added,
+            "status": one.status,
+            "reason": one.reason,
+            **latency_fields(one),
+        }
+    for network in view.trained:
+        for case in network.cases:
+            record = network.record(case)
+            yield {
+                "suite": view.suite.suite.name,
+                "table": title,
+                "row": view.label,
+                **case_fields(case),
+                "added": view.added,
+                "status": record["status"] if record else NOT_RUN,
+                "reason": record.get("reason") if record else None,
+                **accuracy_fields(network, case),
+            }
+
+
+def latency_fields(one: LatencyCell) -> dict[str, Any]:
+    """Return the figures of a latency case, flat: milliseconds, bytes, ratios."""
+    timing, judgement = one.timing, one.judgement
+    fields: dict[str, Any] = asdict(one.conditions)
+    if timing is None or judgement is None:
+        return fields
+    figures = {
+        "ratio": one.ratio,
+        # the plain network is itself, whatever the noise; what its copy differs by is "again"
+        "ratio_low": 1.0 if timing.is_plain else timing.arm.low,
+        "ratio_high": 1.0 if timing.is_plain else timing.arm.high,
+        "verdict": "same" if timing.is_plain else judgement.verdict,
+        "same_within": judgement.within,
+        "again": timing.again.ratio,
+        "again_low": timing.again.low,
+        "again_high": timing.again.high,
+        "floor": judgement.floor,
+        "trust": judgement.trust,
+        "median_ms": _ms(timing.own.median),
+        "p90_ms": _ms(timing.own.p90),
+        "p99_ms": _ms(timing.own.p99),
+        "min_ms": _ms(timing.own.minimum),
+        "baseline_median_ms": _ms(timing.plain.median),
+        "throughput": timing.throughput,
+        "pairs": timing.arm.pairs,
+        "processes": timing.arm.processes,
+        "peak_bytes": one.values.get("peak_bytes"),
+        **{key: one.values.get(key) for key in _PROOF},
+    }
+    return fields | {key: _finite(value) for key, value in figures.items()}
+
+
+def accuracy_fields(one: PairedTrainings, case: Case) -> dict[str, Any]:
+    """Return the figures of a training, flat, and those of all seeds of its row: percent, points.
+
+    ``difference`` is to the plain backbone of the same seed; ``difference_low`` and ``_high`` are
+    Student's t, ``sign_flip_low`` and ``_high`` the sign-flip test's.
+    """
+    training = case.training
+    if training is None:
+        return {}
+    fields = {key: getattr(training, key) for key in ("dataset", "recipe", "seed", "epochs")}
+    own, plain = one.own.get(training.seed), one.plain.get(training.seed)
+    values = own["values"] if own else {}
+    pair = own and plain and not one.is_plain
+    mean = one.mean()
+    difference, flipped = (None, None) if one.is_plain else (one.difference(), one.flipped)
+    figures = {
+        **{key: values.get(key) for key in _TRAINED},
+        "difference": values["top1"] - plain["values"]["top1"] if pair and plain else None,
+        **_estimate_fields("top1", mean),
+        **_estimate_fields("difference", difference),
+        "sign_flip_low": flipped.low if flipped else None,
+        "sign_flip_high": flipped.high if flipped else None,
+        "verdict": one.judgement.verdict if one.judgement else None,
+        "same_within": one.judgement.within if one.judgement else None,
+        "more_seeds": one.judgement.more_seeds if one.judgement else None,
+    }
+    return fields | {key: _finite(value) for key, value in figures.items()}
+
+
+def _estimate_fields(name: str, found: DifferenceEstimate | None) -> dict[str, float | None]:
+    return {
+        f"{name}_mean": found.mean if found else None,
+        f"{name}_low": found.low if found else None,
+        f"{name}_high": found.high if found else None,
+    }
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 6)
+
+
+def _finite(value: Any) -> Any:
+    """An interval without a bound has none in JSON either."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_csv(lines: tuple[Any, ...]) -> str:
+    """Return the lines as CSV; a column is there if any line has it."""
+    from pandas import DataFrame  # half a second to import
+
+    # object: an integer column with gaps would turn into floats
+    text: str = DataFrame(list(lines), dtype=object).to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def case_fields(case: Case) -> dict[str, Any]:
+    """Return what a case is, flat."""
+    height, width = case.size
+    return {
+        "case": case.name,
+        "backbone": case.backbone,
+        "module": case.module,
+        "placement": case.placement,
+        "channels": case.channels,
+        "height": height,
+        "width": width,
+        "form": "fused" if case.fused else "plain",
+    }
+
+
+def _group_field(view: RowView, result: CostResult) -> dict[str, Any]:
+    groups = view.layout.groups
+    if groups is None or len(view.results) == 1:
+        return {}
+    return {groups.option: groups.values[result.group]}
+
+
+def _counter_fields(result: CostResult) -> dict[str, Any]:
+    return {
+        f"{name}_{key}": report.get(key)
+        for name, report in result.counters.items()
+        for key in ("raw", "macs", "agree")
+    }
+
+
+def _judged_fields(view: RowView, metric: str, result: CostResult) -> dict[str, Any]:
+    judged = judge(view, metric, result)
+    if judged is None:
+        return {}
+    return {
+        f"printed_{metric}": judged.printed.text,
+        f"nominal_{metric}": as_data(judged.value),
+        f"verdict_{metric}": judged.verdict,
+    }

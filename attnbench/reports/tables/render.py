@@ -1,0 +1,172 @@
+"""From a report to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from attnbench.errors import RequestError, suggestion
+from attnbench.reports.tables.long_format import to_csv
+from attnbench.reports.tables.report import Cell, Column, Report
+from attnbench.utils.escape import Safe, latex, markdown
+
+FORMATS = ("md", "csv", "tex", "html")
+
+
+def render(report: Report, form: str) -> str:
+    """Return a report as ``md``, ``csv``, ``tex`` (a fragment to include) or ``html``.
+
+    Raises:
+        RequestError: there is no such format.
+    """
+    if form == "csv":
+        return to_csv(report.lines)
+    if form not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise RequestError(f"unknown format {form!r}; known: {known}.{suggestion(form, FORMATS)}")
+    # a report without a title starts with its table
+    return _environment(form).get_template(f"table.{form}.j2").render(report=report).lstrip("\n")
+
+
+def latex_document(report: Report, bibliography: str = "table") -> str:
+    """Return a whole LaTeX document around the tables, to look at them.
+
+    Args:
+        report: the report.
+        bibliography: name of the ``.bib`` file beside it, without its ending.
+    """
+    template = _environment("tex").get_template("document.tex.j2")
+    cites = any(cell.cite for table in report.tables for row in table.rows for cell in row)
+    return template.render(
+        report=report,
+        body=Safe(render(report, "tex")),
+        bibliography=bibliography if cites else "",
+    )
+
+
+def bibtex(report: Report) -> str:
+    """Return the BibTeX entries of the modules in the tables, sorted by key."""
+    return "\n".join(report.bibtex)
+
+
+@cache
+def _environment(form: str) -> Environment:
+    escape = {"md": markdown, "tex": latex}.get(form)
+    delimiters: dict[str, Any] = {}
+    if form == "tex":  # braces and percent signs are LaTeX's own
+        delimiters = {
+            "block_start_string": "<%",
+            "block_end_string": "%>",
+            "variable_start_string": "<<",
+            "variable_end_string": ">>",
+            "comment_start_string": "<#",
+            "comment_end_string": "#>",
+        }
+    environment = Environment(
+        loader=PackageLoader("attnbench.reports.tables"),
+        undefined=StrictUndefined,
+        autoescape=form == "html",
+        finalize=_finalizer(escape) if escape else None,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **delimiters,
+    )
+    environment.globals |= {"heads": group_heads, "rules": group_rules, "aligned": _aligned}
+    environment.filters |= {
+        "safe_text": Safe,
+        "md_cell": _markdown_cell,
+        "tex_cell": _latex_cell,
+        "tex_head": _latex_head,
+        "tex_group": _latex_group,
+    }
+    return environment
+
+
+def _finalizer(escape: Callable[[object], Safe]) -> Callable[[object], str]:
+    """Whatever a template puts out is escaped, unless it says that it is safe."""
+    return lambda value: value if isinstance(value, Safe) else escape(value)
+
+
+def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
+    """Return the columns by group; those of no group stand alone under the empty name."""
+    found: list[tuple[str, list[Column]]] = []
+    for name, group in groupby(columns, key=lambda column: column.group):
+        members = list(group)
+        found += [(name, members)] if name else [("", [column]) for column in members]
+    return found
+
+
+def group_rules(columns: Sequence[Column]) -> list[tuple[int, int]]:
+    """Return first and last column of each named group, from 1."""
+    spans, start = [], 1
+    for name, members in group_heads(columns):
+        if name:
+            spans.append((start, start + len(members) - 1))
+        start += len(members)
+    return spans
+
+
+def _aligned(row: Sequence[Cell], columns: Sequence[Column]) -> Iterator[tuple[Cell, bool]]:
+    """Yield each cell, and whether the column that it starts in is numeric."""
+    start = 0
+    for cell in row:
+        yield cell, columns[start].numeric
+        start += cell.span
+
+
+def _markdown_cell(cell: Cell) -> Safe:
+    text = markdown(cell.plain)
+    if cell.citation:
+        text = Safe(f"{text} {markdown(f'[{cell.citation}]')}")
+    if cell.bold:
+        text = Safe(f"**{text}**")
+    notes = f" <sup>{','.join(map(str, cell.notes))}</sup>" if cell.notes else ""
+    # Markdown has no cells across columns: the first takes the text
+    return Safe(f"{text}{notes}" + " |" * (cell.span - 1))
+
+
+def _latex_cell(cell: Cell) -> Safe:
+    text = cell.tex or (_stacked(cell) if cell.verdict else latex(cell.plain))
+    if cell.bold:
+        text = rf"\textbf{{{text}}}"
+    if re.fullmatch(r"[A-Za-z0-9:_-]+", cell.cite):
+        text = rf"{text}~\cite{{{cell.cite}}}"
+    if cell.notes:
+        text += rf"\textsuperscript{{{','.join(map(str, cell.notes))}}}"
+    return Safe(rf"\multicolumn{{{cell.span}}}{{c}}{{{text}}}" if cell.span > 1 else text)
+
+
+def _stacked(cell: Cell) -> Safe:
+    """Figures above their verdict: side by side they make the table too wide to read."""
+    figures = f"{cell.printed} / {cell.ours}" if cell.ours else cell.printed
+    return Safe(rf"\shortstack[r]{{{latex(figures)} \\ \scriptsize {latex(cell.verdict)}}}")
+
+
+def _latex_head(column: Column) -> Safe:
+    if not column.unit:
+        return latex(column.head)
+    lines = [latex(column.head), *(rf"\scriptsize {latex(part)}" for part in _broken(column.unit))]
+    stacked = r" \\ ".join(lines)
+    return Safe(rf"\shortstack{{{stacked}}}")
+
+
+def _latex_group(name: str) -> Safe:
+    lines = [latex(part) for part in _broken(name, 30)]
+    stacked = r" \\ ".join(lines)
+    return Safe(rf"\shortstack{{{stacked}}}") if len(lines) > 1 else latex(name)
+
+
+def _broken(text: str, width: int = 18) -> list[str]:
+    """Break a long text into lines of about the same width."""
+    words, lines = text.split(), [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return [line for line in lines if line]

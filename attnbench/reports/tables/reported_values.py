@@ -1,0 +1,142 @@
+"""Is a printed figure what its source's own convention gives?
+
+A source's convention is its *nominal* value. For a module alone it is the printed formula; in a
+backbone, the backbone as the source prints it, less the weights and multiply-adds of what was
+replaced, plus the formula of each module; for a plain backbone, our count without batch norm.
+Where a module has no printed formula, or the suite no nominal backbone, our own count stands in,
+for parameters in a backbone the one without batch norm. ``[convention]`` says of a source that it
+counts norms, or that its M is 2^20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from attnbench.errors import RequestError
+from attnbench.reports.tables.accuracy_results import withheld
+from attnbench.reports.tables.number_format import Printed, decimal, read_printed
+from attnbench.reports.tables.rows import CostResult, RowView
+
+if TYPE_CHECKING:
+    from attnbench.suites.schema import Suite
+
+REPRODUCED = "reproduced"
+EXPLAINED = "explained"
+DIFFERS = "differs"
+NOT_MEASURED = "not measured"
+NOT_JUDGED = "not judged"
+_WORST_FIRST = (DIFFERS, EXPLAINED, NOT_JUDGED, REPRODUCED)
+_ACCURACIES = ("top1", "top5")
+_FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class ReportedValueVerdict:
+    """A printed figure, our value for it, and the verdict."""
+
+    printed: Printed
+    value: Fraction | None
+    verdict: str
+
+
+def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdict | None:
+    """Return the judgement of a printed figure; None where the source prints none.
+
+    Raises:
+        RequestError: the printed figure cannot be read; the row is named.
+    """
+    figure = view.printed(metric, result)
+    if figure is None:
+        return None
+    try:
+        printed = read_printed(figure, view.suite.convention.base)
+    except RequestError as error:
+        raise RequestError(f"suite {view.suite.suite.name}, row {view.label!r}: {error}") from error
+    if metric in _ACCURACIES:
+        return _judged_accuracy(view, metric, result, printed)
+    value = nominal(metric, result, view.suite, view.reference)
+    return ReportedValueVerdict(
+        printed, value, verdict_of(printed, value, metric in view.row.reasons)
+    )
+
+
+def _judged_accuracy(
+    view: RowView, metric: str, result: CostResult, printed: Printed
+) -> ReportedValueVerdict:
+    """A printed accuracy is reproduced if the 95% interval of our mean over seeds holds it."""
+    ours = view.trained_of(result)
+    found = ours.mean(metric) if ours else None
+    if ours is None or found is None:
+        return ReportedValueVerdict(printed, None, NOT_MEASURED)
+    value = Fraction(str(found.mean))
+    if found.count < _FEWEST_SEEDS or withheld(ours):
+        return ReportedValueVerdict(printed, value, NOT_JUDGED)
+    if found.low <= float(printed.units * printed.unit) <= found.high:
+        return ReportedValueVerdict(printed, value, REPRODUCED)
+    return ReportedValueVerdict(
+        printed, value, EXPLAINED if metric in view.row.reasons else DIFFERS
+    )
+
+
+def verdict_of(printed: Printed, value: Fraction | None, has_reason: bool) -> str:
+    """Return the verdict on one printed figure."""
+    if value is None:
+        return NOT_MEASURED
+    if printed.is_rounded_or_cut(value):
+        return REPRODUCED
+    return EXPLAINED if has_reason else DIFFERS
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """Return the verdict on several figures that share a cell."""
+    found = set(verdicts)
+    return next((one for one in _WORST_FIRST if one in found), NOT_MEASURED)
+
+
+def nominal(
+    metric: str, result: CostResult, suite: Suite, reference: CostResult | None = None
+) -> Fraction | None:
+    """Return the value of a metric under the source's convention; None without a measurement."""
+    base = metric.removesuffix("_norm")
+    value = _plain_nominal(base, result, suite)
+    if base == metric:
+        return value
+    unit = _plain_nominal(base, reference, suite) if reference else None
+    return value / unit if value is not None and unit else None
+
+
+def _plain_nominal(metric: str, result: CostResult, suite: Suite) -> Fraction | None:
+    values = result.values
+    if metric not in ("params", "macs"):
+        return _exact(values.get(metric))
+    if result.case.backbone is None:
+        return _exact(_first(values.get(f"paper_{metric}"), values.get(metric)))
+    counted = _exact(values.get(_counted(metric, suite)))
+    change = values.get(f"paper_delta_{metric}")
+    backbone = suite.nominal.get(result.case.backbone)
+    if result.case.module is None or backbone is None or change is None:
+        return counted
+    return Fraction(str(getattr(backbone, metric))) + int(change)
+
+
+def _counted(metric: str, suite: Suite) -> str:
+    """The value that the source's own count corresponds to."""
+    return "params_no_norm" if metric == "params" and not suite.convention.norms else metric
+
+
+def as_data(value: Fraction | None) -> int | str | None:
+    """Return a value for the CSV: a whole number where it is one, else six decimals."""
+    if value is None:
+        return None
+    return value.numerator if value.denominator == 1 else decimal(value, 6)
+
+
+def _exact(value: float | None) -> Fraction | None:
+    return None if value is None else Fraction(str(value))
+
+
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,174 @@
+"""Rows of a table together with what was measured for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from attnbench.reports.tables.accuracy_results import PairedTrainings, trained
+from attnbench.reports.tables.case_result import CaseResult
+from attnbench.reports.tables.latency_results import LatencyCell, timed
+
+if TYPE_CHECKING:
+    from attnbench.suites.case import PlannedRow, PlannedTable
+    from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
+
+Records = Mapping[str, Mapping[str, Any]]
+"""Records by the name of their case."""
+
+
+@dataclass(frozen=True)
+class CostResult(CaseResult):
+    """A case and its record."""
+
+    group: int = 0
+    """Number of its column group, from 0."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values; empty unless the case is ok."""
+        if self.record is None or self.status != "ok":
+            return {}
+        return self.record.get("values") or {}
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What the record says of the module's card; empty where it has none."""
+        return (self.record or {}).get("card") or {}
+
+    @property
+    def slots(self) -> list[Mapping[str, Any]]:
+        """Where the module was put."""
+        return list((self.record or {}).get("slots") or [])
+
+    @property
+    def counters(self) -> Mapping[str, Mapping[str, Any]]:
+        """Reports of the other tools."""
+        reports = (self.record or {}).get("counters") or {}
+        return {name: report for name, report in reports.items() if name != "rules"}
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row of a planned table with its results."""
+
+    suite: Suite
+    layout: TableLayout
+    label: str
+    row: Row
+    results: tuple[CostResult, ...]
+    reference: CostResult | None
+    """Of the row that normalised columns divide by."""
+    added: bool = False
+    timed: tuple[LatencyCell, ...] = ()
+    """Latency, one for each runtime of the table."""
+    trained: tuple[PairedTrainings, ...] = ()
+    """Accuracy, one for each result; empty where the row is not trained."""
+
+    @property
+    def latency(self) -> Latency | None:
+        """How the table's latency is measured."""
+        return self.suite.latency_of(self.layout)
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """How the table's accuracy is measured."""
+        return self.suite.accuracy_of(self.layout)
+
+    @property
+    def first(self) -> CostResult:
+        """The only result, or the first column group's."""
+        return self.results[0]
+
+    @property
+    def measured(self) -> list[CostResult]:
+        """The results that have values."""
+        return [one for one in self.results if one.values]
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The module's card, from whichever result has it."""
+        return next((one.card for one in self.results if one.card), {})
+
+    def only(self, result: CostResult) -> RowView:
+        """Return the row with this one of its results."""
+        own = self.trained_of(result)
+        return replace(self, results=(result,), trained=(own,) if own else ())
+
+    def trained_of(self, result: CostResult) -> PairedTrainings | None:
+        """Return the trainings of a result; None where the row is not trained."""
+        if len(self.trained) != len(self.results):
+            return None
+        return self.trained[self.results.index(result)]
+
+    def printed(self, metric: str, result: CostResult) -> str | float | None:
+        """Return the printed figure that belongs to a result."""
+        figures: Mapping[str, Any] = self.row.printed  # type: ignore[assignment]
+        figure = figures.get(metric)
+        return figure[result.group] if isinstance(figure, list) else figure
+
+    def numbers(self, key: str) -> list[int]:
+        """Return a value of all results that have it, sorted."""
+        found = (one.values.get(key) for one in self.results)
+        return sorted(value for value in found if value is not None)
+
+    def group_name(self, result: CostResult) -> str:
+        """Return ``g = 8`` for a result of a row with column groups."""
+        groups = self.layout.groups
+        if groups is None or result.group >= len(groups.values):
+            return ""
+        return groups.label.replace("{}", str(groups.values[result.group]))
+
+
+def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
+    """Return the rows of a table with their records, in the order in which they are shown."""
+    reference = _reference(table, records)
+    latencies = timed([planned.latency for planned in table.rows], records)
+    accuracies = trained(table.rows, records)
+    views = [
+        RowView(
+            suite,
+            table.layout,
+            planned.label,
+            planned.row,
+            _results(planned, records),
+            reference,
+            planned.added,
+            latency,
+            accuracy,
+        )
+        for planned, latency, accuracy in zip(table.rows, latencies, accuracies, strict=True)
+    ]
+    return _ranked(views)
+
+
+def _ranked(views: list[RowView]) -> list[RowView]:
+    """Return the rows by overhead, where the layout asks for it: unmeasured ones last."""
+    latency = views[0].latency
+    if latency is None or latency.rank is None:
+        return views
+    number = latency.runtimes.index(latency.rank)
+    backbones = list(dict.fromkeys(view.first.case.backbone for view in views))
+
+    def key(view: RowView) -> tuple[int, bool, float]:
+        ratio, case = view.timed[number].ratio, view.first.case
+        # the plain network is what the others are compared with: always first
+        place = 0.0 if case.module is None else ratio or 0.0
+        return (backbones.index(case.backbone), ratio is None, place)
+
+    return sorted(views, key=key)
+
+
+def _results(planned: PlannedRow, records: Records) -> tuple[CostResult, ...]:
+    return tuple(
+        CostResult(case, records.get(case.name), group) for group, case in enumerate(planned.cases)
+    )
+
+
+def _reference(table: PlannedTable, records: Records) -> CostResult | None:
+    wanted = table.layout.reference
+    for planned in table.rows:
+        if wanted is not None and planned.row.label == wanted:
+            return _results(planned, records)[0]
+    return None

@@ -1,0 +1,1 @@
+"""Runner: plan, select and measure the cases of suites, into records."""

@@ -1,0 +1,76 @@
+"""The smallest difference of accuracy that a set-up can tell, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from attnbench.measure.accuracy import training_of
+from attnbench.records.format import Record
+from attnbench.runner.run_suite import Job
+from attnbench.stats.power import detectable, sd_floor
+from attnbench.suites.case import Case
+
+_EXPECTED_TOP1 = 90.0
+"""Of a plain backbone of which nothing is known."""
+
+
+def detection(job: Job) -> Iterator[str]:
+    """Yield a line for each data set: the true difference that is found 8 times out of 10."""
+    seeds: dict[str, set[int]] = {}
+    for case in job.cases:
+        if case.training is not None:
+            seeds.setdefault(case.training.dataset, set()).add(case.training.seed)
+    for dataset, own in seeds.items():
+        spread, source = _spread(job, dataset)
+        if spread is None:
+            continue
+        if len(own) < 3:
+            told = "1 seed gives" if len(own) == 1 else f"{len(own)} seeds give"
+            yield f"{dataset}: {told} no verdict; 3 are the least"
+            continue
+        found = detectable(spread, len(own))
+        yield (
+            f"{dataset}: with {len(own)} seeds a true difference of {found:.2g} points is found 8 "
+            f"times out of 10, if paired differences spread by {spread:.2g} points ({source})"
+        )
+
+
+def _spread(job: Job, dataset: str) -> tuple[float | None, str]:
+    """The standard deviation of a paired difference: as measured before, else a floor for it."""
+    measured = _measured(job, dataset)
+    if measured:
+        return median(measured), "as in the records that are there"
+    effort = next(
+        (
+            job.efforts[case.name]
+            for case in job.cases
+            if case.name in job.efforts and training_of(case).dataset == dataset
+        ),
+        None,
+    )
+    if effort is None:
+        return None, ""
+    floor = sd_floor(effort.test_images, _EXPECTED_TOP1)
+    return floor, f"the least that {effort.test_images:,} test images allow; more is likely"
+
+
+def _measured(job: Job, dataset: str) -> list[float]:
+    """Standard deviations over seeds of known arms' differences to their plain backbone."""
+    import numpy as np
+
+    found: dict[str, list[float]] = {}
+    for case in job.cases:
+        plain = _record(job, case.plain)
+        own = _record(job, case)
+        if case.module and own and plain and training_of(case).dataset == dataset:
+            arm = case.name.rpartition("seed=")[0]
+            difference = float(own.values["top1"] or 0) - float(plain.values["top1"] or 0)
+            found.setdefault(arm, []).append(difference)
+    spreads = [float(np.std(one, ddof=1)) for one in found.values() if len(one) > 1]
+    return [spread for spread in spreads if spread > 0]
+
+
+def _record(job: Job, case: Case) -> Record | None:
+    record = job.done.get(case.name)
+    return record if record is not None and record.kind == "accuracy" else None

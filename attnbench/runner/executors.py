@@ -1,0 +1,33 @@
+"""Where trainings run: on this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attnbench.errors import RequestError
+from attnbench.runner.worker_main import ARGUMENTS
+from attnbench.workers.pool import LocalPool, Pool
+from attnbench.workers.process import Worker
+
+EXECUTORS = ("local", "ray")
+
+
+def check_executor(name: str) -> None:
+    """Raise :class:`RequestError` for a name that is neither ``local`` nor ``ray``."""
+    if name not in EXECUTORS:
+        raise RequestError(f"--executor {name!r} is neither {' nor '.join(EXECUTORS)}")
+
+
+def pool_of(name: str, worker: Worker, plugins: Sequence[str]) -> Pool:
+    """Return the pool of an executor's name.
+
+    Raises:
+        RequestError: it is neither ``local`` nor ``ray``.
+        MissingExtraError: Ray is not installed.
+    """
+    check_executor(name)
+    if name == "local":
+        return LocalPool(worker)
+    from attnbench.workers.ray_pool import RayPool
+
+    return RayPool(ARGUMENTS, plugins)

@@ -1,1 +1,0 @@
-"""Running the cases of suites, in a worker process, into record files and tables."""

@@ -1,0 +1,120 @@
+"""torch.compile with Inductor. Its own cache on disk makes the second process load quickly."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import time
+import types
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attnbench.runtimes.capture_output import silenced
+from attnbench.runtimes.eager import bound, prepared
+from attnbench.runtimes.runtime import Base, Built, RuntimeSettings, check
+from attnbench.runtimes.torch_export import failure
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_COMPILERS = ("g++", "clang++", "c++", "cl")
+_ENOUGH = 1_000
+"""Compilations of one code object: every model of a table shares those of its classes."""
+
+
+class Compiled(Base):
+    """torch.compile, Inductor: default mode, on CUDA with graphs (``reduce-overhead``)."""
+
+    name: ClassVar[str] = "compile"
+    title: ClassVar[str] = "torch.compile (Inductor)"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu")
+
+    def missing(self) -> str | None:
+        """Return that there is no C++ compiler, which Inductor needs on the CPU, or None."""
+        if os.environ.get("CXX") or any(shutil.which(one) for one in _COMPILERS):
+            return None
+        return "torch.compile needs a C++ compiler: install g++ or clang, or name one in CXX"
+
+    def build(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
+    ) -> Built:
+        """Compile a copy of the model for the example's shape; see :class:`Runtime`."""
+        import torch
+
+        check(self, settings)
+        torch.set_num_threads(settings.threads)  # Inductor writes their number into the code
+        started = time.perf_counter()
+        try:
+            placed = prepared(model, settings, torch.contiguous_format)
+            with silenced(), _counted() as counted:
+                call = _compiled(placed, settings)
+                built = bound(call, example, settings, torch.contiguous_format, started)
+        except Exception as error:
+            raise failure(self.title, error) from error
+        graphs, breaks = counted()
+        noted = f"{graphs} compiled graph{'s' * (graphs != 1)}"
+        return replace(built, fallbacks=breaks, notes=(noted,))
+
+
+def _compiled(model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
+    """Return the compiled model; however many there are in a process, none disturbs another.
+
+    Dynamo keeps its results, and how often it is willing to compile, by code object. Models of one
+    class share theirs: each gets an entry of its own, and the limits are raised for what lies
+    behind graph breaks.
+    """
+    import torch
+
+    _raise_limits()
+    options: dict[str, Any] = {"dynamic": False}
+    if settings.device.startswith("cuda"):
+        options["mode"] = "reduce-overhead"
+    if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
+        options |= {"isolate_recompiles": True, "recompile_limit": _ENOUGH}
+    compiled: Callable[..., Any] = torch.compile(_entry(model), **options)
+    return compiled
+
+
+def _entry(model: nn.Module) -> Callable[[Tensor], Any]:
+    def forward(x: Tensor) -> Any:
+        return model(x)
+
+    own = forward.__code__.replace()
+    return types.FunctionType(own, forward.__globals__, "forward", None, forward.__closure__)
+
+
+def _raise_limits() -> None:
+    """Let every model compile: at the limit Dynamo runs eager instead and says nothing."""
+    import torch._dynamo
+
+    limits = {"recompile_limit": _ENOUGH, "accumulated_recompile_limit": 64 * _ENOUGH}
+    for name, value in limits.items():
+        setattr(torch._dynamo.config, name, max(value, getattr(torch._dynamo.config, name)))
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[], tuple[int, dict[str, int]]]]:
+    """Yield what returns how many graphs were compiled meanwhile, and the reasons of breaks."""
+    from torch._dynamo.utils import counters
+
+    graphs = counters["stats"]["unique_graphs"]
+    before = Counter(counters["graph_break"])
+
+    def counted() -> tuple[int, dict[str, int]]:
+        breaks = Counter(counters["graph_break"]) - before
+        named = Counter[str]()
+        for reason, count in breaks.items():
+            named[f"graph break: {_first_line(reason)}"] += count
+        return counters["stats"]["unique_graphs"] - graphs, dict(named)
+
+    yield counted
+
+
+def _first_line(reason: str) -> str:
+    return next((line.strip() for line in reason.splitlines() if line.strip()), "unknown")

@@ -1,0 +1,107 @@
+"""The names of a new plugin: what it may be called, and what its package and class are called."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import requires
+from importlib.util import find_spec
+
+from attnbench.errors import RequestError
+from attnbench.registry.backbone_names import is_backbone
+from attnbench.registry.plugins import Catalog
+
+LONGEST = 28
+"""Characters of a name: tables have columns, and the generated lines are formatted for it."""
+_RULE = "lower case letters, digits and single underscores, a letter first"
+_VALID = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_OURS = ("attnbench", "attnbench_modules", "attnbench_suites")
+_FOLDERS = ("conftest", "setup", "src", "tests")
+"""Names that stand beside the package, or that pytest and setuptools take for theirs."""
+_IMPORTED = frozenset(
+    {"Any", "Card", "ClassVar", "Constraint", "ModuleConformance", "Tensor", "Traits"}
+)
+"""What the templates import by name."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """One name in all the spellings that a package needs."""
+
+    module: str
+    """In the registry, and of the Python package: ``my_attention``."""
+
+    @property
+    def distribution(self) -> str:
+        """What pip calls it: ``my-attention``."""
+        return self.module.replace("_", "-")
+
+    @property
+    def title(self) -> str:
+        """In tables: ``My attention``."""
+        return self.module.replace("_", " ").capitalize()
+
+    @property
+    def cls(self) -> str:
+        """The class: ``MyAttention``; with a word added where Python or we have that name."""
+        name = "".join(part.capitalize() for part in self.module.split("_"))
+        taken = name in _IMPORTED or hasattr(builtins, name)
+        return f"{name}Attention" if taken else name
+
+
+def checked_name(asked: str, catalog: Catalog) -> Names:
+    """Return the names that a new plugin gets; hyphens are read as underscores.
+
+    Raises:
+        RequestError: it is no name, or something else has it; with one that could be had.
+    """
+    name = asked.replace("-", "_")
+    if not _VALID.fullmatch(name):
+        near = _repaired(asked)
+        hint = f"; for example {near}" if near else ""
+        raise RequestError(f"name {asked!r}: write {_RULE}{hint}")
+    if len(name) > LONGEST:
+        raise RequestError(f"name {asked!r} has {len(name)} characters; {LONGEST} are the most")
+    problem = _taken(name, catalog)
+    if problem:
+        raise RequestError(f"name {asked!r} {problem}; take another, for example my_{name}")
+    return Names(name)
+
+
+def _taken(name: str, catalog: Catalog) -> str | None:
+    if keyword.iskeyword(name):
+        return "is a word of Python's own"
+    if name in catalog.modules:
+        return f"is taken by a registered module, of {catalog.modules.entry(name).origin}"
+    if is_backbone(name):
+        return "is a backbone's"
+    if name in sys.stdlib_module_names or name in _FOLDERS or name.startswith("test_"):
+        return "is taken by Python, pytest or setuptools"
+    if name in _OURS or name in _libraries() or _is_installed(name):
+        return "is that of an installed package or of one that attnbench uses"
+    return None
+
+
+def _libraries() -> set[str]:
+    """The packages that attnbench needs, extras included, whether or not they are here."""
+    found = (re.match(r"[\w.-]+", one) for one in requires("attnbench") or ())
+    return {one[0].replace("-", "_").lower() for one in found if one}
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return True
+    # a folder without __init__.py, for example the one that is to be filled, is nobody's package
+    return spec is not None and spec.origin is not None
+
+
+def _repaired(asked: str) -> str:
+    """The nearest valid name; empty where there is none."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", asked)
+    name = "_".join(re.findall(r"[a-z0-9]+", words.lower())).lstrip("0123456789_")
+    return name[:LONGEST].rstrip("_")

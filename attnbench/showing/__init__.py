@@ -1,1 +1,0 @@
-"""All that is known of one module, as ``attnbench show module`` writes it."""

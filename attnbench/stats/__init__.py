@@ -1,0 +1,1 @@
+"""Statistics: every estimator, interval and verdict rule. Imports no torch."""

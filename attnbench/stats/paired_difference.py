@@ -1,0 +1,182 @@
+"""From one difference per seed to a mean with an interval: by Student's t, or by flipping signs.
+
+A value is the top-1 of an arm less that of the plain backbone, in points, both trained from the
+same seed. The seeds are the sample; the test images are the same for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from attnbench.errors import RequestError
+
+Array = NDArray[np.float64]
+
+FEWEST_BOUNDED = 6
+"""Fewer values do not bound a 95% interval by their signs: 2 of 2^5 flips are more than 5%."""
+
+_TAIL = 0.025
+_ALL_FLIPS = 12
+_DRAWN_FLIPS = 9_999
+_ROUNDING = 1e-9
+"""Points; differences of percentages that are equal on paper differ by less than this."""
+
+
+@dataclass(frozen=True)
+class DifferenceEstimate:
+    """The mean of paired differences.
+
+    Attributes:
+        mean: their mean, in the unit of the values (points of accuracy).
+        low: lower end of the 95% interval; minus infinity where the values do not bound it.
+        high: upper end; infinity likewise.
+        sd: standard deviation of a single difference, ``ddof`` 1; NaN of one value.
+        count: how many differences (seeds).
+        p_value: of the true mean being the null, two-sided.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    count: int
+    p_value: float
+
+
+def estimate(
+    values: Sequence[float], null: float = 0.0, *, resolution: float = 0.0
+) -> DifferenceEstimate:
+    """Return the mean of paired differences with Student's t interval.
+
+    Exact for normal differences. It is close for others that are symmetric; of few values of a
+    skewed distribution it holds the mean less often than 95%; how often is simulated in
+    ``tests/stats/test_paired_coverage.py``.
+
+    Values that are all the same have no spread to measure. Where they are all the null (an arm
+    that computes what the plain one does) the interval is that point and p is 1: as far as
+    measured, there is no difference. (Three seeds that differ by much less than a step can come
+    out so by chance.) Where they all differ from it by the same amount, the standard deviation
+    is that of rounding to a step, step / sqrt(12), with the step that is given or else the
+    widest there can be: the amount itself.
+
+    Args:
+        values: one difference per seed.
+        null: the mean that ``p_value`` tests.
+        resolution: the step of a value, 100 / N points of N test images. Rounding to it is the
+            least spread that is believed. 0 asks for none.
+
+    Raises:
+        RequestError: there is no value, or one that is not finite.
+    """
+    array = _checked(values)
+    count, mean = len(array), float(np.mean(array))
+    if count == 1:
+        return DifferenceEstimate(mean, -math.inf, math.inf, math.nan, 1, 1.0)
+    if _all_are(array, null):
+        return DifferenceEstimate(null, null, null, 0.0, count, 1.0)
+    sd = max(_spread(array), resolution / math.sqrt(12))
+    if sd == 0:
+        sd = abs(mean - null) / math.sqrt(12)
+    error = sd / math.sqrt(count)
+    reach = float(special.stdtrit(count - 1, 1 - _TAIL)) * error
+    p_value = 2 * float(special.stdtr(count - 1, -abs(mean - null) / error))
+    return DifferenceEstimate(mean, mean - reach, mean + reach, sd, count, p_value)
+
+
+def sign_flip(
+    values: Sequence[float], null: float = 0.0, *, resolution: float = 0.0
+) -> DifferenceEstimate:
+    """Return the mean of paired differences with the interval of the sign-flip test.
+
+    It assumes that differences are symmetric about their mean, of whatever shape, and then holds
+    the mean at least as often as 95%; of skewed ones it is no better than Student's t. All flips
+    are gone through up to 12 values; beyond, 9,999 drawn with a fixed seed stand for them, and
+    the test remains exact (Hemerik and Goeman 2018).
+
+    The test is inverted in closed form. Flipping the signs of a subset of values, less a supposed
+    mean, raises their sum just where the subset's own mean is at most the supposed one; the ends
+    are thus order statistics of the means of all subsets (Hartigan 1969, "typical values").
+
+    Args:
+        values: one difference per seed. With fewer than 6 the interval is unbounded: the rarest
+            outcome of five signs has a two-sided p of 1/16.
+        null: the mean that ``p_value`` tests.
+        resolution: the step of a value; the interval is widened by half of it either way, so that
+            it contains that of the values before they were rounded. 0 asks for none.
+
+    Raises:
+        RequestError: there is no value, or one that is not finite.
+    """
+    array = _checked(values)
+    count, mean = len(array), float(np.mean(array))
+    step = 0.0 if _all_are(array, null) else resolution / 2
+    subsets, trivial = _subsets(count)
+    means = np.sort(subsets @ array)
+    total = len(means) + trivial
+    slack = max(step, _ROUNDING)
+    fewer = min(np.sum(means <= null + slack), np.sum(means >= null - slack))
+    low, high = _ends(means, math.floor(_TAIL * total) - trivial)
+    sd = _spread(array) if count > 1 else math.nan
+    p_value = min(1.0, 2 * float(trivial + fewer) / total)
+    return DifferenceEstimate(mean, low - step, high + step, sd, count, p_value)
+
+
+def _checked(values: Sequence[float]) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size:
+        raise RequestError(f"paired differences are a row of one or more, not {array.shape}")
+    if not np.isfinite(array).all():
+        where = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise RequestError(
+            f"paired difference {where} is {array[where]}; leave out the seed, or train it again"
+        )
+    return array
+
+
+def _all_are(array: Array, null: float) -> bool:
+    return bool(np.all(np.abs(array - null) <= _ROUNDING))
+
+
+def _spread(array: Array) -> float:
+    return float(np.std(array, ddof=1)) if np.ptp(array) > _ROUNDING else 0.0
+
+
+@lru_cache(maxsize=16)
+def _subsets(count: int) -> tuple[Array, int]:
+    """Return subsets of the values as rows of weights (their means), and how many are empty.
+
+    The empty one is the data as they are, which counts as extreme against every null.
+    """
+    if count <= _ALL_FLIPS:
+        numbers = np.arange(1, 2**count)[:, None]
+        chosen, empty = (numbers >> np.arange(count)) & 1, 1
+    else:
+        drawn = np.random.default_rng(0).integers(0, 2, (_DRAWN_FLIPS, count))
+        chosen = drawn[drawn.any(axis=1)]
+        empty = 1 + len(drawn) - len(chosen)
+    return chosen / chosen.sum(axis=1, keepdims=True), empty
+
+
+def _ends(means: Array, skipped: int) -> tuple[float, float]:
+    """Return the first supposed means, from below and from above, that are not rejected."""
+    if skipped < 0:
+        return -math.inf, math.inf
+    return float(means[skipped]), float(means[-1 - skipped])
+
+
+def beyond(found: DifferenceEstimate, allowed: float) -> DifferenceEstimate:
+    """Return a difference with the p-value of its true size being no more than ``allowed``."""
+    if not allowed or found.count < 2:
+        return found
+    past = abs(found.mean) - allowed
+    if past <= 0 or not found.sd > 0:
+        return replace(found, p_value=1.0)
+    error = found.sd / math.sqrt(found.count)
+    return replace(found, p_value=2 * float(special.stdtr(found.count - 1, -past / error)))

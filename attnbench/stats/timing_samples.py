@@ -1,0 +1,88 @@
+"""What one process measured: the seconds of every arm in every round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attnbench.errors import RequestError, suggestion
+
+AGAIN = "baseline again"
+"""The A/A arm: the baseline, timed a second time as if it were another arm."""
+
+
+@dataclass(frozen=True)
+class TimingSamples:
+    """The rounds of one process.
+
+    Attributes:
+        baseline: the arm that the others are compared with.
+        seconds: arm -> seconds per call, one figure per round; the same length for each. The
+            baseline and :data:`AGAIN` are among them.
+        calls: arm -> calls per figure; the figure is their mean.
+        warmup_s: seconds spent before the first round.
+        sampling_s: seconds spent on the rounds, the dropped ones included.
+        stopped: ``"narrow"`` (every interval was narrow enough), ``"budget"`` or ``"rounds"``.
+        dropped: rounds thrown away because the device was throttled in them.
+        conditions: what was held fixed meanwhile: threads, affinity, garbage collection.
+    """
+
+    baseline: str
+    seconds: Mapping[str, tuple[float, ...]]
+    calls: Mapping[str, int]
+    warmup_s: float
+    sampling_s: float
+    stopped: str
+    dropped: int = 0
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there are."""
+        return len(self.seconds[self.baseline])
+
+    def only(self, arm: str) -> TimingSamples:
+        """Return these samples with the baseline, :data:`AGAIN` and ``arm`` alone.
+
+        That is all an estimate for ``arm`` needs.
+
+        Raises:
+            RequestError: there is no such arm.
+        """
+        if arm not in self.seconds:
+            raise RequestError(f"no arm {arm!r} was timed.{suggestion(arm, self.seconds)}")
+        kept = dict.fromkeys((self.baseline, AGAIN, arm))
+        return TimingSamples(
+            self.baseline,
+            {name: self.seconds[name] for name in kept},
+            {name: self.calls[name] for name in kept},
+            self.warmup_s,
+            self.sampling_s,
+            self.stopped,
+            self.dropped,
+            self.conditions,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form; seconds have 5 significant digits, far below the noise."""
+        return {
+            "baseline": self.baseline,
+            "seconds": {arm: [_rounded(one) for one in row] for arm, row in self.seconds.items()},
+            "calls": dict(self.calls),
+            "warmup_s": _rounded(self.warmup_s),
+            "sampling_s": _rounded(self.sampling_s),
+            "stopped": self.stopped,
+            "dropped": self.dropped,
+            "conditions": dict(self.conditions),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TimingSamples:
+        """Return the samples of a JSON form."""
+        seconds = {arm: tuple(map(float, row)) for arm, row in data["seconds"].items()}
+        return cls(**{**data, "seconds": seconds})
+
+
+def _rounded(seconds: float) -> float:
+    return float(f"{seconds:.5g}")

@@ -1,0 +1,307 @@
+"""From a suite to its cases: rows expanded, specs checked, names made canonical."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain, product
+from typing import TypeVar
+
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.models.backbones import canonical_backbone
+from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.placement_grammar import OFFICIAL, parse_placement
+from attnbench.registry.plugins import Catalog
+from attnbench.registry.selectors import select_modules
+from attnbench.registry.specs import parse_spec
+from attnbench.suites.accuracy_cases import Brackets, trained, widened
+from attnbench.suites.case import Case, PlannedRow, PlannedTable
+from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
+
+T = TypeVar("T")
+
+
+def plan(
+    suite: Suite,
+    catalog: Catalog,
+    added: Sequence[str] = (),
+    brackets: Brackets | None = None,
+) -> list[PlannedTable]:
+    """Expand a suite into tables of rows of cases.
+
+    Args:
+        suite: the suite.
+        catalog: where modules are looked up.
+        added: module specs that get a row wherever the suite puts a module.
+        brackets: finds the backbones of ``wider`` rows.
+
+    Raises:
+        RequestError: a spec or placement of the suite is wrong; the row is named.
+    """
+    planner = _Planner(suite, catalog, brackets)
+    tables = [planner.table(layout, added) for layout in suite.table]
+    _check_nominal(suite, tables)
+    _check_added(suite, tables, added)
+    return tables
+
+
+def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
+    """Return the cases of all tables in order, each once."""
+    rows = [row for table in tables for row in table.rows]
+    trainings = [case for row in rows for case in (*row.against, *chain(*row.accuracy))]
+    return list(
+        dict.fromkeys(
+            [case for row in rows for case in row.cases]
+            + [case for row in rows for case in row.latency]
+            # seed by seed: a sweep that is stopped leaves whole pairs
+            + sorted(trainings, key=lambda case: case.training.seed if case.training else 0)
+        )
+    )
+
+
+class _Planner:
+    def __init__(self, suite: Suite, catalog: Catalog, brackets: Brackets | None) -> None:
+        self.suite = suite
+        self.head = suite.suite
+        self.catalog = catalog
+        self.brackets = brackets
+
+    def table(self, layout: TableLayout, added: Sequence[str]) -> PlannedTable:
+        rows = [
+            planned
+            for number, row in enumerate(layout.row, start=1)
+            for planned in self._named_rows(row, layout.groups, number)
+        ]
+        if layout.groups and not any(self._varies(row, layout.groups) for row in rows):
+            raise RequestError(
+                f"suite {self.head.name}: no module of the table has the option "
+                f"{layout.groups.option!r} of its groups"
+            )
+        rows += self._added_rows(rows, layout.groups, added)
+        whole = (self._timed(row, layout) for row in widened(rows, self.brackets))
+        accuracy = self.suite.accuracy_of(layout)
+        if accuracy is None:
+            return PlannedTable(layout, tuple(whole))
+        return PlannedTable(layout, tuple(trained(row, accuracy) for row in whole))
+
+    def _timed(self, row: PlannedRow, layout: TableLayout) -> PlannedRow:
+        """Return the row with its latency cases, where the table has latency."""
+        latency = self.suite.latency_of(layout)
+        if latency is None:
+            return row
+        if latency.rank is not None and latency.rank not in latency.runtimes:
+            raise RequestError(
+                f"suite {self.head.name}: rank {latency.rank!r} is none of the runtimes "
+                f"{', '.join(latency.runtimes)}"
+            )
+        first = row.cases[0]
+        return replace(row, latency=tuple(first.timed(one) for one in latency.conditions()))
+
+    def _varies(self, row: PlannedRow, groups: Groups) -> bool:
+        module = row.cases[0].module
+        if module is None:
+            return False
+        attention = _attention(module, self.catalog)
+        return attention is None or groups.option in attention.signature.options
+
+    def _named_rows(self, row: Row, groups: Groups | None, number: int) -> list[PlannedRow]:
+        try:
+            return list(self._rows(row, groups))
+        except RequestError as error:
+            name = f"row {number}" + (f" ({row.label})" if row.label else "")
+            raise type(error)(f"suite {self.head.name}, {name}: {error}") from error
+
+    def _rows(self, row: Row, groups: Groups | None) -> Iterator[PlannedRow]:
+        modules = [name for selector in _each(row.module) for name in self._selected(selector)]
+        backbones, placements = _each(row.backbone), _each(row.placement)
+        widths = _each(row.channels)
+        for backbone, module, placement, channels, form in product(
+            backbones, modules, placements, widths, row.forms
+        ):
+            if self._is_left_out(row, module, placement, form):
+                continue
+            cases = tuple(
+                make_case(
+                    self.catalog,
+                    backbone=backbone,
+                    module=spec,
+                    placement=placement,
+                    channels=channels,
+                    size=row.size or self.head.size,
+                    counters=self.head.counters,
+                    fused=form == "fused",
+                )
+                for spec in (self._varied(module, groups) if module else [None])
+            )
+            yield PlannedRow(_label(row, cases[0], module), row, cases)
+
+    def _is_left_out(self, row: Row, module: str | None, placement: str | None, form: str) -> bool:
+        """Whether a module of a selector or a list has no official place, or no fused form."""
+        if module is None:
+            return False
+        if _attention(module, self.catalog) is None:
+            return False  # its package is not installed: the case is there, and skipped
+        if row.selects() and self._is_homeless(module, placement):
+            return True
+        if form == "plain" or has_fused_form(module, self.catalog):
+            return False
+        if not row.is_many():
+            raise RequestError(f"module {module!r} has no fused form (no fuse method)")
+        return True
+
+    def _is_homeless(self, module: str, placement: str | None) -> bool:
+        """Whether a module is to be at its official place and declares none."""
+        attention = _attention(module, self.catalog)
+        card = attention.card if attention else None
+        return placement == OFFICIAL and not (card and card.official)
+
+    def _has_no_place(self, module: str, place: Case) -> bool:
+        """Whether an added module cannot be where others are: no official place, no such form."""
+        formless = place.fused and not has_fused_form(module, self.catalog)
+        return formless or self._is_homeless(module, place.placement)
+
+    def _selected(self, selector: str | None) -> Sequence[str | None]:
+        """Return the modules that a selector stands for; broken plugins are none of them."""
+        if selector is None or not selector.startswith("@"):
+            return [selector]
+        return select_modules(self.catalog, selector, self.catalog.loadable_modules())
+
+    def _varied(self, module: str, groups: Groups | None) -> list[str]:
+        """Return a module once per column group, or once if it does not take the option."""
+        if groups is None:
+            return [module]
+        attention = _attention(module, self.catalog)
+        asked = parse_spec(module, "module")
+        known = attention.signature.options if attention else {}
+        if groups.option in asked.options or groups.option not in known:
+            return [module]
+        return [str(asked.given(**{groups.option: value})) for value in groups.values]
+
+    def _added_rows(
+        self, rows: list[PlannedRow], groups: Groups | None, added: Sequence[str]
+    ) -> Iterator[PlannedRow]:
+        """Yield a row for each added module wherever the table puts a module, in the same form."""
+        known = {row.cases for row in rows}
+        places: dict[Case, Row] = {}
+        for row in rows:
+            if row.cases[0].module:
+                places.setdefault(replace(row.cases[0], module=None), row.row)
+        for module, (place, model) in product(added, places.items()):
+            if self._has_no_place(module, place):
+                continue
+            cases = tuple(
+                replace(place, module=_canonical(spec, self.catalog))
+                for spec in self._varied(module, groups)
+            )
+            if cases not in known:
+                named = model.label and "{module}" in model.label
+                label = _label(model, place, module) if named else _default_label(place, module)
+                yield PlannedRow(label, _row(place, module), cases, added=True)
+
+
+def make_case(
+    catalog: Catalog,
+    *,
+    backbone: str | None,
+    module: str | None,
+    placement: str | None,
+    channels: int | None = None,
+    size: Size = 224,
+    counters: bool = False,
+    fused: bool = False,
+) -> Case:
+    """Return a cost case with canonical specs and placement.
+
+    Raises:
+        RequestError: a spec or the placement is malformed, or the module does not take its options.
+    """
+    where = placement if placement is None else placement.strip()
+    if where is not None and where != OFFICIAL:
+        where = str(parse_placement(where))
+    return Case(
+        kind="cost",
+        backbone=None if backbone is None else str(canonical_backbone(backbone)),
+        # "is None": an empty text is a mistake to be told, not a plain backbone
+        module=None if module is None else _canonical(module, catalog),
+        placement=where,
+        channels=channels,
+        size=size if isinstance(size, tuple) else (size, size),
+        counters=counters,
+        fused=fused,
+    )
+
+
+def _attention(module: str, catalog: Catalog) -> Attention | None:
+    """Return a module, None where the package that holds it is not installed."""
+    with suppress(MissingExtraError):
+        return find_attention(module, catalog)
+    return None
+
+
+def _canonical(module: str, catalog: Catalog) -> str:
+    attention = _attention(module, catalog)
+    # it still has a name, under which it is skipped
+    return str(attention.spec if attention else parse_spec(module, "module"))
+
+
+def has_fused_form(module: str, catalog: Catalog) -> bool:
+    """Whether a module's class offers ``fuse()``; a factory function does not say."""
+    return callable(getattr(find_attention(module, catalog).factory, "fuse", None))
+
+
+def _label(row: Row, case: Case, module: str | None) -> str:
+    if row.label is None:
+        return _default_label(case, module)
+    height, width = case.size
+    text = (
+        row.label.replace("{backbone}", case.backbone or "")
+        .replace("{module}", module or "")
+        .replace("{placement}", case.placement or "")
+        .replace("{size}", f"{height}x{width}")
+    )
+    return f"{text}, fused" if case.fused else text
+
+
+def _default_label(case: Case, module: str | None) -> str:
+    form = ", fused" if case.fused else ""
+    parts = [case.backbone, f"{module}{form}" if module else "plain" if case.backbone else None]
+    return " + ".join(part for part in parts if part)
+
+
+def _row(place: Case, module: str) -> Row:
+    """Return what the file would say of a module at a place."""
+    return Row(
+        backbone=place.backbone,
+        module=module,
+        placement=place.placement,
+        channels=place.channels,
+        size=place.size,
+    )
+
+
+def _check_added(suite: Suite, tables: Iterable[PlannedTable], added: Sequence[str]) -> None:
+    """Refuse a module that fits nowhere: the answer would look as if it had been measured."""
+    specs = [parse_spec(case.module, "module") for case in all_cases(tables) if case.module]
+    there = {one.name for one in specs}
+    for one in added:
+        if there and parse_spec(one, "module").name not in there:
+            raise RequestError(
+                f"suite {suite.suite.name} has no place for {one}: its modules are at their "
+                "official places or in fused form; declare `official` on the card, or write fuse()"
+            )
+
+
+def _check_nominal(suite: Suite, tables: Iterable[PlannedTable]) -> None:
+    """Refuse nominal figures that no row would use, for want of the canonical spelling."""
+    backbones = sorted({case.backbone for case in all_cases(tables) if case.backbone})
+    for name in suite.nominal:
+        if name not in backbones:
+            raise RequestError(
+                f"suite {suite.suite.name}: nominal.{name!r} is the backbone of no row; "
+                f"there are {', '.join(backbones) or 'none'}"
+            )
+
+
+def _each(value: T | list[T] | None) -> Sequence[T | None]:
+    return value if isinstance(value, list) else [value]

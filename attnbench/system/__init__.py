@@ -1,0 +1,1 @@
+"""Facts of this system: processor, versions, commit."""

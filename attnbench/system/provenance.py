@@ -1,0 +1,66 @@
+"""With what a run was measured: versions, machine, commit. Nothing that names a user or a path."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from attnbench.system.cpu import processor
+
+ALWAYS = ("attnbench", "torch", "torchvision")
+COUNTERS = ("fvcore", "ptflops")
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the installed ones among ``packages``, and Python's."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Return what identifies the kind of machine."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": os.cpu_count() or 0,
+    }
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def commit() -> str | None:
+    """Return the git commit of the checkout that attnbench runs from; None where it is installed.
+
+    A ``+`` behind it says that the checkout has changes.
+    """
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    head = _git(root, "rev-parse", "--short=12", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return head and head + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""Utilities without any knowledge of attention: files, git, text."""

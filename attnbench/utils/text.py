@@ -1,0 +1,37 @@
+"""Paths, exceptions and origins as users read them."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+
+def origin_of(target: object) -> str:
+    """Return ``file.py:12`` for a class or function, else its module."""
+    try:
+        path = inspect.getsourcefile(target)  # type: ignore[arg-type]
+        line = inspect.getsourcelines(target)[1]  # type: ignore[arg-type]
+    except (TypeError, OSError):
+        return str(getattr(target, "__module__", type(target).__name__))
+    return f"{shown_path(path or '?')}:{line}"
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as users want to read it: relative where it lies below the current folder."""
+    full = Path(path)
+    try:
+        return str(full.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(full)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one line: its type and the first line of its text."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error that says anything, or its type."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)

@@ -1,0 +1,95 @@
+"""Many long tasks side by side: on the cores and GPUs of this machine, or elsewhere."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, Protocol, TypeVar
+
+from attnbench.timing.isolation import allowed_cores
+from attnbench.workers.process import Limits, Worker, WorkerError
+
+K = TypeVar("K")
+Task = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+class Pool(Protocol):
+    """Runs tasks side by side."""
+
+    limits: Limits
+
+    def run(
+        self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
+    ) -> Iterator[tuple[K, Answer, float]]:
+        """Yield each task's key, its answer and the seconds it took, as tasks end.
+
+        An answer with ``lost`` is not the task's own: its process died or was given up.
+
+        Args:
+            tasks: taken up in their order.
+            tell: is told what a task says while it runs.
+        """
+        ...
+
+
+class LocalPool:
+    """Worker processes on this machine: one for each GPU, or for each core it may use.
+
+    Args:
+        like: what they are copies of.
+        places: variables of the environment for each process; by default as found here.
+    """
+
+    def __init__(self, like: Worker, places: Sequence[Mapping[str, str]] | None = None) -> None:
+        self.limits = Limits()
+        self._like = like
+        self._places = local_places() if places is None else places
+
+    def run(
+        self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
+    ) -> Iterator[tuple[K, Answer, float]]:
+        """Yield what became of each task, in the order in which they end."""
+        workers = [self._like.twin(place) for place in self._places[: len(tasks)]]
+        free: queue.Queue[Worker] = queue.Queue()
+        for worker in workers:
+            free.put(worker)
+        memory = self.limits.memory() // len(workers)
+
+        def one(key: K) -> tuple[K, Answer, float]:
+            worker = free.get()
+            start = time.perf_counter()
+            try:
+                worker.limits = Limits(self.limits.seconds, memory)
+                answer = worker.ask(tasks[key], lambda text: tell(key, text))
+            except WorkerError as failure:
+                answer = {"error": str(failure), "lost": True}
+            finally:
+                free.put(worker)
+            return key, answer, time.perf_counter() - start
+
+        threads = ThreadPoolExecutor(max_workers=len(workers))
+        try:
+            waiting = [threads.submit(one, key) for key in tasks]
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.stop()
+
+
+def local_places() -> list[dict[str, str]]:
+    """Return the environment of a process for each GPU, or for each core it may use.
+
+    One thread each: more threads on one training are slower than trainings side by side, and a
+    training on as many threads as happened to be free would not be repeatable.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus:
+        return [{"CUDA_VISIBLE_DEVICES": str(number)} for number in range(gpus)]
+    return [{"OMP_NUM_THREADS": "1"} for _ in allowed_cores()]

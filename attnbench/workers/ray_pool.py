@@ -1,0 +1,256 @@
+"""Trainings on the nodes of a Ray cluster.
+
+attnbench must be installed on every node, with the same versions. Plugin files, plugin folders and
+recipes are sent along. Everything else that a case names by its path (a folder of images, weights
+to start from, ``my.py:MyAttention``) and the data sets are read where the training runs, and
+weights that are kept are written there: such paths belong on a disk that all nodes share.
+
+Ray starts a training again, up to three times, when its node dies; what has ended is on disk.
+https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attnbench.errors import MissingExtraError, RequestError
+from attnbench.registry.plugin_folders import plugin_sources
+from attnbench.utils.text import describe
+from attnbench.workers.pool import Answer, Task
+from attnbench.workers.process import Limits, Worker, WorkerError
+
+K = TypeVar("K")
+RETRIES = 3
+"""Of a training whose node died."""
+_POLL_S = 0.5
+_NEWS_S = 5.0
+
+
+class RayPool:
+    """Runs each task as a Ray task on one core, and one GPU where the cluster has some.
+
+    On its node a task gets a worker process of its own, with one thread, as on this machine.
+    ``limits`` are watched there; a limit on memory holds for each training, not for all of a node.
+
+    Args:
+        arguments: of a node's interpreter, which start a worker there; plugins follow them.
+        plugins: plugin files and folders, read here and loaded there.
+        address: of the cluster; ``local`` starts one here. By default ``$RAY_ADDRESS``, else the
+            cluster that ``ray start`` left on this machine, else ``local``.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        RequestError: a plugin cannot be read.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], plugins: Sequence[str] = (), address: str | None = None
+    ) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise MissingExtraError(
+                "--executor ray needs Ray; install it with: pip install 'attnbench[ray]'"
+            ) from None
+        self.limits = Limits()
+        self._ray: Any = ray
+        self._plugins = tuple(_Sent.read_plugin(one) for one in plugins)
+        self._address = address
+        self._arguments = tuple(arguments)
+
+    def run(
+        self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
+    ) -> Iterator[tuple[K, Answer, float]]:
+        """Yield what became of each task, in the order in which they end.
+
+        Raises:
+            RequestError: no cluster answers, or a recipe cannot be read.
+        """
+        errands = [self._errand(number, task) for number, task in enumerate(tasks.values())]
+        with self._connected():
+            yield from self._streamed(list(tasks), errands, tell)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        ray = self._ray
+        if ray.is_initialized():  # whoever did that ends it too
+            yield
+            return
+        try:
+            ray.init(
+                self._address, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+            )
+        except (ConnectionError, ValueError) as error:
+            where = self._address or os.environ.get("RAY_ADDRESS") or "of `ray start`"
+            raise RequestError(
+                f"Ray cluster {where}: {describe(error)}; start one with `ray start --head`, or "
+                "unset RAY_ADDRESS and run `ray stop` to have one started here"
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()  # ends what was started here, and leaves a cluster that was up
+
+    def _streamed(
+        self, keys: Sequence[K], errands: Sequence[_Errand], tell: Callable[[K, str], None]
+    ) -> Iterator[tuple[K, Answer, float]]:
+        ray = self._ray
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_do)
+        heard = ray.remote(num_cpus=0, max_restarts=-1)(_Heard).remote()
+        waiting = {remote.remote(one, heard): one.number for one in errands}
+        try:
+            while waiting:
+                ended, _ = ray.wait(list(waiting), timeout=_POLL_S)
+                for number, text in self._news(heard).items():
+                    tell(keys[number], text)
+                for one in ended:
+                    yield keys[waiting.pop(one)], *self._answer(one)
+        finally:
+            for one in waiting:
+                with suppress(Exception):  # it may have ended meanwhile
+                    ray.cancel(one, force=True)
+            with suppress(Exception):
+                ray.kill(heard)
+
+    def _news(self, heard: Any) -> dict[int, str]:
+        try:
+            return dict(self._ray.get(heard.take.remote(), timeout=_NEWS_S))
+        except self._ray.exceptions.RayError:  # it is starting, or again after its node died
+            return {}
+
+    def _answer(self, reference: Any) -> tuple[Answer, float]:
+        errors = self._ray.exceptions
+        try:
+            answer, seconds = self._ray.get(reference)
+        except errors.RayTaskError as error:
+            reason = f"the node could not begin it: {describe(error.cause)}"
+        except errors.RayError as error:
+            reason = f"given up by Ray after {RETRIES} retries: {describe(error)}"
+        else:
+            return answer, seconds
+        return {"error": reason, "lost": True}, 0.0
+
+    def _errand(self, number: int, task: Task) -> _Errand:
+        recipe = str((task.get("case", {}).get("training") or {}).get("recipe", ""))
+        sent = _Sent.read(recipe) if recipe.endswith(".toml") or "/" in recipe else None
+        return _Errand(
+            number, dict(task), self._plugins, sent, self.limits, self._arguments, str(Path.cwd())
+        )
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A file, or the folder of a package, sent by its content."""
+
+    name: str
+    """Of the file; empty for a folder."""
+    files: Mapping[str, bytes]
+    """Path below the folder that it is written into, and content."""
+
+    @classmethod
+    def read(cls, path: str) -> _Sent:
+        """Read a file."""
+        full = Path(path).expanduser()
+        return cls(full.name, _contents({full.name: full}))
+
+    @classmethod
+    def read_plugin(cls, path: str) -> _Sent:
+        """Read a plugin file or a plugin folder."""
+        full = Path(path).expanduser()
+        return cls("" if full.is_dir() else full.name, _contents(plugin_sources(full)))
+
+    def written(self, folder: Path) -> str:
+        """Write it on the node; return where it is."""
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return str(folder / self.name)
+
+
+def _contents(files: Mapping[str, Path]) -> dict[str, bytes]:
+    found = {}
+    for name, path in files.items():
+        try:
+            found[name] = path.read_bytes()
+        except OSError as error:
+            raise RequestError(f"file {str(path)!r} cannot be read: {error.strerror}") from error
+    return found
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """A task, with all that it needs on its node."""
+
+    number: int
+    task: dict[str, Any]
+    plugins: tuple[_Sent, ...]
+    recipe: _Sent | None
+    limits: Limits
+    arguments: Sequence[str]
+    cwd: str
+    """Of the driver: relative paths mean the same where the disk is shared."""
+
+    def worker(self, folder: Path) -> Worker:
+        plugins = [one.written(folder / str(place)) for place, one in enumerate(self.plugins)]
+        # set here too: Ray leaves the variable as it is where the node already has one
+        return Worker([*self.arguments, *plugins], self.limits, {"OMP_NUM_THREADS": "1"})
+
+    def local(self, folder: Path) -> dict[str, Any]:
+        """Return the task with paths of this node."""
+        task = {**self.task, "folder": _seen(self.task.get("folder"))}
+        if self.recipe is not None:
+            training = {
+                **task["case"]["training"],
+                "recipe": self.recipe.written(folder / "recipe"),
+            }
+            task["case"] = {**task["case"], "training": training}
+        return task
+
+
+class _Heard:
+    """An actor that keeps what each task said last until it is asked for."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, str] = {}
+
+    def put(self, number: int, text: str) -> None:
+        self._last[number] = text
+
+    def take(self) -> dict[int, str]:
+        found, self._last = self._last, {}
+        return found
+
+
+def _do(errand: _Errand, heard: Any) -> tuple[Answer, float]:
+    """Do a task on a node; return its answer and the seconds it took."""
+    start = time.perf_counter()
+    with suppress(OSError):
+        os.chdir(errand.cwd)
+    answer: Answer
+    with tempfile.TemporaryDirectory(prefix="attnbench-") as name:
+        folder = Path(name)
+        with errand.worker(folder) as worker:
+            try:
+                answer = worker.ask(
+                    errand.local(folder), lambda text: heard.put.remote(errand.number, text)
+                )
+            except WorkerError as failure:
+                answer = {"error": str(failure), "lost": True}
+    return answer, time.perf_counter() - start
+
+
+def _seen(folder: str | None) -> str | None:
+    """Return a checkpoint folder of the driver where the run's folder is seen here too.
+
+    Elsewhere there are no checkpoints: a training that starts again on another node could not
+    read those of a node that died.
+    """
+    return folder if folder is not None and Path(folder).parent.parent.is_dir() else None

@@ -1,0 +1,63 @@
+"""Processes that build and prove latency cases side by side; nothing is timed meanwhile."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from attnbench.workers.process import Limits, Worker, WorkerError
+
+K = TypeVar("K")
+Task = Mapping[str, Any]
+
+
+class ValidationPool:
+    """A few workers like the given one, each started when there is work for it.
+
+    Args:
+        like: what they are copies of.
+        count: how many at the same time.
+    """
+
+    def __init__(self, like: Worker, count: int) -> None:
+        self.limits = Limits()
+        self._workers = [like.twin() for _ in range(count)]
+        self._free: queue.Queue[Worker] = queue.Queue()
+        for worker in self._workers:
+            self._free.put(worker)
+
+    def ask(self, tasks: Mapping[K, Task], begin: Callable[[K], None]) -> dict[K, dict[str, Any]]:
+        """Return the answer to each task; ``begin`` is told which one is taken up."""
+
+        def one(key: K) -> dict[str, Any]:
+            worker = self._free.get()
+            try:
+                begin(key)
+                worker.limits = self.limits
+                return answered(worker, tasks[key])
+            finally:
+                self._free.put(worker)
+
+        pool = ThreadPoolExecutor(max_workers=len(self._workers))
+        try:
+            return dict(zip(tasks, pool.map(one, tasks), strict=True))
+        except BaseException:
+            self.stop()  # ends the waiting of every thread
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.stop()
+
+
+def answered(worker: Worker, task: Task) -> dict[str, Any]:
+    """Return a worker's answer; its death is one too."""
+    try:
+        return worker.ask(task)
+    except WorkerError as failure:
+        return {"error": str(failure)}

@@ -1,0 +1,103 @@
+"""Devices by name, their memory and what is written down about them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from attnbench.devices import Device, find_device
+from attnbench.devices.clocks import EventClock, SynchronisedClock
+from attnbench.errors import DeviceError, RequestError
+from attnbench.timing.clock import WallClock
+
+
+def test_the_processor():
+    device = find_device("cpu")
+    assert (device.name, device.kind, device.throttled) == ("cpu", "cpu", None)
+    assert isinstance(device.clock, WallClock)
+    assert device.peak_bytes(lambda: None) is None
+    assert device.describe()["title"]
+    assert str(device.torch_device) == "cpu"
+
+
+def test_a_number_chooses_and_none_is_the_first(api):
+    assert find_device("cuda", api).name == "cuda:0"
+    assert find_device("cuda:1", api).index == 1
+    assert str(find_device("cuda:1", api).torch_device) == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cuda:2", "there is no cuda:2 here; there is cpu, cuda:0, cuda:1"),
+        ("mps", "there is no mps:0 here; there is cpu, cuda:0, cuda:1"),
+        ("cuad", "device 'cuad' is none of .* Did you mean 'cuda'"),
+        ("cpu:1", "none of cpu"),
+        ("", "none of cpu"),
+        ("cuda:", "none of cpu"),
+    ],
+)
+def test_what_is_not_there_says_what_is(name, says, api):
+    with pytest.raises(RequestError, match=says):
+        find_device(name, api)
+
+
+def test_without_an_accelerator(make_torch):
+    with pytest.raises(RequestError, match=r"there is no cuda:0 here; there is cpu$"):
+        find_device("cuda", make_torch(count=0))
+
+
+def test_clocks_by_kind(api, make_torch, machine):
+    assert isinstance(find_device("cuda", api).clock, EventClock)
+    other = find_device("xpu", make_torch("xpu"))
+    assert isinstance(other.clock, SynchronisedClock)
+    other.clock.time(machine.work(1e-3), 1)
+    assert ("synchronize", "xpu:0") in machine.log
+    assert other.describe() == {"name": "xpu:0", "title": "xpu"}
+    assert other.throttled is None
+
+
+def test_cold_timing_is_for_cuda(api, machine, make_torch):
+    find_device("cuda", api).cold_clock.time(machine.work(1e-3), 2)
+    assert machine.log.count("flush") == 2
+    with pytest.raises(RequestError, match="cold timing needs a CUDA device, not xpu:0"):
+        find_device("xpu", make_torch("xpu")).cold_clock  # noqa: B018
+
+
+def test_peak_memory_is_above_what_was_there(api, machine):
+    machine.peak = 9000  # of something before
+    assert find_device("cuda", api).peak_bytes(machine.work(0, holds=300)) == 300
+    assert machine.log.count("work") == 2  # the first warms up
+    with pytest.raises(DeviceError, match="out of device memory"):
+        find_device("cuda", api).peak_bytes(machine.work(0, holds=30_000))
+
+
+def test_a_device_without_statistics_has_no_measured_peak(api, machine):
+    def unsupported(device):
+        raise RuntimeError("not supported on mps")
+
+    api.accelerator.reset_peak_memory_stats = unsupported
+    assert Device("mps", 0, api).peak_bytes(machine.work(0)) is None
+
+
+def test_what_is_recorded_of_a_gpu(api, make_nvml):
+    nvml = make_nvml()
+    seen = Device("cuda", 1, api, nvml).describe()
+    assert nvml.state.asked == "GPU-1234-1"
+    assert (seen["title"], seen["capability"]) == ("Card 1", "9.0")
+    assert (seen["memory_bytes"], seen["l2_bytes"]) == (80 << 30, 50 << 20)
+    assert seen["clocks"] == {
+        "sm_mhz": 1980,
+        "memory_mhz": 1980,
+        "temperature_c": 41,
+        "power_w": 350.5,
+        "power_limit_w": 700.0,
+        "persistence": True,
+        "driver": "570.1",
+        "throttle_reasons": [],
+    }
+
+
+def test_importing_devices_imports_no_torch():
+    code = "import sys, attnbench.devices; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,159 @@
+import sys
+
+import pytest
+import torch
+
+import attnbench
+from attnbench.errors import RequestError, UnknownNameError
+from attnbench.models.backbones import build_backbone, canonical_backbone
+from attnbench.registry.backbone_names import BACKBONES, FAMILIES, is_backbone
+from attnbench.registry.specs import parse_spec
+
+
+@pytest.fixture(autouse=True)
+def _without_memory():
+    """Shapes are all that these tests look at."""
+    with torch.device("meta"):
+        yield
+
+
+def params(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("mobilenet_v1", 4_231_976),
+        ("mobilenet_v2", 3_504_872),
+        ("mobilenet_v3_small", 2_542_856),
+        ("mobilenet_v3_large", 5_483_032),
+        ("mobilenet_v2,width=1.4", 6_108_776),
+        ("mobilenet_v2,width_mult=1.4", 6_108_776),
+        ("mobilenet_v1,width=0.5,num_classes=10", 1_331_592 - 990 * 513),
+        ("resnet18", 11_689_512),
+        ("regnet_y_400mf", 4_344_144),
+        ("shufflenet_v2_x0_5", 1_366_792),
+        ("vit_b_16", 86_567_656),
+    ],
+)
+def test_by_name(spec, expected):
+    # torchvision's documentation states these
+    # RegNet's constructor computes with values
+    with torch.device("cpu" if spec.startswith("regnet") else "meta"):
+        model = build_backbone(spec)
+    assert params(model) == expected
+    assert model.training
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "squeezenet1_0", "convnext_tiny", "swin_t"])
+def test_any_torchvision_classifier(name):
+    head = list(build_backbone(name, num_classes=7).parameters())[-1]
+    assert head.shape == (7,)
+
+
+def test_options_come_from_spec_and_call():
+    model = build_backbone("mobilenet_v1,width=0.5,num_classes=10", num_classes=5)
+    assert model.classifier[1].out_features == 5
+    assert params(build_backbone(parse_spec("mobilenet_v1,width=0.5"))) == 1_331_592
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"])
+@pytest.mark.parametrize("width", [0.35, 0.6, 1.1])
+def test_odd_widths(name, width):
+    model = build_backbone(name, width=width)
+    assert attnbench.cost(model, (1, 3, 64, 64)).macs > 0
+
+
+class TestTimm:
+    def test_by_name(self):
+        assert params(build_backbone("timm:mobilenetv1_100")) == 4_231_976
+        assert params(build_backbone("timm:mobilenetv2_100,num_classes=10")) == 2_236_682
+
+    @pytest.mark.parametrize("name", ["timm:mobilnetv2_100", "timm:", "timm:resnet_18"])
+    def test_unknown_name(self, name):
+        with pytest.raises(UnknownNameError, match="unknown timm backbone") as caught:
+            build_backbone(name)
+        assert len(str(caught.value)) < 200
+
+    def test_near_miss(self):
+        with pytest.raises(UnknownNameError, match="Did you mean 'mobilenetv2_100'"):
+            build_backbone("timm:mobilnetv2_100")
+
+    def test_absent(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "timm", None)
+        with pytest.raises(RequestError) as caught:
+            build_backbone("timm:mobilenetv1_100")
+        assert str(caught.value) == (
+            "timm:mobilenetv1_100 needs timm; install it with: pip install 'attnbench[timm]'"
+        )
+
+    def test_absent_it_still_has_a_name(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "timm", None)
+        assert str(canonical_backbone("timm:mobilenetv1_100")) == "timm:mobilenetv1_100"
+
+    def test_absent_leaves_the_others_alone(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "timm", None)
+        assert len(attnbench.find_sites(build_backbone("mobilenet_v2"), (1, 3, 64, 64))) == 19
+
+
+MISTAKES = [
+    ("mobilenet_v22", "unknown backbone 'mobilenet_v22'. Did you mean 'mobilenet_v2'"),
+    ("resnet1", "Did you mean"),
+    ("MobileNetV1", "unknown backbone"),
+    ("xyzzy", "Any torchvision classifier or timm:NAME will do."),
+    ("mobilenet_v1,widht=0.5", "mobilenet_v1 has no option 'widht'; it takes width, num_classes"),
+    ("mobilenet_v2,widht=0.5", "Did you mean 'width'"),
+    # torchvision's own builder swallows what it does not know
+    ("mobilenet_v3_small,widht=0.5", "Did you mean 'width'"),
+    ("convnext_tiny,depht=3", "convnext_tiny has no option 'depht'"),
+    ("resnet18,width=0.5", "resnet18 has no option 'width'"),
+    ("mobilenet_v1,width=wide", "width must be a number above 0, not 'wide'"),
+    ("mobilenet_v1,width=0", "width must be a number above 0, not 0"),
+    ("mobilenet_v2,width=-1", "width must be a number above 0, not -1"),
+    ("mobilenet_v2,width=true", "width must be a number above 0, not True"),
+    ("mobilenet_v2,width=inf", "width must be a number above 0, not inf"),
+    ("mobilenet_v2,width=nan", "width must be a number above 0, not nan"),
+    ("mobilenet_v1,num_classes=0", "num_classes must be a whole number above 0, not 0"),
+    ("resnet18,num_classes=ten", "num_classes must be a whole number above 0, not 'ten'"),
+]
+
+
+@pytest.mark.parametrize("find", [build_backbone, canonical_backbone])
+@pytest.mark.parametrize(("spec", "message"), MISTAKES)
+def test_mistakes(find, spec, message):
+    with pytest.raises(RequestError) as caught:
+        find(spec)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_only_the_builder_finds_out():
+    with pytest.raises(RequestError, match="backbone resnet18,weights=NOTHING cannot be built"):
+        build_backbone("resnet18", weights="NOTHING")
+
+
+@pytest.mark.parametrize(
+    ("spec", "canonical"),
+    [
+        ("mobilenet_v1,width=1.0,num_classes=1000", "mobilenet_v1"),
+        ("mobilenet_v1,width=1", "mobilenet_v1"),
+        ("mobilenet_v1,num_classes=10,width=0.50", "mobilenet_v1,num_classes=10,width=0.5"),
+        ("resnet18", "resnet18"),
+    ],
+)
+def test_canonical(spec, canonical):
+    assert str(canonical_backbone(spec)) == canonical
+    assert str(canonical_backbone(canonical)) == canonical
+    assert params(build_backbone(canonical)) == params(build_backbone(spec))
+
+
+def test_catalogue():
+    for listed in BACKBONES:
+        assert is_backbone(listed.name)
+        options = {"width": 0.5, "num_classes": 3}
+        assert set(listed.options) == set(options)
+        assert build_backbone(listed.name, **options) is not None
+    assert [one.name for one in FAMILIES] == ["NAME", "timm:NAME"]
+    assert is_backbone("timm:anything")
+    assert not is_backbone("ulsam")

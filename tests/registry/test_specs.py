@@ -1,0 +1,82 @@
+import pytest
+
+from attnbench.errors import RequestError
+from attnbench.registry.specs import Spec, parse_spec
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("ulsam", "ulsam", {}),
+        ("ulsam,groups=4", "ulsam", {"groups": 4}),
+        (" ulsam , groups = 4 ", "ulsam", {"groups": 4}),
+        ("a,x=1.5,y=-2,z=1e-05", "a", {"x": 1.5, "y": -2, "z": 1e-5}),
+        ("a,on=true,off=False,no=None", "a", {"on": True, "off": False, "no": None}),
+        ("bam,combine=add", "bam", {"combine": "add"}),
+        ("my.py:Mine,k=3", "my.py:Mine", {"k": 3}),
+        ("timm:mobilenetv2_100", "timm:mobilenetv2_100", {}),
+        ("a,path=x=y", "a", {"path": "x=y"}),
+    ],
+)
+def test_parse(text, name, options):
+    spec = parse_spec(text)
+    assert (spec.name, spec.options) == (name, options)
+    assert [type(value) for value in spec.options.values()] == [*map(type, options.values())]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"b": 1, "a": 2},
+        {"x": 0.1, "y": 1e-05, "z": 1e300},
+        {"x": 1.0, "y": 1},
+        {"x": True, "y": False, "z": None},
+        {"x": "word", "y": "a-b", "z": "w=1"},
+        {"x": float("inf"), "y": -3},
+    ],
+)
+def test_round_trip(options):
+    spec = Spec("name", options)
+    again = parse_spec(str(spec))
+    assert again == spec
+    assert hash(again) == hash(spec)
+    assert str(again) == str(spec)
+    assert [type(again.options[key]) for key in options] == [*map(type, options.values())]
+
+
+def test_canonical_text_is_sorted():
+    assert str(parse_spec("a,z=1,b=true")) == "a,b=true,z=1"
+
+
+def test_equal_specs_have_equal_hashes():
+    one, other = Spec("a", {"x": 1}), Spec("a", {"x": 1.0})
+    assert one == other
+    assert hash(one) == hash(other)
+
+
+def test_given_wins_and_leaves_the_original():
+    spec = parse_spec("a,x=1")
+    assert str(spec.given(x=2, y=3)) == "a,x=2,y=3"
+    assert str(spec) == "a,x=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "module '' has no name"),
+        ("   ", "has no name"),
+        (",groups=4", "has no name"),
+        ("ulsam,groups", "'groups' is not key=value"),
+        ("ulsam,groups=", "'groups=' is not key=value"),
+        ("ulsam,=4", "'=4' is not key=value"),
+        ("ulsam,,groups=4", "'' is not key=value"),
+        ("ulsam,", "'' is not key=value"),
+        ("ulsam,4=groups", "'4=groups' is not key=value"),
+        ("ulsam,my key=4", "'my key=4' is not key=value"),
+        ("ulsam,groups=4,groups=8", "gives 'groups' twice"),
+    ],
+)
+def test_malformed(text, message):
+    with pytest.raises(RequestError, match=message):
+        parse_spec(text, "module")

@@ -1,0 +1,248 @@
+"""Batches: which images, in which order, cut and normalised how."""
+
+import pytest
+import torch
+from torch.nn import functional
+from torchvision.transforms.v2 import functional as tv
+
+from attnbench.datasets.dataset import LabeledImages
+from attnbench.errors import RequestError
+from attnbench.training import dataloader as feeds
+from attnbench.training.dataloader import FileFeed, MemoryFeed, feed
+from attnbench.training.seeds import image_seed, order, step_seed
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+class Stored:
+    """Images of various sizes, decoded one by one; can be sent to other processes."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __call__(self, index):
+        return self.images[index]
+
+
+def files(count, sides=((10, 14), (8, 8), (9, 20))):
+    generator = torch.Generator().manual_seed(3)
+    images = [
+        torch.randint(0, 256, (1 if at % 5 == 4 else 3, *sides[at % 3]), generator=generator)
+        for at in range(count)
+    ]
+    targets = torch.arange(count) % 7
+    return LabeledImages(targets, tuple("abcdefg"), Stored([one.to(torch.uint8) for one in images]))
+
+
+def normalised(images):
+    """(B, 3, H, W) of uint8, by hand."""
+    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (MEAN, STD))
+    return (images.float() / 255 - mean) / std
+
+
+def all_of(batches):
+    images, targets = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(targets)
+
+
+def test_batches_from_memory(split, recipe):
+    samples = split(40)
+    batches = list(feed(samples, recipe()).training(seed=4, epoch=2))
+    assert [len(images) for images, _ in batches] == [16, 16, 8]
+    images, targets = all_of(batches)
+    numbers = order(4, 2, 40)
+    assert torch.equal(targets, samples.targets[numbers])
+    assert images.dtype == torch.float32
+    assert torch.allclose(images, normalised(samples.stacked[numbers]), atol=1e-6)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_memory_format(split, recipe, channels_last):
+    images, _ = next(feed(split(8), recipe(channels_last=channels_last)).training(0, 0))
+    assert images.is_contiguous(memory_format=torch.channels_last) == channels_last
+    assert images.is_contiguous() == (not channels_last)
+
+
+def test_grey_images_get_three_channels_each_normalised_by_its_own(split, recipe):
+    samples = split(10, channels=1)
+    images, _ = all_of(feed(samples, recipe()).test())
+    assert torch.allclose(images, normalised(samples.stacked.expand(-1, 3, -1, -1)), atol=1e-6)
+
+
+def test_images_of_another_size_are_resized(split, recipe):
+    samples = split(6, side=12)
+    images, _ = all_of(feed(samples, recipe()).test())
+    small = functional.interpolate(samples.stacked.float(), (8, 8), mode="bilinear", antialias=True)
+    assert torch.allclose(images, normalised(small.round()), atol=1.01 / 255 / 0.2)
+
+
+def test_the_shorter_side_is_fitted_and_the_centre_cut_out(recipe):
+    ramp = torch.arange(40, dtype=torch.uint8).expand(3, 20, 40)
+    samples = LabeledImages(torch.zeros(1, dtype=torch.int64), ("a", "b"), Stored([ramp]))
+    for kind in (MemoryFeed, FileFeed):
+        images, _ = next(kind(samples, recipe(resize=10)).test())
+        wanted = tv.resize(ramp, [10], antialias=True)[:, 1:9, 6:14]
+        assert torch.allclose(images, normalised(wanted[None]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("samples", "augment", "kind"),
+    [
+        ("files", "RandomHorizontalFlip", MemoryFeed),
+        ("files", "RandomResizedCrop", FileFeed),
+        ("stacked", "RandomResizedCrop", MemoryFeed),
+    ],
+)
+def test_crops_are_of_whole_pictures(split, recipe, samples, augment, kind):
+    options = {"size": 8} if augment == "RandomResizedCrop" else {}
+    made = files(4) if samples == "files" else split(4)
+    assert type(feed(made, recipe(augment=[{"name": augment, **options}]))) is kind
+
+
+def test_test_images_come_in_order_and_whole(split, recipe):
+    samples = split(600)
+    batches = list(feed(samples, recipe()).test())
+    assert [len(images) for images, _ in batches] == [256, 256, 88]
+    images, targets = all_of(batches)
+    assert torch.equal(targets, samples.targets)
+    assert torch.allclose(images, normalised(samples.stacked), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [MemoryFeed, FileFeed])
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_an_epoch_can_go_on_from_any_batch(kind, first, recipe):
+    flips = recipe(augment=[{"name": "RandomHorizontalFlip"}])
+
+    def batches(start):
+        # as the loop does: the generator is set for each step
+        found, at = [], start
+        generator = kind(files(40), flips).training(0, 1, start)
+        while True:
+            torch.manual_seed(step_seed(0, at))
+            batch = next(generator, None)
+            if batch is None:
+                return found
+            found.append(batch)
+            at += 1
+
+    whole, rest = batches(0), batches(first)
+    assert len(rest) == 3 - first
+    for (images, targets), (same, same_targets) in zip(whole[first:], rest, strict=True):
+        assert torch.equal(images, same)
+        assert torch.equal(targets, same_targets)
+
+
+@pytest.mark.parametrize(
+    ("count", "accumulate", "processes", "sizes"),
+    [
+        (32, 1, 1, [16, 16]),
+        (33, 1, 1, [16, 16]),
+        (34, 1, 1, [16, 16, 2]),
+        (9, 1, 1, [9]),
+        (35, 2, 1, [16, 16]),
+        (36, 2, 1, [16, 16, 4]),
+        (37, 3, 1, [16, 16]),
+        (39, 2, 2, [16, 16]),
+        (40, 2, 2, [16, 16, 8]),
+    ],
+)
+def test_a_last_batch_whose_parts_would_be_single_images(
+    split, recipe, count, accumulate, processes, sizes
+):
+    made = feed(split(count), recipe(accumulate=accumulate), processes)
+    assert made.steps == len(sizes)
+    assert [len(images) for images, _ in made.training(0, 0)] == sizes
+
+
+def test_augmented_from_memory_by_the_global_generator(split, recipe):
+    flips = recipe(augment=[{"name": "RandomHorizontalFlip"}], draw=4)
+    samples = split(16)
+    torch.manual_seed(11)
+    images, _ = next(feed(samples, flips).training(0, 0))
+    plain = normalised(samples.stacked[order(0, 0, 16)])
+    flipped = [
+        bool(torch.allclose(a, b.flip(-1), atol=1e-6)) for a, b in zip(images, plain, strict=True)
+    ]
+    torch.manual_seed(11)
+    draws = [bool(torch.rand(1) < 0.5) for _ in range(4)]
+    assert flipped == [draw for draw in draws for _ in range(4)]
+
+
+AUGMENTED = {
+    "augment": [{"name": "RandomResizedCrop", "size": 8}, {"name": "RandomHorizontalFlip"}],
+    "resize": 9,
+}
+
+
+def test_files_have_draws_of_their_own(recipe):
+    flips = recipe(augment=[{"name": "RandomHorizontalFlip"}], draw=16)
+    samples = files(20, sides=((8, 8),) * 3)
+    images, targets = all_of(FileFeed(samples, flips).training(6, 1))
+    numbers = order(6, 1, 20).tolist()
+    assert targets.tolist() == [number % 7 for number in numbers]
+    for number, found in zip(numbers, images, strict=True):
+        generator = torch.Generator().manual_seed(image_seed(6, 1, number))
+        image = samples.image(number).expand(3, -1, -1)
+        flipped = image.flip(-1) if torch.rand(1, generator=generator) < 0.5 else image
+        assert torch.allclose(found, normalised(flipped[None])[0], atol=1e-6)
+
+
+def test_the_number_of_processes_changes_nothing(recipe, monkeypatch):
+    monkeypatch.setattr(feeds, "_cores", lambda: 2)
+    samples = files(24)
+    found = []
+    for workers in (0, 2):
+        torch.manual_seed(77)
+        before = torch.random.get_rng_state()
+        made = FileFeed(samples, recipe(workers=workers, **AUGMENTED))
+        found.append(all_of(made.training(1, 0)))
+        assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+def test_no_more_processes_than_cores(recipe, monkeypatch):
+    seen = []
+
+    def loader(images, **options):
+        seen.append(options["num_workers"])
+        return iter(())
+
+    monkeypatch.setattr(feeds, "DataLoader", loader)
+    monkeypatch.setattr(feeds, "_cores", lambda: 3)
+    for workers in (0, 2, 50):
+        assert list(FileFeed(files(4), recipe(workers=workers)).test()) == []
+    assert seen == [0, 2, 3]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_decoded_any_more(recipe, workers):
+    samples = files(6)
+    broken = LabeledImages(samples.targets, samples.classes, Broken())
+    with pytest.raises(RequestError) as caught:
+        list(FileFeed(broken, recipe(workers=workers)).test())
+    assert str(caught.value) == "photo.jpg cannot be decoded: truncated"
+
+
+class Broken:
+    def __call__(self, index):
+        raise RequestError("photo.jpg cannot be decoded: truncated")
+
+
+def test_files_and_memory_give_the_same_test_images(recipe):
+    samples = files(15)
+    for changes in ({}, {"resize": 11}):
+        found = [all_of(kind(samples, recipe(**changes)).test()) for kind in (MemoryFeed, FileFeed)]
+        assert torch.equal(found[0][0], found[1][0])
+        assert torch.equal(found[0][1], samples.targets)
+        assert torch.equal(found[1][1], samples.targets)
+
+
+def test_what_fits_into_memory_does_not_depend_on_the_machine(split, recipe, monkeypatch):
+    samples = split(10)
+    monkeypatch.setattr(feeds, "_MEMORY", 10 * 3 * 8 * 8)
+    assert type(feed(samples, recipe())) is MemoryFeed
+    assert type(feed(samples, recipe(resize=9))) is FileFeed
+    assert type(feed(split(11), recipe())) is FileFeed
+    assert type(feed(split(30, channels=1), recipe())) is MemoryFeed
+    assert type(feed(files(11), recipe())) is FileFeed
