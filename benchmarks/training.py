@@ -68,6 +68,7 @@ SMOKE = {
     "steps": 1,
     "feed_rounds": 1,
     "cores": 1,
+    "strides": "recipe",
     "compile": "eager",
 }
 RIVALS = (

@@ -52,8 +52,8 @@ LINES = {
         "103 pieces of work against 100: called slower in": 1,
     },
     "training.py": {
-        **dict.fromkeys(TRAININGS, 2),
-        **{f"{ours} / {plain}:": 2 for ours in TRAININGS[5::2] for plain in TRAININGS[:4]},
+        **dict.fromkeys(TRAININGS, 1),
+        **{f"{ours} / {plain}:": 1 for ours in TRAININGS[5::2] for plain in TRAININGS[:4]},
         **dict.fromkeys(["DataLoader, 1 workers", "attnbench, one thread"], 1),
         "attnbench, once before": 1,
     },
