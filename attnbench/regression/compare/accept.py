@@ -1,4 +1,4 @@
-"""A baseline that takes over what changed, with the reason in its file."""
+"""Acceptance of changes into a baseline, with the reason in its file."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def accept(
 ) -> tuple[str, ...]:
     """Write records of a run into a baseline, in place of those of the same cases.
 
-    A case that the new run no longer has leaves the baseline. The file is replaced as a whole:
-    killed at any instant, it is the old one or the new one.
+    A case that the new run no longer has is removed from the baseline. The file is replaced
+    atomically: if the process is killed at any instant, the file is the old one or the new one.
 
     Args:
         base: the baseline's record file.
         new: the record file that has the new values.
-        cases: canonical names or globs; of none, all that the comparison finds to differ (or to
-            be incomparable). What is inconclusive or unchanged stays, so that a baseline does not
-            drift by what no comparison can tell.
-        reason: why the change is meant to be so.
-        gates: as of :func:`~attnbench.regression.compare.compare_runs.compare`.
+        cases: canonical names or globs; if empty, all cases that the comparison finds to differ
+            (or to be incomparable). Inconclusive and unchanged cases stay, so that a baseline does
+            not drift by differences within the noise.
+        reason: why the change is intended.
+        gates: as for :func:`~attnbench.regression.compare.compare_runs.compare`.
 
     Returns:
-        The cases that were taken over.
+        The names of the accepted cases.
 
     Raises:
-        RequestError: the reason is blank, or no run has one of the cases.
+        RequestError: the reason is blank, or one of the cases is in neither run.
         RecordError: a file cannot be read, or the baseline cannot be written; it is left as it
             was.
     """
@@ -69,28 +69,28 @@ def _chosen(
     cases: Sequence[str],
     gates: Mapping[str, str | float] | None,
 ) -> list[str]:
-    known = list(dict.fromkeys([*before.records, *after.records]))
+    names = list(dict.fromkeys([*before.records, *after.records]))
     if cases:
-        asked: Iterable[str] = cases
+        patterns: Iterable[str] = cases
     else:
-        found = compare(before, after, gates)
-        asked = [one.case for verdict in _DIFFER for one in getattr(found, verdict)]
-    wanted = {name for one in asked for name in _named(one, known, before, after)}
-    return [name for name in known if name in wanted]
+        comparison = compare(before, after, gates)
+        patterns = [change.case for verdict in _DIFFER for change in getattr(comparison, verdict)]
+    wanted = {name for pattern in patterns for name in _named(pattern, names, before, after)}
+    return [name for name in names if name in wanted]
 
 
-def _named(asked: str, known: Sequence[str], before: Run, after: Run) -> list[str]:
-    names = [name for name in known if name == asked or fnmatchcase(name, asked)]
+def _named(pattern: str, cases: Sequence[str], before: Run, after: Run) -> list[str]:
+    names = [name for name in cases if name == pattern or fnmatchcase(name, pattern)]
     if not names:
         runs = f"{shown_path(before.path)} nor {shown_path(after.path)}"
-        raise RequestError(f"neither {runs} has a case {asked!r}.{suggestion(asked, known)}")
+        raise RequestError(f"neither {runs} has a case {pattern!r}.{suggestion(pattern, cases)}")
     return names
 
 
 def _lines(
     before: Run, after: Run, chosen: Sequence[str], noted: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """The new file. The last header's layout is the run's."""
+    """Yield the lines of the new file. The last header's layout is the run's."""
     fresh = [name for name in chosen if name in after.records]
     gone = {
         name: {**noted, "from": _previous(before, name)} for name in chosen if name not in fresh
@@ -107,7 +107,7 @@ def _lines(
 def _taken(
     before: Run, after: Run, names: Sequence[str], noted: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """The new run's records under their own headers."""
+    """Yield the new run's records under their own headers."""
     for header in after.headers:
         own = [name for name in names if after.header_of[name] is header]
         if own:
@@ -118,7 +118,7 @@ def _taken(
 
 
 def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
-    """The baseline's other lines as they are, without headers that nothing is left of."""
+    """Yield the baseline's other lines unchanged, without headers that have no records left."""
     blocks: list[list[bytes]] = []
     for line, content in _parsed(path):
         if "format" in content:
@@ -132,7 +132,7 @@ def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
 
 
 def _parsed(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Each whole line with its content; a torn last one is left out."""
+    """Yield each complete line with its content; a truncated last one is omitted."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -140,12 +140,12 @@ def _parsed(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     for line in filter(bytes.strip, lines):
         try:
             yield line + b"\n", json.loads(line)
-        except ValueError:  # read_run has let it pass: it is the last one
+        except ValueError:  # tolerated by read_run: it is the last line
             return
 
 
 def _previous(run: Run, case: str) -> dict[str, Any] | None:
-    """What a baseline had of a case; None where it had none."""
+    """Return the baseline's result of a case; None where it has none."""
     record = run.records.get(case)
     if record is None:
         return None
@@ -161,5 +161,5 @@ def _overhead(record: Record) -> dict[str, Any]:
     return {"overhead": {"ratio": arm.ratio, "low": arm.low, "high": arm.high}}
 
 
-def _line(one: Header | Record) -> bytes:
-    return one.model_dump_json().encode() + b"\n"
+def _line(entry: Header | Record) -> bytes:
+    return entry.model_dump_json().encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Accuracy of two runs compared, seed by seed: NEW's top-1 less BASE's, trained from one seed."""
+"""Accuracy of two runs, compared seed by seed: NEW's top-1 less BASE's from the same seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAME_DATA = ("dataset", "synthetic", "images", "classes", "unreadable", "weight
 
 
 def accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
-    """Judge the accuracies of all networks, all together."""
+    """Judge the accuracies of all networks together."""
     if not gates.judges(TOP1):
         return
     allowed = gates.allowed(TOP1)
@@ -37,7 +37,7 @@ def accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
 
 
 def group_of(case: str) -> str:
-    """Return the name that stands for all seeds of a training: a glob."""
+    """Return the glob that matches all seeds of a training."""
     head, found, _ = case.rpartition(_SEED)
     return f"{head}{_SEED}*" if found else case
 
@@ -55,17 +55,17 @@ class _Row:
 
     @property
     def unlike(self) -> str:
-        """Why the trainings are not of one thing, or nothing."""
+        """Reason why the trainings are incomparable; empty if they are comparable."""
         return next(filter(None, map(_unlike, self.pairs)), "")
 
     def tops(self, side: str) -> list[float]:
-        """The top-1 of each seed, of ``base`` or ``new``."""
+        """Return the top-1 accuracy of each seed, for ``base`` or ``new``."""
         found = (getattr(pair, side).values.get(TOP1) for pair in self.pairs)
-        return [float(one) for one in found if one is not None]
+        return [float(top) for top in found if top is not None]
 
     @property
     def difference(self) -> DifferenceEstimate:
-        """The mean over seeds of NEW less BASE, in points."""
+        """Mean over seeds of NEW less BASE, in points."""
         pairs = zip(self.tops("new"), self.tops("base"), strict=True)
         return estimate([new - base for new, base in pairs], resolution=self._resolution)
 
@@ -80,12 +80,14 @@ class _Row:
 
 
 def _judged(rows: Mapping[str, _Row], allowed: float) -> Iterator[Judged]:
-    found = {name: row.difference for name, row in rows.items()}
+    estimates = {name: row.difference for name, row in rows.items()}
     rule = replace(AccuracyRule(), same_margin=max(AccuracyRule().same_margin, allowed))
-    moved = judge({name: beyond(one, allowed) for name, one in found.items()}, rule)
-    alike = judge(found, rule)
+    moved = judge(
+        {name: beyond(difference, allowed) for name, difference in estimates.items()}, rule
+    )
+    alike = judge(estimates, rule)
     for name, row in rows.items():
-        yield _verdict(row, found[name], moved[name], alike[name], rule)
+        yield _verdict(row, estimates[name], moved[name], alike[name], rule)
 
 
 def _verdict(
@@ -102,31 +104,31 @@ def _verdict(
         return "improvements", replace(change, reason=_seeds(found.count))
     if moved.verdict != "none" and max(abs(found.low), abs(found.high)) <= rule.same_margin:
         return "unchanged", change
-    told = moved if moved.verdict == "none" else alike
+    judgment = moved if moved.verdict == "none" else alike
     smallest = finite(detectable(found.sd, found.count)) if found.count > 1 else None
-    return "inconclusive", replace(change, smallest=smallest, reason=_undecided(found, told))
+    return "inconclusive", replace(change, smallest=smallest, reason=_undecided(found, judgment))
 
 
-def _undecided(found: DifferenceEstimate, judgement: AccuracyVerdict) -> str:
-    said = text(judgement)
-    return said if judgement.verdict in ("none", "inconclusive") else _seeds(found.count)
+def _undecided(found: DifferenceEstimate, judgment: AccuracyVerdict) -> str:
+    reason = text(judgment)
+    return reason if judgment.verdict in ("none", "inconclusive") else _seeds(found.count)
 
 
 def _grouped(pairs: Sequence[RecordPair]) -> dict[str, list[RecordPair]]:
     groups: dict[str, list[RecordPair]] = {}
     for pair in pairs:
-        if all(one.values.get(TOP1) is not None for one in (pair.base, pair.new)):
+        if all(record.values.get(TOP1) is not None for record in (pair.base, pair.new)):
             groups.setdefault(group_of(pair.case), []).append(pair)
     return groups
 
 
 def _unlike(pair: RecordPair) -> str:
     base, new = _facts(pair, "base"), _facts(pair, "new")
-    recipes = [one.get("recipe") or {} for one in (base, new)]
-    said = [differing(base, new, _SAME_DATA), pair.versions(_PACKAGES), pair.suite()]
+    recipes = [facts.get("recipe") or {} for facts in (base, new)]
+    reasons = [differing(base, new, _SAME_DATA), pair.versions(_PACKAGES), pair.suite()]
     if recipes[0].get("hash") != recipes[1].get("hash"):
-        said.insert(0, f"another recipe under the name {recipes[1].get('name')}")
-    return "; ".join(filter(None, said))
+        reasons.insert(0, f"another recipe under the name {recipes[1].get('name')}")
+    return "; ".join(filter(None, reasons))
 
 
 def _facts(pair: RecordPair, side: str) -> Mapping[str, Any]:

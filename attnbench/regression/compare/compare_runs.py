@@ -1,4 +1,4 @@
-"""Two runs compared: statuses, exact figures, and what only an interval can tell."""
+"""Comparison of two runs: statuses, exact metrics, and metrics with a confidence interval."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
     """Compare two runs, case by case and metric by metric.
 
     Args:
-        base: what was before.
-        new: what is now.
-        gates: metric -> ``"exact"``, ``"ignore"``, or the change that is let pass: a fraction for
-            counts and ``overhead``, points for ``top1``. What is not named has its default
+        base: the earlier run.
+        new: the later run.
+        gates: metric -> ``"exact"``, ``"ignore"``, or the tolerated change: a fraction for counts
+            and ``overhead``, points for ``top1``. A metric without a gate has its default
             (:data:`attnbench.regression.compare.gates.DEFAULTS`).
 
     Raises:
-        RequestError: a gate is of no known metric, or cannot be.
+        RequestError: a gate is of an unknown metric, or its value is invalid.
     """
     chosen = Gates(gates or {})
     pairs = list(_pairs(base, new))
@@ -44,7 +44,7 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
 
 
 def _place(run: Run) -> str:
-    """Where a run is, as a command is given it: its folder, where the file has the usual name."""
+    """Return a run's path as a command takes it: its folder, if the file has the usual name."""
     return shown_path(run.path.parent if run.path.name == FILE else run.path)
 
 
@@ -66,7 +66,7 @@ def _measured(pairs: Iterable[RecordPair], gates: Gates) -> Iterator[Judged]:
 
 
 def _unmentioned(pairs: Iterable[RecordPair], found: Iterable[Judged]) -> list[Judged]:
-    """Cases of which no figure was compared are still there, and ok."""
+    """Return the cases without a compared metric as unchanged: both runs have them as ok."""
     mentioned = {change.case for _, change in found}
     return [
         ("unchanged", pair.of(STATUS, "ok", "ok"))
@@ -83,6 +83,6 @@ def _by_verdict(
         kept[verdict].append(change)
     last = len(order)
     return {
-        verdict: tuple(sorted(changes, key=lambda one: order.get(one.case, last)))
+        verdict: tuple(sorted(changes, key=lambda change: order.get(change.case, last)))
         for verdict, changes in kept.items()
     }

@@ -1,4 +1,4 @@
-"""What comparing two runs finds."""
+"""Result of comparing two runs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class MetricChange:
     base: Value
     new: Value
     low: float | None = None
-    """Lower end of the 95% interval of the change; None for what is exact. A fraction of BASE's
+    """Lower end of the 95% interval of the change; None for an exact metric. A fraction of BASE's
     overhead for ``overhead`` (0.05 is 5% slower), points for ``top1``."""
     high: float | None = None
     reason: str = ""
-    """Why it is judged so, in words for the person who made the change."""
+    """Reason for the verdict, in words for the author of the change."""
     smallest: float | None = None
-    """The smallest change that could have been seen, of what is inconclusive; as ``low``."""
+    """Smallest detectable change of an inconclusive metric, in the unit of ``low``."""
     change: float | None = None
-    """NEW against BASE: a fraction of BASE, points for ``top1``; None where there is no number."""
+    """Change from BASE to NEW: a fraction of BASE, points for ``top1``; None without a number."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class RunComparison:
     incomparable: tuple[MetricChange, ...] = ()
     added: tuple[MetricChange, ...] = ()
     missing: tuple[MetricChange, ...] = ()
-    """Cases that are no longer there, or newly skipped."""
+    """Cases that NEW does not have, or newly skips."""
     notes: tuple[str, ...] = ()
-    """Of the runs as a whole: other machine, other versions, and what that leaves to compare."""
+    """Notes on the runs as a whole: other machine, other versions, what is not compared."""
     base: str = "BASE"
-    """Where the run compared with is, as a command is given it; empty where there is no such file,
-    and nothing to accept."""
+    """Path of the base run, as a command takes it; empty where there is no such file, and nothing
+    to accept."""
     new: str = "NEW"
 
     def failed(self, *, strict: bool = False, allow_missing: bool = False) -> bool:
-        """Whether a gate does not hold.
+        """Return whether a gate fails.
 
         Args:
-            strict: what is inconclusive fails, too.
-            allow_missing: what is missing does not.
+            strict: an inconclusive metric fails, too.
+            allow_missing: a missing case does not fail.
         """
         missing = self.missing and not allow_missing
         return bool(self.regressions or missing or (strict and self.inconclusive))
@@ -82,7 +82,7 @@ class RunComparison:
         """
         document = asdict(self)
         named = (*document["regressions"], *document["missing"]) if self.base else ()
-        for one in named:
-            one["accept"] = self.accept_command(one["case"])
+        for entry in named:
+            entry["accept"] = self.accept_command(entry["case"])
         ok = not self.failed(strict=strict, allow_missing=allow_missing)
         return {"ok": ok, **document}

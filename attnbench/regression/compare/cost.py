@@ -1,4 +1,4 @@
-"""Cost cases compared: counts are exact, on every machine."""
+"""Comparison of cost cases: counts are exact on every machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attnbench.regression.compare.gates import COSTS, Gates
 from attnbench.regression.compare.record_pair import Judged, RecordPair
 
 _PACKAGES = ("torch", "torchvision", "timm")
-"""What builds and traces a network."""
+"""Packages that build and trace a network."""
 
 
 def costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:

@@ -1,4 +1,4 @@
-"""Exact figures, of which more is worse."""
+"""Verdicts on exact metrics; a larger value is worse."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from attnbench.regression.compare.record_pair import Judged, RecordPair
 def judged_count(
     pair: RecordPair, metric: str, base: Value, new: Value, allowed: float = 0.0, reason: str = ""
 ) -> Judged | None:
-    """Judge a figure of a case; None where neither run has it.
+    """Judge an exact metric of a case; return None where neither run has it.
 
     Args:
         pair: the case.
-        metric: what it is called.
-        base: the figure in BASE.
-        new: the figure in NEW.
-        allowed: the fraction by which it may grow.
-        reason: what else there is to say of a difference.
+        metric: its name.
+        base: its value in BASE.
+        new: its value in NEW.
+        allowed: the tolerated growth, as a fraction.
+        reason: further explanation of a difference.
     """
     if base is None and new is None:
         return None
@@ -29,21 +29,21 @@ def judged_count(
     if base == new:
         return "unchanged", pair.of(metric, base, new, change=0.0)
     change = new / base - 1 if base else math.copysign(math.inf, new)
-    told = [f"{_signed(new - base)}", *([reason] if reason else [])]
+    reasons = [f"{_signed(new - base)}", *([reason] if reason else [])]
     return _verdict(new - base, allowed * abs(base)), MetricChange(
-        pair.case, metric, base, new, reason="; ".join(told), change=finite(change)
+        pair.case, metric, base, new, reason="; ".join(reasons), change=finite(change)
     )
 
 
 def finite(value: float) -> float | None:
-    """Return a number that JSON can hold, or None."""
+    """Return the number, or None where JSON cannot represent it."""
     return value if math.isfinite(value) else None
 
 
 def _verdict(more: float, allowed: float) -> Verdict:
     if more < 0:
         return "improvements"
-    # 1000 and 10% are 1100, which 1000 * 0.1 may fall short of by rounding
+    # 1000 plus 10% is 1100, which rounding of 1000 * 0.1 may miss
     return "regressions" if more > allowed * (1 + 1e-9) else "unchanged"
 
 

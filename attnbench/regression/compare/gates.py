@@ -1,4 +1,4 @@
-"""How each metric is judged: exactly, with some change let pass, or not at all."""
+"""Gates of the metrics: each is judged exactly, with a tolerance, or not at all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EXACT = "exact"
 IGNORE = "ignore"
 
 COSTS = ("params", "trainable", "macs", "activations", "bytes", "operators")
-"""Counts of a cost record; more is worse."""
+"""Counts of a cost record; a larger value is worse."""
 OVERHEAD = "overhead"
 TOP1 = "top1"
 LATENCY = "latency"
-"""Head's time over base's, of ``attnbench ci``; ``overhead`` is over the plain network's."""
+"""Ratio of head's time to base's, of ``attnbench ci``; ``overhead`` is relative to plain."""
 _ESTIMATED = (OVERHEAD, LATENCY, TOP1)
 
 DEFAULTS: Mapping[str, Gate] = {
@@ -30,16 +30,17 @@ DEFAULTS: Mapping[str, Gate] = {
     LATENCY: 0.02,
     TOP1: 0.0,
 }
-"""``undelegated``: operators that left the runtime's fast path; ``output``: whether it equals
-eager's. A number is the change that is let pass: a fraction, of ``top1`` points."""
+"""Default gate of each metric. ``undelegated``: operators that left the runtime's fast path;
+``output``: whether it equals eager's. A number is the tolerated change: a fraction; points for
+``top1``."""
 
 
 @dataclass(frozen=True)
 class Gates:
-    """The gates that hold: the defaults, and what a project has settled.
+    """Gates in effect: the defaults, and those that a project sets.
 
     Attributes:
-        given: metric -> ``"exact"``, ``"ignore"`` or the change that is let pass.
+        given: metric -> ``"exact"``, ``"ignore"`` or the tolerated change.
     """
 
     given: Mapping[str, Gate]
@@ -49,11 +50,11 @@ class Gates:
             _check(metric, gate)
 
     def judges(self, metric: str) -> bool:
-        """Whether a metric is looked at."""
+        """Return whether a metric is judged."""
         return self._of(metric) != IGNORE
 
     def allowed(self, metric: str) -> float:
-        """Return the change that is let pass: a fraction, points of accuracy; 0 where exact."""
+        """Return the tolerated change: a fraction, points of accuracy; 0 where exact."""
         gate = self._of(metric)
         return 0.0 if isinstance(gate, str) else float(gate)
 

@@ -1,9 +1,10 @@
-"""Latency of two runs compared: by the ratio to the plain network, each paired within its run.
+"""Latency of two runs, compared by the ratio to the plain network, paired within each run.
 
-Milliseconds of two runs are never compared: they are of different moments, and a machine's speed
-wanders by more than any change. Within a run arm and plain network were timed interleaved, so
-that their ratio holds; how far two such ratios lie apart is what is judged, with the intervals of
-both (clustered by process, whose layout in memory is part of its result).
+Milliseconds of two runs are never compared: they were measured at different times, and a machine's
+speed drifts by more than any change. Within a run, the arm and the plain network were timed
+interleaved, so that their ratio is stable. The difference of two such ratios is judged with the
+confidence intervals of both (clustered by process, because a process's memory layout affects its
+result).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from attnbench.stats.ratio_change import (
 
 
 def latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
-    """Judge the overheads of latency cases, all together."""
+    """Judge the overheads of all latency cases together."""
     if not gates.judges(OVERHEAD):
         return
     rule = LatencyChangeRule(minimum_effect=gates.allowed(OVERHEAD))
@@ -66,7 +67,7 @@ class _Row:
         return self.pair.of(OVERHEAD, self.base.arm.ratio, self.new.arm.ratio, reason, change=value)
 
     def doubt(self, rule: LatencyChangeRule) -> str:
-        """Why there can be no verdict, or nothing."""
+        """Return the reason why no verdict is possible; empty if one is."""
         for side, timing in (("BASE", self.base), ("NEW", self.new)):
             count = timing.arm.processes
             if count < rule.fewest_processes:
@@ -92,7 +93,7 @@ def _judged(rows: Mapping[str, _Row], rule: LatencyChangeRule) -> Iterator[Judge
 
 
 def _shrunk(shifts: Mapping[str, RatioShift]) -> dict[str, RatioShift]:
-    """Return the shifts with errors that rows under the same conditions agree on."""
+    """Return the shifts, their errors shrunk over the rows under the same conditions."""
     groups: dict[str, dict[str, RatioShift]] = {}
     for case, moved in shifts.items():
         groups.setdefault(case.rpartition("/")[2], {})[case] = moved
@@ -122,7 +123,7 @@ def _verdict(
 
 
 def _unlike(pair: RecordPair) -> str:
-    """Why two ratios are not of one thing, or nothing."""
+    """Return the reason why two ratios are incomparable; empty if they are comparable."""
     return "; ".join(filter(None, (machines_differ(pair), versions_differ(pair), pair.suite())))
 
 

@@ -1,4 +1,4 @@
-"""Figures of a comparison in words."""
+"""Text format of the values and changes of a comparison."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ _ONE = {"regressions": "regression", "improvements": "improvement"}
 
 
 def summary(comparison: RunComparison) -> str:
-    """Return ``2 regressions, 1 improvement, 96 unchanged``; what there is none of is left out.
+    """Return ``2 regressions, 1 improvement, 96 unchanged``; verdicts without a case are omitted.
 
-    "no regressions" is said where nothing else that fails would stand behind it.
+    "no regressions" is included unless there are missing cases, which fail as well.
     """
     counts = {verdict: len(getattr(comparison, verdict)) for verdict in VERDICTS}
-    said = [
+    parts = [
         f"{count} {_ONE.get(verdict, verdict) if count == 1 else verdict}"
         for verdict, count in counts.items()
         if count or (verdict == "regressions" and not counts["missing"])
     ]
     if not any(counts.values()):
         return "nothing was compared"
-    return ", ".join(said).replace("0 regressions", "no regressions")
+    return ", ".join(parts).replace("0 regressions", "no regressions")
 
 
 def value(metric: str, figure: Value) -> str:
-    """Return a figure as its metric is read: an overhead in percent, counts with commas."""
+    """Return a value in its metric's format: an overhead in percent, counts with commas."""
     if figure is None:
         return "none"
     if isinstance(figure, str):
@@ -39,7 +39,7 @@ def value(metric: str, figure: Value) -> str:
 
 
 def change(one: MetricChange) -> str:
-    """Return how much there is of a change, with its interval: ``+5.0% [+3.9, +6.2]``."""
+    """Return the size of a change, with its interval: ``+5.0% [+3.9, +6.2]``."""
     if one.change is None:
         return ""
     amount, unit = _amount(one.metric, one.change)
@@ -50,7 +50,7 @@ def change(one: MetricChange) -> str:
 
 
 def why(one: MetricChange) -> str:
-    """Return the reason, with the smallest change that could have been seen."""
+    """Return the reason, with the smallest detectable change."""
     if one.smallest is None:
         return one.reason
     seen = f"the smallest change seen would be {''.join(_amount(one.metric, one.smallest))}"
@@ -58,7 +58,7 @@ def why(one: MetricChange) -> str:
 
 
 def _amount(metric: str, figure: float) -> tuple[str, str]:
-    """A change and its unit."""
+    """Return a change and its unit."""
     if metric == TOP1:
         return _rounded(figure, 2), " points"
     if metric in (OVERHEAD, LATENCY):
@@ -71,7 +71,7 @@ def _percent(fraction: float) -> str:
 
 
 def _share(percent: float) -> str:
-    """A change of a count: one weight among millions is a change, too."""
+    """Return a count's change in percent, nonzero even for one weight among millions."""
     if 0 < abs(percent) < 0.1:
         return f"{percent:+.1g}" if abs(percent) >= 0.0001 else f"{percent:+.0e}"
     return _rounded(percent, 0 if abs(percent) >= 100 else 1)

@@ -1,4 +1,4 @@
-"""What is exact in a latency record: fallbacks, graph breaks, peak memory, equality of output."""
+"""Exact metrics of a latency record: fallbacks, graph breaks, peak memory, output equality."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from attnbench.regression.compare.record_pair import Judged, RecordPair, differi
 
 _BREAK = "graph break"
 _MEASURED_PEAK = 0.01
-"""A device's allocator is not exact: what of a measured peak is let pass at least."""
+"""Least tolerance of a measured peak: a device's allocator is not exact."""
 
 
 def proofs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
-    """Judge what was proved of latency cases before they were timed."""
+    """Judge the validation of latency cases, which preceded their timing."""
     for pair in pairs:
         versions = versions_differ(pair)
         yield from _fallbacks(pair, gates, versions)
@@ -28,20 +28,20 @@ def proofs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
 
 
 def versions_differ(pair: RecordPair) -> str:
-    """Return which packages of the runtime differ, or nothing."""
-    base, new = (_facts(one).get("versions") or {} for one in (pair.base, pair.new))
+    """Return the packages of the runtime that differ; empty if there are none."""
+    base, new = (_facts(record).get("versions") or {} for record in (pair.base, pair.new))
     return differing(base, new)
 
 
 def machines_differ(pair: RecordPair) -> str:
-    """Return what differs between the machines, or nothing."""
+    """Return the differences between the machines; empty if there are none."""
     headers = differing(pair.base_header.machine, pair.new_header.machine)
     keys = ("processor", "isa", "device")
     facts = [
-        {key: _named(_facts(one)[key]) for key in keys if _facts(one).get(key) is not None}
-        for one in (pair.base, pair.new)
+        {key: _named(_facts(record)[key]) for key in keys if _facts(record).get(key) is not None}
+        for record in (pair.base, pair.new)
     ]
-    both = set(facts[0]) & set(facts[1])  # older records say less
+    both = set(facts[0]) & set(facts[1])  # older records have fewer facts
     return headers or differing(facts[0], facts[1], [key for key in keys if key in both])
 
 
@@ -55,7 +55,7 @@ def _named(fact: Any) -> str:
 
 def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
     for metric, breaks in (("undelegated", False), ("graph_breaks", True)):
-        base, new = (_left(one, breaks=breaks) for one in (pair.base, pair.new))
+        base, new = (_left(record, breaks=breaks) for record in (pair.base, pair.new))
         if not gates.judges(metric) or not (base or new):
             continue
         totals = sum(base.values()), sum(new.values())
@@ -69,7 +69,7 @@ def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged
 
 
 def _left(record: Record, *, breaks: bool) -> dict[str, int]:
-    """What left the fast path, and how often: graph breaks, or all else."""
+    """Return the operators that left the fast path, with counts: graph breaks, or all others."""
     found = _facts(record).get("fallbacks") or {}
     return {name: int(times) for name, times in found.items() if (_BREAK in name) is breaks}
 
@@ -80,7 +80,7 @@ def _moved(base: Mapping[str, int], new: Mapping[str, int]) -> str:
 
 
 def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
-    base, new = (one.values.get("peak_bytes") for one in (pair.base, pair.new))
+    base, new = (record.values.get("peak_bytes") for record in (pair.base, pair.new))
     if versions and base != new:
         yield "incomparable", pair.of("peak_bytes", base, new, versions)
     elif base is not None and new is None and "peak_bytes" in pair.new.values and _is_cpu(pair):
@@ -100,20 +100,20 @@ def _is_cpu(pair: RecordPair) -> bool:
 
 
 def _output(pair: RecordPair) -> Iterator[Judged]:
-    base, new = (_equality(one) for one in (pair.base, pair.new))
+    base, new = (_equality(record) for record in (pair.base, pair.new))
     if base is None or new is None:
         return
-    said: tuple[Value, Value] = (base, new)
+    outputs: tuple[Value, Value] = (base, new)
     if base == new:
-        yield "unchanged", pair.of("output", *said)
+        yield "unchanged", pair.of("output", *outputs)
     elif base == "equal":
-        yield "regressions", pair.of("output", *said, _error(pair.new))
+        yield "regressions", pair.of("output", *outputs, _error(pair.new))
     else:
-        yield "improvements", pair.of("output", *said)
+        yield "improvements", pair.of("output", *outputs)
 
 
 def _equality(record: Record) -> str | None:
-    """Whether the output is eager's; of reduced precision, whether it is a number at all."""
+    """Return whether the output equals eager's; in reduced precision, whether it is finite."""
     if "max_error" not in record.values:
         return None
     error, tolerance = record.values["max_error"], record.values.get("tolerance")

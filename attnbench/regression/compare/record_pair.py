@@ -1,4 +1,4 @@
-"""A case that both runs measured, and what differs between the two measurements."""
+"""Records of one case in both runs, and the differences between the two measurements."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class RecordPair:
         return self.new.case
 
     def versions(self, packages: Iterable[str]) -> str:
-        """Return which of the packages differ, ``"torch 2.9.0, then 2.10.0"``, or nothing."""
+        """Return the packages that differ, ``"torch 2.9.0, then 2.10.0"``; empty without any."""
         return differing(self.base_header.versions, self.new_header.versions, packages)
 
     def suite(self) -> str:
-        """Return what differs between the suites, or nothing."""
+        """Return the difference between the suites; empty if there is none."""
         base, new = suite_of(self.base_header), suite_of(self.new_header)
         if base[0] != new[0]:
             return f"suite {base[0]}, then {new[0]}"
@@ -53,17 +53,17 @@ def differing(
     base: Mapping[str, Any], new: Mapping[str, Any], keys: Iterable[str] | None = None
 ) -> str:
     """Return the entries that differ, ``"torch 2.9.0, then 2.10.0; onnx 1.22, then none"``."""
-    looked = dict.fromkeys([*base, *new] if keys is None else keys)
-    said = [
+    names = dict.fromkeys([*base, *new] if keys is None else keys)
+    entries = [
         f"{key} {base.get(key, 'none')}, then {new.get(key, 'none')}"
-        for key in looked
+        for key in names
         if base.get(key) != new.get(key)
     ]
-    return "; ".join(said)
+    return "; ".join(entries)
 
 
 def suite_of(header: Header) -> tuple[str, str]:
     """Return name and version of a header's suite."""
     head = header.suite.get("suite")
-    known = head if isinstance(head, Mapping) else {}
-    return str(known.get("name", "?")), str(known.get("version", 1))
+    fields = head if isinstance(head, Mapping) else {}
+    return str(fields.get("name", "?")), str(fields.get("version", 1))

@@ -16,11 +16,11 @@ _HEADS = {
     "incomparable": "Incomparable",
     "added": "Added",
 }
-"""In the order in which they are shown; what is unchanged is only counted."""
+"""Section heads in the order shown; unchanged metrics are only counted."""
 _OPEN = ("regressions", "missing", "improvements")
 _LISTED = 3
 _MOST_ROWS = 60
-"""Of a section in Markdown: a comment holds 65,536 characters."""
+"""Maximum rows of a section in Markdown: a comment holds 65,536 characters."""
 
 
 def as_text(comparison: RunComparison) -> str:
@@ -53,7 +53,7 @@ def as_markdown(comparison: RunComparison) -> str:
 
 def commands_of(comparison: RunComparison) -> list[str]:
     """Return the commands that accept the regressions and missing cases, one for each case."""
-    cases = [one.case for one in (*comparison.regressions, *comparison.missing)]
+    cases = [entry.case for entry in (*comparison.regressions, *comparison.missing)]
     if not comparison.base:
         return []
     return [comparison.accept_command(case) for case in dict.fromkeys(cases)]
@@ -61,27 +61,27 @@ def commands_of(comparison: RunComparison) -> list[str]:
 
 def _by_case(changes: Iterable[MetricChange]) -> Iterator[str]:
     groups: dict[str, list[MetricChange]] = {}
-    for one in changes:
-        groups.setdefault(one.case, []).append(one)
-    wide = max(len(one.metric) for group in groups.values() for one in group)
+    for entry in changes:
+        groups.setdefault(entry.case, []).append(entry)
+    wide = max(len(entry.metric) for group in groups.values() for entry in group)
     for case, group in groups.items():
         yield f"  {case}"
-        for one in group:
-            yield f"    {one.metric:<{wide}}  {_line(one)}"
+        for entry in group:
+            yield f"    {entry.metric:<{wide}}  {_line(entry)}"
 
 
-def _line(one: MetricChange) -> str:
-    figures = f"{value(one.metric, one.base)} -> {value(one.metric, one.new)}"
-    moved = f"change {change(one)}" if change(one) else ""
-    told = f"({why(one)})" if why(one) else ""
-    return "  ".join(filter(None, (figures, moved, told)))
+def _line(entry: MetricChange) -> str:
+    figures = f"{value(entry.metric, entry.base)} -> {value(entry.metric, entry.new)}"
+    moved = f"change {change(entry)}" if change(entry) else ""
+    reason = f"({why(entry)})" if why(entry) else ""
+    return "  ".join(filter(None, (figures, moved, reason)))
 
 
 def _by_reason(changes: Iterable[MetricChange]) -> Iterator[str]:
-    """One reason often holds for a hundred cases."""
+    """Yield the cases grouped by metric and reason: one reason often holds for a hundred."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for one in changes:
-        groups.setdefault((one.metric, why(one) or _ended(one)), []).append(one.case)
+    for entry in changes:
+        groups.setdefault((entry.metric, why(entry) or _ended(entry)), []).append(entry.case)
     for (metric, reason), cases in groups.items():
         yield f"  {metric}: {reason}"
         yield from (f"    {case}" for case in cases[:_LISTED])
@@ -89,30 +89,35 @@ def _by_reason(changes: Iterable[MetricChange]) -> Iterator[str]:
             yield f"    and {len(cases) - _LISTED} more"
 
 
-def _ended(one: MetricChange) -> str:
-    return f"{value(one.metric, one.base)} -> {value(one.metric, one.new)}"
+def _ended(entry: MetricChange) -> str:
+    return f"{value(entry.metric, entry.base)} -> {value(entry.metric, entry.new)}"
 
 
 def _text_commands(comparison: RunComparison) -> list[str]:
     commands = commands_of(comparison)
     return (
-        ["", "Accept what is meant to be so:", *(f"  {one}" for one in commands)]
+        ["", "Accept what is meant to be so:", *(f"  {command}" for command in commands)]
         if commands
         else []
     )
 
 
 def _table(changes: Sequence[MetricChange]) -> str:
-    rows = [_row(one) for one in changes[:_MOST_ROWS]]
+    rows = [_row(entry) for entry in changes[:_MOST_ROWS]]
     head = "| Case | Metric | Base | New | Change (95%) | Why |\n|---|---|--:|--:|--:|---|"
     left = len(changes) - _MOST_ROWS
     more = [f"\nand {left} more; `attnbench compare` lists them all"] if left > 0 else []
     return "\n".join([head, *rows, *more])
 
 
-def _row(one: MetricChange) -> str:
-    figures = (value(one.metric, one.base), value(one.metric, one.new), change(one), why(one))
-    cells = [f"`{one.case}`", one.metric, *map(markdown, figures)]
+def _row(entry: MetricChange) -> str:
+    figures = (
+        value(entry.metric, entry.base),
+        value(entry.metric, entry.new),
+        change(entry),
+        why(entry),
+    )
+    cells = [f"`{entry.case}`", entry.metric, *map(markdown, figures)]
     return f"| {' | '.join(cells)} |"
 
 

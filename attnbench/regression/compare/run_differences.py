@@ -1,4 +1,4 @@
-"""What differs between two runs as a whole, and what that leaves to compare."""
+"""Differences between two runs as a whole, and what they exclude from the comparison."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from attnbench.utils.text import shown_path
 
 
 def notes(base: Run, new: Run) -> Iterator[str]:
-    """Yield what is to be said once of two runs, in sentences."""
+    """Yield the notes on two runs as a whole, in sentences."""
     yield from _suites(base, new)
     machines = [_machines(run) for run in (base, new)]
     units = [_units(run) for run in (base, new)]
     if machines[0] == machines[1] and all(units):
-        machines = [f"{one}, {unit}" for one, unit in zip(machines, units, strict=True)]
+        machines = [f"{machine}, {unit}" for machine, unit in zip(machines, units, strict=True)]
     if machines[0] != machines[1]:
         yield (
             f"Different machines ({machines[0]}, then {machines[1]}): latency is not compared, "
@@ -41,9 +41,9 @@ def notes(base: Run, new: Run) -> Iterator[str]:
 def _suites(base: Run, new: Run) -> Iterator[str]:
     before, after = suite_of(base.header), suite_of(new.header)
     if before != after:
-        said = [f"{name} version {version}" for name, version in (before, after)]
+        names = [f"{suite} version {version}" for suite, version in (before, after)]
         yield (
-            f"Different suites ({said[0]}, then {said[1]}): only counts of cases of one name are "
+            f"Different suites ({names[0]}, then {names[1]}): only counts of cases of one name are "
             "compared."
         )
 
@@ -55,8 +55,8 @@ def _machines(run: Run) -> str:
 
 
 def _units(run: Run) -> str:
-    """Return what latency records say of the processor; nothing of a run that has none."""
-    found = {str((one.runtime or {}).get("isa", "")) for one in run.records.values()} - {""}
+    """Return the instruction sets in a run's latency records; empty for a run that has none."""
+    found = {str((record.runtime or {}).get("isa", "")) for record in run.records.values()} - {""}
     return " / ".join(sorted(found))
 
 

@@ -1,4 +1,4 @@
-"""How each case ended in both runs, before any figure is looked at."""
+"""Status of each case in both runs, judged before any metric."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _judged(case: str, before: Record | None, after: Record | None) -> Judged | 
         case (_, "absent"):
             return "missing", MetricChange(case, STATUS, was, now, reason="NEW has no such case")
         case ("skipped", "skipped") if before and before.reason != reason:
-            told = f"{reason}; before: {before.reason}"
-            return "incomparable", MetricChange(case, STATUS, was, now, reason=told)
+            explanation = f"{reason}; before: {before.reason}"
+            return "incomparable", MetricChange(case, STATUS, was, now, reason=explanation)
         case ("failed", "failed") | ("skipped", "skipped"):
             return "unchanged", change
         case (_, "failed"):
@@ -43,8 +43,8 @@ def _judged(case: str, before: Record | None, after: Record | None) -> Judged | 
         case (_, "skipped"):
             return "missing", change
         case _:
-            told = f"was {was}: {before.reason if before else ''}"
-            return "improvements", MetricChange(case, STATUS, was, now, reason=told)
+            explanation = f"was {was}: {before.reason if before else ''}"
+            return "improvements", MetricChange(case, STATUS, was, now, reason=explanation)
 
 
 def _status(record: Record | None) -> str:
