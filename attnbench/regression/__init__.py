@@ -1,1 +1,1 @@
-"""Regressions: runs compared, revisions measured against each other, histories of runs."""
+"""Regression detection: comparison of runs and of revisions, histories of runs."""

@@ -1,4 +1,4 @@
-"""The bridge of ``attnbench ci``: what runs inside a side's process, behind a JSON protocol.
+"""Bridge of ``attnbench ci``: the code inside a side's process, behind a JSON protocol.
 
 A head of one attnbench measures a base of another. It therefore imports nothing of a side's
 attnbench but this module, and relies on nothing of it but the protocol below. Everything behind the
@@ -56,8 +56,8 @@ Protocol 1
 
 Both ends ignore keys that they do not know, and take the stated default for an absent optional key.
 Adding an optional key or a task therefore keeps the number; anything else (a key that is removed,
-renamed, required anew or means something else) raises ``PROTOCOL``, and ``SPOKEN`` in
-``checkout_process.py`` says which numbers head still speaks.
+renamed, required anew or means something else) increments ``PROTOCOL``, and ``SPOKEN`` in
+``checkout_process.py`` lists the numbers that head still supports.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ from attnbench.suites.schema import Suite
 
 PROTOCOL = 1
 ENGINE = str(sys.modules["attnbench"].__file__)
-"""File of the package that this module is of."""
+"""File of the attnbench package that this module belongs to."""
 GROUP = "attnbench.plugins"
 
 Answer = dict[str, Any]
@@ -140,7 +140,7 @@ class SideTasks:
         }
 
     def answer(self, task: Mapping[str, Any]) -> Answer:
-        """Return the answer to a task; an error is an answer, too."""
+        """Return the answer to a task; an error is returned as an answer, too."""
         perform = self._tasks.get(task["do"])
         if perform is None:
             return {"error": f"unknown task {task['do']!r}", "kind": "unknown-task"}
@@ -178,13 +178,13 @@ class SideTasks:
         except UnknownNameError as error:
             if not self._failures:
                 raise
-            # a plugin that could not be loaded may have it
+            # a plugin that could not be loaded may register it
             raise PluginError("; ".join(self._failures)) from error
 
     def _builder_hashes(self) -> dict[str, str]:
         """Return the hashes of the code that builds networks, where attnbench itself is measured.
 
-        It decides where a module goes and how it is fused, which no class of the model shows.
+        That code places and fuses modules, which is not visible in the model's classes.
         """
         if self._trees.kind(ENGINE) not in ("tree", "environment"):
             return {}
@@ -194,19 +194,19 @@ class SideTasks:
 
 def _load_plugins(paths: Iterable[str], points: Iterable[Sequence[str]]) -> Iterator[str]:
     """Load plugin files and head's entry points; yield the reason of each failure."""
-    known = catalog()
+    registered = catalog()
     own = {point.value for point in entry_points(group=GROUP)}
     for name, value in points:
         if value not in own:
             try:
                 module, _, attribute = value.partition(":")
-                known.add_table(getattr(import_module(module), attribute), f"{name} ({value})")
+                registered.add_table(getattr(import_module(module), attribute), f"{name} ({value})")
             except Exception as error:
                 yield f"entry point {value}: {_with_type(error)}"
-    yield from [f"plugin {failure.origin}: {failure.reason}" for failure in known.failures]
+    yield from [f"plugin {failure.origin}: {failure.reason}" for failure in registered.failures]
     for path in paths:
         try:
-            known.load_file(path)
+            registered.load_file(path)
         except Exception as error:
             yield _with_type(error)
 
@@ -223,19 +223,19 @@ def _file_of(module: Any) -> Path:
 
 
 def _factories(network: Network) -> Iterator[Any]:
-    """Yield the class or function that a module's name stands for: its models may not show it."""
+    """Yield the factory that a module's name is registered for: models may not contain it."""
     if network["module"]:
         yield find_attention(network["module"]).factory
 
 
 def _plan_suite(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return the networks of a suite; with ``selected`` only those of rows that select modules."""
-    known = catalog()
+    registered = catalog()
     content = task.get("content")
-    suite = parse_suite(content, task["suite"]) if content else find_suite(task["suite"], known)
+    suite = parse_suite(content, task["suite"]) if content else find_suite(task["suite"], registered)
     parts = list(_selecting_rows(suite)) if task.get("selected") else [suite]
-    brackets = Brackets(CostMeter(known))
-    cases = [case for part in parts for case in all_cases(plan(part, known, (), brackets))]
+    brackets = Brackets(CostMeter(registered))
+    cases = [case for part in parts for case in all_cases(plan(part, registered, (), brackets))]
     return {
         "name": suite.suite.name,
         "content": suite.model_dump(mode="json"),
@@ -244,7 +244,7 @@ def _plan_suite(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _selecting_rows(suite: Suite) -> Iterator[Suite]:
-    """Yield each row that stands for all modules there are, as a suite of its own."""
+    """Yield each row that selects among all registered modules, as a suite of its own."""
     for layout in suite.table:
         for row in layout.row:
             if row.selects():
@@ -272,7 +272,7 @@ def _networks_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
 
 
 def _failure(error: BaseException) -> Answer:
-    """Return the answer for an error: attnbench's own by their text, others with their type."""
+    """Return the answer for an error: attnbench's own by its text, any other with its type."""
     if isinstance(error, MemoryError):
         return {"error": "out of memory", "kind": "failed"}
     kind = "unknown-name" if isinstance(error, UnknownNameError) else "failed"

@@ -14,7 +14,7 @@ from attnbench.errors import RequestError
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 SPOKEN = (1,)
-"""Protocols of the bridge that this attnbench speaks."""
+"""Protocol numbers of the bridge that this attnbench supports."""
 _LAUNCHER = Path(__file__).parent / "launcher" / "start.py"
 _LAUNCHER_PACKAGE = "attnbench_launcher"
 _LIMIT_S = 900.0
@@ -24,7 +24,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Side:
-    """Base or head.
+    """One side of a comparison, base or head.
 
     Attributes:
         name: ``base`` or ``head``.
@@ -157,7 +157,7 @@ class SideProcess:
         """Return the facts of the side.
 
         Raises:
-            RequestError: it has no bridge, or one of a protocol that is not spoken here.
+            RequestError: it has no bridge, or one of a protocol that is not supported here.
         """
         facts = self.result(do="facts")
         if facts.get("protocol") not in SPOKEN:
@@ -175,7 +175,7 @@ def counterpart(path: Path, root: Path, tree: Path) -> Path:
 
 
 def source_folders(root: Path, tree: Path, requested: Sequence[str]) -> tuple[Path, ...]:
-    """Return what comes first on a side's path: ``requested``, else ``src/`` or the tree itself.
+    """Return the first folders of a side's path: ``requested``, else ``src/`` or the tree itself.
 
     Raises:
         RequestError: a requested folder is not in head's tree.
@@ -192,32 +192,32 @@ def source_folders(root: Path, tree: Path, requested: Sequence[str]) -> tuple[Pa
 def _no_bridge(side: Side, answer: Answer) -> str:
     return (
         f"{side.label}: {_installation(answer.get('facts') or {})} has no bridge for attnbench ci "
-        f"({_spoken()} is needed); {_newer(side)}"
+        f"({_supported()} is needed); {_newer(side)}"
     )
 
 
 def _other_protocol(side: Side, facts: Mapping[str, Any]) -> str:
     number = facts.get("protocol")
     is_newer = isinstance(number, int) and number > max(SPOKEN)
-    way_out = "run attnbench ci with a newer attnbench" if is_newer else _newer(side)
+    remedy = "run attnbench ci with a newer attnbench" if is_newer else _newer(side)
     return (
         f"{side.label}: {_installation(facts)} speaks protocol {number} of attnbench ci, this "
-        f"attnbench only {_spoken()}; {way_out}"
+        f"attnbench only {_supported()}; {remedy}"
     )
 
 
 def _newer(side: Side) -> str:
-    """Return the way out for a side whose attnbench is too old."""
+    """Return the remedy for a side whose attnbench is too old."""
     install = "install a newer attnbench there with --install"
     return f"choose a newer --base, or {install}" if side.name == "base" else install
 
 
-def _spoken() -> str:
+def _supported() -> str:
     return f"protocol {', '.join(map(str, SPOKEN))}"
 
 
 def _installation(facts: Mapping[str, Any]) -> str:
-    """Return which attnbench a side has, for errors; its tree's is known by the commit."""
+    """Return the name of a side's attnbench, for errors; the commit identifies its tree's."""
     if not facts.get("attnbench"):
         return "its environment"
     if facts.get("kind") == "tree":

@@ -1,4 +1,4 @@
-"""Inspect each network on both sides, and check that each side runs its own code."""
+"""Inspection of each network on both sides; a check that each side runs its own code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.regression.ci.checkout_process import Answer, Side, SideProcess
 from attnbench.suites.case import Case
 
 Network = dict[str, Any]
-"""A network as the bridge's protocol has it."""
+"""Network as the bridge's protocol describes it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class InspectedNetwork:
         sources: file -> hash of all that it depends on.
         cost: params, macs, activations, bytes, operators; those that the side counts.
         error: why it could not be built.
-        unknown: this side has no such module.
+        unknown: whether this side has no such module.
     """
 
     classes: tuple[Mapping[str, str], ...] = ()
@@ -53,7 +53,7 @@ class NetworkPair:
 
     @property
     def untouched(self) -> bool:
-        """Whether all that it depends on is the same, and each metric that both sides count."""
+        """Return whether its sources, and every metric that both sides count, are the same."""
         if self.base.error is not None or self.head.error is not None:
             return False
         return self.base.sources == self.head.sources and all(
@@ -62,7 +62,7 @@ class NetworkPair:
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """The metrics of cost that both sides count."""
+        """Metrics of cost that both sides count."""
         return tuple(metric for metric in self.base.cost if metric in self.head.cost)
 
     @property
@@ -133,7 +133,7 @@ def check_origins(side: Side, answer: Answer, files: frozenset[str]) -> None:
 
 
 def _is_ours(entry: Mapping[str, str], side: Side, files: frozenset[str]) -> bool:
-    """Whether the repository has the module that was loaded from elsewhere."""
+    """Return whether the repository has the module that was loaded from elsewhere."""
     return any(_holds(files, tail, side) for tail in _tails(entry["class"].partition(":")[0]))
 
 

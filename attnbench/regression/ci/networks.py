@@ -1,4 +1,4 @@
-"""Build, count, export and time the network of a case; runs in a side's process."""
+"""Building, counting, exporting and timing of a case's network, in a side's process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from attnbench.timing.malloc import keep_heap
 from attnbench.timing.schedstat_clock import single_thread_clock
 
 Network = Mapping[str, Any]
-"""A network as :mod:`bridge` describes it."""
+"""Network as :mod:`bridge` describes it."""
 _SEED = 0
 _FEWEST_CALLS = 7
 _COSTS = ("params", "macs", "activations", "bytes", "operators")
@@ -32,7 +32,7 @@ _COSTS = ("params", "macs", "activations", "bytes", "operators")
 
 def build_network(network: Network) -> nn.Module:
     """Return the network in evaluation mode, with weights that are the same in every process."""
-    random.seed(_SEED)  # a module may draw its shape from any of the three
+    random.seed(_SEED)  # a module may draw its shape from any of the three generators
     np.random.seed(_SEED)
     torch.manual_seed(_SEED)
     model = _construct(network)
@@ -90,7 +90,7 @@ def _input_shape(network: Network) -> tuple[int, ...]:
 
 
 def _sample(call: Callable[[], float], seconds: float) -> list[float]:
-    """Return the seconds of the calls made within a time; the first quarter is warm-up."""
+    """Return the seconds of each call within a period; the first quarter, warm-up, is omitted."""
     start = perf_counter()
     samples: list[float] = []
     while perf_counter() - start < seconds or len(samples) < _FEWEST_CALLS:

@@ -1,4 +1,4 @@
-"""Run ``attnbench ci``: build base and head apart, time them together, and compare them."""
+"""Run of ``attnbench ci``: base and head are built apart, timed together, and compared."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class CiRequest:
         sources: folders of packages, relative to the root; ``src/`` or the root by default.
         install: command that builds an environment for each side.
         kinds: ``cost``, ``latency`` or both.
-        timing: how latency is timed.
-        gates: how each metric is judged.
+        timing: plan of the latency timing.
+        gates: gate of each metric.
     """
 
     base: str
@@ -68,7 +68,7 @@ class CiResult:
     """The result of ``attnbench ci``.
 
     Attributes:
-        comparison: of all that differs.
+        comparison: all differences.
         untouched: networks with the same sources on both sides; they were not timed.
         sides: revision, tree, versions and classes of each.
     """
@@ -155,7 +155,7 @@ def _install(side: Side, command: str | None, progress: Progress) -> Side:
 
 @dataclass
 class _CiRun:
-    """One comparison in progress."""
+    """Comparison in progress."""
 
     request: CiRequest
     sides: tuple[Side, Side]
@@ -193,9 +193,9 @@ class _CiRun:
             self.progress("starting the processes of base and head")
             for process in (of_base, of_head):
                 process.start()  # both import torch meanwhile
-            known = of_base.facts().points
+            present = of_base.facts().points
             points = of_head.facts().points
-            if any(point not in known for point in points):
+            if any(point not in present for point in points):
                 of_base.stop()
                 of_base = base.process(points)
             yield of_base, of_head
@@ -248,7 +248,7 @@ class _CiRun:
         return [case_of(network, "cost").name for network in answer["ok"]["networks"]]
 
     def _suite_task(self, name: str) -> dict[str, Any]:
-        """Return a suite for the task ``plan``: a file's content, or a name."""
+        """Return the fields of the task ``plan`` for a suite: a file's content, or a name."""
         if not _is_file(name):
             return {"suite": name}
         text = (self.start / name).read_text(encoding="utf-8-sig")
@@ -270,7 +270,7 @@ class _CiRun:
 
 
 def _refuse_submodule(path: Path, root: Path) -> None:
-    """Refuse a plugin in a submodule: base's tree has none, there is nothing to compare with."""
+    """Raise :class:`RequestError` for a plugin in a submodule, which base's tree does not have."""
     places = [path, *path.parents]
     within = [place for place in places if place.is_relative_to(root) and place != root]
     for folder in within:
@@ -293,7 +293,7 @@ def _time_all_if_none(networks: Sequence[Network]) -> list[Network]:
 
 
 def _describe(side: Side, facts: SideFacts, networks: Sequence[InspectedNetwork]) -> dict[str, Any]:
-    """Return a side as the report has it: each class once."""
+    """Return the description of a side for the report, each class once."""
     classes = {entry["class"]: dict(entry) for network in networks for entry in network.classes}
     for entry in classes.values():
         path = Path(entry["file"])

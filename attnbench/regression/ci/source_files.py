@@ -18,7 +18,7 @@ from typing import Any
 from attnbench.regression.ci.launcher.import_redirect import Trees
 
 _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
-"""Installed, the same on both sides, and too large to follow: their own file stands for them."""
+"""Libraries that are the same on both sides and too large to follow beyond a class's file."""
 _PLUGIN = re.compile(r"attnbench_plugin_(\w+)_[0-9a-f]{8}")
 """Module name of a plugin file in attnbench; the hash is of its path."""
 _FILE = r"\1.py"
@@ -26,10 +26,10 @@ _OWN_KINDS = ("tree", "environment", "beside")
 
 
 def classes_of(objects: Iterable[Any], trees: Trees) -> list[dict[str, str]]:
-    """Return class, file, kind of place and hash of all classes behind some objects.
+    """Return class, file, kind of place and hash of the classes of some objects.
 
     Args:
-        objects: modules of a model, classes or functions; base classes count.
+        objects: modules of a model, classes or functions; base classes are included.
         trees: the side's.
     """
     found: dict[str, dict[str, str]] = {}
@@ -55,7 +55,7 @@ def _class_facts(name: str, module: str, trees: Trees) -> dict[str, str]:
 
 
 def source_hashes_of(files: Iterable[str | Path], trees: Trees) -> dict[str, str]:
-    """Return the hash of each file, and of what those import that is not a library's.
+    """Return the hash of each file, and of the files that those import, libraries excluded.
 
     Keys are the same on both sides: relative to the tree, or to where packages are installed.
     """
@@ -77,7 +77,7 @@ def hash_file(path: Path) -> str:
 
 @cache
 def imported_files(path: Path) -> tuple[Path, ...]:
-    """Return the files of the modules that a source file imports, wherever in it."""
+    """Return the files of the modules that a source file imports, anywhere in it."""
     if path.suffix != ".py":
         return ()
     try:
@@ -108,7 +108,7 @@ def _imports(tree: ast.AST, package: list[str]) -> Iterator[str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             within = [f"{base}.{alias.name}" for alias in node.names]
             yield from (found := [name for name in within if _file(name) is not None])
-            if len(found) < len(within):  # something that the package itself defines
+            if len(found) < len(within):  # a name that the package itself defines
                 yield base
 
 
@@ -141,7 +141,7 @@ def _package(path: Path) -> list[str]:
 
 
 def _is_followed(path: Path, importer: Path, trees: Trees) -> bool:
-    """Whether to follow: own code always; an installed plugin's within its package and tree."""
+    """Return whether to follow a file: own code always, a plugin's within its package and tree."""
     if trees.kind(path) in _OWN_KINDS:
         return True
     package, other = _package(path)[:1], _package(importer)[:1]

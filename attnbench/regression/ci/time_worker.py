@@ -16,7 +16,7 @@ ARMS = ("base", "again", "head")
 
 
 class ArtifactTimer:
-    """Times two exported artifacts against each other."""
+    """Timer of two exported artifacts, measured against each other."""
 
     def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Return the samples of ``{"base": file, "head": file, "shape": ..., "sampling": ...}``."""

@@ -1,4 +1,4 @@
-"""Time base against head: exported networks in one process, all others in pairs of processes."""
+"""Timing of base against head: exported networks in one process, others in process pairs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from attnbench.stats.timing_samples import TimingSamples
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 FEWEST_PROCESSES = 3
-"""Each has a memory layout of its own; with fewer, the spread over layouts is not known."""
+"""Minimum of processes: each has its own memory layout; the spread over layouts needs several."""
 FEWEST_PAIRS = 8
-"""Fresh pairs of processes: identical networks in two processes differ by 3 to 6%."""
+"""Minimum of fresh process pairs: identical networks in two processes differ by 3 to 6%."""
 _ARGUMENTS = ("-m", "attnbench.regression.ci.time_worker")
 _LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
 class TimingPlan:
-    """How a network is timed.
+    """Plan of a network's timing.
 
     Attributes:
         budget_s: seconds of sampling in each process.
@@ -35,7 +35,7 @@ class TimingPlan:
 
     @property
     def lone_s(self) -> float:
-        """Seconds of each process of a pair; together they take what interleaving would."""
+        """Seconds of each process of a pair; together they take as long as interleaving."""
         return max(0.5, self.budget_s * self.processes / (2 * max(self.pairs, 1)))
 
 
@@ -44,11 +44,11 @@ class TimedPair:
     """The timings of one network on both sides.
 
     Attributes:
-        samples: of each process that interleaved both sides.
-        pairs: or of each pair of processes, base's and head's median logarithm of seconds.
+        samples: the samples of each process that interleaved both sides.
+        pairs: otherwise base's and head's median logarithm of seconds in each pair of processes.
         exports: why a side could not be exported; None where it could.
         error: why nothing was timed.
-        guilty: the side whose error it is.
+        guilty: the side that the error occurred on.
     """
 
     samples: tuple[TimingSamples, ...] = ()
@@ -69,9 +69,9 @@ def time_pair(
 
     Args:
         pair: the network.
-        processes: of base and head; they export, and wait meanwhile.
-        folder: for artifacts.
-        plan: how long, how often.
+        processes: of base and head; they export, then wait.
+        folder: folder for artifacts.
+        plan: durations and numbers of processes.
         progress: receives a line for each step.
     """
     name = pair.name("latency")
@@ -91,7 +91,7 @@ def time_pair(
 
 
 def _export(process: SideProcess, network: Network, file: Path) -> str | None:
-    """Export on one side; return the reason if that failed."""
+    """Export on one side; return the reason if it fails."""
     answer = process.answer(do="export", network=network, file=str(file))
     return answer.get("error")
 
@@ -109,11 +109,11 @@ def time_interleaved(
         name: of the case, for ``progress``.
         shape: of the input.
         files: of base and head, as written by ``torch.export.save``.
-        plan: how many processes, and how long each samples.
+        plan: number of processes, and sampling time of each.
         progress: receives a line for each step.
 
     Returns:
-        The samples of each process; or none, and why they could not be timed.
+        The samples of each process; or none, with the reason.
     """
     found: list[TimingSamples] = []
     for number in range(plan.processes):
@@ -152,7 +152,7 @@ def _time_in_pairs(
         progress(f"{pair.name('latency')}: timing in {step}")
         logs: dict[str, float] = {}
         for process in processes if number % 2 == 0 else processes[::-1]:
-            process.stop()  # a fresh one starts with the next task
+            process.stop()  # a fresh process starts with the next task
             answer = process.answer(do="time", network=pair.network, seconds=plan.lone_s)
             process.stop()
             side = process.side.name

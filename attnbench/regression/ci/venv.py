@@ -1,4 +1,4 @@
-"""Create an isolated virtual environment for one side (``--install``)."""
+"""Isolated virtual environment of one side (``--install``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.errors import AttnbenchError
 
 _LIMIT_S = 1800
 _SHOWN = 30
-"""Lines of output of a command that failed."""
+"""Maximum number of output lines that are reported for a failed command."""
 
 
 def create_venv(
@@ -21,7 +21,7 @@ def create_venv(
 ) -> tuple[str, dict[str, str]]:
     """Create a virtual environment and run a shell command in a tree.
 
-    Packages of the current environment are importable, too (torch is not installed again), behind
+    Packages of the current environment are importable, too (torch is not installed again), after
     those that the command installs.
 
     Args:

@@ -109,11 +109,11 @@ def _existence(pairs: Sequence[NetworkPair]) -> Iterator[JudgedChange]:
 
 
 def _costs(pair: NetworkPair, gates: Gates) -> Iterator[JudgedChange]:
-    """Compare exact metrics; an untouched network gets no line."""
+    """Compare exact metrics; an untouched network is omitted."""
     if pair.untouched or pair.base.error is not None or pair.head.error is not None:
         return
-    known = [metric for metric in COSTS if metric in pair.counted]
-    for metric in filter(gates.judges, known):
+    metrics = [metric for metric in COSTS if metric in pair.counted]
+    for metric in filter(gates.judges, metrics):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
         share = head / base - 1 if base else math.copysign(math.inf, head)
         share = 0.0 if base == head else share
@@ -129,7 +129,7 @@ def _costs(pair: NetworkPair, gates: Gates) -> Iterator[JudgedChange]:
 
 
 def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
-    """Compare whether the sides can be exported."""
+    """Compare the exportability of the sides."""
     if not gates.judges(EXPORT):
         return
     for name, timed in times.items():
@@ -152,7 +152,7 @@ def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedC
         minimum_effect=least,
         same_margin=max(_SAME_MARGIN, least),
         false_discovery_rate=_DISCOVERIES,
-        # on a noisy runner a change must pass the A/A floor, however high that is
+        # on a noisy runner a change must exceed the A/A noise floor, however high it is
         worst_floor=math.inf,
     )
     found = share_spreads(
@@ -170,7 +170,7 @@ def share_spreads(found: Mapping[str, LatencyRatio]) -> dict[str, LatencyRatio]:
     """Return the ratios with standard errors shrunk over all interleaved rows (empirical Bayes).
 
     Three processes leave four degrees of freedom: too few for one row among many that are judged
-    together, however clear it is.
+    together, however large its effect.
     """
     shared = shrink_ratios(
         {

@@ -1,4 +1,4 @@
-"""The measured git checkout, and a temporary worktree of its base."""
+"""Git checkout that is measured, and a temporary worktree of its base."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHALLOW = (
 
 
 class CheckoutError(AttnbenchError):
-    """A git command failed."""
+    """Failure of a git command."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class GitCheckout:
         raise RequestError(f"--base {revision!r} is no revision of {self.root}{why}")
 
     def is_dirty(self) -> bool:
-        """Whether the working tree differs from its commit, new files included."""
+        """Return whether the working tree differs from its commit, new files included."""
         return bool(_git(self.root, "status", "--porcelain"))
 
     def files(self, commit: str | None = None) -> frozenset[str]:
-        """Return the files of a commit; of the working tree without one, ignored ones left out."""
+        """Return the files of a commit, or of the working tree (without ignored ones) if none is given."""
         arguments = ("ls-tree", "-r", "-z", "--name-only", commit) if commit else (
             "ls-files", "-z", "--cached", "--others", "--exclude-standard")  # fmt: skip
         return frozenset(_git(self.root, *arguments).split("\0")) - {""}
@@ -113,7 +113,7 @@ class GitCheckout:
             if shallow:
                 _git(self.root, "fetch", "--quiet", "--no-tags", "--deepen", _DEEPEN, remote)
             return self._find_local(revision)
-        # --depth would cut a whole clone short
+        # --depth would truncate a full clone
         depth = ("--depth", _DEEPEN if steps else "1") if shallow else ()
         wanted = name.removeprefix(f"{remote}/")
         _git(self.root, "fetch", "--quiet", "--no-tags", *depth, remote, "--", wanted)
@@ -140,7 +140,7 @@ def base_worktree(checkout: GitCheckout, commit: str) -> Iterator[Path]:
 
 
 def _remove_abandoned(checkout: GitCheckout) -> None:
-    """Remove the worktrees that killed processes have left."""
+    """Remove the worktrees that killed processes left behind."""
     listed = _git(checkout.root, "worktree", "list", "--porcelain", check=False)
     for path in re.findall(rf"^worktree (.*/{_PREFIX}(\d+)-[^/]*)/base$", listed, re.MULTILINE):
         if not psutil.pid_exists(int(path[1])):
@@ -148,7 +148,7 @@ def _remove_abandoned(checkout: GitCheckout) -> None:
 
 
 def _git(folder: Path, *arguments: str, check: bool = True) -> str:
-    # messages are matched, so in one language; and it must not wait for a password
+    # messages are matched, hence the fixed language; git must not wait for a password
     environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Many runs of the same cases, one per commit: series, change points and their commits."""
+"""Histories: runs of the same cases, one per commit; series, change points, their commits."""

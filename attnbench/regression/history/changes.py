@@ -1,7 +1,7 @@
-"""Where a series changes: any other value of what is exact, another level of what is noisy.
+"""Change points of a series: another value of an exact metric, another level of a noisy one.
 
 Values of different machines or versions are never compared: each group is a series of its own.
-Runners that come with one processor or another in turn thus give two series, not a row of changes.
+Runners that alternate between two processors thus give two series, not a sequence of changes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class ChangePoint:
 
     Attributes:
         before: value, or mean, of the segment before.
-        after: of the one after.
-        difference: of the two; None of texts.
-        low: lower end of its 95% interval; None of what is exact.
+        after: value, or mean, of the segment after.
+        difference: difference of the two; None for texts.
+        low: lower end of its 95% interval; None for an exact metric.
         high: upper end.
-        last_before: index in the history of the last run that surely is before.
-        first_after: of the first run after, as far as can be told.
-        surely_after: of the first run that surely is after.
+        last_before: index in the history of the last run that is certainly before the change.
+        first_after: index of the first run after the change, as estimated.
+        surely_after: index of the first run that is certainly after it.
         note: versions that changed together with an exact value.
     """
 
@@ -52,7 +52,7 @@ class ChangePoint:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of one level within a group."""
+    """A segment of constant level within a group."""
 
     group: Group
     first: int
@@ -65,7 +65,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Track:
-    """A series with its changes, in order of the runs."""
+    """A series with its segments and change points, in order of the runs."""
 
     series: Series
     segments: tuple[Segment, ...]
@@ -73,7 +73,7 @@ class Track:
 
 
 def track(series: Series) -> Track:
-    """Find the changes of a series."""
+    """Find the change points of a series."""
     segments: list[Segment] = []
     changes: list[ChangePoint] = []
     for group in series.groups:
@@ -84,7 +84,7 @@ def track(series: Series) -> Track:
             found = _segmented(series, points)
             segments += _segments(group, points, found)
             changes += _noisy(points, found)
-    changes.sort(key=lambda one: one.first_after)
+    changes.sort(key=lambda change: change.first_after)
     return Track(series, tuple(segments), tuple(changes))
 
 
@@ -93,7 +93,7 @@ def _exact(points: list[Point]) -> Iterator[ChangePoint]:
         if old.value == new.value:
             continue
         both = old.value, new.value
-        numbers = [one for one in both if not isinstance(one, str)]
+        numbers = [value for value in both if not isinstance(value, str)]
         difference = numbers[1] - numbers[0] if len(numbers) == 2 else None
         note = told_apart(old.reading.versions, new.reading.versions)
         yield ChangePoint(*both, difference, None, None, old.run, new.run, new.run, note)
@@ -101,8 +101,8 @@ def _exact(points: list[Point]) -> Iterator[ChangePoint]:
 
 def _segmented(series: Series, points: list[Point]) -> Segmentation:
     return segmented(
-        [one.number for one in points],
-        [one.reading.error for one in points],
+        [point.number for point in points],
+        [point.reading.error for point in points],
         resolution=_RESOLUTION.get(series.metric, _POINTS),
         least=math.log1p(LatencyRule().minimum_effect) if series.metric == OVERHEAD else 0.0,
         shared=series.metric != OVERHEAD,
@@ -131,7 +131,7 @@ def _noisy(points: list[Point], found: Segmentation) -> Iterator[ChangePoint]:
 
 
 def told_apart(old: Group, new: Group) -> str:
-    """Return ``"torch 2.13 -> 2.14"``: what differs between two groups; empty if nothing does."""
+    """Return the differences of two groups, ``"torch 2.13 -> 2.14"``; empty without any."""
     before, after = dict(old), dict(new)
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return ", ".join(f"{key} {before.get(key, 'none')} -> {after.get(key, 'none')}" for key in keys)

@@ -1,4 +1,4 @@
-"""Series over runs: values with intervals, levels, and marks where they change. No torch."""
+"""Figure of series over runs: values with intervals, levels, change points. No torch."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _SMALL, _PLAIN, _LARGE = 8, 9, 12
 _PANELS = 12
 _TICKS = 16
 _WORSE, _BETTER = "#b2182b", "#1b7837"
-_COLOURS = ("#35608d", "#e08214", "#5aae61", "#762a83", "#7f7f7f")
+_COLORS = ("#35608d", "#e08214", "#5aae61", "#762a83", "#7f7f7f")
 _MARKS = "osD^v"
 _CHARACTER = 0.075
-"""Inches that a character of plain size takes, about."""
+"""Approximate width in inches of a character of plain size."""
 
 
 def draw_history(found: HistoryReport, title: str) -> Figure:
-    """Draw each series as a panel, those with changes first; all share the runs below.
+    """Draw each series as a panel, those with changes first; all share the axis of runs.
 
-    Dots are values with their 95% intervals, a colour for each machine and set of versions;
-    horizontal lines are levels. A vertical line stands before the first run after a change, red
-    where it is for the worse, with its size and commit. Small crosses at the foot are runs that
-    give no value.
+    Dots are values with their 95% intervals, in one color for each machine and set of versions;
+    horizontal lines are levels. A vertical line marks a change, before the first run after it, red
+    if the change is for the worse, with its size and commit. Small crosses at the foot are runs
+    without a value.
 
     Args:
-        found: what :func:`findings` returned. At most twelve series are drawn.
-        title: above it all.
+        found: the result of :func:`findings`. At most twelve series are drawn.
+        title: the title of the figure.
 
     Raises:
         RequestError: there is no series of numbers.
@@ -52,8 +52,8 @@ def draw_history(found: HistoryReport, title: str) -> Figure:
     figure = blank(9.0 if columns == 1 else 14.0, 1.3 + 2.6 * rows)
     figure.suptitle(title + rest, fontsize=_LARGE, parse_math=False)
     grid = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-    for axes, one in zip(grid, shown, strict=False):
-        _draw_panel(axes, found, one)
+    for axes, track in zip(grid, shown, strict=False):
+        _draw_panel(axes, found, track)
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     for axes in grid[max(0, len(shown) - columns) : len(shown)]:
@@ -62,32 +62,34 @@ def draw_history(found: HistoryReport, title: str) -> Figure:
 
 
 def _shown(tracks: Sequence[Track]) -> tuple[list[Track], str]:
-    """Return what is drawn, and what is to be said of the rest.
+    """Return the tracks to draw, and a note on the rest.
 
-    A count that never changed tells nothing as a picture: it is drawn where there is nothing else.
+    A constant count is not informative as a picture: it is drawn only if there is nothing else.
     """
-    numbers = [one for one in tracks if one.series.metric != STATUS]
+    numbers = [track for track in tracks if track.series.metric != STATUS]
     if not numbers:
         raise RequestError("no value to draw: the chosen series hold no numbers")
-    telling = [one for one in numbers if one.changes or not one.series.is_exact] or numbers
-    shown = sorted(telling, key=lambda one: not one.changes)[:_PANELS]
+    informative = [
+        track for track in numbers if track.changes or not track.series.is_exact
+    ] or numbers
+    shown = sorted(informative, key=lambda track: not track.changes)[:_PANELS]
     rest = len(numbers) - len(shown)
     return shown, f"   ({rest} further series without a picture)" if rest else ""
 
 
-def _draw_panel(axes: Axes, found: HistoryReport, one: Track) -> None:
-    metric = one.series.metric
-    names = group_names(one.series.groups)
-    for at, group in enumerate(one.series.groups):
-        _draw_group(axes, one, group, at, names[group])
-    _fit(axes, one)
-    for change in one.changes:
-        _draw_change(axes, found, one, change)
-    if one.series.gaps:
+def _draw_panel(axes: Axes, found: HistoryReport, track: Track) -> None:
+    metric = track.series.metric
+    names = group_names(track.series.groups)
+    for at, group in enumerate(track.series.groups):
+        _draw_group(axes, track, group, at, names[group])
+    _fit(axes, track)
+    for change in track.changes:
+        _draw_change(axes, found, track, change)
+    if track.series.gaps:
         foot = axes.get_xaxis_transform()
-        gaps = sorted(one.series.gaps)
+        gaps = sorted(track.series.gaps)
         axes.plot(gaps, [0.03] * len(gaps), "x", color="0.5", markersize=5, transform=foot)
-    heading = f"{one.series.case}   {metric}"
+    heading = f"{track.series.case}   {metric}"
     axes.set_title(heading, fontsize=_PLAIN, loc="left", parse_math=False)
     axes.set_ylabel(_axis_name(metric), fontsize=_SMALL)
     axes.tick_params(labelsize=_SMALL)
@@ -100,64 +102,64 @@ def _draw_panel(axes: Axes, found: HistoryReport, one: Track) -> None:
             text.set_parse_math(False)
 
 
-def _draw_group(axes: Axes, one: Track, group: Group, at: int, name: str) -> None:
-    points = one.series.of_group(group)
-    colour = _COLOURS[at % len(_COLOURS)]
+def _draw_group(axes: Axes, track: Track, group: Group, at: int, name: str) -> None:
+    points = track.series.of_group(group)
+    color = _COLORS[at % len(_COLORS)]
     runs = [point.run for point in points]
-    values = [_number(one, point) for point in points]
-    if one.series.is_exact:
-        axes.plot(runs, values, color=colour, linewidth=1.2, drawstyle="steps-mid")
+    values = [_number(track, point) for point in points]
+    if track.series.is_exact:
+        axes.plot(runs, values, color=color, linewidth=1.2, drawstyle="steps-mid")
     axes.errorbar(
         runs,
         values,
-        yerr=_reaches(one, points),
+        yerr=_reaches(track, points),
         fmt=_MARKS[at % len(_MARKS)],
-        color=colour,
-        ecolor=colour,
+        color=color,
+        ecolor=color,
         markersize=4,
         elinewidth=0.9,
         alpha=0.9,
         label=name or None,
     )
-    for segment in one.segments:
+    for segment in track.segments:
         if segment.group == group:
-            level = _outward(one, segment.mean)
+            level = _outward(track, segment.mean)
             ends = (segment.first - 0.4, segment.last + 0.4)
-            axes.plot(ends, (level, level), color=colour, linewidth=2.2, alpha=0.55)
+            axes.plot(ends, (level, level), color=color, linewidth=2.2, alpha=0.55)
 
 
-def _reaches(one: Track, points: Sequence[Point]) -> Any:
-    """Return how far the intervals reach down and up, (2, points); None of what is exact."""
-    if one.series.is_exact:
+def _reaches(track: Track, points: Sequence[Point]) -> Any:
+    """Return the lengths of the intervals down and up, (2, points); None for exact metrics."""
+    if track.series.is_exact:
         return None
     found = []
     for point in points:
-        value, own = _number(one, point), point.reading
-        ends = [_outward(one, end) if end is not None else value for end in (own.low, own.high)]
+        value, own = _number(track, point), point.reading
+        ends = [_outward(track, end) if end is not None else value for end in (own.low, own.high)]
         found.append([max(0.0, value - ends[0]), max(0.0, ends[1] - value)])
     return np.array(found).T
 
 
-def _fit(axes: Axes, one: Track) -> None:
-    """Leave room for what is written above the points, and for the crosses below them."""
+def _fit(axes: Axes, track: Track) -> None:
+    """Leave room for the labels above the points, and for the crosses below them."""
     low, high = axes.get_ylim()
-    if one.series.is_exact and len({point.value for point in one.series.points}) == 1:
-        value = one.series.points[0].number
+    if track.series.is_exact and len({point.value for point in track.series.points}) == 1:
+        value = track.series.points[0].number
         room = max(1.0, 0.02 * abs(value))
         low, high = value - room, value + room
     size = high - low
-    axes.set_ylim(low - 0.08 * size, high + (0.28 if one.changes else 0.08) * size)
+    axes.set_ylim(low - 0.08 * size, high + (0.28 if track.changes else 0.08) * size)
 
 
-def _draw_change(axes: Axes, found: HistoryReport, one: Track, change: ChangePoint) -> None:
-    metric, entry = one.series.metric, found.history.entries[change.first_after]
+def _draw_change(axes: Axes, found: HistoryReport, track: Track, change: ChangePoint) -> None:
+    metric, entry = track.series.metric, found.history.entries[change.first_after]
     worse = value_format.is_worse(metric, change.before, change.after)
-    colour = _WORSE if worse else _BETTER
+    color = _WORSE if worse else _BETTER
     place = change.first_after - 0.5
-    axes.axvline(place, color=colour, linewidth=1.1, linestyle="--", zorder=1)
+    axes.axvline(place, color=color, linewidth=1.1, linestyle="--", zorder=1)
     if change.surely_after - 1 > change.last_before:
         ends = change.last_before + 0.5, change.surely_after - 0.5
-        axes.axvspan(*ends, color=colour, alpha=0.08, linewidth=0, zorder=0)
+        axes.axvspan(*ends, color=color, alpha=0.08, linewidth=0, zorder=0)
     size = (
         value_format.difference(metric, change.difference) if change.difference is not None else ""
     )
@@ -171,13 +173,13 @@ def _draw_change(axes: Axes, found: HistoryReport, one: Track, change: ChangePoi
         horizontalalignment="right" if late else "left",
         verticalalignment="top",
         fontsize=_SMALL,
-        color=colour,
+        color=color,
         parse_math=False,
     )
 
 
 def _name_runs(axes: Axes, found: HistoryReport) -> None:
-    """Write the commits below, not more than can be read."""
+    """Write the commits below the axis, no more than are legible."""
     labels = [entry.label for entry in found.history.entries]
     step = -(-len(labels) // _TICKS)
     places = range(0, len(labels), step)
@@ -209,9 +211,9 @@ def _number_format(axes: Axes, metric: str) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def _number(one: Track, point: Point) -> float:
-    return _outward(one, point.number)
+def _number(track: Track, point: Point) -> float:
+    return _outward(track, point.number)
 
 
-def _outward(one: Track, value: float) -> float:
-    return float(value_format.outward(one.series.metric, value))
+def _outward(track: Track, value: float) -> float:
+    return float(value_format.outward(track.series.metric, value))

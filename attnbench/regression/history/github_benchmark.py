@@ -1,4 +1,4 @@
-"""The last run as github-action-benchmark reads it, with ``tool: customSmallerIsBetter``."""
+"""Last run in the format of github-action-benchmark, ``tool: customSmallerIsBetter``."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ _WHOLE = 100.0
 
 
 def entries(found: HistoryReport) -> list[dict[str, Any]]:
-    """Return one entry for each series that the last commit has a value of.
+    """Return one entry for each series that has a value at the last commit.
 
-    Its alerts compare quotients of values, of which smaller is better. Overheads are therefore
-    ratios to the plain backbone, and accuracies 100 less the points gained over it.
+    The alerts of github-action-benchmark compare quotients of values, and a smaller value is
+    better. Overheads are therefore ratios to the plain backbone, and accuracies are 100 less the
+    points gained over it.
     """
     return list(_entries(found))
 
 
 def write(found: HistoryReport, path: Path) -> int:
-    """Write the entries to a file and return how many there are.
+    """Write the entries to a file and return their number.
 
     Raises:
-        RequestError: there is none, or the file cannot be written.
+        RequestError: there is no entry, or the file cannot be written.
     """
     content = entries(found)
     if not content:
@@ -48,19 +49,19 @@ def write(found: HistoryReport, path: Path) -> int:
 def _entries(found: HistoryReport) -> Iterator[dict[str, Any]]:
     runs = found.history.entries
     last = runs[-1].label
-    for one in found.tracks:
-        metric, point = one.series.metric, one.series.points[-1]
+    for track in found.tracks:
+        metric, point = track.series.metric, track.series.points[-1]
         if metric == STATUS or runs[point.run].label != last:
             continue
-        start = max((change.first_after for change in one.changes), default=None)
-        known = f"commit {last}, {len(one.series.points)} runs"
+        start = max((change.first_after for change in track.changes), default=None)
+        extent = f"commit {last}, {len(track.series.points)} runs"
         changed = f"last change at {runs[start].label}" if start is not None else "no change"
         yield {
-            "name": f"{one.series.case} {metric}",
+            "name": f"{track.series.case} {metric}",
             "unit": _UNITS.get(metric, "points" if metric in ACCURACIES else "count"),
             "value": _smaller_is_better(metric, point.number),
             **_range(metric, point),
-            "extra": f"{value_format.text(metric, point.value)}\n{known}\n{changed}",
+            "extra": f"{value_format.text(metric, point.value)}\n{extent}\n{changed}",
         }
 
 
@@ -74,6 +75,6 @@ def _range(metric: str, point: Point) -> dict[str, str]:
     low, high = point.reading.low, point.reading.high
     if low is None or high is None:
         return {}
-    ends = [_smaller_is_better(metric, one) for one in (low, high)]
+    ends = [_smaller_is_better(metric, end) for end in (low, high)]
     half = abs(ends[1] - ends[0]) / 2
     return {"range": f"± {half:.4g}"} if math.isfinite(half) else {}

@@ -1,4 +1,4 @@
-"""What one run says of each case and metric: a value with its error, or why there is none."""
+"""Readings of one run: for each case and metric a value with its error, or why it is missing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.paired_difference import estimate as paired_estimate
 
 COUNTS = ("params", "macs", "activations", "bytes")
-"""What is followed of a cost case unless metrics are named."""
+"""Metrics of a cost case that are followed unless metrics are named."""
 STATUS, OVERHEAD, PEAK, FALLBACKS = "status", "overhead", "peak_bytes", "fallbacks"
 ACCURACIES = ("top1", "int8_top1")
 NOISY = (OVERHEAD, *ACCURACIES)
 
 Group = tuple[tuple[str, str], ...]
-"""With what a value was measured, as far as it matters for that metric."""
+"""Machine and versions that a value was measured with, as far as they affect that metric."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Reading:
     """A metric of a case in one run.
 
     Attributes:
-        value: an integer or a text of what is exact; ``overhead`` as the logarithm of the paired
+        value: an integer or a text for an exact metric; ``overhead`` as the logarithm of the paired
             ratio, accuracies as the mean difference to plain in points. None where there is none.
-        error: standard error of the value; 0 of what is exact.
+        error: standard error of the value; 0 for an exact metric.
         low: lower end of the 95% interval, in the value's unit.
         high: upper end.
         group: values of different groups are not compared.
-        versions: of packages, to be named beside an exact change.
-        reason: why there is no value.
+        versions: versions of packages, reported with an exact change.
+        reason: why the value is missing.
     """
 
     value: int | float | str | None = None
@@ -51,7 +51,7 @@ class Reading:
 
 
 Readings = dict[tuple[str, str], Reading]
-"""By case and metric; an accuracy case is named without its seed."""
+"""Readings by case and metric; an accuracy case is named without its seed."""
 
 
 def cases(run: Run) -> list[str]:
@@ -60,7 +60,7 @@ def cases(run: Run) -> list[str]:
 
 
 def readings(run: Run, wanted: Container[str]) -> Readings:
-    """Return everything that a run says of the wanted cases."""
+    """Return all readings of the wanted cases in a run."""
     found: Readings = {}
     seeds: dict[str, list[Record]] = {}
     for record in run.records.values():
@@ -74,9 +74,9 @@ def readings(run: Run, wanted: Container[str]) -> Readings:
         reader = _cost if record.kind == "cost" else _latency
         for metric, reading in reader(record, header):
             found[record.case, metric] = reading
-    plain = {_paired_with(one): one for one in run.records.values() if one.kind == "accuracy"}
+    plain = {_paired_with(arm): arm for arm in run.records.values() if arm.kind == "accuracy"}
     for case, records in seeds.items():
-        worst = next((one for one in records if one.status != "ok"), records[0])
+        worst = next((arm for arm in records if arm.status != "ok"), records[0])
         header = run.header_of.get(worst.case, run.header)
         found[case, STATUS] = Reading(worst.status, versions=_packages(header))
         for metric, reading in _accuracy(records, plain, run):
@@ -85,7 +85,7 @@ def readings(run: Run, wanted: Container[str]) -> Readings:
 
 
 def without_seed(case: str) -> str:
-    """Return the name of an accuracy case without its seed, which stands last."""
+    """Return the name of an accuracy case without its seed, which is its last field."""
     return case.rsplit(",seed=", 1)[0]
 
 
@@ -141,7 +141,7 @@ def _overhead(record: Record, group: Group) -> Reading:
 def _accuracy(
     records: Sequence[Record], plain: Mapping[str, Record], run: Run
 ) -> Iterator[tuple[str, Reading]]:
-    """Yield the mean difference to plain over the seeds that both have; nothing of plain itself."""
+    """Yield the mean difference to plain over the seeds that both have; nothing for plain."""
     if records[0].conditions.get("module") is None:
         return
     pairs = [(own, plain.get(_paired_with(own, plain=True))) for own in records]
@@ -154,7 +154,7 @@ def _accuracy(
         ]
         if both:
             header = run.header_of.get(both[0][0].case, run.header)
-            yield metric, _difference([one for _, one in both], both[0][0], header)
+            yield metric, _difference([difference for _, difference in both], both[0][0], header)
         elif metric == ACCURACIES[0]:
             bad = next((own for own, _ in pairs if own.status != "ok"), None)
             yield metric, Reading(reason=_reason(bad) if bad else "plain backbone not measured")
@@ -178,7 +178,7 @@ def _difference(values: Sequence[float], record: Record, header: Header) -> Read
 
 
 def _paired_with(record: Record, *, plain: bool = False) -> str:
-    """Return what an arm's training and the plain backbone's have in common, seed included."""
+    """Return the key that an arm's training shares with the plain backbone's, seed included."""
     changes = {"module": None, "placement": None, "fused": False} if plain else {}
     return json.dumps({**record.conditions, **changes}, sort_keys=True)
 
@@ -194,13 +194,13 @@ def _hardware(header: Header, runtime: Mapping[str, Any]) -> Group:
 
 
 def _packages(header: Header) -> Group:
-    """Versions of all but attnbench, which is what changes from commit to commit."""
+    """Return the versions of all packages but attnbench, which changes with each commit."""
     kept = {key: value for key, value in header.versions.items() if key != "attnbench"}
     return _minor_python(kept)
 
 
 def _minor_python(versions: Mapping[str, str]) -> Group:
-    """Versions as sorted pairs, Python's without the patch, which changes no timing."""
+    """Return the versions as sorted pairs, Python's without the patch, which affects no timing."""
     shown = {key: str(value) for key, value in versions.items()}
     if "python" in shown:
         shown["python"] = ".".join(shown["python"].split(".")[:2])

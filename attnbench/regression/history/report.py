@@ -1,4 +1,4 @@
-"""A history as tables: the changes with their commits, then what did not change."""
+"""Tables of a history: the changes with their commits, then the series without a change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attnbench.regression.history.report_data import ChangeOrigin, HistoryReport
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 
 _LISTED = 30
-"""So many series without a change are listed; of more, only how many there are is said."""
+"""Maximum number of series without a change that are listed; more are only counted."""
 _GAPS = 3
 _CHANGES = (
     Column("Case"),
@@ -33,7 +33,7 @@ _ORDERS = {"git": "commits", "date": "date", "name": "folder name"}
 def report(found: HistoryReport, folder: str) -> Report:
     """Return a history as a report; its lines hold every value."""
     history = found.history
-    steady = [one for one in found.tracks if not one.changes]
+    steady = [track for track in found.tracks if not track.changes]
     tables = [_changes(found)] if found.changed else []
     tables += [_steady(steady)] if 0 < len(steady) <= _LISTED else []
     notes = list(history.notes)
@@ -54,25 +54,25 @@ def report(found: HistoryReport, folder: str) -> Report:
 
 def _changes(found: HistoryReport) -> Table:
     rows, notes = [], list[str]()
-    for one in found.changed:
-        for change in one.changes:
-            origin = found.origin(one, change)
+    for track in found.changed:
+        for change in track.changes:
+            origin = found.origin(track, change)
             marks = []
-            for note in _notes(one, change, origin):
+            for note in _notes(track, change, origin):
                 if note not in notes:
                     notes.append(note)
                 marks.append(notes.index(note) + 1)
-            rows.append(_row(one, change, origin, tuple(marks)))
+            rows.append(_row(track, change, origin, tuple(marks)))
     return Table("Changes", _CHANGES, tuple(rows), footnotes=tuple(notes))
 
 
 def _row(
-    one: Track, change: ChangePoint, origin: ChangeOrigin, marks: tuple[int, ...]
+    track: Track, change: ChangePoint, origin: ChangeOrigin, marks: tuple[int, ...]
 ) -> tuple[Cell, ...]:
-    metric = one.series.metric
+    metric = track.series.metric
     worse = value_format.is_worse(metric, change.before, change.after)
     texts = (
-        one.series.case,
+        track.series.case,
         metric,
         value_format.text(metric, change.before),
         value_format.text(metric, change.after),
@@ -108,8 +108,8 @@ def _range(origin: ChangeOrigin) -> str:
     return f"{origin.range} ({origin.commits} commit{'s' * (origin.commits != 1)})"
 
 
-def _notes(one: Track, change: ChangePoint, origin: ChangeOrigin) -> Iterator[str]:
-    """Yield what must be known beside a change."""
+def _notes(track: Track, change: ChangePoint, origin: ChangeOrigin) -> Iterator[str]:
+    """Yield the footnotes of a change."""
     if change.note:
         yield f"Versions changed as well: {change.note}."
     if origin.gaps:
@@ -118,19 +118,20 @@ def _notes(one: Track, change: ChangePoint, origin: ChangeOrigin) -> Iterator[st
         more = f"; and {rest} more" if rest > 0 else ""
         yield f"Runs between without a value: {shown}{more}."
     group = next(
-        (point.reading.group for point in one.series.points if point.run == change.first_after), ()
+        (point.reading.group for point in track.series.points if point.run == change.first_after),
+        (),
     )
-    if name := group_names(one.series.groups)[group]:
+    if name := group_names(track.series.groups)[group]:
         yield f"Seen on {name}; values of other machines or versions are not compared with it."
 
 
 def _steady(tracks: list[Track]) -> Table:
     rows = []
-    for one in tracks:
-        last = one.series.points[-1]
-        metric = one.series.metric
+    for track in tracks:
+        last = track.series.points[-1]
+        metric = track.series.metric
         interval = _interval(metric, last.reading.low, last.reading.high)
         text = value_format.text(metric, last.value) + interval
-        texts = (one.series.case, metric, str(len(one.series.points)), text)
+        texts = (track.series.case, metric, str(len(track.series.points)), text)
         rows.append(tuple(Cell(text) for text in texts))
     return Table("No change", _STEADY, tuple(rows))

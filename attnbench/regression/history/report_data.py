@@ -1,4 +1,4 @@
-"""The tracks of a history with what git says of each change: one document for every format."""
+"""Tracks of a history with the commits of each change: one document for every format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from attnbench.regression.history.series import Series
 
 @dataclass(frozen=True)
 class ChangeOrigin:
-    """Where a change came from.
+    """Origin of a change.
 
     Attributes:
-        first: the first run with the new value, as far as can be told.
-        before: the last run that surely has the old one.
-        after: the first run that surely has the new one.
-        commits: how many commits may have made the change; None without git.
-        gaps: runs between that give no value, each with its reason.
+        first: the first run with the new value, as estimated.
+        before: the last run that certainly has the old one.
+        after: the first run that certainly has the new one.
+        commits: number of commits that may have made the change; None without git.
+        gaps: runs between without a value, each with its reason.
     """
 
     first: HistoryEntry
@@ -33,29 +33,29 @@ class ChangeOrigin:
 
     @property
     def range(self) -> str:
-        """``a1b2c3d..d4e5f6a``, as git takes it."""
+        """Range of commits as git takes it, ``a1b2c3d..d4e5f6a``."""
         return f"{self.before.label}..{self.after.label}"
 
     @property
     def is_certain(self) -> bool:
-        """Whether it can be no other commit."""
+        """Return whether no other commit can have made the change."""
         return self.commits == 1 and self.first is self.after
 
 
 @dataclass(frozen=True)
 class HistoryReport:
-    """What a history has to tell."""
+    """A history with its tracks."""
 
     history: History
     tracks: tuple[Track, ...]
 
     @property
     def changed(self) -> list[Track]:
-        """The tracks with a change."""
-        return [one for one in self.tracks if one.changes]
+        """Tracks with a change."""
+        return [tracked for tracked in self.tracks if tracked.changes]
 
     def origin(self, found: Track, change: ChangePoint) -> ChangeOrigin:
-        """Return where a change came from."""
+        """Return the origin of a change."""
         entries, own = self.history.entries, self.history.repository
         before, after = entries[change.last_before], entries[change.surely_after]
         commits = None
@@ -73,34 +73,34 @@ class HistoryReport:
         return {
             "order": self.history.order,
             "notes": list(self.history.notes),
-            "runs": [_run(one) for one in self.history.entries],
-            "series": [self._track(one) for one in self.tracks],
+            "runs": [_run(entry) for entry in self.history.entries],
+            "series": [self._track(tracked) for tracked in self.tracks],
         }
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield tidy data: a line for each run of each series."""
-        for one in self.tracks:
-            starts = {change.first_after for change in one.changes}
-            for point in _points(one.series):
+        for tracked in self.tracks:
+            starts = {change.first_after for change in tracked.changes}
+            for point in _points(tracked.series):
                 entry = self.history.entries[point["run"]]
-                known = {"case": one.series.case, "metric": one.series.metric}
+                names = {"case": tracked.series.case, "metric": tracked.series.metric}
                 yield {
-                    **known,
+                    **names,
                     **_run(entry),
                     **point,
                     "group": _text_of(point["group"]),
                     "change": point["run"] in starts,
                 }
 
-    def _track(self, one: Track) -> dict[str, Any]:
-        metric = one.series.metric
+    def _track(self, tracked: Track) -> dict[str, Any]:
+        metric = tracked.series.metric
         return {
-            "case": one.series.case,
+            "case": tracked.series.case,
             "metric": metric,
             "unit": value_format.unit(metric),
-            "exact": one.series.is_exact,
-            "points": _points(one.series),
-            "gaps": [{"run": at, "reason": why} for at, why in one.series.gaps.items()],
+            "exact": tracked.series.is_exact,
+            "points": _points(tracked.series),
+            "gaps": [{"run": at, "reason": why} for at, why in tracked.series.gaps.items()],
             "segments": [
                 {
                     "first": segment.first,
@@ -110,13 +110,13 @@ class HistoryReport:
                     "high": value_format.bound(metric, segment.high),
                     "group": dict(segment.group),
                 }
-                for segment in one.segments
+                for segment in tracked.segments
             ],
-            "changes": [self._change(one, change) for change in one.changes],
+            "changes": [self._change(tracked, change) for change in tracked.changes],
         }
 
-    def _change(self, found: Track, change: ChangePoint) -> dict[str, Any]:
-        metric, origin = found.series.metric, self.origin(found, change)
+    def _change(self, tracked: Track, change: ChangePoint) -> dict[str, Any]:
+        metric, origin = tracked.series.metric, self.origin(tracked, change)
         commit = origin.first.commit
         return {
             "run": change.first_after,
@@ -140,20 +140,20 @@ class HistoryReport:
 
 
 def findings(history: History, series: Sequence[Series]) -> HistoryReport:
-    """Find the changes of all series."""
-    return HistoryReport(history, tuple(track(one) for one in series))
+    """Find the change points of all series."""
+    return HistoryReport(history, tuple(track(member) for member in series))
 
 
 def _points(series: Series) -> list[dict[str, Any]]:
     return [
         {
-            "run": one.run,
-            "value": value_format.outward(series.metric, one.value),
-            "low": value_format.bound(series.metric, one.reading.low),
-            "high": value_format.bound(series.metric, one.reading.high),
-            "group": dict(one.reading.group),
+            "run": point.run,
+            "value": value_format.outward(series.metric, point.value),
+            "low": value_format.bound(series.metric, point.reading.low),
+            "high": value_format.bound(series.metric, point.reading.high),
+            "group": dict(point.reading.group),
         }
-        for one in series.points
+        for point in series.points
     ]
 
 
@@ -173,7 +173,7 @@ def _text_of(group: dict[str, str]) -> str:
 
 
 def group_names(groups: Sequence[Group]) -> dict[Group, str]:
-    """Return for each group what tells it from the others; empty of a single one."""
+    """Return the facts that distinguish each group from the others; empty for a single one."""
     shared = set(groups[0]).intersection(*groups[1:]) if groups else set()
     return {
         group: ", ".join(f"{key} {value}" for key, value in group if (key, value) not in shared)

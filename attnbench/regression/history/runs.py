@@ -1,4 +1,4 @@
-"""The runs below a folder, in the order of their commits."""
+"""Runs below a folder, in the order of their commits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from attnbench.utils.text import shown_path
 
 Order = Literal["git", "date", "name"]
 _NAMED = 5
-"""So many runs are named in a note; the others are counted."""
+"""Maximum number of runs that a note names; the others are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,11 @@ class HistoryEntry:
 
     run: Run
     folder: str
-    """Where it lies, relative to the history's folder."""
+    """Path relative to the history's folder."""
     name: str
-    """The commit as the run has it, with ``+`` for a changed checkout; else the folder."""
+    """Commit as recorded in the run, with ``+`` for a changed checkout; else the folder."""
     commit: Commit | None = None
-    """As the repository knows it; None where it does not."""
+    """Commit as the repository describes it; None where the repository lacks it."""
 
     @property
     def suite(self) -> str:
@@ -38,17 +38,17 @@ class HistoryEntry:
 
     @property
     def is_dirty(self) -> bool:
-        """Whether it was measured on a checkout with changes."""
+        """Return whether it was measured on a checkout with changes."""
         return self.name.endswith("+")
 
     @property
     def date(self) -> str | None:
-        """When it was measured, ISO 8601; None of runs before there was a date."""
+        """Date of the measurement, ISO 8601; None for old runs, which recorded no date."""
         return self.run.header.date
 
     @property
     def label(self) -> str:
-        """What stands for it in a table."""
+        """Name of the run in a table."""
         if self.commit is None:
             return self.name
         return self.commit.short + ("+" if self.is_dirty else "")
@@ -56,7 +56,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class History:
-    """Runs in order, and what is to be said of them."""
+    """Runs in order, and notes on them."""
 
     entries: tuple[HistoryEntry, ...]
     order: Order
@@ -67,20 +67,20 @@ class History:
 def read_history(folder: Path) -> History:
     """Return the runs at and below a folder, oldest first.
 
-    The order is git's, where the folder or the current one lies in a repository that knows the
-    commits; else by the date in the headers; else the natural one of the folders' names. A commit
-    is what a folder is named after, or else what the header says. A file that cannot be read is
-    left out and named in a note.
+    The order is git's, where the folder or the current one lies in a repository that has the
+    commits; else that of the dates in the headers; else the natural order of the folders' names. A
+    run's commit is the hash in its folder's name, or else the one in its header. A file that cannot
+    be read is omitted and named in a note.
 
     Raises:
         RequestError: there is no such folder.
         RecordError: there is no run, or none that can be read.
     """
     found, notes = _read(folder)
-    known = _repository(folder, found)
-    if known is not None:
-        history = _by_git(*known, found)
-    elif all(one.date for one in found):
+    located = _repository(folder, found)
+    if located is not None:
+        history = _by_git(*located, found)
+    elif all(entry.date for entry in found):
         history = History(tuple(sorted(found, key=_by_date)), "date", _why_not_git(found, "date"))
     else:
         history = History(tuple(found), "name", _why_not_git(found, "folder name"))
@@ -93,7 +93,7 @@ def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
         raise RequestError(_no_folder(folder))
     found: list[HistoryEntry] = []
     notes: list[str] = []
-    for path in sorted(_files(folder), key=lambda one: _natural(str(one.parent))):
+    for path in sorted(_files(folder), key=lambda file: _natural(str(file.parent))):
         try:
             run = read_run(path)
         except RecordError as error:
@@ -113,7 +113,7 @@ def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
 
 def _no_folder(folder: Path) -> str:
     try:
-        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
+        beside = [path.name for path in folder.parent.iterdir() if path.is_dir()]
     except OSError:
         beside = []
     return f"there is no folder {shown_path(folder)}.{suggestion(folder.name, beside)}"
@@ -121,7 +121,7 @@ def _no_folder(folder: Path) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
-        folders[:] = [one for one in folders if one != ".git"]
+        folders[:] = [name for name in folders if name != ".git"]
         if FILE in files:
             yield Path(place) / FILE
 
@@ -129,7 +129,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts ``run9`` before ``run10``."""
     parts = re.split(r"(\d+)", text)
-    return [(1, int(one), "") if one.isdecimal() else (0, 0, one) for one in parts]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
 
 def _by_date(entry: HistoryEntry) -> str:
@@ -139,20 +139,20 @@ def _by_date(entry: HistoryEntry) -> str:
 def _repository(
     folder: Path, entries: Sequence[HistoryEntry]
 ) -> tuple[GitRepository, dict[str, Commit]] | None:
-    """Return the repository that knows the most of the commits, and at least half of the runs."""
-    asked = {name for entry in entries for name in _hashes(entry)}
+    """Return the repository with the commits of the most runs, and of more than half of them."""
+    names = {name for entry in entries for name in _hashes(entry)}
     best: tuple[int, GitRepository, dict[str, Commit]] | None = None
     for place in (folder, Path.cwd()):
         own = repository(place)
-        known = own.commits(asked) if own and asked else {}
-        count = sum(_commit_of(entry, known) is not None for entry in entries)
+        commits = own.commits(names) if own and names else {}
+        count = sum(_commit_of(entry, commits) is not None for entry in entries)
         if own and 2 * count > len(entries) and (best is None or count > best[0]):
-            best = count, own, known
+            best = count, own, commits
     return best[1:] if best else None
 
 
 def _hashes(entry: HistoryEntry) -> Iterator[str]:
-    """Yield what may be its commit: a folder's name first, which somebody gave on purpose."""
+    """Yield an entry's possible commits: the folder's name first, which users chose on purpose."""
     yield from filter(is_hash, entry.folder.split("/"))
     if entry.run.header.commit:
         yield entry.run.header.commit.removesuffix("+")
@@ -168,7 +168,7 @@ def _by_git(
     placed = [(entry, _commit_of(entry, known)) for entry in entries]
     inside = [replace(entry, commit=commit) for entry, commit in placed if commit is not None]
     outside = [entry for entry, commit in placed if commit is None]
-    hashes = own.ordered(one.commit.hash for one in inside if one.commit)
+    hashes = own.ordered(entry.commit.hash for entry in inside if entry.commit)
     position = {commit: at for at, commit in enumerate(hashes)}
 
     def key(entry: HistoryEntry) -> tuple[int, bool, str]:

@@ -38,14 +38,14 @@ class Point:
 
     @property
     def value(self) -> int | float | str:
-        """The value, which a point always has."""
+        """Value, which every point has."""
         if self.reading.value is None:
             raise ValueError("a point without a value")
         return self.reading.value
 
     @property
     def number(self) -> float:
-        """The value as a number."""
+        """Value as a number."""
         return float(self.value)
 
 
@@ -57,16 +57,16 @@ class Series:
     metric: str
     points: tuple[Point, ...]
     gaps: Mapping[int, str]
-    """Why a run of a suite that has the case gives no value, by the run's index."""
+    """Reasons why runs of a suite that has the case give no value, by the run's index."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether any other value is a change."""
+        """Return whether any other value is a change."""
         return self.metric not in NOISY
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The machines and versions that its values were measured with, in order."""
+        """Machines and versions that its values were measured with, in order."""
         return tuple(dict.fromkeys(one.reading.group for one in self.points))
 
     def of_group(self, group: Group) -> list[Point]:
@@ -81,19 +81,19 @@ def collect(
 
     Args:
         history: the runs.
-        globs: names or patterns of cases; all without any. An accuracy case may be named with a
-            seed or without.
-        metrics: names of metrics; without any those that a change is usually looked for in.
+        globs: names or patterns of cases; if empty, all cases. An accuracy case may be named with
+            a seed or without.
+        metrics: names of metrics; if empty, those that are followed by default.
 
     Raises:
         RequestError: a glob or a metric matches nothing.
     """
-    known = list(dict.fromkeys(case for one in history.entries for case in cases(one.run)))
+    known = list(dict.fromkeys(case for entry in history.entries for case in cases(entry.run)))
     chosen = dict.fromkeys(_matching(known, globs))
-    found = [readings(one.run, chosen) for one in history.entries]
-    wanted = _wanted({metric for one in found for _, metric in one}, metrics)
+    found = [readings(entry.run, chosen) for entry in history.entries]
+    wanted = _wanted({metric for values in found for _, metric in values}, metrics)
     series = [_series(history, found, case, metric) for case in chosen for metric in wanted]
-    return [one for one in series if one.points and (metrics or _says_something(one))]
+    return [each for each in series if each.points and (metrics or _is_informative(each))]
 
 
 def _matching(known: Sequence[str], globs: Sequence[str]) -> Iterator[str]:
@@ -105,12 +105,12 @@ def _matching(known: Sequence[str], globs: Sequence[str]) -> Iterator[str]:
                 if known
                 else f"--case {glob!r} matches nothing: the runs hold no case"
             )
-    return (one for one in known if not globs or any(_matches(one, glob) for glob in globs))
+    return (case for case in known if not globs or any(_matches(case, glob) for glob in globs))
 
 
 def _matches(case: str, glob: str) -> bool:
     globs = [glob, without_seed(glob)] if case.startswith("accuracy/") else [glob]
-    return case in globs or any(fnmatchcase(case, one) for one in globs)
+    return case in globs or any(fnmatchcase(case, pattern) for pattern in globs)
 
 
 def _wanted(present: set[str], metrics: Sequence[str]) -> list[str]:
@@ -120,7 +120,7 @@ def _wanted(present: set[str], metrics: Sequence[str]) -> list[str]:
                 f"--metric {metric!r}: these cases have {', '.join(sorted(present))}."
                 f"{suggestion(metric, present)}"
             )
-    return list(metrics) or [one for one in _FOLLOWED if one in present]
+    return list(metrics) or [followed for followed in _FOLLOWED if followed in present]
 
 
 def _series(history: History, found: Sequence[Readings], case: str, metric: str) -> Series:
@@ -128,11 +128,11 @@ def _series(history: History, found: Sequence[Readings], case: str, metric: str)
     gaps: dict[int, str] = {}
     suites = {
         entry.suite
-        for entry, one in zip(history.entries, found, strict=True)
-        if (case, STATUS) in one or (case, metric) in one
+        for entry, values in zip(history.entries, found, strict=True)
+        if (case, STATUS) in values or (case, metric) in values
     }
-    for at, (entry, one) in enumerate(zip(history.entries, found, strict=True)):
-        reading = one.get((case, metric))
+    for at, (entry, values) in enumerate(zip(history.entries, found, strict=True)):
+        reading = values.get((case, metric))
         if reading is not None and reading.value is not None:
             points.append(Point(at, reading))
         elif reading is not None:
@@ -142,7 +142,7 @@ def _series(history: History, found: Sequence[Readings], case: str, metric: str)
     return Series(case, metric, tuple(points), gaps)
 
 
-def _says_something(series: Series) -> bool:
-    """A status that was always the same, and an operator count of always 0, are left unsaid."""
-    values = {one.value for one in series.points}
+def _is_informative(series: Series) -> bool:
+    """Return whether to show a series: not if its status is always ok, or its count always 0."""
+    values = {point.value for point in series.points}
     return not (series.metric in (STATUS, FALLBACKS) and values <= {"ok", 0})

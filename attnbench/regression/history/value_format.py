@@ -1,4 +1,4 @@
-"""Values as people read them. Inside, overheads are logarithms of ratios, for that is additive."""
+"""Values in display units. Internally, overheads are logarithms of ratios, which are additive."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _UNITS = {
 
 
 def unit(metric: str) -> str:
-    """Return what a metric's values are; nothing of plain counts."""
+    """Return the unit of a metric's values; empty for plain counts."""
     return _UNITS.get(metric, "")
 
 
 def outward(metric: str, value: Value) -> Value:
-    """Return a value in the unit that documents and pictures use: overheads as fractions."""
+    """Return a value in the unit of documents and figures: overheads as fractions."""
     if metric == OVERHEAD and not isinstance(value, str):
         return math.expm1(value)
     return value
 
 
 def bound(metric: str, value: float | None) -> float | None:
-    """Return an end of an interval in the outward unit; None where it is none or infinite."""
+    """Return an end of an interval in the display unit; None where it is missing or infinite."""
     if value is None or not math.isfinite(value):
         return None
     return float(outward(metric, value))
 
 
 def text(metric: str, value: Value) -> str:
-    """Return a value: ``3,504,872``, ``+3.1%``, ``-0.42``, ``failed``."""
+    """Return a value as text: ``3,504,872``, ``+3.1%``, ``-0.42``, ``failed``."""
     if isinstance(value, str):
         return value
     if metric == OVERHEAD:
@@ -45,12 +45,12 @@ def text(metric: str, value: Value) -> str:
 
 
 def difference(metric: str, value: float) -> str:
-    """Return a difference with its sign: ``+96``, ``+5.0%``, ``-0.42``."""
+    """Return a difference as text, with its sign: ``+96``, ``+5.0%``, ``-0.42``."""
     return f"{int(value):+,}" if metric not in (OVERHEAD, *ACCURACIES) else text(metric, value)
 
 
 def is_worse(metric: str, old: Value, new: Value) -> bool:
-    """Whether a change goes the wrong way: more of what costs, less accuracy, no longer ok."""
+    """Return whether a change is for the worse: higher cost, lower accuracy, no longer ok."""
     if isinstance(old, str) or isinstance(new, str):
         return new != "ok"
     return new < old if metric in ACCURACIES else new > old

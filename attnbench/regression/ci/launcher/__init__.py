@@ -1,1 +1,1 @@
-"""Start a side's process: standard library only, loaded by path, the same files on both sides."""
+"""Launcher of a side's process: standard library only, loaded by path, shared by both sides."""

@@ -1,8 +1,8 @@
-"""Redirect imports that lead into head's tree to the same place in this side's tree.
+"""Redirection of imports that lead into head's tree to the same place in this side's tree.
 
 An editable install of head is visible in both sides' environment: as a line of a ``.pth`` file, as
-a finder that maps package names to folders, or as a variable. On base each of these is sent to the
-same place in base's tree; where that has no such file, the name is not found.
+a finder that maps package names to folders, or as a variable. On base each of these is redirected
+to the same place in base's tree; where that has no such file, the name is not found.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Trees:
         return str(self.own / Path(place).resolve().relative_to(self.head))
 
     def own_spec(self, spec: ModuleSpec) -> ModuleSpec | None:
-        """Return a finder's result, or the same in the side's own tree; None if it lacks it."""
+        """Return a finder's result redirected to the side's own tree; None if the tree lacks it."""
         origin = spec.origin if spec.has_location else None
         folders = list(spec.submodule_search_locations or ())
         places = [*folders, *([origin] if origin else [])]
@@ -105,7 +105,7 @@ def redirect_imports(trees: Trees, first: Iterable[str], after: Iterable[str] = 
     Args:
         trees: the side's.
         first: folders that come before all others.
-        after: folders that come behind the side's own environment, before what both sides share.
+        after: folders after the side's own environment, before those that both sides share.
     """
     launcher = __package__ or ""
     for name in [name for name, _ in _foreign(trees, launcher)]:
@@ -150,7 +150,7 @@ def _foreign(trees: Trees, launcher: str) -> list[tuple[str, str]]:
 
 
 def _in_environment(path: Path, tree: Path | None) -> bool:
-    """Whether a path belongs to Python or to an environment, also one that lies in a tree."""
+    """Return whether a path belongs to Python or to an environment, even one within a tree."""
     parts = path.relative_to(tree).parts if tree else path.parts
     prefixes = {Path(prefix).resolve() / "lib" for prefix in (sys.prefix, sys.base_prefix)}
     within = [prefix for prefix in prefixes if tree is None or prefix.is_relative_to(tree)]

@@ -1,4 +1,4 @@
-"""Launch one side's process: ``python -P start.py SETUP.json``.
+"""Launch script of one side's process: ``python -P start.py SETUP.json``.
 
 Head's copy of this file runs on both sides. It prepares the process (private standard output,
 working directory, import redirection), imports the bridge of the attnbench that this side has, and
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 BRIDGE = "attnbench.regression.ci.bridge"
-"""Module path of the bridge in every attnbench: part of the protocol, never to be changed."""
+"""Module path of the bridge in every attnbench: part of the protocol, fixed forever."""
 
 
 def main(setup_file: str) -> None:
@@ -34,7 +34,7 @@ def main(setup_file: str) -> None:
     """
     answers = _private_stdout()
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
-    warnings.simplefilter("ignore")  # of the measured code; what matters arrives as an error
+    warnings.simplefilter("ignore")  # of the measured code; failures are reported as errors
     setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
     os.chdir(setup["folder"])
     redirect = _load_redirect(setup["launcher"])
@@ -50,7 +50,7 @@ def main(setup_file: str) -> None:
 
 
 def _load_redirect(name: str) -> Any:
-    """Load this folder as a package: its real name would import an attnbench, maybe the wrong."""
+    """Load this folder as a package: its real name may import the wrong attnbench."""
     folder = Path(__file__).resolve().parent
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
@@ -64,7 +64,7 @@ def _load_redirect(name: str) -> Any:
 
 
 def _import_failure(error: BaseException, trees: Any) -> dict[str, Any]:
-    """Return the answer to every task where the bridge cannot be imported."""
+    """Return the answer to every task if the bridge cannot be imported."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return {
@@ -75,14 +75,14 @@ def _import_failure(error: BaseException, trees: Any) -> dict[str, Any]:
 
 
 def _is_absent(error: BaseException) -> bool:
-    """Whether the module of the bridge does not exist, or is one without ``serve``."""
+    """Return whether the module of the bridge does not exist, or has no ``serve``."""
     if isinstance(error, ModuleNotFoundError):
         return error.name is not None and f"{BRIDGE}.".startswith(f"{error.name}.")
     return isinstance(error, AttributeError) and getattr(error, "name", None) == "serve"
 
 
 def _attnbench_facts(trees: Any) -> dict[str, str]:
-    """Return file, kind of place and version of this side's attnbench, as ``facts`` has them."""
+    """Return file, kind of place and version of this side's attnbench, with the keys of ``facts``."""
     top = BRIDGE.partition(".")[0]
     facts = {"attnbench": "", "version": ""}
     with contextlib.suppress(PackageNotFoundError):
@@ -100,7 +100,7 @@ def _refuse_all(answers: TextIO, answer: Mapping[str, Any]) -> None:
 
 
 def _private_stdout() -> TextIO:
-    """Reserve standard output for answers; whatever plugins print goes to standard error."""
+    """Reserve standard output for answers; output of plugins goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
