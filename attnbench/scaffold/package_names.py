@@ -1,4 +1,4 @@
-"""The names of a new plugin: what it may be called, and what its package and class are called."""
+"""Names of a new plugin: the valid ones, and the derived ones of its package and class."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from attnbench.registry.backbone_names import is_backbone
 from attnbench.registry.plugins import Catalog
 
 LONGEST = 28
-"""Characters of a name: tables have columns, and the generated lines are formatted for it."""
+"""Maximum length of a name: tables have columns, and generated lines are formatted for it."""
 _RULE = "lower case letters, digits and single underscores, a letter first"
 _VALID = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _OURS = ("attnbench", "attnbench_modules", "attnbench_suites")
 _FOLDERS = ("conftest", "setup", "src", "tests")
-"""Names that stand beside the package, or that pytest and setuptools take for theirs."""
+"""Names that lie beside the package, or that pytest and setuptools reserve."""
 _IMPORTED = frozenset(
     {"Any", "Card", "ClassVar", "Constraint", "ModuleConformance", "Tensor", "Traits"}
 )
-"""What the templates import by name."""
+"""Names that the templates import."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +32,31 @@ class Names:
     """One name in all the spellings that a package needs."""
 
     module: str
-    """In the registry, and of the Python package: ``my_attention``."""
+    """Name in the registry, and of the Python package: ``my_attention``."""
 
     @property
     def distribution(self) -> str:
-        """What pip calls it: ``my-attention``."""
+        """Name for pip: ``my-attention``."""
         return self.module.replace("_", "-")
 
     @property
     def title(self) -> str:
-        """In tables: ``My attention``."""
+        """Name in tables: ``My attention``."""
         return self.module.replace("_", " ").capitalize()
 
     @property
     def cls(self) -> str:
-        """The class: ``MyAttention``; with a word added where Python or we have that name."""
+        """Name of the class: ``MyAttention``; with a suffix where Python or a template has it."""
         name = "".join(part.capitalize() for part in self.module.split("_"))
         taken = name in _IMPORTED or hasattr(builtins, name)
         return f"{name}Attention" if taken else name
 
 
 def checked_name(asked: str, catalog: Catalog) -> Names:
-    """Return the names that a new plugin gets; hyphens are read as underscores.
+    """Return the names of a new plugin; hyphens are read as underscores.
 
     Raises:
-        RequestError: it is no name, or something else has it; with one that could be had.
+        RequestError: the name is invalid or taken; the message proposes another one.
     """
     name = asked.replace("-", "_")
     if not _VALID.fullmatch(name):
@@ -86,9 +86,9 @@ def _taken(name: str, catalog: Catalog) -> str | None:
 
 
 def _libraries() -> set[str]:
-    """The packages that attnbench needs, extras included, whether or not they are here."""
-    found = (re.match(r"[\w.-]+", one) for one in requires("attnbench") or ())
-    return {one[0].replace("-", "_").lower() for one in found if one}
+    """Return the packages that attnbench requires, extras included, installed or not."""
+    found = (re.match(r"[\w.-]+", requirement) for requirement in requires("attnbench") or ())
+    return {match[0].replace("-", "_").lower() for match in found if match}
 
 
 def _is_installed(name: str) -> bool:
@@ -96,12 +96,12 @@ def _is_installed(name: str) -> bool:
         spec = find_spec(name)
     except (ImportError, ValueError):
         return True
-    # a folder without __init__.py, for example the one that is to be filled, is nobody's package
+    # a folder without __init__.py, for example the target folder, is no regular package
     return spec is not None and spec.origin is not None
 
 
-def _repaired(asked: str) -> str:
-    """The nearest valid name; empty where there is none."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", asked)
+def _repaired(text: str) -> str:
+    """Return the nearest valid name; empty where there is none."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     name = "_".join(re.findall(r"[a-z0-9]+", words.lower())).lstrip("0123456789_")
     return name[:LONGEST].rstrip("_")

@@ -1,4 +1,4 @@
-"""A plugin package from its templates: all of it, or nothing."""
+"""Generation of a plugin package from its templates, as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = {
     "src/{module}/py.typed": "py.typed.j2",
     "tests/test_{module}.py": "test.py.j2",
 }
-"""Path in the package, with the module's name, and the template of its content."""
+"""Paths in the package, with the module's name, and the templates of their content."""
 
 
 def written(names: Names, folder: Path) -> list[Path]:
@@ -86,11 +86,11 @@ def _write(content: Mapping[str, str], folder: Path) -> None:
 
 @contextmanager
 def _staged(parent: Path) -> Iterator[Path]:
-    """A folder beside the place where its content will be; what is left in it goes away."""
+    """Yield a folder beside the final place of its content; its remaining content is removed."""
     holder = Path(tempfile.mkdtemp(prefix=".attnbench-new-", dir=parent))
     stage = holder / "package"
     try:
-        stage.mkdir()  # with the rights that the user's folders have: the holder has fewer
+        stage.mkdir()  # with the permissions of the user's folders: the holder has fewer
         yield stage
     finally:
         shutil.rmtree(holder, ignore_errors=True)
@@ -99,12 +99,12 @@ def _staged(parent: Path) -> Iterator[Path]:
 def _move_all(stage: Path, folder: Path) -> None:
     moved: list[Path] = []
     try:
-        for one in sorted(stage.iterdir()):
-            os.replace(one, folder / one.name)  # noqa: PTH105
-            moved.append(folder / one.name)
+        for path in sorted(stage.iterdir()):
+            os.replace(path, folder / path.name)  # noqa: PTH105
+            moved.append(folder / path.name)
     except BaseException:
-        for one in moved:
-            shutil.rmtree(one) if one.is_dir() else one.unlink()
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise
 
 

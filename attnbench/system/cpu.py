@@ -1,4 +1,4 @@
-"""What the machine is. Column heads name it by processor and instruction set."""
+"""Identity of the machine, which column heads name by processor and instruction set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROC = Path("/proc")
 
 
 def processor(proc: Path = PROC) -> str:
-    """Return the processor's name as its maker gives it, ``"unknown"`` where nobody tells."""
+    """Return the processor's model name, ``"unknown"`` where the system reports none."""
     for line in (read(proc / "cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name" and value.strip():
@@ -27,12 +27,12 @@ def isa() -> str:
 
     found = str(torch.backends.cpu.get_cpu_capability())
     if found == "DEFAULT" and platform.machine().lower() in ("aarch64", "arm64"):
-        return "NEON"  # what the default kernels of these processors are built with
+        return "NEON"  # the instruction set of the default kernels on these processors
     return found
 
 
 def machine(proc: Path = PROC) -> dict[str, Any]:
-    """Return what names this machine in ``doctor`` and in records."""
+    """Return the facts that identify this machine in ``doctor`` and in records."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(proc),

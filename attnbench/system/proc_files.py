@@ -1,4 +1,4 @@
-"""Reading the small files in which Linux describes itself; a missing or odd one is no error."""
+"""Readers of the small files in which Linux reports its state; a missing one is no error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read(path: Path) -> str | None:
-    """Return what a file says, stripped; None where it is not there or cannot be read."""
+    """Return the stripped text of a file; None where it is missing or cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except (OSError, ValueError):
@@ -19,7 +19,7 @@ def read_number(path: Path) -> int | None:
 
 
 def number(text: str | None) -> int | None:
-    """Return the integer that a text is, or None."""
+    """Return a text as an integer, or None."""
     try:
         return int(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""With what a run was measured: versions, machine, commit. Nothing that names a user or a path."""
+"""Provenance of a run: versions, machine, commit. Nothing that names a user or a path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNTERS = ("fvcore", "ptflops")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the installed ones among ``packages``, and Python's."""
+    """Return the versions of Python and of those ``packages`` that are installed."""
     found = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -29,7 +29,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int]:
-    """Return what identifies the kind of machine."""
+    """Return the facts that identify the kind of machine."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
@@ -46,7 +46,7 @@ def now() -> str:
 def commit() -> str | None:
     """Return the git commit of the checkout that attnbench runs from; None where it is installed.
 
-    A ``+`` behind it says that the checkout has changes.
+    A ``+`` after it marks a checkout with changes.
     """
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():

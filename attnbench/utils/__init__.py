@@ -1,1 +1,1 @@
-"""Utilities without any knowledge of attention: files, git, text."""
+"""Utilities independent of attention: bit masks, escaping, git, text."""

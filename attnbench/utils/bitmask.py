@@ -1,4 +1,4 @@
-"""Which images were classified correctly, as a short text for a record."""
+"""Bit mask of the correctly classified images, as a short text for a record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pack(correct: NDArray[np.bool_]) -> str:
         correct: (images,), in the order of the test set.
 
     Raises:
-        RequestError: it is no row of bool.
+        RequestError: the array is not one-dimensional, or not of bool.
     """
     if correct.ndim != 1 or correct.dtype != np.bool_:
         raise RequestError(f"correctness is (images,) of bool, not {correct.shape} {correct.dtype}")
@@ -27,19 +27,19 @@ def pack(correct: NDArray[np.bool_]) -> str:
 
 
 def unpack(text: str, count: int) -> NDArray[np.bool_]:
-    """Return what was packed, (count,).
+    """Return the unpacked correctness, (count,).
 
     Args:
         text: from :func:`pack`.
-        count: how many images it is of.
+        count: number of images.
 
     Raises:
-        RecordError: the text is not of so many images, or damaged.
+        RecordError: the text is of another number of images, or damaged.
     """
     size = -(-count // 8)
     reader = zlib.decompressobj()
     try:
-        # one byte more than expected tells a longer text without inflating all of it
+        # one byte more than expected reveals a longer text without inflating all of it
         data = reader.decompress(base64.b64decode(text, validate=True), size + 1)
     except (ValueError, binascii.Error, zlib.error) as error:
         raise RecordError(f"damaged correctness {text[:20]!r}: {error}") from error

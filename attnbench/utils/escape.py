@@ -1,4 +1,4 @@
-"""Making any text safe in Markdown and LaTeX; HTML is escaped by the template engine."""
+"""Escaping of any text for Markdown and LaTeX; the template engine escapes HTML."""
 
 from __future__ import annotations
 
@@ -61,24 +61,27 @@ _LATEX = {
     "”": "''",
     "…": r"\ldots{}",
 }
-_LAST_LATIN = "\u017f"  # what LaTeX's T1 fonts have
+_LAST_LATIN = "\u017f"  # the last letter in LaTeX's T1 fonts
 _MARKDOWN = re.compile(r"[\\`*\[\]|$~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 
 def latex(text: object) -> Safe:
-    """Return text that LaTeX sets as it reads."""
+    """Return text escaped for LaTeX, which then typesets it literally."""
     return Safe("".join(map(_latex_character, _one_line(str(text)))))
 
 
 def markdown(text: object) -> Safe:
-    """Return text for a Markdown paragraph or table cell."""
+    """Return text escaped for a Markdown paragraph or table cell."""
     text = _one_line(str(text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return Safe(_MARKDOWN.sub(lambda match: "\\" + match[0], text))
 
 
 def _one_line(text: str) -> str:
-    shown = (" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text)
+    shown = (
+        " " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character
+        for character in text
+    )
     return " ".join("".join(shown).split())
 
 
@@ -87,5 +90,5 @@ def _latex_character(character: str) -> str:
         return _LATEX[character]
     if character.isascii() or "\u00a1" <= character <= _LAST_LATIN:
         return character
-    # no font of ours has it; its code is better than an error
+    # no font in use has it; its code point is better than an error
     return f"U+{ord(character):04X}"

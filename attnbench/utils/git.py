@@ -1,4 +1,4 @@
-"""What a git repository knows of commits: their order, date and subject. Absent git is no error."""
+"""Commits of a git repository: their order, date and subject. Absent git is no error."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit as a repository knows it."""
+    """A commit of a repository."""
 
     hash: str
     short: str
     date: str
-    """Of the committer, ISO 8601."""
+    """Date of the committer, ISO 8601."""
     subject: str
 
 
@@ -30,25 +30,27 @@ class GitRepository:
     root: Path
 
     def commits(self, names: Iterable[str]) -> dict[str, Commit]:
-        """Return the commits that (short) hashes stand for; unknown ones are left out."""
-        asked = sorted({name for name in names if is_hash(name)})
-        lines = self._git("cat-file", "--batch-check", given=[f"{one}^{{commit}}" for one in asked])
+        """Return the commits of (short) hashes; unknown ones are omitted."""
+        requested = sorted({name for name in names if is_hash(name)})
+        lines = self._git(
+            "cat-file", "--batch-check", given=[f"{name}^{{commit}}" for name in requested]
+        )
         found = {
             name: line.split()[0]
-            for name, line in zip(asked, lines, strict=False)
+            for name, line in zip(requested, lines, strict=False)
             if line.split()[1:2] == ["commit"]
         }
-        known = self._described(sorted(set(found.values())))
-        return {name: known[full] for name, full in found.items() if full in known}
+        commits = self._described(sorted(set(found.values())))
+        return {name: commits[full] for name, full in found.items() if full in commits}
 
     def ordered(self, hashes: Iterable[str]) -> list[str]:
-        """Return full hashes with every commit behind its parents, lines of work together."""
+        """Return full hashes with every commit after its parents, branches kept together."""
         wanted = set(hashes)
         lines = self._git("rev-list", "--topo-order", "--reverse", "--stdin", given=sorted(wanted))
         return [line for line in lines if line in wanted]
 
     def between(self, before: str, after: str) -> int | None:
-        """Return how many commits ``after`` has that ``before`` has not, itself among them."""
+        """Return the number of commits of ``after``, itself included, that ``before`` lacks."""
         lines = self._git("rev-list", "--count", f"{before}..{after}")
         return int(lines[0]) if lines else None
 
@@ -59,9 +61,9 @@ class GitRepository:
         lines = self._git("log", "--no-walk=unsorted", form, "--stdin", given=hashes)
         parts = [line.split("\0", 3) for line in lines]
         return {
-            one[0]: Commit(one[0], one[1], one[2], _printable(one[3]))
-            for one in parts
-            if len(one) == 4
+            fields[0]: Commit(fields[0], fields[1], fields[2], _printable(fields[3]))
+            for fields in parts
+            if len(fields) == 4
         }
 
     def _git(self, *arguments: str, given: Sequence[str] = ()) -> list[str]:
@@ -76,7 +78,7 @@ def repository(place: Path) -> GitRepository | None:
 
 
 def is_hash(text: str) -> bool:
-    """Whether a text may be a commit's hash, short or whole."""
+    """Return whether a text may be a commit's hash, short or full."""
     return bool(_HASH.fullmatch(text))
 
 
@@ -96,5 +98,5 @@ def _run(place: Path, arguments: Sequence[str], given: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """A subject is shown on terminals: what would steer them is taken out."""
-    return "".join(one for one in text if one.isprintable())
+    """Return a subject without control characters, which would affect a terminal."""
+    return "".join(character for character in text if character.isprintable())

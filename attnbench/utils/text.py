@@ -1,4 +1,4 @@
-"""Paths, exceptions and origins as users read them."""
+"""Display text of paths, exceptions and origins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def origin_of(target: object) -> str:
 
 
 def shown_path(path: str | Path) -> str:
-    """Return a path as users want to read it: relative where it lies below the current folder."""
+    """Return a path for display: relative where it lies below the current folder."""
     full = Path(path)
     try:
         return str(full.resolve().relative_to(Path.cwd()))
@@ -32,6 +32,6 @@ def describe(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error that says anything, or its type."""
+    """Return the first nonblank line of an error, or its type."""
     lines = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)

@@ -44,7 +44,7 @@ Protocol 1
         where both sides have them. Optional: ``foreign``, list of objects with ``class``, ``file``
         and ``kind``, the modules of the other tree that were loaded.
     ``export``: ``network``, ``file`` -> null
-        Writes what ``torch.export.save`` writes, for one input of the network's size.
+        Writes the file of ``torch.export.save``, for one input of the network's size.
     ``time``: ``network``, ``seconds`` -> object
         ``log``: median logarithm of the seconds of a call. Optional: ``calls``, ``clock``.
 
@@ -232,7 +232,9 @@ def _plan_suite(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return the networks of a suite; with ``selected`` only those of rows that select modules."""
     registered = catalog()
     content = task.get("content")
-    suite = parse_suite(content, task["suite"]) if content else find_suite(task["suite"], registered)
+    suite = (
+        parse_suite(content, task["suite"]) if content else find_suite(task["suite"], registered)
+    )
     parts = list(_selecting_rows(suite)) if task.get("selected") else [suite]
     brackets = Brackets(CostMeter(registered))
     cases = [case for part in parts for case in all_cases(plan(part, registered, (), brackets))]

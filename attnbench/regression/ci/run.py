@@ -40,7 +40,7 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class CiRequest:
-    """The options of ``attnbench ci``.
+    """Options of ``attnbench ci``.
 
     Attributes:
         base: a revision.
@@ -65,7 +65,7 @@ class CiRequest:
 
 @dataclass(frozen=True)
 class CiResult:
-    """The result of ``attnbench ci``.
+    """Result of ``attnbench ci``.
 
     Attributes:
         comparison: all differences.

@@ -83,7 +83,7 @@ class GitCheckout:
         return bool(_git(self.root, "status", "--porcelain"))
 
     def files(self, commit: str | None = None) -> frozenset[str]:
-        """Return the files of a commit, or of the working tree (without ignored ones) if none is given."""
+        """Return the files of a commit; without one, those of the working tree that are not ignored."""
         arguments = ("ls-tree", "-r", "-z", "--name-only", commit) if commit else (
             "ls-files", "-z", "--cached", "--others", "--exclude-standard")  # fmt: skip
         return frozenset(_git(self.root, *arguments).split("\0")) - {""}

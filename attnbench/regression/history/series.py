@@ -67,11 +67,11 @@ class Series:
     @property
     def groups(self) -> tuple[Group, ...]:
         """Machines and versions that its values were measured with, in order."""
-        return tuple(dict.fromkeys(one.reading.group for one in self.points))
+        return tuple(dict.fromkeys(point.reading.group for point in self.points))
 
     def of_group(self, group: Group) -> list[Point]:
         """Return the points of one group, which are comparable."""
-        return [one for one in self.points if one.reading.group == group]
+        return [point for point in self.points if point.reading.group == group]
 
 
 def collect(

@@ -82,7 +82,7 @@ def _is_absent(error: BaseException) -> bool:
 
 
 def _attnbench_facts(trees: Any) -> dict[str, str]:
-    """Return file, kind of place and version of this side's attnbench, with the keys of ``facts``."""
+    """Return file, kind of place and version of this side's attnbench, as keys of ``facts``."""
     top = BRIDGE.partition(".")[0]
     facts = {"attnbench": "", "version": ""}
     with contextlib.suppress(PackageNotFoundError):
