@@ -83,7 +83,7 @@ class GitCheckout:
         return bool(_git(self.root, "status", "--porcelain"))
 
     def files(self, commit: str | None = None) -> frozenset[str]:
-        """Return the files of a commit; without one, those of the working tree that are not ignored."""
+        """Return the files of a commit, or without one the unignored files of the working tree."""
         arguments = ("ls-tree", "-r", "-z", "--name-only", commit) if commit else (
             "ls-files", "-z", "--cached", "--others", "--exclude-standard")  # fmt: skip
         return frozenset(_git(self.root, *arguments).split("\0")) - {""}
