@@ -36,7 +36,7 @@ class Compiled(Base):
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu")
 
     def missing(self) -> str | None:
-        """Return the remedy if the C++ compiler that Inductor needs on the CPU is absent, or None."""
+        """Return the remedy if Inductor's C++ compiler for the CPU is absent, or None."""
         if os.environ.get("CXX") or any(shutil.which(compiler) for compiler in _COMPILERS):
             return None
         return "torch.compile needs a C++ compiler: install g++ or clang, or name one in CXX"

@@ -149,7 +149,7 @@ class Checkpoint:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the digests of the files; a power cut may leave a file of full size without content."""
+    """Return the digests of the files; after a power cut, a file of full size may be empty."""
     found = {}
     for path in sorted(folder.iterdir()):
         if path.name != _MARK:
