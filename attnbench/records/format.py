@@ -60,8 +60,8 @@ class Record(_Line):
     conditions: dict[str, Any]
     values: dict[str, Value] = {}
     samples: list[dict[str, Any]] = []
-    """Samples of a latency case: for each process the seconds of every round, of the case's network,
-    of the plain one and of its copy."""
+    """Samples of a latency case: for each process the seconds of every round, for the case's
+    network, the plain one and its copy."""
     runtime: dict[str, Any] | None = None
     """Runtime of a latency case: title, versions, processor, operations outside the fast path."""
     training: dict[str, Any] | None = None

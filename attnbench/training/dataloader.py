@@ -189,9 +189,8 @@ def _next(batches: Iterator[Batch]) -> Batch | str | None:
     try:
         return next(batches, None)
     except RequestError as error:  # from a worker process: a traceback, then the message
-        traceback.clear_frames(
-            error.__traceback__
-        )  # the frames would keep the worker processes alive
+        # the frames would keep the worker processes alive
+        traceback.clear_frames(error.__traceback__)
         return str(error).strip().splitlines()[-1].removeprefix(_PREFIX)
 
 
