@@ -1,8 +1,8 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 60,000 images of 32x32.
 
-The binary version is read as its page describes it: for each image one label byte (in CIFAR-100
-two, coarse and fine), then 1,024 bytes of red, of green and of blue, row by row. The Python
-version is read too, without running what its pickles name.
+The binary version is read as documented on its page: for each image one label byte (in CIFAR-100
+two, coarse and fine), then 1,024 bytes each of red, green and blue, row by row. The Python version
+is read too, without running the code that its pickles refer to.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class _Cifar(ManualDownload):
     page = "https://www.cs.toronto.edu/~kriz/cifar.html"
     terms = "none stated; cite Krizhevsky, 2009"
     label_bytes: ClassVar[int]
-    """Of which the last is the label."""
+    """Number of label bytes of an image; the last one is the label."""
     files: ClassVar[tuple[Sequence[str], Sequence[str]]]
-    """For training and testing, in the Python version; in the binary one they end in .bin."""
+    """Files for training and testing in the Python version; the binary ones end in .bin."""
     names_text: ClassVar[str]
     names_pickle: ClassVar[tuple[str, str]]
-    """The pickle with the classes' names, and their key."""
+    """File name of the pickle with the class names, and their key."""
     label_key: ClassVar[str]
 
     def load(self, root: Path) -> Data:
         """Return both splits, images of (3, 32, 32).
 
         Raises:
-            RequestError: a file is damaged, or is not the published one.
+            RequestError: a file is damaged, or differs from the published one.
         """
         folder = self.found(root)
         classes = self._names(folder)
@@ -57,7 +57,7 @@ class _Cifar(ManualDownload):
     ) -> LabeledImages:
         import torch
 
-        images, targets = (torch.cat(one) for one in zip(*parts, strict=True))
+        images, targets = (torch.cat(column) for column in zip(*parts, strict=True))
         if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < self.classes:
             raise RequestError(
                 f"{folder} has labels {int(targets.min())} to {int(targets.max())}; "

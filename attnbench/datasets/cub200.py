@@ -11,7 +11,7 @@ from attnbench.errors import RequestError
 
 @dataclass(frozen=True)
 class Cub200(FileListDataset):
-    """The published split, from the archive as it unpacks."""
+    """The published split, read from the unpacked archive."""
 
     name = "cub200"
     title = "CUB-200-2011 (Wah et al., 2011), photographs of birds"
@@ -24,7 +24,7 @@ class Cub200(FileListDataset):
     needed = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "images")
 
     def lists(self, folder: Path) -> tuple[list[str], list[str]]:
-        """Return the files that ``train_test_split.txt`` marks 1, and those it marks 0."""
+        """Return the files marked 1 in ``train_test_split.txt``, and those marked 0."""
         files, marks, labels = (
             _pairs(folder / name)
             for name in ("images.txt", "train_test_split.txt", "image_class_labels.txt")
@@ -42,7 +42,7 @@ class Cub200(FileListDataset):
 
 
 def _pairs(path: Path) -> dict[str, str]:
-    """Lines ``NUMBER VALUE``."""
+    """Return the values by number from a file with lines ``NUMBER VALUE``."""
     lines = [line.split(maxsplit=1) for line in read_lines(path)]
     if not all(len(line) == 2 for line in lines):
         raise RequestError(f"{path} is damaged: a line is not NUMBER VALUE; download it again")

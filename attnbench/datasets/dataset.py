@@ -1,4 +1,4 @@
-"""What a data set is, where it lies, and what it gives back. Imports no torch."""
+"""The interface of a data set, its folder and its loaded form. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class LabeledImages:
     """One split, in a fixed order."""
 
     targets: Tensor
-    """(N,), int64, below the number of classes."""
+    """Class indices, (N,), int64, below the number of classes."""
     classes: tuple[str, ...]
     image: Callable[[int], Tensor]
-    """The i-th image, decoded: (C, H, W), uint8, of its own size, C = 1 or 3.
+    """Function from an index to the decoded image: (C, H, W), uint8, of its own size, C = 1 or 3.
 
     Raises:
-        RequestError: its file cannot be read any more.
+        RequestError: the file can no longer be read.
     """
     stacked: Tensor | None = None
-    """All images, (N, C, H, W), uint8, where they have one size and are in memory already."""
+    """All images, (N, C, H, W), uint8, if they have the same size and are in memory."""
     unreadable: tuple[str, ...] = ()
-    """Images left out because they cannot be decoded, named relative to the data set."""
+    """Images excluded because they cannot be decoded, as paths relative to the data set."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -39,24 +39,24 @@ class LabeledImages:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, loaded."""
+    """A loaded data set."""
 
     name: str
-    """Its canonical spec: ``digits``, ``folder:PATH``."""
+    """Canonical spec: ``digits``, ``folder:PATH``."""
     train: LabeledImages
     test: LabeledImages
     synthetic: bool = False
-    """Whether the pictures are computed, so that an accuracy on them says nothing."""
+    """Flag of computed images, whose accuracies are meaningless."""
     notes: tuple[str, ...] = ()
-    """What a reader of an accuracy must know: that the copy here is a subset."""
+    """Notes for the reader of an accuracy: that the local copy is a subset."""
 
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What the registry hands out. Looking at one imports neither torch nor what reads it."""
+    """The interface of registered data sets. Reading one imports neither torch nor its reader."""
 
     def __hash__(self) -> int:
-        """Return the same for the same spec: what is loaded is kept by it."""
+        """Return the same value for the same spec: the cache of loaded data sets uses it."""
         ...
 
     @property
@@ -66,43 +66,43 @@ class Dataset(Protocol):
 
     @property
     def title(self) -> str:
-        """One line for a listing."""
+        """One-line title for a listing."""
         ...
 
     @property
     def page(self) -> str | None:
-        """The address to download from; None where nothing is to be downloaded."""
+        """The address of the download page; None if nothing is to be downloaded."""
         ...
 
     @property
     def terms(self) -> str | None:
-        """What its authors say about its use, in a few words; None where it is the user's own."""
+        """The authors' terms of use, in a few words; None for the user's own data."""
         ...
 
     @property
     def classes(self) -> int | None:
-        """How many classes; None before loading where only the files tell."""
+        """The number of classes; None before loading if only the files determine it."""
         ...
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """How many images for training and for testing, as published; None where files tell."""
+        """The published numbers of training and test images; None if the files determine them."""
         ...
 
     @property
     def synthetic(self) -> bool:
-        """Whether the pictures are computed."""
+        """The flag of computed images."""
         ...
 
     def where(self, root: Path) -> Path | None:
-        """Return the folder that holds it; None where there is none, or none is needed."""
+        """Return the folder of the data set; None if absent or not needed."""
         ...
 
     def missing(self, root: Path) -> str | None:
-        """Return what to download, from which page and where to put it; None if it is here.
+        """Return the download instructions: files, page and target folder; None if present.
 
         Args:
-            root: the folder of all data sets, :func:`data_root`.
+            root: the folder of all data sets, see :func:`data_root`.
         """
         ...
 
@@ -110,15 +110,15 @@ class Dataset(Protocol):
         """Return both splits.
 
         Raises:
-            RequestError: files are damaged, or are not those that were published.
+            RequestError: files are damaged, or differ from the published ones.
         """
         ...
 
     def identity(self, root: Path) -> str:
-        """Return what a record's hash must cover: the name and the version of what is read.
+        """Return the part of a record's hash for the data: its name and its version.
 
         Raises:
-            RequestError: it depends on files, and they are not here.
+            RequestError: it depends on files that are absent.
         """
         ...
 
@@ -129,7 +129,7 @@ def data_root() -> Path:
 
 
 def shown_home(path: Path) -> str:
-    """Return a path as a record may keep it: ``~`` for the user's home."""
+    """Return a path in the form stored in records: ``~`` for the user's home."""
     try:
         return f"~/{path.relative_to(Path.home())}"
     except (ValueError, RuntimeError):

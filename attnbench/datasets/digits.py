@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn carries: 1,797 grey images of 8x8, ten classes."""
+"""Handwritten digits embedded in scikit-learn: 1,797 grey images of 8x8, ten classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CLASSES = tuple("0123456789")
 _TEST = 36
-"""Images of each class in the test split: a fifth of the 180 or so."""
+"""Number of test images per class: a fifth of about 180."""
 _SEED = 0
 _DARKEST = 16
 """Largest value in the published images."""
@@ -23,10 +23,10 @@ _DARKEST = 16
 
 @dataclass(frozen=True)
 class Digits:
-    """1,437 images for training and 360 for testing, 36 of each class.
+    """Handwritten digits: 1,437 images for training and 360 for testing, 36 of each class.
 
-    The split is this suite's own, as none was published with the copy in scikit-learn: from each
-    class in turn, numpy's ``RandomState(0)`` permutes the images and the first 36 are for testing.
+    The split is this suite's own, as none was published with the copy in scikit-learn: numpy's
+    ``RandomState(0)`` permutes the images of each class in turn, and the first 36 are for testing.
     Values are scaled from 0..16 to 0..255.
     """
 
@@ -39,11 +39,11 @@ class Digits:
     synthetic: ClassVar[bool] = False
 
     def where(self, root: Path) -> Path | None:
-        """Return None: no folder of the user's is needed."""
+        """Return None: no folder is needed."""
         return None
 
     def missing(self, root: Path) -> str | None:
-        """Return how to install scikit-learn where it is absent."""
+        """Return the command that installs scikit-learn if it is absent, or None."""
         if find_spec("sklearn") is not None:
             return None
         return "data set digits comes with scikit-learn: pip install scikit-learn"
@@ -70,10 +70,10 @@ class Digits:
 
 
 def _split(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows for training and for testing, each in the published order."""
+    """Return the row indices for training and for testing, each in the published order."""
     import numpy as np
 
-    # RandomState, whose streams numpy never changes
+    # RandomState: numpy guarantees that its streams never change
     random = np.random.RandomState(_SEED)
     chosen = [
         random.permutation(np.flatnonzero(labels == label))[:_TEST]

@@ -23,13 +23,13 @@ _CLASSES = (
     "Ankle boot",
 )
 _SYSTEM = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts it."""
+"""Folder of Debian's package dataset-fashion-mnist."""
 _SPLITS = ("train", "t10k")
 
 
 @dataclass(frozen=True)
 class FashionMnist(ManualDownload):
-    """The published split, from torchvision's folder, from an own one or from Debian's package."""
+    """The published split, from torchvision's folder, a separate one or Debian's package."""
 
     name = "fashion-mnist"
     title = "Fashion-MNIST (Xiao et al., 2017), grey 28x28"
@@ -40,7 +40,7 @@ class FashionMnist(ManualDownload):
     places = ("fashion-mnist", "FashionMNIST/raw", str(_SYSTEM))
 
     def missing(self, root: Path) -> str | None:
-        """Return what to download, or None."""
+        """Return the download instructions, or None."""
         if self.where(root) is not None:
             return None
         return (
@@ -52,7 +52,7 @@ class FashionMnist(ManualDownload):
         """Return both splits, images of (1, 28, 28).
 
         Raises:
-            RequestError: a file is damaged, or is not the published one.
+            RequestError: a file is damaged, or differs from the published one.
         """
         files = _files(self.found(root))
         train, test = (_split(*files[start : start + 2]) for start in (0, 2))
@@ -64,7 +64,7 @@ class FashionMnist(ManualDownload):
 
 
 def _files(folder: Path) -> list[Path]:
-    """Images and labels for training, then for testing; empty where one is absent."""
+    """Return the files of images and labels, training before test; empty if one is absent."""
     names = [
         f"{split}-{kind}-ubyte" for split in _SPLITS for kind in ("images-idx3", "labels-idx1")
     ]
@@ -73,7 +73,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _file(path: Path) -> Path | None:
-    return next((one for one in (path, path.with_name(f"{path.name}.gz")) if one.is_file()), None)
+    candidates = (path, path.with_name(f"{path.name}.gz"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _split(pictures: Path, labels: Path) -> LabeledImages:

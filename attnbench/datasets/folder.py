@@ -17,14 +17,14 @@ _LAYOUT = "expected are train/CLASS/IMAGE and test/CLASS/IMAGE (or val/CLASS/IMA
 
 @dataclass(frozen=True)
 class Folder:
-    """The layout of torchvision's ``ImageFolder``, twice.
+    """A data set in the layout of torchvision's ``ImageFolder``, one folder per split.
 
-    Classes are the folders in ``train``, sorted. Images are tested on those in ``test``, or in
-    ``val`` where there is no ``test`` with class folders.
+    Classes are the folders in ``train``, sorted. Test images are those in ``test``, or in ``val``
+    if there is no ``test`` with class folders.
 
     Args:
         path: the folder as given.
-        folder: the same, absolute, so that changing the working directory does not change it.
+        folder: the same as an absolute path, independent of the working directory.
     """
 
     path: str
@@ -55,11 +55,11 @@ class Folder:
         return f"folder:{self.path}"
 
     def where(self, root: Path) -> Path | None:
-        """Return the folder, or None where it is not there."""
+        """Return the folder, or None if it does not exist."""
         return self.folder if self.folder.is_dir() else None
 
     def missing(self, root: Path) -> str | None:
-        """Return which folder is not there and what is expected, or None."""
+        """Return the absent folder and the expected layout, or None."""
         if not self.folder.is_dir():
             return f"data set {self.name}: there is no folder {self.folder}; {_LAYOUT} in it"
         if not folders(self.folder / "train"):
@@ -74,10 +74,10 @@ class Folder:
         return None
 
     def identity(self, root: Path) -> str:
-        """Return the number of files and a hash of their names and sizes; the path is not in it.
+        """Return the number of files and a hash of their names and sizes, without the path.
 
         Raises:
-            RequestError: the folder is not there.
+            RequestError: the folder does not exist.
         """
         splits = self._splits()
         count = sum(len(files) for split in splits.values() for files in split.values())

@@ -10,7 +10,7 @@ from attnbench.datasets.list_files import FileListDataset, read_lines
 
 @dataclass(frozen=True)
 class Food101(FileListDataset):
-    """The published split, from the archive as it unpacks."""
+    """The published split, read from the unpacked archive."""
 
     name = "food101"
     title = "Food-101 (Bossard et al., ECCV'14), photographs of dishes"
@@ -23,6 +23,6 @@ class Food101(FileListDataset):
     needed = ("meta/train.txt", "meta/test.txt", "images")
 
     def lists(self, folder: Path) -> tuple[list[str], list[str]]:
-        """Return the lists in ``meta``, whose lines are ``CLASS/NUMBER``."""
+        """Return the lists in ``meta``, with lines ``CLASS/NUMBER``, as file names."""
         train, test = (read_lines(folder / "meta" / f"{split}.txt") for split in ("train", "test"))
         return [f"{line}.jpg" for line in train], [f"{line}.jpg" for line in test]

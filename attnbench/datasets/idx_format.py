@@ -26,7 +26,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
     Args:
         path: the file.
-        dimensions: how many the tensor must have.
+        dimensions: the required number of dimensions of the tensor.
 
     Raises:
         RequestError: the file is damaged or of another kind.

@@ -1,7 +1,7 @@
-"""One image file to one tensor, whatever its mode; PIL reads it.
+"""Decoding of image files of any color mode into tensors, by PIL.
 
-Transparency is dropped, as torchvision's ``ImageFolder`` does. Of an animation the first frame
-counts. An orientation in the EXIF data is applied.
+Transparency is dropped, as in torchvision's ``ImageFolder``. An animation is reduced to its first
+frame. An orientation in the EXIF data is applied.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image of an EXIF orientation upright."""
+"""Transformation that makes an image upright, by EXIF orientation."""
 _DEEP = 65535
 """Largest value of 16 bits."""
 _lock = threading.Lock()
@@ -38,7 +38,7 @@ _inside = 0
 
 
 def decode(path: Path) -> Tensor:
-    """Return an image as (3, H, W), uint8.
+    """Return the image in a file as (3, H, W), uint8.
 
     Raises:
         Exception: of any kind; PIL's readers raise many on damaged files.
@@ -49,12 +49,12 @@ def decode(path: Path) -> Tensor:
 
 
 def read(path: Path) -> Image.Image:
-    """Return an image, decoded whole, upright and in RGB.
+    """Return the image in a file, fully decoded, upright and in RGB.
 
     Raises:
         Exception: of any kind; PIL's readers raise many on damaged files.
     """
-    # an open file, not its path: Pillow (13.0) maps turned TIFF files of a path with sides swapped
+    # an open file, not its path: Pillow (13.0) swaps the sides of rotated TIFF files read by path
     with quiet(), path.open("rb") as file, Image.open(file) as opened:
         opened.load()
         upright = _UPRIGHT.get(_orientation(opened))
@@ -63,10 +63,10 @@ def read(path: Path) -> Image.Image:
 
 
 def read_header(path: Path) -> None:
-    """Read only what says how large an image is.
+    """Read only the header of an image file, which contains the image's size.
 
     Raises:
-        Exception: of any kind; it is no image.
+        Exception: of any kind; the file is no image.
     """
     with quiet(), Image.open(path):
         pass
@@ -74,8 +74,8 @@ def read_header(path: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """While entered, by any number of threads, PIL does not warn."""
-    # catch_warnings alone would leave other filters behind where threads enter in turns
+    """Suppress the warnings of PIL while entered, by any number of threads."""
+    # catch_warnings alone would restore wrong filters if threads overlap
     global _inside
     with _lock:
         if not _inside:
@@ -93,10 +93,10 @@ def quiet() -> Iterator[None]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1, upright, where the EXIF data are damaged."""
+    """Return the EXIF orientation; 1 (upright) if the EXIF data are damaged."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # the pixels are sound, and nothing else tells how they are turned
+    except Exception:  # the pixels are intact, and no other source gives the orientation
         return 1
 
 
@@ -109,7 +109,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Scale 16 bits to 8, and what is wider or a fraction from its own range."""
+    """Scale values of 16 bits to 8; wider or fractional values by their own range."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
         raise ValueError("values that are not finite")

@@ -1,4 +1,4 @@
-"""Two splits of image files in folders named for their classes."""
+"""Two splits of image files in one folder per class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.datasets.image_split import from_files, printable
 from attnbench.errors import RequestError
 
 Files = Mapping[str, list[tuple[str, int]]]
-"""Class to its files, relative to the folder of the class, with their sizes."""
+"""Mapping of each class to its files, as paths relative to the class folder, with sizes."""
 
 
 def split_files(folder: Path) -> Files:
@@ -26,10 +26,10 @@ def split_files(folder: Path) -> Files:
 
 
 def check_classes(train: Path, train_files: Files, test: Path, test_files: Files) -> None:
-    """Refuse classes that cannot be learned or not be tested.
+    """Refuse classes that cannot be learned or cannot be tested.
 
     Raises:
-        RequestError: naming the class.
+        RequestError: the error names the class.
     """
     if len(train_files) < 2:
         raise RequestError(
@@ -55,8 +55,8 @@ def samples(title: str, folder: Path, split: str, files: Files) -> LabeledImages
     """Return one split.
 
     Args:
-        title: what errors call the data set.
-        folder: of the data set.
+        title: the name of the data set in errors.
+        folder: the folder of the data set.
         split: the folder of the split within it.
         files: all classes, in order.
 
@@ -77,6 +77,6 @@ def digest(splits: Mapping[str, Files]) -> str:
     for split, files in splits.items():
         for name, sized in files.items():
             for file, size in sized:
-                # no name has a zero byte, so that no two lists read the same
+                # no name has a zero byte, so that the encoding is unambiguous
                 found.update(os.fsencode(f"{split}/{name}/{file}\0{size}\0"))
     return found.hexdigest()

@@ -1,4 +1,4 @@
-"""A split whose images are files: each is tried when the data set is loaded."""
+"""Splits of image files; each file is validated when the data set is loaded."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_DECODED = 60_000
-"""A split with more images has only their headers read: decoding all would take too long."""
+"""Largest number of images of a split that are fully decoded to validate them.
+
+In larger splits only the headers are read, as decoding all images would take too long.
+"""
 _FATAL = 0.1
-"""A split with a larger share of unreadable images is refused."""
+"""Largest share of unreadable images; a split with more is refused."""
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class ImageFileSplit:
-    """Decodes the i-th file; can be sent to other processes."""
+    """A decoder of the i-th file of a split; it can be pickled for other processes."""
 
     folder: Path
     files: tuple[str, ...]
 
     def __call__(self, index: int) -> Tensor:
-        """Return an image, (3, H, W), uint8.
+        """Return the image at an index, (3, H, W), uint8.
 
         Raises:
-            RequestError: naming the file.
+            RequestError: the file cannot be decoded; the error names it.
         """
         path = self.folder / self.files[index]
         try:
@@ -49,13 +52,13 @@ class ImageFileSplit:
 def from_files(
     name: str, folder: Path, files: Sequence[tuple[str, int]], classes: tuple[str, ...]
 ) -> LabeledImages:
-    """Return a split of image files; those that cannot be decoded are left out and named.
+    """Return a split of image files; undecodable files are excluded and listed.
 
     Args:
-        name: what errors call it, ``"data set food101, train"``.
-        folder: what the files are relative to.
-        files: paths and classes, in order.
-        classes: their names.
+        name: the name of the split in errors, ``"data set food101, train"``.
+        folder: the folder that the paths are relative to.
+        files: paths and class indices, in order.
+        classes: the names of the classes.
 
     Raises:
         RequestError: more than a tenth of the files are unreadable, or all of a class.
@@ -80,7 +83,7 @@ def from_files(
 
 
 def printable(name: str) -> str:
-    """Return a file's name with bytes that are no text written out."""
+    """Return a file name with undecodable bytes as escape sequences."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -101,7 +104,7 @@ def _threads() -> int:
 def _succeeds(attempt: Callable[[Path], object], path: Path) -> bool:
     try:
         attempt(path)
-    except MemoryError:  # says something about the machine, not about the file
+    except MemoryError:  # a property of the machine, not of the file
         raise
     except Exception:
         return False

@@ -12,15 +12,15 @@ from attnbench.datasets.manual_download import ManualDownload
 
 _FIRST = "ILSVRC2012_val_00000001.JPEG"
 _FLAT = ("val", "ILSVRC2012_img_val", ".")
-"""Where the validation images lie once unpacked by hand."""
+"""Folders that may hold the validation images if they were unpacked by hand."""
 
 
 @dataclass(frozen=True)
 class ImageNet(ManualDownload):
-    """The training images, and those for validation to test on: those for testing have no labels.
+    """The training images, tested on the validation images: the test images have no labels.
 
     The layout is that of torchvision: ``train/WNID/*.JPEG`` and ``val/WNID/*.JPEG``. A subset is
-    taken as well; ``Data.notes`` then says what it has.
+    accepted as well; ``Data.notes`` then lists its numbers of classes and images.
     """
 
     name = "imagenet"
@@ -34,9 +34,9 @@ class ImageNet(ManualDownload):
     needed = ("train/WNID/*.JPEG", "val/WNID/*.JPEG")
 
     def missing(self, root: Path) -> str | None:
-        """Return what to download, or how to sort validation images without folders, or None."""
+        """Return the instructions to download, or to sort the validation images, or None."""
         folder = root / self.places[0]
-        flat = next((one for one in _FLAT if (folder / one / _FIRST).is_file()), None)
+        flat = next((name for name in _FLAT if (folder / name / _FIRST).is_file()), None)
         if flat is None or folders(folder / "val"):
             return super().missing(root)
         return (
@@ -46,7 +46,7 @@ class ImageNet(ManualDownload):
         )
 
     def identity(self, root: Path) -> str:
-        """Return the name, the version and, of a subset, the number of classes."""
+        """Return the name, the version and, for a subset, the number of classes."""
         found = len(folders(root / self.places[0] / "train"))
         subset = "" if found in {0, self.classes} else f",{found} classes"
         return super().identity(root) + subset

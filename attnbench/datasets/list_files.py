@@ -13,10 +13,10 @@ from attnbench.errors import RequestError
 
 
 class FileListDataset(ManualDownload):
-    """A data set whose lists name files of which the last folder is the class."""
+    """A data set with lists of files; the parent folder of a file is its class."""
 
     images = "images"
-    """The folder that the lists are relative to."""
+    """Folder that the listed paths are relative to."""
 
     @abstractmethod
     def lists(self, folder: Path) -> tuple[list[str], list[str]]:
@@ -56,10 +56,10 @@ class FileListDataset(ManualDownload):
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty.
+    """Return the non-empty lines of a text file.
 
     Raises:
-        RequestError: it cannot be read.
+        RequestError: the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")

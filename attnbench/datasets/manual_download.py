@@ -1,4 +1,4 @@
-"""What the data sets share that users download by themselves. Imports no torch."""
+"""The base class of data sets that users download manually. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class ManualDownload:
     counts: ClassVar[tuple[int, int]]
     synthetic: ClassVar[bool] = False
     archives: ClassVar[str]
-    """What to download from the page."""
+    """Archives to download from the page."""
     places: ClassVar[tuple[str, ...]]
-    """Folders that may hold it, below the root; the first is named where it is missing."""
+    """Candidate folders below the root; the first one is suggested if the data set is absent."""
     needed: ClassVar[tuple[str, ...]]
-    """Files and folders that must be in there."""
+    """Files and folders that the folder must contain."""
 
     def where(self, root: Path) -> Path | None:
-        """Return the first folder with all that is needed, or None."""
+        """Return the first folder that contains all needed files, or None."""
         return next((root / place for place in self.places if self._holds(root / place)), None)
 
     def missing(self, root: Path) -> str | None:
-        """Return what to download, from which page and where to put it; None if it is here."""
+        """Return the download instructions: files, page and target folder; None if present."""
         if self.where(root) is not None:
             return None
         return (
@@ -41,14 +41,14 @@ class ManualDownload:
         )
 
     def identity(self, root: Path) -> str:
-        """Return the name and the version of how it is read."""
+        """Return the name and the version of the reading rule."""
         return f"{self.name}/1"
 
     def found(self, root: Path) -> Path:
-        """Return the folder that holds it.
+        """Return the folder of the data set.
 
         Raises:
-            RequestError: it is not here.
+            RequestError: the data set is absent.
         """
         folder = self.where(root)
         if folder is None:
@@ -56,10 +56,10 @@ class ManualDownload:
         return folder
 
     def check(self, train: int, test: int) -> None:
-        """Refuse a copy that has more or fewer images than were published.
+        """Refuse a copy whose numbers of images differ from the published ones.
 
         Raises:
-            RequestError: naming both counts.
+            RequestError: the error gives both numbers.
         """
         pairs = zip(("training", "test"), self.counts, (train, test), strict=True)
         for split, published, count in pairs:

@@ -1,4 +1,4 @@
-"""Data sets by name. Listing them imports neither torch nor what reads them."""
+"""Registry of data sets by name. Listing them imports neither torch nor their readers."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _SHIPPED = {
 
 
 def datasets() -> list[str]:
-    """Return the names of all data sets in a fixed order; the last stands for a user's folder."""
+    """Return the names of all data sets in a fixed order; the last is a user's own folder."""
     return [*_registry().entries(), f"{FOLDER}PATH"]
 
 
 def dataset(spec: str) -> Dataset:
-    """Return a data set, whether or not it is here (``missing`` tells).
+    """Return a data set, whether or not it is present (see its ``missing``).
 
     Args:
-        spec: a name, with options where it has some (``synthetic,classes=4``), or ``folder:PATH``.
+        spec: a name, with its options, if any (``synthetic,classes=4``), or ``folder:PATH``.
 
     Raises:
         UnknownNameError: no such data set; near misses are suggested.
-        RequestError: an option that it does not have.
+        RequestError: the data set has no such option.
     """
     if spec.startswith(FOLDER):
         from attnbench.datasets.folder import Folder
 
-        # class variables stand for the protocol's read-only properties
+        # class variables implement the protocol's read-only properties
         return cast("Dataset", Folder.given(spec.removeprefix(FOLDER)))
     parsed = parse_spec(spec, "data set")
     way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/test/CLASS/."
@@ -59,12 +59,12 @@ def dataset(spec: str) -> Dataset:
 
 
 def load(spec: str) -> Data:
-    """Return a data set, read from :func:`data_root`; the last two are kept.
+    """Return a data set, read from :func:`data_root`; the last two are cached.
 
     Raises:
         UnknownNameError: no such data set.
-        MissingExtraError: it is not here; the text says what to download and where to put it.
-        RequestError: files are damaged, or are not those that were published.
+        MissingExtraError: it is absent; the text gives the files to download and their folder.
+        RequestError: files are damaged, or differ from the published ones.
     """
     return _loaded(dataset(spec), data_root())
 
@@ -78,7 +78,7 @@ def _loaded(found: Dataset, root: Path) -> Data:
 
 
 def describe_dataset(name: str) -> dict[str, Any]:
-    """Return what a listing shows: title, classes, published counts, page, where it is or why not.
+    """Return the row of a listing: title, classes, published counts, page, folder or instructions.
 
     Raises:
         UnknownNameError: no such data set.

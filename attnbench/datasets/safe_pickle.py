@@ -1,6 +1,6 @@
-"""Reading a pickle of dictionaries, lists, texts, numbers and uint8 arrays, and nothing else.
+"""Reader of pickles of dictionaries, lists, strings, numbers and uint8 arrays only.
 
-Names in a pickle are looked up here alone: nothing of numpy, nor of any other package, is called.
+Names in a pickle are looked up in this module alone: no code of numpy or other packages is called.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from attnbench.utils.text import describe
 
 
 class Bytes:
-    """An array of uint8, as its shape and its bytes in order of rows."""
+    """A uint8 array, as its shape and its bytes in row-major order."""
 
     shape: tuple[int, ...] = ()
     content: bytes = b""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_columns, content = state
-        # Python 2 wrote text, of which each character is one byte
+        # Python 2 wrote text in which each character is one byte
         content = content.encode("latin1") if isinstance(content, str) else content
         if kind.name not in {"u1", "uint8"} or by_columns or len(content) != prod(shape):
             raise pickle.UnpicklingError("an array that is not of uint8, in order of rows")
@@ -31,13 +31,13 @@ class Bytes:
 
 
 class _Kind:
-    """An array's type."""
+    """The data type of an array."""
 
     def __init__(self, name: str, *_: object) -> None:
         self.name = name
 
     def __setstate__(self, state: object) -> None:
-        """Drop the rest: byte order means nothing to single bytes."""
+        """Ignore the remaining state: single bytes have no byte order."""
 
 
 def _array(*_: object) -> Bytes:
@@ -61,7 +61,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for one of numpy's; nothing else has one."""
+        """Return the replacement of an allowed name of numpy; raise for any other."""
         try:
             return _ALLOWED[module, name]
         except KeyError:
@@ -72,7 +72,7 @@ def read_plain_pickle(path: Path) -> dict[str, Any]:
     """Return the dictionary in a pickle; arrays are :class:`Bytes`.
 
     Raises:
-        RequestError: it is damaged, or holds anything else.
+        RequestError: the pickle is damaged, or holds any other object.
     """
     try:
         with path.open("rb") as file:

@@ -14,7 +14,7 @@ _LISTS = ("train_list.mat", "test_list.mat")
 
 @dataclass(frozen=True)
 class StanfordDogs(FileListDataset):
-    """The published split; the lists, MATLAB files, lie in ``lists`` or beside ``Images``."""
+    """The published split, from lists (MATLAB files) in ``lists`` or beside ``Images``."""
 
     name = "stanford-dogs"
     title = "Stanford Dogs (Khosla et al., 2011), photographs of 120 breeds"
@@ -46,7 +46,7 @@ def _file_list(path: Path) -> list[str]:
     from scipy.io import loadmat
 
     try:
-        return [str(one[0]) for one in loadmat(str(path))["file_list"].ravel()]
+        return [str(row[0]) for row in loadmat(str(path))["file_list"].ravel()]
     except Exception as error:  # the reader raises many kinds on damaged files
         raise RequestError(
             f"{path} cannot be read as a list of files: {describe(error)}; download it again"

@@ -1,4 +1,4 @@
-"""Computed pictures, for dry runs: small, learnable, the same everywhere."""
+"""Synthetic images for dry runs: small, learnable, identical on every machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 _LEAST = {"classes": 2, "count": 4, "size": 4}
 _NOISE = 40
-"""Standard deviation of the noise on each value, of 255."""
+"""Standard deviation of the noise on each value, on the scale of 255."""
 _COARSE = 4
-"""A class is a pattern of 4x4 patches."""
+"""Patches per side of a class's pattern."""
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A coloured pattern for each class, with noise over it; the classes take turns.
+    """A colored pattern with added noise for each class; the classes alternate.
 
     Args:
-        classes: how many.
-        count: images for training; for testing there are a quarter as many.
+        classes: the number of classes.
+        count: the number of training images; there are a quarter as many test images.
         size: height and width.
     """
 
@@ -56,7 +56,7 @@ class Synthetic:
 
     @property
     def name(self) -> str:
-        """The spec, with the options that are not at their defaults."""
+        """The spec, with the options that differ from their defaults."""
         plain = Synthetic.__dataclass_fields__
         given = {key: getattr(self, key) for key in _LEAST}
         options = {key: value for key, value in given.items() if value != plain[key].default}
@@ -64,7 +64,7 @@ class Synthetic:
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """How many images for training and for testing."""
+        """The numbers of training and test images."""
         return self.count, self.count // 4
 
     def where(self, root: Path) -> Path | None:
@@ -72,11 +72,11 @@ class Synthetic:
         return None
 
     def missing(self, root: Path) -> str | None:
-        """Return None: it is always here."""
+        """Return None: the data set is always available."""
         return None
 
     def identity(self, root: Path) -> str:
-        """Return the options and the version of the rule."""
+        """Return the options and the version of the generation rule."""
         return f"synthetic/1,classes={self.classes},count={self.count},size={self.size}"
 
     def load(self, root: Path) -> Data:

@@ -1,4 +1,4 @@
-"""The committed records that costs are held against."""
+"""Baseline of costs: the committed records that new counts are compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attnbench.regression.compare.gates import COSTS, Gates
 from attnbench.utils.text import shown_path
 
 _ALIKE = 0.5
-"""Likeness of two names, of 1, below which one is no new name of the other."""
+"""Smallest similarity, from 0 to 1, at which a case name is suggested as a renamed one."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class CostBaseline:
 
     Attributes:
         suite: the suite's name.
-        asked: what ``attnbench run`` is given: the name of a shipped suite, or the file.
-        path: where its records are, or would be; None where no folder is set.
-        run: its content; None where there is none.
-        gates: how a metric is judged, of the settings.
-        out: where ``attnbench run`` keeps its runs.
+        asked: the argument of ``attnbench run``: the name of a shipped suite, or the file.
+        path: the path of the records, existing or not; None if no folder is set.
+        run: the content of the records; None if there are none.
+        gates: the tolerances of the metrics, from the settings.
+        out: the folder of the runs of ``attnbench run``.
     """
 
     suite: str
@@ -44,7 +44,7 @@ class CostBaseline:
 
         Raises:
             RecordError: its records cannot be read.
-            RequestError: a gate is of no known metric.
+            RequestError: a gate is for an unknown metric.
         """
         path = None if project.baseline is None else project.baseline / suite / FILE
         run = read_run(path) if path is not None and path.is_file() else None
@@ -54,7 +54,7 @@ class CostBaseline:
         return cls(suite, asked, path, run, Gates(settings.gates), settings.out or DEFAULT_OUT)
 
     def missing(self) -> str:
-        """Why nothing is compared, where that is so."""
+        """Return the reason why nothing is compared, if there is no baseline."""
         if self.path is None:
             return (
                 "no baseline: nothing was compared; --attnbench-baseline DIR, or baseline in "
@@ -63,35 +63,35 @@ class CostBaseline:
         return f"no baseline at {shown_path(self.path)}: nothing was compared"
 
     def record(self, case: str) -> Record | None:
-        """Return the record of a case, None where there is none."""
+        """Return the record of a case; None if there is none."""
         return self.run.records.get(case) if self.run is not None else None
 
     def differences(self, record: Record, values: Mapping[str, int | None]) -> list[str]:
-        """Return a line for each figure that is not the baseline's, by the gates."""
+        """Return a line for each value that differs from the baseline beyond its gate."""
         return [
             _line(metric, int(base), int(now))
             for metric in filter(self.gates.judges, COSTS)
             if (base := record.values.get(metric)) is not None
             and (now := values.get(metric)) is not None
-            and not self._let_pass(metric, base, now)
+            and not self._is_tolerated(metric, base, now)
         ]
 
-    def _let_pass(self, metric: str, base: float, now: float) -> bool:
-        # 1000 and 10% are 1100, which 1000 * 0.1 may fall short of by rounding
+    def _is_tolerated(self, metric: str, base: float, now: float) -> bool:
+        # 10% of 1000 is 100, but 1000 * 0.1 may be slightly less by rounding
         return abs(now - base) <= self.gates.allowed(metric) * abs(base) * (1 + 1e-9)
 
     def gone(self, cases: Iterable[str]) -> Iterator[str]:
-        """Yield a line for each case of the baseline that the suite has no more."""
-        known = set(cases)
+        """Yield a line for each case of the baseline that the suite no longer has."""
+        present = set(cases)
         records = self.run.records if self.run is not None else {}
-        fresh = sorted(known - set(records))
+        fresh = sorted(present - set(records))
         for case in records:
-            if case not in known:
+            if case not in present:
                 near = _nearest(case, fresh)
                 yield f"  {case}" + (f", now perhaps {' or '.join(near)}" if near else "")
 
     def way_out(self, case: str = "") -> str:
-        """The commands that make what was measured the new baseline."""
+        """Return the commands that make the measured values the new baseline."""
         base, new = self._folders()
         accept = ["attnbench", "accept", base, new, *([case] if case else [])]
         return (
@@ -111,14 +111,14 @@ def _line(metric: str, base: int, now: int) -> str:
 
 
 def _nearest(case: str, fresh: Iterable[str]) -> list[str]:
-    """Return up to three names of the same kind, those of the same module and place first."""
+    """Return up to three names of the same kind, those of the same module and placement first."""
 
     def likeness(other: str) -> tuple[int, float]:
         pairs = zip(case.split("/"), other.split("/"), strict=False)
-        shared = sum(one.partition(",")[0] == two.partition(",")[0] for one, two in pairs)
+        shared = sum(a.partition(",")[0] == b.partition(",")[0] for a, b in pairs)
         return shared, SequenceMatcher(None, case, other).ratio()
 
     kind = case.partition("/")[0]
-    alike = {one: likeness(one) for one in fresh if one.partition("/")[0] == kind}
-    ranked = sorted(alike, key=lambda one: alike[one], reverse=True)
-    return [one for one in ranked if alike[one][1] >= _ALIKE][:3]
+    alike = {name: likeness(name) for name in fresh if name.partition("/")[0] == kind}
+    ranked = sorted(alike, key=lambda name: alike[name], reverse=True)
+    return [name for name in ranked if alike[name][1] >= _ALIKE][:3]

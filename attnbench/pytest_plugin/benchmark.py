@@ -6,5 +6,5 @@ import pytest
 
 
 def has_benchmark(config: pytest.Config) -> bool:
-    """Whether pytest-benchmark is there, and not blocked by ``-p no:benchmark``."""
+    """Return whether pytest-benchmark is installed, and not blocked by ``-p no:benchmark``."""
     return config.getoption("--benchmark-disable", default=None) is not None

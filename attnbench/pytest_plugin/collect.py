@@ -1,4 +1,4 @@
-"""A suite file as pytest sees it: a file whose tests are the suite's cases."""
+"""Collector of a suite file, whose tests are the suite's cases."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from attnbench.suites.schema import Suite
 
 
 class SuiteFile(pytest.File):
-    """Collects cost cases and, with pytest-benchmark, latency cases; accuracy is not for tests."""
+    """A collector of cost cases and, with pytest-benchmark, latency cases; accuracy is excluded."""
 
     @classmethod
     def at(cls, path: Path, parent: pytest.Collector) -> Self:
         """Return the collector of a file.
 
-        One outside the project, as shipped suites are, would have no name of its own in reports.
+        A file outside the project, as of a shipped suite, would have no name of its own in reports.
         """
         named: dict[str, Any] = {}
         if not path.is_relative_to(parent.config.rootpath):
@@ -38,11 +38,12 @@ class SuiteFile(pytest.File):
         """Yield the tests.
 
         Raises:
-            CollectError: the file is broken, or names what does not exist; told in a line or two.
+            CollectError: the file is invalid, or a name in it is unknown; a message of one or two
+                lines.
         """
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch and the plugins it imports
+                warnings.simplefilter("ignore")  # warnings of torch and the imported plugins
                 yield from list(self._items())
         except AttnbenchError as error:
             raise self.CollectError(str(error)) from error
@@ -70,7 +71,7 @@ class SuiteFile(pytest.File):
 
 
 def _budgets(suite: Suite, tables: list[PlannedTable]) -> dict[Case, float]:
-    """Seconds for each latency case; of several tables that have it, as the first says."""
+    """Return the seconds of each latency case, from the first table that has it."""
     found: dict[Case, float] = {}
     for table in tables:
         latency = suite.latency_of(table.layout)

@@ -1,4 +1,4 @@
-"""Errors that are for the user, as pytest tells them: a line or two, no traceback of ours."""
+"""Report of user errors by pytest: one or two lines, without our own traceback."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from attnbench.errors import AttnbenchError, MissingExtraError
 
 @contextmanager
 def told() -> Iterator[None]:
-    """While entered, the network under test runs: our errors fail the test in their own words.
+    """Convert our errors into test failures with the same message while the network runs.
 
-    What an optional extra would bring skips it. Warnings of the libraries measured are ignored, as
-    ``attnbench run`` does, and the state of torch's random numbers is left as it was.
+    A missing optional extra skips the test. Warnings of the measured libraries are ignored, as in
+    ``attnbench run``, and the state of torch's random generator is restored.
     """
     import torch
 

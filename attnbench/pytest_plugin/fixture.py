@@ -1,4 +1,4 @@
-"""The fixture ``attention_benchmark``: a module against a baseline, in anybody's own tests."""
+"""The fixture ``attention_benchmark``: a module against a baseline, in the tests of users."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MODULE, _BASELINE = "module", "baseline"
 
 @dataclass
 class AttentionBenchmark:
-    """What the fixture hands out; call it.
+    """The value of the fixture, a callable.
 
     Attributes:
-        config: of the pytest run: its settings name plugins and budget.
+        config: the configuration of the pytest run, for the settings of plugins and budget.
         benchmark: pytest-benchmark's fixture; None without it.
-        used: whether that has timed something: it takes one function for each test.
+        used: whether that has timed a function; it accepts only one per test.
     """
 
     config: pytest.Config
@@ -50,20 +50,19 @@ class AttentionBenchmark:
 
         The result has ``ratio`` (module over baseline), its 95% interval ``ratio_low`` and
         ``ratio_high``, and ``verdict``: ``"slower"``, ``"faster"``, ``"same"`` or
-        ``"inconclusive"``. A test that is to hold on a noisy machine asserts on the verdict.
-        Where pytest-benchmark is there, the first call of a test also stands in its table, with
-        these figures as ``extra_info``. Where it is disabled (``--benchmark-disable``, xdist) both
-        are called once, ``verdict`` is ``"inconclusive"``, ``trust`` says why, and the figures are
-        NaN.
+        ``"inconclusive"``. Tests on noisy machines should assert the verdict. With
+        pytest-benchmark, the first call of a test is also listed in its table, with these values as
+        ``extra_info``. If it is disabled (``--benchmark-disable``, xdist), both are called once,
+        ``verdict`` is ``"inconclusive"``, ``trust`` gives the reason, and the values are NaN.
 
         Args:
             module: a module, a spec (``"se,reduction=8"``, ``"my.py:Mine"``), or a class or
                 function that makes a module from a number of channels. It is copied, not changed.
-            baseline: likewise; by default one pass over the map, one read and one write.
-            input: shape (B, C, H, W) of the map, or the map itself.
+            baseline: likewise; by default one pass over the feature map, one read and one write.
+            input: shape (B, C, H, W) of the feature map, or the feature map itself.
             budget_s: seconds of sampling; by default ``--attnbench-budget``, then ``budget`` of
                 ``[tool.attnbench]``, then 5.
-            threads: processors that both keep to.
+            threads: the number of threads of both.
         """
         with told():
             try:
@@ -87,7 +86,7 @@ class AttentionBenchmark:
                 pedantic(self.benchmark, run, found.median_ms / 1e3, seconds, threads)
         return found
 
-    def _built(self, asked: Any, shape: tuple[int, ...]) -> nn.Module:
+    def _built(self, module: Any, shape: tuple[int, ...]) -> nn.Module:
         from torch import nn
 
         from attnbench.measure.network import OnePass
@@ -95,17 +94,17 @@ class AttentionBenchmark:
         from attnbench.runtimes.torch_export import evaluated
 
         catalog = project_of(self.config).catalog
-        if asked is None:
+        if module is None:
             return OnePass().eval()
-        if isinstance(asked, nn.Module):
-            return evaluated(asked)
-        if isinstance(asked, str):
-            attention = find_attention(asked, catalog)
-        elif callable(asked):
-            attention = from_callable(cast("Callable[..., nn.Module]", asked), {})
+        if isinstance(module, nn.Module):
+            return evaluated(module)
+        if isinstance(module, str):
+            attention = find_attention(module, catalog)
+        elif callable(module):
+            attention = from_callable(cast("Callable[..., nn.Module]", module), {})
         else:
             raise RequestError(
-                f"a module is a nn.Module, a spec or a class, not a {type(asked).__name__}"
+                f"a module is a nn.Module, a spec or a class, not a {type(module).__name__}"
             )
         size = (shape[2], shape[3]) if len(shape) == 4 else None
         return evaluated(attention.build(shape[1], size))
@@ -120,7 +119,7 @@ class AttentionBenchmark:
         return Compared(nan, nan, nan, "inconclusive", None, nan, why, nan, nan, nan, nan, pairs=0)
 
     def _timed(self, run: Callable[..., object], *args: object) -> None:
-        """Call once, through pytest-benchmark if it is there and was not used yet."""
+        """Call a function once, by pytest-benchmark if it is installed and not yet used."""
         if self.benchmark is None or self.used:
             run(*args)
         else:
@@ -138,7 +137,7 @@ def _map(input: Any) -> tuple[Tensor, tuple[int, ...]]:
     if isinstance(input, torch.Tensor):
         return input.detach().clone(), tuple(input.shape)
     shape = tuple(input)
-    if len(shape) < 2 or not all(isinstance(one, int) and one > 0 for one in shape):
+    if len(shape) < 2 or not all(isinstance(size, int) and size > 0 for size in shape):
         raise RequestError(f"input must be a shape (B, C, H, W) or a tensor, not {input!r}")
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)), shape
 
@@ -160,13 +159,13 @@ def _compared(arms: dict[str, nn.Module], given: Tensor, budget_s: float, thread
     from attnbench.runtimes.torch_export import evaluated
 
     torch.set_num_threads(threads)
-    # maps of their own: one that is worked on in place must not change the others'
+    # separate feature maps: an in-place operation must not change those of the others
     calls = {name: _call(model, given.clone()) for name, model in arms.items()}
     again = _call(evaluated(arms[_BASELINE]), given.clone())
     try:
         found = compare(calls, baseline=_BASELINE, budget_s=budget_s, again=again, threads=threads)
     except ArmError as error:
-        # the module is the test's own: pytest is to show the line in it
+        # the module belongs to the test: pytest should show its line
         raise error.__cause__ or error from None
     return found[_MODULE]
 
@@ -174,14 +173,14 @@ def _compared(arms: dict[str, nn.Module], given: Tensor, budget_s: float, thread
 def _facts(title: str, model: nn.Module, shape: tuple[int, ...], found: Compared) -> dict[str, Any]:
     from attnbench.counting.cost import cost
 
-    known: dict[str, Any] = {"case": title, "params": None, "macs": None}
+    facts: dict[str, Any] = {"case": title, "params": None, "macs": None}
     try:
         counted = cost(model, shape)
-        known |= {"params": counted.params, "macs": counted.macs}
+        facts |= {"params": counted.params, "macs": counted.macs}
     except (CountingError, RequestError):  # it can be timed all the same
         pass
     kept = ("ratio", "ratio_low", "ratio_high", "verdict", "floor", "trust", "pairs")
-    return known | {key: value for key, value in asdict(found).items() if key in kept}
+    return facts | {key: value for key, value in asdict(found).items() if key in kept}
 
 
 def _title(module: Any, shape: tuple[int, ...]) -> str:

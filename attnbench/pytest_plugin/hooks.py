@@ -1,4 +1,4 @@
-"""The pytest plugin: its options and its fixture; all else is imported once a suite is named.
+"""The pytest plugin: options and fixture; other modules are imported once a suite is named.
 
 Every pytest run of an environment imports this file, so it must stay cheap: no torch, no pydantic,
 and no assertions to rewrite (PYTEST_DONT_REWRITE).
@@ -44,17 +44,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the fixture and, where a suite may be named, what collects it."""
+    """Register the fixture and, if a suite may be named, its collector."""
     fixture: Any = _WithTable() if has_benchmark(config) else _WithoutTable()
     config.pluginmanager.register(fixture, "attnbench-fixture")
-    if config.getoption("attnbench_suites") or any(".toml" in one for one in config.args):
+    if config.getoption("attnbench_suites") or any(".toml" in argument for argument in config.args):
         from attnbench.pytest_plugin.suite_options import Suites
 
         config.pluginmanager.register(Suites(config), "attnbench-suites")
 
 
 class _WithTable:
-    """The fixture where pytest-benchmark is there: its options are to see it in the test."""
+    """The fixture with pytest-benchmark, whose options must find its fixture in the test."""
 
     @pytest.fixture
     def attention_benchmark(self, request: pytest.FixtureRequest, benchmark: Any) -> Any:
@@ -63,7 +63,7 @@ class _WithTable:
 
 
 class _WithoutTable:
-    """The fixture where pytest-benchmark is not there."""
+    """The fixture without pytest-benchmark."""
 
     @pytest.fixture
     def attention_benchmark(self, request: pytest.FixtureRequest) -> Any:

@@ -21,7 +21,7 @@ Place = tuple[os.PathLike[str] | str, int | None, str]
 
 
 class CostItem(pytest.Item):
-    """One cost case: counted, and equal to the baseline's figures."""
+    """The test of a cost case: its counts must equal the baseline's."""
 
     case: Case
     baseline: CostBaseline
@@ -30,12 +30,12 @@ class CostItem(pytest.Item):
     def of(cls, parent: pytest.Collector, case: Case, baseline: CostBaseline) -> Self:
         """Return the test of a case."""
         item = cls.from_parent(parent, name=case.name)
-        # the counters of other tools take seconds, and the baseline is ours
+        # the counters of other tools take seconds, and the baseline has only ours
         item.case, item.baseline = replace(case, counters=False), baseline
         return item
 
     def runtest(self) -> None:
-        """Count the case and compare."""
+        """Count the case and compare it with the baseline."""
         with told():
             values = project_of(self.config).cost.measure(self.case).values
         record = self.baseline.record(self.name)
@@ -60,7 +60,7 @@ class CostItem(pytest.Item):
 
 
 class BaselineItem(pytest.Item):
-    """Every case of the baseline is still there."""
+    """The test that every case of the baseline still exists."""
 
     baseline: CostBaseline
     cases: Sequence[str]
@@ -86,14 +86,14 @@ class BaselineItem(pytest.Item):
 
 
 class LatencyItem(pytest.Function):
-    """One latency case, timed by pytest-benchmark and by our sampler; no timing fails it."""
+    """The test of a latency case, timed by pytest-benchmark and our sampler; no timing fails it."""
 
     case: Case
     budget_s: float
 
     @classmethod
     def of(cls, parent: pytest.Collector, case: Case, budget_s: float) -> Self:
-        """Return the test of a case; ``budget_s`` are the seconds of our sampler."""
+        """Return the test of a case; ``budget_s`` is the budget of our sampler in seconds."""
 
         def benchmarked(request: pytest.FixtureRequest, benchmark: Any) -> None:
             line = timed(case, project_of(request.config), benchmark, budget_s)

@@ -1,4 +1,4 @@
-"""A latency case: proved, sampled by us, and timed by pytest-benchmark for its table."""
+"""Test of a latency case: verified, sampled by us, and timed by pytest-benchmark."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from attnbench.suites.case import Case
 
 FEWEST, MOST = 5, 1000
-"""Rounds of pytest-benchmark."""
+"""Limits of the number of pytest-benchmark's rounds."""
 _SHARE = 0.25
-"""Of the budget, for pytest-benchmark's own rounds on top of it."""
+"""Share of the budget that pytest-benchmark's own rounds take in addition to it."""
 
 
 def timed(case: Case, project: Project, benchmark: Any, budget_s: float) -> str | None:
-    """Time a case; return a line with its ratio, None where benchmarks are disabled.
+    """Time a case; return a line with its ratio, or None if benchmarks are disabled.
 
-    The test fails where the network cannot be built or its output differs from eager's, and is
-    skipped where its runtime is not installed; what it takes decides nothing.
+    The test fails if the network cannot be built or its output differs from eager's, and is skipped
+    if its runtime is not installed; it does not depend on the measured latency.
     """
     with told(), tempfile.TemporaryDirectory(prefix="attnbench-") as folder:
         project.latency.check(case)
@@ -47,10 +47,11 @@ def timed(case: Case, project: Project, benchmark: Any, budget_s: float) -> str 
 def pedantic(
     benchmark: Any, run: Callable[[], object], median_s: float, budget_s: float, threads: int = 1
 ) -> None:
-    """Have pytest-benchmark time a call, in as many rounds as fit in a share of the budget."""
+    """Time a call by pytest-benchmark, in as many rounds as a share of the budget allows."""
     from attnbench.timing.isolation import quiet
 
-    iterations = max(1, round(1e-3 / median_s))  # as the sampler: the clock's own cost falls out
+    # as in the sampler: the clock's overhead becomes negligible
+    iterations = max(1, round(1e-3 / median_s))
     rounds = int(_SHARE * budget_s / (iterations * median_s))
     with quiet(threads):
         benchmark.pedantic(
@@ -62,7 +63,7 @@ def pedantic(
 
 
 def spoken(facts: dict[str, Any]) -> str:
-    """Return ratio, interval and verdict in words."""
+    """Return ratio, confidence interval and verdict as text."""
     interval = f"{facts['ratio_low']:.4g}-{facts['ratio_high']:.4g}"
     return f"ratio {facts['ratio']:.4g} ({interval}), {facts['verdict']}"
 
@@ -71,7 +72,7 @@ def _ready(case: Case, project: Project, folder: Path, benchmark: Any) -> Callab
     try:
         return project.latency.ready(case, folder)
     except Exception as error:
-        # through the fixture: one that was never used complains on top
+        # through the fixture: an unused one would issue a warning as well
         benchmark.pedantic(_fail, args=(case, error))
         raise
 
@@ -87,7 +88,7 @@ def _sampled(case: Case, project: Project, folder: Path, budget_s: float) -> Lat
 
 
 def _facts(case: Case, project: Project, timing: LatencyResult) -> dict[str, Any]:
-    """What stands beside pytest-benchmark's own figures."""
+    """Return the values listed in addition to pytest-benchmark's own."""
     from attnbench.records.latency_result import judged
 
     judgement = judged({case: timing})[case]
@@ -107,7 +108,7 @@ def _facts(case: Case, project: Project, timing: LatencyResult) -> dict[str, Any
 
 
 def _fail(case: Case, error: Exception) -> NoReturn:
-    """Raise what went wrong, also in a plugin's own code, in one line."""
+    """Raise an error, also one of a plugin's code, with its cause in one line."""
     if isinstance(error, AttnbenchError):
         raise error
     raise AttnbenchError(f"{case.module or case.backbone}: {root_cause(error)}") from error

@@ -1,4 +1,4 @@
-"""What all suites of one pytest run share: settings, baseline, catalog and meters."""
+"""Project of a pytest run, shared by all suites: settings, baseline, catalog and meters."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DEFAULT_OUT = "attnbench-results"
 
 @dataclass(frozen=True)
 class Project:
-    """The project under test, as its settings and the options say.
+    """The project under test, according to its settings and the options.
 
     Attributes:
-        settings: of the folder that pytest calls the root.
-        baseline: folder of the baseline; None where none is set.
-        budget: seconds of sampling for each latency case; None leaves it to the suite.
+        settings: the settings of pytest's root folder.
+        baseline: the folder of the baseline; None if none is set.
+        budget: seconds of sampling for each latency case; None for the suite's budget.
     """
 
     settings: ProjectSettings
@@ -39,25 +39,25 @@ class Project:
         """The process's catalog with the plugins of the settings.
 
         Raises:
-            PluginError: one of them cannot be loaded.
+            PluginError: a plugin cannot be loaded.
         """
         from attnbench.registry.plugins import catalog
 
-        found = catalog()
+        current = catalog()
         for path in self.settings.plugin_paths:
-            found.load_file(path)
-        return found
+            current.load_file(path)
+        return current
 
     @cached_property
     def cost(self) -> CostMeter:
-        """Counts; what is known of backbones and modules is shared by all cases."""
+        """The cost meter, with a cache of backbones and modules for all cases."""
         from attnbench.measure.cost import CostMeter
 
         return CostMeter(self.catalog)
 
     @cached_property
     def latency(self) -> LatencyMeter:
-        """Proves and times."""
+        """The latency meter, which verifies and times networks."""
         from attnbench.measure.latency import LatencyMeter
 
         return LatencyMeter(self.cost)
@@ -70,8 +70,8 @@ def project_of(config: pytest.Config) -> Project:
     """Return the project of a pytest run.
 
     Raises:
-        pytest.UsageError: its settings cannot be read.
-        RequestError: the folder of the baseline that was asked for is not there.
+        pytest.UsageError: the settings cannot be read.
+        RequestError: the requested folder of the baseline does not exist.
     """
     if _KEY not in config.stash:
         config.stash[_KEY] = _project(config)
@@ -80,13 +80,13 @@ def project_of(config: pytest.Config) -> Project:
 
 def _project(config: pytest.Config) -> Project:
     try:
-        known = settings(config.rootpath)
+        found = settings(config.rootpath)
     except RequestError as error:
         raise pytest.UsageError(str(error)) from error
-    asked: str | None = config.getoption("attnbench_baseline")
-    baseline = None if known.baseline is None else known.root / known.baseline
-    if asked is not None:
-        baseline = config.invocation_params.dir / asked
+    folder: str | None = config.getoption("attnbench_baseline")
+    baseline = None if found.baseline is None else found.root / found.baseline
+    if folder is not None:
+        baseline = config.invocation_params.dir / folder
         if not baseline.is_dir():
-            raise RequestError(f"--attnbench-baseline {asked}: there is no such folder")
-    return Project(known, baseline, config.getoption("attnbench_budget") or known.budget)
+            raise RequestError(f"--attnbench-baseline {folder}: there is no such folder")
+    return Project(found, baseline, config.getoption("attnbench_budget") or found.budget)

@@ -1,4 +1,4 @@
-"""What tests have to say besides passing; it travels as properties of their reports."""
+"""Notes of tests besides their outcome, transferred as properties of their reports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RATIO = "attnbench ratio"
 
 @dataclass
 class Notes:
-    """The notes of one run, each once.
+    """The notes of one run, without duplicates.
 
     Attributes:
         said: whole sentences.
-        new: cases that the baseline does not know.
+        new: cases that are not in the baseline.
         ratios: lines of latency cases.
     """
 
@@ -26,13 +26,13 @@ class Notes:
     ratios: dict[str, None] = field(default_factory=dict)
 
     def take(self, report: pytest.TestReport) -> None:
-        """Take the notes of a test that ended."""
+        """Collect the notes of a completed test."""
         kinds = {NOTE: self.said, NEW: self.new, RATIO: self.ratios}
         for name, value in report.user_properties if report.when == "call" else ():
             if name in kinds:
                 kinds[name][str(value)] = None
 
     def lines(self) -> list[str]:
-        """Return what is to be said at the end."""
-        known = [f"new, not in the baseline, nothing was compared: {case}" for case in self.new]
-        return [*self.ratios, *self.said, *known]
+        """Return the lines of the final summary."""
+        fresh = [f"new, not in the baseline, nothing was compared: {case}" for case in self.new]
+        return [*self.ratios, *self.said, *fresh]

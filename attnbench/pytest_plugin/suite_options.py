@@ -1,4 +1,4 @@
-"""Which suites are named, and what is said of them at the end. Imported once one may be."""
+"""Collection of named suites, and their final summary. Imported only if a suite may be named."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 class Suites:
-    """The hooks that collect named suites and sum up.
+    """The hooks that collect named suites and write the summary.
 
     Args:
-        config: of the run; suites of ``--attnbench`` come on top of what it collects.
+        config: the configuration of the run; suites of ``--attnbench`` are collected in addition.
 
     Raises:
         pytest.UsageError: there is no such suite, or the settings cannot be read.
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        asked: Any = config.getoption("attnbench_suites")
-        self.asked = dict.fromkeys(_file(name, config) for name in asked)
+        names: Any = config.getoption("attnbench_suites")
+        self.asked = dict.fromkeys(_file(name, config) for name in names)
         folder = config.invocation_params.dir
-        named = {(folder / one.partition("::")[0]).resolve() for one in config.args}
+        named = {(folder / path.partition("::")[0]).resolve() for path in config.args}
         self.named = {path for path in named if path.suffix == ".toml"}
         self.claimed: dict[pytest.Collector, Path] = {}
         self.collected: set[Path] = set()
         self.notes = Notes()
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
-        """Claim a file that is named and is a suite; leave all others alone."""
+        """Return the collector of a file that is named and is a suite; None for any other file."""
         if file_path.suffix != ".toml":
             return None
         path = file_path.resolve()
@@ -51,7 +51,7 @@ class Suites:
         return file
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
-        """Take note of what is collected; neighbours of what is named are only looked at."""
+        """Record the collected suites; pytest also visits files beside a named one."""
         if collector in self.claimed:
             self.collected.add(self.claimed[collector])
 
@@ -59,18 +59,18 @@ class Suites:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> None:
-        """Add the suites of ``--attnbench``, wherever they are; -k and others look at them next."""
+        """Add the suites of ``--attnbench``, in any folder, before -k and other filters apply."""
         for path in self.asked:
-            # one that is named as well was collected as it is named, perhaps a single case of it
+            # a suite that is also an argument was collected as such, perhaps only one of its cases
             if path not in self.collected and (file := self.pytest_collect_file(path, session)):
                 items.extend(session.genitems(file))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take notes; they come with the reports, from other processes too."""
+        """Collect the notes of a report, also of those from other processes."""
         self.notes.take(report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was not compared, and the ratios."""
+        """Write the cases that were not compared, and the ratios."""
         lines = self.notes.lines()
         if lines:
             terminalreporter.section("attnbench")
@@ -79,7 +79,7 @@ class Suites:
 
 
 def is_suite(path: Path) -> bool:
-    """Whether a file holds a ``[suite]`` table; of one that is no TOML, whether it means to."""
+    """Return whether a file has a ``[suite]`` table, or its head as a line of invalid TOML."""
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
@@ -93,7 +93,7 @@ def is_suite(path: Path) -> bool:
 def _file(name: str, config: pytest.Config) -> Path:
     """Return the file of a suite given by name or path."""
     try:
-        project_of(config)  # broken settings are told before anything is collected
+        project_of(config)  # invalid settings are reported before the collection
     except AttnbenchError as error:
         raise pytest.UsageError(str(error)) from error
     if name.endswith(".toml") or "/" in name:

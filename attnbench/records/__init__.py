@@ -1,1 +1,1 @@
-"""Record format, store, merge and cache key of what cases gave."""
+"""Record format, store, merge and cache key of the results of cases."""

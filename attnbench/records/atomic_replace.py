@@ -1,4 +1,4 @@
-"""A record file replaced as a whole: at any instant it is the old one or the new one."""
+"""Atomic replacement of a record file: at any instant it is the old one or the new one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from attnbench.utils.text import shown_path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """While entered, no run writes into the file's folder.
+    """Lock the file's folder against writes of other runs while entered.
 
     Raises:
-        RecordError: one is doing so, or the folder cannot be written.
+        RecordError: a run is writing into it, or the folder cannot be written.
     """
     lock = FileLock(str(path.parent / ".lock"))
     try:
@@ -38,16 +38,16 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a new record file in the place of an old one.
+    """Replace a record file by a new one.
 
     Raises:
-        RecordError: it cannot be written, or is no record file; the old one is as it was.
+        RecordError: it cannot be written, or is no record file; the old file is unchanged.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         _write(beside, content)
         shutil.copymode(path, beside)
-        read_run(beside)  # before the old one is gone
+        read_run(beside)  # validated before the old one is replaced
         beside.replace(path)
     except OSError as error:
         raise _unwritten(path, error) from error
@@ -65,7 +65,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name on disk, where folders can be synced."""
+    """Write the new name to disk, where folders can be synced."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The hash of a case: of everything that its result depends on."""
+"""The hash of a case, over everything that its result depends on."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def fingerprint(
 ) -> str:
     """Return the hash of a case.
 
-    It covers the case itself, what the module's code does (:mod:`attnbench.records.code_hash`),
-    card and suite version, and the versions of the packages that take part; of a latency case also
-    the machine and the protocol, how it is sampled, of an accuracy case recipe, data and weights,
-    of a cost case the card's formulas. The engine counts by the number of its method: neither a
-    clean-up of the sampler nor a corrected docstring undoes an hour of timing.
+    The hash covers the case itself, the module's code (:mod:`attnbench.records.code_hash`), the
+    versions of card and suite, and those of the packages involved. For a latency case it also
+    covers the machine and the sampling protocol, for an accuracy case recipe, data and weights, for
+    a cost case the card's formulas. The engine is represented by its method number, so that neither
+    a clean-up of the sampler nor a corrected docstring invalidates an hour of timing.
     """
     parts: dict[str, Any] = {
         "case": _case(case),
@@ -48,7 +48,7 @@ def fingerprint(
     else:
         parts["method"] = cost.METHOD
     if case.module:
-        with suppress(MissingExtraError):  # skipped: not even its package is here
+        with suppress(MissingExtraError):  # skipped: the module's package is not installed
             attention = find_attention(case.module, catalog)
             parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
             parts["card"] = attention.card.version if attention.card else None
@@ -57,11 +57,11 @@ def fingerprint(
 
 
 def _case(case: Case) -> dict[str, Any]:
-    """The case's fields; what came later counts only where it is set."""
+    """Return the case's fields; later additions to the format are included only if set."""
     fields = asdict(case)
     if case.training is None:
         del fields["training"]
-    else:  # the recipe's content and the data count, not what they are called
+    else:  # the hash covers the content of recipe and data, not their names
         kept = {"seed": case.training.seed}
         kept |= {"int8": True} if case.training.int8 else {}
         kept |= {"threads": case.training.threads} if case.training.threads != 1 else {}
@@ -74,11 +74,11 @@ def _case(case: Case) -> dict[str, Any]:
 
 
 def packages_of(case: Case, catalog: Catalog | None = None) -> list[str]:
-    """Return the packages whose versions a case's result may depend on.
+    """Return the packages whose versions may affect a case's result.
 
     Args:
         case: the case.
-        catalog: where its module's family is looked up; the one of this process if left out.
+        catalog: the catalog of its module's family; that of this process if omitted.
     """
     packages = [*provenance.ALWAYS]
     if case.conditions:

@@ -1,17 +1,18 @@
-"""The hash of what a class or function does: of all definitions that it reaches by name.
+"""Semantic hash of a class or function, over all definitions that it reaches by name.
 
-Where code is does not count: neither paths nor names of modules, nor how something is imported, nor
-the order of definitions. Each definition counts by its normal form
-(:mod:`attnbench.records.normal_form`), by the origin of the foreign names in it, and by the
-definitions that its own names stand for. What cannot be followed by name counts in a larger unit:
+The location of code is excluded: paths, module names, the form of imports and the order of
+definitions. The hash of a definition covers its normal form
+(:mod:`attnbench.records.normal_form`), the origins of the foreign names in it, and the definitions
+that its own names refer to. Where names cannot be resolved, it covers a larger unit:
 
-- lookups by computed names (``globals()``, ``eval``, a module passed around): the whole file;
-- statements that may change anything (calls, settings of foreign attributes, registering
-  decorators): for all that import their file;
-- classes that register themselves: all files that are imported.
+- for lookups by computed names (``globals()``, ``eval``, a module passed as a value): the whole
+  file;
+- for statements with arbitrary side effects (calls, assignments to foreign attributes, registering
+  decorators): these statements, in the hash of every definition whose file imports theirs;
+- for classes that register themselves: all imported files.
 
-The value of an assignment is taken to have no effect elsewhere. The engine does not count: what it
-does to a module has a number of its own for each kind of record.
+The value of an assignment is assumed to have no side effects. The engine is excluded: its effect on
+a module has a method number of its own for each kind of record.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from attnbench.records.source_files import absolute_name, find_own, package_of
 from attnbench.system.provenance import ALWAYS
 
 EFFECTS = ""
-"""In place of a definition's name: the statements that may change anything."""
+"""Name of the pseudo-definition for the statements with side effects."""
 
 _LOOKUPS = {"globals", "locals", "vars", "eval", "exec", "__import__"}
 _LOOKUP_ORIGINS = (
@@ -66,27 +67,27 @@ _READS_DOCSTRINGS = ("__doc__", "getdoc")
 
 @dataclass(frozen=True)
 class Code:
-    """What a definition does by itself, and the definitions that its names stand for."""
+    """The text of a definition in normal form, and the definitions that its names refer to."""
 
     text: str
     links: tuple[tuple[str, Definition], ...] = ()
 
 
 def hash_code(target: object, *, counts_formulas: bool = False) -> str | None:
-    """Return the hash of what a class or function does.
+    """Return the semantic hash of a class or function.
 
-    None where it has no source, or comes from a package whose version is in every hash.
+    Return None if it has no source, or is part of a package whose version is in every hash.
 
     Args:
         target: the class, the function or another callable.
-        counts_formulas: whether the formulas of cards count.
+        counts_formulas: whether the hash covers the formulas of cards.
     """
     start = _start_of(target)
     return None if start is None else hash_definition(start, counts_formulas=counts_formulas)
 
 
 def _start_of(target: object) -> Definition | None:
-    """Return the definition of a target; of what is made by a call its whole file."""
+    """Return the definition of a target; for the result of a call that of its whole file."""
     is_made = isinstance(target, partial)
     while isinstance(target, partial):
         target = target.func
@@ -100,7 +101,7 @@ def _start_of(target: object) -> Definition | None:
     path = Path(source).resolve() if source else None
     if path is None or not path.is_file() or {*package_of(path)[:1]} & {*ALWAYS}:
         return None
-    code = getattr(found, "__code__", None)  # its name cannot be set by hand
+    code = getattr(found, "__code__", None)  # unlike __qualname__, it is read-only
     name = str(code.co_qualname if code else getattr(found, "__qualname__", WHOLE))
     top = name.split(".")[0]
     is_named = not is_made and "<locals>" not in name and top in read_file(path).definitions
@@ -109,7 +110,7 @@ def _start_of(target: object) -> Definition | None:
 
 @cache
 def hash_definition(start: Definition, *, counts_formulas: bool = False) -> str:
-    """Return the hash of what a definition does; nothing is imported."""
+    """Return the semantic hash of a definition; nothing is imported."""
     graph = _reach(start, NormalForm(counts_formulas))
     texts = (code.text for code in graph.values())
     if any(name in text for text in texts for name in _READS_DOCSTRINGS):
@@ -118,7 +119,7 @@ def hash_definition(start: Definition, *, counts_formulas: bool = False) -> str:
 
 
 def _reach(start: Definition, form: NormalForm) -> dict[Definition, Code]:
-    """Return the code of all definitions that a start reaches, and of what runs on the way."""
+    """Return the code of all definitions reachable from a start, and of imported side effects."""
     graph: dict[Definition, Code] = {}
     files: set[Path] = set()
     waiting = [start]
@@ -137,10 +138,10 @@ def _reach(start: Definition, form: NormalForm) -> dict[Definition, Code]:
 
 
 def _digest(graph: Mapping[Definition, Code], start: Definition) -> str:
-    """Return the hash of a graph, whatever its definitions are called elsewhere.
+    """Return the hash of a graph, independent of the names of its definitions.
 
-    Each definition takes in the hashes of those it links to, until that tells no more of them apart
-    (colour refinement).
+    The hash of each definition is updated with those of its links, until the number of distinct
+    hashes no longer grows (color refinement).
     """
     hashes = {definition: _hash(code.text) for definition, code in graph.items()}
     count = 0
@@ -161,9 +162,9 @@ def _hash(*texts: str) -> str:
 
 @cache
 def _closure(path: Path) -> frozenset[Path]:
-    """Return a file and what it imports of its distribution, also by way of others.
+    """Return a file and the files of its distribution that it imports, directly or indirectly.
 
-    Only what imports name: not the packages above, which often import all that there is.
+    Parent packages that no import names are excluded, as they often import the whole distribution.
     """
     seen: set[Path] = set()
     waiting = [path]
@@ -183,7 +184,7 @@ def _imported(path: Path) -> frozenset[Path]:
 
 @cache
 def _nodes(path: Path, form: NormalForm) -> list[ast.stmt]:
-    """Return the statements of a file; each form has its own, as normalizing changes them."""
+    """Return the statements of a file, one copy per form, as normalization is in place."""
     return parse_statements(path)
 
 
@@ -197,7 +198,7 @@ def _code(definition: Definition, form: NormalForm) -> Code:
     uses = _Uses(file)
     try:
         texts = [uses.add(statement, form) for statement in statements]
-    except RecursionError:  # too deep to be written anew
+    except RecursionError:  # nested too deeply for ast.unparse
         source = definition.path.read_text(errors="replace")
         return Code(source, ((WHOLE, Definition(definition.path, WHOLE)),))
     origins = sorted(f"# {name} = {origin}" for name, origin in uses.origins)
@@ -219,7 +220,7 @@ def _whole(file: SourceFile) -> Code:
 
 
 class _Uses:
-    """What the names in some statements of a file stand for."""
+    """The referents of the names in some statements of a file."""
 
     def __init__(self, file: SourceFile) -> None:
         self.file = file
@@ -228,7 +229,7 @@ class _Uses:
         self.origins: set[tuple[str, str]] = set()
 
     def add(self, statement: Statement, form: NormalForm) -> str:
-        """Take in a statement and return its text in normal form."""
+        """Add the names of a statement and return its text in normal form."""
         node = normalize(
             _nodes(self.path, form)[statement.position],
             form,
@@ -254,12 +255,12 @@ class _Uses:
                 self.origins.add((chain[0], target.origin))
 
     def _add_lookups(self, node: ast.stmt, lookups: set[tuple[str, ...]], count: int) -> None:
-        """Take in what is imported by a constant name; all of the file if any other is computed."""
+        """Add the modules imported by constant names; the whole file if a name is computed."""
         modules = [_constant_import(call, lookups, self.path) for call in ast.walk(node)]
-        known = [module for module in modules if module is not None]
-        for module in known:
+        constant = [module for module in modules if module is not None]
+        for module in constant:
             self._add_targets((WHOLE,), follow(Import(module, None), (), self.path))
-        if count > len(known):
+        if count > len(constant):
             self.links.add((WHOLE, Definition(self.path, WHOLE)))
 
     def _resolve(self, chain: tuple[str, ...], statement: Statement) -> list[Target]:
@@ -268,7 +269,7 @@ class _Uses:
         return found + lookup(self.file, chain[0], chain[1:])
 
     def _engine_name(self, expression: ast.expr, statement: Statement) -> str | None:
-        """Return the name of an engine's class or function; None for anything else."""
+        """Return the name of a class or function of the engine; None for anything else."""
         chain = dotted_chain(expression)
         for target in self._resolve(chain, statement) if chain else ():
             if isinstance(target, Foreign) and is_engines(target):
@@ -277,7 +278,7 @@ class _Uses:
 
 
 def _is_lookup(chain: tuple[str, ...], targets: Iterable[Target]) -> bool:
-    """Return whether definitions can be found by computed names through a name."""
+    """Return whether a name allows lookups of definitions by computed names."""
     origins = (target.full for target in targets if isinstance(target, Foreign))
     return chain[0] in _LOOKUPS or any(origin.startswith(_LOOKUP_ORIGINS) for origin in origins)
 
@@ -294,7 +295,7 @@ def _constant_import(node: ast.AST, lookups: set[tuple[str, ...]], path: Path) -
 
 
 def _global_names(text: str) -> set[str]:
-    """Return the names in some code that the scope of the file gives a meaning."""
+    """Return the names in some code that are resolved in the scope of the file."""
     table = symtable.symtable(text, "<definition>", "exec")
     names = set(table.get_identifiers())
     waiting = list(table.get_children())
@@ -308,7 +309,7 @@ def _global_names(text: str) -> set[str]:
 
 
 def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    """Yield names with the attributes taken of them: ``("F", "relu")`` for ``F.relu(x)``."""
+    """Yield names with their attributes: ``("F", "relu")`` for ``F.relu(x)``."""
     waiting = [node]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""A source file as its definitions by name, its imports and the statements with other effects."""
+"""Analysis of a source file: its definitions by name, imports and statements with side effects."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeGuard
 from attnbench.records.source_files import ENGINE, absolute_name
 
 DOCSTRING = "__doc__"
-"""Name of the definition that a file's own docstring is."""
+"""Name of the pseudo-definition for a file's docstring."""
 PURE_DECORATORS = ("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.jit.")
-"""Beginnings of decorators that only wrap what they decorate, besides the standard library's."""
+"""Name prefixes of decorators without side effects, besides those of the standard library."""
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
@@ -23,17 +23,17 @@ _OWN_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.Generato
 _TRIES = (ast.Try, ast.TryStar)
 _PLACES = (ast.Attribute, ast.Subscript)
 _FRESH = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, *_OWN_SCOPES)
-"""Values that nothing else refers to when they are assigned."""
+"""Expressions whose value has no other reference when it is assigned."""
 _SELF_REGISTERING = {"__init_subclass__", "__subclasses__"}
 
 
 class Import(NamedTuple):
-    """What a name that an import binds stands for."""
+    """The referent of a name that an import binds."""
 
     module: str
     """Absolute name of a module."""
     name: str | None
-    """What of it; None for the module itself."""
+    """Name in the module; None for the module itself."""
 
 
 Bindings = dict[str, list[Import]]
@@ -41,38 +41,38 @@ Bindings = dict[str, list[Import]]
 
 @dataclass
 class Statement:
-    """A top-level statement that counts, with the imports inside of it."""
+    """A relevant top-level statement, with the imports inside it."""
 
     position: int
-    """Its index among :func:`parse_statements`."""
+    """Index in the result of :func:`parse_statements`."""
     bindings: Bindings = field(default_factory=dict)
     tried: set[str] = field(default_factory=set)
-    """Names imported within ``try``: that the import works counts, used or not."""
+    """Names imported within ``try``: the success of the import matters, even if they are unused."""
 
 
 @dataclass
 class SourceFile:
-    """What a file defines, imports and does."""
+    """The definitions, imports and side effects of a file."""
 
     path: Path
     definitions: dict[str, list[Statement]] = field(default_factory=dict)
-    """By name: the statements that bind it or change what it stands for, in order."""
+    """Mapping of each name to the statements that bind it or change its value, in order."""
     effects: list[Statement] = field(default_factory=list)
-    """Statements that may change anything, in order: they count for all that import the file."""
+    """Statements with side effects, in order; they affect every file that imports this one."""
     bindings: Bindings = field(default_factory=dict)
-    """Imported names; several modules where one import stands in for another."""
+    """Imported names; several modules if an import has a fallback."""
     stars: list[str] = field(default_factory=list)
     """Modules of ``from ... import *``."""
     imports: set[str] = field(default_factory=set)
-    """Modules imported anywhere in the file when it runs, and what may be modules."""
+    """Modules imported anywhere in the file at run time, and imported names that may be modules."""
     registers_subclasses: bool = False
-    """Whether classes may be found otherwise than by name."""
+    """Flag of classes that may be looked up in other ways than by name."""
     opaque: str | None = None
-    """The text of a file that cannot be parsed; nothing else is known of it then."""
+    """Text of a file that cannot be parsed; all other fields are then empty."""
 
 
 def parse_file(path: Path) -> SourceFile:
-    """Return the content of a source file."""
+    """Return the analysis of a source file."""
     try:
         return _Reader(path).read()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -80,7 +80,7 @@ def parse_file(path: Path) -> SourceFile:
 
 
 def parse_statements(path: Path) -> list[ast.stmt]:
-    """Return top-level statements; those under ``if TYPE_CHECKING`` as if they stood alone."""
+    """Return the top-level statements, including those under ``if TYPE_CHECKING``."""
     return list(_unwrapped(ast.parse(path.read_bytes()).body))
 
 
@@ -101,7 +101,7 @@ class _Reader:
         self.fresh: dict[str, bool] = {}
 
     def read(self) -> SourceFile:
-        """Read imports first: they decide what the other statements do."""
+        """Return the analysis; imports come first, as other statements' effects depend on them."""
         for node in _running(self.tree):
             self.file.imports.update(_imported_modules(node, self.file.path))
             self.file.registers_subclasses |= _registers_subclasses(node)
@@ -144,16 +144,16 @@ class _Reader:
             self.file.effects.append(statement)
 
     def _changed(self, node: ast.stmt) -> set[str]:
-        """Return the definitions whose attributes or items a statement sets."""
+        """Return the definitions whose attributes or items a statement assigns."""
         roots = (part.value for part in _shallow(node) if _is_stored_place(part))
         return {root.id for root in roots if isinstance(root, ast.Name) and self._is_clear(root.id)}
 
     def _is_clear(self, name: str) -> bool:
-        """Return whether nothing but uses of a name can see a change of what it stands for."""
+        """Return whether the value of a name is accessible only through this name."""
         return self.fresh.get(name, False)
 
     def _acts(self, node: ast.AST) -> bool:
-        """Return whether a statement may change something besides the names that it binds."""
+        """Return whether a statement may have effects besides the names that it binds."""
         decorators = (used for inner in _defined(node) for used in inner.decorator_list)
         return not all(map(self._is_pure, decorators)) or any(map(self._part_acts, _shallow(node)))
 
@@ -168,7 +168,7 @@ class _Reader:
         return isinstance(part, ast.Delete | ast.Assert | ast.Raise)
 
     def _is_pure(self, decorator: ast.expr) -> bool:
-        """Return whether a decorator leaves everything but what it decorates as it was."""
+        """Return whether a decorator has no effect besides its result."""
         chain = dotted_chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
         if chain is None:
             return False
@@ -200,7 +200,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those that only a type checker sees."""
+    """Yield all nodes except those that only a type checker evaluates."""
     waiting = [node]
     while waiting:
         node = waiting.pop()
@@ -212,7 +212,7 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _shallow(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what runs when a statement does: class bodies, but no function's."""
+    """Yield the nodes that a statement executes: class bodies, but not function bodies."""
     waiting = [node]
     while waiting:
         node = waiting.pop()
@@ -222,7 +222,7 @@ def _shallow(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _defined(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    """Yield the functions and classes that a statement defines, not what is inside of them."""
+    """Yield the functions and classes that a statement defines, without nested ones."""
     if isinstance(node, _DEFINITIONS):
         yield node
         return
@@ -258,8 +258,8 @@ def _bindings(node: ast.Import | ast.ImportFrom, path: Path) -> Bindings:
 
 def _merge(into: Bindings, more: Bindings) -> None:
     for name, found in more.items():
-        known = into.setdefault(name, [])
-        known += [binding for binding in found if binding not in known]
+        merged = into.setdefault(name, [])
+        merged += [binding for binding in found if binding not in merged]
 
 
 def _imported_modules(node: ast.AST, path: Path) -> Iterator[str]:
@@ -272,7 +272,7 @@ def _imported_modules(node: ast.AST, path: Path) -> Iterator[str]:
 
 
 def _bound(node: ast.AST) -> set[str]:
-    """Return the names that a statement binds in the scope that it stands in."""
+    """Return the names that a statement binds in its scope."""
     if isinstance(node, _DEFINITIONS):
         return {node.name}
     if isinstance(node, _OWN_SCOPES):
@@ -284,14 +284,14 @@ def _bound(node: ast.AST) -> set[str]:
 
 
 def _is_fresh(node: ast.stmt) -> bool:
-    """Return whether what a statement binds is known by no other name."""
+    """Return whether the value that a statement binds has no other name."""
     if isinstance(node, _DEFINITIONS):
         return True
     if isinstance(node, ast.Assign):
         return isinstance(node.value, _FRESH) and isinstance(node.targets[0], ast.Name)
     if isinstance(node, ast.AnnAssign):
         return node.value is None or isinstance(node.value, _FRESH)
-    return isinstance(node, ast.AugAssign)  # its first value was looked at already
+    return isinstance(node, ast.AugAssign)  # its first value was checked before
 
 
 def _is_stored_place(node: ast.AST) -> TypeGuard[ast.Attribute | ast.Subscript]:

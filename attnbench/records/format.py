@@ -1,4 +1,4 @@
-"""The lines of a record file.
+"""Format of the lines of a record file.
 
 Format history
   1  a header ``{"format": 1, "suite": ..., "tables": ..., "versions": ..., "machine": ...}``,
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 FORMAT = 3
 
 Value = int | float | None
-"""Counts are integers; null where there is no such figure."""
+"""Value of a metric: an integer for counts; null if it does not exist."""
 
 
 class _Line(BaseModel):
@@ -29,53 +29,53 @@ class _Line(BaseModel):
 
 
 class Header(_Line):
-    """What the records below it share."""
+    """The header, with the properties common to the records below it."""
 
     format: Annotated[int, Field(ge=1)]
     suite: dict[str, Any]
-    """The suite's whole content."""
+    """Full content of the suite."""
     suite_hash: str
     tables: list[list[dict[str, Any]]]
-    """For each table its rows: label, number of the layout's row, cases."""
+    """Rows of each table: label, number of the layout's row, cases."""
     versions: dict[str, str]
     machine: dict[str, str | int]
     commit: str | None = None
-    """Git commit of attnbench, where it runs from a checkout."""
+    """Git commit of attnbench, if it runs from a checkout."""
     date: str | None = None
-    """When it was written, ISO 8601 in UTC to the second; None of older files."""
+    """Time of writing, ISO 8601 in UTC to the second; None in older files."""
     removed: dict[str, dict[str, Any]] = {}
-    """Of a baseline: cases that were taken out of it, each with ``reason``, ``date``, ``from``."""
+    """Cases removed from a baseline, each with ``reason``, ``date``, ``from``."""
 
 
 class Record(_Line):
-    """What one case gave."""
+    """The result of one case."""
 
     case: str
     kind: Literal["cost", "latency", "accuracy"]
     status: Literal["ok", "failed", "skipped"]
     reason: str | None = None
-    """Why it failed or was skipped."""
+    """Reason of a failure or skip."""
     hash: str
-    """Of everything that the values depend on; another hash means another measurement."""
+    """Hash of everything that the values depend on; another hash requires a new measurement."""
     conditions: dict[str, Any]
     values: dict[str, Value] = {}
     samples: list[dict[str, Any]] = []
-    """Of a latency case: for each process the seconds of every round, of the case's network, of the
-    plain one and of its copy."""
+    """Samples of a latency case: for each process the seconds of every round, for the case's
+    network, the plain one and its copy."""
     runtime: dict[str, Any] | None = None
-    """Of a latency case: title, versions, processor, what fell out of the fast path."""
+    """Runtime of a latency case: title, versions, processor, operations outside the fast path."""
     training: dict[str, Any] | None = None
-    """Of an accuracy case: data set, recipe, curve, and which test images were classified right."""
+    """Training of an accuracy case: data set, recipe, curve, correctly classified images."""
     slots: list[dict[str, Any]] = []
     card: dict[str, Any] | None = None
     counters: dict[str, Any] | None = None
     seconds: float = 0.0
     accepted: dict[str, Any] | None = None
-    """Of a baseline: ``reason`` and ``date`` of the change, and ``from``, what was there before."""
+    """Accepted change of a baseline: ``reason``, ``date``, and ``from``, the previous record."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Record:
-        if self.kind == "cost" and any(isinstance(one, float) for one in self.values.values()):
+        if self.kind == "cost" and any(isinstance(value, float) for value in self.values.values()):
             raise ValueError("counts are integers")
         if not all(map(_is_sampled, self.samples)):
             raise ValueError("samples are not rounds of a baseline, its copy and an arm")
@@ -83,9 +83,11 @@ class Record(_Line):
 
 
 def _is_sampled(process: Mapping[str, Any]) -> bool:
-    """Whether a process's samples have a baseline, and as many positive figures for each arm."""
+    """Return whether samples have a baseline, and equally many positive values for each arm."""
     try:
         rows = [process["seconds"][process["baseline"]], *process["seconds"].values()]
-        return len({len(row) for row in rows}) == 1 and all(one > 0 for row in rows for one in row)
+        return len({len(row) for row in rows}) == 1 and all(
+            value > 0 for row in rows for value in row
+        )
     except (KeyError, TypeError, AttributeError):
         return False

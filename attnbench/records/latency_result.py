@@ -1,4 +1,4 @@
-"""What a latency record's samples say. Statistics are derived when they are read."""
+"""Statistics of a latency record's samples, computed when the record is read."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class LatencyResult:
-    """One arm beside its plain network."""
+    """The latency of one arm in comparison with its plain network."""
 
     arm: RatioEstimate
     again: RatioEstimate
-    """Of the A/A arm, the plain network's copy."""
+    """Ratio of the A/A arm, the copy of the plain network."""
     own: Distribution
-    """Seconds per call."""
+    """Distribution of the seconds per call."""
     plain: Distribution
     batch: int
     is_plain: bool
-    """Whether the arm is the plain network itself, so that its ratio is the A/A one."""
+    """Flag of an arm that is the plain network itself, so that its ratio is the A/A ratio."""
     sampling_s: float
     dropped: int
 
     @property
     def throughput(self) -> float:
-        """Images per second, by the median."""
+        """The images per second, by the median."""
         return self.batch / self.own.median
 
 
 def timing_of(samples: Sequence[Mapping[str, Any]], batch: int) -> LatencyResult | None:
-    """Return what the samples of a record say, one object for each process; None without any."""
-    processes = [TimingSamples.from_json(one) for one in samples]
+    """Return the result of a record's samples, one object for each process; None without any."""
+    processes = [TimingSamples.from_json(process) for process in samples]
     if not processes:
         return None
     first = processes[0]
     others = [name for name in first.seconds if name not in (first.baseline, AGAIN)]
     arm = others[0] if others else AGAIN
-    again = estimate([one.only(AGAIN) for one in processes], AGAIN)
+    again = estimate([process.only(AGAIN) for process in processes], AGAIN)
     return LatencyResult(
         arm=estimate(processes, arm) if others else again,
         again=again,
@@ -51,19 +51,19 @@ def timing_of(samples: Sequence[Mapping[str, Any]], batch: int) -> LatencyResult
         plain=distribution(processes, first.baseline),
         batch=batch,
         is_plain=not others,
-        sampling_s=sum(one.sampling_s for one in processes),
-        dropped=sum(one.dropped for one in processes),
+        sampling_s=sum(process.sampling_s for process in processes),
+        dropped=sum(process.dropped for process in processes),
     )
 
 
 def judged(
     timings: Mapping[K, LatencyResult], rule: LatencyRule | None = None
 ) -> dict[K, LatencyVerdict]:
-    """Return the verdict on each of the timings that a table holds, none being looked at alone.
+    """Return the verdicts on the timings of a table, judged jointly for multiple comparisons.
 
-    Plain networks claim nothing, so they do not count among the claims.
+    Plain networks are no claims, so they are judged separately.
     """
-    rows = {key: (one.arm, one.again) for key, one in timings.items()}
+    rows = {key: (timing.arm, timing.again) for key, timing in timings.items()}
     claims = {key: row for key, row in rows.items() if not timings[key].is_plain}
     others = {key: row for key, row in rows.items() if timings[key].is_plain}
     return judge(claims, rule) | judge(others, rule)

@@ -1,4 +1,4 @@
-"""Merging runs of one suite: shards, or the same suite measured on several machines in turn."""
+"""Merge of runs of one suite: shards, or the same suite measured on several machines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from attnbench.utils.text import shown_path
 
 
 def merge(paths: Sequence[Path], folder: Path) -> Run:
-    """Write the records of several runs of one suite into ``folder`` and return the whole.
+    """Write the records of several runs of one suite into ``folder`` and return the merged run.
 
-    Every record keeps its own header. Of two records for one case the later run's counts, but
-    one that is ``ok`` is never displaced by one that is not.
+    Every record keeps its own header. Of two records of one case, that of the later run is used,
+    but a record that is ``ok`` is never replaced by one that is not.
 
     Raises:
         RecordError: the runs are of different suites or layouts, or the folder has a run already.
@@ -44,8 +44,8 @@ def _chosen(runs: Sequence[Run]) -> dict[str, Run]:
     chosen: dict[str, Run] = {}
     for run in runs:
         for name, record in run.records.items():
-            known = chosen.get(name)
-            if known is None or record.status == "ok" or known.records[name].status != "ok":
+            previous = chosen.get(name)
+            if previous is None or record.status == "ok" or previous.records[name].status != "ok":
                 chosen[name] = run
     return chosen
 

@@ -1,4 +1,4 @@
-"""What the names in a source file stand for: definitions of its distribution, or foreign things."""
+"""Resolution of the names in a source file: definitions of its distribution, or foreign objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attnbench.records.definitions import Import, SourceFile, parse_file
 from attnbench.records.source_files import ENGINE, OwnModule, find_own
 
 WHOLE = "*"
-"""In place of a definition's name: everything that a file defines and imports."""
+"""Name of the pseudo-definition for everything that a file defines and imports."""
 
 
 class Definition(NamedTuple):
@@ -21,11 +21,11 @@ class Definition(NamedTuple):
 
 
 class Foreign(NamedTuple):
-    """Something of another distribution."""
+    """An object of another distribution."""
 
     origin: str
     rest: tuple[str, ...] = ()
-    """Attributes that are taken of it."""
+    """Attributes accessed on it."""
 
     @property
     def full(self) -> str:
@@ -38,7 +38,7 @@ Target = Definition | Foreign
 
 @cache
 def read_file(path: Path) -> SourceFile:
-    """Return the content of a source file."""
+    """Return the cached analysis of a source file."""
     return parse_file(path)
 
 
@@ -48,7 +48,7 @@ def follow(
     importer: Path,
     seen: frozenset[Definition] = frozenset(),
 ) -> list[Target]:
-    """Return what ``rest`` of an imported name stands for."""
+    """Return the referents of an imported name with the attributes ``rest``."""
     names = (binding.name, *rest) if binding.name else rest
     own = find_own(binding.module, importer)
     found = _attribute(own, names, seen) if own else []
@@ -60,7 +60,7 @@ def follow(
 def _attribute(
     module: OwnModule, names: tuple[str, ...], seen: frozenset[Definition]
 ) -> list[Target]:
-    """Return what ``module.names[0].names[1]...`` stands for; the whole file if that is unclear."""
+    """Return the referents of ``module.names[0].names[1]...``; the whole file if unresolved."""
     file, child = module.file, module.child(names[0]) if names else None
     found = lookup(read_file(file), names[0], names[1:], seen) if file and names else []
     if not found and child:
@@ -74,7 +74,7 @@ def lookup(
     rest: tuple[str, ...],
     seen: frozenset[Definition] = frozenset(),
 ) -> list[Target]:
-    """Return what a name stands for in a file; nothing for one that is not found there."""
+    """Return the referents of a name in a file; an empty list if it is not found."""
     place = Definition(file.path, name)
     if place in seen:
         return []
@@ -94,5 +94,5 @@ def lookup(
 
 
 def is_engines(target: Foreign) -> bool:
-    """Return whether something belongs to the engine."""
+    """Return whether a foreign object is part of the engine."""
     return target.origin.split(".")[0] == ENGINE

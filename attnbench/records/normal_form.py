@@ -1,7 +1,7 @@
-"""One normal form for code: without imports, comments, docstrings and what a card only describes.
+"""Normal form of code: without imports, comments, docstrings and descriptive fields of cards.
 
-What is left decides what a module computes, how long it takes and what it learns; documentation
-edits do not invalidate results.
+The remaining code determines what a module computes, its latency and its accuracy; changes of the
+documentation do not invalidate results.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DECIDING = ("constraints", "official", "version")
-"""Fields of a card that decide what is measured; the others are for readers."""
+"""Fields of a card that affect measurements; the others are documentation."""
 COUNTED = ("params", "macs", "printed")
-"""Fields of a card whose formulas give values of a cost record."""
+"""Fields of a card with formulas for values of a cost record."""
 
 
 @dataclass(frozen=True)
 class NormalForm:
-    """What of the code counts."""
+    """The options of the normal form."""
 
     counts_formulas: bool = False
-    """The formulas of cards, too: they are part of a cost record."""
+    """Inclusion of the formulas of cards, which are part of a cost record."""
     docstrings: bool = False
-    """Docstrings, too: the code reads them."""
+    """Inclusion of docstrings, for code that reads them."""
 
     def kept_fields(self, constructor: str) -> tuple[str, ...] | None:
-        """Return the arguments that count of a card or its parts; None for any other class."""
+        """Return the relevant arguments of a card or its parts; None for any other class."""
         formulas = self.counts_formulas
         kept = {
             "Card": (*DECIDING, *(COUNTED if formulas else ())),
@@ -40,11 +40,11 @@ class NormalForm:
 def normalize(
     node: ast.stmt, form: NormalForm, engine_name: Callable[[ast.expr], str | None]
 ) -> ast.stmt | None:
-    """Return a statement in normal form, changed in place; None if nothing of it counts.
+    """Return a statement in normal form, changed in place; None if nothing of it is relevant.
 
     Args:
         node: the statement.
-        form: what counts.
+        form: the options of the normal form.
         engine_name: returns the engine's name for an expression: ``Card`` for ``cards.Card``.
     """
     result = _Normalizer(form, engine_name).visit(node)
@@ -58,7 +58,7 @@ class _Normalizer(ast.NodeTransformer):
         self.engine_name = engine_name
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Keep a body that nothing is left of valid."""
+        """Visit the children of a node and keep emptied bodies valid by a ``pass``."""
         filled = [name for name in ("body", "finalbody") if isinstance(_field(node, name), list)]
         filled = [name for name in filled if _field(node, name)]
         super().generic_visit(node)
@@ -68,23 +68,23 @@ class _Normalizer(ast.NodeTransformer):
         return node
 
     def visit_Import(self, node: ast.Import) -> None:
-        """Drop it: what its names stand for counts where they are used."""
+        """Drop an import: the referents of its names are resolved where they are used."""
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Drop it, as any import."""
+        """Drop an import, as :meth:`visit_Import` does."""
 
     def visit_Pass(self, node: ast.Pass) -> None:
-        """Drop it: where a docstring is missing it is needed, and does nothing."""
+        """Drop a ``pass``: it has no effect, and only replaces a missing docstring."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop constants that stand alone, docstrings first of all."""
+        """Drop constants as statements, such as docstrings."""
         if isinstance(node.value, ast.Constant):
             is_text = isinstance(node.value.value, str)
             return node if is_text and self.form.docstrings else None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Keep of a card the fields that count."""
+        """Keep only the relevant fields of a card."""
         kept = self.form.kept_fields(self.engine_name(node.func) or "")
         if kept is not None:
             node.args = []
@@ -92,22 +92,22 @@ class _Normalizer(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Read an annotation that is written as text."""
+        """Parse an annotation that is given as a string."""
         node.annotation = _read_annotation(node.annotation)
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """Read an annotation that is written as text."""
+        """Parse an annotation that is given as a string."""
         node.annotation = _read_annotation(node.annotation) or node.annotation
         return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Read an annotation that is written as text."""
+        """Parse an annotation that is given as a string."""
         node.returns = _read_annotation(node.returns)
         return self.generic_visit(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        """Read an annotation that is written as text."""
+        """Parse an annotation that is given as a string."""
         node.returns = _read_annotation(node.returns)
         return self.generic_visit(node)
 

@@ -1,7 +1,7 @@
-"""Finding the source files of one distribution: the modules that a file can import from its own.
+"""Source files of a distribution: the modules that a file can import from its own distribution.
 
-Read from folders and metadata, so that nothing is imported to find out. The engine is no part of
-any module's own code, not even of the shipped ones.
+The files are located by folders and metadata, without any import. The engine is not part of any
+module's own code, not even of that of the shipped modules.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ class OwnModule:
     """A module or package of the importer's own distribution.
 
     Args:
-        base: its path without a suffix: ``.../pkg/mod`` for ``mod.py`` and for ``mod/__init__.py``.
+        base: the path without a suffix: ``.../pkg/mod`` for ``mod.py`` and for ``mod/__init__.py``.
     """
 
     base: Path
 
     @property
     def file(self) -> Path | None:
-        """Its source file; None of a folder without ``__init__.py``."""
+        """The source file; None for a folder without ``__init__.py``."""
         return _source_of(self.base)
 
     def child(self, name: str) -> OwnModule | None:
-        """Return a submodule; None if there is none of this name."""
+        """Return the submodule of a name; None if there is none."""
         return _existing(self.base / name)
 
 
@@ -59,7 +59,7 @@ def absolute_name(node: ast.ImportFrom, importer: Path) -> str:
 
 
 def package_of(file: Path) -> list[str]:
-    """Return the names of the packages that a file lies in, from the top; none of a lone file."""
+    """Return the packages that contain a file, from the top; an empty list for a single file."""
     return list(file.relative_to(_root(file)).parts[:-1])
 
 
@@ -90,13 +90,13 @@ def _top_folder(top: str, importer: Path) -> Path | None:
     package = package_of(importer)
     own = package[0] if package else importer.stem
     if not package or top == own or _is_loose(own, root):
-        return root / top  # of a plugin that is not installed: whatever lies next to it
+        return root / top  # a plugin that is not installed: any file or folder beside it
     return _package_folder(top) if top in _siblings(own) else None
 
 
 @cache
 def _is_loose(top: str, root: Path) -> bool:
-    """Return whether a package is of no installed distribution: one that is read in its folder."""
+    """Return whether a package belongs to no installed distribution, as a plugin in a folder."""
     installed = {"site-packages", "dist-packages"} & set(root.parts)
     return top not in OURS and not installed and top not in _distributions()
 
@@ -113,7 +113,7 @@ def _siblings(top: str) -> frozenset[str]:
 
 @cache
 def _distributions() -> Mapping[str, list[str]]:
-    """Return the distributions of each top-level package; it takes a second to find them."""
+    """Return the distributions of each top-level package; cached, as the search takes a second."""
     return packages_distributions()
 
 

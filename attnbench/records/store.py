@@ -29,24 +29,24 @@ class Run:
     path: Path
     headers: list[Header] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
-    """By case name; of several for one case the last counts."""
+    """Records by case name; of several records of a case the last one."""
     header_of: dict[str, Header] = field(default_factory=dict)
-    """The header above each case's record."""
+    """Header above each case's record."""
 
     @property
     def header(self) -> Header:
-        """The last header: its suite and layout are the run's."""
+        """The last header, which defines suite and layout of the run."""
         return self.headers[-1]
 
     def only(self, kinds: Collection[str]) -> Run:
-        """Return the run with its records of these kinds."""
-        records = {name: one for name, one in self.records.items() if one.kind in kinds}
+        """Return a copy of the run with only the records of these kinds."""
+        records = {name: record for name, record in self.records.items() if record.kind in kinds}
         return replace(
             self, records=records, header_of={name: self.header_of[name] for name in records}
         )
 
     def measured_with(self) -> dict[str, str]:
-        """Return the versions that the records were measured with, several joined by "/"."""
+        """Return the versions with which the records were measured, several joined by "/"."""
         seen: dict[str, dict[str, None]] = {}
         for header in self.header_of.values() or self.headers:
             for name, version in header.versions.items():
@@ -55,10 +55,10 @@ class Run:
 
 
 def find_run(place: str | Path, out: str | Path | None = None) -> Path:
-    """Return the record file that a file, its folder or (in ``out``) a suite's name stands for.
+    """Return the record file for a path, its folder or a suite's name (in ``out``).
 
     Raises:
-        RecordError: there is none; the places looked at are named.
+        RecordError: there is none; the error lists the searched paths.
     """
     tried = [Path(place), Path(place) / FILE]
     if out is not None:
@@ -71,10 +71,10 @@ def find_run(place: str | Path, out: str | Path | None = None) -> Path:
 
 
 def read_run(path: Path) -> Run:
-    """Return the content of a record file; a torn last line, left by a kill, is passed over.
+    """Return the content of a record file; an incomplete last line, left by a kill, is ignored.
 
     Raises:
-        RecordError: a line is damaged; its number is named, and the file is left as it is.
+        RecordError: a line is damaged; the error gives its number, and the file is unchanged.
     """
     run = Run(path)
     header: Header | None = None
@@ -94,7 +94,7 @@ def read_run(path: Path) -> Run:
 
 
 class RunWriter:
-    """Appends to a record file, each line on disk before the next case starts.
+    """A writer that appends to a record file, each line on disk before the next case starts.
 
     Raises:
         RecordError: another run is writing there, or the folder cannot be written.
@@ -128,7 +128,7 @@ class RunWriter:
     ) -> None:
         try:
             if self._file is not None:
-                with suppress(OSError):  # a full disk was told by append; closing writes again
+                with suppress(OSError):  # append reported a full disk; closing writes again
                     self._file.close()
         finally:
             self._lock.release()
@@ -150,7 +150,7 @@ class RunWriter:
 
     @staticmethod
     def _mend_tail(file: IO[bytes]) -> None:
-        """Make the file end in a whole line: end a complete last line, cut off a torn one."""
+        """Repair the end of the file: terminate a complete last line, remove an incomplete one."""
         file.seek(0)
         content = file.read()
         if not content or content.endswith(b"\n"):
@@ -173,7 +173,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         content = _parsed(line)
         if content is not None:
             yield number, content
-        elif number < len(lines):  # the last piece has no newline behind it: torn, not damaged
+        elif number < len(lines):  # a last line without a newline is incomplete, not damaged
             raise RecordError(
                 f"{shown_path(path)}:{number} is damaged: not a JSON object. Take that line out, "
                 "and only its case is measured again"

@@ -1,1 +1,1 @@
-"""Runtimes that execute a model for latency: a registry, and one file per runtime."""
+"""Inference runtimes for latency measurements: a registry, and one file per runtime."""

@@ -1,4 +1,4 @@
-"""Exported files that outlive a process: used again if they are whole and of the same model."""
+"""Cache of exported files on disk: an entry is reused if complete and made from the same model."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _FORMAT = 1
 
 
 class Exporting(Runtime, Protocol):
-    """A runtime that leaves a file."""
+    """A runtime that exports a model to a file."""
 
     suffix: ClassVar[str | None]
 
 
 @dataclass(frozen=True)
 class CachedArtifact:
-    """What is known of an artefact from when it was made."""
+    """The description of an artefact, recorded when it was made."""
 
     export_s: float
     files: Mapping[str, str]
-    """Name of each file and the SHA-256 of its content."""
+    """Names of the files, each with the SHA-256 digest of its content."""
     fallbacks: Mapping[str, int]
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ExportNotes:
-    """What an exporter has to say beside its files."""
+    """The report of an exporter, besides its files."""
 
     fallbacks: Mapping[str, int]
     notes: tuple[str, ...] = ()
@@ -53,17 +53,18 @@ def artefact(
     key: str,
     make: Callable[[Path], ExportNotes],
 ) -> tuple[Path, CachedArtifact]:
-    """Return the artefact of a runtime in ``folder``, made if need be.
+    """Return the artefact of a runtime in ``folder``, made if necessary.
 
-    It is made in a folder of its own and moved; its description is written last. Whatever is
-    half-way there after a kill, or damaged since, fails the check of its content and is made again.
+    The artefact is made in a temporary folder and then moved; its description is written last. An
+    artefact that a kill left incomplete, or that was damaged later, fails the digest check and is
+    made again.
 
     Args:
-        runtime: whose it is.
-        settings: the precision is part of the name.
-        folder: where artefacts are kept; made if need be.
-        key: of model and example, see :func:`key_of`.
-        make: writes the main file to the path that it is given, and any more beside it.
+        runtime: the runtime that exports.
+        settings: the settings; the precision is part of the file name.
+        folder: the folder of the artefacts; created if necessary.
+        key: the digest of model and example, see :func:`key_of`.
+        make: writes the main file to the given path, and any further files beside it.
     """
     suffix = runtime.suffix or ""
     stem = f"{runtime.name}-{settings.precision}"
@@ -98,14 +99,14 @@ def _made(folder: Path, name: str, make: Callable[[Path], ExportNotes]) -> Cache
         findings = make(Path(scratch) / name)
         seconds = time.perf_counter() - started
         files = {}
-        for path in sorted(one for one in Path(scratch).iterdir() if one.is_file()):
+        for path in sorted(path for path in Path(scratch).iterdir() if path.is_file()):
             files[path.name] = _digest(path)
             os.replace(path, folder / path.name)  # noqa: PTH105 - replaces what is there
     return CachedArtifact(round(seconds, 3), files, dict(findings.fallbacks), findings.notes)
 
 
 def _read(description: Path, identity: Mapping[str, Any]) -> CachedArtifact | None:
-    """Return what was kept, or None if it is absent, damaged or of something else."""
+    """Return the cached description; None if absent, damaged or of another model."""
     try:
         read = json.loads(description.read_text())
         if read.pop("identity") != identity:

@@ -1,4 +1,4 @@
-"""Exporters shout: on both streams, from C code, through logging and warnings. Here they do not."""
+"""Capture of the output of exporters: both streams, also from C code, logging and warnings."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ _LONGEST = 1 << 20
 
 @contextmanager
 def silenced() -> Iterator[Callable[[], str]]:
-    """While entered, nothing reaches standard output or standard error, nor warns.
+    """Suppress standard output, standard error, logging and warnings while entered.
 
-    Yields what returns the text so far, from C code too: some give their reasons nowhere else.
+    Yields a function that returns the text captured so far, including that of C code: some
+    exporters report the reason of a failure only there.
     """
     before = logging.root.manager.disable
     with ExitStack() as stack:
-        said = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+        captured = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
         for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-            stack.enter_context(_elsewhere(number, stream, said.fileno()))
-        stack.enter_context(redirect_stdout(said))
-        stack.enter_context(redirect_stderr(said))
+            stack.enter_context(_elsewhere(number, stream, captured.fileno()))
+        stack.enter_context(redirect_stdout(captured))
+        stack.enter_context(redirect_stderr(captured))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.callback(logging.disable, before)
         logging.disable(logging.CRITICAL)
-        yield lambda: _text(said)
+        yield lambda: _text(captured)
 
 
 @contextmanager
 def _elsewhere(number: int, stream: object, target: int) -> Iterator[None]:
-    """Send a file descriptor elsewhere; a process without it (a service) has nothing to silence."""
+    """Redirect a file descriptor; a process without it (a service) has nothing to suppress."""
     try:
         kept = os.dup(number)
     except OSError:
@@ -51,10 +52,10 @@ def _elsewhere(number: int, stream: object, target: int) -> Iterator[None]:
         os.close(kept)
 
 
-def _text(said: TextIO) -> str:
-    said.flush()
-    # read by position: both descriptors write where the shared offset stands
-    return os.pread(said.fileno(), _LONGEST, 0).decode(errors="replace")
+def _text(captured: TextIO) -> str:
+    captured.flush()
+    # read by position: both descriptors write at their shared offset
+    return os.pread(captured.fileno(), _LONGEST, 0).decode(errors="replace")
 
 
 def _flush(stream: object) -> None:

@@ -1,4 +1,4 @@
-"""PyTorch as it is: one operator after the other, contiguous memory."""
+"""PyTorch in eager mode: one operator after the other, contiguous memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Eager(Base):
 
 
 def prepared(model: nn.Module, settings: RuntimeSettings, memory_format: Any) -> nn.Module:
-    """Return a copy for inference with the precision, device and memory format asked for."""
+    """Return a copy for inference in the given precision, device and memory format."""
     import torch
 
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
@@ -62,7 +62,7 @@ def bound(
     infer = torch.inference_mode()
 
     def placed(x: Tensor) -> Tensor:
-        with torch.inference_mode():  # guards of compiled code tell such tensors from others
+        with torch.inference_mode():  # guards of compiled code distinguish inference tensors
             return x.to(settings.device, dtype, copy=True).contiguous(memory_format=memory_format)
 
     @infer

@@ -1,4 +1,4 @@
-"""ExecuTorch with XNNPACK: what runs on phones, run here."""
+"""ExecuTorch with XNNPACK: the runtime of mobile phones, run on this machine."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ExecuTorch(Base):
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
     ) -> Built:
-        """Lower to ``folder`` or use what is there; see :class:`Runtime`.
+        """Lower the model to ``folder``, or reuse the artefact there; see :class:`Runtime`.
 
-        The number of threads is one for the whole process: the last model built decides.
+        The number of threads is global to the process: the last model built sets it.
         """
         check(self, settings)
 
@@ -47,7 +47,7 @@ class ExecuTorch(Base):
         started = time.perf_counter()
         method = _method(path, settings)
         loaded = time.perf_counter() - started
-        # the input goes in at every call: its memory is used for other things while it runs
+        # the input is passed at every call: the program reuses its memory while it runs
         fixed = (example.clone(),)
 
         def output(x: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Exp
         from executorch.exir import to_edge_transform_and_lower
 
         if precision == "int8":
-            program = _quantised(program, example)
+            program = _quantized(program, example)
         edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         findings = _left_out(edge.exported_program().graph_module)
         path.write_bytes(edge.to_executorch().buffer)  # adds its own nodes to the graph
@@ -84,7 +84,7 @@ def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Exp
     return findings
 
 
-def _quantised(program: ExportedProgram, example: Tensor) -> ExportedProgram:
+def _quantized(program: ExportedProgram, example: Tensor) -> ExportedProgram:
     """Return the program with int8 weights per channel and int8 activations."""
     import torch
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
@@ -93,18 +93,18 @@ def _quantised(program: ExportedProgram, example: Tensor) -> ExportedProgram:
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    quantiser = XNNPACKQuantizer().set_global(
+    quantizer = XNNPACKQuantizer().set_global(
         get_symmetric_quantization_config(is_per_channel=True)
     )
-    prepared = prepare_pt2e(program.module(), quantiser)
+    prepared = prepare_pt2e(program.module(), quantizer)
     with torch.no_grad():
-        for one in calibration(example):
-            prepared(one)
+        for batch in calibration(example):
+            prepared(batch)
         return torch.export.export(convert_pt2e(prepared), (example,))
 
 
 def _left_out(graph_module: Any) -> ExportNotes:
-    """Which operators XNNPACK did not take, and into how many pieces that cut the network."""
+    """Return the operators that XNNPACK did not delegate, and the number of its partitions."""
     left, partitions = Counter[str](), 0
     for node in graph_module.graph.nodes:
         if node.op != "call_function" or "getitem" in str(node.target):
@@ -118,12 +118,12 @@ def _left_out(graph_module: Any) -> ExportNotes:
 
 def _operator(target: Any) -> str:
     name = str(getattr(target, "_op", target))
-    # a builtin has no better name than its address, which is another in each process
+    # a builtin is named only by its address, which differs between processes
     return "a Python builtin" if name.startswith("<built-in") else name.removesuffix(".default")
 
 
 def _method(path: Path, settings: RuntimeSettings) -> Any:
-    with silenced() as said:
+    with silenced() as captured_text:
         try:
             from executorch.extension.pybindings import portable_lib as lib
 
@@ -134,8 +134,8 @@ def _method(path: Path, settings: RuntimeSettings) -> Any:
             program = lib._load_program(str(path))
             return _Method(program, program.load_method("forward"))
         except Exception as error:
-            lacking = sorted(set(re.findall(r"Missing operator: \[\d+\] (\S+)", said())))
-            if lacking:  # told on standard error alone
+            lacking = sorted(set(re.findall(r"Missing operator: \[\d+\] (\S+)", captured_text())))
+            if lacking:  # reported on standard error only
                 raise RuntimeFailure(
                     f"ExecuTorch has no kernel for {', '.join(lacking)}"
                 ) from error
@@ -143,7 +143,7 @@ def _method(path: Path, settings: RuntimeSettings) -> Any:
 
 
 class _Method:
-    """A loaded method that keeps alive the program in whose memory it lives."""
+    """A loaded method, with a reference to the program that owns its memory."""
 
     def __init__(self, program: Any, method: Any) -> None:
         self.program = program

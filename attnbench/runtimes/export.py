@@ -1,4 +1,4 @@
-"""An exported file for a device, its output checked before anyone gets it."""
+"""Export of a model to a file for a device; its output is checked before delivery."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What was written."""
+    """The files of an export, with their check."""
 
     files: tuple[Path, ...]
-    """The artefact first."""
+    """Paths of the files; the artefact is the first."""
     bytes: int
     export_s: float | None
     agreement: Agreement
@@ -33,7 +33,7 @@ class Delivered:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; an error that is no number is null."""
+        """Return the JSON form; an error that is not finite is null."""
         checked = asdict(self.agreement)
         checked.pop("equal")
         if not math.isfinite(checked["max_error"]):
@@ -58,22 +58,22 @@ def deliver(
     about: dict[str, Any],
     reference: nn.Module | None = None,
 ) -> Delivered:
-    """Export a model, check it, and only then leave it as ``stem`` with the runtime's suffix.
+    """Export a model, check its output, then move it to ``stem`` with the runtime's suffix.
 
-    Beside it goes ``stem.RUNTIME.json``: what it is, its input, how it was checked, versions.
+    ``stem.RUNTIME.json`` beside it describes the model, its input, the check and the versions.
 
     Args:
-        runtime: one that exports.
+        runtime: a runtime that exports files.
         model: the network.
-        inputs: to check it on; the first is the example that fixes the shape.
+        inputs: the inputs of the check; the first is the example that fixes the shape.
         settings: threads (of the check) and precision.
-        stem: the path without suffix; its folder is made if need be.
-        about: what is to stand in the description beside what is known here.
-        reference: what the output is compared with, where that is not the model itself: the plain
-            form of a fused one.
+        stem: the path without suffix; its folder is created if necessary.
+        about: further entries of the description.
+        reference: the network that the output is compared with, if it is not the model itself: the
+            plain form of a fused model.
 
     Raises:
-        RuntimeFailure: it cannot be exported, or its output is wrong; nothing is left then.
+        RuntimeFailure: the export fails, or its output is wrong; no file is left in either case.
         RequestError: the runtime does not offer the precision, or the folder cannot be written.
     """
     try:
@@ -82,7 +82,7 @@ def deliver(
             built = runtime.build(model, inputs[0], settings, Path(scratch))
             checked = agreement(built, reference or model, inputs, settings)
             _refuse_wrong(checked, settings)
-            files = _moved(_artefact(built, runtime), stem)
+            files = _moved(_artifact(built, runtime), stem)
     except OSError as error:
         raise RequestError(f"{stem.parent} cannot be written: {error}") from error
     done = Delivered(
@@ -98,7 +98,7 @@ def deliver(
 
 
 def _refuse_wrong(checked: Agreement, settings: RuntimeSettings) -> None:
-    """Refuse an output that cannot be: reduced precision may differ, but must be numbers."""
+    """Refuse a wrong output: reduced precision may differ from eager, but must be finite."""
     if checked.equal or (settings.precision != "fp32" and math.isfinite(checked.max_error)):
         return
     if not math.isfinite(checked.max_error):
@@ -109,14 +109,14 @@ def _refuse_wrong(checked: Agreement, settings: RuntimeSettings) -> None:
     )
 
 
-def _artefact(built: Built, runtime: Runtime) -> Path:
+def _artifact(built: Built, runtime: Runtime) -> Path:
     if built.artefact is None:
         raise RequestError(f"runtime {runtime.name} leaves no file")
     return built.artefact
 
 
 def _moved(artefact: Path, stem: Path) -> tuple[Path, ...]:
-    """Move an artefact, and the files of its name beside it, to their final names."""
+    """Move an artefact, and the files with the same stem beside it, to their final names."""
     others = sorted(
         path
         for path in artefact.parent.glob(f"{artefact.stem}.*")

@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 CALIBRATION_IMAGES = 16
 CALIBRATION_SEED = 1
-"""Not that of the inputs on which the result is checked."""
+"""Random seed of the calibration images, different from that of the check's inputs."""
 
 
 def calibration(example: Tensor) -> list[Tensor]:
-    """Return the inputs on which ranges are observed."""
+    """Return the calibration inputs, on which activation ranges are observed."""
     return examples(example, CALIBRATION_IMAGES, CALIBRATION_SEED)
 
 
 def quantise(path: Path, example: Tensor, inputs: list[Tensor] | None = None) -> None:
-    """Quantise an ONNX file in place: weights per channel, activations, ranges by min and max.
+    """Quantise an ONNX file in place: weights per channel, activations by min-max calibration.
 
     Args:
         path: the file.
         example: an input of its shape.
-        inputs: of the same shape, on which ranges are observed; photographs by default.
+        inputs: the calibration inputs, of the same shape; photographs by default.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -54,9 +54,9 @@ def _reader(name: str, inputs: list[Tensor]) -> Any:
         def __init__(self) -> None:
             self.left = iter(inputs)
 
-        # None ends the data, whatever the base class says
+        # None ends the data, although the base class declares otherwise
         def get_next(self) -> Any:
-            one = next(self.left, None)
-            return None if one is None else {name: one.numpy()}
+            batch = next(self.left, None)
+            return None if batch is None else {name: batch.numpy()}
 
     return Reader()

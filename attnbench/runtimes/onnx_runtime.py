@@ -33,7 +33,7 @@ class OnnxRuntime(Base):
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
     ) -> Built:
-        """Export to ``folder`` or use what is there; see :class:`Runtime`."""
+        """Export the model to ``folder``, or reuse the artefact there; see :class:`Runtime`."""
         check(self, settings)
         _check_provider(settings)
 
@@ -54,8 +54,8 @@ class OnnxRuntime(Base):
 
             return torch.from_numpy(session.run(names, {next(iter(feed)): x.numpy()})[0]).float()
 
-        # run() on a bound feed: as fast as IO binding on the CPU (0.270 and 0.272 of eager on
-        # MobileNetV2), and what people call
+        # run() on a fixed feed: as fast as IO binding on the CPU (0.270 and 0.272 of eager on
+        # MobileNetV2), and the call that applications use
         return Built(
             run=lambda: session.run(names, feed),
             output=output,
@@ -104,7 +104,7 @@ def _session(path: Path, settings: RuntimeSettings, *, profile: bool = False) ->
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4
-    # a worker that spins between two calls would slow every other arm of the comparison
+    # a worker that spins between two calls would slow down all other arms of the comparison
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_profiling = profile
     options.profile_file_prefix = str(path.parent / "profile")
@@ -116,7 +116,7 @@ def _session(path: Path, settings: RuntimeSettings, *, profile: bool = False) ->
 
 
 def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNotes:
-    """Run once with profiling on: which operators run, and which not on the provider asked for."""
+    """Run once with profiling; return the operators outside the chosen execution provider."""
     session = _session(path, settings, profile=True)
     try:
         session.run(None, {session.get_inputs()[0].name: example.numpy()})

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: torch.export, converted; int8 from the quantised ONNX model."""
+"""OpenVINO on the CPU: converted from torch.export; int8 from the quantised ONNX model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class OpenVino(Base):
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
     ) -> Built:
-        """Convert to ``folder`` or use what is there; see :class:`Runtime`."""
+        """Convert the model to ``folder``, or reuse the artefact there; see :class:`Runtime`."""
         check(self, settings)
         _check_bf16(settings)
 
@@ -93,12 +93,12 @@ def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> Non
 
 @cache
 def _core() -> Any:
-    """One for the whole process.
+    """Return OpenVINO's core, one for the whole process.
 
-    Its CPU plugin gives the thread a signal stack and, when it ends, puts back the one before it.
-    Of two that end in the order of their start, the second puts back what the first has unmapped,
-    and the next signal with a handler (Ctrl-C, a DataLoader's ended worker) is a segmentation
-    fault.
+    The CPU plugin of a core sets a signal stack for the thread and, when it is destroyed, restores
+    the previous one. If two cores are destroyed in the order of their creation, the second restores
+    a stack that the first has unmapped, and the next signal with a handler (Ctrl-C, the end of a
+    DataLoader's worker) causes a segmentation fault.
     """
     import openvino as ov
 
@@ -111,7 +111,7 @@ def _compiled(path: Path, settings: RuntimeSettings) -> Any:
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": settings.threads,
         "INFERENCE_PRECISION_HINT": _HINTS[settings.precision],
-        # whoever measures pins the process; OpenVINO would pin to cores of its own choice
+        # the measurement pins the process; OpenVINO would pin to cores of its own choice
         "ENABLE_CPU_PINNING": False,
     }
     try:
@@ -122,7 +122,7 @@ def _compiled(path: Path, settings: RuntimeSettings) -> Any:
 
 
 def _executed(compiled: Any, precision: str) -> tuple[dict[str, int], tuple[str, ...]]:
-    """What runs by reference code, and which computing layers in another precision."""
+    """Return the layers that run as reference code, or that compute in another precision."""
     left, layers = Counter[str](), 0
     for node in compiled.get_runtime_model().get_ops():
         info = {key: str(value.value) for key, value in node.get_rt_info().items()}

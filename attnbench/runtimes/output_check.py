@@ -1,4 +1,4 @@
-"""Whether what a runtime computes is what the model says."""
+"""Numerical check of a runtime's output against the model in eager mode."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 _CONDITION = 10.0
-"""How many times eager's own distance from double precision another runtime may be off.
+"""Tolerated error of a runtime, as a multiple of eager's own error against double precision.
 
-Ours is one draw of what rounding does: ONNX Runtime is off 5 times as far where the selective
-kernels of 17 blocks pass on what each rounds. A wrong operator is off a thousand times as far.
+Eager's rounding error is a single sample: that of ONNX Runtime is 5 times as large where 17 blocks
+of selective kernels propagate it. The error of a wrong operator is a thousand times as large.
 """
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A runtime's outputs beside fp32 eager's."""
+    """The agreement of a runtime's outputs with those of fp32 eager."""
 
     max_error: float
-    """Largest difference, relative to the largest value of eager's output; infinite where one of
-    the two has a NaN or an infinity and the other has not the same."""
+    """Largest difference, relative to the largest value of eager's output; infinite if one of the
+    two has a NaN or an infinity that the other has not."""
     tolerance: float
-    """The runtime's own, or more where eager itself is further from double precision: a network
-    that magnifies rounding does so in every runtime."""
+    """Tolerance of the runtime, or a larger one where eager's own rounding error exceeds it: a
+    network that amplifies rounding errors does so in every runtime."""
     sqnr_db: float | None
-    """Signal to noise in decibels over all inputs; None without any noise, or without a signal."""
+    """Signal-to-noise ratio in decibels over all inputs; None without noise or without a signal."""
     top1: float | None
-    """Share of images with the same first class; None where the output is not (B, classes)."""
+    """Share of images with the same top-1 class; None if the output is not (B, classes)."""
     equal: bool
-    """Whether every output is finite where eager's is, and within the tolerance. Expected of fp32;
-    reduced precision is described by ``sqnr_db`` and ``top1`` instead."""
+    """Equality of the outputs: finite where eager's are, and within the tolerance. Expected in
+    fp32; reduced precision is described by ``sqnr_db`` and ``top1`` instead."""
 
 
 def agreement(
@@ -47,14 +47,14 @@ def agreement(
     """Compare a built model with the fp32 eager one on the CPU.
 
     Args:
-        built: what a runtime made of the model.
+        built: the model as built by a runtime.
         model: the model.
-        inputs: of the example's shape, as :func:`attnbench.runtimes.sample_inputs.examples` gives
-            them.
-        settings: as it was built.
+        inputs: inputs of the example's shape, as returned by
+            :func:`attnbench.runtimes.sample_inputs.examples`.
+        settings: the settings of the build.
 
     Raises:
-        RuntimeFailure: one of the two cannot run on these inputs.
+        RuntimeFailure: one of the two models cannot run on these inputs.
     """
     import torch
 
@@ -62,9 +62,9 @@ def agreement(
     reference = evaluated(model).float().cpu()
     try:
         with torch.inference_mode():
-            # copies: a module may work in place on what it is given
-            wanted = torch.cat([reference(one.clone()) for one in given]).double()
-        found = torch.cat([built.output(one.clone()) for one in given]).double()
+            # copies: a module may change its input in place
+            wanted = torch.cat([reference(batch.clone()) for batch in given]).double()
+        found = torch.cat([built.output(batch.clone()) for batch in given]).double()
     except Exception as error:
         raise failure(f"output in {settings.precision}", error) from error
     if found.shape != wanted.shape:
@@ -83,13 +83,13 @@ def agreement(
 
 
 def _rounding(reference: nn.Module, given: Sequence[Tensor], wanted: Tensor) -> float:
-    """How far fp32 eager is from double precision; 0 where it cannot run in that."""
+    """Return the error of fp32 eager against double precision; 0 if that cannot run."""
     import torch
 
     try:
         exact = evaluated(reference).double()
         with torch.inference_mode():
-            truth = torch.cat([exact(one.double()) for one in given])
+            truth = torch.cat([exact(batch.double()) for batch in given])
     except Exception:  # a module with a dtype of its own
         return 0.0
     error = _max_error(wanted, truth)
@@ -100,7 +100,7 @@ def _max_error(found: Tensor, wanted: Tensor) -> float:
     import torch
 
     finite = wanted.isfinite()
-    # a NaN or an infinity of the model itself must be there, the same one
+    # a NaN or an infinity of the model itself must appear in both outputs
     if not torch.equal(found[~finite].nan_to_num(7.0), wanted[~finite].nan_to_num(7.0)):
         return math.inf
     if not found[finite].isfinite().all():
@@ -124,5 +124,5 @@ def _top1(found: Tensor, wanted: Tensor) -> float | None:
     if wanted.dim() != 2 or wanted.shape[1] < 2:
         return None
     same = found.argmax(1) == wanted.argmax(1)
-    # argmax of NaN is a class too: it must not count
+    # the argmax of NaNs is a class too: it must not count
     return float((same & found.isfinite().all(1)).double().mean().item())

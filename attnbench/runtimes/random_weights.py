@@ -1,8 +1,8 @@
-"""Weights for checks: an untrained network is a poor witness.
+"""Random weights for output checks: the initial weights of a network would hide errors.
 
-Fresh from its constructor, a Non-local block is the identity (its last norm starts at zero), batch
-norm does nothing, and a MobileNetV2's logits are 1e-9 whatever the picture: an export could lose
-any of it unnoticed.
+After initialisation, a Non-local block is the identity (the scale of its last norm is zero), batch
+norm has no effect, and the logits of a MobileNetV2 are 1e-9 for every image: an export could lose
+such a part without a visible error.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _IMAGES = 8
 
 @torch.no_grad()
 def lively(model: nn.Module, seed: int = 0, example: Tensor | None = None) -> nn.Module:
-    """Give a network, in place, weights with which every part of it matters.
+    """Set, in place, weights with which every part of a network affects its output.
 
-    Norms get random tame affine parameters; parameters that are all zero (biases, scales) small
-    random values; everything else stays as it was initialised. Batch norm statistics become those
-    of pictures, slightly off, as a trained network's are: outputs stay finite, and differ from
-    picture to picture.
+    Norms get random affine parameters of moderate size; parameters that are all zero (biases,
+    scales) get small random values; all other parameters keep their initial values. Batch norm
+    statistics become those of photographs, slightly perturbed, as in a trained network: outputs
+    stay finite and differ between images.
 
     Args:
         model: the network; its mode is kept.
         seed: the same seed gives the same values.
-        example: (B, C, H, W) of what the network takes; without it, statistics are drawn at random,
-            and the signal of a deep network may drown in its biases.
+        example: (B, C, H, W), an input of the network; without it, statistics are drawn at random,
+            and the biases of a deep network may exceed its signal.
 
     Returns:
         The same network.
@@ -72,7 +72,7 @@ def _perturb(norm: _BatchNorm, generator: torch.Generator) -> None:
 
 
 def _observe(model: nn.Module, images: Tensor) -> None:
-    """Give the batch norms the statistics of a forward pass."""
+    """Set the statistics of the batch norms to those of a forward pass."""
     like = next(model.parameters(), images)
     with _observing(model):
         model(images.to(like.device, like.dtype))
@@ -80,7 +80,7 @@ def _observe(model: nn.Module, images: Tensor) -> None:
 
 @contextmanager
 def _observing(model: nn.Module) -> Iterator[None]:
-    """While entered, batch norms take over the statistics of what they see; nothing else trains."""
+    """Put batch norms, and no other module, into training mode with momentum 1 while entered."""
     modes = {module: module.training for module in model.modules()}
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
@@ -94,4 +94,4 @@ def _observing(model: nn.Module) -> Iterator[None]:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         for module, mode in modes.items():
-            module.training = mode  # not .train(): what was frozen within it stays frozen
+            module.training = mode  # not .train(): frozen submodules stay frozen

@@ -1,4 +1,4 @@
-"""Runtimes by name. Listing them imports neither torch nor any runtime."""
+"""Registry of runtimes by name. Listing them imports neither torch nor any runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.runtimes.runtime import Runtime
 from attnbench.utils.text import describe, origin_of
 
 GROUP = "attnbench.runtimes"
-"""Entry points of third parties: ``name = "package.module:Class"``."""
+"""Entry point group of third parties: ``name = "package.module:Class"``."""
 _SHIPPED = {
     "eager": "attnbench.runtimes.eager:Eager",
     "eager-channels-last": "attnbench.runtimes.eager_channels_last:EagerChannelsLast",
@@ -33,11 +33,11 @@ def runtimes() -> list[str]:
 
 
 def runtime(name: str) -> Runtime:
-    """Return a runtime, whether or not it can be used here (``missing()`` tells).
+    """Return a runtime, whether or not it can be used here (see its ``missing()``).
 
     Raises:
         UnknownNameError: no such runtime; near misses are suggested.
-        PluginError: a third party's that cannot be loaded or lacks something.
+        PluginError: a runtime of a third party cannot be loaded or lacks an attribute.
     """
     found = _registry().get(name, way_out="attnbench list runtimes shows which are installed.")
     return found()
@@ -47,16 +47,16 @@ def register_runtime(name: str, target: str | type[Runtime] | None = None) -> Ca
     """Register a runtime: ``register_runtime("mine", "package.module:Class")``, or a decorator.
 
     Args:
-        name: what ``--runtime`` calls it.
-        target: a class that :class:`Runtime` describes, made without arguments, or where it is;
-            left out where this is used as a decorator.
+        name: its name for ``--runtime``.
+        target: a class that implements :class:`Runtime` and takes no arguments, or its location;
+            omitted if this is used as a decorator.
 
     Raises:
-        PluginError: the class lacks something.
+        PluginError: the class lacks an attribute.
         DuplicateNameError: the name is taken.
     """
 
-    def door(cls: C) -> C:
+    def decorate(cls: C) -> C:
         add(cls, origin_of(cls))
         return cls
 
@@ -67,13 +67,13 @@ def register_runtime(name: str, target: str | type[Runtime] | None = None) -> Ca
         add(target, target)
     elif target is not None:
         add(target, origin_of(target))
-    return door
+    return decorate
 
 
 def describe_runtime(name: str) -> dict[str, Any]:
-    """Return what a listing shows: title, precisions, devices, extra, versions, why it is missing.
+    """Return the row of a listing: title, precisions, devices, extra, versions, reason if missing.
 
-    A runtime that cannot be loaded has only a name, an origin and the reason.
+    The row of a runtime that cannot be loaded has only a name, an origin and the reason.
     """
     origin = _registry().entry(name).origin
     try:
@@ -95,7 +95,7 @@ def describe_runtime(name: str) -> dict[str, Any]:
 
 
 def versions(found: Runtime) -> dict[str, str | None]:
-    """Return the versions of the distributions behind a runtime; None where absent."""
+    """Return the versions of the distributions that a runtime uses; None where absent."""
     return {package: _version(package) for package in found.packages}
 
 

@@ -1,4 +1,4 @@
-"""What a runtime is, what it is asked for, and what it gives back. Imports no torch."""
+"""The interface of a runtime: protocol, settings and result. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("fp32", "bf16", "int8")
 TOLERANCE = 1e-4
-"""Largest difference from eager that still counts as equal, relative to the output's largest value.
+"""Largest difference from eager that counts as equal, relative to the output's largest value.
 
-Runtimes fold batch norm into convolutions, use Winograd and sum in another order; through fifty
-layers that leaves 1e-6 to 1e-5.
+Runtimes fold batch norm into convolutions, use Winograd and sum in another order; over fifty layers
+the error is 1e-6 to 1e-5.
 """
 
 
-class RuntimeFailure(AttnbenchError):  # noqa: N818 - the model failed in a runtime, the name says it
-    """A model that a runtime cannot export, load or run; its text is the reason, in one line."""
+class RuntimeFailure(AttnbenchError):  # noqa: N818 - the name states that the model failed in a runtime
+    """Failure of a runtime to export, load or run a model; its text is the reason, in one line."""
 
 
 @dataclass(frozen=True)
 class RuntimeSettings:
-    """How a model is to run."""
+    """The settings of an inference run."""
 
     threads: int = 1
     precision: str = "fp32"
@@ -40,49 +40,49 @@ class Built:
     """A model ready to be timed in a runtime."""
 
     run: Callable[[], object]
-    """One inference on the bound example and nothing else: what is timed."""
+    """One inference on the bound example and nothing else: the timed function."""
     output: Callable[[Tensor], Tensor]
-    """Logits or features for any input of the example's shape, fp32 on the CPU."""
+    """Function from any input of the example's shape to logits or features, fp32 on the CPU."""
     export_s: float | None
-    """Seconds that the export took when the artefact was made; None where nothing is exported."""
+    """Seconds of the export that made the artefact; None if nothing is exported."""
     load_s: float
-    """Seconds to create the session, or to compile."""
+    """Seconds of creating the session or of compilation."""
     fallbacks: Mapping[str, int] = field(default_factory=dict)
-    """What left the fast path, and how often: ``"aten.max_pool2d not delegated"``."""
+    """Counts of the operations outside the fast path: ``"aten.max_pool2d not delegated"``."""
     notes: tuple[str, ...] = ()
     artefact: Path | None = None
     tolerance: float = TOLERANCE
-    """Of the fp32 output against eager, relative to the output's largest value."""
+    """Tolerance of the fp32 output against eager, relative to the output's largest value."""
 
 
 @runtime_checkable
 class Runtime(Protocol):
-    """What the registry hands out. Looking at one imports neither torch nor the runtime."""
+    """The interface of registered runtimes. Reading one imports neither torch nor the runtime."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
     devices: ClassVar[tuple[str, ...]]
-    """Kinds of devices: ``"cuda"`` stands for ``"cuda:1"`` too."""
+    """Kinds of devices: ``"cuda"`` includes ``"cuda:1"``."""
     packages: ClassVar[tuple[str, ...]]
-    """Distributions whose versions belong to a figure."""
+    """Distributions whose versions are recorded with a measurement."""
     extra: ClassVar[str | None]
-    """The optional extra of attnbench that brings it."""
+    """Optional extra of attnbench that installs the runtime."""
 
     def missing(self) -> str | None:
-        """Return why it cannot be used here, naming the way out, or None."""
+        """Return the reason why it cannot be used here, with the remedy, or None."""
         ...
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
     ) -> Built:
-        """Return the model ready to run; the model given is not changed.
+        """Return the model ready to run; the given model is not changed.
 
         Args:
-            model: any network of one input and one output.
+            model: any network with one input and one output.
             example: (B, C, H, W), fp32, on the CPU.
             settings: threads, precision and device.
-            folder: of this model and this shape; artefacts found there are used again.
+            folder: the folder of this model and this shape; artefacts in it are reused.
 
         Raises:
             RequestError: the runtime does not offer the precision or the device here.
@@ -92,7 +92,7 @@ class Runtime(Protocol):
 
 
 class Base:
-    """What the shipped runtimes share; a third party's may start from it."""
+    """The base class of the shipped runtimes; third parties may derive from it."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -101,11 +101,11 @@ class Base:
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     extra: ClassVar[str | None] = None
     suffix: ClassVar[str | None] = None
-    """Of the file that it leaves in the folder, ``".onnx"``; None for a runtime without one."""
+    """Suffix of the exported file, ``".onnx"``; None for a runtime that exports no file."""
 
     def missing(self) -> str | None:
-        """Return which packages are not installed and how to get them, or None."""
-        absent = [one for one in self.packages if find_spec(one) is None]
+        """Return the packages that are not installed and the command to install them, or None."""
+        absent = [package for package in self.packages if find_spec(package) is None]
         if not absent:
             return None
         what = f"'attnbench[{self.extra}]'" if self.extra else " ".join(absent)
@@ -117,7 +117,7 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
     """Refuse settings that a runtime does not offer.
 
     Raises:
-        RequestError: what is wrong and what would be right.
+        RequestError: a setting is not offered; the error lists the valid ones.
     """
     if settings.precision not in runtime.precisions:
         raise RequestError(

@@ -1,6 +1,6 @@
-"""Inputs that look like what a network sees: crops of two photographs, from the embedded data.
+"""Realistic network inputs: crops of two photographs, from embedded data.
 
-The photographs come with scikit-learn (``load_sample_images``): a temple and a flower, 427x640.
+scikit-learn ships the photographs (``load_sample_images``): a temple and a flower, 427x640.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _SMALLEST = 0.25
-"""Share of the shorter side that a crop has at least."""
+"""Smallest side of a crop, as a share of the photograph's shorter side."""
 
 
 def examples(example: Tensor, count: int, seed: int = 0) -> list[Tensor]:
-    """Return inputs of an example's shape, the same at every call.
+    """Return inputs of an example's shape, identical at every call.
 
     Args:
         example: (B, C, H, W). With three channels the inputs are photographs, otherwise (the
             feature map of a module alone) normally distributed maps.
-        count: how many images in all; rounded up to whole batches.
-        seed: another one gives others.
+        count: the total number of images; rounded up to whole batches.
+        seed: the random seed.
     """
     import torch
 
@@ -39,7 +39,7 @@ def examples(example: Tensor, count: int, seed: int = 0) -> list[Tensor]:
 
 
 def photos(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Return random crops of the photographs, (count, 3, h, w), normalised as ImageNet's."""
+    """Return random crops of the photographs, (count, 3, h, w), normalised as for ImageNet."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -64,7 +64,7 @@ def _crop(photo: Tensor, size: tuple[int, int], generator: object) -> Tensor:
 
 @cache
 def _photographs() -> tuple[Tensor, ...]:
-    """The photographs, (3, 427, 640) each, from 0 to 1."""
+    """Return the photographs, (3, 427, 640) each, from 0 to 1."""
     import torch
     from sklearn.datasets import load_sample_images
 

@@ -1,4 +1,4 @@
-"""torch.compile with Inductor. Its own cache on disk makes the second process load quickly."""
+"""torch.compile with Inductor, whose cache on disk shortens the compilation in later processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _COMPILERS = ("g++", "clang++", "c++", "cl")
 _ENOUGH = 1_000
-"""Compilations of one code object: every model of a table shares those of its classes."""
+"""Limit of compilations per code object: all models of a table share those of their classes."""
 
 
 class Compiled(Base):
@@ -36,8 +36,8 @@ class Compiled(Base):
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu")
 
     def missing(self) -> str | None:
-        """Return that there is no C++ compiler, which Inductor needs on the CPU, or None."""
-        if os.environ.get("CXX") or any(shutil.which(one) for one in _COMPILERS):
+        """Return the remedy if Inductor's C++ compiler for the CPU is absent, or None."""
+        if os.environ.get("CXX") or any(shutil.which(compiler) for compiler in _COMPILERS):
             return None
         return "torch.compile needs a C++ compiler: install g++ or clang, or name one in CXX"
 
@@ -63,11 +63,11 @@ class Compiled(Base):
 
 
 def _compiled(model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
-    """Return the compiled model; however many there are in a process, none disturbs another.
+    """Return the compiled model, independent of all other compiled models of the process.
 
-    Dynamo keeps its results, and how often it is willing to compile, by code object. Models of one
-    class share theirs: each gets an entry of its own, and the limits are raised for what lies
-    behind graph breaks.
+    Dynamo keeps its results, and its limit of compilations, per code object, which models of one
+    class share. Therefore each model gets an entry function of its own, and the limits are raised
+    for the code after graph breaks.
     """
     import torch
 
@@ -90,7 +90,7 @@ def _entry(model: nn.Module) -> Callable[[Tensor], Any]:
 
 
 def _raise_limits() -> None:
-    """Let every model compile: at the limit Dynamo runs eager instead and says nothing."""
+    """Raise Dynamo's limits: beyond them it runs a model in eager mode without a report."""
     import torch._dynamo
 
     limits = {"recompile_limit": _ENOUGH, "accumulated_recompile_limit": 64 * _ENOUGH}
@@ -100,7 +100,7 @@ def _raise_limits() -> None:
 
 @contextmanager
 def _counted() -> Iterator[Callable[[], tuple[int, dict[str, int]]]]:
-    """Yield what returns how many graphs were compiled meanwhile, and the reasons of breaks."""
+    """Yield a function that returns the graphs compiled since then, and the reasons of breaks."""
     from torch._dynamo.utils import counters
 
     graphs = counters["stats"]["unique_graphs"]

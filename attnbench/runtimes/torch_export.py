@@ -1,4 +1,4 @@
-"""torch.export, and the one line that says why something could not be exported."""
+"""torch.export, and the reason of a failed export in one line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _LONGEST = 240
 _WHERE = re.compile(r"(Check '.*' failed|Exception from|FrontEnd API failed|Model wasn't fully) ")
-"""Lines in which OpenVINO names its source, not the reason."""
+"""Pattern of lines in which OpenVINO gives its source position, not the reason."""
 
 
 def evaluated(model: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode, without gradients; the model given is not changed."""
+    """Return a copy in evaluation mode, without gradients; the given model is not changed."""
     return copy.deepcopy(model).eval().requires_grad_(False)
 
 
@@ -26,7 +26,7 @@ def exported(model: nn.Module, example: Tensor) -> ExportedProgram:
     """Return the exported graph of a model in evaluation mode, for the example's shape.
 
     Raises:
-        RuntimeFailure: it cannot be exported; with torch.export's reason.
+        RuntimeFailure: the export fails; the text is torch.export's reason.
     """
     import torch
 
@@ -38,12 +38,12 @@ def exported(model: nn.Module, example: Tensor) -> ExportedProgram:
 
 
 def failure(who: str, error: BaseException) -> RuntimeFailure:
-    """Return the failure of an exporter or runtime, its long report boiled down to one line."""
+    """Return the failure of an exporter or runtime, its long report reduced to one line."""
     return RuntimeFailure(f"{who}: {root_cause(error)}")
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the innermost cause of an exception chain: its type and its first telling line."""
+    """Return the innermost cause of an exception chain: its type and first informative line."""
     while (inner := error.__cause__) is not None:
         error = inner
     lines = [line for line in map(_clean, str(error).splitlines()) if line]
@@ -54,7 +54,7 @@ def root_cause(error: BaseException) -> str:
 
 
 def _sentence(lines: list[str]) -> str:
-    """Return the first line, and what it announces if it ends in a colon."""
+    """Return the first line, and the next ones as long as the text ends in a colon."""
     text = ""
     for line in lines:
         text = f"{text} {line}".lstrip()
@@ -64,7 +64,7 @@ def _sentence(lines: list[str]) -> str:
 
 
 def _clean(line: str) -> str:
-    """Return a line without colours, and nothing for a line that is only decoration."""
+    """Return a line without color codes; an empty string for a line that is only decoration."""
     bare = re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
     bare = bare.removesuffix('"')
     return bare if re.search(r"\w", bare) else ""

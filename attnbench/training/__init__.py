@@ -1,1 +1,1 @@
-"""Training of one network with one seed: recipes, data loading, loop, checkpoints."""
+"""Training of a network with a seed: recipes, data loading, loop, checkpoints."""

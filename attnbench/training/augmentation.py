@@ -1,4 +1,4 @@
-"""Augmentation of whole batches by torchvision's transforms."""
+"""Augmentation of batches by torchvision's transforms."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Transform = Callable[[Tensor], Tensor]
 
 
 def transforms(recipe: Recipe) -> Transform | None:
-    """Return a recipe's transforms of uint8 images (..., C, H, W) as one; None without any.
+    """Return a recipe's transforms of uint8 images (..., C, H, W), composed; None without any.
 
     Raises:
-        RequestError: torchvision has no such transform, or it does not take an option.
+        RequestError: torchvision has no such transform, or the transform lacks an option.
     """
-    made = [_transform(one, recipe) for one in recipe.augment]
+    made = [_transform(augment, recipe) for augment in recipe.augment]
     return v2.Compose(made) if made else None
 
 
 def augmented(images: Tensor, transform: Transform | None, draw: int) -> Tensor:
-    """Return (B, C, H, W) images transformed; ``draw`` of them in turn share the random draws."""
+    """Return transformed images (B, C, H, W); groups of ``draw`` images share the random draws."""
     if transform is None:
         return images
     return torch.cat([transform(part) for part in torch.split(images, draw)])
@@ -37,7 +37,7 @@ def augmented(images: Tensor, transform: Transform | None, draw: int) -> Tensor:
 def mixing(
     recipe: Recipe, classes: int
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-    """Return mixup, cutmix or one of the two at random; None where a recipe has neither."""
+    """Return mixup, cutmix or a random choice of the two; None if a recipe has neither."""
     found: list[Any] = [
         kind(alpha=alpha, num_classes=classes)
         for kind, alpha in ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
@@ -53,7 +53,7 @@ def mixing(
 def _transform(augment: Augment, recipe: Recipe) -> Transform:
     kind: Any = getattr(v2, augment.name, None)
     if not _is_transform(kind):
-        names = [one for one in dir(v2) if _is_transform(getattr(v2, one))]
+        names = [name for name in dir(v2) if _is_transform(getattr(v2, name))]
         way_out = f"Recipe {recipe.name} may name those of torchvision.transforms.v2."
         raise unknown("transform", augment.name, names, listed=(), way_out=way_out)
     known = list(inspect.signature(kind).parameters)

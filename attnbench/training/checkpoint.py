@@ -1,4 +1,4 @@
-"""Checkpoints of a training: one that is whole, at any instant."""
+"""Checkpoints of a training run; a complete one exists at any instant."""
 
 from __future__ import annotations
 
@@ -24,51 +24,52 @@ _NEW, _OLD = ".new-", ".old-"
 
 
 class Stateful(Protocol):
-    """What has a state to be saved."""
+    """The interface of an object with a state to be saved."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return tensors and plain values."""
+        """Return the state as tensors and plain values."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Take over what was saved."""
+        """Restore a saved state."""
         ...
 
 
 @dataclass
 class TrainingProgress:
-    """How far a training is; saved with it."""
+    """The progress of a training run; part of its checkpoint."""
 
     step: int = 0
-    """Optimizer steps done."""
+    """Number of completed optimizer steps."""
     losses: list[torch.Tensor] = field(default_factory=list)
-    """Of the steps of the running epoch."""
+    """Losses of the steps of the current epoch."""
     curve: list[dict[str, Any]] = field(default_factory=list)
-    """Of the epochs that are over."""
+    """Entries of the completed epochs."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what ``torch.save`` writes."""
+        """Return the state that ``torch.save`` writes."""
         losses = torch.stack(self.losses).cpu() if self.losses else torch.empty(0)
         return {"step": self.step, "losses": losses, "curve": self.curve}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what was saved."""
+        """Restore a saved state."""
         self.step, self.curve = state["step"], state["curve"]
         self.losses = list(state["losses"].unbind())
 
 
 class Checkpoint:
-    """The checkpoint of one training in a folder of its own.
+    """The checkpoint of one training run in a folder of its own.
 
-    A new one is written beside the old one and then takes its place; what a kill leaves of it is
-    not looked at, unless it came between the two renames. One that is of another training
-    (``identity``) is not either. Nothing that is read is run: ``accelerate`` would unpickle any
-    object of what is registered with it, so that ``states`` are kept in a file of their own.
+    A new checkpoint is written beside the old one and then replaces it; an incomplete one, left by
+    a kill, is ignored, unless the kill came between the two renames. A checkpoint of another
+    training run (``identity``) is ignored, too. Reading a checkpoint executes no code:
+    ``accelerate`` would unpickle arbitrary objects registered with it, so that ``states`` are kept
+    in a separate file.
 
     Args:
-        folder: made when it is first needed.
-        identity: of everything that must be the same for the training to go on.
-        states: what is saved beside the accelerator's network and optimizer.
+        folder: the folder; created when it is first needed.
+        identity: the hash of everything that must be unchanged to resume the training run.
+        states: the objects saved in addition to the accelerator's network and optimizer.
     """
 
     def __init__(self, folder: Path, identity: str, states: Mapping[str, Stateful]) -> None:
@@ -77,7 +78,7 @@ class Checkpoint:
         self.states = states
 
     def save(self, accelerator: Accelerator) -> None:
-        """Write the state of a training.
+        """Write the state of a training run.
 
         Raises:
             RequestError: the folder cannot be written.
@@ -88,7 +89,7 @@ class Checkpoint:
             self.folder.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
             self._write(fresh, accelerator)
-            with contextlib.suppress(FileNotFoundError):  # the first one
+            with contextlib.suppress(FileNotFoundError):  # no previous checkpoint
                 (self.folder / _CURRENT).rename(fresh.with_name(fresh.name.replace(_NEW, _OLD)))
             fresh.rename(self.folder / _CURRENT)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch's are no OSError
@@ -100,12 +101,12 @@ class Checkpoint:
                     shutil.rmtree(left, ignore_errors=True)
 
     def load(self, accelerator: Accelerator) -> bool:
-        """Put a training into the state that was saved; False where there is none that fits.
+        """Restore the saved state of a training run; return False if there is none that matches.
 
         Raises:
-            RequestError: one is whole, yet cannot be read.
+            RequestError: a checkpoint is complete, but cannot be read.
         """
-        found = next((one for one in self._candidates() if self._is_whole(one)), None)
+        found = next((path for path in self._candidates() if self._is_whole(path)), None)
         if found is None:
             return False
         try:
@@ -113,7 +114,7 @@ class Checkpoint:
             accelerator.load_state(str(found))
             for name, state in self.states.items():
                 state.load_state_dict(own[name])
-        except Exception as error:  # of many kinds
+        except Exception as error:  # the readers raise many kinds
             raise RequestError(
                 f"checkpoint {found} cannot be read: {describe(error)}; remove it to start anew"
             ) from error
@@ -127,14 +128,15 @@ class Checkpoint:
         (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
 
     def _candidates(self) -> list[Path]:
-        """The current one; without it, a kill came between the two renames."""
+        """Return the current checkpoint, or those that a kill between the renames left."""
         current = self.folder / _CURRENT
         return [current] if current.is_dir() else self._left()
 
     def _left(self) -> list[Path]:
-        """Return what a kill, or this process, left beside the current one; new before old."""
+        """Return the other checkpoints that a kill, or this process, left; new before old."""
         try:
-            return sorted(one for one in self.folder.iterdir() if one.name.startswith((_NEW, _OLD)))
+            paths = list(self.folder.iterdir())
+            return sorted(path for path in paths if path.name.startswith((_NEW, _OLD)))
         except OSError:
             return []
 
@@ -147,7 +149,7 @@ class Checkpoint:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Return the digests of the files: after a power cut one can have its size and no content."""
+    """Return the digests of the files; after a power cut, a file of full size may be empty."""
     found = {}
     for path in sorted(folder.iterdir()):
         if path.name != _MARK:

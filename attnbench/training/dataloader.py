@@ -1,4 +1,4 @@
-"""Batches of a split: from memory where its images fit, from files where they do not."""
+"""Batches of a split: from memory if its images fit, otherwise from files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from attnbench.training.recipe import Recipe
 from attnbench.training.seeds import image_seed, order
 
 _MEMORY = 2**30
-"""Bytes that the images of a split may take; on every machine the same, as the two kinds of feed
-augment differently."""
+"""Limit in bytes for the images of a split in memory; the same on every machine, as the two kinds
+of feed augment differently."""
 _TEST_BATCH = 256
 _OF_WHOLE = "RandomResizedCrop"
 _PREFIX = f"{RequestError.__module__}.{RequestError.__name__}: "
@@ -28,22 +28,22 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Feed(Protocol):
-    """A split in batches: images (B, 3, S, S) in float32, normalised, and targets (B,)."""
+    """The batches of a split: images (B, 3, S, S) in float32, normalised, and targets (B,)."""
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch in training."""
+        """The number of training batches per epoch."""
         ...
 
     def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number ``first`` on.
 
-        The caller seeds the global generator before it asks for a batch.
+        The caller seeds the global generator before it requests a batch.
         """
         ...
 
     def test(self) -> Iterator[Batch]:
-        """Yield all images in order, not augmented."""
+        """Yield all images in order, without augmentation."""
         ...
 
 
@@ -52,14 +52,14 @@ def feed(samples: LabeledImages, recipe: Recipe, processes: int = 1) -> Feed:
 
     Args:
         samples: the split.
-        recipe: how its images are cut and augmented.
-        processes: that share each batch in training.
+        recipe: the recipe, for size and augmentation of the images.
+        processes: the number of processes that share each batch in training.
     """
     side = recipe.resize or recipe.size
     channels = 3 if samples.stacked is None else samples.stacked.shape[1]
     fits = len(samples) * channels * side**2 <= _MEMORY
-    # its crops are of whole pictures, of which the memory would hold the centres
-    whole = samples.stacked is None and any(one.name == _OF_WHOLE for one in recipe.augment)
+    # it crops whole images, but a feed from memory holds only their centres
+    whole = samples.stacked is None and any(augment.name == _OF_WHOLE for augment in recipe.augment)
     kind = MemoryFeed if fits and not whole else FileFeed
     return kind(samples, recipe, processes)
 
@@ -75,7 +75,7 @@ class _Base:
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch; a last one is left out whose parts would be of single images."""
+        """The number of batches per epoch, without a last one too small to be cut into parts."""
         whole, rest = divmod(len(self.samples), self.recipe.batch_size)
         return max(1, whole + (rest >= self.least))
 
@@ -83,22 +83,22 @@ class _Base:
         parts = torch.split(order(seed, epoch, len(self.samples)), self.recipe.batch_size)
         yield from parts[first : self.steps]
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        """Return uint8 images in float32, normalised, three channels, laid out for speed."""
+    def _normalized(self, images: Tensor) -> Tensor:
+        """Return uint8 images as normalised float32 with three channels, in the recipe's layout."""
         scaled = images.to(torch.float32).div_(255.0)
-        normal = (scaled - self._mean) / self._std  # one channel becomes three here
+        normal = (scaled - self._mean) / self._std  # broadcasts one channel to three
         if self.recipe.channels_last:
             return normal.contiguous(memory_format=torch.channels_last)
         return normal
 
 
 class MemoryFeed(_Base):
-    """All images of a split in memory, as squares in uint8.
+    """A feed with all images of a split in memory, as squares in uint8.
 
     Args:
         samples: the split.
-        recipe: for sizes, normalisation and transforms.
-        processes: that share each batch in training.
+        recipe: the recipe, for sizes, normalisation and transforms.
+        processes: the number of processes that share each batch in training.
     """
 
     def __init__(self, samples: LabeledImages, recipe: Recipe, processes: int = 1) -> None:
@@ -110,20 +110,20 @@ class MemoryFeed(_Base):
         """Yield the batches of an epoch from number ``first`` on."""
         for chosen in self._numbers(seed, epoch, first):
             images = augmented(self._images[chosen], self._transform, self.recipe.draw)
-            yield self._normalised(_cut(images, self.recipe)), self.samples.targets[chosen]
+            yield self._normalized(_cut(images, self.recipe)), self.samples.targets[chosen]
 
     def test(self) -> Iterator[Batch]:
         """Yield all images in order."""
         for chosen in torch.split(torch.arange(len(self.samples)), _TEST_BATCH):
             images = _cut(self._images[chosen], self.recipe)
-            yield self._normalised(images), self.samples.targets[chosen]
+            yield self._normalized(images), self.samples.targets[chosen]
 
 
 class FileFeed(_Base):
-    """Images read and decoded as they are needed, by processes of a ``DataLoader``.
+    """A feed that reads and decodes images on demand, in worker processes of a ``DataLoader``.
 
-    Each image has random draws of its own, fixed by seed, epoch and its number, so that the number
-    of processes changes nothing.
+    Each image has random draws of its own, determined by seed, epoch and index, so that the result
+    does not depend on the number of processes.
     """
 
     def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
@@ -144,18 +144,18 @@ class FileFeed(_Base):
             images,
             batch_sampler=numbers,
             num_workers=min(self.recipe.workers, _cores()),
-            generator=torch.Generator(),  # else it draws from the global one
+            generator=torch.Generator(),  # the default would draw from the global generator
         )
         batches = iter(loader)
         while (found := _next(batches)) is not None:
             if isinstance(found, str):
-                del batches  # ends its processes
+                del batches  # ends the worker processes
                 raise RequestError(found)
-            yield self._normalised(found[0]), found[1]
+            yield self._normalized(found[0]), found[1]
 
 
 class _Images(Dataset[tuple[Tensor, Tensor]]):
-    """Images as a ``DataLoader`` takes them: (3, S, S), uint8, augmented."""
+    """A map-style data set for a ``DataLoader``: images (3, S, S), uint8, augmented."""
 
     def __init__(
         self,
@@ -178,23 +178,24 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
             image = _square(image, self._recipe.resize or self._recipe.size)
         else:
             with torch.random.fork_rng(devices=[]):
-                # not torch.manual_seed: that would also set the GPUs', which nobody puts back
+                # not torch.manual_seed: it would also seed the GPUs, which are not restored
                 torch.default_generator.manual_seed(image_seed(*self._epoch, index))
                 image = self._transform(image)
         return _cut(image, self._recipe), self._samples.targets[index]
 
 
 def _next(batches: Iterator[Batch]) -> Batch | str | None:
-    """Return the next batch; None after the last; what is wrong with an image."""
+    """Return the next batch, None after the last, or the error of an image as text."""
     try:
         return next(batches, None)
-    except RequestError as error:  # of another process: a traceback, then the message
-        traceback.clear_frames(error.__traceback__)  # they would keep the loader's processes
+    except RequestError as error:  # from a worker process: a traceback, then the message
+        # the frames would keep the worker processes alive
+        traceback.clear_frames(error.__traceback__)
         return str(error).strip().splitlines()[-1].removeprefix(_PREFIX)
 
 
 def _squares(samples: LabeledImages, side: int) -> Tensor:
-    """Return all images as (N, C, side, side): the shorter side fitted, the centre kept."""
+    """Return all images as (N, C, side, side): shorter side resized, centre cropped."""
     if samples.stacked is not None:
         return torch.cat([_square(part, side) for part in torch.split(samples.stacked, 1024)])
     found = torch.empty(len(samples), 3, side, side, dtype=torch.uint8)
@@ -212,7 +213,7 @@ def _square(images: Tensor, side: int) -> Tensor:
 
 
 def _cut(images: Tensor, recipe: Recipe) -> Tensor:
-    """Return images of the recipe's size: as transforms left them, or the centre."""
+    """Return images of the recipe's size, cropped at the centre if they have another."""
     side = recipe.size
     if images.shape[-2:] == (side, side):
         return images

@@ -1,4 +1,4 @@
-"""How well a trained network classifies a test set."""
+"""Accuracy of a trained network on a test set."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from attnbench.training.dataloader import Feed
 _TOP = 5
 
 
-class Diverged(AttnbenchError):  # noqa: N818 - it says what became of it
-    """A training whose loss or output became infinite or no number."""
+class Diverged(AttnbenchError):  # noqa: N818 - the name states the result
+    """Error of a training run whose loss or output became infinite or NaN."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracies in percent."""
+    """The accuracies of a network in percent."""
 
     top1: float
     top5: float | None
-    """None with fewer than six classes: it would be 100."""
+    """Top-5 accuracy; None with fewer than six classes, where it would be 100."""
     correct: NDArray[np.bool_]
-    """(N,): of each test image, in order, whether the first class is the right one."""
+    """Flags of correct top-1 classification, (N,), one for each test image in order."""
 
 
 def score(model: nn.Module, feed: Feed, device: torch.device, classes: int) -> Score:
-    """Return the score of a network, which is put into evaluation mode.
+    """Return the score of a network and leave it in evaluation mode.
 
     Raises:
         Diverged: an output is not finite.
@@ -46,7 +46,7 @@ def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
     """Return the score of (N, classes) logits.
 
     Raises:
-        Diverged: one is not finite.
+        Diverged: a logit is not finite.
     """
     if not bool(torch.isfinite(logits).all()):
         raise Diverged("the trained network's output is not finite on test images")
@@ -63,7 +63,7 @@ def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
 
 @torch.inference_mode()
 def predicted(model: nn.Module, feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return logits (N, classes) and targets (N,) of a test set, on the processor."""
+    """Return logits (N, classes) and targets (N,) of a test set, on the CPU."""
     model.eval()
     logits, targets = [], []
     for images, wanted in feed.test():

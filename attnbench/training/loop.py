@@ -1,7 +1,7 @@
 """The training loop: one network, one seed, on ``accelerate``.
 
-With the same batches, memory format and threads it computes bit for bit what a plain loop of
-forward, backward, optimizer and schedule computes (``tests/training/test_loop.py``).
+With the same batches, memory format and threads, its results are bit-identical to those of a plain
+loop of forward, backward, optimizer and schedule (``tests/training/test_loop.py``).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from attnbench.training.seeds import step_seed
 _SAVE_S = 20.0
 """Seconds of training between checkpoints."""
 _LOOK = 20
-"""Steps between looks at the losses: each look waits for the device."""
+"""Steps between checks of the losses: each check waits for the device."""
 _TELL_S = 1.0
 Tell = Callable[[str], object]
 _Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -46,21 +46,21 @@ __all__ = ["Diverged", "TrainingResult", "train"]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What one training gave."""
+    """The result of one training run."""
 
     top1: float
-    """Percent of the test images, after the last epoch."""
+    """Top-1 accuracy in percent on the test images, after the last epoch."""
     top5: float | None
     correct: NDArray[np.bool_]
-    """(N,): of each test image, in order, whether it was classified right."""
+    """Flags of correct classification, (N,), one for each test image in order."""
     loss: float
     """Mean training loss of the last epoch."""
     curve: list[dict[str, Any]]
-    """Of each epoch: ``epoch`` from 1, ``loss``, ``lr`` at its end, ``top1`` where tested."""
+    """Entry of each epoch: ``epoch`` from 1, ``loss``, ``lr`` at its end, ``top1`` if tested."""
     steps: int
     images_per_s: float | None
-    """In training, without tests and checkpoints; of a resumed one its last part; None where
-    nothing was left of it."""
+    """Training throughput without tests and checkpoints; after a resumption that of the last part;
+    None if no step was left."""
     seconds: float
     device: str
     threads: int
@@ -76,22 +76,22 @@ def train(
     epochs: int | None = None,
     tell: Tell = str,
 ) -> TrainingResult:
-    """Train a network in place, and test it.
+    """Train a network in place and test it.
 
     Args:
-        model: (B, 3, S, S) -> (B, classes); afterwards on the processor, with the weights that
-            were tested (the averaged ones where the recipe averages).
-        data: what it is trained and tested on.
-        recipe: how.
-        seed: of the order of the images, of augmentation and dropout.
-        folder: for checkpoints, every 20 seconds; a training that was stopped goes on from there
-            and ends as it would have.
-        epochs: instead of the recipe's.
-        tell: is told how far it is.
+        model: (B, 3, S, S) -> (B, classes); afterwards on the CPU, with the tested weights (the
+            averaged ones if the recipe has an exponential moving average).
+        data: the data set for training and testing.
+        recipe: the recipe.
+        seed: the random seed of image order, augmentation and dropout.
+        folder: the folder of checkpoints, written every 20 seconds; an interrupted training run
+            resumes from the last one, with the same result as without the interruption.
+        epochs: the number of epochs, in place of the recipe's.
+        tell: the progress callback; it receives the progress as a text.
 
     Raises:
-        Diverged: the loss became infinite or no number; the step is named.
-        RequestError: the recipe cannot be followed here.
+        Diverged: the loss became infinite or NaN; the error gives the step.
+        RequestError: the recipe cannot be applied on this machine or to this data set.
     """
     return _Training(model, data, recipe, seed, epochs or recipe.epochs, tell).run(folder)
 
@@ -153,7 +153,7 @@ class _Training:
         return own if self.average is None else own | {"average": self.average}
 
     def _epoch(self, ticker: _Ticker) -> None:
-        """Train what is left of the running epoch."""
+        """Train the remaining steps of the current epoch."""
         epoch, first = divmod(self.progress.step, self.data.steps)
         self.model.train()
         batches = self.data.training(self.seed, epoch, first)
@@ -162,7 +162,7 @@ class _Training:
             self._step(images, targets)
             self.images += len(images)
             if self.progress.step % _LOOK == 0:
-                self._look()
+                self._check_losses()
             ended = self.progress.step % self.data.steps == 0
             if ended:
                 self._end_epoch(epoch)
@@ -170,7 +170,7 @@ class _Training:
             ticker.tick()
 
     def _seeded(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches, the global generator set for each step before its batch is made."""
+        """Yield the batches; the global generator is seeded before each batch is made."""
         while True:
             torch.manual_seed(step_seed(self.seed, self.progress.step))
             begin = time.perf_counter()
@@ -181,12 +181,12 @@ class _Training:
             yield batch
 
     def _step(self, images: Tensor, targets: Tensor) -> None:
-        """Take one step of the optimizer, of as many parts as the recipe says."""
+        """Take one optimizer step, with gradients accumulated over the recipe's number of parts."""
         if self.mix is not None:
             images, targets = self.mix(images, targets)
         processes, own = self.accelerator.num_processes, self.accelerator.process_index
         count, device = self.recipe.accumulate, self.accelerator.device
-        # of the mean over the whole batch, where the gradients are a mean over the parts
+        # factor from a mean over the parts to a mean over the whole batch
         share = count * processes / len(images)
         images, targets = images.tensor_split(processes)[own], targets.tensor_split(processes)[own]
         losses = []
@@ -211,8 +211,8 @@ class _Training:
         self.progress.step += 1
         self.progress.losses.append(losses[0] if count == 1 else torch.stack(losses).mean())
 
-    def _look(self) -> None:
-        """Raise where a loss of the running epoch is not finite, in all processes alike."""
+    def _check_losses(self) -> None:
+        """Raise if a loss of the current epoch is not finite, in all processes equally."""
         losses = self._losses()
         bad = torch.nonzero(~torch.isfinite(losses)).flatten().tolist()
         if bad:
@@ -221,7 +221,7 @@ class _Training:
             raise Diverged(f"diverged: loss {losses[bad[0]]} at step {step}, in epoch {epoch}")
 
     def _losses(self) -> Tensor:
-        """Return the losses of the running epoch so far, (steps,), of whole batches."""
+        """Return the losses of the current epoch so far, (steps,), each of a whole batch."""
         own = torch.stack(self.progress.losses)
         if self.accelerator.num_processes == 1:
             return own
@@ -229,7 +229,7 @@ class _Training:
         return torch.as_tensor(shared)
 
     def _end_epoch(self, epoch: int) -> None:
-        self._look()
+        self._check_losses()
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "loss": float(self._losses().double().mean()),
@@ -243,7 +243,7 @@ class _Training:
         self.progress.losses.clear()
 
     def _score(self) -> Score:
-        """Test the network, the averaged one where there is one."""
+        """Test the network, or the averaged one if there is one."""
         tested = self.accelerator.unwrap_model(self.model)
         if self.average is not None:
             tested = self.average.module
@@ -255,35 +255,33 @@ class _Training:
 
 
 class _Ticker:
-    """Saves and tells every few seconds."""
+    """The timer of checkpoints and progress reports."""
 
     def __init__(self, training: _Training, checkpoint: Checkpoint | None) -> None:
         self._training, self._checkpoint = training, checkpoint
-        self._saved = self._told = time.monotonic()
+        self._saved = self._reported = time.monotonic()
 
     def tick(self) -> None:
         now = time.monotonic()
         if self._checkpoint and now - self._saved > _SAVE_S:
             self._checkpoint.save(self._training.accelerator)
             self._saved = time.monotonic()
-        if now - self._told > _TELL_S:
-            self._told = now
+        if now - self._reported > _TELL_S:
+            self._reported = now
             self._training.tell(self._text())
 
     def _text(self) -> str:
-        one = self._training
-        epoch, step = divmod(one.progress.step, one.data.steps)
-        speed = one.images / one.busy_s if one.busy_s else 0.0
-        losses = one.progress.losses
-        loss = f", loss {float(losses[-1]):.3f}" if losses else ""
-        shown = min(epoch + 1, one.epochs)
-        return (
-            f"epoch {shown}/{one.epochs}, step {step}/{one.data.steps}{loss}, {speed:,.0f} images/s"
-        )
+        training = self._training
+        progress, steps = training.progress, training.data.steps
+        epoch, step = divmod(progress.step, steps)
+        speed = training.images / training.busy_s if training.busy_s else 0.0
+        loss = f", loss {float(progress.losses[-1]):.3f}" if progress.losses else ""
+        shown = min(epoch + 1, training.epochs)
+        return f"epoch {shown}/{training.epochs}, step {step}/{steps}{loss}, {speed:,.0f} images/s"
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:
-    """Return a fresh accelerator: its settings are kept for a process, and ours may change."""
+    """Return a new accelerator, after a reset: its settings are global, and ours may change."""
     if not AcceleratorState._shared_state or AcceleratorState().num_processes == 1:
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
@@ -294,9 +292,9 @@ def _accelerator(recipe: Recipe) -> Accelerator:
 
 
 def _bare(accelerator: Accelerator, model: nn.Module) -> None:
-    """Undo what ``prepare`` does to a network itself: the loop casts, and a network may come twice.
+    """Undo the changes of ``prepare`` to a network: the loop casts, and may train a network twice.
 
-    A network whose forward pass stayed wrapped would be tested, exported and kept in bf16.
+    A network with a wrapped forward pass would be tested, exported and stored in bf16.
     """
     plain = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     vars(plain).pop("_is_accelerate_prepared", None)
@@ -313,7 +311,7 @@ def _averaged(model: nn.Module, recipe: Recipe, device: torch.device) -> Average
     def update(averages: _Tensors, values: _Tensors, count: Tensor | int) -> None:
         if averages[0].is_floating_point():
             lerp(averages, values, count)
-        else:  # a batch norm's counter: its average would be cut to an integer
+        else:  # a batch norm's counter: its average would be truncated to an integer
             for average, value in zip(averages, values, strict=True):
                 average.copy_(value)
 
@@ -336,7 +334,7 @@ def _check(data: Data, recipe: Recipe, processes: int) -> None:
 
 
 def _identity(model: nn.Module, data: Data, recipe: Recipe, others: list[Any]) -> str:
-    """Hash what must be the same for a training to go on from a checkpoint."""
+    """Return the hash of everything that must be unchanged to resume from a checkpoint."""
     weights = hashlib.blake2b()
     for value in model.state_dict().values():
         weights.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -12,20 +12,20 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from attnbench.training.recipe import Recipe
 
 _COLDEST = 0.01
-"""Of the learning rate, where a warm-up starts."""
+"""Share of the learning rate at the start of a warm-up."""
 
 
 def optimizer_of(model: nn.Module, recipe: Recipe) -> Optimizer:
-    """Return a recipe's optimizer; one-dimensional parameters have a weight decay of their own."""
+    """Return a recipe's optimizer; one-dimensional parameters have a separate weight decay."""
     chosen = recipe.optimizer
-    trained = [one for one in model.parameters() if one.requires_grad]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {
-            "params": [one for one in trained if one.ndim > 1],
+            "params": [parameter for parameter in trained if parameter.ndim > 1],
             "weight_decay": chosen.weight_decay,
         },
         {
-            "params": [one for one in trained if one.ndim <= 1],
+            "params": [parameter for parameter in trained if parameter.ndim <= 1],
             "weight_decay": chosen.norm_weight_decay,
         },
     ]
@@ -39,16 +39,16 @@ def optimizer_of(model: nn.Module, recipe: Recipe) -> Optimizer:
 def schedule_of(
     optimizer: Optimizer, recipe: Recipe, steps_per_epoch: int, epochs: int
 ) -> LRScheduler:
-    """Return the schedule, to be moved on after each step of the optimizer."""
+    """Return the learning rate schedule, to be advanced after each optimizer step."""
     total = steps_per_epoch * epochs
     if recipe.schedule.name == "onecycle":
-        # one step more: torch refuses to be moved on past the last
+        # one step more: torch refuses to advance beyond the last
         return OneCycleLR(optimizer, max_lr=recipe.optimizer.lr, total_steps=total + 1)
     return LambdaLR(optimizer, factor(recipe, steps_per_epoch, total))
 
 
 def factor(recipe: Recipe, steps_per_epoch: int, total: int) -> Callable[[int], float]:
-    """Return the share of the learning rate that each step takes, from 0."""
+    """Return a function from the step, starting at 0, to its share of the learning rate."""
     schedule = recipe.schedule
     warm = round(schedule.warmup_epochs * steps_per_epoch)
 

@@ -1,4 +1,4 @@
-"""Recipes: how a network is trained, as TOML. Imports no torch."""
+"""Training recipes as TOML. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NotNegative = Annotated[float, Field(ge=0)]
 Above = Annotated[float, Field(gt=0)]
 Three = Annotated[tuple[float, float, float], Field(strict=False)]
 FALLBACK = "folder"
-"""Recipe of data sets that none names as its own."""
+"""Recipe of data sets without a recipe of their own."""
 _UNHASHED = {"name", "title", "source", "url", "datasets", "baseline", "workers", "smoke"}
-"""What says nothing of how a network is trained."""
+"""Fields that do not affect the training of a network."""
 
 
 class _Strict(BaseModel):
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class Optimizer(_Strict):
-    """``[optimizer]``."""
+    """The optimizer, ``[optimizer]``."""
 
     name: Literal["sgd", "adamw", "rmsprop"] = "sgd"
     lr: Above
@@ -39,7 +39,7 @@ class Optimizer(_Strict):
     nesterov: bool = False
     weight_decay: NotNegative = 4e-5
     norm_weight_decay: NotNegative = 0.0
-    """Of one-dimensional parameters: norms and biases."""
+    """Weight decay of one-dimensional parameters: norms and biases."""
 
     @model_validator(mode="after")
     def _momentum_fits(self) -> Self:
@@ -49,28 +49,29 @@ class Optimizer(_Strict):
 
 
 class Schedule(_Strict):
-    """``[schedule]``: of the learning rate, moved on after each optimizer step.
+    """The learning rate schedule, ``[schedule]``, advanced after each optimizer step.
 
-    ``onecycle`` moves the momentum too, from 0.95 to 0.85 and back, whatever the optimizer's is.
+    ``onecycle`` also cycles the momentum from 0.95 to 0.85 and back, in place of the optimizer's.
     """
 
     name: Literal["constant", "cosine", "exponential", "step", "onecycle"] = "cosine"
     warmup_epochs: NotNegative = 0.0
-    """Of a linear rise from a hundredth; for ``onecycle`` the share is 0.3 of all steps."""
+    """Epochs of a linear warm-up from a hundredth; for ``onecycle`` it takes 0.3 of all steps."""
     gamma: Above = 0.98
     """Factor for each epoch (``exponential``), or every ``step_epochs`` (``step``)."""
     step_epochs: Positive = 30
 
 
 class Stem(_Strict):
-    """``[stem]``: strides of a backbone on images smaller than it was made for."""
+    """The strides of a backbone, ``[stem]``, for images smaller than it was designed for."""
 
     strides: list[Annotated[int, Field(ge=1, le=4)]]
-    """Of the convolutions that halve the map, in the network's order; the rest stay."""
+    """Strides of the convolutions that halve the feature map, in the network's order; the remaining
+    convolutions are unchanged."""
 
 
 class Augment(BaseModel):
-    """``[[augment]]``: a transform of ``torchvision.transforms.v2`` by name, with its options."""
+    """A transform of ``torchvision.transforms.v2`` with its options, ``[[augment]]``."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -78,12 +79,12 @@ class Augment(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the transform is given."""
+        """The keyword arguments of the transform."""
         return dict(self.model_extra or {})
 
 
 class RecipeBaseline(_Strict):
-    """``[[baseline]]``: what the recipe's source states for a plain backbone."""
+    """The accuracy of a plain backbone according to the recipe's source, ``[[baseline]]``."""
 
     backbone: str
     dataset: str
@@ -92,43 +93,43 @@ class RecipeBaseline(_Strict):
 
 
 class Recipe(_Strict):
-    """A whole recipe."""
+    """A training recipe."""
 
     name: str
     title: str
     source: str
-    """Where its settings come from."""
+    """Source of the settings."""
     url: str = ""
     datasets: list[str] = []
-    """Data sets whose default it is."""
+    """Data sets that have this recipe as their default."""
     size: Positive
     """Side of the square images, in training and in test."""
     resize: Positive | None = None
-    """Shorter side before the centre crop in test; ``size`` without it."""
+    """Shorter side before the centre crop in test; ``size`` if omitted."""
     epochs: Positive
     batch_size: Annotated[int, Field(ge=2)]
     accumulate: Positive = 1
-    """Parts that a batch is cut into, one gradient step for all."""
+    """Number of parts that a batch is split into, with one optimizer step for all."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
     channels_last: bool = True
     label_smoothing: Fraction = 0.0
     mixup: NotNegative = 0.0
-    """Alpha; 0 for none. With ``cutmix`` as well, one of the two is drawn for each batch."""
+    """Alpha of mixup; 0 for none. Together with ``cutmix``, one of the two is drawn per batch."""
     cutmix: NotNegative = 0.0
     ema: Fraction = 0.0
-    """Decay of the averaged weights that are tested; 0 for none."""
+    """Decay of the exponential moving average of the weights, which is tested; 0 for none."""
     clip_norm: Above | None = None
     draw: Positive = 8
-    """Images of a batch that share one draw of the random transforms."""
+    """Number of images of a batch that share one draw of the random transforms."""
     mean: Three
     std: Three
     workers: Annotated[int, Field(ge=0)] = 4
-    """Processes that read files, where images do not fit into memory."""
+    """Number of processes that read files if the images do not fit into memory."""
     evaluate_every: Annotated[int, Field(ge=0)] = 0
-    """Epochs between tests; 0 for the end alone. No epoch is chosen by its accuracy."""
+    """Epochs between tests; 0 for the end only. No epoch is selected by its accuracy."""
     smoke: bool = False
-    """Results show that something trains, and nothing else: they get no verdicts."""
+    """Flag of a smoke test: its results show only that a network trains, and get no verdicts."""
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     stem: Stem | None = None
@@ -148,8 +149,8 @@ class Recipe(_Strict):
 
     @property
     def hash(self) -> str:
-        """Short hash of all that a result depends on."""
-        # defaults left out: a key that comes later does not undo what was trained without it
+        """The short hash of all fields that affect a result."""
+        # without defaults: a new key does not invalidate earlier results
         content = self.model_dump(mode="json", exclude=_UNHASHED, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -166,7 +167,7 @@ def find_recipe(name: str) -> Recipe:
 
     Raises:
         UnknownNameError: no such recipe.
-        RequestError: the file cannot be read, or breaks the schema.
+        RequestError: the file cannot be read, or violates the schema.
     """
     if name.endswith(".toml") or "/" in name:
         return _read(Path(name), _changed(Path(name)))
@@ -176,9 +177,9 @@ def find_recipe(name: str) -> Recipe:
 
 
 def default_recipe(dataset: str) -> str:
-    """Return the name of a data set's own recipe; one that has none gets ``folder``."""
+    """Return the name of a data set's default recipe; ``folder`` if it has none."""
     name = dataset.split(",")[0]
-    return next((one for one in recipes() if name in find_recipe(one).datasets), FALLBACK)
+    return next((recipe for recipe in recipes() if name in find_recipe(recipe).datasets), FALLBACK)
 
 
 @cache
@@ -197,7 +198,7 @@ def _read(path: Path, changed: int) -> Recipe:
 
 
 def _mistake(place: tuple[int | str, ...], found: Any) -> str:
-    """Return one mistake as text: ``optimizer.momentun: unknown key; known: ...``."""
+    """Return a validation error as text: ``optimizer.momentun: unknown key; known: ...``."""
     shown = ".".join(str(part) for part in place)
     if found["type"] != "extra_forbidden":
         message = found["msg"].removeprefix("Value error, ")
@@ -215,7 +216,7 @@ def _mistake(place: tuple[int | str, ...], found: Any) -> str:
 
 
 def _changed(path: Path) -> int:
-    """Return when a file was changed, so that a newer one is read again; 0 without one."""
+    """Return the modification time of a file, so that a newer one is read again; 0 if absent."""
     try:
         return path.stat().st_mtime_ns
     except (OSError, ValueError):

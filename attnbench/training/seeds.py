@@ -1,11 +1,11 @@
-"""Streams of random numbers, each fixed by the seed and by what it is for.
+"""Streams of random numbers, each determined by the seed and by its purpose.
 
-Arms of one seed start from the same backbone, see the same images in the same order with the same
-augmentation, and drop the same activations of the backbone. Three things bring that about: modules
-are initialised from streams of their own, the order of an epoch has one too, and the global
-generator is set anew before every step, so that what a module draws in its forward pass moves
-nothing that comes after the step. A training that goes on from a checkpoint needs no saved state
-for the same reason.
+Arms with the same seed have the same initial weights of the backbone, the same images in the same
+order with the same augmentation, and the same dropout masks of the backbone. There are three
+reasons: modules are initialised from streams of their own, the order of an epoch has its own
+stream, too, and the global generator is seeded anew before every step, so that the random draws of
+a module's forward pass do not affect later steps. For the same reason, a training run that resumes
+from a checkpoint needs no saved generator state.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 def stream(*parts: int | str) -> int:
-    """Return the seed of a stream, 63 bits, from what it is for; the same on every machine."""
+    """Return the seed of a stream, 63 bits, from its purpose; identical on every machine."""
     text = "\0".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
@@ -33,12 +33,12 @@ def module_seed(seed: int, path: str) -> int:
 
 
 def step_seed(seed: int, step: int) -> int:
-    """Return the seed of the augmentation and the dropout of one optimizer step."""
+    """Return the seed of augmentation and dropout in one optimizer step."""
     return stream("step", seed, step)
 
 
 def image_seed(seed: int, epoch: int, index: int) -> int:
-    """Return the seed of the augmentation of one image, where each has a draw of its own."""
+    """Return the seed of the augmentation of one image, if each has its own draws."""
     return stream("image", seed, epoch, index)
 
 

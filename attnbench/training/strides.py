@@ -1,4 +1,4 @@
-"""Fitting a backbone that was made for 224x224 to small images, by the strides of its stages."""
+"""Adaptation of a backbone for 224x224 to small images, by the strides of its stages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from attnbench.training.recipe import Recipe
 
 
 def adapt(model: nn.Module, recipe: Recipe) -> nn.Module:
-    """Set the strides that a recipe asks for, in place, and return the network.
+    """Set the strides that a recipe requests, in place, and return the network.
 
-    Weights and their shapes stay as they are.
+    Weights and their shapes are unchanged.
 
     Raises:
-        RequestError: the network has fewer convolutions that halve the map than the recipe says.
+        RequestError: the recipe has more strides than the network has convolutions of stride 2.
     """
     if recipe.stem is None:
         return model
-    strided = [one for one in model.modules() if isinstance(one, nn.Conv2d) and _halves(one)]
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    strided = [convolution for convolution in convolutions if _halves(convolution)]
     wanted = recipe.stem.strides
     if len(wanted) > len(strided):
         raise RequestError(
