@@ -1,4 +1,4 @@
-"""What stands between this process and the machine: hypervisor, container limits."""
+"""Checks of virtualization: hypervisor and container limits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _UNLIMITED = 2**60  # version 1 writes a number near 2^63 for no limit
 
 
 def virtual(host: Host) -> SystemFinding | None:
-    """A hypervisor beneath."""
+    """Report whether this machine is virtual; None where the processor flags are unavailable."""
     lines = (read(host.proc / "cpuinfo") or "").splitlines()
     flags = next((line for line in lines if line.startswith("flags")), None)
     if flags is None:
-        return None  # not told on other processors
+        return None  # other architectures do not report flags
     if "hypervisor" not in flags.split():
         return SystemFinding("virtualisation", "ok", "none")
     vendor = read(host.sys / "class/dmi/id/sys_vendor")
@@ -31,8 +31,8 @@ def virtual(host: Host) -> SystemFinding | None:
 
 
 def quota(host: Host) -> SystemFinding | None:
-    """The share of processor time that the container gets."""
-    limits = [one for folder in _groups(host) if (one := _cpu_limit(folder)) is not None]
+    """Report the CPU quota of the container; None without one."""
+    limits = [limit for folder in _groups(host) if (limit := _cpu_limit(folder)) is not None]
     if not limits:
         return None
     value = f"{min(limits):g} of {host.usable} cores"
@@ -50,7 +50,7 @@ def quota(host: Host) -> SystemFinding | None:
 
 
 def stopped(host: Host) -> SystemFinding | None:
-    """How often the quota has stopped this container."""
+    """Report the number of times that the CPU quota has throttled this container."""
     tables = [read_table(folder / "cpu.stat") for folder in _groups(host)]
     counts = [table["nr_throttled"] for table in tables if "nr_throttled" in table]
     if not counts:
@@ -67,8 +67,8 @@ def stopped(host: Host) -> SystemFinding | None:
 
 
 def memory_limit(host: Host) -> SystemFinding | None:
-    """Memory that the container may use."""
-    limits = [one for folder in _groups(host) for one in _memory_limits(folder)]
+    """Report the memory limit of the container; None without one."""
+    limits = [limit for folder in _groups(host) for limit in _memory_limits(folder)]
     if not limits:
         return None
     gib = min(limits) / 2**30
@@ -85,9 +85,9 @@ def memory_limit(host: Host) -> SystemFinding | None:
 
 
 def cpuset(host: Host) -> SystemFinding | None:
-    """Cores that the container is confined to."""
+    """Report the cores to which the container is confined; None without a restriction."""
     names = ("cpuset.cpus.effective", "cpuset.effective_cpus")
-    found = [text for folder in _groups(host) for one in names if (text := read(folder / one))]
+    found = [text for folder in _groups(host) for name in names if (text := read(folder / name))]
     if not found or _size(found[0]) >= host.cores:
         return None
     return SystemFinding(
@@ -99,19 +99,19 @@ def cpuset(host: Host) -> SystemFinding | None:
 
 
 def _groups(host: Host) -> Iterator[Path]:
-    """Yield the control groups of this process with all above them, of versions 1 and 2."""
+    """Yield the control groups (v1 and v2) of this process and their ancestors, deepest first."""
     root = host.sys / "fs/cgroup"
     paths = {""}
     controllers = {""}
     for line in (read(host.proc / "self/cgroup") or "").splitlines():
         _, names, path = ([*line.split(":", 2), "", ""])[:3]
         parts = Path(path.lstrip("/")).parts
-        if ".." not in parts:  # outside of what this namespace shows
+        if ".." not in parts:  # outside this namespace
             paths |= {str(Path(*parts[:end])) for end in range(1, len(parts) + 1)}
         controllers.add(names.removeprefix("name="))
     controllers |= {"cpu", "memory", "cpuset"}
     folders = {root / controller / path for controller in controllers for path in paths}
-    yield from sorted((one for one in folders if one.is_dir()), key=lambda one: -len(one.parts))
+    yield from sorted(filter(Path.is_dir, folders), key=lambda folder: -len(folder.parts))
 
 
 def _cpu_limit(folder: Path) -> float | None:
@@ -124,12 +124,12 @@ def _cpu_limit(folder: Path) -> float | None:
 
 
 def _memory_limits(folder: Path) -> list[int]:
-    found = (read_number(folder / one) for one in ("memory.max", "memory.limit_in_bytes"))
-    return [one for one in found if one is not None and one < _UNLIMITED]
+    limits = (read_number(folder / name) for name in ("memory.max", "memory.limit_in_bytes"))
+    return [limit for limit in limits if limit is not None and limit < _UNLIMITED]
 
 
 def _size(cores: str) -> int:
-    """Return how many cores a list like ``0-3,8`` names."""
+    """Return the number of cores in a list such as ``0-3,8``."""
     total = 0
     for part in cores.split(","):
         first, _, last = part.partition("-")

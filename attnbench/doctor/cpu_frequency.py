@@ -1,4 +1,4 @@
-"""What changes the processor's clock: governor and turbo."""
+"""Checks of CPU frequency scaling: governor and turbo."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from attnbench.system.proc_files import globbed, read, read_number
 
 
 def governor(host: Host) -> SystemFinding | None:
-    """The policy by which the kernel sets the clock."""
+    """Report the kernel's frequency governors; None outside Linux."""
     if not (host.sys / "devices/system/cpu").is_dir():
         return None  # not Linux
     files = globbed(host.sys / "devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
-    found = sorted({one for one in map(read, files) if one})
+    found = sorted({name for name in map(read, files) if name})
     if not found:
         return SystemFinding(
             "frequency governor",
@@ -32,7 +32,7 @@ def governor(host: Host) -> SystemFinding | None:
 
 
 def turbo(host: Host) -> SystemFinding | None:
-    """Clocks above the nominal one."""
+    """Report whether clocks above the nominal frequency are enabled; None where unavailable."""
     cpu = host.sys / "devices/system/cpu"
     off, boost = read_number(cpu / "intel_pstate/no_turbo"), read_number(cpu / "cpufreq/boost")
     if off is None and boost is None:

@@ -1,4 +1,4 @@
-"""Everything that is looked at, in order."""
+"""All checks of the doctor, in the order of its report."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(host: Host, checks: Sequence[Check] = CHECKS) -> list[SystemFinding]:
-    """Return the findings of all checks that apply; one that fails is itself a finding."""
-    return [found for check in checks if (found := _asked(check, host)) is not None]
+    """Return the findings of all checks that apply; a check that raises yields a finding too."""
+    return [finding for check in checks if (finding := _run(check, host)) is not None]
 
 
-def _asked(check: Check, host: Host) -> SystemFinding | None:
+def _run(check: Check, host: Host) -> SystemFinding | None:
     try:
         return check(host)
-    except Exception as error:  # an odd machine must not keep the others from being said
+    except Exception as error:  # one failing check must not hide the other findings
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return SystemFinding(check.__name__, "note", f"could not be looked at ({reason})")

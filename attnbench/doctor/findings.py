@@ -1,4 +1,4 @@
-"""A finding of the doctor: what was seen, why it hurts timing, what to do."""
+"""A finding of the doctor: the observed value, its effect on timing, and the remedy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Level = Literal["ok", "note", "warning"]
 
 @dataclass(frozen=True)
 class SystemFinding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: of the check, ``"frequency governor"``.
-        level: ``ok``; ``note`` (worth knowing); ``warning`` (do something before timing).
-        value: what was seen, with its unit.
-        why: why it hurts timing; empty where it does not.
-        remedy: what to do, a command where there is one; empty where nothing can be done.
+        name: the name of the check, such as ``"frequency governor"``.
+        level: ``ok``; ``note`` (information only); ``warning`` (to be remedied before timing).
+        value: the observed value, with its unit.
+        why: the adverse effect on timing; empty if there is none.
+        remedy: the remedy, as a command where one exists; empty if there is none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the checks look at: two folders of files, and what the operating system says by calls."""
+"""The input of the checks: ``/proc``, ``/sys`` and values from operating-system calls."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Host:
-    """A machine as the checks see it; tests make one of temporary files.
+    """The view of a machine that the checks read; tests build one from temporary files.
 
     Attributes:
         proc: ``/proc``.
         sys: ``/sys``.
         environ: the environment variables.
-        cores: logical ones, of the whole machine.
-        allowed: the cores that this process may use; None where nobody tells (macOS).
-        load: mean number of runnable threads over the last minute; None on Windows.
-        steal: percent of the time that the hypervisor gave to others; None where it is not told.
-        threads: that PyTorch uses within one operator.
+        cores: the number of logical cores of the whole machine.
+        allowed: the cores that this process may use; None where unavailable (macOS).
+        load: the mean number of runnable threads over the last minute; None on Windows.
+        steal: the percentage of time that the hypervisor gave to other guests; None where
+            unavailable.
+        threads: the number of PyTorch's intra-operator threads.
     """
 
     proc: Path = Path("/proc")
@@ -35,12 +36,12 @@ class Host:
 
     @property
     def usable(self) -> int:
-        """The number of cores that this process may use."""
+        """Return the number of cores that this process may use."""
         return len(self.allowed) if self.allowed else self.cores
 
 
 def this_host(watch_s: float = 0.5) -> Host:
-    """Return this machine; steal time is watched for ``watch_s`` seconds."""
+    """Return this machine, with the steal time sampled over ``watch_s`` seconds."""
     import torch
 
     return Host(
@@ -60,7 +61,7 @@ def _allowed() -> frozenset[int] | None:
 
 
 def _load() -> float | None:
-    with suppress(OSError, AttributeError):  # unobtainable; Windows
+    with suppress(OSError, AttributeError):  # unavailable; Windows
         return os.getloadavg()[0]
     return None
 
@@ -68,7 +69,7 @@ def _load() -> float | None:
 def _steal(watch_s: float) -> float | None:
     import psutil
 
-    with suppress(Exception):  # psutil's own errors, where /proc/stat is hidden
+    with suppress(Exception):  # psutil raises its own errors where /proc/stat is hidden
         times = psutil.cpu_times_percent(interval=watch_s)
         return float(times.steal) if hasattr(times, "steal") else None
     return None

@@ -1,4 +1,4 @@
-"""The machine's own A/A floor: a model timed against its copy."""
+"""The noise floor of this machine: an A/A test of a model against its copy."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _SIZE = 224
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """What differences can be told on this machine.
+    """The smallest difference in latency that can be resolved on this machine.
 
     Attributes:
-        model: what was timed, batch 1, one thread, in eager mode.
-        budget_s: seconds that it was given.
-        pairs: rounds.
-        median_ms: of one inference.
-        ratio: copy over original; 1 but for noise.
-        low: of its 95% interval.
-        high: of its 95% interval.
-        floor: the largest difference that this interval, or that of the sampler's own control,
-            allows between equal models; a fraction.
-        trust: ``"ok"``, or why not.
+        model: the timed network, at batch size 1, on one thread, in eager mode.
+        budget_s: the sampling budget, in seconds.
+        pairs: the number of paired rounds.
+        median_ms: the median latency of one inference.
+        ratio: the latency of the copy over that of the original; 1 apart from noise.
+        low: the lower bound of the ratio's 95% confidence interval.
+        high: the upper bound of the ratio's 95% confidence interval.
+        floor: the largest difference between equal models, as a fraction, that is compatible
+            with this interval or with the interval of the sampler's own control.
+        trust: ``"ok"``, or the reason for distrust.
     """
 
     model: str
@@ -41,7 +41,7 @@ class NoiseFloor:
 
     @property
     def verdict(self) -> str:
-        """What can be told, in a sentence."""
+        """Return the resolvable difference, in a sentence."""
         if self.trust != "ok":
             return f"timing cannot be trusted here. {self.trust}"
         return (
@@ -63,8 +63,8 @@ def measure_floor(
 
     Args:
         budget_s: seconds of sampling.
-        compare: stands in for :func:`attnbench.latency.compare`.
-        calls: ``model``, ``copy`` and ``control`` (one more copy), in place of MobileNetV2's.
+        compare: a replacement for :func:`attnbench.latency.compare`.
+        calls: ``model``, ``copy`` and ``control`` (a second copy); by default MobileNetV2's.
     """
     if compare is None:
         from attnbench.latency import compare as compare_arms

@@ -1,4 +1,4 @@
-"""What is installed: Python and PyTorch, instruction set, runtimes, accelerator."""
+"""Checks of the software stack: Python, PyTorch, instruction set, runtimes, accelerator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attnbench.system.cpu import isa
 
 
 def versions(host: Host) -> SystemFinding:
-    """Versions that a comparison must share."""
+    """Report the versions that compared measurements must share."""
     import torch
 
     return SystemFinding(
@@ -20,12 +20,12 @@ def versions(host: Host) -> SystemFinding:
 
 
 def instructions(host: Host) -> SystemFinding:
-    """The instruction set that PyTorch's kernels use."""
+    """Report the instruction set that PyTorch's kernels use."""
     return judge_instructions(isa(), host.environ.get("ATEN_CPU_CAPABILITY"))
 
 
 def judge_instructions(found: str, forced: str | None) -> SystemFinding:
-    """Return the finding for an instruction set, and what the environment holds it down to."""
+    """Return the finding for an instruction set and the cap set by the environment, if any."""
     if forced:
         return SystemFinding(
             "instruction set",
@@ -46,7 +46,7 @@ def judge_instructions(found: str, forced: str | None) -> SystemFinding:
 
 
 def runtimes(host: Host) -> SystemFinding | None:
-    """Runtimes that cannot be used here."""
+    """Report the runtimes that cannot be used on this machine."""
     try:
         from attnbench.runtimes.registry import runtime, runtimes
     except ImportError:
@@ -55,7 +55,7 @@ def runtimes(host: Host) -> SystemFinding | None:
 
 
 def judge_runtimes(missing: dict[str, str | None]) -> SystemFinding:
-    """Return the finding for runtimes and why each is missing (None: it is there)."""
+    """Return the finding for runtimes, given each one's reason for absence (None: available)."""
     there = [name for name, why in missing.items() if why is None]
     absent = {name: why for name, why in missing.items() if why is not None}
     if not absent:
@@ -72,13 +72,13 @@ def judge_runtimes(missing: dict[str, str | None]) -> SystemFinding:
 def _missing(runtime: Any, name: str) -> str | None:
     try:
         found: str | None = runtime(name).missing()
-    except Exception as error:  # a third party's that cannot even be asked
+    except Exception as error:  # a third-party runtime whose check fails
         return f"{name}: {str(error) or type(error).__name__}"
     return found
 
 
 def accelerator(host: Host) -> SystemFinding | None:
-    """Clocks, persistence and throttling of the first accelerator; None without one."""
+    """Report clocks, persistence mode and throttling of the first accelerator; None without."""
     import torch
 
     from attnbench.devices.lookup import find_device, names
@@ -88,7 +88,7 @@ def accelerator(host: Host) -> SystemFinding | None:
 
 
 def judge_accelerator(seen: dict[str, Any]) -> SystemFinding:
-    """Return the finding for what a device says of itself."""
+    """Return the finding for a device's description of itself."""
     clocks, title = seen.get("clocks"), str(seen["title"])
     if not seen["name"].startswith("cuda"):
         return SystemFinding("accelerator", "ok", title)

@@ -1,4 +1,4 @@
-"""What else takes the machine's time and memory: load, steal time, memory, swap."""
+"""Checks of competing load: load average, steal time, memory, swap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _GIB = 2**20  # in the kB of /proc/meminfo
 
 
 def load(host: Host) -> SystemFinding | None:
-    """Runnable threads beside the cores."""
+    """Compare the load average with the number of cores."""
     if host.load is None:
         return None
     value = f"{host.load:.2f} on {host.cores} {'core' if host.cores == 1 else 'cores'}"
@@ -26,7 +26,7 @@ def load(host: Host) -> SystemFinding | None:
 
 
 def steal(host: Host) -> SystemFinding | None:
-    """Time that the hypervisor gave to other guests."""
+    """Report the steal time: the share that the hypervisor gave to other guests."""
     if host.steal is None:
         return None
     value = f"{host.steal:.1f}%"
@@ -42,7 +42,7 @@ def steal(host: Host) -> SystemFinding | None:
 
 
 def memory(host: Host) -> SystemFinding | None:
-    """Memory that can be had without swapping."""
+    """Report the memory available without swapping."""
     table = read_table(host.proc / "meminfo")
     if "MemAvailable" not in table:
         return None
@@ -60,7 +60,7 @@ def memory(host: Host) -> SystemFinding | None:
 
 
 def swap(host: Host) -> SystemFinding | None:
-    """Swap in use."""
+    """Report the swap space in use."""
     table = read_table(host.proc / "meminfo")
     if "SwapTotal" not in table or "SwapFree" not in table:
         return None

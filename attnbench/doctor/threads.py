@@ -1,4 +1,4 @@
-"""How many threads there are, and where they may run."""
+"""Checks of the number of threads, of CPU affinity and of simultaneous multithreading."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def threads(host: Host) -> SystemFinding:
-    """Threads of one operator beside the cores that may be used."""
+    """Compare the number of intra-operator threads with the number of usable cores."""
     given = {name: host.environ[name] for name in _VARIABLES if host.environ.get(name)}
-    wanted = max([host.threads, *(number(one) or 0 for one in given.values())])
+    wanted = max([host.threads, *(number(text) or 0 for text in given.values())])
     value = ", ".join(
-        [f"PyTorch uses {host.threads}", *(f"{name}={one}" for name, one in given.items())]
+        [f"PyTorch uses {host.threads}", *(f"{name}={text}" for name, text in given.items())]
     )
     if wanted <= host.usable:
         return SystemFinding("threads", "ok", value)
@@ -28,7 +28,7 @@ def threads(host: Host) -> SystemFinding:
 
 
 def affinity(host: Host) -> SystemFinding | None:
-    """The cores that this process may use."""
+    """Report the CPU affinity of this process; None where it is unavailable."""
     if not host.allowed:
         return None
     value = f"{len(host.allowed)} of {host.cores} cores"
@@ -44,14 +44,14 @@ def affinity(host: Host) -> SystemFinding | None:
 
 
 def siblings(host: Host) -> SystemFinding | None:
-    """Simultaneous multithreading."""
+    """Report whether simultaneous multithreading is active."""
     folder = host.sys / "devices/system/cpu"
     active = read_number(folder / "smt/active")
     if active is None:
-        lists = [read(one) for one in globbed(folder, "cpu[0-9]*/topology/thread_siblings_list")]
+        lists = [read(file) for file in globbed(folder, "cpu[0-9]*/topology/thread_siblings_list")]
         if not any(lists):
             return None
-        active = int(any("," in (one or "") or "-" in (one or "") for one in lists))
+        active = int(any("," in (cores or "") or "-" in (cores or "") for cores in lists))
     if not active:
         return SystemFinding("hardware threads", "ok", "one per core")
     return SystemFinding(
@@ -66,11 +66,11 @@ def siblings(host: Host) -> SystemFinding | None:
 def _ranges(numbers: list[int]) -> str:
     """Return ``0-3,8`` for a sorted list."""
     parts: list[list[int]] = []
-    for one in numbers:
-        if parts and parts[-1][-1] == one - 1:
-            parts[-1][1:] = [one]
+    for value in numbers:
+        if parts and parts[-1][-1] == value - 1:
+            parts[-1][1:] = [value]
         else:
-            parts.append([one])
+            parts.append([value])
     return ",".join("-".join(map(str, part)) for part in parts)
 
 

@@ -1,1 +1,1 @@
-"""Reports of runs: tables, overview, module pages and figures. Imports no torch."""
+"""Reports of runs: tables, overview, module pages and figures, without importing torch."""

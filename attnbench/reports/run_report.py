@@ -1,4 +1,4 @@
-"""From a run's records to its report and its table files."""
+"""The report and table files of a run, built from its records."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from attnbench.utils.text import shown_path
 
 
 def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
-    """Return a run's suite and tables, by its last header, and its records by case name."""
+    """Return the suite and tables of a run's last header, and its records by case name."""
     suite = parse_suite(run.header.suite, shown_path(run.path))
     tables = tables_from_json(suite, run.header.tables)
     return suite, tables, {name: record.model_dump() for name, record in run.records.items()}
 
 
 def report_of(run: Run) -> Report:
-    """Return the report of a run, from its records and last header alone."""
+    """Return the report of a run, built from its records and last header alone."""
     return build_report(*planned_of(run), run.measured_with())
 
 
 def write_tables(run: Run, folder: Path) -> list[str]:
-    """Write the tables and pictures of a run and return their paths, as users read them."""
+    """Write the tables and figures of a run and return their paths in display form."""
     written = [*write(report_of(run), folder), *write_plots(run, folder)]
     return [shown_path(path) for path in written]

@@ -1,4 +1,4 @@
-"""Activation maps as a figure: one row for each site."""
+"""Figures of activation maps, with one row per site."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _ROWS = 8
 _SMALL, _PLAIN, _LARGE = 8, 9, 12
 _MAGNITUDE, _GAIN, _CHANGE = "viridis", "cividis", "inferno"
 _FLAT = 1e-6
-"""Where a map varies by less than this share of its size, it is drawn in one colour."""
+"""Relative range below which a map is drawn in one color."""
 
 
 def draw_maps(image: Tensor, sites: Sequence[SiteMap], title: str) -> Figure:
-    """Draw what each site's module does to the features of an image.
+    """Draw the effect of each site's module on the features of an image.
 
-    From left to right: the image; the mean magnitude before and after, on one colour scale; the
-    gain at each position; the relative change over the image; the gain of each channel. See
-    :class:`SiteMap` for what they are. Colour scales are each row's own.
+    From left to right: the image; the mean magnitude before and after, on one color scale; the
+    gain at each position; the relative change over the image; the gain of each channel.
+    :class:`SiteMap` defines these quantities. Each row has its own color scales.
 
     Args:
-        image: uint8 (3, H, W), as the eye sees it.
-        sites: of :func:`attention_maps` of that image; the first eight are drawn.
-        title: above it all.
+        image: uint8 (3, H, W), as displayed, not normalized.
+        sites: the result of :func:`attention_maps` for that image; the first eight are drawn.
+        title: the title of the figure.
 
     Raises:
-        RequestError: no site, or an image of another kind.
+        RequestError: there is no site, or the image has another dtype or shape.
     """
     picture = _picture(image)
     if not sites:
@@ -54,10 +54,11 @@ def draw_maps(image: Tensor, sites: Sequence[SiteMap], title: str) -> Figure:
 
 
 def draw_groups(image: Tensor, site: SiteMap, groups: int, title: str) -> Figure:
-    """Draw the relative change within each group of channels over the image, on one scale.
+    """Draw the relative change of each channel group over the image, on one color scale.
 
     Raises:
-        RequestError: the channels do not divide into so many groups, or an image of another kind.
+        RequestError: the channels do not divide into ``groups`` groups, or the image has another
+            dtype or shape.
     """
     picture = _picture(image)
     maps = site.group_maps(groups)
@@ -76,7 +77,7 @@ def draw_groups(image: Tensor, site: SiteMap, groups: int, title: str) -> Figure
     ]
     for at, axes in enumerate(grid[:groups]):
         _name(axes, f"channels {at * size}–{at * size + size - 1}")
-    _colour_bar(figure, drawn[0], list(grid), "relative change")
+    _color_bar(figure, drawn[0], list(grid), "relative change")
     return figure
 
 
@@ -90,18 +91,18 @@ def _draw_row(row: SubFigure, picture: Array, site: SiteMap) -> None:
     _name(axes[1], "before: mean |x|")
     drawn = _map(axes[2], picture, site.after, shared, _MAGNITUDE)
     _name(axes[2], "after: mean |y|")
-    _colour_bar(row, drawn, list(axes[1:3]))
+    _color_bar(row, drawn, list(axes[1:3]))
     drawn = _map(axes[3], picture, site.gain, _limits(site.gain), _GAIN)
     _name(axes[3], "gain per position")
-    _colour_bar(row, drawn, [axes[3]])
+    _color_bar(row, drawn, [axes[3]])
     drawn = _overlay(axes[4], picture, site.change, _limits(site.change))
     _name(axes[4], "relative change")
-    _colour_bar(row, drawn, [axes[4]])
+    _color_bar(row, drawn, [axes[4]])
     _draw_channels(axes[5], site.channel_gain)
 
 
 def _draw_channels(axes: Axes, gains: Array) -> None:
-    """Draw each channel's gain as a bar from 1, which is no change."""
+    """Draw each channel's gain as a bar from 1 (no change)."""
     edges = np.arange(len(gains) + 1) - 0.5
     low, high = _limits(gains, np.ones(1))
     room = 0.08 * (high - low)
@@ -118,14 +119,14 @@ def _draw_channels(axes: Axes, gains: Array) -> None:
 
 
 def _map(
-    axes: Axes, picture: Array, values: Array, limits: tuple[float, float], colours: str
+    axes: Axes, picture: Array, values: Array, limits: tuple[float, float], colormap: str
 ) -> Any:
-    """Draw a map cell by cell, in the image's shape; what is not a number is light grey."""
+    """Draw a map cell by cell, in the image's aspect ratio, with NaN in light gray."""
     height, width = picture.shape[:2]
     axes.set_facecolor("0.85")
     return axes.imshow(
         np.ma.masked_invalid(values),
-        cmap=colours,
+        cmap=colormap,
         vmin=limits[0],
         vmax=limits[1],
         extent=(0, width, height, 0),
@@ -134,10 +135,10 @@ def _map(
 
 
 def _overlay(axes: Axes, picture: Array, values: Array, limits: tuple[float, float]) -> Any:
-    """Draw a map over the image in grey, made larger bilinearly."""
+    """Draw a map, upsampled bilinearly, over the image in gray."""
     height, width = picture.shape[:2]
-    grey = picture @ np.array([0.299, 0.587, 0.114])
-    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+    gray = picture @ np.array([0.299, 0.587, 0.114])
+    axes.imshow(gray, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
     return axes.imshow(
         np.ma.masked_invalid(values),
         cmap=_CHANGE,
@@ -149,7 +150,7 @@ def _overlay(axes: Axes, picture: Array, values: Array, limits: tuple[float, flo
     )
 
 
-def _colour_bar(
+def _color_bar(
     figure: Figure | SubFigure, drawn: Any, axes: Sequence[Axes], label: str = ""
 ) -> None:
     from matplotlib.ticker import MaxNLocator, ScalarFormatter
@@ -168,8 +169,8 @@ def _colour_bar(
 
 
 def _limits(*maps: Array) -> tuple[float, float]:
-    """Return the least and the largest finite value, some room apart where there is but one."""
-    values = np.concatenate([one[np.isfinite(one)].ravel() for one in maps])
+    """Return the minimum and maximum of the finite values, with a margin if they are equal."""
+    values = np.concatenate([array[np.isfinite(array)].ravel() for array in maps])
     if not values.size:
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
@@ -181,7 +182,7 @@ def _limits(*maps: Array) -> tuple[float, float]:
 
 
 def _picture(image: Tensor) -> Array:
-    """Return the image as (H, W, 3)."""
+    """Return the image as an (H, W, 3) array."""
     if image.dim() != 3 or image.shape[0] != 3 or str(image.dtype) != "torch.uint8":
         raise RequestError(
             f"the image to draw on is {image.dtype} {tuple(image.shape)}; give uint8 (3, H, W)"

@@ -1,4 +1,4 @@
-"""Several figures of many modules side by side: a row for each module, a panel for each figure."""
+"""Dot plots of several quantities: one row per module, one panel per quantity."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SMALL, _LARGE = 8, 12
-_COLOUR, _SECOND = "#35608d", "#c8553d"
+_COLOR, _SECOND = "#35608d", "#c8553d"
 _CHARACTER = 0.075
-"""Inches that a character of plain size takes, about."""
+"""Approximate width of a character at the regular font size, in inches."""
 
 Mark = tuple[float, float, float]
-"""Low, middle and high; all the same where there is no interval."""
+"""Low, middle and high value; all equal without an interval."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One figure of all modules."""
+    """One quantity of all modules."""
 
     title: str
     marks: Sequence[Mark | None]
-    """One for each module; None where there is no value."""
+    """Marks of the modules, in order; None for a missing value."""
     second: Sequence[Mark | None] = ()
-    """Of the inference form, drawn hollow below; empty where there is none."""
+    """Marks of the inference form, drawn hollow below; empty without one."""
     linear_up_to: float | None = None
-    """From here on the axis is logarithmic, so that counts of all sizes and 0 can be told apart."""
+    """Upper end of the axis's linear range; beyond it, the axis is logarithmic."""
 
 
 def draw_panels(modules: Sequence[str], panels: Sequence[Panel], title: str) -> Figure:
-    """Draw the panels, a module a row, the first on top; a line at zero in each.
+    """Draw the panels, with one row per module, the first on top, and a line at zero.
 
     Raises:
-        RequestError: no module or no panel.
+        RequestError: there is no module or no panel.
     """
     if not modules or not panels:
         raise RequestError("nothing to draw: there is no module, or nothing was measured of any")
@@ -60,7 +60,7 @@ def _draw_panel(axes: Axes, panel: Panel, count: int) -> None:
     for at in range(0, count, 2):
         axes.axhspan(at - 0.5, at + 0.5, color="0.96", zorder=0)
     axes.axvline(0, color="0.4", linewidth=0.8, zorder=1)
-    _draw_marks(axes, panel.marks, 0.0, _COLOUR, filled=True)
+    _draw_marks(axes, panel.marks, 0.0, _COLOR, filled=True)
     _draw_marks(axes, panel.second, 0.24, _SECOND, filled=False)
     if panel.linear_up_to is not None:
         axes.set_xscale("symlog", linthresh=panel.linear_up_to)
@@ -70,18 +70,18 @@ def _draw_panel(axes: Axes, panel: Panel, count: int) -> None:
 
 
 def _draw_marks(
-    axes: Axes, marks: Sequence[Mark | None], shift: float, colour: str, *, filled: bool
+    axes: Axes, marks: Sequence[Mark | None], shift: float, color: str, *, filled: bool
 ) -> None:
     for at, mark in enumerate(marks):
         if mark is None:
             continue
         low, middle, high = mark
         if high > low:
-            axes.plot([low, high], [at + shift] * 2, color=colour, linewidth=1.1, zorder=2)
-        face = colour if filled else "white"
+            axes.plot([low, high], [at + shift] * 2, color=color, linewidth=1.1, zorder=2)
+        face = color if filled else "white"
         style: dict[str, Any] = {
             "markersize": 4.5,
-            "markeredgecolor": colour,
+            "markeredgecolor": color,
             "markerfacecolor": face,
         }
         axes.plot([middle], [at + shift], "o", zorder=3, **style)

@@ -1,4 +1,4 @@
-"""Activation maps: one image through a network, watched where modules were inserted."""
+"""Activation maps of one image, recorded by hooks at the inserted modules of a network."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ __all__ = ["SiteMap", "attention_maps"]
 
 
 def attention_maps(model: nn.Module, image: Tensor) -> list[SiteMap]:
-    """Return what each inserted module does to the features of one image, in order of the pass.
+    """Return the feature maps before and after each inserted module, in execution order.
 
-    The model runs once, in eval mode and without gradients, and is left as it was: modes, weights
-    and statistics, hooks. The image goes to the model's device and dtype.
+    The model runs once, in eval mode and without gradients. Its modes, weights, statistics and
+    hooks are unchanged afterwards. The image is moved to the model's device and dtype.
 
     Args:
-        model: a network from :func:`attnbench.insert`; the modules' insides are not looked at.
-        image: (1, 3, H, W), normalised as the network wants it.
+        model: a network from :func:`attnbench.insert`; the modules are treated as black boxes.
+        image: (1, 3, H, W), normalized as the network requires.
 
     Raises:
         RequestError: no module was inserted or none ran, the image is not one image, or the
             forward pass failed.
     """
-    sites = [(path, one) for path, one in model.named_modules() if isinstance(one, Inserted)]
+    modules = model.named_modules()
+    sites = [(path, module) for path, module in modules if isinstance(module, Inserted)]
     if not sites:
         raise RequestError(
             f"{type(model).__name__} has no inserted module, so there is nothing to show; "
@@ -58,13 +59,15 @@ def _check(image: Tensor) -> None:
 
 
 def _run(model: nn.Module, image: Tensor) -> None:
-    like = next((one for one in model.parameters() if one.is_floating_point()), image)
+    like = next(
+        (parameter for parameter in model.parameters() if parameter.is_floating_point()), image
+    )
     with _evaluating(model), quiet_pass():
         try:
             model(image.to(like.device, like.dtype))
         except RequestError:
             raise
-        except Exception as error:  # whatever a model's own code does
+        except Exception as error:  # a model's own code may raise anything
             raise RequestError(
                 f"{type(model).__name__} failed on an image of size {tuple(image.shape)}: "
                 f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -79,12 +82,12 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, mode in modes.items():
-            module.training = mode  # not .train(): what was frozen within it stays frozen
+            module.training = mode  # not .train(), which would unfreeze frozen submodules
 
 
 @contextmanager
 def _watched(path: str, attention: nn.Module, maps: list[SiteMap]) -> Iterator[None]:
-    """While entered, each call of a module appends what it did."""
+    """Append the features before and after each call of a module while the context is active."""
     given: list[Array] = []
 
     def before(module: nn.Module, args: tuple[Any, ...]) -> None:

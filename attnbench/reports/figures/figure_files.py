@@ -1,4 +1,4 @@
-"""Empty figures, and figures to files."""
+"""Creation of empty figures, and figure files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attnbench.errors import RequestError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# no date: what is drawn again from the same numbers is the same file
+# no date, so that equal data give identical files
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {},
     "pdf": {"CreationDate": None},
@@ -20,7 +20,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def blank(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches, drawn by Agg, of no global state."""
+    """Return an empty figure, sized in inches, drawn by Agg and without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,12 +30,12 @@ def blank(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as png, pdf or svg, as its ending says, and return the path.
+    """Write a figure as png, pdf or svg, according to the suffix, and return the path.
 
-    The folder is made if need be. The file is complete at any instant: the old one, or the new one.
+    The folder is created if absent. The file is replaced atomically.
 
     Raises:
-        RequestError: another ending, or a place that cannot be written.
+        RequestError: the suffix is another one, or the path cannot be written.
     """
     form = path.suffix.lower().removeprefix(".")
     if form not in _METADATA:

@@ -1,4 +1,4 @@
-"""Training curves, and a forest plot of paired differences. Imports no torch."""
+"""Training curves and a forest plot of paired differences, without importing torch."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ Epoch = Mapping[str, float]
 Row = tuple[str, Sequence[float], float, float, float]
 
 _SMALL, _PLAIN, _LARGE = 8, 9, 12
-_COLOUR = "#35608d"
+_COLOR = "#35608d"
 _CHARACTER = 0.075
-"""Inches that a character of plain size takes, about."""
+"""Approximate width of a character at the regular font size, in inches."""
 _FEW = 20
-"""Curves of fewer epochs than this have a mark at each."""
+"""Number of epochs below which a curve has a marker at each epoch."""
 
 
 def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> Figure:
-    """Draw the loss, and the test top-1 where there is any, over epochs.
+    """Draw the loss and, if available, the test top-1 over epochs.
 
-    A thin line for each seed; a thick one for their mean, over the epochs that all seeds have.
+    Each seed has a thin line. A thick line shows their mean, over the epochs that all seeds have.
 
     Args:
         curves: arm -> seeds -> epochs with ``epoch``, ``loss`` and, where tested, ``top1`` (%).
-        title: above it all.
+        title: the title of the figure.
 
     Raises:
-        RequestError: no epoch at all, or one without ``epoch`` or ``loss``.
+        RequestError: there is no epoch, or an epoch lacks ``epoch`` or ``loss``.
     """
     _check(curves)
-    tested = any("top1" in one for seeds in curves.values() for seed in seeds for one in seed)
+    tested = any("top1" in epoch for seeds in curves.values() for seed in seeds for epoch in seed)
     panels = [("loss", "training loss")] + [("top1", "test top-1, %")] * tested
     width = 1.0 + 5.5 * len(panels)
     columns = _columns(curves, width)
@@ -56,17 +56,17 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
 
 
 def draw_differences(rows: Sequence[Row], title: str) -> Figure:
-    """Draw the paired differences to the plain backbone, an arm a row, and a line at zero.
+    """Draw the paired differences to the plain backbone, one row per arm, with a line at zero.
 
-    A dot for each seed, a diamond for the mean, a bar from low to high; an infinite bound is an
-    arrow out of the figure. What is not a number is left out.
+    A dot marks each seed, a diamond the mean, a bar the interval; an infinite bound is drawn as an
+    arrow out of the figure. NaN values are left out.
 
     Args:
         rows: label, difference of each seed, mean, low, high; in percentage points of top-1.
-        title: above it all.
+        title: the title of the figure.
 
     Raises:
-        RequestError: no row.
+        RequestError: there is no row.
     """
     if not rows:
         raise RequestError("no difference to draw; give a row for each arm")
@@ -84,10 +84,10 @@ def draw_differences(rows: Sequence[Row], title: str) -> Figure:
 def _check(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> None:
     for arm, seeds in curves.items():
         for number, seed in enumerate(seeds):
-            for one in seed:
-                if "epoch" not in one or "loss" not in one:
+            for epoch in seed:
+                if "epoch" not in epoch or "loss" not in epoch:
                     raise RequestError(
-                        f"{arm}, seed {number}: an epoch has {', '.join(one) or 'nothing'}; "
+                        f"{arm}, seed {number}: an epoch has {', '.join(epoch) or 'nothing'}; "
                         "curves need epoch and loss"
                     )
     if not any(seed for seeds in curves.values() for seed in seeds):
@@ -97,15 +97,15 @@ def _check(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> None:
 def _draw_panel(
     axes: Axes, curves: Mapping[str, Sequence[Sequence[Epoch]]], key: str, name: str
 ) -> list[Any]:
-    """Draw one quantity of all arms and return the lines of the means."""
+    """Draw one quantity of all arms, and return the lines of the means."""
     means = []
-    for seeds, colour in zip(curves.values(), _colours(len(curves)), strict=True):
-        lines = [{one["epoch"]: one[key] for one in seed if key in one} for seed in seeds]
+    for seeds, color in zip(curves.values(), _colors(len(curves)), strict=True):
+        lines = [{epoch["epoch"]: epoch[key] for epoch in seed if key in epoch} for seed in seeds]
         lines = [line for line in lines if line]
         for line in lines:
-            axes.plot(*_points(line), color=colour, linewidth=0.7, alpha=0.5, **_marks(line, 2))
+            axes.plot(*_points(line), color=color, linewidth=0.7, alpha=0.5, **_marks(line, 2))
         mean = _mean(lines)
-        means += axes.plot(*_points(mean), color=colour, linewidth=2.2, **_marks(mean, 4))
+        means += axes.plot(*_points(mean), color=color, linewidth=2.2, **_marks(mean, 4))
     axes.set_xlabel("epoch", fontsize=_PLAIN)
     axes.set_title(name, fontsize=_PLAIN + 1)
     axes.locator_params(axis="x", integer=True)
@@ -115,23 +115,23 @@ def _draw_panel(
 
 
 def _mean(lines: Sequence[Mapping[float, float]]) -> dict[float, float]:
-    """Return the mean over seeds at the epochs that all of them have."""
+    """Return the mean over seeds at their common epochs."""
     shared = set(lines[0]).intersection(*lines[1:]) if lines else set()
     return {epoch: float(np.mean([line[epoch] for line in lines])) for epoch in sorted(shared)}
 
 
 def _points(line: Mapping[float, float]) -> tuple[list[float], list[float]]:
     epochs = sorted(line)
-    # infinite values break a line as NaN does, and leave the axis alone
-    return epochs, [line[one] if isfinite(line[one]) else float("nan") for one in epochs]
+    # infinite values become NaN: a gap in the line, without effect on the axis limits
+    return epochs, [line[epoch] if isfinite(line[epoch]) else float("nan") for epoch in epochs]
 
 
 def _marks(line: Mapping[float, float], size: int) -> dict[str, Any]:
-    """Return how epochs are marked: a single one has no line that would show it."""
+    """Return the marker style; short curves need markers, as a single epoch has no line."""
     return {"marker": "o", "markersize": size} if len(line) < _FEW else {}
 
 
-def _colours(count: int) -> list[Any]:
+def _colors(count: int) -> list[Any]:
     from matplotlib import colormaps
 
     if count <= 10:
@@ -140,7 +140,7 @@ def _colours(count: int) -> list[Any]:
 
 
 def _columns(names: Mapping[str, object], width: float) -> int:
-    """Return how many legend entries stand side by side."""
+    """Return the number of legend columns."""
     each = 0.6 + _CHARACTER * max(len(name) for name in names)
     return max(1, min(len(names), int(width / each)))
 
@@ -161,10 +161,10 @@ def _legend(figure: Figure, lines: Sequence[Any], names: Sequence[str], columns:
 
 
 def _extent(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return limits that hold zero and every finite value, with some room."""
+    """Return axis limits that include zero and every finite value, with a margin."""
     values = [0.0]
     for _, differences, *estimate in rows:
-        values += [one for one in (*differences, *estimate) if isfinite(one)]
+        values += [value for value in (*differences, *estimate) if isfinite(value)]
     low, high = min(values), max(values)
     room = 0.08 * (high - low) or 1.0
     return low - room, high + room
@@ -172,27 +172,27 @@ def _extent(rows: Sequence[Row]) -> tuple[float, float]:
 
 def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> None:
     _, differences, mean, low, high = row
-    dots = [one for one in differences if isfinite(one)]
+    dots = [value for value in differences if isfinite(value)]
     axes.scatter(dots, [at + 0.22] * len(dots), s=14, color="0.45", alpha=0.7, linewidths=0)
     if not isfinite(mean):
         return
     for bound, edge in ((low, limits[0]), (high, limits[1])):
         _draw_side(axes, at, mean, bound, edge)
-    axes.plot([mean], [at], "D", color=_COLOUR, markersize=6, zorder=3)
+    axes.plot([mean], [at], "D", color=_COLOR, markersize=6, zorder=3)
 
 
 def _draw_side(axes: Axes, at: int, mean: float, bound: float, edge: float) -> None:
-    """Draw one side of an interval: to its bound, or as an arrow to the figure's edge."""
+    """Draw one side of an interval, up to its bound or as an arrow to the figure's edge."""
     if isinf(bound):
-        style = {"arrowstyle": "-|>", "color": _COLOUR, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+        style = {"arrowstyle": "-|>", "color": _COLOR, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (edge, at), (mean, at), arrowprops=style)
     elif isfinite(bound):
-        axes.plot([mean, bound], [at, at], color=_COLOUR, linewidth=2, solid_capstyle="butt")
-        axes.plot([bound], [at], "|", color=_COLOUR, markersize=9, markeredgewidth=2)
+        axes.plot([mean, bound], [at, at], color=_COLOR, linewidth=2, solid_capstyle="butt")
+        axes.plot([bound], [at], "|", color=_COLOR, markersize=9, markeredgewidth=2)
 
 
 def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:
-    """Put the zero line, the labels on the left, the numbers on the right."""
+    """Add the zero line, the labels on the left and the numbers on the right."""
     axes.axvline(0.0, color="0.2", linewidth=1, linestyle="--", zorder=1)
     axes.set_xlim(*limits)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -218,10 +218,10 @@ def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float])
 
 
 def _numbers(row: Row) -> str:
-    """Return ``"+0.42 [−0.10, +0.94]"``."""
+    """Return mean and interval as ``"+0.42 [−0.10, +0.94]"``."""
     if not isfinite(row[2]):
         return "no estimate"
-    mean, low, high = (_number(one) for one in row[2:])
+    mean, low, high = (_number(value) for value in row[2:])
     return f"{mean} [{low}, {high}]"
 
 

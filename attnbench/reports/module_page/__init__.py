@@ -1,1 +1,1 @@
-"""Page of one module, as ``attnbench show module`` writes it."""
+"""The page of one module, written by ``attnbench show module``."""

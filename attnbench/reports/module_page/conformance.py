@@ -1,4 +1,4 @@
-"""What the conformance checks say of a module, in short."""
+"""Summary of a module's conformance checks."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ def conformance_of(attention: Attention, tell: Callable[[Check], object] = id) -
 
     Args:
         attention: the module with its options.
-        tell: is told which check begins.
+        tell: a progress callback, called with each check as it begins.
     """
     from attnbench.conformance.examine import examine
 
     report = examine(attention, chosen(), tell=tell)
-    told = report.to_dict()
-    conformance = {key: told[key] for key in ("passed", "counts", "findings")}
+    results = report.to_dict()
+    conformance = {key: results[key] for key in ("passed", "counts", "findings")}
     return {"conformance": conformance, "drift": report.drift}
 
 
 def summary(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return ``22 checks hold, 1 declared, 2 notes``: each check by its most pressing finding."""
+    """Return ``22 checks hold, 1 declared, 2 notes``, by each check's most severe finding."""
     worst: dict[str, str] = {}
-    for one in findings:
-        said = worst.get(one["check"], one["status"])
-        worst[one["check"]] = min(said, one["status"], key=STATUSES.index)
+    for finding in findings:
+        before = worst.get(finding["check"], finding["status"])
+        worst[finding["check"]] = min(before, finding["status"], key=STATUSES.index)
     statuses = list(worst.values())
-    holding = sum(1 for one in statuses if one not in dict(_COUNTED))
+    holding = sum(1 for status in statuses if status not in dict(_COUNTED))
     parts = [f"{holding} {'check holds' if holding == 1 else 'checks hold'}"]
-    parts += [f"{statuses.count(one)} {word}" for one, word in _COUNTED if one in statuses]
-    notes = sum(1 for one in findings if one["status"] == NOTE)
+    parts += [f"{statuses.count(status)} {word}" for status, word in _COUNTED if status in statuses]
+    notes = sum(1 for finding in findings if finding["status"] == NOTE)
     return ", ".join([*parts, *([f"{notes} {'note' if notes == 1 else 'notes'}"] if notes else [])])
 
 
@@ -51,6 +51,6 @@ def drift_text(drift: float | None) -> str:
 
 
 def _percent(fraction: float) -> str:
-    """Two digits: 0.51%, 0.0012%, 26%, 140%."""
+    """Return a percentage with two significant digits: 0.51%, 0.0012%, 26%, 140%."""
     percent = 100 * fraction
     return f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"

@@ -1,4 +1,4 @@
-"""What a module costs at one place that all modules are shown at: by formula, else counted."""
+"""Costs of a module at a common reference size, by formula or else counted."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CHANNELS, SIZE = 512, (14, 14)
 def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     """Return formulas and values at 512 channels on 14x14.
 
-    A module without a formula is counted. ``costs_counted`` names what was; where the module
-    cannot be there, values are null and ``costs_reason`` says why.
+    Costs without a formula are counted, and ``costs_counted`` names them. If the module cannot be
+    built at this size, the values are null and ``costs_reason`` holds the reason.
     """
     card = attention.card
     texts = {
@@ -36,7 +36,7 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         printed = _printed(card, attention) if card else None
     except AttnbenchError as error:
         counted, reason = [], str(error)
-    except Exception as error:  # a formula of somebody's card
+    except Exception as error:  # a card's formula may raise anything
         counted, reason = [], describe(error)
     return {
         **texts,

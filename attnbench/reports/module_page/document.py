@@ -1,4 +1,4 @@
-"""What is known of a module as one JSON object; what nobody declared is null or empty."""
+"""The description of a module as a JSON object, with null or empty undeclared fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
-    """Return everything about a module but what running the checks on it says."""
+    """Return the description of a module, without the results of the conformance checks."""
     declared = attention.card is not None
     card = attention.card or _UNDECLARED
     return {
@@ -41,8 +41,10 @@ def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         "deviations": list(card.deviations),
         "timm": card.timm,
         "traps": list(card.traps),
-        # those that only keep out nonsense come last
-        "constraints": [one.text for one in sorted(card.constraints, key=lambda one: one.basic)],
+        # basic constraints, which only exclude invalid values, come last
+        "constraints": [
+            rule.text for rule in sorted(card.constraints, key=lambda rule: rule.basic)
+        ],
         "dead": dict(card.dead),
         "exceptions": dict(card.exceptions),
         "defects": dict(card.defects),
@@ -53,7 +55,7 @@ def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
 
 
 def options_of(attention: Attention) -> dict[str, dict[str, Any]]:
-    """Return the constructor's options by name: default, value asked for, type, description."""
+    """Return the constructor's options by name: default, requested value, type, description."""
     described: Mapping[str, str] = attention.card.options if attention.card else {}
     return {
         name: {
@@ -67,11 +69,11 @@ def options_of(attention: Attention) -> dict[str, dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON holds it: a class, a layer or a function by its name."""
+    """Return the JSON form of a value; a class, a layer or a function becomes its name."""
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return getattr(value, "__name__", None) or str(value)
 
 

@@ -1,10 +1,10 @@
-"""A card's formula for LaTeX: one equation a line, set below each other at their equals signs."""
+"""LaTeX form of a card's formula: one equation per line, aligned at the equals signs."""
 
 from __future__ import annotations
 
 
 def display(formula_tex: str) -> str:
-    r"""Return the equations in display mode: ``\[..\]``, several in ``align*`` (of amsmath)."""
+    r"""Return the equations in display mode: ``\[..\]``, or ``align*`` (amsmath) for several."""
     lines = _equations(formula_tex)
     if len(lines) == 1:
         return f"\\[\n  {lines[0]}\n\\]"
@@ -12,13 +12,13 @@ def display(formula_tex: str) -> str:
 
 
 def mathematics(formula_tex: str) -> str:
-    """Return the equations for where mathematics has begun, as in Markdown's blocks."""
+    """Return the equations without math delimiters, for Markdown's math blocks."""
     lines = _equations(formula_tex)
     return lines[0] if len(lines) == 1 else _environment("aligned", lines)
 
 
 def _equations(formula_tex: str) -> list[str]:
-    """One a line; what brings an environment of its own stays in one piece."""
+    """Return the equations, one per line; a formula with its own environment is not split."""
     if "\\begin{" in formula_tex:
         return [formula_tex.strip()]
     return [line.strip() for line in formula_tex.splitlines() if line.strip()]
@@ -30,7 +30,7 @@ def _environment(name: str, lines: list[str]) -> str:
 
 
 def _aligned(line: str) -> str:
-    r"""Mark the first equals sign within no brackets: a sum's bounds, ``\left(`` to ``\right)``."""
+    r"""Mark the first equals sign outside brackets (bounds of a sum, ``\left(`` to ``\right)``)."""
     depth = 0
     for at, character in enumerate(line):
         depth += (character in "{([") - (character in "})]")

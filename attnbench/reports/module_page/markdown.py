@@ -1,4 +1,4 @@
-"""A module's sections as Markdown, for pages of documentation."""
+"""Markdown form of a module's sections, for documentation pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attnbench.utils.escape import markdown
 
 
 def module_markdown(headline: str, sections: Sequence[Section]) -> str:
-    """Return the page: a title, then a section each."""
+    """Return the page: a title, followed by the sections."""
     parts = [f"## {markdown(headline)}"]
     for number, section in enumerate(sections):
         if number:
@@ -33,7 +33,7 @@ def _block(block: Block) -> str:
 
 
 def _row(label: str, text: str) -> str:
-    """A label that is code reads as code."""
+    """Return a list item, with a label that is code formatted as code."""
     if not label:
         return f"  {markdown(text)}"
     name = f"`{label}`" if set("=._") & set(label) else markdown(label)

@@ -1,4 +1,4 @@
-"""A module's document as sections that every format writes in its own way."""
+"""The sections of a module's document, independent of the output format."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """Labels with a text each."""
+    """Labels, each with a text."""
 
     rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Items:
-    """Sentences, below a line of their own where there is one."""
+    """Sentences, below an optional heading line."""
 
     texts: tuple[str, ...]
     head: str = ""
@@ -32,21 +32,21 @@ class Items:
 
 @dataclass(frozen=True)
 class Formula:
-    """Lines of mathematics in text; what stands behind a gap are shapes."""
+    """Lines of mathematics as plain text, with shapes after a gap."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Equations:
-    """The same for LaTeX, as the card has it."""
+    """The LaTeX form of a formula, taken from the card."""
 
     tex: str
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """Lines to copy."""
+    """Lines of code to copy."""
 
     text: str
     language: str
@@ -57,14 +57,14 @@ Block = Rows | Items | Formula | Equations | CodeBlock
 
 @dataclass(frozen=True)
 class Section:
-    """A headline with what is below it."""
+    """A title with the blocks below it."""
 
     title: str
     blocks: tuple[Block, ...]
 
 
 def sections_of(document: Document) -> tuple[Section, ...]:
-    """Return a module's sections in the order in which they are read."""
+    """Return a module's sections in reading order."""
     parts = (
         Section("Module", (_origin(document),)),
         Section("What it computes", _formula(document)),
@@ -81,13 +81,13 @@ def sections_of(document: Document) -> tuple[Section, ...]:
         Section("Licence of the original", (_sentence(document["licence"] or UNDECLARED),)),
         Section("BibTeX", _bibtex(document)),
     )
-    said = tuple(one for one in parts if one.blocks and one.blocks != (_NOTHING,))
-    missing = [one.title for one in parts if one.blocks == (_NOTHING,)]
-    return (*said, *((Section("Not declared", (_missing(missing),)),) if missing else ()))
+    declared = tuple(part for part in parts if part.blocks and part.blocks != (_NOTHING,))
+    missing = [part.title for part in parts if part.blocks == (_NOTHING,)]
+    return (*declared, *((Section("Not declared", (_missing(missing),)),) if missing else ()))
 
 
 def _missing(titles: list[str]) -> Items:
-    titles = [one[0].lower() + one[1:] for one in titles]
+    titles = [title[0].lower() + title[1:] for title in titles]
     return _sentence(f"{', '.join(titles)}: the module's card can say it")
 
 
@@ -113,8 +113,8 @@ def _origin(document: Document) -> Rows:
 
 
 def _trait(name: str) -> str:
-    known = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
-    return known.get(name, name)
+    labels = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
+    return labels.get(name, name)
 
 
 def _formula(document: Document) -> tuple[Block, ...]:
@@ -133,8 +133,8 @@ def _options(document: Document) -> tuple[Block, ...]:
     for name, option in document["options"].items():
         value, default = value_text(option["value"]), value_text(option["default"])
         text = option["description"] or UNDECLARED
-        asked = "" if value == default else f" (asked for: {value})"
-        rows.append((f"{name}={default}", text + asked))
+        requested = "" if value == default else f" (asked for: {value})"
+        rows.append((f"{name}={default}", text + requested))
     if document["takes_any_option"]:
         rows.append(("...", "passes any other option on"))
     return (Rows(tuple(rows)),) if rows else (_sentence("none"),)
@@ -214,21 +214,21 @@ def _conformance(document: Document) -> tuple[Block, ...]:
     found = document["conformance"]
     if found is None:
         return ()
-    told = f"{summary(found['findings'])}: attnbench check {document['spec']} shows them"
+    text = f"{summary(found['findings'])}: attnbench check {document['spec']} shows them"
     broken = _broken(found["findings"])
     return (
-        _sentence(told),
+        _sentence(text),
         *((Items(broken, "Broken:"),) if broken else ()),
         _sentence(drift_text(document["drift"])),
     )
 
 
 def _broken(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """One line for each check that is broken: its first finding, and how many more there are."""
+    """Return a line for each broken check: its first finding and the number of others."""
     reasons: dict[str, list[str]] = {}
-    for one in findings:
-        if one["status"] == BROKEN:
-            reasons.setdefault(one["check"], []).append(one["reason"])
+    for finding in findings:
+        if finding["status"] == BROKEN:
+            reasons.setdefault(finding["check"], []).append(finding["reason"])
     return tuple(
         f"{check}: {first}" + (f" (and {len(more)} more)" if more else "")
         for check, (first, *more) in reasons.items()

@@ -1,4 +1,4 @@
-"""A module's sections for a terminal: words wrap at its width, columns stand."""
+"""Terminal form of a module's sections, with text wrapped at its width and aligned columns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from attnbench.reports.module_page.sections import Block, Equations, Formula, It
 _GAP = re.compile(r" {2,}")
 _INDENT = "  "
 _LEAST = 40
-"""Characters; what is narrower is wrapped as if it were as wide."""
+"""Minimum width of wrapped text, in characters, even on a narrower terminal."""
 
 
 def print_module(headline: str, sections: Sequence[Section], console: Console) -> None:
-    """Print the headline and all sections, the first without a title of its own."""
+    """Print the headline and all sections, the first one without its title."""
     width = max(console.width, _LEAST)
     _print(textwrap.wrap(headline, width), console, "bold")
     for number, section in enumerate(sections):
@@ -36,7 +36,7 @@ def _print(lines: Iterable[str], console: Console, style: str = "") -> None:
 
 
 def block_lines(block: Block, width: int) -> Iterator[str]:
-    """Yield a block's lines, no longer than ``width`` but where they are to be copied."""
+    """Yield a block's lines, at most ``width`` characters long except for lines to be copied."""
     if isinstance(block, Rows):
         yield from _columns(block.rows, width)
     elif isinstance(block, Items):
@@ -52,7 +52,7 @@ def block_lines(block: Block, width: int) -> Iterator[str]:
 
 
 def _columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
-    """Labels and texts side by side; below each other where a column would get too narrow."""
+    """Yield labels and texts side by side, or below each other if a column would be too narrow."""
     widest = max((len(label) for label, _ in rows), default=0)
     column = max(widest, 10) + 2
     fits = width - len(_INDENT) - column >= _LEAST // 2
@@ -65,7 +65,7 @@ def _columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
 
 
 def _formula(text: str, width: int) -> Iterator[str]:
-    """Lines with a gap as two columns, others across both."""
+    """Yield lines with a gap as two columns, other lines across both."""
     lines = [_GAP.split(line.strip(), maxsplit=1) for line in text.splitlines()]
     for pairs, group in groupby(lines, key=lambda parts: len(parts) == 2):
         if pairs:

@@ -1,4 +1,4 @@
-"""Overview of several runs: every module by cost, latency and accuracy, at each place."""
+"""Overview of several runs: the cost, latency and accuracy of every module at each place."""
 
 from attnbench.reports.overview.entries import OverviewEntry, Place, collect
 from attnbench.reports.overview.report import build_overview

@@ -1,4 +1,4 @@
-"""The columns of an overview: each reads one figure of an entry."""
+"""The columns of an overview, each with one value per entry."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _COSTS = (("params", "Parameters", ""), ("macs", "MACs", ""), ("bytes", "Bytes",
 
 @dataclass(frozen=True)
 class OverviewColumn:
-    """A column, and what it says of an entry."""
+    """A column and the functions that format its value and footnotes for an entry."""
 
     column: Column
     text: Callable[[OverviewEntry], str]
     notes: Callable[[OverviewEntry], tuple[str, ...]] = lambda entry: ()
-    """Footnotes: why there is no value, or what is wrong with it."""
+    """Footnotes: the reason for a missing value, or a caveat about the value."""
 
 
 def figures(place: Place) -> Iterator[OverviewColumn]:
-    """Yield the columns of a place; what fewer than half of its modules have is none of them."""
+    """Yield the columns of a place; settings of fewer than half of its modules are left out."""
     yield from _costs(place)
     for setting in common(place, "latencies"):
         yield _latency(place, setting)
@@ -38,14 +38,15 @@ def figures(place: Place) -> Iterator[OverviewColumn]:
 
 
 def common(place: Place, kind: str) -> list[PlaceSetting]:
-    """Return the settings of a kind that at least half of the modules have, measured for some."""
+    """Return the settings of a kind in at least half of the modules that are measured for some."""
     found = counted(place, kind)
-    enough = [one for one, count in found.items() if 2 * count >= len(place.entries)]
-    return [one for one in enough if any(_is_run(kind, one, e) for e in place.entries.values())]
+    enough = [setting for setting, count in found.items() if 2 * count >= len(place.entries)]
+    entries = place.entries.values()
+    return [setting for setting in enough if any(_is_run(kind, setting, e) for e in entries)]
 
 
 def counted(place: Place, kind: str) -> dict[PlaceSetting, int]:
-    """Return how many modules have each setting of ``latencies`` or ``accuracies``."""
+    """Return the number of modules with each setting of ``latencies`` or ``accuracies``."""
     found: dict[PlaceSetting, int] = {}
     for entry in place.entries.values():
         for setting in getattr(entry, kind):
@@ -54,16 +55,16 @@ def counted(place: Place, kind: str) -> dict[PlaceSetting, int]:
 
 
 def network(place: Place) -> str:
-    """Return the backbone whose costs are shown: the first that most of the modules are in."""
+    """Return the backbone of the cost columns: the first one shared by the most modules."""
     found: dict[str, int] = {}
     for entry in place.entries.values():
         for backbone in entry.costs:
             found[backbone] = found.get(backbone, 0) + 1
-    return max(found, key=lambda one: found[one]) if found else ""
+    return max(found, key=lambda name: found[name]) if found else ""
 
 
 def ranked(place: Place) -> list[OverviewEntry]:
-    """Return the modules of a place by their first overhead; unmeasured ones last, by name."""
+    """Return the modules of a place by their first overhead, unmeasured ones last, then by name."""
     setting = next(iter(common(place, "latencies")), None)
 
     def key(entry: OverviewEntry) -> tuple[bool, float, str]:
@@ -75,14 +76,14 @@ def ranked(place: Place) -> list[OverviewEntry]:
 
 
 def _is_run(kind: str, setting: PlaceSetting, entry: OverviewEntry) -> bool:
-    one = getattr(entry, kind).get(setting)
-    return one is not None and one.status != NOT_RUN
+    result = getattr(entry, kind).get(setting)
+    return result is not None and result.status != NOT_RUN
 
 
 def _costs(place: Place) -> Iterator[OverviewColumn]:
     backbone = network(place)
-    results = (one for entry in place.entries.values() for one in entry.costs.values())
-    added = any(one.case.backbone for one in results)
+    results = (result for entry in place.entries.values() for result in entry.costs.values())
+    added = any(result.case.backbone for result in results)
     for key, title, unit in _COSTS:
         head = f"+ {title}" if added else title
         column = Column(head, unit, backbone, numeric=True)
@@ -107,15 +108,15 @@ def _latency(place: Place, setting: PlaceSetting, *, fused: bool = False) -> Ove
         return (entry.fused if fused else entry.latencies).get(setting)
 
     def text(entry: OverviewEntry) -> str:
-        one = timed(entry)
-        return NOTHING if one is None else overhead(one)
+        cell = timed(entry)
+        return NOTHING if cell is None else overhead(cell)
 
     def notes(entry: OverviewEntry) -> tuple[str, ...]:
-        one = timed(entry)
-        return () if one is None else latency_columns.footnotes_of(one)[:2]
+        cell = timed(entry)
+        return () if cell is None else latency_columns.footnotes_of(cell)[:2]
 
-    titles = (one.latencies[setting] for one in _having(place, "latencies", setting))
-    title = next((str(one.runtime["title"]) for one in titles if one.runtime), setting.name)
+    cells = (entry.latencies[setting] for entry in _having(place, "latencies", setting))
+    title = next((str(cell.runtime["title"]) for cell in cells if cell.runtime), setting.name)
     head = "Overhead, fused" if fused else "Overhead"
     return OverviewColumn(
         Column(head, "95%", f"{setting.backbone}, {title}", numeric=True), text, notes
@@ -124,12 +125,12 @@ def _latency(place: Place, setting: PlaceSetting, *, fused: bool = False) -> Ove
 
 def _accuracy(place: Place, setting: PlaceSetting) -> OverviewColumn:
     def text(entry: OverviewEntry) -> str:
-        one = entry.accuracies.get(setting)
-        return NOTHING if one is None else accuracy_columns.figure(one, "difference")
+        trained = entry.accuracies.get(setting)
+        return NOTHING if trained is None else accuracy_columns.figure(trained, "difference")
 
     def notes(entry: OverviewEntry) -> tuple[str, ...]:
-        one = entry.accuracies.get(setting)
-        return () if one is None else accuracy_columns.footnotes_of(one)
+        trained = entry.accuracies.get(setting)
+        return () if trained is None else accuracy_columns.footnotes_of(trained)
 
     return OverviewColumn(
         Column("Top-1 to plain", "points, 95%", titled(place, setting), numeric=True), text, notes
@@ -137,11 +138,11 @@ def _accuracy(place: Place, setting: PlaceSetting) -> OverviewColumn:
 
 
 def titled(place: Place, setting: PlaceSetting) -> str:
-    """Return what an accuracy is of; the recipe as well where the place has two on these data."""
-    shown = [one for one in common(place, "accuracies") if one[:2] == setting[:2]]
+    """Return the title of an accuracy, with the recipe where the place has two for these data."""
+    shown = [other for other in common(place, "accuracies") if other[:2] == setting[:2]]
     recipe = f", {setting.recipe}" if len(shown) > 1 else ""
     return f"{setting.backbone}, {setting.name}{recipe}"
 
 
 def _having(place: Place, kind: str, setting: PlaceSetting) -> list[OverviewEntry]:
-    return [one for one in place.entries.values() if setting in getattr(one, kind)]
+    return [entry for entry in place.entries.values() if setting in getattr(entry, kind)]

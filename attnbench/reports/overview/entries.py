@@ -1,4 +1,4 @@
-"""What several runs say of each module at each place, brought together."""
+"""The results of several runs, collected by place and module."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 
 class PlaceSetting(NamedTuple):
-    """Where a figure comes from: the network, and the runtime or the data set."""
+    """The setting of a measurement: the network, and the runtime or the data set."""
 
     backbone: str
     name: str
     recipe: str = ""
-    """How it was trained, ``digits-quick,epochs=3``; empty for times."""
+    """The training recipe, such as ``digits-quick,epochs=3``; empty for latencies."""
 
 
 @dataclass
 class OverviewEntry:
-    """A module at a place, or the plain network; of two runs with one figure the first counts."""
+    """A module at a place, or the plain network; the first run with a value takes precedence."""
 
     module: str
     """Canonical spec; empty for the plain network."""
     costs: dict[str, CostResult] = field(default_factory=dict)
-    """By backbone."""
+    """Cost results by backbone."""
     latencies: dict[PlaceSetting, LatencyCell] = field(default_factory=dict)
     fused: dict[PlaceSetting, LatencyCell] = field(default_factory=dict)
-    """Of the inference form."""
+    """Latencies of the inference form."""
     accuracies: dict[PlaceSetting, PairedTrainings] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, view: RowView, result: CostResult) -> None:
-        """Take over what a row of a table says."""
+        """Add the results of a table row."""
         case = result.case
         network = network_of(case)
         self.card = {**result.card, **self.card}
@@ -59,11 +59,11 @@ class OverviewEntry:
 
 
 ALONE = "the module alone"
-"""Stands for the backbone where there is none."""
+"""Name used in place of a backbone for a module measured alone."""
 
 
 def recipe_of(trained: PairedTrainings) -> str:
-    """Return the recipe and what was changed of it, without the seed."""
+    """Return the recipe and its overrides, without the seed."""
     training = trained.cases[0].training
     if training is None:
         return ""
@@ -71,9 +71,10 @@ def recipe_of(trained: PairedTrainings) -> str:
 
 
 def network_of(case: Case) -> str:
-    """Return the backbone, and the size of its pictures where that is not the usual one.
+    """Return the backbone, with its image size where that differs from the default.
 
-    Counts and times of two sizes are two figures; the map of a module alone is its place.
+    Counts and latencies at two sizes are separate values; the feature map of a module alone is
+    its place.
     """
     if case.backbone is None:
         return ALONE
@@ -83,26 +84,26 @@ def network_of(case: Case) -> str:
 
 @dataclass
 class Place:
-    """A placement, or the map of modules on their own, and the modules there."""
+    """A placement, or the feature map of modules measured alone, with the modules there."""
 
     name: str
     entries: dict[str, OverviewEntry] = field(default_factory=dict)
-    """By module spec."""
+    """Entries by module spec."""
     plain: OverviewEntry = field(default_factory=lambda: OverviewEntry(""))
 
     def entry(self, module: str) -> OverviewEntry:
-        """Return the entry of a module, made where it is new."""
+        """Return the entry of a module, created if absent."""
         return self.entries.setdefault(module, OverviewEntry(module))
 
 
 Planned = tuple["Suite", Sequence["PlannedTable"], "Records"]
-"""A run: its suite, the tables of it, and the records by case name."""
+"""A run: its suite, its tables, and its records by case name."""
 
 
 def collect(runs: Iterable[Planned]) -> list[Place]:
-    """Return the places of all runs in the order in which they come, with their modules.
+    """Return the places of all runs, in order of first appearance, with their modules.
 
-    Plain networks go to every place that their table has; ``wider`` controls are left out.
+    Plain networks are added to every place of their table; ``wider`` controls are left out.
     """
     places: dict[str, Place] = {}
     for suite, tables, records in runs:
@@ -116,12 +117,12 @@ def _collect(views: Sequence[RowView], places: dict[str, Place]) -> None:
     here = {}
     for view, result in rows:
         if result.case.module is not None:
-            place = place_of(result.case)
-            here[place] = places.setdefault(place, Place(place))
-            here[place].entry(result.case.module).add(view, result)
+            name = place_of(result.case)
+            here[name] = places.setdefault(name, Place(name))
+            here[name].entry(result.case.module).add(view, result)
     for view, result in _plain(rows):
-        for found in here.values():
-            found.plain.add(view, result)
+        for place in here.values():
+            place.plain.add(view, result)
 
 
 def _plain(rows: Iterable[tuple[RowView, CostResult]]) -> Iterator[tuple[RowView, CostResult]]:
@@ -131,6 +132,6 @@ def _plain(rows: Iterable[tuple[RowView, CostResult]]) -> Iterator[tuple[RowView
 
 
 def place_of(case: Case) -> str:
-    """Return the placement of a case; of a module alone its map, ``512x14x14``."""
+    """Return the placement of a case; for a module alone, its feature map (``512x14x14``)."""
     height, width = case.size
     return case.placement or f"{case.channels}x{height}x{width}"

@@ -1,4 +1,4 @@
-"""The table of a place as a picture: added parameters, overheads and accuracy, a row a module."""
+"""The figure of a place: added parameters, overhead and accuracy, one row per module."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
 def _params(place: Place, entries: Sequence[OverviewEntry]) -> list[Mark | None]:
     found = [entry.costs.get(network(place)) for entry in entries]
     added = [
-        one.values.get("delta_params", one.values.get("params")) if one else None for one in found
+        result.values.get("delta_params", result.values.get("params")) if result else None
+        for result in found
     ]
     return [None if value is None else (value, value, value) for value in added]
 
@@ -51,19 +52,20 @@ def _params(place: Place, entries: Sequence[OverviewEntry]) -> list[Mark | None]
 def _overhead(entries: Sequence[OverviewEntry], setting: PlaceSetting) -> Panel:
     plain = [entry.latencies.get(setting) for entry in entries]
     fused = [_percent(entry.fused.get(setting)) for entry in entries]
-    title = next((str(one.runtime["title"]) for one in plain if one and one.runtime), setting.name)
+    titles = (str(cell.runtime["title"]) for cell in plain if cell and cell.runtime)
+    title = next(titles, setting.name)
     second = fused if any(fused) else []
-    return Panel(f"overhead, %\n{title}", [_percent(one) for one in plain], second)
+    return Panel(f"overhead, %\n{title}", [_percent(cell) for cell in plain], second)
 
 
-def _percent(one: LatencyCell | None) -> Mark | None:
-    if one is None or one.timing is None:
+def _percent(cell: LatencyCell | None) -> Mark | None:
+    if cell is None or cell.timing is None:
         return None
-    arm = one.timing.arm
+    arm = cell.timing.arm
     low, middle, high = (100 * (ratio - 1) for ratio in (arm.low, arm.ratio, arm.high))
     return low, middle, high
 
 
-def _points(one: PairedTrainings | None) -> Mark | None:
-    found = one.difference() if one is not None else None
+def _points(trained: PairedTrainings | None) -> Mark | None:
+    found = trained.difference() if trained is not None else None
     return (found.low, found.mean, found.high) if found is not None else None

@@ -1,4 +1,4 @@
-"""A report inside a Markdown file that holds other things as well, between two comments."""
+"""A report embedded in a Markdown file, between two comments."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DO
 
 
 def with_report(text: str, report: str, name: str) -> str:
-    """Return a file's text with the report in place of what stands between the comments.
+    """Return a file's text with the report in place of the text between the comments.
 
     Args:
         text: the file's content.
-        report: Markdown.
-        name: the file's name, for the error.
+        report: the report, in Markdown.
+        name: the file's name, for the error message.
 
     Raises:
         RequestError: there are not exactly two such comments, one after the other.
@@ -32,10 +32,10 @@ def with_report(text: str, report: str, name: str) -> str:
 
 
 def read(path: Path) -> str:
-    """Return a Markdown file's text, its line ends as plain newlines.
+    """Return a Markdown file's text, with line endings normalized to newlines.
 
     Raises:
-        RequestError: it cannot be read.
+        RequestError: the file cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -44,10 +44,10 @@ def read(path: Path) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put a text in place of a file's; its line ends, its mode and a link to it stay.
+    """Replace a file's text, and keep its line endings, its mode and any symbolic link.
 
     Raises:
-        RequestError: it cannot be written.
+        RequestError: the file cannot be written.
     """
     try:
         real = path.resolve()

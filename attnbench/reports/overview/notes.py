@@ -1,4 +1,4 @@
-"""What stands below a table of the overview: the plain network, and how figures were measured."""
+"""The notes below a table of the overview: the plain network and the measurement settings."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def _plain_costs(place: Place) -> Iterator[str]:
     result = place.plain.costs.get(network(place))
     if result is not None and result.values:
         named = (("params", "parameters"), ("macs", "MACs"), ("bytes", "bytes"))
-        known = [(result.values.get(key), title) for key, title in named]  # old records lack some
-        said = ", ".join(f"{whole(value)} {title}" for value, title in known if value is not None)
-        yield f"Plain {network(place)}: {said}."
+        counts = [(result.values.get(key), title) for key, title in named]  # old records lack some
+        costs = ", ".join(f"{whole(value)} {title}" for value, title in counts if value is not None)
+        yield f"Plain {network(place)}: {costs}."
 
 
 def _latency(place: Place, setting: PlaceSetting) -> Iterator[str]:
-    found = [one.latencies.get(setting) for one in place.entries.values()]
-    timed = [one for one in found if one is not None]
+    cells = [entry.latencies.get(setting) for entry in place.entries.values()]
+    timed = [cell for cell in cells if cell is not None]
     plain = place.plain.latencies.get(setting)
     took = ""
     if plain is not None and plain.timing is not None:
         took = f" Plain takes {milliseconds(plain.timing.own.median)} ms."
-    sampled = "".join(latency_notes([[one] for one in timed])).partition(": ")[2]
-    if sampled:  # else nothing came of any timing: the cells and their footnotes say so
+    sampled = "".join(latency_notes([[cell] for cell in timed])).partition(": ")[2]
+    if sampled:  # without any timing, the cells and their footnotes give the reason
         yield f"{setting.backbone}, {head(setting.name, timed)}: {sampled}{took}"
 
 
 def _accuracy(place: Place, setting: PlaceSetting) -> Iterator[str]:
-    found = [one.accuracies.get(setting) for one in place.entries.values()]
-    trained = [one for one in found if one is not None]
-    facts = next((one.facts for one in trained if one.facts), None)
-    if facts is None:  # nothing came of any training: the cells and their footnotes say so
+    pairs = [entry.accuracies.get(setting) for entry in place.entries.values()]
+    trained = [pair for pair in pairs if pair is not None]
+    facts = next((pair.facts for pair in trained if pair.facts), None)
+    if facts is None:  # without any training, the cells and their footnotes give the reason
         return
     yield _trained_on(setting, facts)
     plain = place.plain.accuracies.get(setting)
@@ -71,5 +71,7 @@ def _left_out(place: Place) -> Iterator[str]:
         if setting not in common(place, kind)
     }
     if sparse:
-        listed = ", ".join(f"{one.backbone} {one.name} ({n})" for one, n in sparse.items())
+        listed = ", ".join(
+            f"{setting.backbone} {setting.name} ({count})" for setting, count in sparse.items()
+        )
         yield f"In the runs, but of fewer than half of these modules or not measured: {listed}."

@@ -1,4 +1,4 @@
-"""From places and their modules to a report."""
+"""The report of an overview, built from places and their modules."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def build_overview(
     """Return the report of an overview.
 
     Args:
-        places: what was collected.
+        places: the collected places.
         sources: names of the runs.
-        provenance: what they were measured with, name to version.
+        provenance: the versions of the measuring software, by name.
     """
     tables = tuple(_table(place) for place in places)
     entries = [entry for place in places for entry in place.entries.values()]
-    cards = {one.card["key"]: one.card for one in entries if one.card.get("key")}
+    cards = {entry.card["key"]: entry.card for entry in entries if entry.card.get("key")}
     return Report(
         name="overview",
         title="Attention modules side by side",
@@ -53,29 +53,34 @@ def _table(place: Place) -> Table:
     notes, shown = Footnotes(), list(figures(place))
     rows = tuple(
         (
-            *_who(entry, notes),
-            *(Cell(one.text(entry), notes=notes.add(*one.notes(entry))) for one in shown),
+            *_module_cells(entry, notes),
+            *(Cell(column.text(entry), notes=notes.add(*column.notes(entry))) for column in shown),
         )
         for entry in ranked(place)
     )
     return Table(
         title=f"At {place.name}",
-        columns=(Column("Module"), Column("Family"), Column("Paper"), *(o.column for o in shown)),
+        columns=(
+            Column("Module"),
+            Column("Family"),
+            Column("Paper"),
+            *(column.column for column in shown),
+        ),
         rows=rows,
         notes=tuple(place_notes(place)),
         footnotes=notes.texts,
     )
 
 
-def _who(entry: OverviewEntry, notes: Footnotes) -> Iterator[Cell]:
-    failures = (_failure(one) for one in entry.costs.values())
+def _module_cells(entry: OverviewEntry, notes: Footnotes) -> Iterator[Cell]:
+    failures = (_failure(result) for result in entry.costs.values())
     yield Cell(entry.module, notes=notes.add(*failures))
     yield Cell(entry.card.get("family") or NOT_DECLARED)
     yield Cell(entry.card.get("short") or NOTHING, cite=entry.card.get("key") or "")
 
 
 def _failure(result: CostResult) -> str:
-    if result.values or result.status == NOT_RUN:  # the cells say that
+    if result.values or result.status == NOT_RUN:  # the cells show this status
         return ""
     return f"{result.case.name}: {result.status}: {result.reason}"
 

@@ -1,4 +1,4 @@
-"""The figures of an overview as data: one object for each module at each place."""
+"""The values of an overview as data: one object for each module at each place."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ COUNTS = ("params", "macs", "activations", "bytes")
 
 
 def objects(place: Place) -> list[dict[str, Any]]:
-    """Return what JSON holds: every setting of the runs, those that tables leave out as well."""
+    """Return the JSON objects, with every setting of the runs, including those not in tables."""
     return [_object(place, entry) for entry in ranked(place)]
 
 
 def lines(place: Place) -> Iterator[Mapping[str, Any]]:
-    """Yield what CSV holds: the same, flat; names of columns join their parts by a slash."""
-    for one in objects(place):
-        flat: dict[str, Any] = {key: one[key] for key in ("placement", "module", "family", "paper")}
+    """Yield the CSV lines: the same objects, flattened, with column names joined by slashes."""
+    for record in objects(place):
+        flat: dict[str, Any] = {
+            key: record[key] for key in ("placement", "module", "family", "paper")
+        }
         for kind in ("costs", "latencies", "accuracies"):
-            for entry in one[kind]:
+            for entry in record[kind]:
                 where = "/".join(str(entry[key]) for key in _WHERE[kind] if entry.get(key))
                 values = {key: v for key, v in entry.items() if key not in _WHERE[kind]}
                 flat |= {f"{where}/{key}": value for key, value in values.items()}
@@ -45,14 +47,14 @@ def _object(place: Place, entry: OverviewEntry) -> dict[str, Any]:
         "placement": place.name,
         "family": entry.card.get("family"),
         "paper": entry.card.get("short"),
-        "costs": [_cost(name, one) for name, one in entry.costs.items()],
+        "costs": [_cost(name, result) for name, result in entry.costs.items()],
         "latencies": [
-            *({**_where(at), **_timed("plain", one)} for at, one in entry.latencies.items()),
-            *({**_where(at), **_timed("fused", one)} for at, one in entry.fused.items()),
+            *({**_where(at), **_timed("plain", cell)} for at, cell in entry.latencies.items()),
+            *({**_where(at), **_timed("fused", cell)} for at, cell in entry.fused.items()),
         ],
         "accuracies": [
-            {"backbone": at.backbone, "dataset": at.name, "recipe": at.recipe, **_trained(one)}
-            for at, one in entry.accuracies.items()
+            {"backbone": at.backbone, "dataset": at.name, "recipe": at.recipe, **_trained(pair)}
+            for at, pair in entry.accuracies.items()
         ],
     }
 
@@ -67,29 +69,29 @@ def _cost(backbone: str, result: Any) -> dict[str, Any]:
     return {"backbone": backbone, "status": result.status, **counts, **deltas}
 
 
-def _timed(form: str, one: LatencyCell) -> dict[str, Any]:
-    arm = one.timing.arm if one.timing else None
+def _timed(form: str, cell: LatencyCell) -> dict[str, Any]:
+    arm = cell.timing.arm if cell.timing else None
     return {
         "form": form,
-        "status": one.status,
+        "status": cell.status,
         "ratio": arm and arm.ratio,
         "ratio_low": arm and arm.low,
         "ratio_high": arm and arm.high,
-        "verdict": one.judgement.verdict if one.judgement else None,
-        "median_ms": one.timing and 1000 * one.timing.own.median,
-        "peak_bytes": one.values.get("peak_bytes"),
+        "verdict": cell.judgement.verdict if cell.judgement else None,
+        "median_ms": cell.timing and 1000 * cell.timing.own.median,
+        "peak_bytes": cell.values.get("peak_bytes"),
     }
 
 
-def _trained(one: PairedTrainings) -> dict[str, Any]:
-    found = one.difference()
-    mean = one.mean()
+def _trained(pair: PairedTrainings) -> dict[str, Any]:
+    found = pair.difference()
+    mean = pair.mean()
     return {
-        "status": one.status,
-        "seeds": len(one.seeds),
+        "status": pair.status,
+        "seeds": len(pair.seeds),
         "top1_mean": mean and mean.mean,
         "difference": found and found.mean,
         "difference_low": found and found.low,
         "difference_high": found and found.high,
-        "verdict": one.judgement.verdict if one.judgement else None,
+        "verdict": pair.judgement.verdict if pair.judgement else None,
     }

@@ -1,4 +1,4 @@
-"""Tables: from a planned suite and its records to a report, and to text. Imports no torch."""
+"""Tables: reports built from a planned suite and its records, rendered without importing torch."""
 
 from attnbench.reports.tables.build import build_report
 from attnbench.reports.tables.render import FORMATS, bibtex, latex_document, render

@@ -1,4 +1,4 @@
-"""The columns that a table with accuracy has, and what stands in them."""
+"""The accuracy columns of a table and their cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACCURACY_RULE = (
     "verdict below three seeds."
 )
 _GUESSED = 0.9
-"""Of the loss of guessing: what ends above this has learned next to nothing."""
+"""Share of the chance-level loss above which a final loss counts as not learned."""
 _HEADS = {
     "top1": ("Top-1", "%, mean, 95% interval"),
     "top5": ("Top-5", "%, mean, 95% interval"),
@@ -42,23 +42,23 @@ _HEADS = {
 def accuracy_columns(
     accuracy: Accuracy, rows: Sequence[Sequence[PairedTrainings]]
 ) -> Iterator[Column]:
-    """Yield the accuracy columns of a table, one group."""
-    group = head(accuracy, [one for row in rows for one in row])
+    """Yield the accuracy columns of a table, as one group."""
+    group = head(accuracy, [pair for row in rows for pair in row])
     for key in accuracy.columns:
         title, unit = _HEADS[key]
         yield Column(title, unit, group, numeric=True)
 
 
 def head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
-    """Return data set, image size, recipe and number of seeds."""
-    training = next((case.training for one in results for case in one.cases), None)
-    size = next((case.size for one in results for case in one.cases), None)
-    facts = next((one.facts for one in results if one.facts), {})
+    """Return the head: data set, image size, recipe and number of seeds."""
+    training = next((case.training for pair in results for case in pair.cases), None)
+    size = next((case.size for pair in results for case in pair.cases), None)
+    facts = next((pair.facts for pair in results if pair.facts), {})
     recipe = facts.get("recipe") or {}
     marks = [
         *(["smoke test"] if recipe.get("smoke") else []),
         *(["synthetic pictures"] if facts.get("synthetic") else []),
-        *(["weak baseline"] if any(weak_baseline(one) for one in results) else []),
+        *(["weak baseline"] if any(weak_baseline(pair) for pair in results) else []),
     ]
     epochs = training.epochs if training and training.epochs else None
     parts = [
@@ -75,7 +75,7 @@ def head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
 def accuracy_cells(
     accuracy: Accuracy, row: Sequence[PairedTrainings], notes: Footnotes
 ) -> Iterator[Cell]:
-    """Yield a row's accuracy cells; a row that is not trained reads *not measured*."""
+    """Yield a row's accuracy cells; an untrained row is shown as *not measured*."""
     for place, key in enumerate(accuracy.columns):
         if not row:
             yield Cell(NOT_MEASURED)
@@ -90,72 +90,72 @@ def figure(one: PairedTrainings, key: str) -> str:
 
 
 def interval(found: DifferenceEstimate, signed: bool = False) -> str:
-    """Return ``92.31 [92.05, 92.57]``; without bounds only the mean."""
+    """Return an estimate as ``92.31 [92.05, 92.57]``; without bounds, only the mean."""
     ends = (found.low, found.high) if signed else (max(0.0, found.low), min(100.0, found.high))
     mean, low, high = (_number(value, signed) for value in (found.mean, *ends))
     return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
 
 
 def difference(one: PairedTrainings) -> str:
-    """Return ``+0.31 [-0.10, +0.72] inconclusive, about 4 more seeds needed``."""
+    """Return the text ``+0.31 [-0.10, +0.72] inconclusive, about 4 more seeds needed``."""
     if one.is_plain:
         return NOTHING
     found = one.difference()
     if found is None:
         return "plain not measured"
-    said = judgement_text(one.judgement) if one.judgement else ""
-    return f"{interval(found, signed=True)} {said}".strip()
+    verdict = judgement_text(one.judgement) if one.judgement else ""
+    return f"{interval(found, signed=True)} {verdict}".strip()
 
 
 def accuracy_notes(results: Sequence[PairedTrainings]) -> Iterator[str]:
-    """Yield what the table as a whole can show, what it is marked with, and what was left out."""
-    spreads = [found.sd for one in results if not one.is_plain and (found := one.difference())]
-    known = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
-    seeds = max((len(one.seeds) for one in results), default=0)
-    if known and seeds > 1:
-        sd = median(known)
+    """Yield the notes of a table: detectable difference, marks of its data, unreadable images."""
+    spreads = [found.sd for pair in results if not pair.is_plain and (found := pair.difference())]
+    finite = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
+    seeds = max((len(pair.seeds) for pair in results), default=0)
+    if finite and seeds > 1:
+        sd = median(finite)
         yield (
             f"With {seeds} seeds and the spread seen here (standard deviation of a paired "
             f"difference {sd:.2f} points, median of the rows) a true difference of "
             f"{detectable(sd, seeds):.2f} points is found in 8 of 10 such tables, judged alone."
         )
-    yield from dict.fromkeys(text for one in results if (text := _marks(one)))
+    yield from dict.fromkeys(text for pair in results if (text := _marks(pair)))
 
 
 def footnotes_of(one: PairedTrainings) -> tuple[str, ...]:
-    """Return what is to be said of a row: trainings that failed, int8 that could not be."""
-    said: dict[str, None] = {}
+    """Return the footnotes of a row: failed trainings, failed int8 models, lack of learning."""
+    texts: dict[str, None] = {}
     for case, record in one.others:
         if record is None:
             continue
         reason = f": {record['reason']}" if record.get("reason") else ""
-        # what is not here is missing for all rows and seeds alike: said once
+        # a skipped case is missing for all rows and seeds alike: reported once
         name = "" if record["status"] == "skipped" else f"{case.name}: "
-        said[f"{name}{record['status']}{reason}"] = None
+        texts[f"{name}{record['status']}{reason}"] = None
     for record in one.own.values():
         why = (record.get("training") or {}).get("int8_failed")
         if why:
-            said[f"int8: {why}"] = None
-    return (*said, *_unlearned(one))
+            texts[f"int8: {why}"] = None
+    return (*texts, *_unlearned(one))
 
 
-def _unlearned(one: PairedTrainings) -> Iterator[str]:
-    """Say where a network ended where it began: a number near chance is the recipe's, too."""
-    classes = one.facts.get("classes")
-    if not isinstance(classes, int) or classes < 2 or not one.own:
+def _unlearned(pair: PairedTrainings) -> Iterator[str]:
+    """Yield a note if the loss stayed at chance level, which can be due to the recipe as well."""
+    classes = pair.facts.get("classes")
+    if not isinstance(classes, int) or classes < 2 or not pair.own:
         return
     guessing = math.log(classes)
-    losses = [loss for loss in one.values("loss") if not loss < _GUESSED * guessing]
+    losses = [loss for loss in pair.values("loss") if not loss < _GUESSED * guessing]
     if losses:
         yield (
-            f"Did not learn by this recipe in {len(losses)} of {len(one.own)} seeds: the training "
+            f"Did not learn by this recipe in {len(losses)} of {len(pair.own)} seeds: the training "
             f"loss ended at {median(losses):.2f}, guessing among {classes} classes has "
             f"{guessing:.2f}."
         )
 
 
-def _marks(one: PairedTrainings) -> str:
-    facts = one.facts
+def _marks(pair: PairedTrainings) -> str:
+    facts = pair.facts
     parts = []
     if facts.get("synthetic"):
         parts.append("The pictures are synthetic: a dry run, whose accuracy says nothing.")
@@ -163,7 +163,7 @@ def _marks(one: PairedTrainings) -> str:
         parts.append(
             "The accuracy is a smoke test: it shows that every module trains, not which is better."
         )
-    weak = weak_baseline(one)
+    weak = weak_baseline(pair)
     if weak:
         parts.append(f"{weak[0].upper()}{weak[1:]}; verdicts are withheld.")
     left_out = sum(facts.get("unreadable") or [])
@@ -181,27 +181,27 @@ def _number(value: float, signed: bool) -> str:
 
 
 def _mean(key: str) -> Callable[[PairedTrainings], str]:
-    def text(one: PairedTrainings) -> str:
-        found = one.mean(key)
+    def text(pair: PairedTrainings) -> str:
+        found = pair.mean(key)
         return interval(found) if found else NOTHING
 
     return text
 
 
-def _int8_difference(one: PairedTrainings) -> str:
-    found = None if one.is_plain else one.difference("int8_top1")
+def _int8_difference(pair: PairedTrainings) -> str:
+    found = None if pair.is_plain else pair.difference("int8_top1")
     return interval(found, signed=True) if found else NOTHING
 
 
-def _mcnemar(one: PairedTrainings) -> str:
-    found = one.mcnemar
+def _mcnemar(pair: PairedTrainings) -> str:
+    found = pair.mcnemar
     if found is None:
         return NOTHING
     return f"{found.only_a} / {found.only_b}, p = {found.p_value:.2g}"
 
 
-def _seconds(one: PairedTrainings) -> str:
-    found: list[Any] = [record["training"]["training_s"] for record in one.own.values()]
+def _seconds(pair: PairedTrainings) -> str:
+    found: list[Any] = [record["training"]["training_s"] for record in pair.own.values()]
     return f"{median(found):.0f}" if found else NOTHING
 
 

@@ -1,4 +1,4 @@
-"""Accuracy cases of a table's rows: their trainings paired with the plain backbone's, by seed."""
+"""Accuracy results of a table's rows, paired by seed with those of the plain backbone."""
 
 from __future__ import annotations
 
@@ -21,59 +21,59 @@ Record = Mapping[str, Any]
 Records = Mapping[str, Record]
 NOT_MEASURED = "not measured"
 _BELOW = 1.0
-"""Points below what the recipe's source states for the plain backbone that make it weak."""
+"""Shortfall from the stated top-1, in points, beyond which a plain backbone is weak."""
 
 
 @dataclass(frozen=True)
 class PairedTrainings:
-    """One network trained with several seeds, beside the plain backbone."""
+    """The trainings of a network with several seeds, paired with the plain backbone's."""
 
     cases: tuple[Case, ...]
     own: Mapping[int, Record]
-    """Records by seed; only those that are ``ok``."""
+    """Records by seed, only those with status ``ok``."""
     plain: Mapping[int, Record]
     others: tuple[tuple[Case, Record | None], ...]
-    """Trainings that gave nothing, and their records."""
+    """Trainings without a result, with their records."""
     is_plain: bool
     judgement: AccuracyVerdict | None = None
 
     @property
     def status(self) -> str:
-        """``ok`` if a seed is, else how the first ended: ``failed``, ``skipped``, ``not run``."""
+        """Return ``ok`` if any seed is; else the first one's status, such as ``failed``."""
         if self.own:
             return "ok"
         record = self.others[0][1] if self.others else None
         return str(record["status"]) if record else NOT_RUN
 
     def record(self, case: Case) -> Record | None:
-        """Return the record of one of its cases; None where it is not run."""
+        """Return the record of one of its cases; None if it was not run."""
         own = self.own.get(case.training.seed) if case.training else None
         return own or next((record for other, record in self.others if other == case), None)
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that are measured here and for the plain backbone."""
+        """Return the seeds measured for both this network and the plain backbone."""
         return sorted(set(self.own) & set(self.plain))
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Data set, recipe and so on, of the first seed; empty where there is none."""
+        """Return data set, recipe and further facts of the first seed; empty without one."""
         first = next(iter(self.own.values()), None) or next(iter(self.plain.values()), None)
         return (first or {}).get("training") or {}
 
     def values(self, key: str) -> list[float]:
-        """Return a value of each measured seed that has it, in order of the seeds."""
+        """Return a metric's value for each measured seed that has it, in order of the seeds."""
         found = (self.own[seed]["values"].get(key) for seed in sorted(self.own))
         return [float(value) for value in found if value is not None]
 
     def mean(self, key: str = "top1") -> DifferenceEstimate | None:
-        """Return the mean over seeds with its 95% interval, in percent."""
+        """Return the mean over seeds with its 95% confidence interval, in percent."""
         values = self.values(key)
         return estimate(values, 50.0, resolution=self.resolution) if values else None
 
     def differences(self, key: str = "top1") -> list[float]:
-        """Return own less plain, in points, for each seed that both have."""
-        pairs = ((self.own[one]["values"], self.plain[one]["values"]) for one in self.seeds)
+        """Return own minus plain, in points, for each seed that both have."""
+        pairs = ((self.own[seed]["values"], self.plain[seed]["values"]) for seed in self.seeds)
         return [
             float(own[key]) - float(plain[key])
             for own, plain in pairs
@@ -81,32 +81,33 @@ class PairedTrainings:
         ]
 
     def difference(self, key: str = "top1") -> DifferenceEstimate | None:
-        """Return the mean paired difference to plain, in points, with its 95% t interval."""
+        """Return the mean paired difference to plain, in points, with its 95% t-interval."""
         values = self.differences(key)
         return estimate(values, resolution=self.resolution) if values else None
 
     @property
     def flipped(self) -> DifferenceEstimate | None:
-        """The same with the interval of the sign-flip test."""
+        """Return the mean paired difference with the interval of the sign-flip test."""
         values = self.differences()
         return sign_flip(values, resolution=self.resolution) if values else None
 
     @property
     def resolution(self) -> float:
-        """Points that one test image counts."""
+        """Return the percentage points contributed by one test image."""
         images = self.facts.get("images")
         return 100.0 / images[1] if images else 0.0
 
     @cached_property
     def mcnemar(self) -> McNemar | None:
-        """Own against plain on the same test images; None where a record lacks them."""
+        """Return McNemar's test of own against plain; None without comparable test images."""
         import numpy as np
 
-        pairs = [(_correct(self.own[one]), _correct(self.plain[one])) for one in self.seeds]
-        known = [(own, plain) for own, plain in pairs if own is not None and plain is not None]
-        if self.is_plain or not known or len({len(one) for pair in known for one in pair}) > 1:
+        pairs = [(_correct(self.own[seed]), _correct(self.plain[seed])) for seed in self.seeds]
+        complete = [(own, plain) for own, plain in pairs if own is not None and plain is not None]
+        sizes = {len(correct) for pair in complete for correct in pair}
+        if self.is_plain or len(sizes) != 1:
             return None
-        own, plain = (np.stack(side) for side in zip(*known, strict=True))
+        own, plain = (np.stack(side) for side in zip(*complete, strict=True))
         return mcnemar(own, plain)
 
 
@@ -114,24 +115,24 @@ def trained(rows: Sequence[PlannedRow], records: Records) -> list[tuple[PairedTr
     """Return the accuracy results of all rows of a table, with verdicts over the whole table."""
     found = [tuple(_trained(cases, row.against, records) for cases in row.accuracy) for row in rows]
     keyed = {
-        (number, place): one
+        (number, place): pair
         for number, row in enumerate(found)
-        for place, one in enumerate(row)
-        if not one.is_plain
+        for place, pair in enumerate(row)
+        if not pair.is_plain
     }
-    estimates = {key: one.difference() for key, one in keyed.items()}
-    known = {key: one for key, one in estimates.items() if one is not None}
+    estimates = {key: pair.difference() for key, pair in keyed.items()}
+    known = {key: value for key, value in estimates.items() if value is not None}
     verdicts = judge(known, withheld={key: withheld(keyed[key]) for key in known})
     return [
         tuple(
-            replace(one, judgement=verdicts.get((number, place))) for place, one in enumerate(row)
+            replace(pair, judgement=verdicts.get((number, place))) for place, pair in enumerate(row)
         )
         for number, row in enumerate(found)
     ]
 
 
 def withheld(one: PairedTrainings) -> str:
-    """Return why a row is to have no verdict; empty where it may have one."""
+    """Return the reason to withhold a row's verdict; empty if there is none."""
     recipe = one.facts.get("recipe") or {}
     if recipe.get("smoke"):
         return "smoke test"
@@ -141,7 +142,7 @@ def withheld(one: PairedTrainings) -> str:
 
 
 def weak_baseline(one: PairedTrainings) -> str:
-    """Return how far the plain backbone is below what the recipe's source states, or nothing."""
+    """Return a note if the plain backbone misses the top-1 that the recipe states; else empty."""
     stated = [
         float(entry["top1"])
         for entry in (one.facts.get("recipe") or {}).get("baseline") or []

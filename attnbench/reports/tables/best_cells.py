@@ -1,4 +1,4 @@
-"""Which cells are set in bold: the best measured figure of a column."""
+"""Bold type for the best measured value of a column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Grid = list[tuple[Cell, ...]]
 
 
 def embolden(rows: Grid, views: Sequence[RowView]) -> Grid:
-    """Return the rows with the best figure of each column that the layout asks for in bold."""
+    """Return the rows with the best value of each requested column in bold."""
     keys = column_keys(views[0])
     for number, (key, group) in enumerate(keys):
         sense = views[0].layout.best.get(key)  # type: ignore[call-overload]
@@ -31,7 +31,7 @@ def embolden(rows: Grid, views: Sequence[RowView]) -> Grid:
 
 
 def column_keys(view: RowView) -> list[tuple[str, int | None]]:
-    """Return the key of each column but the runtimes' ones, and its group where it has one."""
+    """Return the key, and the group if any, of each column except those of the runtimes."""
     keys: list[tuple[str, int | None]] = []
     for key in view.layout.columns:
         keys += [(key, None)] * _WIDTHS.get(key, 1)
@@ -42,11 +42,11 @@ def column_keys(view: RowView) -> list[tuple[str, int | None]]:
 
 
 def _figure(view: RowView, key: str, group: int | None) -> float | None:
-    """The one figure in a cell; a range or a cell across groups is not compared."""
+    """Return the single value of a cell; None for a range or a cell across groups."""
     results = view.results if group is None else view.results[group : group + 1]
     if group is not None and len(view.results) == 1:
         return None
-    figures = {one.values.get(key) for one in results}
+    figures = {result.values.get(key) for result in results}
     return figures.pop() if len(figures) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""From a planned suite and its records to a report."""
+"""The report of a suite, built from its planned tables and its records."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def build_report(
     Args:
         suite: the suite.
         tables: its planned tables.
-        records: records by case name; a case without one reads *not run*.
-        provenance: what it was measured with, in the order of the footer: name to version.
+        records: records by case name; a case without a record is shown as *not run*.
+        provenance: versions of the measuring software by name, in the order of the footer.
 
     Raises:
         RequestError: a printed figure of the suite cannot be read.
@@ -84,7 +84,7 @@ def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
         notes=(
             *table.layout.notes,
             *latency_notes([view.timed for view in views]),
-            *accuracy_notes([one for view in views for one in view.trained]),
+            *accuracy_notes([pair for view in views for pair in view.trained]),
         ),
         footnotes=notes.texts,
     )
@@ -106,7 +106,7 @@ def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str
     if any(view.timed for view in views):
         yield VERDICT_RULE
         yield NOTE
-    if any(one.own for view in views for one in view.trained):
+    if any(pair.own for view in views for pair in view.trained):
         yield ACCURACY_RULE
     yield from _counter_units(views)
     yield f"Suite {suite.suite.name}, version {suite.suite.version}."

@@ -14,17 +14,17 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class CaseResult:
-    """A case and its record, None where it was not run."""
+    """A case and its record, which is None if the case was not run."""
 
     case: Case
     record: Mapping[str, Any] | None
 
     @property
     def status(self) -> str:
-        """``ok``, ``failed``, ``skipped`` or ``not run``."""
+        """Return ``ok``, ``failed``, ``skipped`` or ``not run``."""
         return str(self.record["status"]) if self.record else NOT_RUN
 
     @property
     def reason(self) -> str:
-        """Why there are no values."""
+        """Return the reason for missing values."""
         return str((self.record or {}).get("reason") or "")

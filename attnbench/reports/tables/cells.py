@@ -1,4 +1,4 @@
-"""What stands in a row's cells, by the key of the column."""
+"""The cells of a row, by the key of the column."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def _group_cells(view: RowView, groups: Groups, notes: Footnotes) -> Iterator[Ce
             only = view.only(result)
             yield from (cell for key in groups.columns for cell in _cells(key, only, notes))
         return
-    # one case for all groups, as the plain backbone: one cell across them, each figure named
+    # one case for all groups, such as the plain backbone: one cell across them, figures named
     cells = [(key, cell) for key in groups.columns for cell in _cells(key, view, notes)]
-    said = [f"{_SHORT_HEADS[key]} {cell.plain}" for key, cell in cells if cell.plain != NOTHING]
+    texts = [f"{_SHORT_HEADS[key]} {cell.plain}" for key, cell in cells if cell.plain != NOTHING]
     yield Cell(
-        "; ".join(said) or NOTHING,
+        "; ".join(texts) or NOTHING,
         notes=tuple(dict.fromkeys(number for _, cell in cells for number in cell.notes)),
         span=len(groups.values) * len(groups.columns),
     )
@@ -71,7 +71,7 @@ def _cells(key: str, view: RowView, notes: Footnotes) -> Sequence[Cell]:
 
 
 def _label(view: RowView, notes: Footnotes) -> Sequence[Cell]:
-    failures = [footnotes.failure(view, one) for one in view.results]
+    failures = [footnotes.failure(view, result) for result in view.results]
     numbers = notes.add(ADDED if view.added else "", view.row.note, *failures)
     cite = view.layout.cite
     return [
@@ -85,7 +85,7 @@ def _label(view: RowView, notes: Footnotes) -> Sequence[Cell]:
 
 
 def _placement(view: RowView, notes: Footnotes) -> Sequence[Cell]:
-    placed = next((one for one in view.results if one.slots), view.first)
+    placed = next((result for result in view.results if result.slots), view.first)
     numbers = notes.add(footnotes.sites(placed))
     return [Cell(view.first.case.placement or NOTHING, notes=numbers)]
 
@@ -112,15 +112,15 @@ def _undeclared(view: RowView) -> str:
 
 
 def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
-    """Return printed figure, ours and verdict; several cases share the cell."""
-    found = (judge(view, metric, one) for one in view.results)
-    judged = [one for one in found if one is not None]
+    """Return the cell of printed figure, our value and verdict, shared by all cases of the row."""
+    found = (judge(view, metric, result) for result in view.results)
+    judged = [item for item in found if item is not None]
     if not judged:
         return Cell(NOTHING)
-    verdict = worst(one.verdict for one in judged)
+    verdict = worst(item.verdict for item in judged)
     reason = view.row.reasons.get(metric, "") if verdict == EXPLAINED else ""  # type: ignore[call-overload]
     return Cell(
-        printed=spread(one.printed.text for one in judged),
+        printed=spread(item.printed.text for item in judged),
         ours=spread(_ours(judged)),
         verdict=verdict,
         notes=notes.add(view.suite.reasons.get(reason, reason)),
@@ -128,21 +128,21 @@ def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
 
 
 def _ours(judged: list[ReportedValueVerdict]) -> list[str]:
-    if all(one.verdict == NOT_MEASURED for one in judged):
+    if all(item.verdict == NOT_MEASURED for item in judged):
         return [""]
-    return [one.printed.beside(one.value) for one in judged if one.value is not None]
+    return [item.printed.beside(item.value) for item in judged if item.value is not None]
 
 
 def _accuracy(metric: str) -> Callable[[RowView, Footnotes], Sequence[Cell]]:
-    """Return what makes a cell of printed accuracy and ours: mean over seeds, 95% interval."""
+    """Return the maker of cells with printed accuracy and our mean over seeds (95% interval)."""
 
     def cell(view: RowView, notes: Footnotes) -> Sequence[Cell]:
-        numbers = notes.add(*(text for one in view.trained for text in footnotes_of(one)))
+        numbers = notes.add(*(text for pair in view.trained for text in footnotes_of(pair)))
         made = printed_cell(view, metric, notes)
-        ours = [found for one in view.trained if (found := one.mean(metric))]
+        ours = [mean for pair in view.trained if (mean := pair.mean(metric))]
         if not ours:
             return [replace(made, notes=(*made.notes, *numbers))]
-        text = "; ".join(interval(one) for one in ours)
+        text = "; ".join(map(interval, ours))
         if not made.verdict:
             return [Cell(text, notes=numbers)]
         return [replace(made, ours=text, notes=(*made.notes, *numbers))]
@@ -166,7 +166,7 @@ def _count_cell(view: RowView, key: str, notes: Footnotes) -> Cell:
 
 
 def _why_not_printed(view: RowView, key: str, notes: Footnotes) -> tuple[int, ...]:
-    """The card's reasons, on exact counts that stand beside those of its printed formulas."""
+    """Return the card's reasons why exact counts differ from those of its printed formulas."""
     case = view.first.case
     by_formula = case.backbone is None or case.backbone in view.suite.nominal
     if not by_formula or key not in ("params", "macs"):
@@ -177,8 +177,8 @@ def _why_not_printed(view: RowView, key: str, notes: Footnotes) -> tuple[int, ..
 
 
 def _missing(view: RowView) -> str:
-    """What stands where there is no value: nothing to measure, or how the measurement ended."""
-    without = [one for one in view.results if not one.values]
+    """Return the placeholder for a missing value: the status of the measurement, or a dash."""
+    without = [result for result in view.results if not result.values]
     return without[0].status if without else NOTHING
 
 
@@ -187,8 +187,8 @@ def _counters(view: RowView, notes: Footnotes) -> Sequence[Cell]:
     if not reports:
         return [Cell(_missing(view))]
     agreeing = sum(bool(report["agree"]) for _, report in reports)
-    said = [footnotes.reconciliation(name, report) for name, report in reports]
-    numbers = notes.add(" ".join(dict.fromkeys(text for text in said if text)))
+    texts = [footnotes.reconciliation(name, report) for name, report in reports]
+    numbers = notes.add(" ".join(dict.fromkeys(text for text in texts if text)))
     return [Cell(f"{agreeing} of {len(reports)} agree", notes=numbers)]
 
 

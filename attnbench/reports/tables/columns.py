@@ -1,4 +1,4 @@
-"""The heads of columns: what is counted, in which unit, by which convention."""
+"""The heads of columns: quantity, unit and convention."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HEADS: dict[str, tuple[str, str]] = {
 def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
     """Return the columns of a table, those of column groups last."""
     words = _words(layout, views)
-    columns = [one for key in layout.columns for one in _columns(key, words)]
+    columns = [column for key in layout.columns for column in _columns(key, words)]
     latency = views[0].latency
     if latency is not None:
         columns += latency_columns(latency, [view.timed for view in views])
@@ -55,12 +55,12 @@ def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
 
 
 def is_alone(views: Sequence[RowView]) -> bool:
-    """Whether the table is about modules on their own."""
-    return all(one.first.case.backbone is None for one in views)
+    """Return whether the table is about modules measured alone."""
+    return all(view.first.case.backbone is None for view in views)
 
 
 def _words(layout: TableLayout, views: Sequence[RowView]) -> dict[str, str]:
-    sizes = {one.case.size for view in views for one in view.results}
+    sizes = {result.case.size for view in views for result in view.results}
     height, width = next(iter(sizes))
     return {
         "size": f"{height}×{width}" if len(sizes) == 1 else "at the row's size",
@@ -71,7 +71,7 @@ def _words(layout: TableLayout, views: Sequence[RowView]) -> dict[str, str]:
 
 
 def _nominal(views: Sequence[RowView]) -> str:
-    """What stands beside a printed figure, and in which unit both are."""
+    """Return the title of the value beside a printed figure, with the unit of both."""
     name = "by its formula" if is_alone(views) else "nominal"
     base = views[0].suite.convention.base
     return name if base == 1000 else f"{name}, k and M: powers of {base}"

@@ -1,4 +1,4 @@
-"""How well a cost on paper ranks modules by their latency: Spearman's rank correlation."""
+"""Spearman's rank correlation between the counted costs of modules and their latency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTE = (
 def correlation_rows(
     views: Sequence[RowView], latency: Latency, keys: Sequence[str | None]
 ) -> Iterator[tuple[Cell, ...]]:
-    """Yield a row for each runtime; ``keys`` has the key of each column, None for others."""
+    """Yield a row for each runtime; ``keys`` has the key of each column, or None."""
     # fused forms would count a module twice, with one cost and two times
     cases = ((view, view.first.case) for view in views)
     placed = [view for view, case in cases if case.module and not case.fused]

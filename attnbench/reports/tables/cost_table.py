@@ -13,7 +13,7 @@ Text = Callable[[Arm], str]
 
 
 def report_of_arms(arms: Sequence[Arm], convention: str) -> Report:
-    """Return the report of some arms: in backbones, or modules alone."""
+    """Return the report of arms, which are modules in backbones or modules alone."""
     layout = _PLACED if any(arm["backbone"] for arm in arms) else _ALONE
     notes = Footnotes()
     counted = any(arm.get("counters") for arm in arms)
@@ -90,8 +90,8 @@ def _counters(arm: Arm, notes: Footnotes) -> Cell:
     if not reports:
         return Cell("")
     agree = sum(1 for report in reports.values() if report["agree"])
-    said = " ".join(filter(None, (reconciliation(*item) for item in reports.items())))
-    return Cell(f"{agree} of {len(reports)} agree", notes=notes.add(said))
+    texts = " ".join(filter(None, (reconciliation(*item) for item in reports.items())))
+    return Cell(f"{agree} of {len(reports)} agree", notes=notes.add(texts))
 
 
 def _units(arms: Sequence[Arm]) -> list[str]:
@@ -100,7 +100,7 @@ def _units(arms: Sequence[Arm]) -> list[str]:
 
 
 def _line(arm: Arm) -> dict[str, Any]:
-    """The arm flat, for CSV."""
+    """Return the arm, flattened for CSV."""
     flat = {key: value for key, value in arm.items() if not isinstance(value, dict | list)}
     del flat["convention"]
     height, width = arm["size"]

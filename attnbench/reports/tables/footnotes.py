@@ -1,4 +1,4 @@
-"""The numbered notes of a table."""
+"""The numbered footnotes of a table."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 class Footnotes:
-    """Numbers texts in the order in which they come; a text that comes again keeps its number."""
+    """Footnotes numbered in order of first appearance; a repeated text keeps its number."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def add(self, *texts: str) -> tuple[int, ...]:
-        """Return the numbers of the texts; empty ones are left out."""
+        """Return the numbers of the texts, without empty ones."""
         present = [text for text in texts if text]
         return tuple(self._numbers.setdefault(text, len(self._numbers) + 1) for text in present)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All texts in the order of their numbers."""
+        """Return all texts in the order of their numbers."""
         return tuple(self._numbers)
 
 
 def failure(view: RowView, result: CostResult) -> str:
-    """Return why a result has no values; empty where it has."""
-    if result.values or result.status == NOT_RUN:  # the cells say that
+    """Return the reason why a result has no values; empty where it has values."""
+    if result.values or result.status == NOT_RUN:  # the cells show this status
         return ""
     group = view.group_name(result) if len(view.results) > 1 else ""
     reason = f": {result.reason}" if result.reason else ""
@@ -39,13 +39,13 @@ def failure(view: RowView, result: CostResult) -> str:
 
 
 def differences(view: RowView) -> str:
-    """Return why the exact counts of a module are not what its printed formulas give."""
+    """Return the reasons why a module's exact counts differ from its printed formulas."""
     sentences = (view.card.get("printed") or {}).get("differences") or []
     return " ".join([f"{view.card['title']}:", *sentences]) if sentences else ""
 
 
 def sites(result: CostResult) -> str:
-    """Return what a placement's layer numbers stand for."""
+    """Return the layers that a placement's numbers denote."""
     if not result.slots:
         return ""
     return f"{result.case.placement}: {'; '.join(_site(slot) for slot in result.slots)}."
@@ -58,7 +58,7 @@ def _site(slot: Mapping[str, Any]) -> str:
 
 
 def reconciliation(name: str, report: Mapping[str, Any]) -> str:
-    """Return what a counter says and how that becomes our number; empty where it says the same."""
+    """Return a counter's result and its reconciliation with ours; empty where both are equal."""
     if report.get("raw") is None:
         return f"{name} failed: {report.get('reason') or 'no number'}."
     if report["agree"] and report["raw"] == report["macs"]:
@@ -72,7 +72,7 @@ def reconciliation(name: str, report: Mapping[str, Any]) -> str:
 def _steps(report: Mapping[str, Any]) -> list[str]:
     factor = report.get("factor") or 1
     changes: dict[str, int] = {}
-    for one in report.get("adjustments") or []:
-        changes[one["operator"]] = changes.get(one["operator"], 0) + one["macs"]
+    for change in report.get("adjustments") or []:
+        changes[change["operator"]] = changes.get(change["operator"], 0) + change["macs"]
     unit = [f"{factor} to a multiply-add"] if factor != 1 else []
     return unit + [f"{operator} {signed(macs)}" for operator, macs in changes.items()]

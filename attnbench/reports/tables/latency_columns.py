@@ -1,4 +1,4 @@
-"""The columns that a table with latency has for each runtime."""
+"""The latency columns of a table, for each runtime."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from attnbench.suites.schema import Latency
 
 _SUBJECTS = ("to plain, 95% interval, verdict", "in passes over the map, 95% interval")
-"""Of modules in a network, and alone."""
+"""Units of the overhead: for modules in a network, and for modules alone."""
 NOT_FINITE = "the output is not finite"
-"""As the measurement notes it."""
+"""Note that the measurement records for non-finite output."""
 _HEADS = {
     "overhead": ("Overhead", "{subject}"),
     "median": ("Median", "ms"),
@@ -34,10 +34,10 @@ _HEADS = {
 
 
 def latency_columns(latency: Latency, rows: Sequence[Sequence[LatencyCell]]) -> Iterator[Column]:
-    """Yield the columns of all runtimes, a group each."""
+    """Yield the columns of all runtimes, one group per runtime."""
     for number, conditions in enumerate(latency.conditions()):
         column = [row[number] for row in rows]
-        alone = all(one.case.backbone is None for one in column)
+        alone = all(cell.case.backbone is None for cell in column)
         words = {"subject": _SUBJECTS[alone]}
         group = head(str(conditions), column)
         for key in latency.columns:
@@ -46,8 +46,8 @@ def latency_columns(latency: Latency, rows: Sequence[Sequence[LatencyCell]]) -> 
 
 
 def head(fallback: str, column: Sequence[LatencyCell]) -> str:
-    """Return runtime, precision, batch, threads and processor: of merged runs, every one."""
-    heads = dict.fromkeys(_head(one) for one in column if one.timing)
+    """Return runtime, precision, batch, threads and processor, for each of several merged runs."""
+    heads = dict.fromkeys(_head(cell) for cell in column if cell.timing)
     return " / ".join(heads) or fallback
 
 
@@ -67,44 +67,44 @@ def _head(measured: LatencyCell) -> str:
 
 
 def runtime_title(runtime: Mapping[str, Any]) -> str:
-    """Return ``ONNX Runtime (onnxruntime 1.32.0)``; the record has the other versions."""
+    """Return ``ONNX Runtime (onnxruntime 1.32.0)``; the record holds the other versions."""
     versions = runtime.get("versions") or {}
     own = [f"{name} {version}" for name, version in versions.items() if name != "python"]
     return f"{runtime['title']} ({own[0]})" if own else str(runtime["title"])
 
 
 def machine(runtime: Mapping[str, Any], device: str) -> str:
-    """Return processor and instruction set, or the device."""
+    """Return the processor with its instruction set, or the device."""
     if device != "cpu":
         return str((runtime.get("device") or {}).get("title") or device)
     return f"{runtime['processor']} {runtime['isa']}"
 
 
 def latency_cells(latency: Latency, row: Sequence[LatencyCell], notes: Footnotes) -> Iterator[Cell]:
-    """Yield a row's cells of all runtimes."""
-    for one in row:
-        numbers = notes.add(*footnotes_of(one))
+    """Yield a row's cells for all runtimes."""
+    for cell in row:
+        numbers = notes.add(*footnotes_of(cell))
         for place, key in enumerate(latency.columns):
-            yield Cell(figure(one, key), notes=numbers if place == 0 else ())
+            yield Cell(figure(cell, key), notes=numbers if place == 0 else ())
 
 
 def latency_notes(rows: Sequence[Sequence[LatencyCell]]) -> Iterator[str]:
-    """Yield a sentence for each runtime: how often it was sampled, and its floor."""
+    """Yield a sentence for each runtime, with its number of rounds and its noise floor."""
     for column in zip(*rows, strict=True):
-        measured = [one for one in column if one.timing and one.judgement]
+        measured = [cell for cell in column if cell.timing and cell.judgement]
         if measured:
             yield f"{measured[0].runtime['title']}{_precision(measured[0])}: {_effort(measured)}."
 
 
-def _precision(one: LatencyCell) -> str:
-    return "" if one.conditions.precision == "fp32" else f", {one.conditions.precision}"
+def _precision(cell: LatencyCell) -> str:
+    return "" if cell.conditions.precision == "fp32" else f", {cell.conditions.precision}"
 
 
 def _effort(measured: Sequence[LatencyCell]) -> str:
-    timings = [one.timing for one in measured if one.timing]
-    processes = {one.arm.processes for one in timings}
-    pairs = sorted(one.arm.pairs for one in timings)
-    floor = max(one.judgement.floor for one in measured if one.judgement)
+    timings = [cell.timing for cell in measured if cell.timing]
+    processes = {timing.arm.processes for timing in timings}
+    pairs = sorted(timing.arm.pairs for timing in timings)
+    floor = max(cell.judgement.floor for cell in measured if cell.judgement)
     fewest, most = min(processes), max(processes)
     count = str(fewest) if fewest == most else f"{fewest} to {most}"
     noun = "process" if most == 1 else "fresh processes"
@@ -113,30 +113,30 @@ def _effort(measured: Sequence[LatencyCell]) -> str:
 
 
 def footnotes_of(one: LatencyCell) -> tuple[str, ...]:
-    """Return what is to be said of a result: failed, not trusted, off the fast path."""
+    """Return the footnotes of a result: failure, distrust, non-finite output, fallbacks."""
     return (_failure(one), _distrust(one), _not_finite(one), _fallbacks(one))
 
 
-def _failure(one: LatencyCell) -> str:
-    if one.timing is not None or one.status == NOT_RUN:  # the cell says that
+def _failure(cell: LatencyCell) -> str:
+    if cell.timing is not None or cell.status == NOT_RUN:  # the cell shows this status
         return ""
-    return f"{one.case.name}: {one.status}" + (f": {one.reason}" if one.reason else "")
+    return f"{cell.case.name}: {cell.status}" + (f": {cell.reason}" if cell.reason else "")
 
 
-def _distrust(one: LatencyCell) -> str:
-    if one.judgement is None or one.judgement.trust == "ok":
+def _distrust(cell: LatencyCell) -> str:
+    if cell.judgement is None or cell.judgement.trust == "ok":
         return ""
-    return f"No verdict: {one.judgement.trust.rstrip('.')}."
+    return f"No verdict: {cell.judgement.trust.rstrip('.')}."
 
 
-def _not_finite(one: LatencyCell) -> str:
-    notes = one.runtime.get("notes") or []
-    return f"{one.case.name}: {NOT_FINITE}." if NOT_FINITE in notes else ""
+def _not_finite(cell: LatencyCell) -> str:
+    notes = cell.runtime.get("notes") or []
+    return f"{cell.case.name}: {NOT_FINITE}." if NOT_FINITE in notes else ""
 
 
-def _fallbacks(one: LatencyCell) -> str:
-    found = one.runtime.get("fallbacks") or {}
+def _fallbacks(cell: LatencyCell) -> str:
+    found = cell.runtime.get("fallbacks") or {}
     if not found:
         return ""
     listed = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in found.items())
-    return f"{one.runtime['title']}, off the fast path: {listed}."
+    return f"{cell.runtime['title']}, off the fast path: {listed}."

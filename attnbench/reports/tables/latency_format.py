@@ -1,4 +1,4 @@
-"""Latency figures as text."""
+"""Latency values as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERDICT_RULE = (
 
 
 def overhead(one: LatencyCell) -> str:
-    """Return ``+4.2% [+3.8, +4.6] slower``; for a module alone ``12.3x [12.1, 12.5]``."""
+    """Return ``+4.2% [+3.8, +4.6] slower``, or for a module alone ``12.3x [12.1, 12.5]``."""
     timing, judgement = one.timing, one.judgement
     if timing is None or judgement is None:
         return one.status
@@ -31,7 +31,7 @@ def overhead(one: LatencyCell) -> str:
 
 
 def verdict(one: LatencyCell) -> str:
-    """Return ``slower``, ``same within 0.8%`` ..."""
+    """Return the verdict, such as ``slower`` or ``same within 0.8%``."""
     if one.judgement is None:
         return one.status
     if one.judgement.verdict == "same" and one.judgement.within is not None:
@@ -45,7 +45,7 @@ def percent(ratio: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Return ``[+3.8, +4.6]``, in percent."""
+    """Return the interval ``[+3.8, +4.6]``, in percent."""
     return f"[{_signed(low)}, {_signed(high)}]"
 
 
@@ -56,7 +56,7 @@ def _signed(ratio: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Return milliseconds with three digits that matter."""
+    """Return milliseconds with three significant digits."""
     value = 1000 * seconds
     if value >= 100:
         return f"{value:.0f}"
@@ -71,33 +71,33 @@ def figure(one: LatencyCell, key: str) -> str:
 
 
 def size(count: int | None) -> str:
-    """Return bytes as ``4.59 MiB``."""
+    """Return a number of bytes as ``4.59 MiB``."""
     if count is None:
         return NOTHING
     return f"{count / 2**20:.2f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"
 
 
-def _throughput(one: LatencyCell) -> str:
-    value = one.timing.throughput if one.timing else 0.0
+def _throughput(cell: LatencyCell) -> str:
+    value = cell.timing.throughput if cell.timing else 0.0
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def _export(one: LatencyCell) -> str:
-    seconds = (one.values.get("export_s") or 0.0) + (one.values.get("load_s") or 0.0)
+def _export(cell: LatencyCell) -> str:
+    seconds = (cell.values.get("export_s") or 0.0) + (cell.values.get("load_s") or 0.0)
     return f"{seconds:.1f}"
 
 
-def _floor(one: LatencyCell) -> str:
-    return f"{100 * one.judgement.floor:.1f}%" if one.judgement else NOTHING
+def _floor(cell: LatencyCell) -> str:
+    return f"{100 * cell.judgement.floor:.1f}%" if cell.judgement else NOTHING
 
 
-def _decimals(one: LatencyCell, key: str, scale: float = 1.0) -> str:
-    value = one.values.get(key)
+def _decimals(cell: LatencyCell, key: str, scale: float = 1.0) -> str:
+    value = cell.values.get(key)
     return NOTHING if value is None else f"{scale * value:.1f}"
 
 
 def _quantile(key: str) -> Callable[[LatencyCell], str]:
-    return lambda one: milliseconds(getattr(one.timing.own, key)) if one.timing else NOTHING
+    return lambda cell: milliseconds(getattr(cell.timing.own, key)) if cell.timing else NOTHING
 
 
 _FIGURES: dict[str, Callable[[LatencyCell], str]] = {
@@ -107,9 +107,9 @@ _FIGURES: dict[str, Callable[[LatencyCell], str]] = {
     "p99": _quantile("p99"),
     "min": _quantile("minimum"),
     "throughput": _throughput,
-    "peak": lambda one: size(one.values.get("peak_bytes")),
+    "peak": lambda cell: size(cell.values.get("peak_bytes")),
     "export": _export,
     "floor": _floor,
-    "sqnr": lambda one: _decimals(one, "sqnr_db"),
-    "top1": lambda one: _decimals(one, "top1_agreement", 100.0),
+    "sqnr": lambda cell: _decimals(cell, "sqnr_db"),
+    "top1": lambda cell: _decimals(cell, "top1_agreement", 100.0),
 }

@@ -1,4 +1,4 @@
-"""Latency cases of a table's rows: their timings, judged together."""
+"""Latency results of a table's rows, judged together."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatencyCell(CaseResult):
-    """A latency case, its record and what that says."""
+    """A latency case with its record, timing and verdict."""
 
     timing: LatencyResult | None = None
     judgement: LatencyVerdict | None = None
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """Peak memory, export time, agreement and so on; empty unless the case is ok."""
+        """Return peak memory, export time, agreement and others; empty unless the case is ok."""
         return ((self.record or {}).get("values") or {}) if self.timing else {}
 
     @property
     def runtime(self) -> Mapping[str, Any]:
-        """Title, versions, processor, fallbacks; empty unless the case is ok."""
+        """Return title, versions, processor and fallbacks; empty unless the case is ok."""
         return ((self.record or {}).get("runtime") or {}) if self.timing else {}
 
     @property
     def conditions(self) -> Conditions:
-        """Under which it was measured."""
+        """Return the conditions of the measurement."""
         if self.case.conditions is None:
             raise ValueError(f"{self.case.name} is not a latency case")
         return self.case.conditions
 
     @property
     def ratio(self) -> float | None:
-        """Over the plain network; exactly 1 for that itself."""
+        """Return the ratio to the plain network's latency; exactly 1 for the plain network."""
         if self.timing is None:
             return None
         return 1.0 if self.timing.is_plain else self.timing.arm.ratio
@@ -53,15 +53,15 @@ def timed(
     """Return the latency results of all rows of a table, with verdicts over the whole table."""
     found = [tuple(_timed(case, records.get(case.name)) for case in row) for row in rows]
     timings = {
-        (number, place): one.timing
+        (number, place): cell.timing
         for number, row in enumerate(found)
-        for place, one in enumerate(row)
-        if one.timing is not None
+        for place, cell in enumerate(row)
+        if cell.timing is not None
     }
     verdicts = judged(timings)
     return [
         tuple(
-            replace(one, judgement=verdicts.get((number, place))) for place, one in enumerate(row)
+            replace(cell, judgement=verdicts.get((number, place))) for place, cell in enumerate(row)
         )
         for number, row in enumerate(found)
     ]

@@ -1,4 +1,4 @@
-"""The tables of ``attnbench latency``: one for each backbone and runtime, its arms as rows."""
+"""The tables of ``attnbench latency``: one per backbone and runtime, with the arms as rows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ Text = Callable[[LatencyCell], str]
 
 
 def report_of_sessions(results: Sequence[LatencyCell], processes: int) -> Report:
-    """Return the report of some results: a table for each plain network and its conditions."""
+    """Return the report of results, with a table for each plain network and its conditions."""
     tables: dict[str, list[LatencyCell]] = {}
-    for one in results:
-        tables.setdefault(one.case.plain.name, []).append(one)
+    for cell in results:
+        tables.setdefault(cell.case.plain.name, []).append(cell)
     footer = [VERDICT_RULE, *([ONE_PROCESS] if processes == 1 else [])]
     lines = tuple(
-        {**case_fields(one.case), "status": one.status, **latency_fields(one)} for one in results
+        {**case_fields(cell.case), "status": cell.status, **latency_fields(cell)}
+        for cell in results
     )
     built = tuple(_table(rows) for rows in tables.values())
     return Report("latency", "", "", "", (), built, tuple(footer), lines=lines)
@@ -33,77 +34,77 @@ def report_of_sessions(results: Sequence[LatencyCell], processes: int) -> Report
 
 def _table(rows: Sequence[LatencyCell]) -> Table:
     notes = Footnotes()
-    ordered = sorted(rows, key=lambda one: one.case.module is not None)
+    ordered = sorted(rows, key=lambda row: row.case.module is not None)
     columns = [(column, text) for column, text in _LAYOUT if _is_wanted(column, ordered)]
     cells = tuple(
         (
-            Cell(columns[0][1](one), notes=notes.add(*footnotes_of(one))),
-            *(Cell(text(one)) for _, text in columns[1:]),
+            Cell(columns[0][1](row), notes=notes.add(*footnotes_of(row))),
+            *(Cell(text(row)) for _, text in columns[1:]),
         )
-        for one in ordered
+        for row in ordered
     )
     return Table(
         f"{_network(ordered[0])} in {head(str(ordered[0].conditions), ordered)}",
         tuple(column for column, _ in columns),
         cells,
-        notes=tuple(latency_notes([[one] for one in ordered])),
+        notes=tuple(latency_notes([[row] for row in ordered])),
         footnotes=notes.texts,
     )
 
 
-def _network(one: LatencyCell) -> str:
-    height, width = one.case.size
-    if one.case.backbone is None:
-        return f"{one.case.channels}x{height}x{width}"
-    return f"{one.case.backbone} at {height}x{width}"
+def _network(cell: LatencyCell) -> str:
+    height, width = cell.case.size
+    if cell.case.backbone is None:
+        return f"{cell.case.channels}x{height}x{width}"
+    return f"{cell.case.backbone} at {height}x{width}"
 
 
 def _is_wanted(column: Column, rows: Sequence[LatencyCell]) -> bool:
     if column.head in ("SQNR", "Top-1 agreement"):
-        return any(one.conditions.precision != "fp32" for one in rows)
-    return column.head != "Placement" or any(one.case.placement for one in rows)
+        return any(row.conditions.precision != "fp32" for row in rows)
+    return column.head != "Placement" or any(row.case.placement for row in rows)
 
 
-def _module(one: LatencyCell) -> str:
-    baseline = "plain" if one.case.backbone else "one pass over the map"
-    return f"{one.case.module}, fused" if one.case.fused else one.case.module or baseline
+def _module(cell: LatencyCell) -> str:
+    baseline = "plain" if cell.case.backbone else "one pass over the map"
+    return f"{cell.case.module}, fused" if cell.case.fused else cell.case.module or baseline
 
 
-def _overhead(one: LatencyCell) -> str:
-    if one.timing is None:
-        return one.status
-    if one.timing.is_plain:
+def _overhead(cell: LatencyCell) -> str:
+    if cell.timing is None:
+        return cell.status
+    if cell.timing.is_plain:
         return "A/A"
-    ratio = one.timing.arm.ratio
-    return percent(ratio) if one.case.backbone else f"{ratio:.3g}x"
+    ratio = cell.timing.arm.ratio
+    return percent(ratio) if cell.case.backbone else f"{ratio:.3g}x"
 
 
-def _interval(one: LatencyCell) -> str:
-    if one.timing is None:
+def _interval(cell: LatencyCell) -> str:
+    if cell.timing is None:
         return ""
-    arm = one.timing.arm
-    if one.case.backbone or one.timing.is_plain:
+    arm = cell.timing.arm
+    if cell.case.backbone or cell.timing.is_plain:
         return interval(arm.low, arm.high)
     return f"[{arm.low:.3g}, {arm.high:.3g}]"
 
 
-def _verdict(one: LatencyCell) -> str:
-    return "" if one.timing is None or one.timing.is_plain else verdict(one)
+def _verdict(cell: LatencyCell) -> str:
+    return "" if cell.timing is None or cell.timing.is_plain else verdict(cell)
 
 
-def _trust(one: LatencyCell) -> str:
-    if one.judgement is None:
+def _trust(cell: LatencyCell) -> str:
+    if cell.judgement is None:
         return ""
-    return "ok" if one.judgement.trust == "ok" else "no"  # a footnote says why
+    return "ok" if cell.judgement.trust == "ok" else "no"  # a footnote gives the reason
 
 
 def _figure(key: str) -> Text:
-    return lambda one: "" if one.timing is None else figure(one, key)
+    return lambda cell: "" if cell.timing is None else figure(cell, key)
 
 
 _LAYOUT: tuple[tuple[Column, Text], ...] = (
     (Column("Module"), _module),
-    (Column("Placement"), lambda one: one.case.placement or ""),
+    (Column("Placement"), lambda cell: cell.case.placement or ""),
     (Column("Overhead", numeric=True), _overhead),
     (Column("95%", numeric=True), _interval),
     (Column("Verdict"), _verdict),

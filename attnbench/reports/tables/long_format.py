@@ -1,4 +1,4 @@
-"""Tidy data: one line for each case of each row, for each seed, every figure unrounded."""
+"""Tidy data: one line for each case and seed of each row, with unrounded values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METRICS = ("params", "macs", "params_norm", "macs_norm", "top1", "top5")
 
 
 def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a row; ``title`` is the table's."""
+    """Yield the lines of a row; ``title`` is that of the table."""
     for result in view.results:
         line = {
             "suite": view.suite.suite.name,
@@ -40,16 +40,16 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
         for metric in METRICS:
             line |= _judged_fields(view, metric, result)
         yield line
-    for one in view.timed:
+    for cell in view.timed:
         yield {
             "suite": view.suite.suite.name,
             "table": title,
             "row": view.label,
-            **case_fields(one.case),
+            **case_fields(cell.case),
             "added": view.added,
-            "status": one.status,
-            "reason": one.reason,
-            **latency_fields(one),
+            "status": cell.status,
+            "reason": cell.reason,
+            **latency_fields(cell),
         }
     for network in view.trained:
         for case in network.cases:
@@ -67,14 +67,14 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
 
 
 def latency_fields(one: LatencyCell) -> dict[str, Any]:
-    """Return the figures of a latency case, flat: milliseconds, bytes, ratios."""
+    """Return the values of a latency case, flattened: milliseconds, bytes, ratios."""
     timing, judgement = one.timing, one.judgement
     fields: dict[str, Any] = asdict(one.conditions)
     if timing is None or judgement is None:
         return fields
     figures = {
         "ratio": one.ratio,
-        # the plain network is itself, whatever the noise; what its copy differs by is "again"
+        # the plain network is its own baseline; "again" is the difference of its copy
         "ratio_low": 1.0 if timing.is_plain else timing.arm.low,
         "ratio_high": 1.0 if timing.is_plain else timing.arm.high,
         "verdict": "same" if timing.is_plain else judgement.verdict,
@@ -99,10 +99,11 @@ def latency_fields(one: LatencyCell) -> dict[str, Any]:
 
 
 def accuracy_fields(one: PairedTrainings, case: Case) -> dict[str, Any]:
-    """Return the figures of a training, flat, and those of all seeds of its row: percent, points.
+    """Return a training's values and those over all seeds of its row, in percent and points.
 
-    ``difference`` is to the plain backbone of the same seed; ``difference_low`` and ``_high`` are
-    Student's t, ``sign_flip_low`` and ``_high`` the sign-flip test's.
+    ``difference`` is relative to the plain backbone of the same seed; ``difference_low`` and
+    ``_high`` bound Student's t-interval, ``sign_flip_low`` and ``_high`` that of the sign-flip
+    test.
     """
     training = case.training
     if training is None:
@@ -140,21 +141,21 @@ def _ms(seconds: float) -> float:
 
 
 def _finite(value: Any) -> Any:
-    """An interval without a bound has none in JSON either."""
+    """Return the value, with None for a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def to_csv(lines: tuple[Any, ...]) -> str:
-    """Return the lines as CSV; a column is there if any line has it."""
+    """Return the lines as CSV, with the columns of all lines."""
     from pandas import DataFrame  # half a second to import
 
-    # object: an integer column with gaps would turn into floats
+    # dtype object, as an integer column with gaps would become float
     text: str = DataFrame(list(lines), dtype=object).to_csv(index=False, lineterminator="\n")
     return text
 
 
 def case_fields(case: Case) -> dict[str, Any]:
-    """Return what a case is, flat."""
+    """Return the fields of a case, flattened."""
     height, width = case.size
     return {
         "case": case.name,

@@ -1,4 +1,4 @@
-"""Figures as text: printed ones read exactly, ours written with every digit that matters."""
+"""Numbers as text: exact parsing of printed figures, and formatting of our own."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _MORE_DIGITS = 2
 
 @dataclass(frozen=True)
 class Printed:
-    """A figure as its source prints it: ``261.88M``, ``33x``, ``70.65``."""
+    """A figure as printed in its source: ``261.88M``, ``33x``, ``70.65``."""
 
     text: str
     units: int
     """The figure in units of its last digit."""
     unit: Fraction
-    """What one unit of the last digit is worth."""
+    """Value of one unit of the last digit."""
     decimals: int
     suffix: str
 
     def is_rounded_or_cut(self, value: Fraction) -> bool:
-        """Whether ``value``, rounded or truncated at the last printed digit, gives this figure."""
+        """Return whether ``value``, rounded or cut at the last printed digit, gives this figure."""
         magnitude = abs(value) / self.unit
         sign = -1 if value < 0 else 1
         return self.units * sign in (int(magnitude), int(magnitude + Fraction(1, 2)))
 
     def beside(self, value: Fraction) -> str:
-        """Return ``value`` in this figure's unit, with a few digits more than are printed."""
+        """Return ``value`` in this figure's unit, with a few digits more than printed."""
         places = self.decimals + _MORE_DIGITS
         text = decimal(value / self.unit / 10**self.decimals, places)
         extra = len(text) - (_MORE_DIGITS if self.decimals else _MORE_DIGITS + 1)
@@ -46,10 +46,10 @@ def read_printed(figure: str | float, base: int = 1000) -> Printed:
 
     Args:
         figure: the figure.
-        base: what its k, M and G are powers of.
+        base: the base of the powers k, M and G.
 
     Raises:
-        RequestError: it is no figure.
+        RequestError: the text is not a figure.
     """
     text = str(figure).strip()
     match = FIGURE.fullmatch(text)
@@ -64,7 +64,7 @@ def read_printed(figure: str | float, base: int = 1000) -> Printed:
 
 
 def decimal(value: Fraction, places: int) -> str:
-    """Return a number with so many decimals, halves rounded away from zero."""
+    """Return a number with ``places`` decimals, with halves rounded away from zero."""
     units = int(abs(value) * 10**places + Fraction(1, 2))
     whole, rest = divmod(units, 10**places)
     sign = "-" if value < 0 and units else ""
@@ -72,22 +72,22 @@ def decimal(value: Fraction, places: int) -> str:
 
 
 def whole(value: int) -> str:
-    """Return ``3,504,872``."""
+    """Return a count as ``3,504,872``."""
     return f"{value:,}"
 
 
 def signed(value: int) -> str:
-    """Return ``+812``, ``-117,780`` or ``0``."""
+    """Return a difference as ``+812``, ``-117,780`` or ``0``."""
     return f"{value:+,}" if value else "0"
 
 
 def ratio(value: Fraction) -> str:
-    """Return ``26.64x``, with more digits below one."""
+    """Return a ratio as ``26.64x``, with more digits below one."""
     return decimal(value, 2 if value >= 1 or value == 0 else 4) + "x"
 
 
 def spread(texts: Iterable[str]) -> str:
-    """Return the first and last of sorted texts as a range, or the one text there is."""
+    """Return the range from the first to the last of sorted texts, or the only text."""
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return NOTHING

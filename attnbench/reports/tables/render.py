@@ -1,4 +1,4 @@
-"""From a report to text."""
+"""Rendering of a report as Markdown, CSV, LaTeX or HTML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def render(report: Report, form: str) -> str:
     """Return a report as ``md``, ``csv``, ``tex`` (a fragment to include) or ``html``.
 
     Raises:
-        RequestError: there is no such format.
+        RequestError: the format is unknown.
     """
     if form == "csv":
         return to_csv(report.lines)
@@ -34,11 +34,11 @@ def render(report: Report, form: str) -> str:
 
 
 def latex_document(report: Report, bibliography: str = "table") -> str:
-    """Return a whole LaTeX document around the tables, to look at them.
+    """Return a complete LaTeX document with the tables, for preview.
 
     Args:
         report: the report.
-        bibliography: name of the ``.bib`` file beside it, without its ending.
+        bibliography: name of the ``.bib`` file in the same folder, without its suffix.
     """
     template = _environment("tex").get_template("document.tex.j2")
     cites = any(cell.cite for table in report.tables for row in table.rows for cell in row)
@@ -89,12 +89,12 @@ def _environment(form: str) -> Environment:
 
 
 def _finalizer(escape: Callable[[object], Safe]) -> Callable[[object], str]:
-    """Whatever a template puts out is escaped, unless it says that it is safe."""
+    """Return the finalizer that escapes every template output not marked as safe."""
     return lambda value: value if isinstance(value, Safe) else escape(value)
 
 
 def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
-    """Return the columns by group; those of no group stand alone under the empty name."""
+    """Return the columns by group; a column without a group forms its own, with an empty name."""
     found: list[tuple[str, list[Column]]] = []
     for name, group in groupby(columns, key=lambda column: column.group):
         members = list(group)
@@ -103,7 +103,7 @@ def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
 
 
 def group_rules(columns: Sequence[Column]) -> list[tuple[int, int]]:
-    """Return first and last column of each named group, from 1."""
+    """Return the first and last column of each named group, counted from 1."""
     spans, start = [], 1
     for name, members in group_heads(columns):
         if name:
@@ -113,7 +113,7 @@ def group_rules(columns: Sequence[Column]) -> list[tuple[int, int]]:
 
 
 def _aligned(row: Sequence[Cell], columns: Sequence[Column]) -> Iterator[tuple[Cell, bool]]:
-    """Yield each cell, and whether the column that it starts in is numeric."""
+    """Yield each cell, and whether its first column is numeric."""
     start = 0
     for cell in row:
         yield cell, columns[start].numeric
@@ -127,7 +127,7 @@ def _markdown_cell(cell: Cell) -> Safe:
     if cell.bold:
         text = Safe(f"**{text}**")
     notes = f" <sup>{','.join(map(str, cell.notes))}</sup>" if cell.notes else ""
-    # Markdown has no cells across columns: the first takes the text
+    # Markdown has no cells across columns: the first cell holds the text
     return Safe(f"{text}{notes}" + " |" * (cell.span - 1))
 
 
@@ -143,7 +143,7 @@ def _latex_cell(cell: Cell) -> Safe:
 
 
 def _stacked(cell: Cell) -> Safe:
-    """Figures above their verdict: side by side they make the table too wide to read."""
+    """Return the figures stacked above their verdict, which keeps the table narrow."""
     figures = f"{cell.printed} / {cell.ours}" if cell.ours else cell.printed
     return Safe(rf"\shortstack[r]{{{latex(figures)} \\ \scriptsize {latex(cell.verdict)}}}")
 

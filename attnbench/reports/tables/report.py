@@ -1,4 +1,4 @@
-"""What a report consists of, before it becomes Markdown, LaTeX, HTML or CSV."""
+"""The parts of a report, independent of its output format."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class Column:
 
     head: str
     unit: str = ""
-    """Unit and convention, shown in brackets."""
+    """Unit and convention, shown in parentheses."""
     group: str = ""
-    """Head above this and the neighbouring columns of the same group."""
+    """Head above this column and its neighbors of the same group."""
     numeric: bool = False
 
     @property
     def full_head(self) -> str:
-        """Head and unit on one line."""
+        """Return head and unit on one line."""
         return f"{self.head} ({self.unit})" if self.unit else self.head
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: a text, or a printed figure with ours and the verdict."""
+    """A cell: a text, or a printed figure with our value and the verdict."""
 
     text: str = ""
     printed: str = ""
@@ -36,20 +36,20 @@ class Cell:
     """Numbers of footnotes."""
     bold: bool = False
     span: int = 1
-    """How many columns it takes."""
+    """Number of columns that the cell spans."""
     tex: str = ""
-    """LaTeX that stands for the text, already escaped."""
+    """LaTeX form of the text, already escaped."""
     cite: str = ""
-    """BibTeX key; LaTeX cites it."""
+    """BibTeX key, cited in LaTeX."""
     citation: str = ""
-    """The same paper in words; the other formats show it."""
+    """Short citation of the same paper, shown in the other formats."""
 
     @property
     def plain(self) -> str:
-        """The content as one text."""
+        """Return the content as one text."""
         if not self.verdict:
             return self.text
-        # no figure of ours: the verdict says why, and stands in its place
+        # without a value of ours, the verdict is the reason and takes its place
         ours = f"{self.ours} ({self.verdict})" if self.ours else self.verdict
         return f"{self.printed} / {ours}"
 
@@ -62,9 +62,9 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
-    """Below the table, without a number."""
+    """Notes below the table, without numbers."""
     footnotes: tuple[str, ...] = ()
-    """Numbered from 1."""
+    """Footnotes, numbered from 1."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,6 @@ class Report:
     tables: tuple[Table, ...]
     footer: tuple[str, ...]
     lines: tuple[Mapping[str, Any], ...] = ()
-    """Tidy data, one line for each case of each row; what the CSV holds."""
+    """Tidy data, one line for each case of each row: the content of the CSV."""
     bibtex: tuple[str, ...] = field(default=(), repr=False)
-    """Entries of the papers of all modules in the tables."""
+    """BibTeX entries of the papers of all modules in the tables."""

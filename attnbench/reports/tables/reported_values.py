@@ -1,11 +1,11 @@
-"""Is a printed figure what its source's own convention gives?
+"""Validation of printed figures against the convention of their source.
 
-A source's convention is its *nominal* value. For a module alone it is the printed formula; in a
-backbone, the backbone as the source prints it, less the weights and multiply-adds of what was
-replaced, plus the formula of each module; for a plain backbone, our count without batch norm.
-Where a module has no printed formula, or the suite no nominal backbone, our own count stands in,
-for parameters in a backbone the one without batch norm. ``[convention]`` says of a source that it
-counts norms, or that its M is 2^20.
+A source's convention defines a *nominal* value. For a module alone it is the printed formula. In a
+backbone it is the backbone's printed cost, minus the weights and multiply-adds of the replaced
+layers, plus the formula of each module. For a plain backbone it is our count without batch norm.
+Without a printed formula or a nominal backbone, our own count takes its place; for parameters in a
+backbone, the count without batch norm. ``[convention]`` declares that a source counts norms, or
+that its M is 2^20.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class ReportedValueVerdict:
 
 
 def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdict | None:
-    """Return the judgement of a printed figure; None where the source prints none.
+    """Return the verdict on a printed figure; None where the source prints none.
 
     Raises:
-        RequestError: the printed figure cannot be read; the row is named.
+        RequestError: the printed figure cannot be read; the message names the row.
     """
     figure = view.printed(metric, result)
     if figure is None:
@@ -66,7 +66,7 @@ def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdic
 def _judged_accuracy(
     view: RowView, metric: str, result: CostResult, printed: Printed
 ) -> ReportedValueVerdict:
-    """A printed accuracy is reproduced if the 95% interval of our mean over seeds holds it."""
+    """Return *reproduced* if the 95% interval of our mean over seeds contains the printed one."""
     ours = view.trained_of(result)
     found = ours.mean(metric) if ours else None
     if ours is None or found is None:
@@ -93,7 +93,7 @@ def verdict_of(printed: Printed, value: Fraction | None, has_reason: bool) -> st
 def worst(verdicts: Iterable[str]) -> str:
     """Return the verdict on several figures that share a cell."""
     found = set(verdicts)
-    return next((one for one in _WORST_FIRST if one in found), NOT_MEASURED)
+    return next((verdict for verdict in _WORST_FIRST if verdict in found), NOT_MEASURED)
 
 
 def nominal(
@@ -123,12 +123,12 @@ def _plain_nominal(metric: str, result: CostResult, suite: Suite) -> Fraction | 
 
 
 def _counted(metric: str, suite: Suite) -> str:
-    """The value that the source's own count corresponds to."""
+    """Return the key of our count that corresponds to the source's."""
     return "params_no_norm" if metric == "params" and not suite.convention.norms else metric
 
 
 def as_data(value: Fraction | None) -> int | str | None:
-    """Return a value for the CSV: a whole number where it is one, else six decimals."""
+    """Return a value for the CSV: an integer if it is whole, else a text with six decimals."""
     if value is None:
         return None
     return value.numerator if value.denominator == 1 else decimal(value, 6)

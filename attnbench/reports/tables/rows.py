@@ -1,4 +1,4 @@
-"""Rows of a table together with what was measured for them."""
+"""Rows of a table with their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
 
 Records = Mapping[str, Mapping[str, Any]]
-"""Records by the name of their case."""
+"""Records by case name."""
 
 
 @dataclass(frozen=True)
@@ -23,28 +23,28 @@ class CostResult(CaseResult):
     """A case and its record."""
 
     group: int = 0
-    """Number of its column group, from 0."""
+    """Index of its column group, from 0."""
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The values; empty unless the case is ok."""
+        """Return the values; empty unless the case is ok."""
         if self.record is None or self.status != "ok":
             return {}
         return self.record.get("values") or {}
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """What the record says of the module's card; empty where it has none."""
+        """Return the module's card as recorded; empty where it has none."""
         return (self.record or {}).get("card") or {}
 
     @property
     def slots(self) -> list[Mapping[str, Any]]:
-        """Where the module was put."""
+        """Return the slots in which the module was inserted."""
         return list((self.record or {}).get("slots") or [])
 
     @property
     def counters(self) -> Mapping[str, Mapping[str, Any]]:
-        """Reports of the other tools."""
+        """Return the reports of the external counters."""
         reports = (self.record or {}).get("counters") or {}
         return {name: report for name, report in reports.items() if name != "rules"}
 
@@ -59,40 +59,40 @@ class RowView:
     row: Row
     results: tuple[CostResult, ...]
     reference: CostResult | None
-    """Of the row that normalised columns divide by."""
+    """Result of the row by which normalized columns are divided."""
     added: bool = False
     timed: tuple[LatencyCell, ...] = ()
-    """Latency, one for each runtime of the table."""
+    """Latency cells, one for each runtime of the table."""
     trained: tuple[PairedTrainings, ...] = ()
-    """Accuracy, one for each result; empty where the row is not trained."""
+    """Trainings, one entry for each result; empty where the row is not trained."""
 
     @property
     def latency(self) -> Latency | None:
-        """How the table's latency is measured."""
+        """Return the latency settings of the table."""
         return self.suite.latency_of(self.layout)
 
     @property
     def accuracy(self) -> Accuracy | None:
-        """How the table's accuracy is measured."""
+        """Return the accuracy settings of the table."""
         return self.suite.accuracy_of(self.layout)
 
     @property
     def first(self) -> CostResult:
-        """The only result, or the first column group's."""
+        """Return the only result, or that of the first column group."""
         return self.results[0]
 
     @property
     def measured(self) -> list[CostResult]:
-        """The results that have values."""
-        return [one for one in self.results if one.values]
+        """Return the results that have values."""
+        return [result for result in self.results if result.values]
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """The module's card, from whichever result has it."""
-        return next((one.card for one in self.results if one.card), {})
+        """Return the module's card, from the first result that has it."""
+        return next((result.card for result in self.results if result.card), {})
 
     def only(self, result: CostResult) -> RowView:
-        """Return the row with this one of its results."""
+        """Return the row restricted to one of its results."""
         own = self.trained_of(result)
         return replace(self, results=(result,), trained=(own,) if own else ())
 
@@ -109,8 +109,8 @@ class RowView:
         return figure[result.group] if isinstance(figure, list) else figure
 
     def numbers(self, key: str) -> list[int]:
-        """Return a value of all results that have it, sorted."""
-        found = (one.values.get(key) for one in self.results)
+        """Return the values of a metric for all results that have it, sorted."""
+        found = (result.values.get(key) for result in self.results)
         return sorted(value for value in found if value is not None)
 
     def group_name(self, result: CostResult) -> str:
@@ -122,7 +122,7 @@ class RowView:
 
 
 def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
-    """Return the rows of a table with their records, in the order in which they are shown."""
+    """Return the rows of a table with their records, in display order."""
     reference = _reference(table, records)
     latencies = timed([planned.latency for planned in table.rows], records)
     accuracies = trained(table.rows, records)
@@ -144,7 +144,7 @@ def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowVi
 
 
 def _ranked(views: list[RowView]) -> list[RowView]:
-    """Return the rows by overhead, where the layout asks for it: unmeasured ones last."""
+    """Return the rows by overhead if the layout requests it, unmeasured ones last."""
     latency = views[0].latency
     if latency is None or latency.rank is None:
         return views
@@ -153,7 +153,7 @@ def _ranked(views: list[RowView]) -> list[RowView]:
 
     def key(view: RowView) -> tuple[int, bool, float]:
         ratio, case = view.timed[number].ratio, view.first.case
-        # the plain network is what the others are compared with: always first
+        # the plain network, as the baseline, always comes first
         place = 0.0 if case.module is None else ratio or 0.0
         return (backbones.index(case.backbone), ratio is None, place)
 

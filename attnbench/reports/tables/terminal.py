@@ -1,4 +1,4 @@
-"""A report on a terminal."""
+"""Output of a report on a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _print_table(table: Table, console: Console) -> None:
     rows = [[text for cell in row for text in _texts(cell)] for row in table.rows]
     before = ""
     for number, column in enumerate(table.columns):
-        # a terminal has no heads across columns: the group stands on its first one
+        # a terminal has no heads across columns: the first column shows the group
         group = column.group if column.group != before else ""
         before = column.group
         head = f"{group} {column.full_head}".strip()
@@ -47,7 +47,7 @@ def _print_table(table: Table, console: Console) -> None:
 
 
 def _texts(cell: Cell) -> list[Text]:
-    """The cell's text and empty ones for the further columns that it spans."""
+    """Return the cell's text, then empty texts for the other columns that it spans."""
     marks = "".join(f" [{number}]" for number in cell.notes)
     first = Text(f"{cell.plain}{marks}", style="bold" if cell.bold else "")
     return [first, *[Text("")] * (cell.span - 1)]

@@ -1,4 +1,4 @@
-"""Writing a report beside its records."""
+"""Output files of a report, stored beside its records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from attnbench.reports.tables.report import Report
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write ``table.md``, ``.csv``, ``.tex``, ``.html`` and, where papers are known, ``.bib``.
+    """Write ``table.md``, ``.csv``, ``.tex``, ``.html`` and, if papers are known, ``.bib``.
 
-    Every file is complete at any instant: the old one, or the new one.
+    Each file is replaced atomically.
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {form: render(report, form) for form in FORMATS} | {"bib": bibtex(report)}
@@ -26,7 +26,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def replace_file(path: Path, content: str) -> Path:
-    """Put a text file in place of an older one in one step."""
+    """Replace a text file atomically, and return its path."""
     # in the same folder, as a rename works within one file system only
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
