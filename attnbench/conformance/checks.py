@@ -52,7 +52,7 @@ class Check:
 
 
 def _named(*checks: Check) -> Mapping[str, Check]:
-    return {one.name: one for one in checks}
+    return {check.name: check for check in checks}
 
 
 CHECKS = _named(
@@ -105,9 +105,9 @@ def named(names: Iterable[str]) -> list[Check]:
             raise RequestError(
                 f"{name!r} is no check.{suggestion(name, CHECKS)} The checks: {', '.join(CHECKS)}"
             )
-    return [one for one in CHECKS.values() if one.name in wanted]
+    return [check for check in CHECKS.values() if check.name in wanted]
 
 
 def chosen(deep: bool = False) -> list[Check]:
     """Return the quick checks, or all."""
-    return [one for one in CHECKS.values() if deep or not one.deep]
+    return [check for check in CHECKS.values() if deep or not check.deep]

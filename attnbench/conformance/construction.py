@@ -76,7 +76,7 @@ def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
     if subject.refusal(subject.channels, subject.size) is None:
         return subject.channels, subject.size
     places = ((channels, size) for channels in WIDTHS for size in SIZES)
-    return next((one for one in places if subject.refusal(*one) is None), None)
+    return next((place for place in places if subject.refusal(*place) is None), None)
 
 
 def _not_built(error: BaseException, where: str) -> Finding:
@@ -90,7 +90,7 @@ def _not_built(error: BaseException, where: str) -> Finding:
 def _no_map(y: Any) -> Finding:
     kind = "None" if y is None else f"a {type(y).__name__}"
     if isinstance(y, tuple | list):
-        kind += f" of {len(y)} ({', '.join(type(one).__name__ for one in y)})"
+        kind += f" of {len(y)} ({', '.join(type(value).__name__ for value in y)})"
     return broken(
         f"forward returns {kind} instead of one tensor",
         "Return the map alone; keep attention weights for a method of their own.",
@@ -118,8 +118,8 @@ def _shared(subject: Subject) -> Iterator[Finding]:
     layers = [
         known[id(part)] or "the module itself" for part in second.modules() if id(part) in known
     ]
-    memory = {_memory(one) for one in held_tensors(first).values()} - {0}
-    tensors = [name for name, one in held_tensors(second).items() if _memory(one) in memory]
+    memory = {_memory(tensor) for tensor in held_tensors(first).values()} - {0}
+    tensors = [name for name, tensor in held_tensors(second).items() if _memory(tensor) in memory]
     names = layers or tensors or list(class_tensors(first))
     if names:
         yield broken(
@@ -146,9 +146,9 @@ def _unregistered(subject: Subject) -> Iterator[Finding]:
     x = subject.maps().requires_grad_()
     y = module(x.clone())
     known = {id(x), *map(id, module.parameters())}
-    foreign = [one for one in _leaves(y) if id(one) not in known]
+    foreign = [leaf for leaf in _leaves(y) if id(leaf) not in known]
     if foreign:
-        shapes = [str(tuple(one.shape)) for one in foreign]
+        shapes = [str(tuple(leaf.shape)) for leaf in foreign]
         yield broken(
             f"forward uses weights that are no parameters of the module: {listed(shapes)}",
             "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
@@ -175,8 +175,8 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
     first, second = (held_tensors(subject.build(moved=False)) for _ in range(2))
     differing = [
         name
-        for name, one in first.items()
-        if name not in second or not _same(one.detach(), second[name].detach())
+        for name, tensor in first.items()
+        if name not in second or not _same(tensor.detach(), second[name].detach())
     ]
     if differing:
         yield broken(
@@ -190,8 +190,10 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+def _same(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and bool(
+        torch.equal(first.nan_to_num(), second.nan_to_num())
+    )
 
 
 def _state_after(subject: Subject, seed: int) -> bytes:
@@ -214,8 +216,8 @@ def _uninitialised(subject: Subject) -> Iterator[Finding]:
             deterministic.fill_uninitialized_memory = filled
     names = [
         name
-        for name, one in held_tensors(module).items()
-        if one.is_floating_point() and bool(one.detach().isnan().any())
+        for name, tensor in held_tensors(module).items()
+        if tensor.is_floating_point() and bool(tensor.detach().isnan().any())
     ]
     if names:
         yield broken(

@@ -120,9 +120,9 @@ def _saved(module: nn.Module) -> dict[str, object]:
     return loaded
 
 
-def _difference(one: nn.Module, other: nn.Module) -> str:
+def _difference(module: nn.Module, other: nn.Module) -> str:
     """Say in which names or shapes two state dicts differ; empty where in none."""
-    first, second = _shapes(one), _shapes(other)
+    first, second = _shapes(module), _shapes(other)
     for name in sorted(first.keys() ^ second.keys()):
         return f"only one has {name}"
     for name, shape in first.items():
@@ -184,8 +184,8 @@ def _memory(module: nn.Module) -> Iterator[tuple[str, int]]:
     """Yield name and address of every tensor that is not empty."""
     named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     for path, part in module.named_modules():
-        plain = {key: one for key, one in vars(part).items() if isinstance(one, Tensor)}
-        named |= {f"{path}.{key}".lstrip("."): one for key, one in plain.items()}
+        plain = {key: value for key, value in vars(part).items() if isinstance(value, Tensor)}
+        named |= {f"{path}.{key}".lstrip("."): tensor for key, tensor in plain.items()}
     for name, tensor in named.items():
         if tensor.numel() and tensor.device.type != "meta":
             yield name, tensor.untyped_storage().data_ptr()

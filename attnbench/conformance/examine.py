@@ -50,9 +50,9 @@ def examine(
     subject = Subject(attention, exceptions or {})
     findings: list[Finding] = []
     fatal = False
-    for one in chosen() if checks is None else checks:
-        tell(one)
-        found = (NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
+    for check in chosen() if checks is None else checks:
+        tell(check)
+        found = (NOT_CHECKED.of(check.name),) if fatal else run_check(check, subject)
         fatal = fatal or is_fatal(found)
         findings += found
     return ConformanceReport(
@@ -66,7 +66,7 @@ def examine(
 
 def is_fatal(findings: Iterable[Finding]) -> bool:
     """Whether the module cannot even be built and run, so that nothing else can be checked."""
-    return any(one.values.get("fatal") for one in findings)
+    return any(finding.values.get("fatal") for finding in findings)
 
 
 def run_check(
@@ -90,15 +90,15 @@ def _found(check: Check, subject: Subject, tell: Callable[[Finding], object]) ->
     try:
         with _undisturbed():
             # one by one: what was found before a crash is not lost
-            for one in check.run(subject):
-                found.append(one)
-                tell(one)
+            for finding in check.run(subject):
+                found.append(finding)
+                tell(finding)
     except AttnbenchError as error:
         found.append(
             broken(str(error), "Make it build there, or declare a Constraint on its card.")
         )
     except Exception as error:
-        if not any(one.status == BROKEN for one in found):
+        if not any(finding.status == BROKEN for finding in found):
             found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))
     return found
 

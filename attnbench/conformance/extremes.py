@@ -60,7 +60,9 @@ def extremes(subject: Subject) -> Iterator[Finding]:
         if problem:
             mode = "training" if training else "eval"
             # one finding for each kind of error: the numbers in their texts may differ
-            kind = next((one for one in places if _kind(one) == _kind(problem)), problem)
+            kind = next(
+                (earlier for earlier in places if _kind(earlier) == _kind(problem)), problem
+            )
             places.setdefault(kind, []).append(f"{name} in {mode}")
     for problem, names in places.items():
         yield from _told(names, problem)
@@ -89,8 +91,8 @@ def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]
     y: Tensor = module(x.clone())
     if y.requires_grad:
         torch.autograd.backward(y.sum())
-    grads = [one.grad for one in (x, *module.parameters()) if one.grad is not None]
-    return y.detach(), all(bool(one.isfinite().all()) for one in grads)
+    grads = [tensor.grad for tensor in (x, *module.parameters()) if tensor.grad is not None]
+    return y.detach(), all(bool(grad.isfinite().all()) for grad in grads)
 
 
 def _told(places: list[str], what: str) -> Iterator[Finding]:
@@ -124,11 +126,11 @@ def nan(subject: Subject) -> Iterator[Finding]:
 
 
 def _spoilt(clean: Tensor) -> Iterator[tuple[str, Tensor]]:
-    one, whole, infinite = clean.clone(), clean.clone(), clean.clone()
-    one[0, 0, 0, 0] = float("nan")
+    single, whole, infinite = clean.clone(), clean.clone(), clean.clone()
+    single[0, 0, 0, 0] = float("nan")
     whole[0] = float("nan")
     infinite[0] = float("inf")
-    yield from (("one NaN", one), ("an image of NaN", whole), ("infinity", infinite))
+    yield from (("one NaN", single), ("an image of NaN", whole), ("infinity", infinite))
 
 
 def _patient(module: nn.Module, x: Tensor, limit: int) -> Any:

@@ -46,9 +46,9 @@ class Finding:
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: scalars of arrays as numbers, what is not finite as null."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(element) for key, element in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):
@@ -101,21 +101,25 @@ class ConformanceReport:
         """``broken``, ``unfinished`` if it was interrupted, else ``ok``."""
         if not self.passed:
             return "broken"
-        return "unfinished" if any(one.reason == INTERRUPTED for one in self.findings) else "ok"
+        return (
+            "unfinished"
+            if any(finding.reason == INTERRUPTED for finding in self.findings)
+            else "ok"
+        )
 
     def with_status(self, status: str) -> tuple[Finding, ...]:
         """Return the findings of one status, in the order of the checks."""
-        return tuple(one for one in self.findings if one.status == status)
+        return tuple(finding for finding in self.findings if finding.status == status)
 
     def of(self, check: str) -> tuple[Finding, ...]:
         """Return the findings of one check."""
-        return tuple(one for one in self.findings if one.check == check)
+        return tuple(finding for finding in self.findings if finding.check == check)
 
     @property
     def drift(self) -> float | None:
         """What the untrained module changes of its map, as a fraction; None where not known."""
-        for one in self.of("drift"):
-            value = one.values.get("drift")
+        for finding in self.of("drift"):
+            value = finding.values.get("drift")
             if isinstance(value, int | float):
                 return float(value)
         return None
@@ -129,7 +133,7 @@ class ConformanceReport:
             "passed": self.passed,
             "verdict": self.verdict,
             "counts": {status: len(self.with_status(status)) for status in STATUSES},
-            "findings": [one.to_dict() for one in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings],
             "seconds": round(self.seconds, 2),
         }
 
@@ -149,14 +153,14 @@ def excused(
         defects: check to a defect that is known of somebody else's code: it is named, not excused.
     """
     why, known = exceptions.get(check), defects.get(check)
-    named = tuple(one.of(check) for one in findings)
-    bad = [one for one in named if one.status == BROKEN]
-    if why and not bad and not any(one.status == SKIPPED for one in named):
+    named = tuple(finding.of(check) for finding in findings)
+    bad = [finding for finding in named if finding.status == BROKEN]
+    if why and not bad and not any(finding.status == SKIPPED for finding in named):
         stale = note(f"the card declares an exception that is not needed: {why}", "Take it out.")
-        return (*(one for one in named if one.status != OK), stale.of(check))
+        return (*(finding for finding in named if finding.status != OK), stale.of(check))
     if why:
-        return tuple(_with(one, DECLARED, f"declared: {why}") for one in named)
-    return tuple(_with(one, BROKEN, f"known: {known}") for one in named) if known else named
+        return tuple(_with(finding, DECLARED, f"declared: {why}") for finding in named)
+    return tuple(_with(finding, BROKEN, f"known: {known}") for finding in named) if known else named
 
 
 def _with(found: Finding, status: str, text: str) -> Finding:

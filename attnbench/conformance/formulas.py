@@ -185,7 +185,7 @@ def _built(attention: Attention, channels: int, size: Size) -> nn.Module | None:
 
 
 def _params(module: nn.Module) -> int:
-    return sum(one.numel() for one in module.parameters())
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _macs(module: nn.Module, channels: int, size: Size) -> int | None:
@@ -211,7 +211,7 @@ def _others(value: Any, annotation: Any) -> list[Any]:
         return [not value]
     choices = _choices(annotation)
     if choices:
-        return [one for one in choices if one != value]
+        return [choice for choice in choices if choice != value]
     if isinstance(value, int):
         halved = [value // _HALF_AND_DOUBLE] if value >= _HALF_AND_DOUBLE else []
         return [*halved, value * _HALF_AND_DOUBLE] if value else []
@@ -226,5 +226,5 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     if origin is Literal:
         return get_args(annotation)
     if origin in (Union, UnionType):
-        return tuple(choice for one in get_args(annotation) for choice in _choices(one))
+        return tuple(choice for member in get_args(annotation) for choice in _choices(member))
     return ()

@@ -85,7 +85,7 @@ def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Findin
             f"the inference form changes its input {place}",
             "Work in place on tensors of its own only, never on x or a view of it.",
         )
-    elif y.dtype != x.dtype or any(_is(x, one) and not _is(y, one) for one in _LAYOUTS):
+    elif y.dtype != x.dtype or any(_is(x, layout) and not _is(y, layout) for layout in _LAYOUTS):
         yield broken(
             f"the inference form loses the dtype or layout of its input {place}: it gives "
             f"{y.dtype} with strides {y.stride()}",
@@ -120,7 +120,9 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
 
 def _form(form: nn.Module, plain: nn.Module) -> Iterator[Finding]:
     """Note what is odd about an inference form."""
-    counts = [sum(one.numel() for one in module.parameters()) for module in (form, plain)]
+    counts = [
+        sum(parameter.numel() for parameter in module.parameters()) for module in (form, plain)
+    ]
     if counts[0] > counts[1]:
         yield note(f"the inference form has {counts[0]} parameters, the plain one {counts[1]}")
     norms = sum(isinstance(layer, _BatchNorm) for layer in form.modules())
@@ -135,10 +137,10 @@ def _modes(module: nn.Module) -> list[bool]:
     return [layer.training for layer in module.modules()]
 
 
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    return one is other or bool(one == other)
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return torch.equal(first, second)
+    return first is second or bool(first == second)
 
 
 def _output(module: nn.Module, x: Tensor) -> Tensor:

@@ -56,11 +56,15 @@ def _errors(subject: Subject, draw: int) -> dict[str, float]:
     (y * weights).sum().backward()
     places: list[Place] = [
         (_INPUT, x),
-        *((name, one) for name, one in module.named_parameters() if one.requires_grad),
+        *(
+            (name, parameter)
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        ),
     ]
-    largest = max(_norm(one.grad) for _, one in places)
+    largest = max(_norm(tensor.grad) for _, tensor in places)
     loss = _loss(module, x, weights)
-    return {name: _error(loss, one, _FLOOR * largest) for name, one in places}
+    return {name: _error(loss, tensor, _FLOOR * largest) for name, tensor in places}
 
 
 def _loss(module: nn.Module, x: Tensor, weights: Tensor) -> Callable[[], float]:

@@ -70,13 +70,13 @@ def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
     # a random weight for each output: a sum would hide what a norm or a softmax takes away
     (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
     everything = {"the input": x, **dict(module.named_parameters())}
-    reached.spoilt += [name for name, one in everything.items() if not isfinite(_size(one))]
-    largest = max(_size(one) for one in everything.values())
+    reached.spoilt += [name for name, tensor in everything.items() if not isfinite(_size(tensor))]
+    largest = max(_size(tensor) for tensor in everything.values())
     reached.input = _larger(reached.input, x, largest)
-    for name, one in module.named_parameters():
-        if one.requires_grad:
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
             before = reached.parameters.get(name)
-            reached.parameters[name] = _larger(before, one, largest)
+            reached.parameters[name] = _larger(before, parameter, largest)
         elif name not in reached.frozen:
             reached.frozen.append(name)
 
@@ -166,7 +166,9 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
             parameters=alive,
         )
     names = [*reached.parameters, *reached.frozen]
-    unmatched = [one for one in dead if not any(fnmatchcase(name, one) for name in names)]
+    unmatched = [
+        pattern for pattern in dead if not any(fnmatchcase(name, pattern) for name in names)
+    ]
     if unmatched:
         yield note(
             f"Card.dead names {listed(unmatched)}, which no parameter is called",
@@ -178,7 +180,10 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
 def _match(name: str, dead: Mapping[str, str]) -> str | None:
     # a blend holds the module itself under this name
     own = name.removeprefix("attention.")
-    return next((one for one in dead if fnmatchcase(name, one) or fnmatchcase(own, one)), None)
+    return next(
+        (pattern for pattern in dead if fnmatchcase(name, pattern) or fnmatchcase(own, pattern)),
+        None,
+    )
 
 
 def _again(subject: Subject) -> Iterator[Finding]:
@@ -198,7 +203,7 @@ def _step(module: nn.Module, x: Tensor) -> None:
     y: Tensor = module(x.requires_grad_().clone())
     torch.autograd.backward(y.square().mean())
     with torch.no_grad():
-        for one in module.parameters():
-            if one.grad is not None:
-                one.sub_(1e-3 * one.grad)
-                one.grad = None
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(1e-3 * parameter.grad)
+                parameter.grad = None

@@ -73,8 +73,8 @@ def training(subject: Subject) -> Iterator[Finding]:
 
 def _official(subject: Subject) -> list[_Where]:
     families = dict.fromkeys(subject.card.official if subject.card else ())
-    named = [_OTHERS[1] if one == _OTHERS[0] else one for one in families]
-    return [_Where(one, OFFICIAL) for one in dict.fromkeys(named) if one in FAMILIES]
+    named = [_OTHERS[1] if network == _OTHERS[0] else network for network in families]
+    return [_Where(network, OFFICIAL) for network in dict.fromkeys(named) if network in FAMILIES]
 
 
 def _slots(where: _Where, subject: Subject) -> tuple[list[Slot], str]:
@@ -89,7 +89,7 @@ def _slots(where: _Where, subject: Subject) -> tuple[list[Slot], str]:
     refusals = [subject.refusal(slot.channels, slot.size) for slot in slots]
     allowed = [slot for slot, refusal in zip(slots, refusals, strict=True) if refusal is None]
     if where.placement == OFFICIAL:  # all or nothing; so narrow a network may be too narrow
-        refused = next((one for one in refusals if one), "")
+        refused = next((refusal for refusal in refusals if refusal), "")
         return ([], f"forbidden here: {refused}") if refused else (slots, "")
     if not allowed:
         return [], f"forbidden at all sites: {refusals[0]}"

@@ -122,9 +122,9 @@ class _Losses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        maps = [one for one in _tensors(args) if self._is_map(one)]
+        maps = [tensor for tensor in _tensors(args) if self._is_map(tensor)]
         lost = self._is_map(result) and not _is(result, torch.channels_last)
-        if not self.first and lost and any(_is(one, torch.channels_last) for one in maps):
+        if not self.first and lost and any(_is(tensor, torch.channels_last) for tensor in maps):
             self.first = str(func.overloadpacket).replace("aten.clone", "contiguous() or reshape")
         return result
 
@@ -133,7 +133,7 @@ class _Losses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _tensors(args: Any) -> list[Any]:
-    return [one for arg in args for one in (arg if isinstance(arg, list | tuple) else [arg])]
+    return [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
 
 
 def _misplaced(error: Exception) -> Finding:

@@ -120,7 +120,7 @@ def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
     y = module(given)
     y.float().square().mean().backward()
     gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
-    bad = [key for key, one in gradients.items() if one is not None and not one.isfinite().all()]
+    bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
     if not y.isfinite().all():
         yield broken(f"in {name} the output in training is not finite", _OVERFLOW)
     elif bad:
@@ -172,7 +172,7 @@ def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:
         loss = y.float().square().mean()
     loss.backward()
     gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
-    bad = [key for key, one in gradients.items() if one is not None and not one.isfinite().all()]
+    bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
     if not loss.isfinite() or bad:
         what = f"the gradient of {bad[0]}" if bad else "the output"
         yield broken(f"in training under autocast {what} is not finite", _OVERFLOW)

@@ -25,7 +25,7 @@ _MOST_ROWS = 40
 
 def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = False) -> None:
     """Print reports: a line for each module, what is not well below it, a table of several."""
-    name_width = max((len(one.name) for one in reports), default=0)
+    name_width = max((len(report.name) for report in reports), default=0)
     for report in reports:
         console.print(_head(report, name_width), soft_wrap=True)
         _print_rows(_every(report) if verbose else map(_row, _groups(report)), console)
@@ -39,8 +39,8 @@ def as_markdown(reports: Sequence[Found]) -> str:
     blocks = [f"**attnbench check: {markdown(summary(reports))}**"]
     if len(reports) > 1:
         blocks.append(_markdown_table(reports))
-    for report in sorted(reports, key=lambda one: one.passed):
-        rows = [_markdown_row(one) for one in _groups(report)]
+    for report in sorted(reports, key=lambda report: report.passed):
+        rows = [_markdown_row(group) for group in _groups(report)]
         if rows:
             blocks.append(_markdown_block(report, rows))
     return "\n\n".join(blocks) + "\n"
@@ -54,14 +54,14 @@ def summary(reports: Sequence[Found]) -> str:
         return f"{reports[0].name} {reports[0].verdict}, {counts(reports[0])}"
     parts = [f"{len(reports)} modules"]
     for verdict in ("broken", "unfinished"):
-        names = [one.name for one in reports if one.verdict == verdict]
+        names = [report.name for report in reports if report.verdict == verdict]
         parts += [f"{len(names)} {verdict}: {', '.join(names)}"] if names else []
     return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}, all ok"
 
 
 def counts(report: Found) -> str:
     """Return how many checks there were and what they found: ``22 checks, 2 notes``."""
-    checks = len({one.check for one in report.findings})
+    checks = len({finding.check for finding in report.findings})
     parts = [f"{checks} {'check' if checks == 1 else 'checks'}"]
     for status in _COUNTED:
         number = len(report.with_status(status))
@@ -113,9 +113,11 @@ class _Group:
 def _groups(report: Found) -> list[_Group]:
     """What is not well, most pressing first."""
     groups: dict[tuple[str, str, str], dict[str, None]] = {}
-    for one in sorted(report.findings, key=lambda one: STATUSES.index(one.status)):
-        if one.status != OK:
-            groups.setdefault((one.status, one.reason, one.remedy), {})[one.check] = None
+    for finding in sorted(report.findings, key=lambda finding: STATUSES.index(finding.status)):
+        if finding.status != OK:
+            groups.setdefault((finding.status, finding.reason, finding.remedy), {})[
+                finding.check
+            ] = None
     return [_Group(*said, tuple(checks)) for said, checks in groups.items()]
 
 
@@ -128,12 +130,12 @@ def _row(group: _Group) -> Row:
 
 def _every(report: Found) -> Iterator[Row]:
     """Every finding, in the order of the checks, with what its check asks."""
-    for one in report.findings:
-        title = CHECKS[one.check].title if one.check in CHECKS else ""
-        if one.status == OK:
-            yield one.status, one.check, [_sentence(title, one, report)]
+    for finding in report.findings:
+        title = CHECKS[finding.check].title if finding.check in CHECKS else ""
+        if finding.status == OK:
+            yield finding.status, finding.check, [_sentence(title, finding, report)]
         else:
-            yield one.status, one.check, [title, *_lines(one.reason, one.remedy)]
+            yield finding.status, finding.check, [title, *_lines(finding.reason, finding.remedy)]
 
 
 def _sentence(title: str, found: Finding, report: Found) -> str:
@@ -147,14 +149,14 @@ def _lines(reason: str, remedy: str) -> list[str]:
 
 
 def _table(reports: Sequence[Found]) -> Table:
-    drifts = any(drift_text(one) for one in reports)
+    drifts = any(drift_text(report) for report in reports)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Module", overflow="fold")
     for head in _heads(drifts):
         table.add_column(head, justify="right")
-    for one in reports:
-        bad = "bold red" if not one.passed else ""
-        table.add_row(Text(one.name, bad), *map(Text, _cells(one, drifts)))
+    for report in reports:
+        bad = "bold red" if not report.passed else ""
+        table.add_row(Text(report.name, bad), *map(Text, _cells(report, drifts)))
     return table
 
 
@@ -168,10 +170,10 @@ def _cells(report: Found, drifts: bool) -> list[str]:
 
 
 def _markdown_table(reports: Sequence[Found]) -> str:
-    drifts = any(drift_text(one) for one in reports)
+    drifts = any(drift_text(report) for report in reports)
     heads = ["Module", "", *_heads(drifts)]
     ruler = ["---", "---", *["--:"] * (len(heads) - 2)]
-    rows = [[f"`{one.name}`", one.verdict, *_cells(one, drifts)] for one in reports]
+    rows = [[f"`{report.name}`", report.verdict, *_cells(report, drifts)] for report in reports]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
 
 

@@ -115,8 +115,8 @@ class ConformanceRunner:
         pool = ThreadPoolExecutor(max_workers=len(self._workers))
         futures: list[Future[ConformanceReport]] = []
         try:
-            for one in modules:
-                work = _Examination(one, checks, watcher, limit_s)
+            for module in modules:
+                work = _Examination(module, checks, watcher, limit_s)
                 futures.append(pool.submit(self._examine, work))
             # in turns: a signal that comes just before a wait without an end is not seen in it
             while wait(futures, timeout=_SIGNAL_S).not_done:
@@ -126,12 +126,12 @@ class ConformanceRunner:
         finally:
             pool.shutdown(cancel_futures=True)
             watcher.end()
-        return [one.result() for one in futures if not one.cancelled()]
+        return [future.result() for future in futures if not future.cancelled()]
 
     def _interrupt(self, futures: Sequence[Future[ConformanceReport]]) -> None:
         self._stopped.set()
-        for one in futures:
-            one.cancel()
+        for future in futures:
+            future.cancel()
         # again and again: a thread may just have been starting its worker anew
         while wait(futures, timeout=_SIGNAL_S).not_done:
             self.stop()
@@ -172,8 +172,8 @@ class _Examination:
 
     def run(self, worker: Worker, stopped: threading.Event) -> ConformanceReport:
         findings: list[Finding] = []
-        for one in self.checks:
-            findings += self._left_out(one, stopped) or self._found(one, worker, stopped)
+        for check in self.checks:
+            findings += self._left_out(check, stopped) or self._found(check, worker, stopped)
         report = ConformanceReport(
             name=self.name,
             title=self.module.title,
@@ -215,7 +215,7 @@ class _Examination:
         if "error" in answer:
             return (broken(answer["error"], "").of(check.name),)
         self.seconds += answer["ok"]["seconds"]
-        found = tuple(Finding(**one) for one in answer["ok"]["findings"])
+        found = tuple(Finding(**values) for values in answer["ok"]["findings"])
         self.fatal = is_fatal(found)
         return found
 

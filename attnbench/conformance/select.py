@@ -26,17 +26,17 @@ def chosen_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
         RequestError: nothing has that name, a module does not take its options, or a suite cannot
             be read.
     """
-    return _each_once(one for word in words for one in _meant(word, catalog))
+    return _each_once(choice for word in words for choice in _meant(word, catalog))
 
 
 def every_module(catalog: Catalog) -> list[Chosen]:
     """Return all registered modules; for what plugins failed to bring, reports that say so."""
     found = [_registered(name, catalog) for name in catalog.modules.names()]
-    told = {one.findings[0].reason for one in found if isinstance(one, ConformanceReport)}
+    told = {report.findings[0].reason for report in found if isinstance(report, ConformanceReport)}
     failed = [
-        unloadable(one.origin, one.origin, one.reason)
-        for one in catalog.failures
-        if one.reason not in told
+        unloadable(failure.origin, failure.origin, failure.reason)
+        for failure in catalog.failures
+        if failure.reason not in told
     ]
     return _each_once([*found, *failed])
 
@@ -57,7 +57,7 @@ def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
     if name in catalog.modules or (":" in name and not name.endswith(".toml")):
         yield _module(word, name, catalog)
     elif name in catalog.suites or name.endswith(".toml") or "/" in name:
-        yield from (find_attention(one, catalog) for one in _of_suite(word, catalog))
+        yield from (find_attention(spec, catalog) for spec in _of_suite(word, catalog))
     else:
         raise _unknown(name, catalog)
 
@@ -111,6 +111,7 @@ def _unknown(name: str, catalog: Catalog) -> RequestError:
 
 def _each_once(found: Iterable[Chosen]) -> list[Chosen]:
     keys = {
-        (one.name if isinstance(one, ConformanceReport) else str(one.spec)): one for one in found
+        (choice.name if isinstance(choice, ConformanceReport) else str(choice.spec)): choice
+        for choice in found
     }
     return list(keys.values())

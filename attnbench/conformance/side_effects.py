@@ -80,9 +80,9 @@ def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
     """Find layers that forward puts into another mode: the next epoch would train without them."""
     for training in (False, True):
         module = subject.build().double().train(training)
-        before = {name: one.training for name, one in module.named_modules()}
+        before = {name: layer.training for name, layer in module.named_modules()}
         module(x.clone())
-        names = [name for name, one in module.named_modules() if one.training != before[name]]
+        names = [name for name, layer in module.named_modules() if layer.training != before[name]]
         if names:
             yield broken(
                 f"forward in {'training' if training else 'eval'} changes the mode of "
@@ -123,13 +123,13 @@ def _same(wanted: Tensor, found: Tensor, what: str) -> Iterator[Finding]:
 
 
 def _values(module: nn.Module) -> dict[str, Tensor]:
-    return {name: one.detach().clone() for name, one in held_tensors(module).items()}
+    return {name: tensor.detach().clone() for name, tensor in held_tensors(module).items()}
 
 
 def _registered(module: nn.Module) -> dict[str, Tensor]:
     # a plain attribute may hold a table that is made at the first call
     names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
-    return {name: one for name, one in _values(module).items() if name in names}
+    return {name: tensor for name, tensor in _values(module).items() if name in names}
 
 
 def _written(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
@@ -153,8 +153,10 @@ def _changed(module: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
     ]
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and bool(
+        torch.equal(first.nan_to_num(), second.nan_to_num())
+    )
 
 
 def _told(names: list[str], what: str) -> Iterator[Finding]:

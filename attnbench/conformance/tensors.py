@@ -47,7 +47,9 @@ def _tensors_in(value: object, name: str, seen: frozenset[int]) -> Iterator[tupl
         if isinstance(thing, Tensor):
             yield inner, thing
         elif isinstance(thing, nn.Module):
-            yield from ((f"{inner}.{key}", one) for key, one in held_tensors(thing, seen).items())
+            yield from (
+                (f"{inner}.{key}", tensor) for key, tensor in held_tensors(thing, seen).items()
+            )
 
 
 def _things_in(value: object, name: str) -> Iterator[tuple[str, object]]:
@@ -55,8 +57,8 @@ def _things_in(value: object, name: str) -> Iterator[tuple[str, object]]:
     if isinstance(value, Tensor | nn.Module):
         yield name, value
     elif isinstance(value, list | tuple):
-        for index, one in enumerate(value):
-            yield from _things_in(one, f"{name}[{index}]")
+        for index, item in enumerate(value):
+            yield from _things_in(item, f"{name}[{index}]")
     elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _things_in(one, f"{name}[{key!r}]")
+        for key, item in value.items():
+            yield from _things_in(item, f"{name}[{key!r}]")

@@ -35,8 +35,8 @@ def widths(subject: Subject) -> Iterator[Finding]:
             forbidden.append(channels)
         elif (problem := _problem(subject, channels)) is not None:
             problems.append(problem)
-    refused = [one for one in problems if one.refusal]
-    failed = [one for one in problems if not one.refusal]
+    refused = [problem for problem in problems if problem.refusal]
+    failed = [problem for problem in problems if not problem.refusal]
     yield from _refused(subject, refused)
     yield from _failed(failed)
     if failed or (refused and subject.card):
@@ -81,7 +81,7 @@ def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
     if not problems:
         return
     found = note if subject.card is None else broken
-    numbers = [one.channels for one in problems]
+    numbers = [problem.channels for problem in problems]
     yield found(
         f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths are refused and no constraint of a card "
         f"says so: {listed(numbers)}; {problems[0].text}",
@@ -93,7 +93,7 @@ def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
 def _failed(problems: list[_Problem]) -> Iterator[Finding]:
     if not problems:
         return
-    numbers = [one.channels for one in problems]
+    numbers = [problem.channels for problem in problems]
     yield broken(
         f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths do not work: {listed(numbers)}; "
         f"{problems[0].text}",

@@ -37,9 +37,9 @@ class CheckTask:
         found = run_check(
             CHECKS[name],
             self._subject(module),
-            lambda one: self._tell(json.dumps(one.to_dict())),
+            lambda finding: self._tell(json.dumps(finding.to_dict())),
         )
-        findings = [one.to_dict() for one in found]
+        findings = [finding.to_dict() for finding in found]
         return {"findings": findings, "seconds": time.perf_counter() - started}
 
     def _subject(self, module: str) -> Subject:

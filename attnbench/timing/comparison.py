@@ -81,12 +81,12 @@ class Comparison(Mapping[str, Compared]):
         return len(self._arms)
 
     def __repr__(self) -> str:
-        verdicts = {arm: one.verdict for arm, one in self.items()}
+        verdicts = {arm: result.verdict for arm, result in self.items()}
         return f"<Comparison with {self.baseline!r}: {verdicts}>"
 
     def __str__(self) -> str:
         head = ("", "ratio", "95% interval", "verdict", "median ms", "p90", "p99", "min")
-        rows = [head, *(_row(arm, one, self.baseline) for arm, one in self.items())]
+        rows = [head, *(_row(arm, result, self.baseline) for arm, result in self.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = [_line(row, widths) for row in rows]
         samples = self.samples
@@ -120,12 +120,20 @@ def _compared(
     )
 
 
-def _row(arm: str, one: Compared, baseline: str) -> tuple[str, ...]:
-    times = tuple(f"{ms:.4g}" for ms in (one.median_ms, one.p90_ms, one.p99_ms, one.min_ms))
+def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:
+    times = tuple(
+        f"{ms:.4g}" for ms in (result.median_ms, result.p90_ms, result.p99_ms, result.min_ms)
+    )
     if arm == baseline:
         return (arm, "1", "", "baseline", *times)
-    verdict = one.verdict if one.within is None else f"same within {one.within:.1%}"
-    return (arm, f"{one.ratio:.4g}", f"{one.ratio_low:.4g}-{one.ratio_high:.4g}", verdict, *times)
+    verdict = result.verdict if result.within is None else f"same within {result.within:.1%}"
+    return (
+        arm,
+        f"{result.ratio:.4g}",
+        f"{result.ratio_low:.4g}-{result.ratio_high:.4g}",
+        verdict,
+        *times,
+    )
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

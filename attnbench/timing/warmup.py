@@ -46,19 +46,19 @@ def warm_up(
     """
     warming = {arm: Warming(min_sample_s) for arm in arms}
     for arm in _in_turn(warming):
-        one = warming[arm]
-        calls = min(one.calls, 8 ** len(one.seen))  # grown in steps: a clock may lie at first
-        one.seen.append(timed(arm, calls))
+        state = warming[arm]
+        calls = min(state.calls, 8 ** len(state.seen))  # grown in steps: a clock may lie at first
+        state.seen.append(timed(arm, calls))
         if spent() >= cap_s and all(_enough(each, cap_s / len(arms)) for each in warming.values()):
             break
-    return {arm: one.calls for arm, one in warming.items()}
+    return {arm: state.calls for arm, state in warming.items()}
 
 
 def _in_turn(warming: Mapping[str, Warming]) -> Iterator[str]:
     """Each arm again and again until all are stable."""
-    while not all(one.stable for one in warming.values()):
+    while not all(state.stable for state in warming.values()):
         yield from warming
 
 
-def _enough(one: Warming, share_s: float) -> bool:
-    return len(one.seen) >= 2 or (len(one.seen) == 1 and one.seen[0] > share_s)
+def _enough(state: Warming, share_s: float) -> bool:
+    return len(state.seen) >= 2 or (len(state.seen) == 1 and state.seen[0] > share_s)

@@ -58,7 +58,7 @@ class LocalPool:
             free.put(worker)
         memory = self.limits.memory() // len(workers)
 
-        def one(key: K) -> tuple[K, Answer, float]:
+        def run_task(key: K) -> tuple[K, Answer, float]:
             worker = free.get()
             start = time.perf_counter()
             try:
@@ -72,7 +72,7 @@ class LocalPool:
 
         threads = ThreadPoolExecutor(max_workers=len(workers))
         try:
-            waiting = [threads.submit(one, key) for key in tasks]
+            waiting = [threads.submit(run_task, key) for key in tasks]
             for done in as_completed(waiting):
                 yield done.result()
         finally:

@@ -180,7 +180,7 @@ class Worker:
         with contextlib.suppress(psutil.Error):
             root = psutil.Process(self._process.pid)
             family = [root, *root.children(recursive=True)]
-            return sum(int(one.memory_info().rss) for one in family)
+            return sum(int(process.memory_info().rss) for process in family)
         return 0
 
     def _obituary(self) -> str:

@@ -61,7 +61,7 @@ class RayPool:
             ) from None
         self.limits = Limits()
         self._ray: Any = ray
-        self._plugins = tuple(_Sent.read_plugin(one) for one in plugins)
+        self._plugins = tuple(_Sent.read_plugin(plugin) for plugin in plugins)
         self._address = address
         self._arguments = tuple(arguments)
 
@@ -105,18 +105,18 @@ class RayPool:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_do)
         heard = ray.remote(num_cpus=0, max_restarts=-1)(_Heard).remote()
-        waiting = {remote.remote(one, heard): one.number for one in errands}
+        waiting = {remote.remote(errand, heard): errand.number for errand in errands}
         try:
             while waiting:
                 ended, _ = ray.wait(list(waiting), timeout=_POLL_S)
                 for number, text in self._news(heard).items():
                     tell(keys[number], text)
-                for one in ended:
-                    yield keys[waiting.pop(one)], *self._answer(one)
+                for reference in ended:
+                    yield keys[waiting.pop(reference)], *self._answer(reference)
         finally:
-            for one in waiting:
+            for reference in waiting:
                 with suppress(Exception):  # it may have ended meanwhile
-                    ray.cancel(one, force=True)
+                    ray.cancel(reference, force=True)
             with suppress(Exception):
                 ray.kill(heard)
 
@@ -199,7 +199,7 @@ class _Errand:
     """Of the driver: relative paths mean the same where the disk is shared."""
 
     def worker(self, folder: Path) -> Worker:
-        plugins = [one.written(folder / str(place)) for place, one in enumerate(self.plugins)]
+        plugins = [plugin.written(folder / str(place)) for place, plugin in enumerate(self.plugins)]
         # set here too: Ray leaves the variable as it is where the node already has one
         return Worker([*self.arguments, *plugins], self.limits, {"OMP_NUM_THREADS": "1"})
 

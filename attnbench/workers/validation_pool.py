@@ -31,7 +31,7 @@ class ValidationPool:
     def ask(self, tasks: Mapping[K, Task], begin: Callable[[K], None]) -> dict[K, dict[str, Any]]:
         """Return the answer to each task; ``begin`` is told which one is taken up."""
 
-        def one(key: K) -> dict[str, Any]:
+        def answer_task(key: K) -> dict[str, Any]:
             worker = self._free.get()
             try:
                 begin(key)
@@ -42,7 +42,7 @@ class ValidationPool:
 
         pool = ThreadPoolExecutor(max_workers=len(self._workers))
         try:
-            return dict(zip(tasks, pool.map(one, tasks), strict=True))
+            return dict(zip(tasks, pool.map(answer_task, tasks), strict=True))
         except BaseException:
             self.stop()  # ends the waiting of every thread
             raise
