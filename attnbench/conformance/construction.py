@@ -1,4 +1,4 @@
-"""The contract: built from the channels alone, afresh each time, one map in and one map out."""
+"""Contract check: construction from the channels alone, independent instances, map to map."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from attnbench.utils.text import describe
 
 
 def contract(subject: Subject) -> Iterator[Finding]:
-    """Build and run it, and look at what that leaves behind.
+    """Build and run the module, and check for side effects.
 
-    Where it can neither be built nor run the finding's values hold ``fatal``: nothing else can be
-    checked then.
+    If it cannot be built and run, the values of the finding contain ``fatal``, and no other check
+    is possible.
     """
     yield from changed_by_import(subject.attention.factory)
     with kept_surroundings() as before:
         try:
-            _ = subject.channels  # looks for the first place that works, once
+            _ = subject.channels  # finds and caches the first width and size that work
         except PluginError as error:
             yield broken(str(error), "Correct the constraint on the card.", fatal=True)
             return
@@ -41,11 +41,11 @@ def contract(subject: Subject) -> Iterator[Finding]:
     yield from _shared(subject)
     yield from _unregistered(subject)
     yield from _seeded(subject)
-    yield from _uninitialised(subject)
+    yield from _uninitialized(subject)
 
 
 def _fatal(subject: Subject) -> Finding | None:
-    """Why it cannot be built and run at any place, or gives no map; None where it does."""
+    """Return the finding if the module cannot be built and run, or returns no map; else None."""
     place = _first_allowed(subject)
     if place is None:
         return broken(
@@ -61,7 +61,7 @@ def _fatal(subject: Subject) -> Finding | None:
     except Exception as error:
         return _not_built(error.__cause__ or error, where)
     try:
-        # not within no_grad(), which would put back what forward sets
+        # not within no_grad(), which would restore the grad mode that forward sets
         y = module(subject.maps(2, channels, size))
     except Exception as error:
         return broken(
@@ -141,7 +141,7 @@ def _used(subject: Subject) -> nn.Module:
 
 
 def _unregistered(subject: Subject) -> Iterator[Finding]:
-    """Find weights that forward uses and the module does not own."""
+    """Report weights that forward uses and that the module does not register."""
     module = subject.build().eval()
     x = subject.maps().requires_grad_()
     y = module(x.clone())
@@ -156,7 +156,7 @@ def _unregistered(subject: Subject) -> Iterator[Finding]:
 
 
 def _leaves(y: Tensor) -> list[Tensor]:
-    """Return the tensors that a backward pass from ``y`` ends in."""
+    """Return the leaf tensors of the autograd graph of ``y``."""
     found: dict[int, Tensor] = {}
     waiting, seen = [y.grad_fn], set()
     while waiting:
@@ -203,8 +203,8 @@ def _state_after(subject: Subject, seed: int) -> bytes:
         return torch.get_rng_state().numpy().tobytes()
 
 
-def _uninitialised(subject: Subject) -> Iterator[Finding]:
-    """Build it with all fresh memory filled with NaN: what is left of it was never set."""
+def _uninitialized(subject: Subject) -> Iterator[Finding]:
+    """Report uninitialized tensors: the module is built with fresh memory filled with NaN."""
     deterministic: Any = torch.utils.deterministic
     filled = deterministic.fill_uninitialized_memory
     with kept_surroundings():

@@ -1,4 +1,4 @@
-"""Gradients: to every live parameter and to the input, and the right ones."""
+"""Gradient checks: every live parameter and the input get a gradient, and a correct one."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from attnbench.conformance.subject import Subject
 from attnbench.utils.text import describe
 
 _DRAWS = 4
-"""Of weights and maps: a ReLU may be shut in one of them, not in all."""
+"""Number of draws of weights and maps: a ReLU may be inactive in one, but not in all."""
 _ZERO = 1e-9
-"""Of the largest gradient; what is below is the rounding of a sum that is zero."""
+"""Fraction of the largest gradient below which a gradient is rounding error of zero."""
 
 
 @dataclass
 class _Reached:
-    """How far gradients came, over all draws."""
+    """Gradients of parameters and input, over all draws."""
 
     parameters: dict[str, float | None] = field(default_factory=dict)
-    """Name to the largest gradient over the largest one of its draw; None: never reached."""
+    """Name to its largest gradient, relative to the largest of the draw; None: no gradient."""
     frozen: list[str] = field(default_factory=list)
     input: float | None = None
-    spoilt: list[str] = field(default_factory=list)
-    """Gradients that are NaN or infinite."""
+    nonfinite: list[str] = field(default_factory=list)
+    """Names of tensors with gradients that are NaN or infinite."""
     cut: bool = False
-    """The output hangs on nothing that could learn."""
+    """Whether the output depends on no tensor that requires a gradient."""
 
 
 def gradients(subject: Subject) -> Iterator[Finding]:
-    """Send gradients back in training, in double precision, and compare them with differences."""
+    """Compute gradients in training, in float64, and compare them with finite differences."""
     reached = _Reached()
     for draw in range(_DRAWS):
         _draw(subject, draw, reached)
@@ -46,8 +46,8 @@ def gradients(subject: Subject) -> Iterator[Finding]:
             "Compute it without no_grad, detach() and .data.",
         )
         return
-    if reached.spoilt:
-        names = list(dict.fromkeys(reached.spoilt))
+    if reached.nonfinite:
+        names = list(dict.fromkeys(reached.nonfinite))
         yield broken(
             f"the gradient of {listed(names)} is NaN or infinite on ordinary maps",
             "Add an epsilon within a root and to a divisor: at zero their slope is infinite.",
@@ -67,10 +67,12 @@ def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
     if not y.requires_grad:
         reached.cut = True
         return
-    # a random weight for each output: a sum would hide what a norm or a softmax takes away
+    # random weights of the outputs: gradients of a plain sum vanish behind a norm or softmax
     (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
     everything = {"the input": x, **dict(module.named_parameters())}
-    reached.spoilt += [name for name, tensor in everything.items() if not isfinite(_size(tensor))]
+    reached.nonfinite += [
+        name for name, tensor in everything.items() if not isfinite(_size(tensor))
+    ]
     largest = max(_size(tensor) for tensor in everything.values())
     reached.input = _larger(reached.input, x, largest)
     for name, parameter in module.named_parameters():
@@ -151,7 +153,7 @@ def _declared(known: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Fin
 
 
 def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
-    """Find what is declared dead and is not; the card speaks of the default options."""
+    """Report parameters declared dead that get a gradient; only for the default options."""
     if subject.attention.spec.options:
         return
     alive = [
@@ -178,7 +180,7 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
 
 
 def _match(name: str, dead: Mapping[str, str]) -> str | None:
-    # a blend holds the module itself under this name
+    # name of the module within a blend
     own = name.removeprefix("attention.")
     return next(
         (pattern for pattern in dead if fnmatchcase(name, pattern) or fnmatchcase(own, pattern)),
@@ -187,7 +189,7 @@ def _match(name: str, dead: Mapping[str, str]) -> str | None:
 
 
 def _again(subject: Subject) -> Iterator[Finding]:
-    """Train two steps: nothing of the first may be kept for the second."""
+    """Train two steps, and report state that is kept between them and breaks backward."""
     module = subject.build().train()
     try:
         for seed in (1, 2):

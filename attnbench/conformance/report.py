@@ -1,4 +1,4 @@
-"""Conformance reports as text for a terminal, and as Markdown for a pull request's comment."""
+"""Conformance reports as text for a terminal, and as Markdown for a pull request comment."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _STYLES = {BROKEN: "bold red", DECLARED: "yellow", NOTE: "cyan", SKIPPED: "dim",
 _COUNTED = (BROKEN, DECLARED, NOTE, SKIPPED)
 _PLURAL = {NOTE: "notes"}
 _MOST_ROWS = 40
-"""Of a module in Markdown: a comment holds 65,536 characters."""
+"""Maximum number of rows per module in Markdown: a comment holds 65,536 characters."""
 
 
 def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = False) -> None:
-    """Print reports: a line for each module, what is not well below it, a table of several."""
+    """Print one line per module with its problems below; for several modules, also a table."""
     name_width = max((len(report.name) for report in reports), default=0)
     for report in reports:
         console.print(_head(report, name_width), soft_wrap=True)
@@ -35,7 +35,7 @@ def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = Fa
 
 
 def as_markdown(reports: Sequence[Found]) -> str:
-    """Return reports in GitHub's Markdown: what is broken open, all else folded."""
+    """Return reports in GitHub Markdown: broken modules expanded, all others folded."""
     blocks = [f"**attnbench check: {markdown(summary(reports))}**"]
     if len(reports) > 1:
         blocks.append(_markdown_table(reports))
@@ -47,7 +47,7 @@ def as_markdown(reports: Sequence[Found]) -> str:
 
 
 def summary(reports: Sequence[Found]) -> str:
-    """Return one sentence on all modules."""
+    """Return one sentence that summarizes all modules."""
     if not reports:
         return "no module was examined"
     if len(reports) == 1:
@@ -60,7 +60,7 @@ def summary(reports: Sequence[Found]) -> str:
 
 
 def counts(report: Found) -> str:
-    """Return how many checks there were and what they found: ``22 checks, 2 notes``."""
+    """Return the number of checks and of findings by status: ``22 checks, 2 notes``."""
     checks = len({finding.check for finding in report.findings})
     parts = [f"{checks} {'check' if checks == 1 else 'checks'}"]
     for status in _COUNTED:
@@ -72,7 +72,7 @@ def counts(report: Found) -> str:
 
 
 def drift_text(report: Found) -> str:
-    """Return what an untrained module changes, in percent; empty where it is not known."""
+    """Return the drift of the untrained module in percent; empty where it is unknown."""
     return "" if report.drift is None else f"{report.drift:.1%}"
 
 
@@ -102,7 +102,7 @@ def _print_rows(rows: Iterable[Row], console: Console) -> None:
 
 @dataclass(frozen=True)
 class _Group:
-    """What is said once, of one check or of several."""
+    """Finding that one or several checks have in common."""
 
     status: str
     reason: str
@@ -111,14 +111,14 @@ class _Group:
 
 
 def _groups(report: Found) -> list[_Group]:
-    """What is not well, most pressing first."""
+    """Return the findings other than ok, grouped by text, most severe status first."""
     groups: dict[tuple[str, str, str], dict[str, None]] = {}
     for finding in sorted(report.findings, key=lambda finding: STATUSES.index(finding.status)):
         if finding.status != OK:
             groups.setdefault((finding.status, finding.reason, finding.remedy), {})[
                 finding.check
             ] = None
-    return [_Group(*said, tuple(checks)) for said, checks in groups.items()]
+    return [_Group(*key, tuple(checks)) for key, checks in groups.items()]
 
 
 def _row(group: _Group) -> Row:
@@ -129,7 +129,7 @@ def _row(group: _Group) -> Row:
 
 
 def _every(report: Found) -> Iterator[Row]:
-    """Every finding, in the order of the checks, with what its check asks."""
+    """Yield a row for every finding, in the order of the checks, with the title of its check."""
     for finding in report.findings:
         title = CHECKS[finding.check].title if finding.check in CHECKS else ""
         if finding.status == OK:
@@ -139,9 +139,9 @@ def _every(report: Found) -> Iterator[Row]:
 
 
 def _sentence(title: str, found: Finding, report: Found) -> str:
-    said = found.reason or (drift_text(report) if found.check == "drift" else "")
+    text = found.reason or (drift_text(report) if found.check == "drift" else "")
     joint = " " if title.endswith(" by") else ": "
-    return f"{title}{joint}{said}" if said else title
+    return f"{title}{joint}{text}" if text else title
 
 
 def _lines(reason: str, remedy: str) -> list[str]:
