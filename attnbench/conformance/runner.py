@@ -203,11 +203,7 @@ class _Examination:
         task = {"do": "check", "module": self.name, "check": check.name}
         try:
             answer = worker.ask(task, lambda text: received.append(Finding(**json.loads(text))))
-        except (
-            WorkerError,
-            OSError,
-            ValueError,
-        ) as failure:  # each may occur when the worker is stopped
+        except (WorkerError, OSError, ValueError) as failure:  # also raised after stop()
             if stopped.wait(_SIGNAL_S):
                 return self._left_out(check, stopped)
             self.seconds += time.perf_counter() - started

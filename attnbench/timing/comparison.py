@@ -1,4 +1,4 @@
-"""The result of comparing arms in one process: figures and verdicts per arm, and a table."""
+"""Result of a comparison of arms in one process: values and verdicts per arm, and a table."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found of one arm.
+    """Result of one arm.
 
     Attributes:
         ratio: its time over the baseline's; 1.0 for the baseline.
-        ratio_low: lower end of the 95% interval.
-        ratio_high: upper end.
+        ratio_low: lower end of the 95% confidence interval.
+        ratio_high: upper end of the 95% confidence interval.
         verdict: ``"slower"``, ``"faster"``, ``"same"`` or ``"inconclusive"``.
         within: for ``"same"``, the difference that can be ruled out, as a fraction; else None.
-        floor: the largest difference between the baseline and itself that the A/A arm allows.
-        trust: ``"ok"``, or a sentence that says why there is no verdict.
-        median_ms: of its own times, in milliseconds per call.
+        floor: noise floor: the largest A/A difference that is consistent with the A/A arm.
+        trust: ``"ok"``, or a sentence with the reason why there is no verdict.
+        median_ms: median of its times, in milliseconds per call.
         p90_ms: 90th percentile.
         p99_ms: 99th percentile.
-        min_ms: the least.
-        pairs: rounds.
+        min_ms: minimum.
+        pairs: number of rounds.
     """
 
     ratio: float
@@ -45,14 +45,14 @@ class Compared:
 
 
 class Comparison(Mapping[str, Compared]):
-    """What :func:`attnbench.latency.compare` found: arm -> :class:`Compared`, baseline included.
+    """Result of :func:`attnbench.latency.compare`: arm -> :class:`Compared`, with the baseline.
 
     Attributes:
-        baseline: the arm that the others were compared with.
-        again: the A/A estimate, the baseline against itself.
-        floor: the largest difference that ``again`` allows, as a fraction.
-        trust: ``"ok"``, or a sentence that says why there are no verdicts.
-        samples: every figure that was taken.
+        baseline: name of the arm with which the others were compared.
+        again: A/A estimate, the baseline against itself.
+        floor: noise floor: the largest difference consistent with ``again``, as a fraction.
+        trust: ``"ok"``, or a sentence with the reason why there are no verdicts.
+        samples: all timing samples.
     """
 
     def __init__(self, samples: TimingSamples, rule: LatencyRule) -> None:
@@ -65,7 +65,7 @@ class Comparison(Mapping[str, Compared]):
         estimates = {arm: estimate([samples], arm) for arm in arms}
         others = {arm: (estimates[arm], self.again) for arm in arms if arm != self.baseline}
         judged = judge(others, rule)
-        # the baseline is itself, whatever the noise
+        # the baseline equals itself, regardless of noise
         judged[self.baseline] = LatencyVerdict("same", 0.0, self.floor, self.trust)
         self._arms = MappingProxyType(
             {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
@@ -137,7 +137,7 @@ def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    # names and verdicts to the left, figures to the right
+    # names and verdicts are left-aligned, numbers right-aligned
     cells = [
         cell.ljust(width) if column in (0, 3) else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))
