@@ -114,9 +114,9 @@ def _shared(subject: Subject) -> Iterator[Finding]:
             "Build a new module in each call.",
         )
         return
-    known = {id(part): path for path, part in first.named_modules()}
+    paths = {id(part): path for path, part in first.named_modules()}
     layers = [
-        known[id(part)] or "the module itself" for part in second.modules() if id(part) in known
+        paths[id(part)] or "the module itself" for part in second.modules() if id(part) in paths
     ]
     memory = {_memory(tensor) for tensor in held_tensors(first).values()} - {0}
     tensors = [name for name, tensor in held_tensors(second).items() if _memory(tensor) in memory]
@@ -145,8 +145,8 @@ def _unregistered(subject: Subject) -> Iterator[Finding]:
     module = subject.build().eval()
     x = subject.maps().requires_grad_()
     y = module(x.clone())
-    known = {id(x), *map(id, module.parameters())}
-    foreign = [leaf for leaf in _leaves(y) if id(leaf) not in known]
+    own = {id(x), *map(id, module.parameters())}
+    foreign = [leaf for leaf in _leaves(y) if id(leaf) not in own]
     if foreign:
         shapes = [str(tuple(leaf.shape)) for leaf in foreign]
         yield broken(

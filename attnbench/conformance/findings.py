@@ -152,7 +152,7 @@ def excused(
         exceptions: check to the reason why it cannot hold: a broken contract becomes *declared*.
         defects: check to a known defect of third-party code: it is named, but stays *broken*.
     """
-    why, known = exceptions.get(check), defects.get(check)
+    why, defect = exceptions.get(check), defects.get(check)
     named = tuple(finding.of(check) for finding in findings)
     bad = [finding for finding in named if finding.status == BROKEN]
     if why and not bad and not any(finding.status == SKIPPED for finding in named):
@@ -160,7 +160,9 @@ def excused(
         return (*(finding for finding in named if finding.status != OK), stale.of(check))
     if why:
         return tuple(_with(finding, DECLARED, f"declared: {why}") for finding in named)
-    return tuple(_with(finding, BROKEN, f"known: {known}") for finding in named) if known else named
+    return (
+        tuple(_with(finding, BROKEN, f"known: {defect}") for finding in named) if defect else named
+    )
 
 
 def _with(found: Finding, status: str, text: str) -> Finding:

@@ -107,17 +107,17 @@ def _to_input(reached: _Reached) -> Iterator[Finding]:
 def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     dead = subject.card.dead if subject.card else {}
     low = {k: share for k, share in reached.parameters.items() if share is None or share < _ZERO}
-    known = {name: pattern for name in low if (pattern := _match(name, dead))}
-    yield from _declared(known, dead)
-    unknown = {name: share for name, share in low.items() if name not in known}
-    unused = [name for name, share in unknown.items() if share is None]
+    expected = {name: pattern for name in low if (pattern := _match(name, dead))}
+    yield from _declared(expected, dead)
+    unexpected = {name: share for name, share in low.items() if name not in expected}
+    unused = [name for name, share in unexpected.items() if share is None]
     if unused:
         yield broken(
             f"{listed(unused)} gets no gradient: never used",
             "Use it or remove it; declare under Card.dead what has to stay.",
             parameters=unused,
         )
-    zero = [name for name, share in unknown.items() if share == 0]
+    zero = [name for name, share in unexpected.items() if share == 0]
     if zero:
         yield broken(
             f"the gradient of {listed(zero)} is exactly zero in {_DRAWS} draws",
@@ -125,7 +125,7 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
             "declare it under Card.dead.",
             parameters=zero,
         )
-    tiny = [name for name, share in unknown.items() if share]
+    tiny = [name for name, share in unexpected.items() if share]
     if tiny:
         yield note(
             f"the gradient of {listed(tiny)} is zero but for rounding: what follows takes it away",
@@ -141,9 +141,9 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     yield from _alive(subject, reached, dead)
 
 
-def _declared(known: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Finding]:
+def _declared(expected: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Finding]:
     for pattern, why in dead.items():
-        names = [name for name, matched in known.items() if matched == pattern]
+        names = [name for name, matched in expected.items() if matched == pattern]
         if names:
             yield Finding(
                 DECLARED,

@@ -1,4 +1,4 @@
-"""The module under examination: its instances and its input maps."""
+"""Module under examination: its instances and its input maps."""
 
 from __future__ import annotations
 
