@@ -1,4 +1,4 @@
-"""Images of one batch: none sees another, and one alone can be trained on."""
+"""Batch checks: images are independent of each other, and a batch of one can be trained."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from attnbench.conformance.subject import Subject, relative_error
 from attnbench.utils.text import describe
 
 _EXACT = 1e-9
-"""Of double precision, whatever the order of its sums."""
+"""Tolerance of double precision, for any order of summation."""
 _FROZEN = (_BatchNorm, _DropoutNd)
 
 
 def batch_independence(subject: Subject) -> Iterator[Finding]:
     """Compare each image of a batch with the same image alone, in eval and in training.
 
-    In training the batch norms are frozen and nothing is dropped: those are meant to look at the
-    batch or at chance, and nothing else is.
+    In training, batch norms are frozen and dropout is off: only these layers may depend on the
+    batch or on random numbers.
     """
     x = subject.maps(5, dtype=torch.float64)
     for mode in ("eval", "training"):
@@ -39,7 +39,7 @@ def batch_independence(subject: Subject) -> Iterator[Finding]:
 
 
 def batch_one(subject: Subject) -> Iterator[Finding]:
-    """Train on one image: forward, backward, finite."""
+    """Train on one image: forward and backward run, and the output is finite."""
     module, x = subject.build().train(), subject.maps(1).requires_grad_()
     try:
         y = module(x)
@@ -59,9 +59,9 @@ def batch_one(subject: Subject) -> Iterator[Finding]:
 
 
 def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
-    """Return what a fresh instance makes of maps: what one call leaves behind is not the batch's.
+    """Return the output of a fresh instance, so that state of an earlier call has no effect.
 
-    A spectral norm takes a step with each call in training.
+    For example, a spectral norm takes a step with each call in training.
     """
     module = frozen(subject.build().double()) if mode == "training" else evaluated(subject)
     with torch.no_grad():
@@ -70,12 +70,12 @@ def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
 
 
 def evaluated(subject: Subject) -> nn.Module:
-    """Return the subject in eval and double precision."""
+    """Return the module in eval mode and double precision."""
     return subject.build().double().eval()
 
 
 def frozen(module: nn.Module) -> nn.Module:
-    """Put a module in training, but for its batch norms and dropouts."""
+    """Set a module to training mode, except for its batch norms and dropouts."""
     module.train()
     for layer in module.modules():
         if isinstance(layer, _FROZEN):

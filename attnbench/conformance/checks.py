@@ -1,4 +1,4 @@
-"""The checks by name, in the order in which they run. Imports no torch."""
+"""Registry of checks, in the order in which they run. This file does not import torch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from attnbench.conformance.subject import Subject
 
 CheckFunction = Callable[["Subject"], Iterable[Finding]]
-"""Looks at a subject and yields what it finds; nothing means that all is well."""
+"""Function of a subject that yields findings; no findings mean that the check passes."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check."""
+    """Conformance check."""
 
     name: str
     title: str
-    """What holds when it passes, as a sentence without a subject."""
+    """Property that holds if the check passes, as a sentence without a subject."""
     place: str
-    """Its file in this package; the function has the check's name."""
+    """Module in this package; the function has the name of the check."""
     deep: bool = False
-    """Takes compilers and runtimes: only with ``--deep``."""
+    """Whether the check needs compilers and runtimes and runs only with ``--deep``."""
 
     def run(self, subject: Subject) -> Iterable[Finding]:
-        """Run it on a subject; a check whose code is not there is skipped, and says so."""
+        """Run the check on a subject; if its code is missing, return a *skipped* finding."""
         function = self._function()
         if function is None:
             reason = f"attnbench has no code for it: {self.file} has no {self.name}"
@@ -39,7 +39,7 @@ class Check:
 
     @property
     def file(self) -> str:
-        """Its module."""
+        """Return the name of its Python module."""
         return f"attnbench.conformance.{self.place}"
 
     def _function(self) -> CheckFunction | None:
@@ -47,19 +47,19 @@ class Check:
             return getattr(import_module(self.file), self.name, None)
         except ModuleNotFoundError as error:
             if error.name != self.file:
-                raise  # what the file itself imports
+                raise  # an import of the file itself failed
             return None
 
 
 def _named(*checks: Check) -> Mapping[str, Check]:
-    return {one.name: one for one in checks}
+    return {check.name: check for check in checks}
 
 
 CHECKS = _named(
     Check(
         "contract", "is built from the number of channels alone, afresh each time", "construction"
     ),
-    # before what compares two outputs: what is at fault is named first
+    # before checks that compare two outputs, so that the cause is reported first
     Check("input_kept", "leaves its input as it was", "side_effects"),
     Check(
         "determinism", "gives the same output again, and remembers nothing in eval", "side_effects"
@@ -90,14 +90,14 @@ CHECKS = _named(
     Check("executorch", "exports to ExecuTorch with the same output", "runtimes", deep=True),
     Check("int8", "keeps its output when quantised to int8", "int8", deep=True),
 )
-"""All checks, in order."""
+"""Checks by name, in order."""
 
 
 def named(names: Iterable[str]) -> list[Check]:
     """Return the checks of some names, in the order in which they run.
 
     Raises:
-        RequestError: one is no check; near ones are suggested.
+        RequestError: a name is not a check; the message suggests similar names.
     """
     wanted = list(names)
     for name in wanted:
@@ -105,9 +105,9 @@ def named(names: Iterable[str]) -> list[Check]:
             raise RequestError(
                 f"{name!r} is no check.{suggestion(name, CHECKS)} The checks: {', '.join(CHECKS)}"
             )
-    return [one for one in CHECKS.values() if one.name in wanted]
+    return [check for check in CHECKS.values() if check.name in wanted]
 
 
 def chosen(deep: bool = False) -> list[Check]:
-    """Return the quick checks, or all."""
-    return [one for one in CHECKS.values() if deep or not one.deep]
+    """Return the quick checks; all checks if ``deep``."""
+    return [check for check in CHECKS.values() if deep or not check.deep]

@@ -1,4 +1,4 @@
-"""The contract: built from the channels alone, afresh each time, one map in and one map out."""
+"""Contract check: construction from the channels alone, independent instances, map to map."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from attnbench.utils.text import describe
 
 
 def contract(subject: Subject) -> Iterator[Finding]:
-    """Build and run it, and look at what that leaves behind.
+    """Build and run the module, and check for side effects.
 
-    Where it can neither be built nor run the finding's values hold ``fatal``: nothing else can be
-    checked then.
+    If it cannot be built and run, the values of the finding contain ``fatal``, and no other check
+    is possible.
     """
     yield from changed_by_import(subject.attention.factory)
     with kept_surroundings() as before:
         try:
-            _ = subject.channels  # looks for the first place that works, once
+            _ = subject.channels  # finds and caches the first width and size that work
         except PluginError as error:
             yield broken(str(error), "Correct the constraint on the card.", fatal=True)
             return
@@ -41,11 +41,11 @@ def contract(subject: Subject) -> Iterator[Finding]:
     yield from _shared(subject)
     yield from _unregistered(subject)
     yield from _seeded(subject)
-    yield from _uninitialised(subject)
+    yield from _uninitialized(subject)
 
 
 def _fatal(subject: Subject) -> Finding | None:
-    """Why it cannot be built and run at any place, or gives no map; None where it does."""
+    """Return the finding if the module cannot be built and run, or returns no map; else None."""
     place = _first_allowed(subject)
     if place is None:
         return broken(
@@ -61,7 +61,7 @@ def _fatal(subject: Subject) -> Finding | None:
     except Exception as error:
         return _not_built(error.__cause__ or error, where)
     try:
-        # not within no_grad(), which would put back what forward sets
+        # not within no_grad(), which would restore the grad mode that forward sets
         y = module(subject.maps(2, channels, size))
     except Exception as error:
         return broken(
@@ -76,7 +76,7 @@ def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
     if subject.refusal(subject.channels, subject.size) is None:
         return subject.channels, subject.size
     places = ((channels, size) for channels in WIDTHS for size in SIZES)
-    return next((one for one in places if subject.refusal(*one) is None), None)
+    return next((place for place in places if subject.refusal(*place) is None), None)
 
 
 def _not_built(error: BaseException, where: str) -> Finding:
@@ -90,7 +90,7 @@ def _not_built(error: BaseException, where: str) -> Finding:
 def _no_map(y: Any) -> Finding:
     kind = "None" if y is None else f"a {type(y).__name__}"
     if isinstance(y, tuple | list):
-        kind += f" of {len(y)} ({', '.join(type(one).__name__ for one in y)})"
+        kind += f" of {len(y)} ({', '.join(type(value).__name__ for value in y)})"
     return broken(
         f"forward returns {kind} instead of one tensor",
         "Return the map alone; keep attention weights for a method of their own.",
@@ -114,12 +114,12 @@ def _shared(subject: Subject) -> Iterator[Finding]:
             "Build a new module in each call.",
         )
         return
-    known = {id(part): path for path, part in first.named_modules()}
+    paths = {id(part): path for path, part in first.named_modules()}
     layers = [
-        known[id(part)] or "the module itself" for part in second.modules() if id(part) in known
+        paths[id(part)] or "the module itself" for part in second.modules() if id(part) in paths
     ]
-    memory = {_memory(one) for one in held_tensors(first).values()} - {0}
-    tensors = [name for name, one in held_tensors(second).items() if _memory(one) in memory]
+    memory = {_memory(tensor) for tensor in held_tensors(first).values()} - {0}
+    tensors = [name for name, tensor in held_tensors(second).items() if _memory(tensor) in memory]
     names = layers or tensors or list(class_tensors(first))
     if names:
         yield broken(
@@ -141,14 +141,14 @@ def _used(subject: Subject) -> nn.Module:
 
 
 def _unregistered(subject: Subject) -> Iterator[Finding]:
-    """Find weights that forward uses and the module does not own."""
+    """Report weights that forward uses and that the module does not register."""
     module = subject.build().eval()
     x = subject.maps().requires_grad_()
     y = module(x.clone())
-    known = {id(x), *map(id, module.parameters())}
-    foreign = [one for one in _leaves(y) if id(one) not in known]
+    own = {id(x), *map(id, module.parameters())}
+    foreign = [leaf for leaf in _leaves(y) if id(leaf) not in own]
     if foreign:
-        shapes = [str(tuple(one.shape)) for one in foreign]
+        shapes = [str(tuple(leaf.shape)) for leaf in foreign]
         yield broken(
             f"forward uses weights that are no parameters of the module: {listed(shapes)}",
             "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
@@ -156,7 +156,7 @@ def _unregistered(subject: Subject) -> Iterator[Finding]:
 
 
 def _leaves(y: Tensor) -> list[Tensor]:
-    """Return the tensors that a backward pass from ``y`` ends in."""
+    """Return the leaf tensors of the autograd graph of ``y``."""
     found: dict[int, Tensor] = {}
     waiting, seen = [y.grad_fn], set()
     while waiting:
@@ -175,8 +175,8 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
     first, second = (held_tensors(subject.build(moved=False)) for _ in range(2))
     differing = [
         name
-        for name, one in first.items()
-        if name not in second or not _same(one.detach(), second[name].detach())
+        for name, tensor in first.items()
+        if name not in second or not _same(tensor.detach(), second[name].detach())
     ]
     if differing:
         yield broken(
@@ -190,8 +190,10 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+def _same(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and bool(
+        torch.equal(first.nan_to_num(), second.nan_to_num())
+    )
 
 
 def _state_after(subject: Subject, seed: int) -> bytes:
@@ -201,8 +203,8 @@ def _state_after(subject: Subject, seed: int) -> bytes:
         return torch.get_rng_state().numpy().tobytes()
 
 
-def _uninitialised(subject: Subject) -> Iterator[Finding]:
-    """Build it with all fresh memory filled with NaN: what is left of it was never set."""
+def _uninitialized(subject: Subject) -> Iterator[Finding]:
+    """Report uninitialized tensors: the module is built with fresh memory filled with NaN."""
     deterministic: Any = torch.utils.deterministic
     filled = deterministic.fill_uninitialized_memory
     with kept_surroundings():
@@ -214,8 +216,8 @@ def _uninitialised(subject: Subject) -> Iterator[Finding]:
             deterministic.fill_uninitialized_memory = filled
     names = [
         name
-        for name, one in held_tensors(module).items()
-        if one.is_floating_point() and bool(one.detach().isnan().any())
+        for name, tensor in held_tensors(module).items()
+        if tensor.is_floating_point() and bool(tensor.detach().isnan().any())
     ]
     if names:
         yield broken(

@@ -1,4 +1,4 @@
-"""Copies: by state dict, by pickle, by deepcopy, each the same and with a life of its own."""
+"""Copy checks: state dict, pickle and deepcopy give equal and independent instances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAME = 1e-6
 
 
 def state_dict(subject: Subject) -> Iterator[Finding]:
-    """Load what was saved after some training into an instance of another seed."""
+    """Load the state dict of a module after training passes into an instance of another seed."""
     module, fresh = _trained(subject), subject.build(moved=False, seed=7)
     names = _difference(subject.build(moved=False), fresh)
     if names:
@@ -50,7 +50,7 @@ def state_dict(subject: Subject) -> Iterator[Finding]:
 
 
 def pickling(subject: Subject) -> Iterator[Finding]:
-    """Pickle and read back, fresh and after a step of training."""
+    """Compare the unpickled module with the original, fresh and after training passes."""
     for when, module in (("fresh", subject.build()), ("after training", _trained(subject))):
         try:
             again = pickle.loads(pickle.dumps(module))
@@ -65,7 +65,7 @@ def pickling(subject: Subject) -> Iterator[Finding]:
 
 
 def deepcopy(subject: Subject) -> Iterator[Finding]:
-    """Copy in the middle of training; then change the copy, and the original."""
+    """Copy the module during training; then change the copy, and the original."""
     module = _trained(subject)
     try:
         copied = copy.deepcopy(module)
@@ -83,11 +83,11 @@ def deepcopy(subject: Subject) -> Iterator[Finding]:
             "Leave __deepcopy__ to nn.Module, and keep tensors on the instance, not on the class.",
         )
         return
-    yield from _apart(module, copied, subject.maps())
+    yield from _independent(module, copied, subject.maps())
 
 
-def _apart(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Finding]:
-    """Change one, then the other: each time the output of its fellow stays."""
+def _independent(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Finding]:
+    """Report where changing the weights of one instance changes the output of the other."""
     first, second = ("the copy", copied), ("the original", module)
     pairs = ((first, second), (second, first))
     for (changed_name, changed), (other_name, other) in pairs:
@@ -103,16 +103,16 @@ def _apart(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Finding]
 
 
 def _trained(subject: Subject) -> nn.Module:
-    """Return an instance in the middle of training: after forward, before backward."""
+    """Return an instance during training: after forward passes, before backward."""
     module = subject.build().train()
-    with suppress(Exception):  # the other checks say so
+    with suppress(Exception):  # the other checks report it
         for seed in (1, 2):
             module(subject.maps(seed=seed).requires_grad_())
     return module
 
 
 def _saved(module: nn.Module) -> dict[str, object]:
-    """Return the state dict after a way through a file."""
+    """Return the state dict, saved to a buffer and loaded again."""
     file = io.BytesIO()
     torch.save(module.state_dict(), file)
     file.seek(0)
@@ -120,9 +120,9 @@ def _saved(module: nn.Module) -> dict[str, object]:
     return loaded
 
 
-def _difference(one: nn.Module, other: nn.Module) -> str:
-    """Say in which names or shapes two state dicts differ; empty where in none."""
-    first, second = _shapes(one), _shapes(other)
+def _difference(module: nn.Module, other: nn.Module) -> str:
+    """Return the first difference of two state dicts in names or shapes; empty if none."""
+    first, second = _shapes(module), _shapes(other)
     for name in sorted(first.keys() ^ second.keys()):
         return f"only one has {name}"
     for name, shape in first.items():
@@ -149,7 +149,7 @@ def _compared(what: str, found: nn.Module, wanted: nn.Module, x: Tensor) -> Iter
 
 
 def _output(module: nn.Module, x: Tensor) -> Tensor:
-    """Return the output in eval; the module is left in its mode."""
+    """Return the output in eval mode; restore the mode of the module."""
     training = module.training
     torch.manual_seed(0)
     with torch.no_grad():
@@ -175,17 +175,17 @@ def _tensors(module: nn.Module) -> Iterable[Tensor]:
 
 
 def _shared(module: nn.Module, copied: nn.Module) -> str:
-    """Name a parameter, buffer or plain tensor that two modules share; empty where none is."""
+    """Return a parameter, buffer or plain tensor that two modules share; empty if none."""
     own = {address for _, address in _memory(copied)}
     return next((name for name, address in _memory(module) if address in own), "")
 
 
 def _memory(module: nn.Module) -> Iterator[tuple[str, int]]:
-    """Yield name and address of every tensor that is not empty."""
+    """Yield name and storage address of every non-empty tensor."""
     named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     for path, part in module.named_modules():
-        plain = {key: one for key, one in vars(part).items() if isinstance(one, Tensor)}
-        named |= {f"{path}.{key}".lstrip("."): one for key, one in plain.items()}
+        plain = {key: value for key, value in vars(part).items() if isinstance(value, Tensor)}
+        named |= {f"{path}.{key}".lstrip("."): tensor for key, tensor in plain.items()}
     for name, tensor in named.items():
         if tensor.numel() and tensor.device.type != "meta":
             yield name, tensor.untyped_storage().data_ptr()

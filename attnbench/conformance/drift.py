@@ -1,4 +1,4 @@
-"""Drift: how far an untrained module moves a map, which a pretrained network has to bear."""
+"""Drift: relative change of a feature map by an untrained module in a pretrained network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEEDS = 5
 def drift(subject: Subject) -> Iterator[Finding]:
     """Measure ||y - x|| / ||x|| and <y, x> / <x, x> on rectified noise, in eval, untrained.
 
-    The mean over five seeds of the weights.
+    Both are means over five seeds of the weights.
     """
     channels, size = _place(subject)
     x = subject.maps(_BATCH, channels, size).relu()
@@ -41,7 +41,7 @@ def drift(subject: Subject) -> Iterator[Finding]:
 
 
 def _place(subject: Subject) -> tuple[int, Size]:
-    """Return 64 channels at 14x14 where that works, else the place of the other checks."""
+    """Return 64 channels at 14x14 if these work, else the width and size of the other checks."""
     channels, size = _PLACE
     try:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Runs checks on a module, whatever it does."""
+"""Execution of checks on a module, with isolation from its errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from attnbench.utils.text import describe
 NOT_CHECKED = skipped(
     "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
 )
-"""Of all checks after a finding that is fatal: they would say the same."""
+"""Finding of all checks after a fatal finding, because they would fail in the same way."""
 
 
 def examine(
@@ -42,17 +42,17 @@ def examine(
 
     Args:
         attention: the module with its options.
-        checks: which ones; the quick ones if left out.
-        exceptions: check to reason, besides those of the card.
-        tell: is told which check begins.
+        checks: checks to run; the quick ones if left out.
+        exceptions: check to reason, in addition to those of the card.
+        tell: progress callback, called with each check before it begins.
     """
     started = time.perf_counter()
     subject = Subject(attention, exceptions or {})
     findings: list[Finding] = []
     fatal = False
-    for one in chosen() if checks is None else checks:
-        tell(one)
-        found = (NOT_CHECKED.of(one.name),) if fatal else run_check(one, subject)
+    for check in chosen() if checks is None else checks:
+        tell(check)
+        found = (NOT_CHECKED.of(check.name),) if fatal else run_check(check, subject)
         fatal = fatal or is_fatal(found)
         findings += found
     return ConformanceReport(
@@ -65,19 +65,19 @@ def examine(
 
 
 def is_fatal(findings: Iterable[Finding]) -> bool:
-    """Whether the module cannot even be built and run, so that nothing else can be checked."""
-    return any(one.values.get("fatal") for one in findings)
+    """Return whether the module cannot be built and run, so that no other check is possible."""
+    return any(finding.values.get("fatal") for finding in findings)
 
 
 def run_check(
     check: Check, subject: Subject, tell: Callable[[Finding], object] = id
 ) -> tuple[Finding, ...]:
-    """Return the findings of one check, at least one: that all is well, where it is.
+    """Return the findings of one check; at least one, which is ok if the check passes.
 
     Args:
-        check: the check.
-        subject: what it looks at.
-        tell: is told each finding as it is found, before the card is asked about it.
+        check: check to run.
+        subject: module under examination.
+        tell: callback that receives each finding at once, before the card's exceptions apply.
     """
     card = subject.card
     exceptions = {**(card.exceptions if card else {}), **subject.exceptions}
@@ -89,31 +89,31 @@ def _found(check: Check, subject: Subject, tell: Callable[[Finding], object]) ->
     found: list[Finding] = []
     try:
         with _undisturbed():
-            # one by one: what was found before a crash is not lost
-            for one in check.run(subject):
-                found.append(one)
-                tell(one)
+            # one by one, so that findings before a crash are not lost
+            for finding in check.run(subject):
+                found.append(finding)
+                tell(finding)
     except AttnbenchError as error:
         found.append(
             broken(str(error), "Make it build there, or declare a Constraint on its card.")
         )
     except Exception as error:
-        if not any(one.status == BROKEN for one in found):
+        if not any(finding.status == BROKEN for finding in found):
             found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))
     return found
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """While entered, the same numbers are drawn each time, and warnings are nobody's business.
+    """Fix the random seed and suppress warnings while entered.
 
-    Both are as before afterwards, and so are the settings that a module may change: the kit runs
-    within other people's tests.
+    On exit, both are restored, and so are the settings that a module may change: the checks also
+    run within the tests of other projects.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), kept_surroundings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
-        # maps are small: on a machine that does other things threads wait for each other, and a
-        # sound module may take minutes
+        # maps are small: on a busy machine threads wait for each other, and a correct module may
+        # take minutes
         torch.set_num_threads(1)
         yield

@@ -1,4 +1,4 @@
-"""Extreme maps: what is finite stays finite, and what is not spoils its own image only."""
+"""Extreme inputs: finite maps give finite outputs; NaN and infinity stay in their image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnbench.utils.text import describe
 _LARGE = 1e4
 _SMALL = 1e-6
 _PATIENCE = 50
-"""How many times the operators of an ordinary map a strange one may take."""
+"""Tolerated number of operators on a non-finite map, relative to an ordinary one."""
 _LEAST = 2000
 _EXACT = 1e-5
 
@@ -47,11 +47,11 @@ _MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "1e4 times normal": lambda x: x * _LARGE,
 }
 _DIFFERENTIABLE = ("zeros", "all +1", "all -1", "one channel of zeros", "all negative")
-"""Those that a network really shows it in training: their gradients count as well."""
+"""Maps that occur in training: their gradients must be finite as well."""
 
 
 def extremes(subject: Subject) -> Iterator[Finding]:
-    """Show it extreme maps in float32, untrained and with moved weights, in eval and training."""
+    """Run extreme maps in float32, with initial and perturbed weights, in eval and training."""
     places: dict[str, list[str]] = {}
     for name, training, moved in product(_MAPS, (False, True), (False, True)):
         x = _MAPS[name](subject.maps())
@@ -59,11 +59,13 @@ def extremes(subject: Subject) -> Iterator[Finding]:
         problem = _problem(module, x, backward=training and name in _DIFFERENTIABLE)
         if problem:
             mode = "training" if training else "eval"
-            # one finding for each kind of error: the numbers in their texts may differ
-            kind = next((one for one in places if _kind(one) == _kind(problem)), problem)
+            # one finding per kind of error: the numbers in the texts may differ
+            kind = next(
+                (earlier for earlier in places if _kind(earlier) == _kind(problem)), problem
+            )
             places.setdefault(kind, []).append(f"{name} in {mode}")
     for problem, names in places.items():
-        yield from _told(names, problem)
+        yield from _reported(names, problem)
 
 
 def _kind(problem: str) -> str:
@@ -89,11 +91,11 @@ def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]
     y: Tensor = module(x.clone())
     if y.requires_grad:
         torch.autograd.backward(y.sum())
-    grads = [one.grad for one in (x, *module.parameters()) if one.grad is not None]
-    return y.detach(), all(bool(one.isfinite().all()) for one in grads)
+    grads = [tensor.grad for tensor in (x, *module.parameters()) if tensor.grad is not None]
+    return y.detach(), all(bool(grad.isfinite().all()) for grad in grads)
 
 
-def _told(places: list[str], what: str) -> Iterator[Finding]:
+def _reported(places: list[str], what: str) -> Iterator[Finding]:
     names = list(dict.fromkeys(places))
     if names:
         yield broken(
@@ -105,35 +107,35 @@ def _told(places: list[str], what: str) -> Iterator[Finding]:
 
 
 def nan(subject: Subject) -> Iterator[Finding]:
-    """Put a NaN into one image of three, then NaN and infinity everywhere in it."""
+    """Set one value of one image of three to NaN, then the whole image to NaN and infinity."""
     module = subject.build().eval()
     clean = subject.maps(3)
-    patience = _Patience(None)
-    with torch.no_grad(), patience:
+    counter = _OperatorLimit(None)
+    with torch.no_grad(), counter:
         wanted = module(clean)
     if not wanted.isfinite().all():
         yield skipped("its output is not finite on ordinary maps either", "See maps.")
         return
-    limit = _PATIENCE * patience.used + _LEAST
-    for name, spoilt in _spoilt(clean):
-        y = _patient(module, spoilt, limit)
+    limit = _PATIENCE * counter.used + _LEAST
+    for name, corrupted in _corrupted(clean):
+        y = _run_limited(module, corrupted, limit)
         if isinstance(y, Finding):
             yield y
-        elif name != "infinity":  # nothing is asked of that but to end
+        elif name != "infinity":  # infinity only has to terminate
             yield from _judged(y, wanted, name)
 
 
-def _spoilt(clean: Tensor) -> Iterator[tuple[str, Tensor]]:
-    one, whole, infinite = clean.clone(), clean.clone(), clean.clone()
-    one[0, 0, 0, 0] = float("nan")
+def _corrupted(clean: Tensor) -> Iterator[tuple[str, Tensor]]:
+    single, whole, infinite = clean.clone(), clean.clone(), clean.clone()
+    single[0, 0, 0, 0] = float("nan")
     whole[0] = float("nan")
     infinite[0] = float("inf")
-    yield from (("one NaN", one), ("an image of NaN", whole), ("infinity", infinite))
+    yield from (("one NaN", single), ("an image of NaN", whole), ("infinity", infinite))
 
 
-def _patient(module: nn.Module, x: Tensor, limit: int) -> Any:
+def _run_limited(module: nn.Module, x: Tensor, limit: int) -> Any:
     try:
-        with torch.no_grad(), _Patience(limit):
+        with torch.no_grad(), _OperatorLimit(limit):
             return module(x)
     except _TooLongError:
         return broken(
@@ -169,18 +171,18 @@ def _judged(y: Tensor, wanted: Tensor, name: str) -> Iterator[Finding]:
 
 
 class _TooLongError(Exception):
-    """More operators than patience."""
+    """Excess of the operator limit."""
 
 
-class _Patience(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operators, and ends what runs more of them than ``limit``.
+class _OperatorLimit(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Operator counter that raises an exception after ``limit`` operators.
 
-    No clock: a slow machine is not a hang. A loop without any operator is not seen.
+    Time is not limited: a slow machine is not a hang. A loop without operators is not detected.
     """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # else torch imports all of dynamo (seconds) at the first operator
+        return False  # otherwise torch imports all of dynamo (seconds) at the first operator
 
     def __init__(self, limit: int | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a check has to say of a module. Imports no torch."""
+"""Findings of a check and the report on a module. This file does not import torch."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ DECLARED = "declared"
 NOTE = "note"
 SKIPPED = "skipped"
 STATUSES = (BROKEN, DECLARED, NOTE, SKIPPED, OK)
-"""Most pressing first: the contract is broken; it is, and the card says why that has to be; worth
-knowing or not declared; cannot be checked here; holds."""
+"""Statuses, most severe first: the contract is broken; it is broken, and the card declares the
+reason; worth knowing or not declared; cannot be checked here; holds."""
 
 INTERRUPTED = "interrupted before it ended"
-"""Reason of a check that was stopped by the user: whether it holds is not known."""
+"""Reason of a check that the user interrupted: its result is unknown."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check found."""
+    """One result of a check."""
 
     status: str
     reason: str = ""
-    """What was seen: the value and the place, in one sentence."""
+    """Observation, with the value and the place, in one sentence."""
     remedy: str = ""
-    """What to change, in one sentence; empty where there is nothing to do."""
+    """Recommended change, in one sentence; empty where none is needed."""
     check: str = ""
-    """Name of the check; filled in by whoever runs it."""
+    """Name of the check; set by the runner."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What was measured, for JSON."""
+    """Measured values, for JSON."""
 
     def of(self, check: str) -> Finding:
         """Return the finding with the name of its check."""
         return replace(self, check=check)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object; what is NaN or infinite is null there."""
+        """Return the JSON object; NaN and infinity become null."""
         return {**asdict(self), "values": plain(self.values)}
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: scalars of arrays as numbers, what is not finite as null."""
+    """Return a value in JSON types: array scalars become numbers, non-finite values null."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(element) for key, element in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):
@@ -56,36 +56,36 @@ def plain(value: Any) -> Any:
     item = getattr(value, "item", None)
     try:
         return plain(item()) if item else str(value)
-    except (ValueError, RuntimeError):  # of an array with several values
+    except (ValueError, RuntimeError):  # raised for an array with several values
         return str(value)
 
 
 def broken(reason: str, remedy: str, **values: Any) -> Finding:
-    """The contract is broken."""
+    """Return the finding that the contract is broken."""
     return Finding(BROKEN, reason, remedy, values=values)
 
 
 def note(reason: str, remedy: str = "", **values: Any) -> Finding:
-    """Worth knowing, or not declared; nothing is broken."""
+    """Return a note: worth knowing, or not declared; the contract is not broken."""
     return Finding(NOTE, reason, remedy, values=values)
 
 
 def skipped(reason: str, remedy: str = "") -> Finding:
-    """Cannot be checked here: the way to have it checked is the remedy."""
+    """Return the finding that the check cannot run here; the remedy makes it possible."""
     return Finding(SKIPPED, reason, remedy)
 
 
 def fine(reason: str = "", **values: Any) -> Finding:
-    """It holds; only needed where there is something to say or a value to keep."""
+    """Return the finding that the check holds; needed only for a reason or for values."""
     return Finding(OK, reason, values=values)
 
 
 @dataclass(frozen=True)
 class ConformanceReport:
-    """All findings on one module."""
+    """Report with all findings on one module."""
 
     name: str
-    """The canonical spec: ``ulsam,groups=8``."""
+    """Canonical spec: ``ulsam,groups=8``."""
     title: str
     origin: str
     findings: tuple[Finding, ...]
@@ -93,29 +93,33 @@ class ConformanceReport:
 
     @property
     def passed(self) -> bool:
-        """Whether the contract holds, declared exceptions aside."""
+        """Return whether the contract holds, except for declared exceptions."""
         return not self.with_status(BROKEN)
 
     @property
     def verdict(self) -> str:
-        """``broken``, ``unfinished`` if it was interrupted, else ``ok``."""
+        """Return ``broken``, ``unfinished`` if a check was interrupted, else ``ok``."""
         if not self.passed:
             return "broken"
-        return "unfinished" if any(one.reason == INTERRUPTED for one in self.findings) else "ok"
+        return (
+            "unfinished"
+            if any(finding.reason == INTERRUPTED for finding in self.findings)
+            else "ok"
+        )
 
     def with_status(self, status: str) -> tuple[Finding, ...]:
         """Return the findings of one status, in the order of the checks."""
-        return tuple(one for one in self.findings if one.status == status)
+        return tuple(finding for finding in self.findings if finding.status == status)
 
     def of(self, check: str) -> tuple[Finding, ...]:
         """Return the findings of one check."""
-        return tuple(one for one in self.findings if one.check == check)
+        return tuple(finding for finding in self.findings if finding.check == check)
 
     @property
     def drift(self) -> float | None:
-        """What the untrained module changes of its map, as a fraction; None where not known."""
-        for one in self.of("drift"):
-            value = one.values.get("drift")
+        """Return the drift of the untrained module as a fraction; None where it is unknown."""
+        for finding in self.of("drift"):
+            value = finding.values.get("drift")
             if isinstance(value, int | float):
                 return float(value)
         return None
@@ -129,7 +133,7 @@ class ConformanceReport:
             "passed": self.passed,
             "verdict": self.verdict,
             "counts": {status: len(self.with_status(status)) for status in STATUSES},
-            "findings": [one.to_dict() for one in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings],
             "seconds": round(self.seconds, 2),
         }
 
@@ -140,23 +144,25 @@ def excused(
     exceptions: Mapping[str, str],
     defects: Mapping[str, str],
 ) -> tuple[Finding, ...]:
-    """Return the findings of a check, those that the card speaks of marked so.
+    """Return the findings of a check, with exceptions and defects of the card applied.
 
     Args:
-        findings: what the check found.
-        check: its name.
+        findings: findings of the check.
+        check: name of the check.
         exceptions: check to the reason why it cannot hold: a broken contract becomes *declared*.
-        defects: check to a defect that is known of somebody else's code: it is named, not excused.
+        defects: check to a known defect of third-party code: it is named, but stays *broken*.
     """
-    why, known = exceptions.get(check), defects.get(check)
-    named = tuple(one.of(check) for one in findings)
-    bad = [one for one in named if one.status == BROKEN]
-    if why and not bad and not any(one.status == SKIPPED for one in named):
+    why, defect = exceptions.get(check), defects.get(check)
+    named = tuple(finding.of(check) for finding in findings)
+    bad = [finding for finding in named if finding.status == BROKEN]
+    if why and not bad and not any(finding.status == SKIPPED for finding in named):
         stale = note(f"the card declares an exception that is not needed: {why}", "Take it out.")
-        return (*(one for one in named if one.status != OK), stale.of(check))
+        return (*(finding for finding in named if finding.status != OK), stale.of(check))
     if why:
-        return tuple(_with(one, DECLARED, f"declared: {why}") for one in named)
-    return tuple(_with(one, BROKEN, f"known: {known}") for one in named) if known else named
+        return tuple(_with(finding, DECLARED, f"declared: {why}") for finding in named)
+    return (
+        tuple(_with(finding, BROKEN, f"known: {defect}") for finding in named) if defect else named
+    )
 
 
 def _with(found: Finding, status: str, text: str) -> Finding:
@@ -166,11 +172,11 @@ def _with(found: Finding, status: str, text: str) -> Finding:
 
 
 SHOWN = 4
-"""Names that a sentence bears; the values of the finding hold them all."""
+"""Maximum number of names in a sentence; the values of the finding contain all of them."""
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return the first names and how many more there are: ``a, b, c, d and 3 more``."""
+    """Return the first names and the number of the others: ``a, b, c, d and 3 more``."""
     texts = [str(name) for name in names]
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
     return ", ".join(texts[:SHOWN]) + more

@@ -1,4 +1,4 @@
-"""A card's formulas against counts, for the options as given and for automatic variants of them."""
+"""Comparison of a card's formulas with counts, for given options and generated variants."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from attnbench.registry.specs import Spec, value_text
 from attnbench.utils.text import describe
 
 _SHOWN = (512, (14, 14))
-"""Where the costs are told that no formula gives."""
+"""Channels and size at which costs are reported if the card has no formula."""
 _WIDTHS = (16, 24, 32, 64, 96, 100, 160, 320, 512)
 _MACS_WIDTHS = (32, 64, 96, 160)
 _SIZES: tuple[Size, ...] = ((7, 7), (14, 14), (7, 12), (1, 1), (1, 5), (28, 28))
 _FEW = 2
-"""Widths and sizes at which a variant's multiply-adds are counted: options rarely hide there."""
+"""Number of widths and sizes at which the multiply-adds of a variant are counted."""
 _HALF_AND_DOUBLE = 2
 
 
 @dataclass
 class _Tally:
-    """What came of comparing one formula with counts."""
+    """Result of the comparison of one formula with counts."""
 
     name: str
     places: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def compare(self, formula: Callable[[], Any], counted: int, place: str) -> None:
-        """Compare one value of a formula with what was counted."""
+        """Compare one value of a formula with a count."""
         self.places += 1
         try:
             value = formula()
@@ -52,7 +52,7 @@ class _Tally:
             self.wrong.append(f"gives {value:,} where {counted:,} were counted, for {place}")
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what to say: the first place that is wrong, and how many are."""
+        """Yield a finding with the first mismatch and the number of mismatches, if any."""
         if self.wrong:
             yield broken(
                 f"the card's formula for {self.name} {self.wrong[0]} "
@@ -64,7 +64,7 @@ class _Tally:
 
 
 def formulas(subject: Subject) -> Iterator[Finding]:
-    """Compare formulas with counts; where there is none, tell the counts."""
+    """Compare formulas with counts; where a formula is missing, report the counts."""
     attention = _unblended(subject.attention)
     card = subject.card
     missing = [name for name in ("params", "macs") if card is None or getattr(card, name) is None]
@@ -85,7 +85,7 @@ def formulas(subject: Subject) -> Iterator[Finding]:
 
 
 def _unblended(attention: Attention) -> Attention:
-    # the blend's one parameter is ours, and on no card
+    # the card does not count the parameter of the blend, which attnbench adds
     own = {key: value for key, value in attention.spec.options.items() if key in attention.options}
     return replace(attention, blend=False, spec=Spec(attention.spec.name, own))
 
@@ -145,7 +145,7 @@ def _compare_macs(tally: _Tally, card: Card, attention: Attention, *, few: bool)
 
 
 def _printed(card: Card, attention: Attention) -> Iterator[Finding]:
-    """Only that a printed formula can be called: it is printed, not what the module costs."""
+    """Report a printed formula that cannot be called; its values are not compared."""
     if card.printed is None:
         return
     channels, size = _SHOWN
@@ -173,23 +173,23 @@ def _place(attention: Attention, channels: int, size: Size | None = None) -> str
 
 
 def _built(attention: Attention, channels: int, size: Size) -> nn.Module | None:
-    """Return an instance, without memory where it can be had so; None where it is refused."""
+    """Return an instance, on the meta device if possible; None where it is rejected."""
     for device in ("meta", "cpu"):
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device):
                 return attention.build(channels, size)
         except AttnbenchError as error:
             if error.__cause__ is None:
-                return None  # forbidden by the card: no device changes that
+                return None  # forbidden by the card, on any device
     return None
 
 
 def _params(module: nn.Module) -> int:
-    return sum(one.numel() for one in module.parameters())
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _macs(module: nn.Module, channels: int, size: Size) -> int | None:
-    """Return the multiply-adds of one image; None where it cannot run."""
+    """Return the multiply-adds of one image; None where the module cannot run."""
     try:
         return trace(module, (1, channels, *size)).macs
     except AttnbenchError:
@@ -197,7 +197,7 @@ def _macs(module: nn.Module, channels: int, size: Size) -> int | None:
 
 
 def _variants(attention: Attention) -> Iterator[Attention]:
-    """Yield it with one option changed at a time; whether it can be built so is its business."""
+    """Yield variants with one option changed at a time; some may be impossible to build."""
     for name, value in attention.options.items():
         parameter = attention.signature.options.get(name)
         for other in _others(value, parameter.annotation if parameter else None):
@@ -211,7 +211,7 @@ def _others(value: Any, annotation: Any) -> list[Any]:
         return [not value]
     choices = _choices(annotation)
     if choices:
-        return [one for one in choices if one != value]
+        return [choice for choice in choices if choice != value]
     if isinstance(value, int):
         halved = [value // _HALF_AND_DOUBLE] if value >= _HALF_AND_DOUBLE else []
         return [*halved, value * _HALF_AND_DOUBLE] if value else []
@@ -219,12 +219,12 @@ def _others(value: Any, annotation: Any) -> list[Any]:
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
-    """Return what a Literal allows, also within a union."""
+    """Return the values of a Literal, also within a union."""
     if annotation in (None, inspect.Parameter.empty):
         return ()
     origin = get_origin(annotation)
     if origin is Literal:
         return get_args(annotation)
     if origin in (Union, UnionType):
-        return tuple(choice for one in get_args(annotation) for choice in _choices(one))
+        return tuple(choice for member in get_args(annotation) for choice in _choices(member))
     return ()

@@ -1,4 +1,4 @@
-"""The inference form: what ``fuse()`` returns gives the same output and leaves the module alone."""
+"""Check of the inference form: ``fuse()`` keeps the output and does not change the module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 
 def fuse(subject: Subject) -> Iterator[Finding]:
-    """Compare both forms on moved weights, over sizes, batches, layouts and precisions."""
+    """Compare both forms with perturbed weights, over sizes, batches, layouts and precisions."""
     if not has_fused_form(subject.build()):
         yield fine("it has none")
         return
@@ -31,7 +31,7 @@ def fuse(subject: Subject) -> Iterator[Finding]:
     for dtype in _TOLERANCE:
         for size in _sizes(subject):
             plain = subject.build(size=size).to(dtype).train()
-            form = fused_copy(plain)  # from training mode: it must not matter
+            form = fused_copy(plain)  # from training mode: the mode must not matter
             for x in _maps(subject, size, dtype):
                 wanted = _output(plain.eval(), x.clone(memory_format=torch.preserve_format))
                 given = x.clone(memory_format=torch.preserve_format)
@@ -47,7 +47,7 @@ def fuse(subject: Subject) -> Iterator[Finding]:
 
 
 def _sizes(subject: Subject) -> list[Size]:
-    """Return the sizes that the module takes, its own first."""
+    """Return the sizes that the module supports, the default size first."""
     sizes = dict.fromkeys((subject.size, *_SIZES))
     return [size for size in sizes if size == subject.size or _runs(subject, size)]
 
@@ -57,7 +57,7 @@ def _runs(subject: Subject, size: Size) -> bool:
         return False
     try:
         _output(subject.build(size=size).eval(), subject.maps(size=size))
-    except Exception:  # the check of maps says so
+    except Exception:  # the check `maps` reports it
         return False
     return True
 
@@ -70,7 +70,7 @@ def _maps(subject: Subject, size: Size, dtype: torch.dtype) -> Iterator[Tensor]:
 
 
 def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Finding]:
-    """Say what is wrong with the output of an inference form on a map."""
+    """Report errors in the output of an inference form on a map."""
     place = f"at {'x'.join(map(str, x.shape))} in {str(x.dtype).removeprefix('torch.')}"
     if error > _TOLERANCE[x.dtype]:
         yield broken(
@@ -85,7 +85,7 @@ def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Findin
             f"the inference form changes its input {place}",
             "Work in place on tensors of its own only, never on x or a view of it.",
         )
-    elif y.dtype != x.dtype or any(_is(x, one) and not _is(y, one) for one in _LAYOUTS):
+    elif y.dtype != x.dtype or any(_is(x, layout) and not _is(y, layout) for layout in _LAYOUTS):
         yield broken(
             f"the inference form loses the dtype or layout of its input {place}: it gives "
             f"{y.dtype} with strides {y.stride()}",
@@ -94,7 +94,7 @@ def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Findin
 
 
 def _left_alone(subject: Subject) -> Iterator[Finding]:
-    """Call the method itself, in training mode: the module must be as before."""
+    """Report changes to the module by ``fuse()``, called in training mode."""
     module = subject.build().train()
     target = module.attention if isinstance(module, Blend) else module
     before, modes = copy.deepcopy(target.state_dict()), _modes(target)
@@ -107,7 +107,7 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
         )
         return
     if not isinstance(form, nn.Module):
-        return  # fused_copy says it
+        return  # fused_copy raises for it
     after = target.state_dict()
     changed = [key for key in before if key not in after or not _same(before[key], after[key])]
     if changed or _modes(target) != modes:
@@ -119,8 +119,10 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
 
 
 def _form(form: nn.Module, plain: nn.Module) -> Iterator[Finding]:
-    """Note what is odd about an inference form."""
-    counts = [sum(one.numel() for one in module.parameters()) for module in (form, plain)]
+    """Note surplus parameters and remaining batch norms of an inference form."""
+    counts = [
+        sum(parameter.numel() for parameter in module.parameters()) for module in (form, plain)
+    ]
     if counts[0] > counts[1]:
         yield note(f"the inference form has {counts[0]} parameters, the plain one {counts[1]}")
     norms = sum(isinstance(layer, _BatchNorm) for layer in form.modules())
@@ -135,10 +137,10 @@ def _modes(module: nn.Module) -> list[bool]:
     return [layer.training for layer in module.modules()]
 
 
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    return one is other or bool(one == other)
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return torch.equal(first, second)
+    return first is second or bool(first == second)
 
 
 def _output(module: nn.Module, x: Tensor) -> Tensor:

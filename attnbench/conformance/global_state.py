@@ -1,4 +1,4 @@
-"""What torch keeps for the whole process, and what a module must leave as it was."""
+"""Global settings of torch in the process, which a module must not change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BACKENDS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
 }
 _SETTERS: Mapping[str, Callable[[Any], object]] = {
     "the default dtype": torch.set_default_dtype,
-    # none rather than the CPU: a default device, once set, intercepts every call
+    # None instead of the CPU: a default device, once set, intercepts every call
     "the default device": lambda to: torch.set_default_device(None if to.type == "cpu" else to),
     "whether gradients are recorded": torch.set_grad_enabled,
     "the number of threads": torch.set_num_threads,
@@ -28,7 +28,7 @@ _SETTERS: Mapping[str, Callable[[Any], object]] = {
 
 
 def surroundings() -> dict[str, Any]:
-    """Return the settings that everything in the process shares, by name."""
+    """Return the global settings of the process, by name."""
     flags = {
         f"{name}.{flag}": getattr(place, flag)
         for name, (place, names) in _BACKENDS.items()
@@ -51,12 +51,12 @@ def surroundings() -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return what differs between two of :func:`surroundings`: (before, after) by name."""
+    """Return the differences of two results of :func:`surroundings`: (before, after) by name."""
     return {name: (old, after[name]) for name, old in before.items() if after[name] != old}
 
 
 def restore(before: Mapping[str, Any]) -> None:
-    """Set everything that differs now back to what it was."""
+    """Restore all settings that differ from ``before``."""
     for name, (old, _) in changes(before, surroundings()).items():
         if name in _SETTERS:
             _SETTERS[name](old)
@@ -70,7 +70,7 @@ def restore(before: Mapping[str, Any]) -> None:
 
 @contextmanager
 def kept_surroundings() -> Iterator[dict[str, Any]]:
-    """While entered, anything may be set; afterwards all is as it was, which is what it gives."""
+    """Yield the current settings, and restore them on exit."""
     before = surroundings()
     try:
         yield before

@@ -1,4 +1,4 @@
-"""Autograd against differences: whether the gradients that flow are those of what is computed."""
+"""Gradient check: comparison of autograd with central finite differences."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from attnbench.conformance.findings import Finding, broken, listed
 from attnbench.conformance.subject import Subject
 
 _STEPS = (1e-6, 1e-3)
-"""The second one is for modules that compute in float32 inside, where the first is noise."""
+"""Step sizes; the second is for modules that compute in float32, where the first is noise."""
 _TOLERANCE = 1e-4
 _NOISE = 10.0
-"""How many times as wrong as a difference itself a gradient may be where the difference is poor."""
+"""Tolerated gradient error, as a multiple of the error of an inaccurate difference."""
 _FLOOR = 1e-3
-"""Of the largest gradient: below it a difference is rounding."""
+"""Fraction of the largest gradient below which a difference is rounding error."""
 _DRAWS = 2
 _INPUT = "the input"
 
 Place = tuple[str, Tensor]
-"""What a gradient belongs to, and the tensor."""
+"""Name of a tensor with a gradient, and the tensor."""
 
 
 def wrong_slopes(subject: Subject) -> Iterator[Finding]:
-    """Compare directional derivatives in eval with central differences, each tensor by itself.
+    """Compare directional derivatives in eval with central differences, tensor by tensor.
 
-    A kink of a ReLU or maximum may fall into one draw's step; what is wrong in all draws is wrong.
+    A kink of a ReLU or maximum may lie within the step of one draw; only gradients that differ in
+    all draws are reported.
     """
     errors: dict[str, float] = {}
     for draw in range(_DRAWS):
@@ -52,27 +53,31 @@ def _errors(subject: Subject, draw: int) -> dict[str, float]:
     weights = subject.maps(2, seed=draw + 100, dtype=torch.float64)
     y = module(x.clone())
     if y.dtype != torch.float64 or not y.requires_grad:
-        return {}  # another check's: dtypes, or the cut graph of this one
+        return {}  # reported by `dtypes`, or as a cut graph by `gradients`
     (y * weights).sum().backward()
     places: list[Place] = [
         (_INPUT, x),
-        *((name, one) for name, one in module.named_parameters() if one.requires_grad),
+        *(
+            (name, parameter)
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        ),
     ]
-    largest = max(_norm(one.grad) for _, one in places)
+    largest = max(_norm(tensor.grad) for _, tensor in places)
     loss = _loss(module, x, weights)
-    return {name: _error(loss, one, _FLOOR * largest) for name, one in places}
+    return {name: _error(loss, tensor, _FLOOR * largest) for name, tensor in places}
 
 
 def _loss(module: nn.Module, x: Tensor, weights: Tensor) -> Callable[[], float]:
     def loss() -> float:
-        # a fresh tensor: the module must see that its input is another, whatever it remembers
+        # a fresh tensor, so that a module that caches by identity does not reuse a result
         return float((module(x.detach().clone()) * weights).sum())
 
     return loss
 
 
 def _error(loss: Callable[[], float], tensor: Tensor, floor: float) -> float:
-    """Return how far autograd is from a central difference along one direction, relatively."""
+    """Return the relative error of autograd to a central difference along one direction."""
     generator = torch.Generator().manual_seed(7)
     direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
     grad = tensor.grad

@@ -1,4 +1,4 @@
-"""Gradients: to every live parameter and to the input, and the right ones."""
+"""Gradient checks: every live parameter and the input get a gradient, and a correct one."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from attnbench.conformance.subject import Subject
 from attnbench.utils.text import describe
 
 _DRAWS = 4
-"""Of weights and maps: a ReLU may be shut in one of them, not in all."""
+"""Number of draws of weights and maps: a ReLU may be inactive in one, but not in all."""
 _ZERO = 1e-9
-"""Of the largest gradient; what is below is the rounding of a sum that is zero."""
+"""Fraction of the largest gradient below which a gradient is rounding error of zero."""
 
 
 @dataclass
 class _Reached:
-    """How far gradients came, over all draws."""
+    """Gradients of parameters and input, over all draws."""
 
     parameters: dict[str, float | None] = field(default_factory=dict)
-    """Name to the largest gradient over the largest one of its draw; None: never reached."""
+    """Name to its largest gradient, relative to the largest of the draw; None: no gradient."""
     frozen: list[str] = field(default_factory=list)
     input: float | None = None
-    spoilt: list[str] = field(default_factory=list)
-    """Gradients that are NaN or infinite."""
+    nonfinite: list[str] = field(default_factory=list)
+    """Names of tensors with gradients that are NaN or infinite."""
     cut: bool = False
-    """The output hangs on nothing that could learn."""
+    """Whether the output depends on no tensor that requires a gradient."""
 
 
 def gradients(subject: Subject) -> Iterator[Finding]:
-    """Send gradients back in training, in double precision, and compare them with differences."""
+    """Compute gradients in training, in float64, and compare them with finite differences."""
     reached = _Reached()
     for draw in range(_DRAWS):
         _draw(subject, draw, reached)
@@ -46,8 +46,8 @@ def gradients(subject: Subject) -> Iterator[Finding]:
             "Compute it without no_grad, detach() and .data.",
         )
         return
-    if reached.spoilt:
-        names = list(dict.fromkeys(reached.spoilt))
+    if reached.nonfinite:
+        names = list(dict.fromkeys(reached.nonfinite))
         yield broken(
             f"the gradient of {listed(names)} is NaN or infinite on ordinary maps",
             "Add an epsilon within a root and to a divisor: at zero their slope is infinite.",
@@ -67,16 +67,18 @@ def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
     if not y.requires_grad:
         reached.cut = True
         return
-    # a random weight for each output: a sum would hide what a norm or a softmax takes away
+    # random weights of the outputs: gradients of a plain sum vanish behind a norm or softmax
     (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
     everything = {"the input": x, **dict(module.named_parameters())}
-    reached.spoilt += [name for name, one in everything.items() if not isfinite(_size(one))]
-    largest = max(_size(one) for one in everything.values())
+    reached.nonfinite += [
+        name for name, tensor in everything.items() if not isfinite(_size(tensor))
+    ]
+    largest = max(_size(tensor) for tensor in everything.values())
     reached.input = _larger(reached.input, x, largest)
-    for name, one in module.named_parameters():
-        if one.requires_grad:
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
             before = reached.parameters.get(name)
-            reached.parameters[name] = _larger(before, one, largest)
+            reached.parameters[name] = _larger(before, parameter, largest)
         elif name not in reached.frozen:
             reached.frozen.append(name)
 
@@ -105,17 +107,17 @@ def _to_input(reached: _Reached) -> Iterator[Finding]:
 def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     dead = subject.card.dead if subject.card else {}
     low = {k: share for k, share in reached.parameters.items() if share is None or share < _ZERO}
-    known = {name: pattern for name in low if (pattern := _match(name, dead))}
-    yield from _declared(known, dead)
-    unknown = {name: share for name, share in low.items() if name not in known}
-    unused = [name for name, share in unknown.items() if share is None]
+    expected = {name: pattern for name in low if (pattern := _match(name, dead))}
+    yield from _declared(expected, dead)
+    unexpected = {name: share for name, share in low.items() if name not in expected}
+    unused = [name for name, share in unexpected.items() if share is None]
     if unused:
         yield broken(
             f"{listed(unused)} gets no gradient: never used",
             "Use it or remove it; declare under Card.dead what has to stay.",
             parameters=unused,
         )
-    zero = [name for name, share in unknown.items() if share == 0]
+    zero = [name for name, share in unexpected.items() if share == 0]
     if zero:
         yield broken(
             f"the gradient of {listed(zero)} is exactly zero in {_DRAWS} draws",
@@ -123,7 +125,7 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
             "declare it under Card.dead.",
             parameters=zero,
         )
-    tiny = [name for name, share in unknown.items() if share]
+    tiny = [name for name, share in unexpected.items() if share]
     if tiny:
         yield note(
             f"the gradient of {listed(tiny)} is zero but for rounding: what follows takes it away",
@@ -139,9 +141,9 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     yield from _alive(subject, reached, dead)
 
 
-def _declared(known: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Finding]:
+def _declared(expected: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Finding]:
     for pattern, why in dead.items():
-        names = [name for name, matched in known.items() if matched == pattern]
+        names = [name for name, matched in expected.items() if matched == pattern]
         if names:
             yield Finding(
                 DECLARED,
@@ -151,7 +153,7 @@ def _declared(known: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Fin
 
 
 def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
-    """Find what is declared dead and is not; the card speaks of the default options."""
+    """Report parameters declared dead that get a gradient; only for the default options."""
     if subject.attention.spec.options:
         return
     alive = [
@@ -166,7 +168,9 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
             parameters=alive,
         )
     names = [*reached.parameters, *reached.frozen]
-    unmatched = [one for one in dead if not any(fnmatchcase(name, one) for name in names)]
+    unmatched = [
+        pattern for pattern in dead if not any(fnmatchcase(name, pattern) for name in names)
+    ]
     if unmatched:
         yield note(
             f"Card.dead names {listed(unmatched)}, which no parameter is called",
@@ -176,13 +180,16 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
 
 
 def _match(name: str, dead: Mapping[str, str]) -> str | None:
-    # a blend holds the module itself under this name
+    # name of the module within a blend
     own = name.removeprefix("attention.")
-    return next((one for one in dead if fnmatchcase(name, one) or fnmatchcase(own, one)), None)
+    return next(
+        (pattern for pattern in dead if fnmatchcase(name, pattern) or fnmatchcase(own, pattern)),
+        None,
+    )
 
 
 def _again(subject: Subject) -> Iterator[Finding]:
-    """Train two steps: nothing of the first may be kept for the second."""
+    """Train two steps, and report state that is kept between them and breaks backward."""
     module = subject.build().train()
     try:
         for seed in (1, 2):
@@ -198,7 +205,7 @@ def _step(module: nn.Module, x: Tensor) -> None:
     y: Tensor = module(x.requires_grad_().clone())
     torch.autograd.backward(y.square().mean())
     with torch.no_grad():
-        for one in module.parameters():
-            if one.grad is not None:
-                one.sub_(1e-3 * one.grad)
-                one.grad = None
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(1e-3 * parameter.grad)
+                parameter.grad = None

@@ -1,4 +1,4 @@
-"""Graphs: the whole module as one, to the compiler and to torch.export."""
+"""Graph capture: the module as one graph, for torch.compile and torch.export."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ANY_BATCH = (
 
 
 def graph(subject: Subject) -> Iterator[Finding]:
-    """Record one graph in eval and in training, and run it on a second shape."""
+    """Capture one graph in eval and in training, and run it on other shapes."""
     for mode in ("eval", "training"):
         with own_dynamo(), silenced():
             found = list(_compiled(subject, mode))
@@ -37,7 +37,7 @@ def graph(subject: Subject) -> Iterator[Finding]:
 
 
 def export(subject: Subject) -> Iterator[Finding]:
-    """Export with a free batch, from examples of two batches; tell whether sizes were free too."""
+    """Export with a dynamic batch, from two examples; report whether sizes can be dynamic."""
     for example in (3, 2):
         with silenced():
             found = list(_exported(subject, example))
@@ -63,7 +63,7 @@ def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
             yield broken(f"is not one graph in {place}: {root_cause(error)}", _ONE_GRAPH)
             return
         if mode == "training":
-            continue  # norms have moved and chance differs: eval compares
+            continue  # running statistics and random numbers differ: eval is compared
         error_ = relative_error(found, _seeded(plain, x))
         if error_ > _TOLERANCE:
             yield broken(
@@ -76,20 +76,20 @@ def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
 
 
 def _shapes(subject: Subject) -> list[Tensor]:
-    """Return maps of one shape, of another batch, and of another size where that is allowed."""
+    """Return maps of the default shape, of another batch and, if allowed, of another size."""
     height, width = subject.size
     maps = [subject.maps(3), subject.maps(2)]
     return [*maps, *_other(subject, (2 * height, 2 * width))]
 
 
 def _other(subject: Subject, size: Size) -> list[Tensor]:
-    """Return a map of another size, if one instance takes it beside its own size."""
+    """Return a map of another size, if one instance supports both sizes."""
     if subject.attention.signature.takes_feature_size or subject.refusal(subject.channels, size):
         return []
     x = subject.maps(2, size=size)
     try:
         _seeded(subject.build().eval(), x)
-    except Exception:  # the check of maps says so
+    except Exception:  # the check `maps` reports it
         return []
     return [x]
 
@@ -125,7 +125,7 @@ def _exported(subject: Subject, example: int) -> Iterator[Finding]:
 
 
 def _free_size(subject: Subject) -> bool:
-    """Whether height and width can be left free as well."""
+    """Return whether height and width can be dynamic as well."""
     height, width = subject.size
     other = _other(subject, (2 * height, 2 * width))
     if not other:
@@ -148,10 +148,10 @@ def _program(module: nn.Module, x: Tensor, free: dict[int, Any]) -> nn.Module:
 
 
 def _why(error: Exception) -> str:
-    """Return the reason of a failed export: of a violated constraint, which one and how."""
+    """Return the reason of a failed export: the violated constraint, or the root cause."""
     lines = (line.strip() for line in str(error).splitlines())
-    told = next((line for line in lines if line.startswith("- ") and "batch" in line), "")
-    return told.removeprefix("- ").partition(". ")[0] or root_cause(error)
+    violation = next((line for line in lines if line.startswith("- ") and "batch" in line), "")
+    return violation.removeprefix("- ").partition(". ")[0] or root_cause(error)
 
 
 def _batch() -> Any:
@@ -167,7 +167,7 @@ def _seeded(call: Any, x: Tensor, *, grad: bool = False) -> Tensor:
 
 @contextmanager
 def own_dynamo() -> Iterator[None]:
-    """Forget what the compiler knows, before and afterwards: its limits count by code object."""
+    """Reset the compiler before and afterwards: its limits count by code object."""
     torch._dynamo.reset()
     try:
         yield

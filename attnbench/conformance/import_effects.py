@@ -1,4 +1,4 @@
-"""What importing a module's file does to the process."""
+"""Side effects of importing a module's file on the process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FRESH = {
     "torch.backends.cudnn.deterministic": "False",
     "torch.backends.mkldnn.enabled": "True",
 }
-"""What a process starts with. Whoever imported the module did so before anything here ran."""
+"""Settings of a new process. The module was imported before any code of this file ran."""
 _PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -46,10 +46,10 @@ print(json.dumps({name: [str(one) for one in pair] for name, pair in found.items
 
 
 def changed_by_import(factory: Any) -> Iterator[Finding]:
-    """Find the settings that importing the factory's file changes.
+    """Report the settings that importing the factory's file changes.
 
-    A fresh interpreter takes seconds, so it is asked only where a setting is not what processes
-    start with: whoever changed it may have been somebody else.
+    A fresh interpreter takes seconds, so it is started only where a setting differs from that of
+    a new process: other code may have changed it.
     """
     now = surroundings()
     if all(str(now[name]) == value for name, value in _FRESH.items()):
@@ -70,12 +70,12 @@ def _imported_afresh(factory: Any) -> dict[str, list[str]]:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT)
         found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError):
-        return {}  # it cannot be imported by itself; other checks speak of what they see
+        return {}  # not importable by itself; other checks report errors of the module
     return found
 
 
 def _target(factory: Any) -> str | None:
-    """Return what a fresh interpreter can import: a file that is no package's, or a module."""
+    """Return the target that a fresh interpreter can import: a plugin file, or a module name."""
     name = getattr(factory, "__module__", None) or type(factory).__module__
     if name in ("__main__", "builtins"):
         return None

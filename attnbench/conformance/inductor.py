@@ -1,4 +1,4 @@
-"""Inductor: the compiled module gives the same output."""
+"""Inductor check: the compiled module gives the same output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.conformance.subject import Subject
 
 
 def inductor(subject: Subject) -> Iterator[Finding]:
-    """Compile each form and compare; what the compiler knew before is forgotten, not its limits."""
+    """Compile each form and compare outputs; reset the compiler cache, but keep its limits."""
     config = torch._dynamo.config
     limits = {
         "recompile_limit": config.recompile_limit,

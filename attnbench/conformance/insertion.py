@@ -1,4 +1,4 @@
-"""Placements: trained for two steps at each kind of place of small networks."""
+"""Placement check: two training steps at each kind of site of small networks."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _REMEDY = "Make it run and train on the maps of this place, or declare a constra
 
 
 @dataclass(frozen=True)
-class _Where:
-    """A network and a placement in it."""
+class _Location:
+    """Network and a placement in it."""
 
     network: str
     placement: str
@@ -42,19 +42,19 @@ class _Where:
 
 
 _PLACES = (
-    _Where("mobilenet_v2", "after:all"),
-    _Where("mobilenet_v2", "after-depthwise:all"),
-    _Where("mobilenet_v2", "after-project:all"),
-    _Where("mobilenet_v2", "replace:all"),
-    _Where("mobilenet_v3_small", "replace-se:all"),
-    _Where("resnet", "after:*.*.bn2"),
+    _Location("mobilenet_v2", "after:all"),
+    _Location("mobilenet_v2", "after-depthwise:all"),
+    _Location("mobilenet_v2", "after-project:all"),
+    _Location("mobilenet_v2", "replace:all"),
+    _Location("mobilenet_v3_small", "replace-se:all"),
+    _Location("resnet", "after:*.*.bn2"),
 )
 _OTHERS = ("*", "mobilenet_v2")
-"""Where a card speaks of any other backbone, this one stands for it."""
+"""Wildcard for all other backbones on a card, and the network that represents them."""
 
 
 def training(subject: Subject) -> Iterator[Finding]:
-    """Train it at one site of every kind that its constraints allow, and where its card puts it."""
+    """Train at one site of each kind that the constraints allow, and at the official placement."""
     places: dict[str, str] = {}
     for where in (*_PLACES, *_official(subject)):
         try:
@@ -71,32 +71,32 @@ def training(subject: Subject) -> Iterator[Finding]:
     yield fine(places=places)
 
 
-def _official(subject: Subject) -> list[_Where]:
+def _official(subject: Subject) -> list[_Location]:
     families = dict.fromkeys(subject.card.official if subject.card else ())
-    named = [_OTHERS[1] if one == _OTHERS[0] else one for one in families]
-    return [_Where(one, OFFICIAL) for one in dict.fromkeys(named) if one in FAMILIES]
+    named = [_OTHERS[1] if network == _OTHERS[0] else network for network in families]
+    return [_Location(network, OFFICIAL) for network in dict.fromkeys(named) if network in FAMILIES]
 
 
-def _slots(where: _Where, subject: Subject) -> tuple[list[Slot], str]:
-    """Return the slots to fill, or none and why not.
+def _slots(where: _Location, subject: Subject) -> tuple[list[Slot], str]:
+    """Return the slots to fill, or no slots and the reason.
 
     Raises:
-        PlacementError: there is no such place in the network.
+        PlacementError: the network has no such site.
     """
     _, survey = _network(where.network)
     placement = find_placement(where.placement, subject.attention, survey)
     slots = find_slots(placement, survey)
     refusals = [subject.refusal(slot.channels, slot.size) for slot in slots]
     allowed = [slot for slot, refusal in zip(slots, refusals, strict=True) if refusal is None]
-    if where.placement == OFFICIAL:  # all or nothing; so narrow a network may be too narrow
-        refused = next((one for one in refusals if one), "")
+    if where.placement == OFFICIAL:  # all or nothing; this network may be too narrow
+        refused = next((refusal for refusal in refusals if refusal), "")
         return ([], f"forbidden here: {refused}") if refused else (slots, "")
     if not allowed:
         return [], f"forbidden at all sites: {refusals[0]}"
     return [allowed[len(allowed) // 2]], ""
 
 
-def _trained(where: _Where, slots: list[Slot], attention: Attention) -> Iterator[Finding]:
+def _trained(where: _Location, slots: list[Slot], attention: Attention) -> Iterator[Finding]:
     network, _ = _network(where.network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     place = f"{where} ({slots[0]})" if len(slots) == 1 else str(where)
@@ -124,22 +124,22 @@ def _trained(where: _Where, slots: list[Slot], attention: Attention) -> Iterator
 
 
 def _steps(placed: nn.Module) -> Tensor:
-    """Take steps of plain gradient descent on noise; return the last loss."""
+    """Take steps of stochastic gradient descent on noise; return the last loss."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(_INPUT, generator=generator)
     targets = torch.arange(_INPUT[0]) % _CLASSES
-    optimiser = torch.optim.SGD(placed.parameters(), lr=_RATE)
+    optimizer = torch.optim.SGD(placed.parameters(), lr=_RATE)
     loss = torch.zeros(())
     for _ in range(_STEPS):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = nn.functional.cross_entropy(placed(images), targets)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     return loss.detach()
 
 
 def _own(placed: nn.Module) -> list[tuple[str, Tensor]]:
-    """Return names and parameters of the modules that were put in."""
+    """Return names and trainable parameters of the inserted modules."""
     return [
         (f"{path}.{name}", parameter)
         for path, module in placed.named_modules()
@@ -155,7 +155,7 @@ def _one_line(error: Exception) -> str:
 
 @cache
 def _network(name: str) -> tuple[nn.Module, Survey]:
-    """Return a small network of random weights and where modules can go; nobody changes it."""
+    """Return a small network with random weights and its insertion sites; both are read-only."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _resnet() if name == "resnet" else _mobilenet(name)
@@ -167,7 +167,7 @@ def _mobilenet(name: str) -> nn.Module:
 
 
 def _resnet() -> nn.Module:
-    """Return a ResNet of one block a stage: it adds its input in place to the block's output."""
+    """Return a ResNet with one block per stage, whose residual addition is in place."""
     from torchvision.models.resnet import BasicBlock, ResNet
 
     network: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=_CLASSES)

@@ -1,4 +1,4 @@
-"""Int8: static quantisation after training, as two runtimes do it."""
+"""Int8 check: static post-training quantization in two runtimes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from attnbench.runtimes.registry import runtime
 
 _RUNTIMES = ("onnxruntime", "executorch")
 _DEMANDED = "onnxruntime"
-"""The other's integer kernels are few: what it cannot quantise is noted."""
+"""Runtime that must quantize the module; the other has few integer kernels, so it is noted."""
 _GOOD_DB = 20.0
 _LEAST_DB = 5.0
-"""The modules that come with attnbench have 24.9 dB (non-local) to 39.1 dB (ULSAM), with input and
-output quantised too. Below 20 dB something inside costs more than those two; below 5 the noise is
-more than half as large as the signal. It tells little of a module that hardly changes its map: of
-ULSAM, passing the map on without any attention would have 44 dB."""
+"""Minimum signal-to-noise ratio.
+
+The modules that come with attnbench have 24.9 dB (non-local) to 39.1 dB (ULSAM), with input and
+output quantized too. Below 20 dB an inner operation costs more than those two; below 5 dB the noise
+is more than half as large as the signal. The ratio has little meaning for a module that hardly
+changes its map: for ULSAM, the identity without any attention would have 44 dB.
+"""
 
 
 def int8(subject: Subject) -> Iterator[Finding]:
-    """Quantise each form and compare with fp32 eager, in decibels of signal over noise."""
+    """Quantize each form and compare with fp32 eager by the signal-to-noise ratio in dB."""
     found: dict[str, float | None] = {}
     for name in _RUNTIMES:
         absent = lacking(name)
@@ -53,8 +56,8 @@ def _judged(result: ExportOutcome, name: str) -> Iterator[Finding]:
             "Keep the values between layers in a range that 8 bits can tell apart.",
         )
     elif ratio is not None and ratio < _GOOD_DB:
-        says = broken if ratio < _LEAST_DB else note
-        yield says(
+        severity = broken if ratio < _LEAST_DB else note
+        yield severity(
             f"{result.form}, quantised by {where}, has {ratio:.1f} dB of signal over noise, "
             f"{_GOOD_DB:g} are good and {_LEAST_DB:g} the least",
             "Avoid steps whose range is set by few values (exp, products of sums, division by "

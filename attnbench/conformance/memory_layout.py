@@ -1,4 +1,4 @@
-"""Memory: channels_last kept, and every tensor where the input is."""
+"""Memory checks: channels_last is kept, and all tensors are on the device of the input."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _KEPT = (
     "Cut and join dimension 1 alone (torch.unflatten, chunk, cat over 1) instead of view, permute "
     "or reshape followed by contiguous(), and multiply the input by the gate, not the gate by it."
 )
-_LOOKS = ("cannot be called on meta", "data-dependent", "_local_scalar_dense", "nonzero")
-"""What errors say that come of looking at a value that is not there."""
+_DATA_DEPENDENT = ("cannot be called on meta", "data-dependent", "_local_scalar_dense", "nonzero")
+"""Texts of errors from data-dependent operations on the meta device."""
 
 
 def memory_layout(subject: Subject) -> Iterator[Finding]:
-    """Run both layouts in eval and training, the module as it is and converted."""
+    """Run both layouts in eval and training, with the module unconverted and converted."""
     for mode in ("eval", "training"):
         for layout in _NAMES:
             for converted in (False, True)[: 1 + (layout is torch.channels_last)]:
                 found = list(_in_layout(subject, mode, layout, converted))
                 yield from found
                 if found:
-                    return  # the other modes would say the same again
+                    return  # the other modes would report the same
 
 
 def device(subject: Subject) -> Iterator[Finding]:
-    """Run on the meta device, where every tensor of another device stands out, and on CUDA."""
+    """Run on the meta device, which rejects tensors of other devices, and on CUDA."""
     for mode in (False, True):
         try:
             module = subject.build().to("meta").train(mode)
@@ -86,7 +86,7 @@ def _in_layout(
 
 
 def _prepared(subject: Subject, mode: str) -> nn.Module:
-    """Return the subject in a mode, without dropout: its choice depends on the layout."""
+    """Return the module in a mode, without dropout, whose mask depends on the layout."""
     module = subject.build().train(mode == "training")
     for layer in module.modules():
         if isinstance(layer, _DropoutNd):
@@ -102,7 +102,7 @@ def _output(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _random(subject: Subject, mode: str, x: Tensor) -> bool:
-    """Whether the output depends on chance, which falls differently on another layout."""
+    """Return whether the output is random, and so depends on the layout."""
     first = _output(_prepared(subject, mode), x)
     with torch.no_grad():
         return not torch.equal(first, _prepared(subject, mode)(x))
@@ -113,7 +113,7 @@ def _is(x: Tensor, layout: torch.memory_format) -> bool:
 
 
 class _Losses(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the first operator that takes a channels_last map and writes one that is not."""
+    """Recorder of the first operator that loses the channels_last format of a map."""
 
     def __init__(self, shape: torch.Size) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -122,9 +122,9 @@ class _Losses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        maps = [one for one in _tensors(args) if self._is_map(one)]
+        maps = [tensor for tensor in _tensors(args) if self._is_map(tensor)]
         lost = self._is_map(result) and not _is(result, torch.channels_last)
-        if not self.first and lost and any(_is(one, torch.channels_last) for one in maps):
+        if not self.first and lost and any(_is(tensor, torch.channels_last) for tensor in maps):
             self.first = str(func.overloadpacket).replace("aten.clone", "contiguous() or reshape")
         return result
 
@@ -133,12 +133,12 @@ class _Losses(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _tensors(args: Any) -> list[Any]:
-    return [one for arg in args for one in (arg if isinstance(arg, list | tuple) else [arg])]
+    return [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
 
 
 def _misplaced(error: Exception) -> Finding:
     why = root_cause(error)
-    if any(text in str(error) for text in _LOOKS):
+    if any(text in str(error) for text in _DATA_DEPENDENT):
         return broken(
             f"its forward looks at values: {why}",
             "Decide by shapes, not by values (.item(), if tensor, nonzero): they stop a device, "

@@ -1,4 +1,4 @@
-"""Precisions: double, single, brain-float and half, and autocast between two of them."""
+"""Precision checks: float64, float32, bfloat16 and float16, and autocast to bfloat16."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ _TOLERANCE = {
     torch.bfloat16: 5e-2,
     torch.float16: 1e-2,
 }
-"""Of the double-precision output of the same weights, relative to its largest value.
+"""Tolerance to the double-precision output of the same weights, relative to its largest value.
 
-Sound modules are off by 1e-7, 1e-2 and 1e-3: a few roundings of numbers of their own size.
+Correct modules differ by 1e-7, 1e-2 and 1e-3: a few rounding errors of values of that size.
 """
 _CONDITION = 8.0
-"""How many times what one rounding of the input does in double precision is forgiven beyond that:
-a module that magnifies differences does so in every precision."""
+"""Factor of additional tolerance: the error is also allowed to be this many times the effect of
+rounding the input once in double precision, because an ill-conditioned module amplifies
+differences in every precision."""
 _LARGE = 10.0
-"""Deep layers of trained networks have features of this size."""
+"""Magnitude of features in deep layers of trained networks."""
 _KEEP = (
     "Compute in the input's dtype: register tensors as buffers, make new ones by "
     "x.new_zeros or zeros_like, and cast back what has to be computed in fp32."
@@ -37,7 +38,7 @@ _OVERFLOW = (
 
 
 def dtypes(subject: Subject) -> Iterator[Finding]:
-    """Run and train in each precision; compare with double precision of the same weights."""
+    """Run and train in each precision; compare with float64 and the same weights."""
     errors: dict[str, float] = {}
     for dtype in _TOLERANCE:
         try:
@@ -90,7 +91,7 @@ def _placed(subject: Subject, dtype: torch.dtype, device: str) -> nn.Module:
 
 
 def _cpu_cannot(subject: Subject, dtype: torch.dtype) -> bool:
-    """Whether the processor lacks an operator in this dtype, forwards or backwards."""
+    """Return whether the CPU lacks an operator in this dtype, in forward or backward."""
     try:
         module, x = _placed(subject, dtype, "cpu"), subject.maps().to(dtype).requires_grad_()
         module(x).sum().backward()
@@ -100,7 +101,7 @@ def _cpu_cannot(subject: Subject, dtype: torch.dtype) -> bool:
 
 
 def _allowed(exact: nn.Module, x: Tensor, wanted: Tensor) -> float:
-    """Return the tolerance of a dtype, or more where the module magnifies roundings."""
+    """Return the tolerance of a dtype, or more where the module amplifies rounding errors."""
     noise = 1 + torch.finfo(x.dtype).eps * torch.randn_like(x.double())
     with torch.no_grad():
         moved = relative_error(exact(x.double() * noise), wanted)
@@ -110,17 +111,17 @@ def _allowed(exact: nn.Module, x: Tensor, wanted: Tensor) -> float:
 def _finite_on_large(module: nn.Module, exact: nn.Module, x: Tensor) -> bool:
     with torch.no_grad():
         if not exact(_LARGE * x.double()).isfinite().all():
-            return True  # not for want of range: the check of extremes tells
+            return True  # range is not the cause: the check `extremes` reports it
         return bool(module(_LARGE * x).isfinite().all())
 
 
 def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
-    """Take one step of training."""
+    """Run forward and backward in training mode; report values that are not finite."""
     given = x.clone().requires_grad_()
     y = module(given)
     y.float().square().mean().backward()
     gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
-    bad = [key for key, one in gradients.items() if one is not None and not one.isfinite().all()]
+    bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
     if not y.isfinite().all():
         yield broken(f"in {name} the output in training is not finite", _OVERFLOW)
     elif bad:
@@ -161,7 +162,7 @@ def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
 
 
 def _moved_by_bf16(subject: Subject, x: Tensor, wanted: Tensor) -> float:
-    """How far one rounding of the input to bf16 moves the output."""
+    """Return the relative error of the output after rounding the input to bf16."""
     return relative_error(subject.build().to(x.device).eval()(x.bfloat16().float()), wanted)
 
 
@@ -172,7 +173,7 @@ def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:
         loss = y.float().square().mean()
     loss.backward()
     gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
-    bad = [key for key, one in gradients.items() if one is not None and not one.isfinite().all()]
+    bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
     if not loss.isfinite() or bad:
         what = f"the gradient of {bad[0]}" if bad else "the output"
         yield broken(f"in training under autocast {what} is not finite", _OVERFLOW)

@@ -1,4 +1,4 @@
-"""Conformance reports as text for a terminal, and as Markdown for a pull request's comment."""
+"""Conformance reports as text for a terminal, and as Markdown for a pull request comment."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _STYLES = {BROKEN: "bold red", DECLARED: "yellow", NOTE: "cyan", SKIPPED: "dim",
 _COUNTED = (BROKEN, DECLARED, NOTE, SKIPPED)
 _PLURAL = {NOTE: "notes"}
 _MOST_ROWS = 40
-"""Of a module in Markdown: a comment holds 65,536 characters."""
+"""Maximum number of rows per module in Markdown: a comment holds 65,536 characters."""
 
 
 def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = False) -> None:
-    """Print reports: a line for each module, what is not well below it, a table of several."""
-    name_width = max((len(one.name) for one in reports), default=0)
+    """Print one line per module with its problems below; for several modules, also a table."""
+    name_width = max((len(report.name) for report in reports), default=0)
     for report in reports:
         console.print(_head(report, name_width), soft_wrap=True)
         _print_rows(_every(report) if verbose else map(_row, _groups(report)), console)
@@ -35,33 +35,33 @@ def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = Fa
 
 
 def as_markdown(reports: Sequence[Found]) -> str:
-    """Return reports in GitHub's Markdown: what is broken open, all else folded."""
+    """Return reports in GitHub Markdown: broken modules expanded, all others folded."""
     blocks = [f"**attnbench check: {markdown(summary(reports))}**"]
     if len(reports) > 1:
         blocks.append(_markdown_table(reports))
-    for report in sorted(reports, key=lambda one: one.passed):
-        rows = [_markdown_row(one) for one in _groups(report)]
+    for report in sorted(reports, key=lambda report: report.passed):
+        rows = [_markdown_row(group) for group in _groups(report)]
         if rows:
             blocks.append(_markdown_block(report, rows))
     return "\n\n".join(blocks) + "\n"
 
 
 def summary(reports: Sequence[Found]) -> str:
-    """Return one sentence on all modules."""
+    """Return one sentence that summarizes all modules."""
     if not reports:
         return "no module was examined"
     if len(reports) == 1:
         return f"{reports[0].name} {reports[0].verdict}, {counts(reports[0])}"
     parts = [f"{len(reports)} modules"]
     for verdict in ("broken", "unfinished"):
-        names = [one.name for one in reports if one.verdict == verdict]
+        names = [report.name for report in reports if report.verdict == verdict]
         parts += [f"{len(names)} {verdict}: {', '.join(names)}"] if names else []
     return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}, all ok"
 
 
 def counts(report: Found) -> str:
-    """Return how many checks there were and what they found: ``22 checks, 2 notes``."""
-    checks = len({one.check for one in report.findings})
+    """Return the number of checks and of findings by status: ``22 checks, 2 notes``."""
+    checks = len({finding.check for finding in report.findings})
     parts = [f"{checks} {'check' if checks == 1 else 'checks'}"]
     for status in _COUNTED:
         number = len(report.with_status(status))
@@ -72,7 +72,7 @@ def counts(report: Found) -> str:
 
 
 def drift_text(report: Found) -> str:
-    """Return what an untrained module changes, in percent; empty where it is not known."""
+    """Return the drift of the untrained module in percent; empty where it is unknown."""
     return "" if report.drift is None else f"{report.drift:.1%}"
 
 
@@ -102,7 +102,7 @@ def _print_rows(rows: Iterable[Row], console: Console) -> None:
 
 @dataclass(frozen=True)
 class _Group:
-    """What is said once, of one check or of several."""
+    """Finding that one or several checks have in common."""
 
     status: str
     reason: str
@@ -111,12 +111,14 @@ class _Group:
 
 
 def _groups(report: Found) -> list[_Group]:
-    """What is not well, most pressing first."""
+    """Return the findings other than ok, grouped by text, most severe status first."""
     groups: dict[tuple[str, str, str], dict[str, None]] = {}
-    for one in sorted(report.findings, key=lambda one: STATUSES.index(one.status)):
-        if one.status != OK:
-            groups.setdefault((one.status, one.reason, one.remedy), {})[one.check] = None
-    return [_Group(*said, tuple(checks)) for said, checks in groups.items()]
+    for finding in sorted(report.findings, key=lambda finding: STATUSES.index(finding.status)):
+        if finding.status != OK:
+            groups.setdefault((finding.status, finding.reason, finding.remedy), {})[
+                finding.check
+            ] = None
+    return [_Group(*key, tuple(checks)) for key, checks in groups.items()]
 
 
 def _row(group: _Group) -> Row:
@@ -127,19 +129,19 @@ def _row(group: _Group) -> Row:
 
 
 def _every(report: Found) -> Iterator[Row]:
-    """Every finding, in the order of the checks, with what its check asks."""
-    for one in report.findings:
-        title = CHECKS[one.check].title if one.check in CHECKS else ""
-        if one.status == OK:
-            yield one.status, one.check, [_sentence(title, one, report)]
+    """Yield a row for every finding, in the order of the checks, with the title of its check."""
+    for finding in report.findings:
+        title = CHECKS[finding.check].title if finding.check in CHECKS else ""
+        if finding.status == OK:
+            yield finding.status, finding.check, [_sentence(title, finding, report)]
         else:
-            yield one.status, one.check, [title, *_lines(one.reason, one.remedy)]
+            yield finding.status, finding.check, [title, *_lines(finding.reason, finding.remedy)]
 
 
 def _sentence(title: str, found: Finding, report: Found) -> str:
-    said = found.reason or (drift_text(report) if found.check == "drift" else "")
+    text = found.reason or (drift_text(report) if found.check == "drift" else "")
     joint = " " if title.endswith(" by") else ": "
-    return f"{title}{joint}{said}" if said else title
+    return f"{title}{joint}{text}" if text else title
 
 
 def _lines(reason: str, remedy: str) -> list[str]:
@@ -147,14 +149,14 @@ def _lines(reason: str, remedy: str) -> list[str]:
 
 
 def _table(reports: Sequence[Found]) -> Table:
-    drifts = any(drift_text(one) for one in reports)
+    drifts = any(drift_text(report) for report in reports)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Module", overflow="fold")
     for head in _heads(drifts):
         table.add_column(head, justify="right")
-    for one in reports:
-        bad = "bold red" if not one.passed else ""
-        table.add_row(Text(one.name, bad), *map(Text, _cells(one, drifts)))
+    for report in reports:
+        bad = "bold red" if not report.passed else ""
+        table.add_row(Text(report.name, bad), *map(Text, _cells(report, drifts)))
     return table
 
 
@@ -168,10 +170,10 @@ def _cells(report: Found, drifts: bool) -> list[str]:
 
 
 def _markdown_table(reports: Sequence[Found]) -> str:
-    drifts = any(drift_text(one) for one in reports)
+    drifts = any(drift_text(report) for report in reports)
     heads = ["Module", "", *_heads(drifts)]
     ruler = ["---", "---", *["--:"] * (len(heads) - 2)]
-    rows = [[f"`{one.name}`", one.verdict, *_cells(one, drifts)] for one in reports]
+    rows = [[f"`{report.name}`", report.verdict, *_cells(report, drifts)] for report in reports]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
 
 

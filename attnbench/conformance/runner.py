@@ -1,4 +1,4 @@
-"""The runner's side of ``attnbench check``: modules side by side, each check watched."""
+"""Runner side of ``attnbench check``: modules in parallel, with a time limit per check."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ from attnbench.registry.attention import Attention
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 LIMIT_S = 60.0
-"""Without a sign of life, after which a check is ended."""
+"""Seconds without progress after which a check is ended."""
 DEEP_LIMIT_S = 300.0
-"""The same of a deep check: compilers say nothing for minutes."""
+"""Limit of a deep check: compilers report no progress for minutes."""
 _PATIENCE = 3
-"""Checks in a row that are ended before a module is given up."""
+"""Number of consecutive ended checks after which a module is given up."""
 _SIGNAL_S = 0.3
-"""Ctrl-C ends the workers, too: whether it was that is known so much later."""
+"""Seconds until Ctrl-C is known to be the reason for the end of a worker."""
 
 
 class CheckProgress(Protocol):
-    """Is told how far it is."""
+    """Progress callbacks of a run."""
 
     def begin(self, modules: int, checks: int) -> None:
-        """Modules and checks of each."""
+        """Report the number of modules and the number of checks per module."""
         ...
 
     def check(self, module: str, check: Check) -> None:
-        """A check begins."""
+        """Report that a check begins."""
         ...
 
     def lost(self, module: str, check: Check, why: str) -> None:
-        """A check was ended, or ended the process."""
+        """Report that a check was ended, or that it ended the process."""
         ...
 
     def done(self, report: ConformanceReport) -> None:
-        """A module was examined."""
+        """Report that a module was examined."""
         ...
 
     def end(self) -> None:
-        """All were."""
+        """Report that the run has ended."""
         ...
 
 
 class ConformanceRunner:
-    """Examines modules in worker processes.
+    """Runner of conformance checks in worker processes.
 
     Args:
-        like: what the workers are copies of.
-        jobs: how many at the same time.
+        like: template of the workers.
+        jobs: number of parallel workers.
     """
 
     def __init__(self, like: Worker, jobs: int = 1) -> None:
@@ -84,7 +84,7 @@ class ConformanceRunner:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the reports are not whole."""
+        """Return whether the run was interrupted, so that reports are incomplete."""
         return self._stopped.is_set()
 
     def start(self) -> None:
@@ -103,22 +103,22 @@ class ConformanceRunner:
         watcher: CheckProgress,
         limit_s: float | None = None,
     ) -> list[ConformanceReport]:
-        """Return the reports in the order of the modules; what is known of them, if interrupted.
+        """Return the reports in the order of the modules; partial reports if interrupted.
 
         Args:
-            modules: what is examined.
-            checks: by which checks.
-            watcher: is told how far it is, from several threads.
-            limit_s: seconds without a sign of life after which a check is ended.
+            modules: modules to examine.
+            checks: checks to run.
+            watcher: progress callbacks; called from several threads.
+            limit_s: seconds without progress after which a check is ended.
         """
         watcher.begin(len(modules), len(checks))
         pool = ThreadPoolExecutor(max_workers=len(self._workers))
         futures: list[Future[ConformanceReport]] = []
         try:
-            for one in modules:
-                work = _Examination(one, checks, watcher, limit_s)
+            for module in modules:
+                work = _Examination(module, checks, watcher, limit_s)
                 futures.append(pool.submit(self._examine, work))
-            # in turns: a signal that comes just before a wait without an end is not seen in it
+            # poll: an unlimited wait would miss a signal that arrives just before it
             while wait(futures, timeout=_SIGNAL_S).not_done:
                 pass
         except KeyboardInterrupt:
@@ -126,13 +126,13 @@ class ConformanceRunner:
         finally:
             pool.shutdown(cancel_futures=True)
             watcher.end()
-        return [one.result() for one in futures if not one.cancelled()]
+        return [future.result() for future in futures if not future.cancelled()]
 
     def _interrupt(self, futures: Sequence[Future[ConformanceReport]]) -> None:
         self._stopped.set()
-        for one in futures:
-            one.cancel()
-        # again and again: a thread may just have been starting its worker anew
+        for future in futures:
+            future.cancel()
+        # repeatedly: a thread may be restarting its worker
         while wait(futures, timeout=_SIGNAL_S).not_done:
             self.stop()
 
@@ -141,7 +141,7 @@ class ConformanceRunner:
             worker.limits = self._limits
             report = examination.run(worker, self._stopped)
             if not report.passed:
-                worker.stop()  # what it left behind is not the next one's
+                worker.stop()  # its state must not affect the next module
             return report
 
     @contextmanager
@@ -154,7 +154,7 @@ class ConformanceRunner:
 
 
 class _Examination:
-    """All checks of one module, whatever it does."""
+    """Checks of one module, robust to crashes and hangs."""
 
     def __init__(
         self,
@@ -168,12 +168,12 @@ class _Examination:
         self.lost = 0
         self.fatal = False
         self.seconds = 0.0
-        """Of the checks; starting workers is nobody's fault."""
+        """Duration of the checks, without the start of workers."""
 
     def run(self, worker: Worker, stopped: threading.Event) -> ConformanceReport:
         findings: list[Finding] = []
-        for one in self.checks:
-            findings += self._left_out(one, stopped) or self._found(one, worker, stopped)
+        for check in self.checks:
+            findings += self._left_out(check, stopped) or self._found(check, worker, stopped)
         report = ConformanceReport(
             name=self.name,
             title=self.module.title,
@@ -198,16 +198,16 @@ class _Examination:
         self.watcher.check(self.name, check)
         usual = DEEP_LIMIT_S if check.deep else LIMIT_S
         worker.limits = replace(worker.limits, seconds=self.limit_s or usual)
-        told: list[Finding] = []
+        received: list[Finding] = []
         started = time.perf_counter()
         task = {"do": "check", "module": self.name, "check": check.name}
         try:
-            answer = worker.ask(task, lambda text: told.append(Finding(**json.loads(text))))
-        except (WorkerError, OSError, ValueError) as failure:  # all three, as it is stopped
+            answer = worker.ask(task, lambda text: received.append(Finding(**json.loads(text))))
+        except (WorkerError, OSError, ValueError) as failure:  # also raised after stop()
             if stopped.wait(_SIGNAL_S):
                 return self._left_out(check, stopped)
             self.seconds += time.perf_counter() - started
-            return self._loss(check, told, str(failure))
+            return self._loss(check, received, str(failure))
         self.lost = 0
         return self._answered(check, answer)
 
@@ -215,16 +215,16 @@ class _Examination:
         if "error" in answer:
             return (broken(answer["error"], "").of(check.name),)
         self.seconds += answer["ok"]["seconds"]
-        found = tuple(Finding(**one) for one in answer["ok"]["findings"])
+        found = tuple(Finding(**values) for values in answer["ok"]["findings"])
         self.fatal = is_fatal(found)
         return found
 
-    def _loss(self, check: Check, told: list[Finding], why: str) -> tuple[Finding, ...]:
+    def _loss(self, check: Check, received: list[Finding], why: str) -> tuple[Finding, ...]:
         self.lost += 1
         self.watcher.lost(self.name, check, why)
         card = self.module.card
         return excused(
-            [*told, broken(why, _remedy(why))],
+            [*received, broken(why, _remedy(why))],
             check.name,
             card.exceptions if card else {},
             card.defects if card else {},

@@ -1,4 +1,4 @@
-"""The module alone, built in a runtime and compared with eager: what the deep checks share."""
+"""Common code of the deep checks: a module is built in a runtime and compared with eager."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from attnbench.runtimes.sample_inputs import examples
 
 _CHANNELS = 64
 _SIZE: Size = (14, 14)
-"""Of a middle layer: kernels for such maps are chosen as in a network, not as for a toy."""
+"""Size of a middle layer, so that the runtime selects kernels as in a network."""
 _INPUTS = 4
 
 
 @dataclass(frozen=True)
 class ExportForm:
-    """A module as it is deployed."""
+    """Form in which a module is deployed."""
 
     name: str
     """``plain`` or ``inference form``."""
     model: nn.Module
     plain: nn.Module
-    """What its output is held against."""
+    """Reference for its output."""
     example: Tensor
-    """(1, C, H, W)."""
+    """Example input (1, C, H, W)."""
 
     def __str__(self) -> str:
         """Return ``the plain form at 1x64x14x14``."""
@@ -46,7 +46,7 @@ class ExportForm:
 
 @dataclass(frozen=True)
 class ExportOutcome:
-    """A form in a runtime: what came out, or why nothing did."""
+    """Result of a form in a runtime: the agreement of the outputs, or the reason of failure."""
 
     form: ExportForm
     built: Built | None = None
@@ -55,7 +55,7 @@ class ExportOutcome:
 
 
 def forms(subject: Subject) -> list[ExportForm]:
-    """Return the plain form, and the inference form where there is one, both in eval."""
+    """Return the plain form and, if there is one, the inference form, both in eval."""
     channels, size = _place(subject)
     example = subject.maps(1, channels, size)
 
@@ -69,7 +69,7 @@ def forms(subject: Subject) -> list[ExportForm]:
 
 
 def lacking(name: str) -> Finding | None:
-    """Return that a runtime cannot be used here and how to get it; None where it can."""
+    """Return a finding with instructions if a runtime cannot be used here, else None."""
     missing = runtime(name).missing()
     if missing is None:
         return None
@@ -78,7 +78,7 @@ def lacking(name: str) -> Finding | None:
 
 
 def outcome(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutcome:
-    """Build a form in a runtime, in a folder that is gone afterwards, and compare it with eager."""
+    """Build a form in a runtime, in a temporary folder, and compare it with eager."""
     settings = RuntimeSettings(precision=precision)
     with _undisturbed() as folder:
         try:
@@ -90,12 +90,12 @@ def outcome(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutco
 
 
 def in_runtime(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
-    """Say of each form whether it can be built, is equal to eager, and what falls off its path.
+    """Report for each form build failures, differences from eager, and operator fallbacks.
 
     Args:
-        subject: the module.
-        name: of the runtime.
-        remedy: what to do where it cannot be built.
+        subject: module under examination.
+        name: name of the runtime.
+        remedy: recommended change if it cannot be built.
     """
     absent = lacking(name)
     if absent:
@@ -130,23 +130,23 @@ def left_out(found: ExportOutcome) -> Iterator[Finding]:
     """Note the operators that left the fast path, each with its count."""
     fallbacks = found.built.fallbacks if found.built else {}
     if fallbacks:
-        told = ", ".join(
+        operators = ", ".join(
             f"{what} ({count} time{'s' * (count != 1)})" for what, count in fallbacks.items()
         )
         yield note(
-            f"{found.form}: {told}",
+            f"{found.form}: {operators}",
             "Write these steps in operators that the runtime has, in the plain form or in fuse().",
             fallbacks=dict(fallbacks),
         )
 
 
 def _place(subject: Subject) -> tuple[int, Size]:
-    """Return channels and size of a middle layer, or the subject's own where that is forbidden."""
+    """Return channels and size of a middle layer, or those of the subject if these fail."""
     if subject.refusal(_CHANNELS, _SIZE) is None:
         try:
             with torch.no_grad():
                 subject.build(_CHANNELS, _SIZE).eval()(subject.maps(1, _CHANNELS, _SIZE))
-        except Exception:  # the check of widths says so
+        except Exception:  # the check `widths` reports it
             return subject.channels, subject.size
         return _CHANNELS, _SIZE
     return subject.channels, subject.size
@@ -154,7 +154,7 @@ def _place(subject: Subject) -> tuple[int, Size]:
 
 @contextmanager
 def _undisturbed() -> Iterator[Path]:
-    """Yield a folder; afterwards it is gone and the process has its threads again."""
+    """Yield a temporary folder; on exit, delete it and restore the number of threads."""
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, silenced():
         try:

@@ -1,4 +1,4 @@
-"""Exports: the file that a runtime loads gives the same output, on its fast path."""
+"""Runtime checks: the exported file gives the same output on the runtime's fast path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The modules that a request stands for: by name, by suite, all of them, or a project's own."""
+"""Selection of the modules of a request: by name, by suite, from a file, or all of them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from attnbench.suites.load import find_suite
 from attnbench.suites.plan import plan
 
 Chosen = Attention | ConformanceReport
-"""A module, or the report on one that cannot be loaded."""
+"""Module, or the report on a module that cannot be loaded."""
 _FIRST = "contract"
-"""The check that what cannot be loaded has failed."""
+"""Check that a module fails if it cannot be loaded."""
 
 
 def chosen_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
     """Return the modules of specs and suites, each once.
 
     Raises:
-        RequestError: nothing has that name, a module does not take its options, or a suite cannot
+        RequestError: a name is unknown, a module does not accept its options, or a suite cannot
             be read.
     """
-    return _each_once(one for word in words for one in _meant(word, catalog))
+    return _each_once(choice for word in words for choice in _meant(word, catalog))
 
 
 def every_module(catalog: Catalog) -> list[Chosen]:
-    """Return all registered modules; for what plugins failed to bring, reports that say so."""
+    """Return all registered modules, and reports on plugins that failed to load."""
     found = [_registered(name, catalog) for name in catalog.modules.names()]
-    told = {one.findings[0].reason for one in found if isinstance(one, ConformanceReport)}
+    reported = {
+        report.findings[0].reason for report in found if isinstance(report, ConformanceReport)
+    }
     failed = [
-        unloadable(one.origin, one.origin, one.reason)
-        for one in catalog.failures
-        if one.reason not in told
+        unloadable(failure.origin, failure.origin, failure.reason)
+        for failure in catalog.failures
+        if failure.reason not in reported
     ]
     return _each_once([*found, *failed])
 
@@ -57,7 +59,7 @@ def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
     if name in catalog.modules or (":" in name and not name.endswith(".toml")):
         yield _module(word, name, catalog)
     elif name in catalog.suites or name.endswith(".toml") or "/" in name:
-        yield from (find_attention(one, catalog) for one in _of_suite(word, catalog))
+        yield from (find_attention(spec, catalog) for spec in _of_suite(word, catalog))
     else:
         raise _unknown(name, catalog)
 
@@ -71,7 +73,7 @@ def _module(word: str, name: str, catalog: Catalog) -> Chosen:
         if name in catalog.modules:
             return unloadable(name, catalog.modules.entry(name).origin, str(error))
         if not _is_there(name, catalog):
-            raise  # a file or a class that is not there is a mistake, not a broken module
+            raise  # a missing file or class is a user error, not a broken module
         return unloadable(name, name.rpartition(":")[0], str(error))
 
 
@@ -91,7 +93,7 @@ def _registered(name: str, catalog: Catalog) -> Chosen:
 
 
 def _of_suite(name: str, catalog: Catalog) -> list[str]:
-    """Return the specs of a suite's modules; controls by cost need counting and are no modules."""
+    """Return the specs of a suite's modules, without controls by cost, which need counting."""
     tables = plan(find_suite(name, catalog), catalog, brackets=lambda _: ())
     cases = [case for table in tables for row in table.rows for case in row.cases]
     return list(dict.fromkeys(case.module for case in cases if case.module))
@@ -111,6 +113,7 @@ def _unknown(name: str, catalog: Catalog) -> RequestError:
 
 def _each_once(found: Iterable[Chosen]) -> list[Chosen]:
     keys = {
-        (one.name if isinstance(one, ConformanceReport) else str(one.spec)): one for one in found
+        (choice.name if isinstance(choice, ConformanceReport) else str(choice.spec)): choice
+        for choice in found
     }
     return list(keys.values())

@@ -1,4 +1,4 @@
-"""Maps of every shape: the output keeps shape and dtype, and is finite."""
+"""Shape checks: for maps of all shapes, the output keeps shape and dtype, and is finite."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ _SIZES: tuple[Size, ...] = (
     (2, 112),
 )
 _LARGE: tuple[Size, ...] = ((56, 56), (112, 2), (2, 112))
-"""Run in eval only, where it is enough to see that they go through."""
+"""Large sizes, which run in eval only."""
 _HUGE: tuple[Size, ...] = ((112, 112),)
 _HEAVY = 10**9
-"""Bytes to move from which on a huge map is run on shapes alone: N x N scores take 600 MB there."""
+"""Bytes moved above which a huge map runs on the meta device: N x N scores take 600 MB."""
 _BATCHES = (1, 2, 3)
 _EXACT = 1e-9
 
 
 @dataclass
 class _Seen:
-    """What went wrong, by kind, with all places where it did."""
+    """Failures by kind, with all places of each kind."""
 
     places: dict[str, list[str]] = field(default_factory=dict)
     first: dict[str, str] = field(default_factory=dict)
 
     def add(self, kind: str, text: str, place: str) -> None:
-        """Keep one failure."""
+        """Record one failure."""
         self.first.setdefault(kind, text)
         self.places.setdefault(kind, []).append(place)
 
     def findings(self, remedies: dict[str, str]) -> Iterator[Finding]:
-        """Yield one finding a kind: the text of its first place, and the places."""
+        """Yield one finding per kind: the text of its first place, and all places."""
         for kind, places in self.places.items():
             yield broken(
                 f"{self.first[kind]} for {listed(places)}",
@@ -73,7 +73,7 @@ _REMEDIES = {
 
 
 def maps(subject: Subject) -> Iterator[Finding]:
-    """Show it maps of all sizes that its card allows, and others than contiguous ones."""
+    """Run maps of all sizes that the card allows, batches, and non-contiguous maps."""
     seen, forbidden = _Seen(), []
     for size in (*_SIZES, *_HUGE):
         if subject.refusal(subject.channels, size) is not None:
@@ -99,7 +99,7 @@ def maps(subject: Subject) -> Iterator[Finding]:
 
 def _show(subject: Subject, size: Size, training: bool, seen: _Seen) -> None:
     place = f"{_text(size)} in {'training' if training else 'eval'}"
-    # two images: a batch norm has more than one value a channel even on 1x1
+    # two images, so that a batch norm has more than one value per channel even on 1x1
     x = subject.maps(1 if size in _HUGE else 2, size=size)
     if size in _HUGE and _is_heavy(subject, x) and _keeps_shape(subject, x):
         return
@@ -123,7 +123,7 @@ def _is_heavy(subject: Subject, x: Tensor) -> bool:
 
 
 def _keeps_shape(subject: Subject, x: Tensor) -> bool:
-    """Whether it runs on shapes alone and keeps them; if not, the real run says why."""
+    """Return whether it keeps the shape on the meta device; else the real run reports why."""
     try:
         size = (x.shape[2], x.shape[3])
         module: nn.Module = shape_copy(subject.build(size=size, moved=False))
@@ -137,7 +137,7 @@ def _judge(seen: _Seen, run: Callable[[], tuple[Tensor, Any]], place: str) -> No
     try:
         x, y = run()
     except Exception as error:
-        # a constructor's own error, not ours about it
+        # the constructor's own error, not the wrapper
         cause = error.__cause__ if isinstance(error, AttnbenchError) else None
         seen.add("raises", f"raises {describe(cause or error)}", place)
         return
@@ -154,7 +154,7 @@ def _judge(seen: _Seen, run: Callable[[], tuple[Tensor, Any]], place: str) -> No
 
 
 def _show_strided(subject: Subject, seen: _Seen) -> None:
-    """Show it the same map through other strides: the same output must come."""
+    """Report outputs that differ for the same map with other strides."""
     module = subject.build().double().eval()
     for name, x in _strided(subject.maps(dtype=torch.float64)):
         try:
@@ -169,7 +169,7 @@ def _show_strided(subject: Subject, seen: _Seen) -> None:
 
 
 def _strided(x: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Yield views that equal ``x`` and are not contiguous."""
+    """Yield non-contiguous views that equal ``x``, with names."""
     b, c, h, w = x.shape
     wide = x.new_zeros(b, c, 2 * h, 2 * w)
     wide[:, :, ::2, ::2] = x

@@ -1,4 +1,4 @@
-"""Purity: the input is left alone, and in eval nothing is remembered."""
+"""Purity checks: the input is not modified, and eval keeps no state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.conformance.tensors import held_tensors
 from attnbench.utils.text import describe
 
 _EXACT = 1e-12
-"""Of double precision, the same operators in the same order."""
+"""Tolerance of double precision, for the same operators in the same order."""
 _LEAVE = "Write y = x * gate, not x *= gate or relu_(x); clone the input first if you must."
 
 
@@ -41,7 +41,7 @@ def _form(x: Tensor) -> str:
 
 
 def _leaf_kept(subject: Subject) -> Iterator[Finding]:
-    """Give it a leaf, as the first layer of a saliency map or an attack does."""
+    """Run on an input that is a leaf, as in saliency maps and adversarial attacks."""
     module, leaf = subject.build().train(), subject.maps().requires_grad_()
     try:
         module(leaf)
@@ -57,7 +57,7 @@ def _leaf_kept(subject: Subject) -> Iterator[Finding]:
 
 
 def determinism(subject: Subject) -> Iterator[Finding]:
-    """Call it again, after other maps, and look at what it holds."""
+    """Run the same map again, also after other maps; compare outputs and tensors."""
     module = subject.build().double().eval()
     x = subject.maps(dtype=torch.float64)
     start = _registered(module)
@@ -77,12 +77,12 @@ def determinism(subject: Subject) -> Iterator[Finding]:
 
 
 def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
-    """Find layers that forward puts into another mode: the next epoch would train without them."""
+    """Report layers whose mode forward changes: the next epoch would train without them."""
     for training in (False, True):
         module = subject.build().double().train(training)
-        before = {name: one.training for name, one in module.named_modules()}
+        before = {name: layer.training for name, layer in module.named_modules()}
         module(x.clone())
-        names = [name for name, one in module.named_modules() if one.training != before[name]]
+        names = [name for name, layer in module.named_modules() if layer.training != before[name]]
         if names:
             yield broken(
                 f"forward in {'training' if training else 'eval'} changes the mode of "
@@ -99,7 +99,7 @@ def _run(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _run_others(subject: Subject, module: nn.Module) -> None:
-    """Run it on other maps, batches and sizes; where one does not work another check says so."""
+    """Run other maps, batches and sizes; failures are reported by another check."""
     takes_size = subject.attention.signature.takes_feature_size
     sizes = [subject.size] if takes_size else [subject.size, *SIZES[:3], (5, 4)]
     for number, size in enumerate(sizes):
@@ -123,25 +123,25 @@ def _same(wanted: Tensor, found: Tensor, what: str) -> Iterator[Finding]:
 
 
 def _values(module: nn.Module) -> dict[str, Tensor]:
-    return {name: one.detach().clone() for name, one in held_tensors(module).items()}
+    return {name: tensor.detach().clone() for name, tensor in held_tensors(module).items()}
 
 
 def _registered(module: nn.Module) -> dict[str, Tensor]:
-    # a plain attribute may hold a table that is made at the first call
+    # without plain attributes: one may hold a table that is computed at the first call
     names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
-    return {name: one for name, one in _values(module).items() if name in names}
+    return {name: tensor for name, tensor in _values(module).items() if name in names}
 
 
 def _written(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
-    """Find parameters and buffers that are others than before the first call."""
-    yield from _told(_changed(module, before), "eval changes")
+    """Report parameters and buffers that differ from those before the first call."""
+    yield from _reported(_changed(module, before), "eval changes")
 
 
 def _kept(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
-    """Find what another map of the same size changes: not a table made for a size, but a memory."""
+    """Report state that another map of the same size changes, unlike a table for a size."""
     more = [name for name in held_tensors(module) if name not in before]
     what = "eval keeps something of the map it saw last in"
-    yield from _told([*_changed(module, before), *more], what)
+    yield from _reported([*_changed(module, before), *more], what)
 
 
 def _changed(module: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
@@ -153,11 +153,13 @@ def _changed(module: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
     ]
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool(torch.equal(one.nan_to_num(), other.nan_to_num()))
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and bool(
+        torch.equal(first.nan_to_num(), second.nan_to_num())
+    )
 
 
-def _told(names: list[str], what: str) -> Iterator[Finding]:
+def _reported(names: list[str], what: str) -> Iterator[Finding]:
     if names:
         yield broken(
             f"{what} {listed(names)}",

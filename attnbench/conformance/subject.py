@@ -1,4 +1,4 @@
-"""A module under examination: how it is built and what it is shown."""
+"""Module under examination: its instances and its input maps."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SIZES: tuple[Size, ...] = ((7, 9), (7, 7), (8, 8), (14, 14), (16, 16), (28, 28),
 
 @dataclass
 class Subject:
-    """What the checks look at.
+    """Module under examination, as the checks receive it.
 
-    ``channels`` and ``size`` are those of most checks: the first of :data:`WIDTHS` and
-    :data:`SIZES` at which the module can be built and run. Small and uneven, so that height, width,
+    Most checks use ``channels`` and ``size``: the first of :data:`WIDTHS` and :data:`SIZES` at
+    which the module can be built and run. They are small and unequal, so that height, width,
     channels and batch cannot be mistaken for each other.
 
     Args:
         attention: the module with its options.
-        exceptions: check to reason, besides those of the card.
+        exceptions: check to reason, in addition to those of the card.
     """
 
     attention: Attention
@@ -38,22 +38,25 @@ class Subject:
 
     @property
     def card(self) -> Card | None:
-        """The card; None where the module has none."""
+        """Return the card; None where the module has none."""
         return self.attention.card
 
     @property
     def channels(self) -> int:
-        """Number of channels of most checks."""
+        """Return the number of channels of most checks."""
         return self._place[0]
 
     @property
     def size(self) -> Size:
-        """(height, width) of most checks."""
+        """Return (height, width) of most checks."""
         return self._place[1]
 
     @cached_property
     def _place(self) -> tuple[int, Size]:
-        """The first width and size that work; the first ones where none does: checks say why."""
+        """Return the first width and size that work; the first pair if none works.
+
+        The checks then report the reason.
+        """
         for channels in WIDTHS:
             for size in SIZES:
                 if self.refusal(channels, size) is None and self._runs(channels, size):
@@ -69,7 +72,7 @@ class Subject:
         return True
 
     def refusal(self, channels: int, size: Size) -> str | None:
-        """Return the declared constraint that forbids a place, None where it is allowed.
+        """Return the declared constraint that forbids a width and size, else None.
 
         Raises:
             PluginError: a constraint of the card fails.
@@ -93,14 +96,14 @@ class Subject:
         """Return a fresh instance, the same for the same seed, in training mode.
 
         Args:
-            channels: of its maps; :attr:`channels` if left out.
-            size: of its maps; :attr:`size` if left out.
-            moved: every parameter and statistic is moved off its start, so that nothing hides
-                behind a zero; without it, as the constructor leaves it.
-            seed: of the weights.
+            channels: number of channels of its maps; :attr:`channels` if left out.
+            size: height and width of its maps; :attr:`size` if left out.
+            moved: whether all parameters and running statistics are perturbed, so that an initial
+                value of zero hides no error; otherwise they are as the constructor leaves them.
+            seed: seed of the weights.
 
         Raises:
-            RequestError: the module refuses.
+            RequestError: the module rejects the width or the size.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -136,7 +139,7 @@ def _moved(module: nn.Module) -> nn.Module:
 
 
 def relative_error(found: Tensor, wanted: Tensor) -> float:
-    """Return the largest difference over the largest value of ``wanted``; infinite for a NaN."""
+    """Return the largest difference, relative to the largest value of ``wanted``; inf for NaN."""
     if found.shape != wanted.shape:
         return float("inf")
     found, wanted = found.detach().double(), wanted.detach().double()

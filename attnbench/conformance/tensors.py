@@ -1,4 +1,4 @@
-"""The tensors that a module holds: registered, or as plain attributes, or on its class."""
+"""Tensors of a module: registered, plain attributes, and class attributes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TORCH = ("torch.", "torchvision.")
 
 def held_tensors(module: nn.Module, _seen: frozenset[int] = frozenset()) -> dict[str, Tensor]:
     """Return all tensors of an instance by name: parameters, buffers and plain attributes."""
-    if id(module) in _seen:  # a layer that keeps its owner in a list
+    if id(module) in _seen:  # a layer may hold a reference to its owner in a list
         return {}
     seen = _seen | {id(part) for part in module.modules()}
     found: dict[str, Tensor] = {}
@@ -24,7 +24,7 @@ def held_tensors(module: nn.Module, _seen: frozenset[int] = frozenset()) -> dict
 
 
 def class_tensors(module: nn.Module) -> dict[str, object]:
-    """Return the tensors and layers that lie on the classes of a module's parts, by name."""
+    """Return the tensors and layers among the class attributes of a module's parts, by name."""
     found: dict[str, object] = {}
     for kind in {type(part) for part in module.modules()}:
         for base in kind.__mro__:
@@ -47,16 +47,18 @@ def _tensors_in(value: object, name: str, seen: frozenset[int]) -> Iterator[tupl
         if isinstance(thing, Tensor):
             yield inner, thing
         elif isinstance(thing, nn.Module):
-            yield from ((f"{inner}.{key}", one) for key, one in held_tensors(thing, seen).items())
+            yield from (
+                (f"{inner}.{key}", tensor) for key, tensor in held_tensors(thing, seen).items()
+            )
 
 
 def _things_in(value: object, name: str) -> Iterator[tuple[str, object]]:
-    """Tensors and layers in a value or in a list, tuple or mapping of them, by name."""
+    """Yield tensors and layers of a value, or of a list, tuple or mapping of them, by name."""
     if isinstance(value, Tensor | nn.Module):
         yield name, value
     elif isinstance(value, list | tuple):
-        for index, one in enumerate(value):
-            yield from _things_in(one, f"{name}[{index}]")
+        for index, item in enumerate(value):
+            yield from _things_in(item, f"{name}[{index}]")
     elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _things_in(one, f"{name}[{key!r}]")
+        for key, item in value.items():
+            yield from _things_in(item, f"{name}[{key!r}]")

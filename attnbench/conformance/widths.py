@@ -1,4 +1,4 @@
-"""The numbers of channels that occur in MobileNets: taken, or declared not to be."""
+"""Width check: channel numbers of MobileNets are supported, or declared as unsupported."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MOBILENET_WIDTHS = (
     1024, 1280, 1344, 1792,
 )
 # fmt: on
-"""Of every place in MobileNetV1 (width 1, 0.75, 0.5, 0.25), V2 (1, 0.75, 0.5, 0.35, 1.4) and V3
-(small, large): after a block, and within one. A test computes them from the networks."""
+"""Channel numbers in MobileNetV1 (width 1, 0.75, 0.5, 0.25), V2 (1, 0.75, 0.5, 0.35, 1.4) and V3
+(small, large), after and within blocks. A test computes them from the networks."""
 _REFUSALS = (ValueError, AssertionError)
-"""What a constructor raises that does not take a width; anything else is an accident."""
+"""Exceptions by which a constructor rejects a width; any other exception is a defect."""
 _HOW = "Constraint('channels must be a multiple of 16', lambda channels, **_: channels % 16 == 0)"
 
 
 def widths(subject: Subject) -> Iterator[Finding]:
-    """Build it and run it in eval on a small map at every width that its card allows."""
+    """Build the module and run it in eval on a small map at every width that its card allows."""
     forbidden: list[int] = []
     problems: list[_Problem] = []
     for channels in MOBILENET_WIDTHS:
@@ -35,8 +35,8 @@ def widths(subject: Subject) -> Iterator[Finding]:
             forbidden.append(channels)
         elif (problem := _problem(subject, channels)) is not None:
             problems.append(problem)
-    refused = [one for one in problems if one.refusal]
-    failed = [one for one in problems if not one.refusal]
+    refused = [problem for problem in problems if problem.refusal]
+    failed = [problem for problem in problems if not problem.refusal]
     yield from _refused(subject, refused)
     yield from _failed(failed)
     if failed or (refused and subject.card):
@@ -51,12 +51,12 @@ def widths(subject: Subject) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _Problem:
-    """A width that does not work."""
+    """Width at which the module fails."""
 
     channels: int
     text: str
     refusal: bool
-    """The constructor says no, rather than break down."""
+    """Whether the constructor rejects the width, instead of failing by a defect."""
 
 
 def _problem(subject: Subject, channels: int) -> _Problem | None:
@@ -81,7 +81,7 @@ def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
     if not problems:
         return
     found = note if subject.card is None else broken
-    numbers = [one.channels for one in problems]
+    numbers = [problem.channels for problem in problems]
     yield found(
         f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths are refused and no constraint of a card "
         f"says so: {listed(numbers)}; {problems[0].text}",
@@ -93,7 +93,7 @@ def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
 def _failed(problems: list[_Problem]) -> Iterator[Finding]:
     if not problems:
         return
-    numbers = [one.channels for one in problems]
+    numbers = [problem.channels for problem in problems]
     yield broken(
         f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths do not work: {listed(numbers)}; "
         f"{problems[0].text}",

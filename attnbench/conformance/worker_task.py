@@ -1,4 +1,4 @@
-"""The worker's side of ``attnbench check``: one check of one module at a time."""
+"""Worker side of ``attnbench check``: one check of one module at a time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from attnbench.registry.plugins import Catalog
 
 
 class CheckTask:
-    """The modules that a worker examines; the last one is kept from check to check.
+    """Task handler of a worker for checks; it keeps the last module from check to check.
 
     Args:
-        catalog: where they are looked up.
-        tell: is told each finding as it is found, as JSON: should the check end the process, it is
-            known what was found before.
+        catalog: catalog of the modules.
+        tell: callback that receives each finding at once, as JSON, so that findings survive a
+            check that ends the process.
     """
 
     def __init__(self, catalog: Catalog, tell: Callable[[str], object]) -> None:
@@ -28,18 +28,18 @@ class CheckTask:
         self._subjects: dict[str, Subject] = {}
 
     def check(self, module: str, name: str) -> dict[str, Any]:
-        """Return the ``findings`` of a check on a module, by its spec, and its ``seconds``.
+        """Run a check on a module, given by its spec; return ``findings`` and ``seconds``.
 
         Raises:
-            AttnbenchError: the module cannot be found here.
+            AttnbenchError: the catalog does not contain the module.
         """
         started = time.perf_counter()
         found = run_check(
             CHECKS[name],
             self._subject(module),
-            lambda one: self._tell(json.dumps(one.to_dict())),
+            lambda finding: self._tell(json.dumps(finding.to_dict())),
         )
-        findings = [one.to_dict() for one in found]
+        findings = [finding.to_dict() for finding in found]
         return {"findings": findings, "seconds": time.perf_counter() - started}
 
     def _subject(self, module: str) -> Subject:

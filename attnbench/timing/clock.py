@@ -1,4 +1,4 @@
-"""How long some calls took."""
+"""Clocks that measure the duration of repeated calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Measures calls; a device has one of its own, and tests simulate one."""
+    """Clock for repeated calls; devices have their own, and tests simulate one."""
 
     def time(self, call: Callable[[], object], count: int) -> float:
         """Return the seconds that ``count`` calls, one after the other, took together."""
@@ -17,9 +17,9 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The processor's monotonic clock.
+    """Monotonic clock of the CPU.
 
-    The loop itself costs some 20 ns a call, which is inside the result, as in :mod:`timeit`.
+    The result includes the loop overhead of about 20 ns per call, as in :mod:`timeit`.
     """
 
     def time(self, call: Callable[[], object], count: int) -> float:

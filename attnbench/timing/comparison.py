@@ -1,4 +1,4 @@
-"""The result of comparing arms in one process: figures and verdicts per arm, and a table."""
+"""Result of a comparison of arms in one process: values and verdicts per arm, and a table."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found of one arm.
+    """Result of one arm.
 
     Attributes:
         ratio: its time over the baseline's; 1.0 for the baseline.
-        ratio_low: lower end of the 95% interval.
-        ratio_high: upper end.
+        ratio_low: lower end of the 95% confidence interval.
+        ratio_high: upper end of the 95% confidence interval.
         verdict: ``"slower"``, ``"faster"``, ``"same"`` or ``"inconclusive"``.
         within: for ``"same"``, the difference that can be ruled out, as a fraction; else None.
-        floor: the largest difference between the baseline and itself that the A/A arm allows.
-        trust: ``"ok"``, or a sentence that says why there is no verdict.
-        median_ms: of its own times, in milliseconds per call.
+        floor: noise floor: the largest A/A difference that is consistent with the A/A arm.
+        trust: ``"ok"``, or a sentence with the reason why there is no verdict.
+        median_ms: median of its times, in milliseconds per call.
         p90_ms: 90th percentile.
         p99_ms: 99th percentile.
-        min_ms: the least.
-        pairs: rounds.
+        min_ms: minimum.
+        pairs: number of rounds.
     """
 
     ratio: float
@@ -45,14 +45,14 @@ class Compared:
 
 
 class Comparison(Mapping[str, Compared]):
-    """What :func:`attnbench.latency.compare` found: arm -> :class:`Compared`, baseline included.
+    """Result of :func:`attnbench.latency.compare`: arm -> :class:`Compared`, with the baseline.
 
     Attributes:
-        baseline: the arm that the others were compared with.
-        again: the A/A estimate, the baseline against itself.
-        floor: the largest difference that ``again`` allows, as a fraction.
-        trust: ``"ok"``, or a sentence that says why there are no verdicts.
-        samples: every figure that was taken.
+        baseline: name of the arm with which the others were compared.
+        again: A/A estimate, the baseline against itself.
+        floor: noise floor: the largest difference consistent with ``again``, as a fraction.
+        trust: ``"ok"``, or a sentence with the reason why there are no verdicts.
+        samples: all timing samples.
     """
 
     def __init__(self, samples: TimingSamples, rule: LatencyRule) -> None:
@@ -65,7 +65,7 @@ class Comparison(Mapping[str, Compared]):
         estimates = {arm: estimate([samples], arm) for arm in arms}
         others = {arm: (estimates[arm], self.again) for arm in arms if arm != self.baseline}
         judged = judge(others, rule)
-        # the baseline is itself, whatever the noise
+        # the baseline equals itself, regardless of noise
         judged[self.baseline] = LatencyVerdict("same", 0.0, self.floor, self.trust)
         self._arms = MappingProxyType(
             {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
@@ -81,12 +81,12 @@ class Comparison(Mapping[str, Compared]):
         return len(self._arms)
 
     def __repr__(self) -> str:
-        verdicts = {arm: one.verdict for arm, one in self.items()}
+        verdicts = {arm: result.verdict for arm, result in self.items()}
         return f"<Comparison with {self.baseline!r}: {verdicts}>"
 
     def __str__(self) -> str:
         head = ("", "ratio", "95% interval", "verdict", "median ms", "p90", "p99", "min")
-        rows = [head, *(_row(arm, one, self.baseline) for arm, one in self.items())]
+        rows = [head, *(_row(arm, result, self.baseline) for arm, result in self.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = [_line(row, widths) for row in rows]
         samples = self.samples
@@ -120,16 +120,24 @@ def _compared(
     )
 
 
-def _row(arm: str, one: Compared, baseline: str) -> tuple[str, ...]:
-    times = tuple(f"{ms:.4g}" for ms in (one.median_ms, one.p90_ms, one.p99_ms, one.min_ms))
+def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:
+    times = tuple(
+        f"{ms:.4g}" for ms in (result.median_ms, result.p90_ms, result.p99_ms, result.min_ms)
+    )
     if arm == baseline:
         return (arm, "1", "", "baseline", *times)
-    verdict = one.verdict if one.within is None else f"same within {one.within:.1%}"
-    return (arm, f"{one.ratio:.4g}", f"{one.ratio_low:.4g}-{one.ratio_high:.4g}", verdict, *times)
+    verdict = result.verdict if result.within is None else f"same within {result.within:.1%}"
+    return (
+        arm,
+        f"{result.ratio:.4g}",
+        f"{result.ratio_low:.4g}-{result.ratio_high:.4g}",
+        verdict,
+        *times,
+    )
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    # names and verdicts to the left, figures to the right
+    # names and verdicts are left-aligned, numbers right-aligned
     cells = [
         cell.ljust(width) if column in (0, 3) else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))

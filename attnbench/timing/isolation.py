@@ -1,4 +1,4 @@
-"""The conditions that are held fixed while something is timed."""
+"""Controlled conditions during timing: garbage collector and CPU affinity."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 import psutil
 
 _LOOK_S = 0.2
-"""How long processors are watched before one is chosen."""
+"""Seconds over which CPU load is measured before cores are chosen."""
 
 
 @contextmanager
 def quiet(threads: int | None = None) -> Iterator[dict[str, Any]]:
-    """Hold the interpreter and its place on the machine still; put all back afterwards.
+    """Disable the garbage collector and pin the process to cores; restore both on exit.
 
-    Garbage is collected, what remains is frozen, and the collector is off. With ``threads`` the
-    process keeps to as many of the processors it may use; the thread count of a library
-    (``torch.set_num_threads``) is the caller's to set.
+    Garbage is collected, remaining objects are frozen, and the collector is off. With ``threads``
+    the process is pinned to that many of its allowed cores; the caller sets the thread count of
+    libraries (``torch.set_num_threads``).
 
     Args:
-        threads: processors to keep to; ``None`` leaves the affinity alone.
+        threads: number of cores to pin to; ``None`` leaves the affinity unchanged.
 
     Yields:
-        What was fixed: ``gc``, ``threads``, ``affinity`` (processor numbers, or ``None`` where
-        the system has no affinity to set).
+        The fixed conditions: ``gc``, ``threads``, ``affinity`` (core numbers, or ``None`` where
+        the system does not support affinity).
     """
     with ExitStack() as stack:
         stack.enter_context(_without_collector())
@@ -36,20 +36,20 @@ def quiet(threads: int | None = None) -> Iterator[dict[str, Any]]:
 
 
 def allowed_cores() -> list[int]:
-    """Return the numbers of the processors that this process may use."""
+    """Return the numbers of the CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def idlest(cores: list[int], count: int) -> list[int]:
-    """Return so many of the cores, the least busy ones: another run may be pinned, too.
+    """Return the ``count`` least busy cores, because another run may be pinned too.
 
-    Of equally idle ones the last: interrupts and other programs favour the first.
+    Among equally idle cores, the last are preferred: interrupts and other programs use the first.
     """
     busy = psutil.cpu_percent(interval=_LOOK_S, percpu=True)
     load = {core: busy[core] if core < len(busy) else 0.0 for core in cores}
-    # a few percent are noise
+    # differences of a few percent are noise
     return sorted(cores, key=lambda core: (round(load[core] / 20), -core))[:count]
 
 
@@ -63,7 +63,7 @@ def _without_collector() -> Iterator[None]:
     try:
         yield
     finally:
-        if not frozen_before:  # else the program froze objects of its own: they stay so
+        if not frozen_before:  # otherwise the program froze objects itself: keep them
             gc.unfreeze()
         if was_on:
             gc.enable()

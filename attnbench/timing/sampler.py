@@ -1,7 +1,7 @@
-"""The sampler: every arm once a round, in fresh random order, until the intervals are narrow.
+"""Sampler: all arms once per round, in random order, until the confidence intervals are narrow.
 
-The arms share a process and, round by round, the state of the machine; what slows one round down
-slows all its arms, and falls out of their ratio.
+The arms share a process and, within a round, the state of the machine; a disturbance of a round
+slows all its arms and cancels in their ratio.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Call = Callable[[], object]
 
 
 class ArmError(AttnbenchError):
-    """An arm raised an exception while it was timed; ``arm`` names it, the cause is chained."""
+    """Exception of an arm during timing; ``arm`` is its name, the cause is chained."""
 
     def __init__(self, arm: str, cause: Exception) -> None:
         super().__init__(f"arm {arm!r} failed: {type(cause).__name__}: {cause}")
@@ -40,16 +40,16 @@ def sample(
     again: Call | None = None,
     throttled: Callable[[], bool] | None = None,
 ) -> TimingSamples:
-    """Time the arms against each other in this process.
+    """Time the arms in interleaved rounds in this process.
 
     Args:
-        arms: name -> what to time, called without arguments; the baseline is among them.
-        baseline: the arm that the others will be compared with.
-        sampling: how long and how finely.
-        clock: what measures; the wall clock by default.
-        again: a second copy of the baseline for the A/A arm; without it the baseline itself is
+        arms: name -> function to time, called without arguments; includes the baseline.
+        baseline: name of the arm with which the others will be compared.
+        sampling: sampling settings.
+        clock: clock; the wall clock by default.
+        again: second copy of the baseline for the A/A arm; without it the baseline itself is
             called a second time in every round.
-        throttled: asked after each round; a round with the answer yes is thrown away.
+        throttled: called after each round; if it returns true, the round is discarded.
 
     Raises:
         RequestError: ``baseline`` is not an arm, or an arm has the name of the A/A arm.
@@ -68,7 +68,7 @@ def sample(
 
 @dataclass
 class _Session:
-    """One process's sampling while it goes on."""
+    """Sampling state of one process."""
 
     arms: Mapping[str, Call]
     baseline: str
@@ -83,7 +83,7 @@ class _Session:
         return len(self.seconds[self.baseline])
 
     def time(self, arm: str, calls: int) -> float:
-        """Return the seconds per call."""
+        """Return the seconds per call of an arm."""
         try:
             return self.clock.time(self.arms[arm], calls) / calls
         except Exception as error:
@@ -104,7 +104,7 @@ class _Session:
             min_sample_s=sampling.min_sample_s,
             cap_s=sampling.warmup * sampling.budget_s,
         )
-        # both copies of the baseline alike, or the A/A arm would test the loop
+        # equal for both copies of the baseline; otherwise the A/A arm would test the loop
         self.calls[AGAIN] = self.calls[self.baseline]
         self.warmup_s = watch.seconds
 
@@ -132,9 +132,9 @@ class _Session:
         return {arm: self.time(arm, self.calls[arm]) for arm in shuffled}
 
     def _ended(self, sampling: Sampling, watch: _Watch) -> str:
-        """Why sampling is over, or the empty string."""
+        """Return the reason why sampling has ended, or the empty string."""
         begun = self.rounds + self.dropped
-        # a device that stays throttled: as many rounds again, then what there is must do
+        # if the device stays throttled, the number of dropped rounds is limited
         if self.rounds < FEWEST and self.dropped < 10 * FEWEST:
             return ""
         if self.rounds >= sampling.max_rounds:
@@ -160,9 +160,9 @@ class _Session:
 
 
 class _Watch:
-    """Seconds gone by, on the wall or on the arms' clock, whichever shows more.
+    """Elapsed seconds: the maximum of wall time and the time of the arms' clock.
 
-    A device's clock leaves out what it does between calls; a simulated one runs ahead of the wall.
+    A device clock omits the time between calls; a simulated clock runs ahead of wall time.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How long and how finely to sample."""
+"""Settings of the sampler: time budget and precision."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from attnbench.errors import RequestError
 
 FEWEST = 5
-"""Rounds that are run whatever the budget."""
+"""Minimum number of rounds, regardless of the budget."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How long and how finely to sample.
+    """Time budget and precision of sampling.
 
     Attributes:
-        budget_s: seconds of sampling, after warm-up; a round that would pass it by more than
-            half of itself is not begun, but :data:`FEWEST` rounds are always run.
-        width: sampling stops when every arm's 95% interval is at most this far from its ratio,
-            relatively. 0.005 leaves a 3% difference no doubt and gives a 1% one its sign.
-        seed: of the order of the arms; ``None`` draws one.
-        max_rounds: the most rounds; the samples of a 1 ms arm fill 10 s with 3,000.
-        min_sample_s: an arm is called again and again until a sample takes this long.
-        warmup: the most that warming up may take, as a fraction of ``budget_s``; two samples of
-            every arm are taken in any case.
-        first_look: rounds before the intervals are looked at for the first time.
-        look_growth: each look comes at this many times the rounds of the last, so that there are
-            few: each is a chance to stop on an interval that is narrow by luck.
+        budget_s: seconds of sampling, after warm-up; a round that would exceed the budget by more
+            than half of its duration is not begun, but :data:`FEWEST` rounds are always run.
+        width: relative half-width of every arm's 95% confidence interval at which sampling stops.
+            0.005 makes a 3% difference certain and determines the sign of a 1% difference.
+        seed: seed of the order of the arms; ``None`` draws one.
+        max_rounds: maximum number of rounds; 3,000 samples of a 1 ms arm take 10 s.
+        min_sample_s: minimum duration of a sample; the arm is called repeatedly to reach it.
+        warmup: maximum duration of warm-up, as a fraction of ``budget_s``; two samples of every
+            arm are taken in any case.
+        first_look: number of rounds before the first check of the intervals.
+        look_growth: factor of the number of rounds from one check to the next, so that there are
+            few: each check may stop on an interval that is narrow by chance.
     """
 
     budget_s: float = 5.0

@@ -1,4 +1,4 @@
-"""A wall clock that stands still while the kernel runs other programs on our processor."""
+"""Clock of wall time that excludes waiting for a CPU core."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _TRIES = 8
 
 
 class UnsharedClock:
-    """Wall time less what the calling thread spent ready to run, waiting for a processor.
+    """Clock of wall time minus the time on the run queue of the calling thread.
 
-    That waiting is another program's time, and on a shared machine most of the noise. Sleeping
-    and input count as ever. For arms of one thread only: where an arm's own threads crowd each
-    other out, the waiting is its own cost.
+    On a shared machine, run-queue time belongs to other programs and is most of the noise. Sleeping
+    and input are included. The clock is for arms of one thread only: if an arm's own threads
+    compete for cores, their waiting is part of its cost.
 
     Source: field 2 of ``/proc/.../schedstat``, nanoseconds on the run queue
     (Documentation/scheduler/sched-stats in the Linux kernel).
@@ -29,7 +29,7 @@ class UnsharedClock:
         self._file = os.open(_FILE, os.O_RDONLY)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -39,7 +39,7 @@ class UnsharedClock:
         self.close()
 
     def time(self, call: Callable[[], object], count: int) -> float:
-        """Return the seconds that ``count`` calls took, without waiting for the processor."""
+        """Return the seconds that ``count`` calls took, without time on the run queue."""
         start, waited_before = self._now()
         for _ in repeat(None, count):
             call()
@@ -47,7 +47,7 @@ class UnsharedClock:
         return end - start - (waited - waited_before)
 
     def _now(self) -> tuple[float, float]:
-        """The time and the waiting up to it, both of one moment: no wait came between."""
+        """Return the time and the run-queue time up to it, read without a wait in between."""
         waited = self._waited()
         now = perf_counter()
         for _ in range(_TRIES):
@@ -61,10 +61,10 @@ class UnsharedClock:
 
 
 def single_thread_clock() -> Clock:
-    """Return the clock for arms of one thread: this one, or the wall's where there is none.
+    """Return the clock for arms of one thread: :class:`UnsharedClock` if available, else wall time.
 
-    Without the file, or where it does not count (its first field stays 0), the wall clock it is.
-    The file is of the thread that asks, so make the clock where the timing happens.
+    It is unavailable without the file, or if the kernel does not count (its first field stays 0).
+    The file belongs to the calling thread, so create the clock in the thread that measures.
     """
     try:
         clock = UnsharedClock()

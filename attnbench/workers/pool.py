@@ -1,4 +1,4 @@
-"""Many long tasks side by side: on the cores and GPUs of this machine, or elsewhere."""
+"""Parallel execution of long tasks: on the cores and GPUs of this machine, or elsewhere."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Answer = dict[str, Any]
 
 
 class Pool(Protocol):
-    """Runs tasks side by side."""
+    """Executor of parallel tasks."""
 
     limits: Limits
 
     def run(
         self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
     ) -> Iterator[tuple[K, Answer, float]]:
-        """Yield each task's key, its answer and the seconds it took, as tasks end.
+        """Yield each task's key, its answer and its duration in seconds, as tasks end.
 
-        An answer with ``lost`` is not the task's own: its process died or was given up.
+        An answer with ``lost`` is not from the task: its process died or was given up.
 
         Args:
-            tasks: taken up in their order.
-            tell: is told what a task says while it runs.
+            tasks: tasks by key, started in this order.
+            tell: progress callback, called with the key and text of each report of a task.
         """
         ...
 
@@ -39,8 +39,8 @@ class LocalPool:
     """Worker processes on this machine: one for each GPU, or for each core it may use.
 
     Args:
-        like: what they are copies of.
-        places: variables of the environment for each process; by default as found here.
+        like: template of the workers.
+        places: environment variables of each process; those of :func:`local_places` by default.
     """
 
     def __init__(self, like: Worker, places: Sequence[Mapping[str, str]] | None = None) -> None:
@@ -51,14 +51,14 @@ class LocalPool:
     def run(
         self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
     ) -> Iterator[tuple[K, Answer, float]]:
-        """Yield what became of each task, in the order in which they end."""
+        """Yield key, answer and duration of each task, in the order in which they end."""
         workers = [self._like.twin(place) for place in self._places[: len(tasks)]]
         free: queue.Queue[Worker] = queue.Queue()
         for worker in workers:
             free.put(worker)
         memory = self.limits.memory() // len(workers)
 
-        def one(key: K) -> tuple[K, Answer, float]:
+        def run_task(key: K) -> tuple[K, Answer, float]:
             worker = free.get()
             start = time.perf_counter()
             try:
@@ -72,7 +72,7 @@ class LocalPool:
 
         threads = ThreadPoolExecutor(max_workers=len(workers))
         try:
-            waiting = [threads.submit(one, key) for key in tasks]
+            waiting = [threads.submit(run_task, key) for key in tasks]
             for done in as_completed(waiting):
                 yield done.result()
         finally:
@@ -82,10 +82,10 @@ class LocalPool:
 
 
 def local_places() -> list[dict[str, str]]:
-    """Return the environment of a process for each GPU, or for each core it may use.
+    """Return the environment variables of one process per GPU, or per allowed core.
 
-    One thread each: more threads on one training are slower than trainings side by side, and a
-    training on as many threads as happened to be free would not be repeatable.
+    On cores, each process has one thread: more threads per training are slower than parallel
+    trainings, and a thread count that depends on the load would not be reproducible.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The runner's side of the worker process: start, ask, watch, replace."""
+"""Runner side of the worker process: start, requests, limits, restart."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from typing import IO, Any, Self
 import psutil
 
 START_LIMIT_S = 300.0
-"""For importing torch and the plugins; slow disks take minutes."""
+"""Time limit for importing torch and the plugins; slow disks need minutes."""
 _POLL_S = 0.25
 _GIB = 2**30
 
 
 class WorkerError(Exception):
-    """The worker died, hung or grew too large; the text is the reason for the record."""
+    """Death, hang or excessive memory use of the worker; the text is the reason in the record."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a case is given up."""
+    """Limits at which a case is given up."""
 
     seconds: float = 600.0
-    """Without an answer or a sign of life."""
+    """Seconds without an answer or a progress report."""
     memory_bytes: int = 0
-    """Resident size of the worker and its children; 0 for four fifths of what is there."""
+    """Resident size of the worker and its children; 0 for 80% of the total memory."""
 
     def memory(self) -> int:
         """Return the limit in bytes."""
@@ -43,13 +43,13 @@ class Limits:
 
 
 class Worker:
-    """A worker process that is started when it is first needed and again after it was lost.
+    """Worker process that starts at the first request, and again after it was lost.
 
     Args:
-        arguments: of the interpreter: the script or module that serves, and its own arguments.
-        limits: when a case is given up; may be set anew between cases.
-        environment: variables that it gets besides ours.
-        python: the interpreter; this process's own by default.
+        arguments: arguments of the interpreter: the script or module that serves, and its own.
+        limits: limits at which a case is given up; may be changed between cases.
+        environment: environment variables in addition to those of this process.
+        python: interpreter; that of this process by default.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Worker:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._errors: IO[bytes] | None = None
         self._ready = False
-        self._heard = 0
-        """Bytes of its standard error that belong to earlier tasks."""
+        self._errors_start = 0
+        """Offset in its standard error at which the output of the current task begins."""
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +76,7 @@ class Worker:
         self.stop()
 
     def twin(self, environment: Mapping[str, str] | None = None) -> Worker:
-        """Return another worker that starts as this one does, with more variables."""
+        """Return another worker with the same command and additional environment variables."""
         python, *arguments = self._command
         return Worker(
             arguments, self.limits, {**self._environment, **(environment or {})}, python=python
@@ -106,18 +106,18 @@ class Worker:
         """Return the worker's answer to a task: ``{"ok": ...}`` or ``{"error": ...}``.
 
         Args:
-            task: what to do.
-            tell: is told what the worker says while it is at it.
+            task: task as a JSON object.
+            tell: progress callback, called with the text of each report of the worker.
 
         Raises:
-            WorkerError: it crashed, hung or exhausted the memory, and was ended.
+            WorkerError: the worker crashed, hung or exceeded the memory limit, and was ended.
         """
         self.start()
         try:
             if not self._ready:
                 self._wait(START_LIMIT_S, "start")
                 self._ready = True
-            self._heard = self._errors.seek(0, 2) if self._errors else 0
+            self._errors_start = self._errors.seek(0, 2) if self._errors else 0
             self._send(json.dumps(task))
             while "tell" in (answer := self._wait(self.limits.seconds, "finish")):
                 tell(answer["tell"])
@@ -127,7 +127,7 @@ class Worker:
             raise
 
     def stop(self) -> None:
-        """End the process and its children, whatever they are doing."""
+        """Kill the process and its children."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -149,7 +149,7 @@ class Worker:
             process.stdin.write(line + "\n")
             process.stdin.flush()
         except OSError:
-            raise WorkerError(self._obituary()) from None
+            raise WorkerError(self._death_reason()) from None
 
     def _wait(self, limit_s: float, what: str) -> dict[str, Any]:
         deadline = time.monotonic() + limit_s
@@ -160,7 +160,7 @@ class Worker:
                 self._watch(deadline, limit_s, what)
                 continue
             if line is None:
-                raise WorkerError(self._obituary())
+                raise WorkerError(self._death_reason())
             answer: dict[str, Any] = json.loads(line)
             return answer
 
@@ -180,30 +180,30 @@ class Worker:
         with contextlib.suppress(psutil.Error):
             root = psutil.Process(self._process.pid)
             family = [root, *root.children(recursive=True)]
-            return sum(int(one.memory_info().rss) for one in family)
+            return sum(int(process.memory_info().rss) for process in family)
         return 0
 
-    def _obituary(self) -> str:
-        """How the process ended, and the last line that it wrote."""
+    def _death_reason(self) -> str:
+        """Return the exit status or signal of the process, and its last line of output."""
         code = self._process.wait(timeout=10) if self._process else 0
         how = f"exit status {code}"
         if code < 0:
             with contextlib.suppress(ValueError):
                 how = signal.Signals(-code).name
-        last = self._last_words()
+        last = self._last_error_line()
         return f"the process died ({how})" + (f": {last}" if last else "")
 
-    def _last_words(self) -> str:
+    def _last_error_line(self) -> str:
         if self._errors is None:
             return ""
-        self._errors.seek(self._heard)  # what was written since the task began
+        self._errors.seek(self._errors_start)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[:200] if lines else ""
 
     @staticmethod
     def _read(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
         if process.stdout is not None:
-            with contextlib.suppress(ValueError, OSError):  # closed under us when stopped
+            with contextlib.suppress(ValueError, OSError):  # closed by stop()
                 for line in process.stdout:
                     answers.put(line)
         answers.put(None)

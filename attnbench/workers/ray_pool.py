@@ -1,11 +1,11 @@
-"""Trainings on the nodes of a Ray cluster.
+"""Executor of trainings on the nodes of a Ray cluster.
 
 attnbench must be installed on every node, with the same versions. Plugin files, plugin folders and
-recipes are sent along. Everything else that a case names by its path (a folder of images, weights
-to start from, ``my.py:MyAttention``) and the data sets are read where the training runs, and
-weights that are kept are written there: such paths belong on a disk that all nodes share.
+recipes are sent to the nodes. All other files that a case names by path (a folder of images,
+initial weights, ``my.py:MyAttention``) and the data sets are read on the node of the training, and
+kept weights are written there: such paths must be on a disk that all nodes share.
 
-Ray starts a training again, up to three times, when its node dies; what has ended is on disk.
+Ray restarts a training, up to three times, when its node dies; finished results are on disk.
 https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
 """
 
@@ -28,21 +28,21 @@ from attnbench.workers.process import Limits, Worker, WorkerError
 
 K = TypeVar("K")
 RETRIES = 3
-"""Of a training whose node died."""
+"""Maximum number of restarts of a training whose node died."""
 _POLL_S = 0.5
-_NEWS_S = 5.0
+_REPORTS_S = 5.0
 
 
 class RayPool:
-    """Runs each task as a Ray task on one core, and one GPU where the cluster has some.
+    """Executor that runs each task as a Ray task on one core, and one GPU if the cluster has any.
 
     On its node a task gets a worker process of its own, with one thread, as on this machine.
-    ``limits`` are watched there; a limit on memory holds for each training, not for all of a node.
+    ``limits`` apply there; a memory limit holds per training, not per node.
 
     Args:
-        arguments: of a node's interpreter, which start a worker there; plugins follow them.
-        plugins: plugin files and folders, read here and loaded there.
-        address: of the cluster; ``local`` starts one here. By default ``$RAY_ADDRESS``, else the
+        arguments: arguments of the node's interpreter that start a worker; plugins follow them.
+        plugins: plugin files and folders, read here and loaded on the node.
+        address: cluster address; ``local`` starts one here. By default ``$RAY_ADDRESS``, else the
             cluster that ``ray start`` left on this machine, else ``local``.
 
     Raises:
@@ -61,26 +61,26 @@ class RayPool:
             ) from None
         self.limits = Limits()
         self._ray: Any = ray
-        self._plugins = tuple(_Sent.read_plugin(one) for one in plugins)
+        self._plugins = tuple(_Sent.read_plugin(plugin) for plugin in plugins)
         self._address = address
         self._arguments = tuple(arguments)
 
     def run(
         self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
     ) -> Iterator[tuple[K, Answer, float]]:
-        """Yield what became of each task, in the order in which they end.
+        """Yield key, answer and duration of each task, in the order in which they end.
 
         Raises:
-            RequestError: no cluster answers, or a recipe cannot be read.
+            RequestError: no cluster responds, or a recipe cannot be read.
         """
-        errands = [self._errand(number, task) for number, task in enumerate(tasks.values())]
+        remote_tasks = [self._remote_task(n, task) for n, task in enumerate(tasks.values())]
         with self._connected():
-            yield from self._streamed(list(tasks), errands, tell)
+            yield from self._streamed(list(tasks), remote_tasks, tell)
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         ray = self._ray
-        if ray.is_initialized():  # whoever did that ends it too
+        if ray.is_initialized():  # initialized by the caller, which also shuts it down
             yield
             return
         try:
@@ -96,34 +96,34 @@ class RayPool:
         try:
             yield
         finally:
-            ray.shutdown()  # ends what was started here, and leaves a cluster that was up
+            ray.shutdown()  # stops a cluster started here, and disconnects from an existing one
 
     def _streamed(
-        self, keys: Sequence[K], errands: Sequence[_Errand], tell: Callable[[K, str], None]
+        self, keys: Sequence[K], tasks: Sequence[_RemoteTask], tell: Callable[[K, str], None]
     ) -> Iterator[tuple[K, Answer, float]]:
         ray = self._ray
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_do)
-        heard = ray.remote(num_cpus=0, max_restarts=-1)(_Heard).remote()
-        waiting = {remote.remote(one, heard): one.number for one in errands}
+        progress = ray.remote(num_cpus=0, max_restarts=-1)(_ProgressActor).remote()
+        waiting = {remote.remote(task, progress): task.number for task in tasks}
         try:
             while waiting:
                 ended, _ = ray.wait(list(waiting), timeout=_POLL_S)
-                for number, text in self._news(heard).items():
+                for number, text in self._reports(progress).items():
                     tell(keys[number], text)
-                for one in ended:
-                    yield keys[waiting.pop(one)], *self._answer(one)
+                for reference in ended:
+                    yield keys[waiting.pop(reference)], *self._answer(reference)
         finally:
-            for one in waiting:
+            for reference in waiting:
                 with suppress(Exception):  # it may have ended meanwhile
-                    ray.cancel(one, force=True)
+                    ray.cancel(reference, force=True)
             with suppress(Exception):
-                ray.kill(heard)
+                ray.kill(progress)
 
-    def _news(self, heard: Any) -> dict[int, str]:
+    def _reports(self, progress: Any) -> dict[int, str]:
         try:
-            return dict(self._ray.get(heard.take.remote(), timeout=_NEWS_S))
-        except self._ray.exceptions.RayError:  # it is starting, or again after its node died
+            return dict(self._ray.get(progress.take.remote(), timeout=_REPORTS_S))
+        except self._ray.exceptions.RayError:  # the actor is starting or restarting
             return {}
 
     def _answer(self, reference: Any) -> tuple[Answer, float]:
@@ -138,22 +138,22 @@ class RayPool:
             return answer, seconds
         return {"error": reason, "lost": True}, 0.0
 
-    def _errand(self, number: int, task: Task) -> _Errand:
+    def _remote_task(self, number: int, task: Task) -> _RemoteTask:
         recipe = str((task.get("case", {}).get("training") or {}).get("recipe", ""))
         sent = _Sent.read(recipe) if recipe.endswith(".toml") or "/" in recipe else None
-        return _Errand(
+        return _RemoteTask(
             number, dict(task), self._plugins, sent, self.limits, self._arguments, str(Path.cwd())
         )
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """A file, or the folder of a package, sent by its content."""
+    """File, or folder of a package, transferred by content."""
 
     name: str
-    """Of the file; empty for a folder."""
+    """Name of the file; empty for a folder."""
     files: Mapping[str, bytes]
-    """Path below the folder that it is written into, and content."""
+    """Relative path to content of each file."""
 
     @classmethod
     def read(cls, path: str) -> _Sent:
@@ -168,7 +168,7 @@ class _Sent:
         return cls("" if full.is_dir() else full.name, _contents(plugin_sources(full)))
 
     def written(self, folder: Path) -> str:
-        """Write it on the node; return where it is."""
+        """Write the files on the node; return the path."""
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
@@ -186,8 +186,8 @@ def _contents(files: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 @dataclass(frozen=True)
-class _Errand:
-    """A task, with all that it needs on its node."""
+class _RemoteTask:
+    """Task with all files and settings that it needs on its node."""
 
     number: int
     task: dict[str, Any]
@@ -196,15 +196,15 @@ class _Errand:
     limits: Limits
     arguments: Sequence[str]
     cwd: str
-    """Of the driver: relative paths mean the same where the disk is shared."""
+    """Working directory of the driver, for relative paths on a shared disk."""
 
     def worker(self, folder: Path) -> Worker:
-        plugins = [one.written(folder / str(place)) for place, one in enumerate(self.plugins)]
-        # set here too: Ray leaves the variable as it is where the node already has one
+        plugins = [plugin.written(folder / str(place)) for place, plugin in enumerate(self.plugins)]
+        # set explicitly: Ray keeps a value that the node already has
         return Worker([*self.arguments, *plugins], self.limits, {"OMP_NUM_THREADS": "1"})
 
     def local(self, folder: Path) -> dict[str, Any]:
-        """Return the task with paths of this node."""
+        """Return the task with the paths of this node."""
         task = {**self.task, "folder": _seen(self.task.get("folder"))}
         if self.recipe is not None:
             training = {
@@ -215,8 +215,8 @@ class _Errand:
         return task
 
 
-class _Heard:
-    """An actor that keeps what each task said last until it is asked for."""
+class _ProgressActor:
+    """Ray actor that stores the last progress report of each task until it is fetched."""
 
     def __init__(self) -> None:
         self._last: dict[int, str] = {}
@@ -229,18 +229,19 @@ class _Heard:
         return found
 
 
-def _do(errand: _Errand, heard: Any) -> tuple[Answer, float]:
-    """Do a task on a node; return its answer and the seconds it took."""
+def _do(remote_task: _RemoteTask, progress: Any) -> tuple[Answer, float]:
+    """Run a task on a node; return its answer and its duration in seconds."""
     start = time.perf_counter()
     with suppress(OSError):
-        os.chdir(errand.cwd)
+        os.chdir(remote_task.cwd)
     answer: Answer
     with tempfile.TemporaryDirectory(prefix="attnbench-") as name:
         folder = Path(name)
-        with errand.worker(folder) as worker:
+        with remote_task.worker(folder) as worker:
             try:
                 answer = worker.ask(
-                    errand.local(folder), lambda text: heard.put.remote(errand.number, text)
+                    remote_task.local(folder),
+                    lambda text: progress.put.remote(remote_task.number, text),
                 )
             except WorkerError as failure:
                 answer = {"error": str(failure), "lost": True}
@@ -248,9 +249,9 @@ def _do(errand: _Errand, heard: Any) -> tuple[Answer, float]:
 
 
 def _seen(folder: str | None) -> str | None:
-    """Return a checkpoint folder of the driver where the run's folder is seen here too.
+    """Return the driver's checkpoint folder if the folder of the run exists on this node too.
 
-    Elsewhere there are no checkpoints: a training that starts again on another node could not
-    read those of a node that died.
+    Otherwise there are no checkpoints: a training that is restarted on another node could not read
+    the checkpoints of a dead node.
     """
     return folder if folder is not None and Path(folder).parent.parent.is_dir() else None

@@ -1,7 +1,7 @@
-"""The loop of a worker process: JSON tasks on standard input, answers on standard output.
+"""Main loop of a worker process: JSON tasks on standard input, answers on standard output.
 
-A case is measured in a process of its own so that one that crashes, hangs or eats the memory takes
-nothing else with it.
+Each case is measured in a separate process, so that a case that crashes, hangs or exhausts the
+memory does not affect others.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from attnbench.utils.text import describe
 
 
 class TaskHandler(Protocol):
-    """The tasks that a worker process can do."""
+    """Handler of the tasks of a worker process."""
 
     def do(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Return the result of a task, or raise."""
+        """Return the result of a task, or raise an exception."""
         ...
 
 
@@ -33,23 +33,23 @@ def serve(make_tasks: Callable[[Callable[[str], None]], TaskHandler]) -> None:
     """Serve until standard input ends or the parent is gone.
 
     Args:
-        make_tasks: builds what does the tasks; gets a function that reports progress, which the
-            parent takes as a sign of life.
+        make_tasks: factory of the task handler; it receives a function that reports progress, and
+            each report restarts the parent's time limit.
     """
     answers = _private_stdout()
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
-    warnings.simplefilter("ignore")  # of the libraries measured; what matters comes as an error
+    warnings.simplefilter("ignore")  # warnings of measured libraries
     try:
         tasks = make_tasks(lambda text: _send(answers, {"tell": text}))
         _send(answers, {"ready": os.getpid()})
         for line in sys.stdin:
             _send(answers, answer_of(tasks, json.loads(line)))
-    except (KeyboardInterrupt, BrokenPipeError):  # the parent ends workers; nothing to report
+    except (KeyboardInterrupt, BrokenPipeError):  # the parent ends workers: no error
         sys.exit(130)
 
 
 def answer_of(tasks: TaskHandler, task: dict[str, Any]) -> dict[str, Any]:
-    """Return what became of a task: ``{"ok": ...}`` or ``{"error": ...}``, never an exception."""
+    """Run a task; return ``{"ok": ...}`` or ``{"error": ...}``, and raise no exception."""
     try:
         return {"ok": tasks.do(task)}
     except AttnbenchError as error:
@@ -66,14 +66,14 @@ def _place(error: Exception) -> str:
 
 
 def _private_stdout() -> TextIO:
-    """Keep the answers' stream to ourselves: what plugins print goes to standard error."""
+    """Return a private stream for answers, and redirect standard output to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
 
 
 def _die_with_parent(parent: int) -> None:
-    """End this process when the runner is gone, also in the middle of a case that hangs."""
+    """End this process when the parent has ended, even during a case that hangs."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

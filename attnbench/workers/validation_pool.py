@@ -1,4 +1,4 @@
-"""Processes that build and prove latency cases side by side; nothing is timed meanwhile."""
+"""Processes that build and validate latency cases in parallel, without timing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Task = Mapping[str, Any]
 
 
 class ValidationPool:
-    """A few workers like the given one, each started when there is work for it.
+    """Pool of workers, each of which starts at its first task.
 
     Args:
-        like: what they are copies of.
-        count: how many at the same time.
+        like: template of the workers.
+        count: number of parallel workers.
     """
 
     def __init__(self, like: Worker, count: int) -> None:
@@ -29,9 +29,9 @@ class ValidationPool:
             self._free.put(worker)
 
     def ask(self, tasks: Mapping[K, Task], begin: Callable[[K], None]) -> dict[K, dict[str, Any]]:
-        """Return the answer to each task; ``begin`` is told which one is taken up."""
+        """Return the answer to each task; ``begin`` is called with its key when it starts."""
 
-        def one(key: K) -> dict[str, Any]:
+        def answer_task(key: K) -> dict[str, Any]:
             worker = self._free.get()
             try:
                 begin(key)
@@ -42,9 +42,9 @@ class ValidationPool:
 
         pool = ThreadPoolExecutor(max_workers=len(self._workers))
         try:
-            return dict(zip(tasks, pool.map(one, tasks), strict=True))
+            return dict(zip(tasks, pool.map(answer_task, tasks), strict=True))
         except BaseException:
-            self.stop()  # ends the waiting of every thread
+            self.stop()  # unblocks all threads
             raise
         finally:
             pool.shutdown(cancel_futures=True)
@@ -56,7 +56,7 @@ class ValidationPool:
 
 
 def answered(worker: Worker, task: Task) -> dict[str, Any]:
-    """Return a worker's answer; its death is one too."""
+    """Return the answer of a worker; if the worker is lost, an answer with ``error``."""
     try:
         return worker.ask(task)
     except WorkerError as failure:
