@@ -183,7 +183,7 @@ class _Planner:
     def _added_rows(
         self, rows: list[PlannedRow], groups: Groups | None, added: Sequence[str]
     ) -> Iterator[PlannedRow]:
-        """Yield a row for each added module at each place of a module, in the form of that place."""
+        """Yield a row for each added module at each place of a module, in the same form."""
         planned = {row.cases for row in rows}
         places: dict[Case, Row] = {}
         for row in rows:

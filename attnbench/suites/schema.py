@@ -165,7 +165,7 @@ class Latency(_Strict):
     graph: bool = False
     """CUDA only: replay of each call as a graph."""
     budget_s: Seconds = 10.0
-    """Sampling time in seconds for each process of a session: all arms of a backbone in a runtime."""
+    """Sampling time, in seconds, per process of a session: all arms of a backbone in a runtime."""
     processes: Positive = 3
     """Number of fresh processes whose samples are pooled."""
     columns: LatencyColumns = ["overhead", "median"]
