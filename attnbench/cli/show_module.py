@@ -54,8 +54,8 @@ def _document(catalog: Catalog, name: str, *, check: bool) -> dict[str, Any]:
 def _checked(attention: Attention) -> dict[str, Any]:
     from attnbench.reports.module_page.conformance import conformance_of
 
-    with _check_callback(str(attention.spec)) as tell:
-        return conformance_of(attention, tell)
+    with _check_callback(str(attention.spec)) as callback:
+        return conformance_of(attention, callback)
 
 
 @contextmanager

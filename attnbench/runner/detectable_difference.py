@@ -37,7 +37,7 @@ def detection(job: Job) -> Iterator[str]:
 
 
 def _spread(job: Job, dataset: str) -> tuple[float | None, str]:
-    """Return the standard deviation of a paired difference, measured or its floor, and the source."""
+    """Return the standard deviation of a paired difference, or its floor, and the source."""
     measured = _measured(job, dataset)
     if measured:
         return median(measured), "as in the records that are there"

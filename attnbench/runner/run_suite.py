@@ -291,9 +291,8 @@ def _described_anew(
     for case in cases:
         record = done.get(case.name)
         if record is not None and case.kind == "cost" and record.status == "ok":
-            card = json.loads(
-                json.dumps(meters.cost.card(case))
-            )  # normalized as if read from a file
+            # normalized as if read from a file
+            card = json.loads(json.dumps(meters.cost.card(case)))
             if record.card != card:
                 yield record.model_copy(update={"card": card})
 

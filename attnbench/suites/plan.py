@@ -144,7 +144,7 @@ class _Planner:
             return False
         if _attention(module, self.catalog) is None:
             return False  # its package is not installed: the case is planned and skipped
-        if row.selects() and self._is_homeless(module, placement):
+        if row.selects() and self._lacks_official_place(module, placement):
             return True
         if form == "plain" or has_fused_form(module, self.catalog):
             return False
@@ -152,7 +152,7 @@ class _Planner:
             raise RequestError(f"module {module!r} has no fused form (no fuse method)")
         return True
 
-    def _is_homeless(self, module: str, placement: str | None) -> bool:
+    def _lacks_official_place(self, module: str, placement: str | None) -> bool:
         """Return whether a module lacks the official placement that the row requests."""
         attention = _attention(module, self.catalog)
         card = attention.card if attention else None
@@ -161,7 +161,7 @@ class _Planner:
     def _has_no_place(self, module: str, place: Case) -> bool:
         """Return whether an added module lacks the official placement or fused form of a place."""
         formless = place.fused and not has_fused_form(module, self.catalog)
-        return formless or self._is_homeless(module, place.placement)
+        return formless or self._lacks_official_place(module, place.placement)
 
     def _selected(self, selector: str | None) -> Sequence[str | None]:
         """Return the modules of a selector, without broken plugins."""

@@ -62,7 +62,7 @@ Positive = Annotated[int, Field(ge=1)]
 Size = Positive | Annotated[tuple[Positive, Positive], Field(strict=False)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 BestKey = Literal["params", "macs", "activations", "bytes", "top1", "top5"]
-_NORMALISED = ("params_norm", "macs_norm")
+_NORMALIZED = ("params_norm", "macs_norm")
 FIGURE = re.compile(
     r"(?P<digits>[+-]?[0-9]+(,[0-9]{3})*(\.(?P<decimals>[0-9]+))?) ?"
     r"(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
@@ -337,9 +337,9 @@ class TableLayout(_Strict):
     def _consistent(self) -> TableLayout:
         if self.reference is not None and self.reference not in [row.label for row in self.row]:
             raise ValueError(f"reference {self.reference!r} is the label of no row")
-        normalised = [column for column in self.columns if column in _NORMALISED]
-        if normalised and self.reference is None:
-            raise ValueError(f"column {normalised[0]} needs a reference, the label of a row")
+        normalized = [column for column in self.columns if column in _NORMALIZED]
+        if normalized and self.reference is None:
+            raise ValueError(f"column {normalized[0]} needs a reference, the label of a row")
         if self.groups and self.latency:
             raise ValueError("a table has column groups or latency, not both")
         if self.latency and any(row.control for row in self.row):
