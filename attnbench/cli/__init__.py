@@ -1,1 +1,1 @@
-"""Command line: one file per command, a thin layer over the library."""
+"""Command line: a file for each command, a thin layer over the library."""

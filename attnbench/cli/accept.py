@@ -1,4 +1,4 @@
-"""``attnbench accept``: a change that is meant to be so becomes the baseline."""
+"""``attnbench accept``: update of the baseline by intended changes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def command(
 
 
 def _names_both(words: list[str], out: str | None, settled: ProjectSettings) -> bool:
-    """Whether the second word is a run: a case stands there where the baseline is settled."""
+    """Return whether the second word is a run; with a baseline in the settings, it is a case."""
     from attnbench.records.store import find_run
 
     if len(words) == 1:
@@ -61,7 +61,7 @@ def _names_both(words: list[str], out: str | None, settled: ProjectSettings) -> 
 
 
 def _write_tables(base: Path) -> None:
-    """Write the baseline's tables anew; that they cannot be written takes nothing back."""
+    """Write the baseline's tables again; a failure does not undo the update of the baseline."""
     from attnbench.records.store import read_run
     from attnbench.reports.run_report import write_tables
 

@@ -1,4 +1,4 @@
-"""``attnbench accuracy``: what modules buy, trained beside the plain backbone, paired by seed."""
+"""``attnbench accuracy``: accuracy of modules relative to the plain backbone, paired by seed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,11 @@ def command(
         "threads": threads,
     }
     request = GridRequest(
-        backbone or [], [_blended(one, blend) for one in module or []], placement or [], None, None
+        backbone or [],
+        [_blended(spec, blend) for spec in module or []],
+        placement or [],
+        None,
+        None,
     )
     with new_worker(plugin or []) as worker:
         with guests():
@@ -122,7 +126,7 @@ def command(
 def _print(job: Job, run: Run, form: str) -> None:
     if form == "json":
         results = _results(job, run)
-        arms = [_arm(one) for one in results if not one.is_plain] or [_arm(results[0])]
+        arms = [_arm(result) for result in results if not result.is_plain] or [_arm(results[0])]
         print_json(arms[0] if len(arms) == 1 else {"arms": arms})
     else:
         from attnbench.reports.run_report import report_of
@@ -135,7 +139,7 @@ def _blended(module: str, blend: bool) -> str:
 
 
 def _rows(request: GridRequest, catalog: Catalog, wider: bool) -> list[dict[str, Any]]:
-    """The rows of the table: each backbone's plain one, its arms, and the controls."""
+    """Return the rows of the table: for each backbone the plain one, its arms and controls."""
     if not request.backbones:
         raise RequestError("nothing to train; give a backbone (-b) and modules (-m, -p)")
     cases = cases_of(request, catalog)
@@ -167,14 +171,14 @@ def _suite(rows: Sequence[dict[str, Any]], settings: dict[str, Any]) -> Suite:
 
 
 def _refuse_skipped(job: Job) -> None:
-    """Without a suite around it, what cannot be had here is a wrong request."""
+    """Raise :class:`RequestError` if a case is skipped: without a suite, the request is wrong."""
     reasons = list(dict.fromkeys(job.skipped.values()))
     if reasons:
         raise RequestError("; ".join(reasons))
 
 
 def _announce(job: Job) -> None:
-    """Say what the set-up can detect, before it starts; the time it takes is said by the run."""
+    """Report the minimum detectable difference; the run reports its estimated duration itself."""
     from attnbench.runner.detectable_difference import detection
 
     for line in detection(job):
@@ -204,15 +208,15 @@ def _results(job: Job, run: Run) -> list[PairedTrainings]:
 
     records = {name: record.model_dump() for name, record in run.records.items()}
     rows = [row for table in job.tables for row in table.rows]
-    return [one for row in trained(rows, records) for one in row]
+    return [result for row in trained(rows, records) for result in row]
 
 
-def _arm(one: PairedTrainings) -> dict[str, Any]:
-    """The JSON object of one arm."""
+def _arm(result: PairedTrainings) -> dict[str, Any]:
+    """Return the JSON object of an arm."""
     from attnbench.stats.accuracy_verdict import text
 
-    case, facts = one.cases[0], one.facts
-    mean = one.mean()
+    case, facts = result.cases[0], result.facts
+    mean = result.mean()
     return {
         "name": case.name.rpartition("seed=")[0].rstrip(",/"),
         "backbone": case.backbone,
@@ -222,20 +226,20 @@ def _arm(one: PairedTrainings) -> dict[str, Any]:
         "synthetic": facts.get("synthetic"),
         "recipe": facts.get("recipe"),
         "size": list(case.size),
-        "status": one.status,
-        "reasons": [str((record or {}).get("reason")) for _, record in one.others],
-        "seeds": _seeds(one.own),
-        "plain": _seeds(one.plain),
+        "status": result.status,
+        "reasons": [str((record or {}).get("reason")) for _, record in result.others],
+        "seeds": _seeds(result.own),
+        "plain": _seeds(result.plain),
         "top1_mean": mean.mean if mean else None,
         "top1_low": _finite(mean.low) if mean else None,
         "top1_high": _finite(mean.high) if mean else None,
-        "difference": _difference(one.difference())
-        | _flipped(one)
+        "difference": _difference(result.difference())
+        | _flipped(result)
         | {
-            "verdict": one.judgement.verdict if one.judgement else "none",
-            "text": text(one.judgement) if one.judgement else "",
-            "within": one.judgement.within if one.judgement else None,
-            "more_seeds": one.judgement.more_seeds if one.judgement else None,
+            "verdict": result.judgement.verdict if result.judgement else "none",
+            "text": text(result.judgement) if result.judgement else "",
+            "within": result.judgement.within if result.judgement else None,
+            "more_seeds": result.judgement.more_seeds if result.judgement else None,
         },
     }
 
@@ -265,8 +269,8 @@ def _difference(found: DifferenceEstimate | None) -> dict[str, Any]:
     }
 
 
-def _flipped(one: PairedTrainings) -> dict[str, Any]:
-    found = one.flipped
+def _flipped(result: PairedTrainings) -> dict[str, Any]:
+    found = result.flipped
     if found is None:
         return {"sign_flip_low": None, "sign_flip_high": None}
     return {"sign_flip_low": _finite(found.low), "sign_flip_high": _finite(found.high)}

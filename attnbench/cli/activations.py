@@ -73,7 +73,7 @@ def _case(
 
 
 def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:
-    """Return the picture, (3, H, W) in uint8, and the network's input, (1, 3, S, S)."""
+    """Return the image, (3, H, W) in uint8, and the input of the network, (1, 3, S, S)."""
     import torch
 
     from attnbench.datasets.dataset import LabeledImages
@@ -83,13 +83,13 @@ def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:
 
     training = training_of(case)
     raw = _raw(image, training.dataset)
-    one = LabeledImages(torch.zeros(1, dtype=torch.int64), ("",), lambda _: raw, raw[None])
-    given, _ = next(iter(feed(one, find_recipe(training.recipe)).test()))
+    images = LabeledImages(torch.zeros(1, dtype=torch.int64), ("",), lambda _: raw, raw[None])
+    given, _ = next(iter(feed(images, find_recipe(training.recipe)).test()))
     return raw.expand(3, -1, -1), given
 
 
 def _raw(image: str, dataset: str) -> Tensor:
-    """Return an image, (C, H, W) in uint8: of the data set's test images, or of a file."""
+    """Return an image, (C, H, W) in uint8, from the test set or from a file."""
     from attnbench.datasets.registry import load
 
     if not image.isdecimal():
@@ -97,7 +97,7 @@ def _raw(image: str, dataset: str) -> Tensor:
 
         try:
             return decode(Path(image))
-        except Exception as error:  # PIL's readers raise many kinds
+        except Exception as error:  # the decoders of PIL raise various exceptions
             raise RequestError(f"--image {image} cannot be read: {describe(error)}") from error
     test = load(dataset).test
     if int(image) >= len(test):

@@ -1,4 +1,4 @@
-"""The commands, and how their errors end. Nothing here imports torch before it is needed."""
+"""Commands and the handling of their errors. Torch is imported only when needed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user ends in one line and status 2."""
+    """Run the command line; a user error yields one line on standard error and status 2."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # as Ctrl-C: the worker is ended and what is measured stays; `timeout` sends it twice, and the
-    # second one must not cut that short
+    # like Ctrl-C: the worker is terminated and the records are kept; `timeout` sends the signal
+    # twice, and the second signal must not interrupt the shutdown
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``attnbench check``: what holds of a module, what does not, and the way out."""
+"""``attnbench check``: conformance of modules, with remedies for failed checks."""
 
 from __future__ import annotations
 
@@ -72,14 +72,16 @@ def command(
             "[tool.attnbench] plugins register some, those are checked"
         )
     with ConformanceRunner(new_worker(plugin or []), jobs) as examiner:
-        examiner.start()  # it imports torch while we do
-        asked = _asked(words, every, catalog)
-        reports = _examined(examiner, asked, checks, limit)
+        examiner.start()  # the worker imports torch in parallel
+        requested = _requested(words, every, catalog)
+        reports = _examined(examiner, requested, checks, limit)
     _print(reports, chosen, verbose=verbose)
     if examiner.interrupted:
-        say(f"attnbench: check interrupted; {len(reports)} of {len(asked)} modules are reported")
+        say(
+            f"attnbench: check interrupted; {len(reports)} of {len(requested)} modules are reported"
+        )
         sys.exit(130)
-    if not all(one.passed for one in reports):
+    if not all(report.passed for report in reports):
         sys.exit(1)
 
 
@@ -92,7 +94,7 @@ def _checks(select: str | None, deep: bool) -> list[Check]:
 
 
 def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
-    """Return the catalog, and the names that the plugin files brought."""
+    """Return the catalog and the names of the modules from plugin files."""
     from attnbench.registry.plugins import catalog
 
     with guests():
@@ -101,7 +103,7 @@ def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
     return found, [name for name in found.modules.names() if name not in before]
 
 
-def _asked(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
+def _requested(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
     from attnbench.cli.output import say_failures
     from attnbench.conformance.select import chosen_modules, every_module
 
@@ -110,45 +112,48 @@ def _asked(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
         if every:
             return _merged(every_module(catalog), chosen_modules(words, catalog))
         found = chosen_modules(words, catalog)
-    say_failures(catalog, known_failures)  # "@all" of a suite loads every plugin
+    say_failures(catalog, known_failures)  # the selector "@all" of a suite loads every plugin
     return found
 
 
 def _merged(first: Sequence[Chosen], more: Sequence[Chosen]) -> list[Chosen]:
-    known = {_name(one) for one in first}
-    return [*first, *(one for one in more if _name(one) not in known)]
+    names = {_name(module) for module in first}
+    return [*first, *(module for module in more if _name(module) not in names)]
 
 
-def _name(one: Chosen) -> str:
+def _name(module: Chosen) -> str:
     from attnbench.conformance.findings import ConformanceReport
 
-    return one.name if isinstance(one, ConformanceReport) else str(one.spec)
+    return module.name if isinstance(module, ConformanceReport) else str(module.spec)
 
 
 def _examined(
     examiner: ConformanceRunner,
-    asked: Sequence[Chosen],
+    requested: Sequence[Chosen],
     checks: Sequence[Check],
     limit: float | None,
 ) -> list[ConformanceReport]:
-    """Return the reports in the order of what was asked for."""
+    """Return the reports in the order of the requested modules."""
     from attnbench.cli.progress import check_progress
     from attnbench.conformance.findings import ConformanceReport
 
-    modules = [one for one in asked if not isinstance(one, ConformanceReport)]
+    modules = [module for module in requested if not isinstance(module, ConformanceReport)]
     made = examiner.examine(modules, checks, check_progress(), limit) if modules else []
     reports = {
-        one.name: one
-        for one in [*made, *(one for one in asked if isinstance(one, ConformanceReport))]
+        report.name: report
+        for report in [
+            *made,
+            *(report for report in requested if isinstance(report, ConformanceReport)),
+        ]
     }
-    return [reports[name] for name in map(_name, asked) if name in reports]
+    return [reports[name] for name in map(_name, requested) if name in reports]
 
 
 def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) -> None:
     from attnbench.conformance.report import as_markdown, print_text
 
     if form == "json":
-        found = [one.to_dict() for one in reports]
+        found = [report.to_dict() for report in reports]
         print_json(found[0] if len(found) == 1 else {"arms": found})
         return
     with writing():

@@ -1,4 +1,4 @@
-"""``attnbench ci``: what a change does to modules and models, base and head on one machine."""
+"""``attnbench ci``: effects of a change on modules and models, base and head on one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``attnbench compare``: what a run has that another had not."""
+"""``attnbench compare``: differences between two runs."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def command(
 
 
 def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple[Path, Path]:
-    """Return the files of BASE and NEW of one or two words; of one, BASE is the baseline.
+    """Return the files of BASE and NEW from one or two words; for one word, BASE is the baseline.
 
     Raises:
-        RecordError: one of them cannot be found or read.
-        RequestError: there is one word, and no baseline in the settings.
+        RecordError: a file cannot be found or read.
+        RequestError: there is only one word and no baseline in the settings.
     """
     from attnbench.records.store import find_run, read_run
     from attnbench.regression.compare.record_pair import suite_of
@@ -86,7 +86,7 @@ def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple
 
 
 def folder_of_runs(out: str | None, settled: ProjectSettings) -> Path:
-    """Return the folder where suites' runs are looked for: the option's, else the settings'."""
+    """Return the folder of the suites' runs: that of the option or that of the settings."""
     if out is None and settled.out is not None:
         return settled.root / settled.out
     return Path(out or DEFAULT_OUT)

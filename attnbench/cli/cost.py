@@ -1,4 +1,4 @@
-"""``attnbench cost``: what modules cost in backbones, or alone."""
+"""``attnbench cost``: costs of modules, in backbones or alone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def command(
 
 
 def _arm(case: Case, measurement: Any) -> dict[str, Any]:
-    """The JSON object of one arm."""
+    """Return the JSON object of an arm."""
     values = measurement.values
     arm: dict[str, Any] = {
         "name": case.name,
@@ -94,11 +94,11 @@ def _arm(case: Case, measurement: Any) -> dict[str, Any]:
 def _with_plain(
     arms: Sequence[dict[str, Any]], cases: Sequence[Case], meter: Any
 ) -> list[dict[str, Any]]:
-    """The arms, each backbone's plain one before its first."""
+    """Return the arms, with each plain backbone before its first arm."""
     shown: list[dict[str, Any]] = []
     for case, arm in zip(cases, arms, strict=True):
         plain = case.plain
-        if case.backbone and case.module and plain.name not in [one["name"] for one in shown]:
+        if case.backbone and case.module and plain.name not in [row["name"] for row in shown]:
             shown.append(_arm(plain, meter.measure(plain)))
         shown.append(arm)
     return shown

@@ -1,4 +1,4 @@
-"""``attnbench doctor``: what on this machine hurts timing, and what differences it can tell."""
+"""``attnbench doctor``: timing hazards of this machine and its noise floor."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def command(
         print_json(
             {
                 "machine": facts,
-                "findings": [one.to_dict() for one in findings],
+                "findings": [finding.to_dict() for finding in findings],
                 "floor": floor.to_dict() if floor else None,
             }
         )
     else:
         with writing():
             _print(facts, findings, floor)
-    if strict and any(one.level == "warning" for one in findings):
+    if strict and any(finding.level == "warning" for finding in findings):
         raise typer.Exit(1)
 
 
@@ -62,8 +62,8 @@ def _print(facts: dict[str, Any], findings: list[SystemFinding], floor: NoiseFlo
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    for one in sorted(findings, key=lambda one: _ORDER.index(one.level)):
-        table.add_row(one.level, one.name, _details(one))
+    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.level)):
+        table.add_row(finding.level, finding.name, _details(finding))
     out = console()
     out.print(f"{facts['processor']}, {facts['isa']}, {facts['cores']} cores, {facts['system']}\n")
     out.print(table)

@@ -1,4 +1,4 @@
-"""``attnbench export``: a network as a file for a device, its output checked."""
+"""``attnbench export``: export of networks to files for devices, with validated outputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from attnbench.suites.case import Case
 
 _CHECKED_ON = 16
-"""Images on which an exported file is checked."""
+"""Number of images for the validation of an exported file."""
 _LONGEST = 120
 
 
@@ -84,7 +84,7 @@ def command(
 
 
 class _Export:
-    """One network, built once, for all runtimes."""
+    """A network, built once, for all runtimes."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class _Export:
         return [self.arm(runtime) for runtime in runtimes]
 
     def arm(self, runtime: Runtime) -> dict[str, Any]:
-        """Return the JSON object of one file, or of why there is none."""
+        """Return the JSON object of an exported file, or of the reason of its failure."""
         from attnbench.runtimes.export import deliver
 
         about = self.about(runtime)
@@ -162,7 +162,9 @@ def _runtime(name: str, settings: RuntimeSettings) -> Runtime:
 
     found = runtime(name.strip())
     if getattr(found, "suffix", None) is None:
-        exporting = [one for one in runtimes() if getattr(runtime(one), "suffix", None)]
+        exporting = [
+            candidate for candidate in runtimes() if getattr(runtime(candidate), "suffix", None)
+        ]
         raise RequestError(f"runtime {found.name} leaves no file; these do: {', '.join(exporting)}")
     check(found, settings)
     missing = found.missing()
@@ -182,7 +184,7 @@ def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
 
 
 def _network(case: Case, meter: CostMeter, weights: Path | None) -> tuple[nn.Module, str]:
-    """Return the network in its plain form, and what its weights are."""
+    """Return the network in its plain form and the description of its weights."""
     from attnbench.measure.network import network
     from attnbench.models.pretrained import load_weights
 

@@ -1,4 +1,4 @@
-"""``attnbench history``: what changed over many runs, and with which commit."""
+"""``attnbench history``: change points over many runs, with their commits."""
 
 from __future__ import annotations
 

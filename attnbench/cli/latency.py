@@ -1,4 +1,4 @@
-"""``attnbench latency``: what modules cost in time, in the runtimes that are really deployed."""
+"""``attnbench latency``: latency of modules in the runtimes of deployments."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def command(
     )
     with guests():
         cases = cases_of(request, catalog)
-        known, skipped = _checked(cases, conditions, catalog)
-    asked = [case.timed(one) for case in cases for one in conditions]
-    records = _measured(known, skipped, budget, processes, plugin or [])
-    results = _results([*asked, *_plain(asked)], records)
+        measurable, skipped = _checked(cases, conditions, catalog)
+    requested = [case.timed(condition) for case in cases for condition in conditions]
+    records = _measured(measurable, skipped, budget, processes, plugin or [])
+    results = _results([*requested, *_plain(requested)], records)
     if chosen == "json":
         arms = [_arm(case, conditions, results) for case in cases]
         print_json(arms[0] if len(arms) == 1 else {"arms": arms})
@@ -87,7 +87,7 @@ def command(
         from attnbench.reports.tables.latency_table import report_of_sessions
 
         print_report(report_of_sessions(list(results.values()), processes), chosen)
-    if any(results[case.name].status == "failed" for case in asked):
+    if any(results[case.name].status == "failed" for case in requested):
         sys.exit(1)
 
 
@@ -117,25 +117,25 @@ def _listed(text: str, option: str) -> list[str]:
 def _checked(
     cases: Sequence[Case], conditions: Sequence[Conditions], catalog: Catalog
 ) -> tuple[list[Case], dict[str, str]]:
-    """The latency cases that can be measured here, and why the others cannot."""
+    """Return the measurable latency cases and the reasons for the skipped cases."""
     from attnbench.measure.cost import CostMeter
     from attnbench.measure.latency import LatencyMeter
 
     meter = LatencyMeter(CostMeter(catalog))
-    known: list[Case] = []
+    measurable: list[Case] = []
     skipped: dict[str, str] = {}
-    for timed in (case.timed(one) for one in conditions for case in cases):
+    for timed in (case.timed(condition) for condition in conditions for case in cases):
         try:
             meter.check(timed)
         except MissingExtraError as error:
             skipped[timed.name] = str(error)
         else:
-            known.append(timed)
-    if not known:
+            measurable.append(timed)
+    if not measurable:
         raise RequestError("; ".join(dict.fromkeys(skipped.values())))
     for reason in dict.fromkeys(skipped.values()):
         say(f"attnbench: skipped: {reason}")
-    return known, skipped
+    return measurable, skipped
 
 
 def _measured(
@@ -156,9 +156,9 @@ def _measured(
         tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
         SessionRunner(worker, Path(folder)) as runner,
     ):
-        worker.start()  # it imports torch while the first session is proved
+        worker.start()  # the worker imports torch during the proofs of the first session
         for session in sessions(cases):
-            # the plain network is a row too: its A/A ratio shows what can be told apart
+            # the plain network is also a row: its A/A ratio shows the noise floor
             whole = Session(tuple(dict.fromkeys((session.plain, *session.cases))))
             outcomes = runner.measure(whole, SessionProtocol(budget, processes), say)
             for name, outcome in outcomes.items():
@@ -177,7 +177,7 @@ def _plain(cases: Sequence[Case]) -> list[Case]:
 
 
 def _results(cases: Sequence[Case], records: Records) -> dict[str, LatencyCell]:
-    """All results, judged together, by the name of their case."""
+    """Return all results, evaluated together, by the name of their case."""
     from attnbench.reports.tables.latency_results import timed
 
     unique = list(dict.fromkeys(cases))
@@ -188,13 +188,13 @@ def _results(cases: Sequence[Case], records: Records) -> dict[str, LatencyCell]:
 def _arm(
     case: Case, conditions: Sequence[Conditions], results: Mapping[str, LatencyCell]
 ) -> dict[str, Any]:
-    """The JSON object of one arm."""
+    """Return the JSON object of an arm."""
     first = conditions[0].precision
     runtimes = {}
-    for one in conditions:
-        # the precision asked for first goes by the runtime's name alone
-        further = f",precision={one.precision}" if one.precision != first else ""
-        runtimes[f"{one.runtime}{further}"] = _runtime(results[case.timed(one).name])
+    for condition in conditions:
+        # the key of the first requested precision is the name of the runtime alone
+        further = f",precision={condition.precision}" if condition.precision != first else ""
+        runtimes[f"{condition.runtime}{further}"] = _runtime(results[case.timed(condition).name])
     return {
         "name": case.name.removeprefix("cost/"),
         "backbone": case.backbone,
@@ -208,10 +208,10 @@ def _arm(
     }
 
 
-def _runtime(one: LatencyCell) -> dict[str, Any]:
+def _runtime(cell: LatencyCell) -> dict[str, Any]:
     from attnbench.reports.tables.long_format import latency_fields
 
-    if one.timing is None:
-        return {"status": one.status, "reason": one.reason}
-    facts = {key: one.runtime.get(key) for key in ("versions", "processor", "isa", "fallbacks")}
-    return {"status": "ok", **latency_fields(one), **facts}
+    if cell.timing is None:
+        return {"status": cell.status, "reason": cell.reason}
+    facts = {key: cell.runtime.get(key) for key in ("versions", "processor", "isa", "fallbacks")}
+    return {"status": "ok", **latency_fields(cell), **facts}

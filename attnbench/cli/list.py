@@ -1,4 +1,4 @@
-"""``attnbench list``: what there is, without importing torch."""
+"""``attnbench list``: listings of available objects, without importing torch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from attnbench.registry.plugins import Catalog
 
 Rows = list[dict[str, Any]]
 _UNSHOWN = ("origin", "page", "missing")
-"""In JSON only; what says where to get something stands below the table."""
+"""Keys in JSON only; hints on missing objects follow the table."""
 _WHOLE = ("name", "family", "year", "paper", "params_512")
-"""Columns that are read as one word: they are not broken over lines."""
+"""Columns without line breaks."""
 _GAP = 3
 _ROOM, _LEAST = 40, 20
-"""Columns between two cells, those that constraints want to be readable, and their last resort."""
+"""Widths in characters: gap between cells, preferred and minimum width of constraints."""
 
 
 def command(
@@ -72,12 +72,12 @@ def _backbones(catalog: Catalog) -> Rows:
 
     return [
         {
-            "name": one.name,
-            "title": one.title,
-            "source": one.source,
-            "options": ", ".join(one.options),
+            "name": backbone.name,
+            "title": backbone.title,
+            "source": backbone.source,
+            "options": ", ".join(backbone.options),
         }
-        for one in (*BACKBONES, *FAMILIES)
+        for backbone in (*BACKBONES, *FAMILIES)
     ]
 
 
@@ -104,7 +104,7 @@ def _datasets(catalog: Catalog) -> Rows:
 
     keys = ("name", "title", "classes", "train", "test", "available", "where", "missing", "page")
     found = [describe_dataset(name) if name != _FOLDER["name"] else {} for name in datasets()]
-    listed = [{key: one.get(key) for key in keys} for one in found if one]
+    listed = [{key: description.get(key) for key in keys} for description in found if description]
     return [*listed, {**dict.fromkeys(keys), **_FOLDER}]
 
 
@@ -124,7 +124,7 @@ _ROWS: dict[str, Callable[[Catalog], Rows]] = {
 
 
 def _details(name: str) -> dict[str, Any]:
-    """What only the class itself can tell."""
+    """Return the details that require the class itself."""
     from attnbench.errors import AttnbenchError
     from attnbench.registry.attention import find_attention
 
@@ -134,9 +134,9 @@ def _details(name: str) -> dict[str, Any]:
     except AttnbenchError as error:
         return {"params_512": None, "constraints": [str(error)]}
     declared = attention.card.constraints if attention.card else ()
-    constraints = [one.text for one in declared if not one.basic]
+    constraints = [constraint.text for constraint in declared if not constraint.basic]
     return {
-        "params_512": sum(one.numel() for one in built.parameters()),
+        "params_512": sum(parameter.numel() for parameter in built.parameters()),
         "constraints": constraints,
     }
 
@@ -164,12 +164,12 @@ def _print(rows: Rows) -> None:
 
 
 def _fitting(rows: Rows, width: int) -> list[str]:
-    """Return the columns to show: constraints need room, and the short list has what makes it."""
+    """Return the columns to show; drop columns of the short list to make room for constraints."""
     shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
     if "constraints" not in shown:
         return shown
     for key, room in (("title", _ROOM), ("paper", _ROOM), ("year", _ROOM), ("family", _LEAST)):
-        taken = sum(_width(rows, one) + _GAP for one in shown if one != "constraints")
+        taken = sum(_width(rows, column) + _GAP for column in shown if column != "constraints")
         if taken + room > width:
             shown.remove(key)
     return shown

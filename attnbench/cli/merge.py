@@ -1,4 +1,4 @@
-"""``attnbench merge``: shards and parts of a run, brought together."""
+"""``attnbench merge``: merging of shards and parts of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``attnbench new``: a plugin package to start from."""
+"""``attnbench new``: template of a plugin package."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def command(
     folder = output or Path(names.module)
     files = written(names, folder)
     with writing():
-        sys.stdout.write("".join(f"{one}\n" for one in files))
+        sys.stdout.write("".join(f"{path}\n" for path in files))
     say(_next(names.module, folder))
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Shared options of several commands."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FORMATS = ("text", "json", "md", "csv", "tex", "html")
 
 
 def with_settled(given: list[str] | None) -> list[str]:
-    """Return the project's plugins and those that are given, each once."""
+    """Return the plugins of the project and of the option, each once."""
     files = [*settings().plugin_paths, *(given or [])]
-    return list({Path(one).resolve(): one for one in files}.values())
+    return list({Path(file).resolve(): file for file in files}.values())
 
 
 def settled_out() -> str:
-    """Return where the project keeps its runs."""
+    """Return the folder of the project's runs."""
     settled = settings()
     return str(settled.root / settled.out) if settled.out else DEFAULT_OUT
 
 
 def settled_budget() -> float:
-    """Return the project's seconds of sampling."""
+    """Return the project's sampling time in seconds."""
     return settings().budget or DEFAULT_BUDGET_S
 
 
@@ -83,7 +83,7 @@ def chosen_format(name: str | None, json: bool, possible: tuple[str, ...] = FORM
     """Return the output format.
 
     Raises:
-        RequestError: it is none of ``possible``.
+        RequestError: the format is not in ``possible``.
     """
     if json and name not in (None, "json"):
         raise RequestError(f"--json and --format {name} contradict each other")
@@ -97,7 +97,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return (height, width) of ``224`` or ``192x256``.
 
     Raises:
-        RequestError: it is neither.
+        RequestError: the text is neither.
     """
     found = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
     if not found:
@@ -110,10 +110,10 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def chosen_kinds(text: str | None, possible: tuple[str, ...] = KINDS) -> tuple[str, ...]:
-    """Return the kinds of ``cost,latency``; all possible ones where nothing is said.
+    """Return the kinds of ``cost,latency``; by default all possible kinds.
 
     Raises:
-        RequestError: one is none of ``possible``.
+        RequestError: a kind is not in ``possible``.
     """
     kinds = tuple(part.strip() for part in text.split(",")) if text else possible
     for kind in kinds:

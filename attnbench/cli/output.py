@@ -1,4 +1,4 @@
-"""Standard output for results, standard error for everything else."""
+"""Standard output for results, standard error for all other messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def say(message: str) -> None:
-    """Write a line to standard error; nobody listening there is no reason to stop."""
+    """Write a line to standard error; a closed stream is ignored."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
@@ -27,7 +27,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """While entered, standard output is written: a reader that leaves early ends it quietly.
+    """Handle errors of writing to standard output; a closed pipe ends the process silently.
 
     Raises:
         RequestError: standard output cannot be written.
@@ -44,12 +44,12 @@ def writing() -> Iterator[None]:
 
 
 def _discard_the_rest() -> None:
-    """Send what is still buffered nowhere: Python flushes it again as it ends, and fails again."""
+    """Discard the buffered output, which Python would otherwise flush again, and fail, at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(document: Any) -> None:
-    """Write one JSON document to standard output."""
+    """Write a JSON document to standard output."""
     with writing():
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
@@ -70,12 +70,12 @@ def print_report(report: Report, form: str) -> None:
 
 
 def console() -> Console:
-    """Return the console for text on standard output; a pipe takes lines of any length."""
+    """Return the console for text on standard output; in a pipe, lines are not wrapped."""
     from rich.console import Console
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # rich would exit with 1; `writing` ends it quietly
+            raise BrokenPipeError  # rich would exit with 1; `writing` exits silently
 
     width = None if sys.stdout.isatty() else 1000
     return Plain(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
@@ -83,7 +83,7 @@ def console() -> Console:
 
 @contextmanager
 def guests() -> Iterator[None]:
-    """While entered, what plugins and models print goes to standard error, from C code too."""
+    """Redirect the output of plugins and models, including C code, to standard error."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -96,10 +96,10 @@ def guests() -> Iterator[None]:
 
 
 def load_catalog(plugins: Sequence[str] | None) -> Catalog:
-    """Return the catalog with the given plugin files; say which installed plugins failed.
+    """Return the catalog with the given plugin files; report the failed installed plugins.
 
     Raises:
-        PluginError: one of ``plugins`` cannot be loaded.
+        PluginError: a file of ``plugins`` cannot be loaded.
     """
     from attnbench.registry.plugins import catalog
 
@@ -112,6 +112,6 @@ def load_catalog(plugins: Sequence[str] | None) -> Catalog:
 
 
 def say_failures(catalog: Catalog, already: int = 0) -> None:
-    """Say which plugins failed, the first ``already`` ones having been said before."""
+    """Report the failed plugins, except the first ``already`` failures."""
     for failure in catalog.failures[already:]:
         say(f"attnbench: plugin {failure.origin} left out: {failure.reason}")

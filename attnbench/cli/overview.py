@@ -1,4 +1,4 @@
-"""``attnbench overview``: all modules of several runs in one table for each place."""
+"""``attnbench overview``: all modules of several runs, a table for each placement."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def command(
     elif chosen == "json":
         from attnbench.reports.overview.to_json import objects
 
-        print_json([one for found in places for one in objects(found)])
+        print_json([row for found in places for row in objects(found)])
     else:
         print_report(report, chosen)
 
@@ -66,7 +66,7 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
     from attnbench.reports.overview import build_overview, collect
     from attnbench.reports.run_report import planned_of
 
-    paths = dict.fromkeys(find_run(one, out).resolve() for one in runs)
+    paths = dict.fromkeys(find_run(name, out).resolve() for name in runs)
     found = [read_run(path) for path in paths]
     places = _chosen(collect(planned_of(run) for run in found), wanted)
     versions: dict[str, dict[str, None]] = {}

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from attnbench.runner.run_suite import Job, RunProgress
 
 
-_WORTH_SAYING_S = 20.0
+_WORTH_REPORTING_S = 20.0
 _TRAINING_EVERY_S = 10.0
-"""Seconds between two lines of how far a training is."""
+"""Minimum interval, in seconds, between two progress lines of a training."""
 
 
 def progress() -> RunProgress:
@@ -28,34 +28,34 @@ def progress() -> RunProgress:
 
 
 class LineProgress:
-    """One line as a suite starts and one for each case."""
+    """Progress as lines: one at the start of a suite and one for each case."""
 
     def begin(self, job: Job) -> None:
-        """Say what there is to do."""
+        """Report the number of cases to measure."""
         self._total, self._count = len(job.missing), 0
-        self._left, self._said = TimeLeft(job), -_TRAINING_EVERY_S
+        self._left, self._last_report = TimeLeft(job), -_TRAINING_EVERY_S
         say(_opening(job))
 
     def step(self, text: str) -> None:
-        """Say what takes long; a count is told when it is done, a training now and then."""
+        """Report a long step; cost cases are reported when done, trainings at intervals."""
         if text.startswith("accuracy/"):
-            if time.monotonic() - self._said < _TRAINING_EVERY_S:
+            if time.monotonic() - self._last_report < _TRAINING_EVERY_S:
                 return
-            self._said = time.monotonic()
+            self._last_report = time.monotonic()
         if not text.startswith("cost/"):
             say(text)
 
     def done(self, record: Record) -> None:
-        """Say what became of a case, and how long the others may take."""
+        """Report the outcome of a case and the remaining time."""
         self._count += 1
         self._left.done(record)
         left = self._left.seconds
-        more = f"; {spoken(left)} left" if left > _WORTH_SAYING_S else ""
-        said = f"{record.case} {record.status} ({record.seconds:.2f} s)"
-        say(f"[{self._count}/{self._total}] {said}{more}")
+        more = f"; {spoken(left)} left" if left > _WORTH_REPORTING_S else ""
+        outcome = f"{record.case} {record.status} ({record.seconds:.2f} s)"
+        say(f"[{self._count}/{self._total}] {outcome}{more}")
 
     def end(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class BarProgress:
@@ -86,11 +86,11 @@ class BarProgress:
         self._bar.start()
 
     def step(self, text: str) -> None:
-        """Name what is done now."""
+        """Show the current step."""
         self._bar.update(self._task, description=text)
 
     def done(self, record: Record) -> None:
-        """Move on by one."""
+        """Advance the bar by one case."""
         self._left.done(record)
         self._bar.update(self._task, advance=1, left=self._text())
 
@@ -98,7 +98,7 @@ class BarProgress:
         return f"{spoken(self._left.seconds)} left"
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
 
@@ -107,7 +107,7 @@ def _opening(job: Job) -> str:
     text += f", {len(job.done)} already measured" if job.done else ""
     seconds = seconds_of(job)
     trains = any(case.kind == "accuracy" for case in job.missing)
-    return text + (f"; {spoken(seconds)}" if trains or seconds > _WORTH_SAYING_S else "")
+    return text + (f"; {spoken(seconds)}" if trains or seconds > _WORTH_REPORTING_S else "")
 
 
 def check_progress() -> CheckProgress:
@@ -116,33 +116,33 @@ def check_progress() -> CheckProgress:
 
 
 class CheckLines:
-    """One line for each module, and one for what takes long or is ended."""
+    """Progress of checks as lines: modules, deep checks and terminated checks."""
 
     def begin(self, modules: int, checks: int) -> None:
-        """Keep how many there are."""
+        """Store the number of modules."""
         self._modules, self._count = modules, 0
 
     def check(self, module: str, check: Check) -> None:
-        """Name a check that takes long."""
+        """Report a deep check."""
         if check.deep:
             say(f"{module}: {check.name}")
 
     def lost(self, module: str, check: Check, why: str) -> None:
-        """Say that a check was ended."""
+        """Report a terminated check."""
         say(f"{module}: {check.name} {why}")
 
     def done(self, report: ConformanceReport) -> None:
-        """Say what became of a module."""
+        """Report the verdict on a module."""
         self._count += 1
         done = f"[{self._count}/{self._modules}] {report.name} {report.verdict}"
         say(f"{done} ({report.seconds:.1f} s)")
 
     def end(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class CheckBar:
-    """A bar with the module and the check that began last."""
+    """A bar with the most recent module and check."""
 
     def begin(self, modules: int, checks: int) -> None:
         """Show the bar."""
@@ -160,16 +160,16 @@ class CheckBar:
         self._bar.start()
 
     def check(self, module: str, check: Check) -> None:
-        """Move on, and name the check."""
+        """Advance the bar and show the check."""
         self._bar.update(self._task, advance=1, description=f"{module}: {check.name}")
 
     def lost(self, module: str, check: Check, why: str) -> None:
-        """Leave a line above the bar."""
+        """Print a line above the bar."""
         self._bar.console.print(f"{module}: {check.name} {why}", markup=False)
 
     def done(self, report: ConformanceReport) -> None:
-        """The bar moves with the checks."""
+        """Do nothing; the bar advances with the checks."""
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()

@@ -1,4 +1,4 @@
-"""The arms that ``-b``, ``-m`` and ``-p`` stand for: crossed, checked for nonsense."""
+"""Arms of ``-b``, ``-m`` and ``-p``: the validated Cartesian product of the options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Fused = Annotated[
 
 @dataclass(frozen=True)
 class GridRequest:
-    """What the options say."""
+    """Values of the options."""
 
     backbones: Sequence[str]
     modules: Sequence[str]
@@ -52,7 +52,7 @@ def cases_of(request: GridRequest, catalog: Catalog) -> list[Case]:
     """Return the cost cases of a request, each once.
 
     Raises:
-        RequestError: options that contradict each other, or a spec that is wrong.
+        RequestError: the options contradict each other, or a spec is wrong.
     """
     from attnbench.suites.plan import has_fused_form, make_case
 

@@ -1,4 +1,4 @@
-"""``attnbench run``: suites, measured and written as tables."""
+"""``attnbench run``: measurement of suites and output of their tables."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def command(
     catalog = load_catalog(plugin)
     choice = Choice(add or (), case or (), shard, chosen_kinds(only) if only else (), fresh)
     suites = [find_suite(name, catalog) for name in suite or _settled()]
-    _refuse_twins([one.suite.name for one in suites])
+    _refuse_twins([loaded.suite.name for loaded in suites])
     with new_worker(plugin or []) as worker:
         counts = not choice.only or "cost" in choice.only
-        if counts and not dry_run and any(_is_new(one, Path(out)) for one in suites):
-            worker.start()  # it imports torch while we do
+        if counts and not dry_run and any(_is_new(loaded, Path(out)) for loaded in suites):
+            worker.start()  # the worker imports torch in parallel
         known_failures = len(catalog.failures)
         with guests():
             jobs = _jobs(suites, catalog, Path(out), choice)
@@ -93,16 +93,16 @@ def _is_new(suite: Suite, out: Path) -> bool:
 
 
 def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
-    """All suites planned and checked, before the first case of the first is measured."""
+    """Return the jobs of all suites, planned and checked before the first measurement."""
     from attnbench.runner.meters import Meters
     from attnbench.runner.run_suite import prepare
 
     meters = Meters(catalog)
-    return [prepare(one, catalog, out, choice, meters) for one in suites]
+    return [prepare(suite, catalog, out, choice, meters) for suite in suites]
 
 
 def _run(job: Job, worker: Worker, pool: Pool) -> int:
-    """Measure one job, write its tables, return how many of its cases failed."""
+    """Measure a job, write its tables and return the number of failed cases."""
     from attnbench.cli.progress import progress
     from attnbench.reports.run_report import write_tables
     from attnbench.runner.run_suite import measure
@@ -117,10 +117,10 @@ def _run(job: Job, worker: Worker, pool: Pool) -> int:
         sys.exit(130)
     for path in write_tables(run, job.folder):
         say(f"wrote {path}")
-    return _say_failures(run, job)
+    return _report_failures(run, job)
 
 
-def _say_failures(run: Run, job: Job) -> int:
+def _report_failures(run: Run, job: Job) -> int:
     names = [case.name for case in job.cases]
     failed = [run.records[name] for name in names if run.records[name].status == "failed"]
     for record in failed:

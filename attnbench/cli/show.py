@@ -1,4 +1,4 @@
-"""``attnbench show``: one module, backbone or suite in full."""
+"""``attnbench show``: details of a module, a backbone or a suite."""
 
 from __future__ import annotations
 

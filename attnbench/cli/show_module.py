@@ -1,4 +1,4 @@
-"""``attnbench show module``: all that is known of one module, and what the checks say of it."""
+"""``attnbench show module``: details of a module and the results of its checks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def show_module(catalog: Catalog, name: str, form: str, *, check: bool = True) -
     """Write a module to standard output.
 
     Args:
-        catalog: where it is looked up.
+        catalog: catalog for the lookup of the module.
         name: name or spec.
         form: one of :data:`MODULE_FORMATS`; ``tex`` is the formula alone.
         check: also run the conformance checks.
 
     Raises:
-        RequestError: no such module, or no formula for ``tex``.
+        RequestError: there is no such module, or it has no formula for ``tex``.
     """
     with guests():
         document = _document(catalog, name, check=check and form != "tex")
@@ -54,13 +54,13 @@ def _document(catalog: Catalog, name: str, *, check: bool) -> dict[str, Any]:
 def _checked(attention: Attention) -> dict[str, Any]:
     from attnbench.reports.module_page.conformance import conformance_of
 
-    with _telling(str(attention.spec)) as tell:
-        return conformance_of(attention, tell)
+    with _check_callback(str(attention.spec)) as callback:
+        return conformance_of(attention, callback)
 
 
 @contextmanager
-def _telling(spec: str) -> Iterator[Callable[[Check], object]]:
-    """Say on standard error what is going on: the check on a terminal, else once."""
+def _check_callback(spec: str) -> Iterator[Callable[[Check], object]]:
+    """Report progress on standard error: each check on a terminal, otherwise a single line."""
     if not sys.stderr.isatty():
         say(f"checking {spec}, which takes seconds; --no-check leaves it out")
         yield id

@@ -1,4 +1,4 @@
-"""``attnbench table``: a run's table, from its records alone."""
+"""``attnbench table``: table of a run, from its records alone."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def command(
     chosen = chosen_format(format, json)
     found = read_run(find_run(run, out))
     if chosen == "json":
-        print_json([one.model_dump(mode="json") for one in found.records.values()])
+        print_json([record.model_dump(mode="json") for record in found.records.values()])
     else:
         print_report(report_of(found), chosen)

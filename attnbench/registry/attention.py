@@ -1,4 +1,4 @@
-"""An attention module as it was asked for: looked up, its options checked, ready to be built."""
+"""Requested attention modules: looked up, with validated options, ready to be built."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 BLEND = inspect.Parameter("blend", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
-"""The reserved option: every module takes it, but one that has an option of this name itself."""
+"""The reserved option of every module that does not define an option of this name itself."""
 
 
 @dataclass(frozen=True)
 class Attention:
-    """A module that was asked for, with all its options known to be ones it takes."""
+    """A requested module with validated options."""
 
     name: str
     factory: ModuleFactory
@@ -50,20 +50,20 @@ class Attention:
     card: Card | None = None
     origin: str = field(default="", compare=False)
     packages: tuple[str, ...] = ()
-    """Distributions, besides attnbench and torch, whose versions decide what is built."""
+    """Distributions, besides attnbench and torch, whose versions determine the built module."""
     blend: bool = False
-    """It starts as the identity: built within a :class:`~attnbench.registry.blend.Blend`."""
+    """Initialization as the identity, within a :class:`~attnbench.registry.blend.Blend`."""
 
     @property
     def title(self) -> str:
-        """The card's title, else the name."""
+        """Return the title of the card; without a card, the name."""
         return self.card.title if self.card else self.name
 
     def given(self, **options: Any) -> Attention:
-        """Return the same module with more options; they win.
+        """Return the same module with more options, which take precedence.
 
         Raises:
-            RequestError: an option that it does not take, or of the wrong type.
+            RequestError: the module does not take an option, or its type is wrong.
         """
         found = attention_of(self.factory, self.spec.given(**options), self.origin)
         return replace(found, packages=self.packages)
@@ -94,7 +94,7 @@ class Attention:
         """Return a fresh instance for (B, channels, h, w) maps.
 
         Raises:
-            RequestError: a constraint does not hold, or the constructor refuses.
+            RequestError: a constraint is violated, or the constructor fails.
         """
         self.check(channels, feature_size)
         given = dict(self.options)
@@ -127,29 +127,29 @@ def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attentio
     """Look up ``ulsam,groups=4``, ``timm:eca``, ``my.py:MyAttention`` or ``package.module:Class``.
 
     Raises:
-        UnknownNameError: no such module; near misses and other kinds are named.
-        MissingExtraError: the package that holds it is not installed.
-        RequestError: an option that the module does not take, or of the wrong type.
+        UnknownNameError: there is no such module; the error suggests similar names.
+        MissingExtraError: the package of the module is not installed.
+        RequestError: the module does not take an option, or its type is wrong.
     """
     catalog = catalog or default_catalog()
-    asked = parse_spec(spec, "module") if isinstance(spec, str) else spec
-    member = find_member(catalog.module_families, asked.name)
+    parsed = parse_spec(spec, "module") if isinstance(spec, str) else spec
+    member = find_member(catalog.module_families, parsed.name)
     if member is not None:
-        found = attention_of(member.factory, asked, member.origin)
+        found = attention_of(member.factory, parsed, member.origin)
         return replace(found, packages=member.packages)
-    if ":" in asked.name and not is_backbone(asked.name):
-        target = find_target(catalog, asked.name)
+    if ":" in parsed.name and not is_backbone(parsed.name):
+        target = find_target(catalog, parsed.name)
         entry: Entry[ModuleFactory] = Entry(
-            name=asked.name, target=target, origin=origin_of(target)
+            name=parsed.name, target=target, origin=origin_of(target)
         )
         validate_module(entry, target)
-        return attention_of(target, asked, entry.origin)
+        return attention_of(target, parsed, entry.origin)
     target = catalog.modules.get(
-        asked.name,
-        elsewhere=_elsewhere(asked.name, catalog),
+        parsed.name,
+        elsewhere=_elsewhere(parsed.name, catalog),
         way_out="Or plug one in: --plugin FILE, or -m FILE.py:Class.",
     )
-    return attention_of(target, asked, catalog.modules.entry(asked.name).origin)
+    return attention_of(target, parsed, catalog.modules.entry(parsed.name).origin)
 
 
 def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Attention:
@@ -174,7 +174,7 @@ def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any])
     """Return a class or ``channels -> nn.Module`` function, registered nowhere, as an Attention.
 
     Raises:
-        PluginError: it breaks the module contract.
+        PluginError: the callable violates the module contract.
     """
     name = getattr(factory, "__name__", type(factory).__name__)
     origin = origin_of(factory)
@@ -196,7 +196,7 @@ def split_blend(asked: Spec, signature: Signature) -> tuple[Spec, bool]:
 
 
 def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
-    """Return all options of a factory with defaults filled in; ``blend`` is split off before.
+    """Return all options of a factory, defaults filled in, without the reserved ``blend``.
 
     Raises:
         RequestError: an unknown option, or a value of the wrong type.
@@ -212,17 +212,17 @@ def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
 
 def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
     if isinstance(parameter.annotation, str) or parameter.annotation is inspect.Parameter.empty:
-        return value  # none, or one that only a type checker can resolve
+        return value  # no annotation, or one that only a type checker can resolve
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(
             parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True)
         )
     except Exception:
-        return value  # an annotation that pydantic cannot read; the constructor decides
+        return value  # unsupported by pydantic: the constructor validates the value
     try:
         return adapter.validate_python(value, strict=True)
     except ValidationError as error:
-        # text that reads as a number or as `none` may be meant as a word: scale=none
+        # a text option may have a value parsed as a number or as None: scale=none
         with suppress(ValidationError):
             return adapter.validate_python(value_text(value), strict=True)
         why = error.errors()[0]["msg"].removeprefix("Input ")
@@ -241,7 +241,8 @@ def _is_default(key: str, value: Any, signature: Signature) -> bool:
 
 def _unknown_option(name: str, key: str, signature: Signature) -> str:
     takes = ", ".join(
-        f"{option}={value_text(one.default)}" for option, one in signature.options.items()
+        f"{option}={value_text(parameter.default)}"
+        for option, parameter in signature.options.items()
     )
     return (
         f"{name} has no option {key!r}; it takes {takes or 'none'}."

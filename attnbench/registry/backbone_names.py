@@ -1,4 +1,4 @@
-"""The backbones by name and the open families, known without importing torch."""
+"""Names of backbones and of backbone families, available without importing torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ListedBackbone:
-    """A backbone, or a family of them, as listings show it."""
+    """A backbone, or a family of backbones, as shown in listings."""
 
     name: str
     title: str
@@ -62,5 +62,5 @@ FAMILIES = (
 
 
 def is_backbone(name: str) -> bool:
-    """Whether a name is certainly a backbone's, as far as can be told without torchvision."""
-    return name.startswith("timm:") or any(name == one.name for one in BACKBONES)
+    """Return whether a name certainly denotes a backbone, determined without torchvision."""
+    return name.startswith("timm:") or any(name == backbone.name for backbone in BACKBONES)

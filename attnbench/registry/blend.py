@@ -1,4 +1,4 @@
-"""An attention module that starts as the identity: the reserved option ``blend=true``."""
+"""Attention initialized as the identity: the reserved option ``blend=true``."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from attnbench.errors import PluginError
 
 
 class Blend(nn.Module):
-    """The input with a learned share of what the attention makes of it: (B, C, H, W) -> same.
+    """Learned linear interpolation between input and attention output: (B, C, H, W) -> same.
 
-    ``alpha`` starts at 0, where the output equals the input as long as the attention's is finite;
-    an infinite or NaN value of it is not hidden, and becomes NaN. While ``alpha`` is 0 it is the
-    only one that gets a gradient, which a module that starts as the identity itself (``f(x) = x``)
-    does not give: with such a module nothing is learned.
+    ``alpha`` is initialized to 0. The output then equals the input if the attention output is
+    finite; infinite and NaN values of the attention output become NaN. While ``alpha`` is 0, it is
+    the only parameter with a nonzero gradient. If the module itself is initialized as the identity
+    (``f(x) = x``), this gradient is zero too: such a module does not learn.
 
     Raises:
-        PluginError: in ``forward``; the attention changes its input in place.
+        PluginError: in ``forward``, if the attention modifies its input in place.
     """
 
     def __init__(self, attention: nn.Module) -> None:
         super().__init__()
         self.attention = attention
-        # no dimension: under autocast it leaves the dtype of the map alone, (1,) would widen it
+        # a scalar tensor preserves the dtype of the map under autocast; shape (1,) would widen it
         self.alpha = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,12 +35,12 @@ class Blend(nn.Module):
                 f"{type(self.attention).__name__} changes its input in place; blend=true needs the "
                 f"input as it was"
             )
-        # not torch.lerp: exporters turn it into a choice between two formulas, two passes more
+        # not torch.lerp: exporters expand it to a selection between two formulas, two more passes
         return x + self.alpha * (attended - x)
 
 
 def _version(x: Tensor) -> int:
-    """Return a number that grows when a tensor is written to; 0 where nobody counts."""
+    """Return the version counter of a tensor, which increases with each write, or 0."""
     if torch.compiler.is_compiling() or x.is_inference():
         return 0
     return x._version

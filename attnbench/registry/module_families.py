@@ -1,6 +1,6 @@
-"""Families of modules: names behind one prefix that are too many to register, ``timm:eca``.
+"""Module families: names with a shared prefix, too many to register, such as ``timm:eca``.
 
-A family comes in like a module, by a table entry whose name ends in a colon. Imports no torch.
+A family is registered like a module, by a table entry whose name ends in a colon. Imports no torch.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from attnbench.registry.validation import ModuleFactory, validate_module
 from attnbench.utils.text import describe, origin_of
 
 FAMILY_NAME = re.compile(r"[a-z][a-z0-9_]*:")
-"""The prefix with its colon, as tables write it."""
+"""A prefix with its colon, as in tables."""
 
 
 class ModuleFamily(Protocol):
-    """Somebody's collection of attention layers, built on demand."""
+    """A third-party collection of attention layers, built on demand."""
 
     packages: Sequence[str]
-    """Distributions whose versions decide what is built: records keep them."""
+    """Distributions whose versions determine the built module; records contain them."""
 
     def names(self) -> Sequence[str]:
         """Return all names, without the prefix; imports no torch."""
         ...
 
     def get(self, name: str) -> ModuleFactory:
-        """Return the factory of one of the names; its ``card``, if it has one, counts.
+        """Return the factory of one of the names; its ``card``, if any, applies.
 
         Raises:
-            MissingExtraError: the package that holds it is not installed.
+            MissingExtraError: the package of the module is not installed.
         """
         ...
 
@@ -59,18 +59,18 @@ def validate_family(entry: Entry[ModuleFamily], target: Any) -> None:
 
 
 def prefix_of(name: str) -> str:
-    """Return ``"timm:"`` of ``"timm:eca"``; the empty string where there is no colon."""
+    """Return ``"timm:"`` of ``"timm:eca"``; without a colon, the empty string."""
     prefix, colon, _ = name.partition(":")
     return prefix + colon if colon else ""
 
 
 def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
-    """Return the module that ``timm:eca`` names; None where the prefix is no family's.
+    """Return the module that ``timm:eca`` names, or None if no family has the prefix.
 
     Raises:
-        UnknownNameError: the family has no such module; near misses are suggested.
-        MissingExtraError: the package that holds it is not installed.
-        PluginError: the family, or what it returns, breaks the contract.
+        UnknownNameError: the family has no such module; the error suggests similar names.
+        MissingExtraError: the package of the module is not installed.
+        PluginError: the family or its return value violates the contract.
     """
     prefix = prefix_of(name)
     if prefix not in families:
@@ -78,10 +78,10 @@ def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
     entry = families.entry(prefix)
     family = families.get(prefix)
     within = name.removeprefix(prefix)
-    known = _asked(entry, "names()", family.names)
+    known = _call(entry, "names()", family.names)
     if within not in known:
         raise _unknown(prefix, within, known)
-    factory = _asked(entry, f"get({within!r})", family.get, within)
+    factory = _call(entry, f"get({within!r})", family.get, within)
     origin = str(getattr(factory, "origin", "") or origin_of(factory))
     validate_module(Entry(name=name, target=factory, origin=origin), factory)
     return Member(factory, origin, tuple(family.packages))
@@ -90,11 +90,11 @@ def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
 def member_names(families: Registry[ModuleFamily], prefix: str) -> list[str]:
     """Return the names of a family, in its own order, without the prefix."""
     entry = families.entry(prefix)
-    return list(_asked(entry, "names()", families.get(prefix).names))
+    return list(_call(entry, "names()", families.get(prefix).names))
 
 
 def family_packages(families: Registry[ModuleFamily], name: str) -> list[str]:
-    """Return the packages that ``timm:eca`` comes from; none for a module of no family."""
+    """Return the packages of the family of ``timm:eca``; empty for a module without a family."""
     prefix = prefix_of(name)
     if prefix not in families:
         return []
@@ -110,7 +110,7 @@ def _unknown(prefix: str, within: str, known: Sequence[str]) -> UnknownNameError
     return unknown(f"{prefix} module", within, known, way_out=way_out)
 
 
-def _asked(entry: Entry[ModuleFamily], call: str, function: Any, *arguments: str) -> Any:
+def _call(entry: Entry[ModuleFamily], call: str, function: Any, *arguments: str) -> Any:
     try:
         return function(*arguments)
     except AttnbenchError:

@@ -1,8 +1,8 @@
-"""The placement language: ``after:11``, ``replace:14,17``, ``after-depthwise:all``. No torch.
+"""Grammar of placements: ``after:11``, ``replace:14,17``, ``after-depthwise:all``. No torch.
 
-A placement is one or more parts joined with ``+``; a part is a position, a colon and what it is
-about: layer numbers (``14,17``), ranges (``8-12``), ``all``, or module path globs
-(``blocks.3.*``; ``*`` stays within one dot, ``**`` crosses dots).
+A placement is one or more parts joined with ``+``; a part is a position, a colon and a
+target: layer numbers (``14,17``), ranges (``8-12``), ``all``, or module path globs
+(``blocks.3.*``; ``*`` matches no dot, ``**`` also matches dots).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GLOB = re.compile(r"[A-Za-z0-9_.*-]*[A-Za-z_.*][A-Za-z0-9_.*-]*")
 
 @dataclass(frozen=True)
 class PlacementPart:
-    """One position with what it is about: exactly one of ``layers``, ``globs`` or all."""
+    """A position with its target: exactly one of ``layers``, ``globs`` or all layers."""
 
     position: str
     layers: tuple[int, ...] = ()
@@ -30,7 +30,7 @@ class PlacementPart:
 
     @property
     def everywhere(self) -> bool:
-        """Whether it was written ``all``."""
+        """Return whether the target is ``all``."""
         return not self.layers and not self.globs
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class PlacementPart:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where modules go: in the order of :data:`POSITIONS`, however it was written."""
+    """Positions of inserted modules, always in the order of :data:`POSITIONS`."""
 
     parts: tuple[PlacementPart, ...]
 
@@ -52,16 +52,16 @@ class Placement:
 
     @property
     def replaces(self) -> bool:
-        """Whether blocks are replaced, so that the identity control is a different network."""
+        """Return whether blocks are replaced; the identity control then is a different network."""
         return any(part.position == "replace" for part in self.parts)
 
 
 def parse_placement(text: str) -> Placement:
-    """Read a placement.
+    """Parse a placement.
 
     Raises:
-        PlacementError: the text is not one; ``official`` is none either, it stands for the one
-            on the module's card.
+        PlacementError: the text is not a placement. ``official`` is not a placement either; it
+            refers to the placement on the module's card.
     """
     if not text.strip():
         raise PlacementError(f"the placement is empty; write one like after:11, {_examples()}")
@@ -94,7 +94,7 @@ def _part(text: str, whole: str) -> PlacementPart:
 
 
 def _merged(parts: Sequence[PlacementPart], whole: str) -> tuple[PlacementPart, ...]:
-    """Give one placement one form: at most one part of each position and kind, in order."""
+    """Return the canonical parts: at most one for each position and kind, in order."""
     merged: list[PlacementPart] = []
     for position in POSITIONS:
         own = [part for part in parts if part.position == position]
@@ -141,7 +141,7 @@ def _globs(text: str, whole: str) -> tuple[str, ...]:
 
 def _ranges(layers: Iterable[int]) -> str:
     pieces: list[str] = []
-    # members of one run share the difference between value and rank
+    # consecutive numbers share the difference between value and rank
     for _, run in groupby(enumerate(sorted(layers)), key=lambda pair: pair[1] - pair[0]):
         members = [layer for _, layer in run]
         if len(members) > 2:

@@ -1,4 +1,4 @@
-"""Plugin files: run without being installed, and blamed by line where they fail."""
+"""Plugin files: executed without installation; their failures are located by line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from attnbench.utils.text import describe, shown_path
 
 
 def run_file(path: Path) -> ModuleType:
-    """Run a plugin file and return the module that it became.
+    """Run a plugin file and return the resulting module.
 
     Raises:
-        PluginError: it is not a Python file; anything else that it raises itself.
+        PluginError: it is not a Python file; exceptions of the file itself propagate.
     """
-    # a name of its own for each file: two files called my.py must not replace each other
+    # a unique name for each file: two files called my.py must not replace each other
     name = f"attnbench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -30,7 +30,7 @@ def run_file(path: Path) -> ModuleType:
     folder = str(path.parent)
     is_new = folder not in sys.path
     if is_new:
-        sys.path.append(folder)  # its neighbours are importable, at the lowest rank
+        sys.path.append(folder)  # sibling files are importable, with the lowest priority
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -42,18 +42,18 @@ def run_file(path: Path) -> ModuleType:
 
 
 def file_reason(path: Path, error: BaseException) -> str:
-    """Return why a plugin could not be taken in: the place and the first line of the error."""
+    """Return why a plugin failed to load: the place and the first line of the error."""
     if isinstance(error, AttnbenchError):
-        # a folder's errors name their file themselves
+        # errors of a folder already name their file
         return str(error) if path.is_dir() else f"plugin file {shown_path(path)}: {error}"
-    place = failing_line(error, lambda one: one == path) or shown_path(path)
+    place = failing_line(error, lambda frame_path: frame_path == path) or shown_path(path)
     return f"plugin file {place} fails: {describe(error)}"
 
 
 def failing_line(error: BaseException, is_own: Callable[[Path], bool]) -> str:
-    """Return the last ``file:line`` of a traceback in own files; empty where none is."""
+    """Return the last ``file:line`` of a traceback in the plugin's own files, or an empty text."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = [(Path(one.filename), one.lineno) for one in frames]
+    places = [(Path(frame.filename), frame.lineno) for frame in frames]
     if isinstance(error, SyntaxError) and error.filename:
         places.append((Path(error.filename), error.lineno))
     own = [(path, line) for path, line in places if line and is_own(path)]

@@ -1,4 +1,4 @@
-"""Plugin folders: packages that are not installed, taken in as if they were."""
+"""Plugin folders: packages that are not installed, loaded as if they were."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ class PluginFolder:
     """A package that is not installed, as its ``pyproject.toml`` describes it."""
 
     file: Path
-    """The ``pyproject.toml``."""
+    """Path of the ``pyproject.toml``."""
     distribution: str
     points: Mapping[str, str]
-    """Its entry points: name to ``package:TABLE``."""
+    """Entry points of the package: name to ``package:TABLE``."""
     roots: tuple[Path, ...]
-    """Folders that may hold its packages, the likeliest first."""
+    """Folders that may contain its packages, the most likely first."""
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """The top-level packages of its entry points."""
+        """Return the top-level packages of its entry points."""
         return tuple(dict.fromkeys(map(_top, self.points.values())))
 
     def root_of(self, top: str) -> Path:
         """Return the folder that would be on Python's path for a package if it were installed.
 
         Raises:
-            PluginError: none holds the package.
+            PluginError: no folder contains the package.
         """
         for root in self.roots:
             if (root / top).is_dir() or (root / f"{top}.py").is_file():
                 return root
-        places = " nor in ".join(shown_path(one) for one in self.roots)
+        places = " nor in ".join(shown_path(root) for root in self.roots)
         raise PluginError(
             f"{shown_path(self.file)}: the package {top!r} of {_TABLE} is not in {places}; "
             "correct its name"
@@ -80,14 +80,14 @@ class PluginFolder:
             yield f"{self.distribution} ({shown_path(self.file)})", table
 
     def sources(self) -> dict[str, Path]:
-        """Return the files that it consists of, by their path below its folder."""
+        """Return the source files of the package by their path below its folder."""
         folder = self.file.parent
         found = {self.file}
         for top in self.packages:
             root = self.root_of(top)
-            found |= {one for one in (root / top).rglob("*") if _is_source(one, root)}
-            found |= {one for one in [root / f"{top}.py"] if one.is_file()}
-        return {one.relative_to(folder).as_posix(): one for one in sorted(found)}
+            found |= {path for path in (root / top).rglob("*") if _is_source(path, root)}
+            found |= {path for path in [root / f"{top}.py"] if path.is_file()}
+        return {path.relative_to(folder).as_posix(): path for path in sorted(found)}
 
 
 def read_folder(folder: Path) -> PluginFolder:
@@ -122,35 +122,35 @@ def read_folder(folder: Path) -> PluginFolder:
 
 
 def plugin_sources(path: Path) -> dict[str, Path]:
-    """Return the files of a plugin by the names that they need beside each other.
+    """Return the files of a plugin by their paths relative to each other.
 
     Raises:
-        PluginError: it is a folder that is no plugin.
+        PluginError: the folder is not a plugin.
     """
     return read_folder(path).sources() if path.is_dir() else {path.name: path}
 
 
 def same_distribution(one: str, other: str) -> bool:
-    """Whether two names are spellings of one distribution."""
+    """Return whether two names are spellings of the same distribution."""
     return _normal(one) == _normal(other)
 
 
 def import_from(root: Path, top: str) -> None:
-    """Import a top-level package from a folder, also where another copy of it is installed.
+    """Import a top-level package from a folder, even if another copy of it is installed.
 
-    The folder goes to the end of the path: what else lies in it must hide nothing.
+    The folder is appended to the path: its other content must not shadow any module.
     """
-    importlib.invalidate_caches()  # it may just have been written
+    importlib.invalidate_caches()  # the package may just have been written
     if str(root) not in sys.path:
         sys.path.append(str(root))
     spec = PathFinder.find_spec(top, [str(root)])
     if spec is None or spec.origin is None or spec.loader is None:
-        return  # a namespace package, which others may share
-    known = sys.modules.get(top)
-    if known is not None and _file_of(known) == Path(spec.origin).resolve():
+        return  # a namespace package, which several distributions may share
+    loaded = sys.modules.get(top)
+    if loaded is not None and _file_of(loaded) == Path(spec.origin).resolve():
         return
     for name in _of_package(top):
-        del sys.modules[name]  # an installed copy: what is being worked on counts
+        del sys.modules[name]  # an installed copy: the folder takes precedence
     module = importlib.util.module_from_spec(spec)
     sys.modules[top] = module
     spec.loader.exec_module(module)
@@ -158,7 +158,7 @@ def import_from(root: Path, top: str) -> None:
 
 @contextmanager
 def undone_on_failure(packages: Collection[str]) -> Iterator[None]:
-    """While entered, an exception leaves path and loaded packages as they were.
+    """Restore the import path and the loaded packages after an exception in the context.
 
     Args:
         packages: names of top-level packages.
@@ -168,7 +168,7 @@ def undone_on_failure(packages: Collection[str]) -> Iterator[None]:
         yield
     except BaseException:
         sys.path[:] = path
-        for name in [name for one in packages for name in _of_package(one)]:
+        for name in [name for package in packages for name in _of_package(package)]:
             del sys.modules[name]
             if name in modules:
                 sys.modules[name] = modules[name]
@@ -176,22 +176,24 @@ def undone_on_failure(packages: Collection[str]) -> Iterator[None]:
 
 
 def _roots(folder: Path, content: Any) -> tuple[Path, ...]:
-    """Where its packages may be: where its build backend is told to look, ``src``, the folder."""
+    """Return the possible roots: those of the build backend's settings, ``src``, the folder."""
     setuptools = _get(content, "tool", "setuptools")
     named = [
         *(_get(setuptools, "packages", "find", "where") or []),
         _get(setuptools, "package-dir", ""),
         *(
-            Path(one).parent.as_posix()
-            for one in _get(content, "tool", "hatch", "build", "targets", "wheel", "packages") or []
+            Path(path).parent.as_posix()
+            for path in _get(content, "tool", "hatch", "build", "targets", "wheel", "packages")
+            or []
         ),
     ]
-    places = [*(one for one in named if isinstance(one, str)), "src", "."]
-    return tuple(dict.fromkeys(one for one in (folder / each for each in places) if one.is_dir()))
+    places = [*(place for place in named if isinstance(place, str)), "src", "."]
+    roots = [folder / place for place in places]
+    return tuple(dict.fromkeys(root for root in roots if root.is_dir()))
 
 
 def _get(content: Any, *keys: str) -> Any:
-    """The value at a path of keys; None where there is none."""
+    """Return the value at a path of keys, or None."""
     for key in keys:
         if not isinstance(content, dict):
             return None

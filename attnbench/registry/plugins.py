@@ -1,10 +1,10 @@
-"""The doors through which modules and suites come in: entry points, a decorator, files, folders.
+"""Registration of modules and suites: entry points, a decorator, plugin files and folders.
 
-A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with more to show
-in listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A
-target that ends in ``.toml`` is a suite; a name that ends in a colon stands for a family of modules
+A plugin is a *lazy table*, a mapping from name to ``"package.module:Class"`` or, with details
+for listings, to ``{"target": ..., "title": ..., "family": ..., "year": ..., "paper": ...}``. A
+target that ends in ``.toml`` is a suite; a name that ends in a colon denotes a family of modules
 (:mod:`attnbench.registry.module_families`); any other is a module. Tables are torch-free, so that
-listing names costs nothing.
+listing names is cheap.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class PluginFailure:
-    """A plugin, or one name of it, that could not be taken in; everything else goes on working."""
+    """A plugin, or one of its names, that failed to load; all other plugins remain usable."""
 
     origin: str
     reason: str
@@ -57,15 +57,15 @@ class Catalog:
     module_families: Registry[ModuleFamily] = field(
         default_factory=lambda: Registry("module family", validate_family)
     )
-    """By prefix, ``timm:``."""
+    """Module families by prefix, such as ``timm:``."""
     suites: Registry[Path] = field(default_factory=lambda: Registry("suite", load=suite_file))
     failures: list[PluginFailure] = field(default_factory=list)
     files: dict[Path, Any] = field(default_factory=dict)
-    """Plugin files and folders taken in so far, and what they became."""
+    """Plugin files and folders loaded so far, with the resulting objects."""
 
     def load_entry_points(self) -> None:
-        """Take in the tables of all installed distributions."""
-        # sorted: which of two plugins comes first must not depend on the file system
+        """Load the tables of all installed distributions."""
+        # sorted: the order of two plugins must not depend on the file system
         for point in sorted(entry_points(group=GROUP), key=_rank):
             origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
             try:
@@ -76,7 +76,7 @@ class Catalog:
                 self.add_table(table, origin)
 
     def add_table(self, table: Any, origin: str) -> None:
-        """Take in a lazy table; names that cannot be are recorded as failures."""
+        """Register a lazy table; names that cannot be registered are recorded as failures."""
         if not isinstance(table, Mapping):
             self.failures.append(PluginFailure(origin, _no_table(table)))
             return
@@ -100,7 +100,7 @@ class Catalog:
             self.modules.add(Entry(name=name, origin=origin, **details), disputable=disputable)
 
     def loadable_modules(self) -> dict[str, ModuleFactory]:
-        """Return the modules that can be loaded, by name; those that cannot become failures."""
+        """Return the loadable modules by name; record the others as failures."""
         found: dict[str, ModuleFactory] = {}
         for name in self.modules.names():
             try:
@@ -112,16 +112,16 @@ class Catalog:
         return found
 
     def load_file(self, path: str | Path) -> Any:
-        """Take in a plugin that is not installed.
+        """Load a plugin that is not installed.
 
         Args:
-            path: a file, which is run: its ``@attnbench.register`` calls count; or the folder of a
-                package, whose ``pyproject.toml`` names tables as an installed one's does. Where
-                another copy of that package is installed, the folder counts.
+            path: a file, which is executed, so that its ``@attnbench.register`` calls apply; or
+                the folder of a package, whose ``pyproject.toml`` names tables as for an installed
+                package. The folder takes precedence over an installed copy of that package.
 
         Raises:
-            PluginError: there is no such file or folder, or it fails; its line and reason are
-                named.
+            PluginError: there is no such file or folder, or it fails; the error names the line
+                and the reason.
         """
         full = Path(path).expanduser().resolve()
         if full in self.files:
@@ -129,7 +129,7 @@ class Catalog:
         if not full.exists():
             raise PluginError(f"plugin file {str(path)!r} does not exist")
         registries: tuple[Registry[Any], ...] = (self.modules, self.module_families, self.suites)
-        undo, failures = [one.snapshot() for one in registries], list(self.failures)
+        undo, failures = [registry.snapshot() for registry in registries], list(self.failures)
         outer = _LOADING.set(self)
         try:
             self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
@@ -158,18 +158,20 @@ class Catalog:
         return found
 
     def _forget(self, distribution: str) -> None:
-        """Forget what an installed copy of a distribution brought: its folder counts."""
+        """Remove the entries of the installed copy of a distribution loaded from a folder."""
 
         def is_of(origin: str) -> bool:
             return same_distribution(origin.partition(" (")[0], distribution)
 
         for registry in (self.modules, self.module_families, self.suites):
-            registry.remove([name for name, one in registry.entries().items() if is_of(one.origin)])
-        self.failures[:] = [one for one in self.failures if not is_of(one.origin)]
+            registry.remove(
+                [name for name, entry in registry.entries().items() if is_of(entry.origin)]
+            )
+        self.failures[:] = [failure for failure in self.failures if not is_of(failure.origin)]
 
 
 _LOADING: ContextVar[Catalog | None] = ContextVar("loading", default=None)
-"""The catalog whose plugin file is being run: what the file registers goes there."""
+"""The catalog whose plugin file is being executed; it receives the file's registrations."""
 
 
 @cache
@@ -192,28 +194,28 @@ def register(
 
     Args:
         name: lower case letters, digits and underscores.
-        title: one line for listings; the card's, where the class has one.
+        title: one line for listings; by default the title of the class's card.
         family: one of :data:`attnbench.cards.FAMILIES`.
-        year: of publication.
+        year: year of publication.
         paper: short citation.
 
     Raises:
-        PluginError: the target breaks the module contract.
-        DuplicateNameError: the name is taken; both origins are named.
+        PluginError: the target violates the module contract.
+        DuplicateNameError: the name is taken; the error names both origins.
     """
 
-    def door(target: F) -> F:
+    def decorator(target: F) -> F:
         details = {"title": title, "family": family, "year": year, "paper": paper}
         shown = _card_details(target) | {key: value for key, value in details.items() if value}
-        known = (_LOADING.get() or catalog()).modules
-        known.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
+        modules = (_LOADING.get() or catalog()).modules
+        modules.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
         return target
 
-    return door
+    return decorator
 
 
 def find_target(catalog: Catalog, text: str) -> Any:
-    """Return what ``my.py:MyAttention`` or ``package.module:MyAttention`` names.
+    """Return the object that ``my.py:MyAttention`` or ``package.module:MyAttention`` names.
 
     Raises:
         PluginError: the file, the module or the attribute does not exist, or loading fails.

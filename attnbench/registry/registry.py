@@ -1,4 +1,4 @@
-"""Names and what they stand for: one small, lazy, typed registry. Imports no torch."""
+"""A lazy, typed registry of named objects. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(Generic[T]):
-    """One registered name.
+    """A registered name.
 
-    ``target`` is the object itself or, so that listing imports nothing, ``"package.module:attr"``.
+    ``target`` is the object itself or, to avoid imports for listings, ``"package.module:attr"``.
     """
 
     name: str
     target: T | str
     origin: str
-    """Where the name was registered: ``file.py:12``, or a distribution and its table."""
+    """Place of the registration: ``file.py:12``, or a distribution and its table."""
     title: str | None = None
     family: str | None = None
     year: int | None = None
@@ -35,10 +35,10 @@ class Registry(Generic[T]):
     """Entries of one kind by name.
 
     Args:
-        kind: what is registered, as errors call it: ``"module"``.
-        validate: called with (entry, loaded object) before the object is handed out; raises
-            :class:`PluginError` with the reason when the object breaks the contract.
-        load: turns a lazy target into the object; the default imports ``package.module:attr``.
+        kind: name of the kind in error messages, such as ``"module"``.
+        validate: called with (entry, loaded object) before the object is returned; raises
+            :class:`PluginError` with the reason if the object violates the contract.
+        load: resolves a lazy target to the object; the default imports ``package.module:attr``.
     """
 
     def __init__(
@@ -58,28 +58,28 @@ class Registry(Generic[T]):
 
         Args:
             entry: the entry.
-            disputable: when the name is taken, neither side keeps it. For installed plugins, whose
-                order means nothing; a decorator's author can rename at once.
+            disputable: if the name is taken, neither entry keeps it. For installed plugins, whose
+                order is arbitrary; the author of a decorated class can rename it at once.
 
         Raises:
-            DuplicateNameError: the name is taken by another object; both origins are named.
-            PluginError: the target is given as an object and breaks the contract.
+            DuplicateNameError: the name is taken by another object; the error names both origins.
+            PluginError: the target is given as an object and violates the contract.
         """
-        known = self._entries.get(entry.name)
-        if known is not None and not _same(known, entry):
+        existing = self._entries.get(entry.name)
+        if existing is not None and not _same(existing, entry):
             if disputable:
-                self._conflicts[entry.name] = (known.origin, entry.origin)
-            raise self._duplicate(entry.name, known.origin, entry.origin)
+                self._conflicts[entry.name] = (existing.origin, entry.origin)
+            raise self._duplicate(entry.name, existing.origin, entry.origin)
         if not isinstance(entry.target, str):
             self._validate(entry, entry.target)
         self._entries[entry.name] = entry
 
     def names(self) -> list[str]:
-        """Return all names that stand for something, sorted."""
+        """Return all undisputed names, sorted."""
         return sorted(self._entries.keys() - self._conflicts.keys())
 
     def is_disputed(self, name: str) -> bool:
-        """Whether two plugins claim the name, so that it stands for neither."""
+        """Return whether two plugins claim the name, so that it refers to neither."""
         return name in self._conflicts
 
     def __contains__(self, name: object) -> bool:
@@ -89,7 +89,7 @@ class Registry(Generic[T]):
         """Return the entry of a name.
 
         Raises:
-            UnknownNameError: nothing has that name; near misses are suggested.
+            UnknownNameError: the name is not registered; the error suggests similar names.
             DuplicateNameError: two plugins claim it.
         """
         if name in self._conflicts:
@@ -99,11 +99,11 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def get(self, name: str, *, elsewhere: str = "", way_out: str = "") -> T:
-        """Return the object behind a name, importing it at the first call.
+        """Return the object behind a name, importing it on the first call.
 
         Raises:
-            UnknownNameError: nothing has that name.
-            PluginError: the target cannot be imported or breaks the contract.
+            UnknownNameError: the name is not registered.
+            PluginError: the target cannot be imported or violates the contract.
         """
         entry = self.entry(name, elsewhere=elsewhere, way_out=way_out)
         if not isinstance(entry.target, str):
@@ -117,16 +117,16 @@ class Registry(Generic[T]):
         return dict(self._entries)
 
     def restore(self, entries: dict[str, Entry[T]]) -> None:
-        """Go back to earlier entries; a plugin file that fails half-way leaves nothing behind."""
+        """Restore earlier entries, so that a failed plugin file leaves no partial state."""
         self._entries = dict(entries)
 
     def snapshot(self) -> Callable[[], None]:
-        """Return what brings back the entries of now."""
+        """Return a function that restores the current entries."""
         entries = self.entries()
         return lambda: self.restore(entries)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Forget names; who disputes one goes on disputing it."""
+        """Remove names; conflicts persist."""
         for name in names:
             self._entries.pop(name, None)
 
@@ -159,19 +159,19 @@ def import_target(target: str) -> Any:
     return found
 
 
-def _same(known: Entry[Any], new: Entry[Any]) -> bool:
-    """Whether a registration repeats an earlier one.
+def _same(existing: Entry[Any], new: Entry[Any]) -> bool:
+    """Return whether a registration repeats an earlier one.
 
     The same target, or the same source executed again: a notebook cell, a reloaded module, a
-    script that is run and loaded as a plugin.
+    script that is both executed and loaded as a plugin.
     """
-    if known.target is new.target or _source_name(known.target) == _source_name(new.target):
+    if existing.target is new.target or _source_name(existing.target) == _source_name(new.target):
         return True
-    return known.origin == new.origin and re.search(r":\d+$", new.origin) is not None
+    return existing.origin == new.origin and re.search(r":\d+$", new.origin) is not None
 
 
 def _source_name(target: object) -> object:
-    """Return ``package.module:Class``; for a target without such a name, itself."""
+    """Return ``package.module:Class``, or the target itself if it has no such name."""
     if isinstance(target, str):
         return target
     module = getattr(target, "__module__", None)

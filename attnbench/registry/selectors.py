@@ -13,13 +13,13 @@ FAMILY = "@family:"
 
 
 def select_modules(catalog: Catalog, selector: str, names: Iterable[str]) -> list[str]:
-    """Return those of ``names`` that ``@all`` or ``@family:channel`` selects, in their order.
+    """Return the names that ``@all`` or ``@family:channel`` selects, in their order.
 
-    The family comes from the table entry; only a module whose entry has none is imported, for
-    its card.
+    The family comes from the table entry; a module is imported
+    for its card only if its entry has no family.
 
     Raises:
-        RequestError: it is neither selector, or no module is of that family.
+        RequestError: the text is no selector, or the family has no module.
     """
     if selector == ALL:
         return list(names)

@@ -1,4 +1,4 @@
-"""Settings of a project: ``[tool.attnbench]`` in the nearest ``pyproject.toml``. No torch here."""
+"""Project settings: ``[tool.attnbench]`` in the nearest ``pyproject.toml``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ _TABLE = "tool.attnbench"
 
 @dataclass(frozen=True)
 class ProjectSettings:
-    """What a project has settled; flags of a command win."""
+    """Settings of a project; options of a command take precedence."""
 
     plugins: tuple[str, ...] = ()
-    """Plugin files, or folders of packages, relative to the file's folder, that every command takes
-    in: ``["."]`` for the package itself, installed or not."""
+    """Plugin files, or folders of packages, relative to the file's folder, that every command
+    loads: ``["."]`` for the package itself, installed or not."""
     suites: tuple[str, ...] = ()
-    """Names or paths: what ``attnbench run`` and ``attnbench ci`` do when no suite is named."""
+    """Names or paths of the suites of ``attnbench run`` and ``attnbench ci`` by default."""
     baseline: str | None = None
     """Folder of the committed baseline, ``BASELINE/SUITE/records.jsonl``."""
     out: str | None = None
-    """Where runs are kept."""
+    """Folder of the runs."""
     budget: float | None = None
-    """Seconds of sampling of ``latency`` and ``ci``."""
+    """Sampling time of ``latency`` and ``ci`` in seconds."""
     gates: dict[str, str | float] = field(default_factory=dict)
-    """How a metric is judged: ``exact``, ``ignore``, or the change that is let pass."""
+    """Gate of each metric: ``exact``, ``ignore``, or the tolerated change."""
     root: Path = field(default_factory=Path)
-    """The folder that paths are relative to."""
+    """Folder that paths are relative to."""
 
     @property
     def plugin_paths(self) -> list[str]:
-        """The plugins as paths that hold in any folder that ``root`` holds in."""
-        return [str(self.root / one) for one in self.plugins]
+        """Return the plugins as paths below ``root``."""
+        return [str(self.root / plugin) for plugin in self.plugins]
 
     def paths(self, names: tuple[str, ...]) -> list[str]:
-        """Return names with those that are files below ``root`` made into paths."""
-        return [str(self.root / one) if (self.root / one).is_file() else one for one in names]
+        """Return the names, with each file below ``root`` replaced by its path."""
+        return [str(self.root / name) if (self.root / name).is_file() else name for name in names]
 
 
 def settings(start: Path | None = None) -> ProjectSettings:
-    """Return the settings that hold in a folder, by default the current one.
+    """Return the settings that apply in a folder, by default the current one.
 
-    The nearest ``pyproject.toml`` counts, as for every tool; without the table, the defaults.
+    The nearest ``pyproject.toml`` applies, as for other tools; without the table, the defaults.
 
     Raises:
         RequestError: the file is no TOML, or a key or value of the table is wrong.
@@ -56,21 +56,25 @@ def settings(start: Path | None = None) -> ProjectSettings:
     if path is None:
         return ProjectSettings()
     table = _table(path)
-    known = {one.name: one.type for one in fields(ProjectSettings) if one.name != "root"}
+    known = {
+        setting.name: setting.type for setting in fields(ProjectSettings) if setting.name != "root"
+    }
     for key, value in table.items():
         if key not in known:
             near = suggestion(key, known)
             raise _wrong(path, f"unknown key {key}; known: {', '.join(known)}.{near}")
         _check(path, key, value)
     found: dict[str, Any] = {
-        key: tuple(one) if isinstance(one, list) else one for key, one in table.items()
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
     return ProjectSettings(**found, root=path.parent)
 
 
 def _file(start: Path) -> Path | None:
     folder = start.resolve()
-    return next((one / FILE for one in (folder, *folder.parents) if (one / FILE).is_file()), None)
+    return next(
+        (parent / FILE for parent in (folder, *folder.parents) if (parent / FILE).is_file()), None
+    )
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _check(path: Path, key: str, value: object) -> None:
     if key in ("plugins", "suites"):
-        right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        right = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted = "a list of texts"
     elif key in ("baseline", "out"):
         right, wanted = isinstance(value, str) and bool(value), "a text"

@@ -15,7 +15,7 @@ _WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 
 @dataclass(frozen=True)
 class Spec:
-    """A name and the options given with it."""
+    """A name and its options."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -26,21 +26,21 @@ class Spec:
         return ",".join([self.name, *parts])
 
     def given(self, **options: Any) -> Spec:
-        """Return the spec with more options; they win."""
+        """Return the spec with more options, which take precedence."""
         return Spec(self.name, {**self.options, **options})
 
     def __hash__(self) -> int:
-        # not of the values: 1 and 1.0 are equal and read differently
+        # the values are excluded: 1 and 1.0 are equal but have different texts
         return hash((self.name, frozenset(self.options)))
 
 
 def parse_spec(text: str, kind: str = "spec") -> Spec:
-    """Read ``name,key=value,key=value``.
+    """Parse ``name,key=value,key=value``.
 
     Values are whole numbers, decimals, ``true``, ``false``, ``none`` or words.
 
     Raises:
-        RequestError: the text is not of that form; ``kind`` says what was being read.
+        RequestError: the text is malformed; ``kind`` names the kind of spec in the error.
     """
     name, *parts = (part.strip() for part in text.split(","))
     if not name:
@@ -68,7 +68,7 @@ def _value(text: str) -> Any:
 
 
 def value_text(value: Any) -> str:
-    """Return a value as specs write it: ``none`` for None, ``true`` for True."""
+    """Return the text of a value in specs: ``none`` for None, ``true`` for True."""
     for word, meaning in _WORDS.items():
         if value is meaning:
             return word

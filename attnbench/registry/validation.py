@@ -1,4 +1,4 @@
-"""The contract of an attention module, checked when it is registered or first loaded."""
+"""The contract of an attention module, validated at its registration or first load."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 @dataclass(frozen=True)
 class Signature:
-    """What a factory takes besides the channels."""
+    """Parameters of a factory besides the channels."""
 
     options: Mapping[str, inspect.Parameter]
     takes_feature_size: bool
     takes_any: bool
-    """It has ``**kwargs``: unknown options are passed on."""
+    """Presence of ``**kwargs``: unknown options are passed on."""
 
 
 def signature_of(factory: ModuleFactory) -> Signature:
@@ -44,26 +44,29 @@ def signature_of(factory: ModuleFactory) -> Signature:
     try:
         parameters = list(inspect.signature(factory, eval_str=True).parameters.values())
     except Exception:
-        # annotations that only a type checker can resolve: options then go unchecked by type
+        # only a type checker can resolve the annotations: the types of options are not validated
         parameters = list(inspect.signature(factory).parameters.values())
     if not parameters or parameters[0].kind in _NOT_FIRST:
         raise ValueError("its first argument must be the number of channels, by position")
     rest = parameters if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
-    for one in rest:
-        if one.kind is inspect.Parameter.POSITIONAL_ONLY and one.default is one.empty:
-            raise ValueError(f"argument {one.name!r} cannot be given by name, as options are")
-    named = {one.name: one for one in rest if one.kind in _NAMED}
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    for parameter in rest:
+        if (
+            parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+            and parameter.default is parameter.empty
+        ):
+            raise ValueError(f"argument {parameter.name!r} cannot be given by name, as options are")
+    named = {parameter.name: parameter for parameter in rest if parameter.kind in _NAMED}
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
     takes_feature_size = "feature_size" in named
     named.pop("feature_size", None)
     return Signature(named, takes_feature_size, takes_any)
 
 
 def declared_card(factory: Any) -> Any:
-    """Return what a factory itself declares as its card, sound or not; None where it does not.
+    """Return the ``card`` that a factory itself declares, valid or not, or None.
 
-    A class that inherits from another module is another module: its costs, paper and constraints
-    are not the inherited ones until it says so with a ``card`` of its own.
+    A subclass of a module is a different module: it does not inherit costs, paper and constraints
+    and has to declare a ``card`` of its own.
     """
     if isinstance(factory, type):
         return vars(factory).get("card")
@@ -71,13 +74,13 @@ def declared_card(factory: Any) -> Any:
 
 
 def card_of(factory: ModuleFactory) -> Card | None:
-    """Return the declared card, None where there is none."""
+    """Return the declared card, or None."""
     card = declared_card(factory)
     return card if isinstance(card, Card) else None
 
 
 def validate_module(entry: Entry[ModuleFactory], target: Any) -> None:
-    """Raise :class:`PluginError`, naming the plugin, if ``target`` breaks the contract."""
+    """Raise :class:`PluginError`, naming the plugin, if ``target`` violates the contract."""
     problem = _problem(entry.name, target)
     if problem:
         raise PluginError(f"module {entry.name!r} of {entry.origin} breaks the contract: {problem}")
@@ -136,10 +139,10 @@ def _card_problem(target: Any) -> str | None:
 
 
 def card_problems(card: Card) -> list[str]:
-    """Return the faults of a card itself, a sentence each; empty when it is sound."""
+    """Return the faults of a card, a sentence for each; empty if the card is valid."""
     odd = list(_odd_types(card))
     if odd:
-        return odd  # the other rules rely on the types
+        return odd  # the other rules assume correct types
     found = []
     if card.family not in FAMILIES:
         found.append(f"family {card.family!r} is none of {', '.join(FAMILIES)}")
@@ -202,7 +205,7 @@ _FIELD_TYPES: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(("options", "official", "dead", "exceptions", "defects"), (Mapping,)),
     **dict.fromkeys(("constraints", "deviations", "traps"), (tuple, list)),
 }
-"""Types of each field of a card; a plugin's card is not type-checked anywhere else."""
+"""Types of the fields of a card; the cards of plugins are type-checked nowhere else."""
 
 
 def _list_types(kinds: tuple[Any, ...]) -> str:

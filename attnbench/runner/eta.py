@@ -1,4 +1,4 @@
-"""How long a job will take: roughly before it starts, better as its cases end."""
+"""Estimated duration of a job: a rough prior, refined as cases finish."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from attnbench.timing.isolation import allowed_cores
 
 _COUNT_S = 0.15
 _START_S = 4.0
-"""Of a fresh process: importing torch and what a runtime needs."""
+"""Start-up time of a fresh process: the imports of torch and of a runtime."""
 _WARM_UP = 1.3
-"""Sampling with its warm-up, over sampling."""
+"""Ratio of the sampling time with warm-up to the sampling time."""
 _PROOF_S = {
     "eager": 3.5,
     "eager-channels-last": 2.0,
@@ -26,24 +26,24 @@ _PROOF_S = {
 _LOAD_S = {"compile": 3.0}
 _SOME_RUNTIME_S = 10.0
 _ALONE = 0.15
-"""A module alone, as a part of what a whole network takes to export."""
+"""Export time of a module alone, as a fraction of that of a whole network."""
 _TRAINED_BYTES = 2.7e9
-"""Unfused bytes of a forward pass for which a core also trains, in a second: 2.2 to 3.0 GB were
-seen of MobileNetV2 at widths 0.35 and 1.0 on 12 and 24 pixels."""
+"""Training throughput of one core, in unfused bytes of the forward pass per second: 2.2 to 3.0 GB
+were measured for MobileNetV2 at widths 0.35 and 1.0 on 12 and 24 pixels."""
 _TESTED_BYTES = 4 * _TRAINED_BYTES
-_QUANTISED_S = 20.0
+_QUANTIZED_S = 20.0
 
 
 def seconds_of(job: Job) -> float:
-    """Return the seconds that the missing cases of a job may take on an ordinary laptop."""
+    """Return the estimated duration, in seconds, of a job's missing cases on an ordinary laptop."""
     return sum(_estimates(job).values())
 
 
 class TimeLeft:
-    """The time left of a job, corrected by how long its cases so far really took.
+    """Remaining time of a job, corrected by the measured durations of its finished cases.
 
     Args:
-        job: as it starts.
+        job: the job at its start.
     """
 
     def __init__(self, job: Job) -> None:
@@ -54,7 +54,7 @@ class TimeLeft:
         self._taken: defaultdict[str, float] = defaultdict(float)
 
     def done(self, record: Record) -> None:
-        """Take a case out, and learn from it."""
+        """Remove a finished case and update the correction by its duration."""
         kind = self._kinds.get(record.case, "")
         estimate = self._left.pop(record.case, 0.0)
         if record.status == "ok":
@@ -64,7 +64,7 @@ class TimeLeft:
 
     @property
     def seconds(self) -> float:
-        """What is left, in seconds."""
+        """Return the estimated remaining time in seconds."""
         return sum(
             estimate * self._ratio(self._kinds.get(name, ""))
             for name, estimate in self._left.items()
@@ -76,14 +76,14 @@ class TimeLeft:
 
 
 def training_s(effort: Effort, int8: bool) -> float:
-    """Return the seconds that one training may take on one core."""
+    """Return the estimated duration, in seconds, of one training on one core."""
     trained = effort.images * effort.bytes / _TRAINED_BYTES
     tested = effort.test_images * effort.bytes / _TESTED_BYTES
-    return trained + tested + (_QUANTISED_S if int8 else 0.0)
+    return trained + tested + (_QUANTIZED_S if int8 else 0.0)
 
 
 def _estimates(job: Job) -> dict[str, float]:
-    """The seconds of each missing case, as a share of what it is measured together with."""
+    """Return the estimated seconds of each missing case, as its share of a session or pool."""
     missing = [case for case in job.missing if case.name not in job.skipped]
     found = {case.name: _COUNT_S for case in missing if case.kind == "cost"}
     for session in sessions(case for case in missing if case.kind == "latency"):

@@ -1,4 +1,4 @@
-"""Where trainings run: on this machine, or on a Ray cluster."""
+"""Executors of trainings: this machine or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXECUTORS = ("local", "ray")
 
 
 def check_executor(name: str) -> None:
-    """Raise :class:`RequestError` for a name that is neither ``local`` nor ``ray``."""
+    """Raise :class:`RequestError` unless the name is ``local`` or ``ray``."""
     if name not in EXECUTORS:
         raise RequestError(f"--executor {name!r} is neither {' nor '.join(EXECUTORS)}")
 
@@ -22,7 +22,7 @@ def pool_of(name: str, worker: Worker, plugins: Sequence[str]) -> Pool:
     """Return the pool of an executor's name.
 
     Raises:
-        RequestError: it is neither ``local`` nor ``ray``.
+        RequestError: the name is neither ``local`` nor ``ray``.
         MissingExtraError: Ray is not installed.
     """
     check_executor(name)

@@ -1,4 +1,4 @@
-"""Sessions: latency cases that share one plain network are timed together, in fresh processes."""
+"""Sessions: latency cases with the same plain network, timed together in fresh processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attnbench.workers.process import Limits, Worker
 from attnbench.workers.validation_pool import ValidationPool, answered
 
 _LOAD_LIMIT_S = 120.0
-"""What loading one arm in a fresh process may take; compilers take tens of seconds."""
+"""Time limit for loading one arm in a fresh process; compilers take tens of seconds."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Session:
 
     @property
     def plain(self) -> Case:
-        """The network that all arms are compared with."""
+        """Return the baseline of all arms."""
         return self.cases[0].plain
 
     @property
     def arms(self) -> tuple[Case, ...]:
-        """The cases that are not the plain network itself."""
+        """Return the cases without the plain network."""
         return tuple(case for case in self.cases if case != self.plain)
 
     @property
     def conditions(self) -> Conditions:
-        """What all arms share."""
+        """Return the conditions of all arms."""
         conditions = self.cases[0].conditions
         if conditions is None:
             raise ValueError(f"{self.cases[0].name} is not a latency case")
@@ -45,23 +45,23 @@ class Session:
 
 @dataclass(frozen=True)
 class SessionProtocol:
-    """How a session is sampled."""
+    """Sampling protocol of a session."""
 
     budget_s: float
-    """Seconds of sampling in each process, after warm-up."""
+    """Sampling time of each process in seconds, after warm-up."""
     processes: int
     width: float | None = None
-    """Half-width of the intervals at which sampling may stop early; None for the sampler's own."""
+    """Half-width of the confidence intervals for early stopping; None for the sampler's default."""
 
     def sampling(self, process: int) -> dict[str, Any]:
-        """Return the sampler's arguments for the process of that number."""
+        """Return the sampler's arguments for a process, given by its number."""
         width = {} if self.width is None else {"width": self.width}
         return {"budget_s": self.budget_s, "seed": process, **width}
 
 
 @dataclass
 class CaseOutcome:
-    """What became of one case: its proof and its samples, or why there are none."""
+    """The outcome of one case: its proof and its samples, or the reason of the failure."""
 
     proof: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -69,7 +69,7 @@ class CaseOutcome:
 
 
 def sessions(cases: Iterable[Case]) -> list[Session]:
-    """Return latency cases by session, in the order of their first cases."""
+    """Group latency cases into sessions, in the order of their first cases."""
     found: dict[Case, list[Case]] = {}
     for case in cases:
         found.setdefault(case.plain, []).append(case)
@@ -77,15 +77,15 @@ def sessions(cases: Iterable[Case]) -> list[Session]:
 
 
 class SessionRunner:
-    """Measures sessions in worker processes: proofs side by side, then sampling alone.
+    """Measurement of sessions in worker processes: proofs in parallel, then sampling alone.
 
     Args:
-        worker: samples; it is replaced by a fresh process each time. Cases are proved by others
-            like it, which idle meanwhile.
-        folder: for exported artefacts, shared by all processes.
-        limit_s: seconds after which proving a case is given up.
-        memory_bytes: resident size above which a process is ended.
-        provers: processes that prove at the same time; by default one for each core it may use.
+        worker: worker for sampling, replaced by a fresh process each time. Other workers of the
+            same kind prove the cases and are idle during sampling.
+        folder: folder for exported artifacts, shared by all processes.
+        limit_s: time limit for the proof of a case, in seconds.
+        memory_bytes: resident size above which a process is terminated.
+        provers: number of parallel processes for proofs; by default one for each available core.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class SessionRunner:
     def measure(
         self, session: Session, protocol: SessionProtocol, tell: Callable[[str], None]
     ) -> dict[str, CaseOutcome]:
-        """Return what became of each case, by its name; never raises for a case's own fault."""
+        """Return the outcome of each case by its name; a failing case raises nothing."""
         proved = self._proved(dict.fromkeys((session.plain, *session.cases)), tell)
         plain = proved[session.plain]
         if plain.error is not None:
@@ -148,14 +148,14 @@ class SessionRunner:
         protocol: SessionProtocol,
         tell: Callable[[str], None],
     ) -> None:
-        """Time proved cases once for each process; who cannot be timed leaves the others be."""
+        """Time proved cases once for each process; a failing case does not affect the others."""
         for case in cases:
             outcomes[case.name].samples.clear()
         for number in range(protocol.processes):
             tell(_sampling(session, len(cases), number, protocol))
             self.worker.limits = Limits(self._patience(len(cases), protocol), self.memory_bytes)
             answer = answered(self.worker, _task(cases, self.folder, protocol, number))
-            self.worker.stop()  # the next one's layout of memory must not be this one's
+            self.worker.stop()  # each process samples with a memory layout of its own
             if "error" in answer:
                 for part in _parts(cases, answer, outcomes):
                     self._sample(session, part, outcomes, protocol, tell)
@@ -170,16 +170,17 @@ class SessionRunner:
 def _parts(
     cases: Sequence[Case], answer: dict[str, Any], outcomes: dict[str, CaseOutcome]
 ) -> list[Sequence[Case]]:
-    """What of a session that failed is timed again: all but the guilty one, or each half."""
-    guilty = [case for case in cases if case.name == answer.get("arm")]
+    """Return the parts of a failed session to time again: all but the failed case, or each half."""
+    failed = [case for case in cases if case.name == answer.get("arm")]
     if len(cases) == 1:
-        guilty = list(cases)
-    for case in guilty:
+        failed = list(cases)
+    for case in failed:
         outcomes[case.name].error = f"while timing: {answer['error']}"
-    if guilty:
-        rest = [case for case in cases if case not in guilty]
+    if failed:
+        rest = [case for case in cases if case not in failed]
         return [rest] if rest else []
-    middle = len(cases) // 2  # nobody is named: the process died, or the plain network failed
+    # the error names no case: the process died, or the plain network failed
+    middle = len(cases) // 2
     return [cases[:middle], cases[middle:]]
 
 

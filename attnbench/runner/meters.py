@@ -1,4 +1,4 @@
-"""What measures each kind of case, sharing what is known of backbones."""
+"""Meters of each kind of case, with shared surveys of backbones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Meters:
     """The meters of all kinds.
 
     Args:
-        catalog: where modules are looked up.
+        catalog: catalog for the lookup of modules.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -25,7 +25,7 @@ class Meters:
         self.accuracy = AccuracyMeter(self.cost)
 
     def of(self, case: Case) -> Any:
-        """Return the meter of a case's kind."""
+        """Return the meter for the kind of a case."""
         return {"latency": self.latency, "accuracy": self.accuracy}.get(case.kind, self.cost)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Running a suite: plan, check, measure what is missing, write records and tables."""
+"""Execution of a suite: plan, check, measure the missing cases, write records and tables."""
 
 from __future__ import annotations
 
@@ -39,62 +39,62 @@ from attnbench.workers.pool import LocalPool, Pool
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 CHECKPOINTS = "checkpoints"
-"""Folder of trainings that are under way, in the run's own."""
+"""Name of the folder, in the folder of a run, for the checkpoints of unfinished trainings."""
 _GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Job:
-    """A suite, planned and checked, with the state of its cases in a folder."""
+    """A planned and validated suite with the state of its cases in a folder."""
 
     suite: Suite
     tables: list[PlannedTable]
     cases: list[Case]
-    """The chosen ones, in order."""
+    """Chosen cases, in order."""
     hashes: Mapping[str, str]
     folder: Path
     done: Mapping[str, Record] = field(default_factory=dict)
-    """Records of chosen cases that hold as they are."""
+    """Valid records of chosen cases."""
     described: Sequence[Record] = ()
-    """Those of ``done`` whose card's texts have changed: written anew, not measured."""
+    """Records of ``done`` with changed card texts: written again without measurement."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Why a case cannot be measured here: an optional extra is not installed."""
+    """Reasons by skipped case: an optional extra is not installed."""
     known: Run | None = None
     protocols: Mapping[str, SessionProtocol] = field(default_factory=dict)
-    """How each latency case is sampled."""
+    """Sampling protocol of each latency case."""
     accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
-    """How each accuracy case is measured."""
+    """Accuracy settings of each accuracy case."""
     efforts: Mapping[str, Effort] = field(default_factory=dict)
-    """What each training to come has to do."""
+    """Effort of each pending training."""
 
     @property
     def missing(self) -> list[Case]:
-        """The cases to measure."""
+        """Return the cases to measure."""
         return [case for case in self.cases if case.name not in self.done]
 
 
 class RunProgress(Interface):
-    """What is told while a suite runs."""
+    """Progress callbacks of a running suite."""
 
     def begin(self, job: Job) -> None:
-        """Measuring starts."""
+        """Report the start of the measurement."""
 
     def step(self, text: str) -> None:
-        """What is done now, in a line."""
+        """Report the current step in one line."""
 
     def done(self, record: Record) -> None:
-        """A case is measured and on disk."""
+        """Report a case whose record is on disk."""
 
     def end(self) -> None:
-        """Measuring is over."""
+        """Report the end of the measurement."""
 
 
 def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meters: Meters) -> Job:
-    """Plan a suite and check every chosen case before anything is measured.
+    """Plan a suite and check every chosen case before the first measurement.
 
     Raises:
         RequestError: a spec, placement or choice is wrong.
-        RecordError: the folder holds a damaged record file.
+        RecordError: the folder contains a damaged record file.
     """
     tables = plan(suite, catalog, choice.added, Brackets(meters.cost))
     cases = chosen(all_cases(tables), choice)
@@ -140,11 +140,11 @@ def measure(
     """Measure the missing cases of a job into its folder and return the whole run.
 
     Args:
-        job: what :func:`prepare` returned.
-        worker: counts and times.
-        progress: is told.
-        pool: trains; processes on this machine by default.
-        save: folder that trained weights are kept in.
+        job: job returned by :func:`prepare`.
+        worker: worker for cost and latency cases.
+        progress: progress callbacks.
+        pool: pool for trainings; by default processes on this machine.
+        save: folder for trained weights.
     """
     pool = pool or LocalPool(worker)
     with RunWriter(job.folder) as writer:
@@ -154,7 +154,7 @@ def measure(
             writer.append(header)
         for record in job.described:
             writer.append(record)
-        for record in job.done.values():  # a kill came between its record and this
+        for record in job.done.values():  # the run was killed between the record and this step
             _forget_checkpoint(job, record.hash)
         progress.begin(job)
         try:
@@ -169,7 +169,7 @@ def measure(
 def _records(
     job: Job, worker: Worker, progress: RunProgress, pool: Pool, save: Path | None
 ) -> Iterator[Record]:
-    """Measure what is missing; a record comes as soon as it is known."""
+    """Measure the missing cases; yield each record as soon as it is complete."""
     waiting: list[Case] = []
     trainings: list[Case] = []
     for case in job.missing:
@@ -183,14 +183,14 @@ def _records(
     if waiting:
         yield from _timed(sessions(waiting), job, worker, progress)
     if trainings:
-        worker.stop()  # it would hold memory and, on one core, nothing else
+        worker.stop()  # an idle worker occupies memory
         yield from _trained(trainings, job, pool, progress, save)
 
 
 def _trained(
     cases: Sequence[Case], job: Job, pool: Pool, progress: RunProgress, save: Path | None
 ) -> Iterator[Record]:
-    """Train cases side by side; a record comes as soon as its training ends."""
+    """Train cases in parallel; yield each record as soon as its training ends."""
     tasks = {
         case: {
             "do": "train",
@@ -206,7 +206,7 @@ def _trained(
     ):
         outcome = CaseOutcome(answer.get("ok") or {}, error=answer.get("error"))
         yield _record(case, job, outcome, "failed" if outcome.error else "ok", seconds)
-        if not answer.get("lost"):  # by now its record is on disk
+        if not answer.get("lost"):  # the record is already on disk
             _forget_checkpoint(job, job.hashes[case.name])
 
 
@@ -221,7 +221,7 @@ def _checkpoint(job: Job, name: str) -> Path:
 def _forget_checkpoint(job: Job, key: str) -> None:
     """Remove the checkpoint of a training whose record is on disk."""
     shutil.rmtree(job.folder / CHECKPOINTS / key, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others are still there, or there is none
+    with contextlib.suppress(OSError):  # the folder is not empty, or does not exist
         (job.folder / CHECKPOINTS).rmdir()
 
 
@@ -233,7 +233,7 @@ def _timed(
         tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
         SessionRunner(worker, Path(folder), head.limit_s, _memory(job)) as runner,
     ):
-        worker.stop()  # what it counted must not weigh on the timing
+        worker.stop()  # the state of the counting worker must not affect the timing
         for session in found:
             start = time.perf_counter()
             protocol = job.protocols[session.cases[0].name]
@@ -247,7 +247,7 @@ def _timed(
 def _skipped(
     cases: Sequence[Case], suite: Suite, meters: Meters, accuracies: Mapping[str, Accuracy]
 ) -> dict[str, str]:
-    """Check all cases, and return those that need what is not here, with the reason."""
+    """Check all cases and return the reason of each case that lacks an extra or a GPU."""
     skipped: dict[str, str] = {}
     for case in cases:
         try:
@@ -264,7 +264,7 @@ def _skipped(
 def _known_run(path: Path) -> Run | None:
     if not path.is_file() or path.stat().st_size == 0:
         return None
-    if b"\n" not in path.read_bytes():  # killed while the very first line was written
+    if b"\n" not in path.read_bytes():  # the run was killed while it wrote the first line
         return None
     return read_run(path)
 
@@ -284,14 +284,15 @@ def _still_valid(
 def _described_anew(
     cases: Sequence[Case], done: Mapping[str, Record], meters: Meters
 ) -> Iterator[Record]:
-    """Yield valid cost records with the card of today where theirs differs.
+    """Yield each valid cost record with an outdated card, with the current card.
 
-    A card's texts are no part of the hash, but tables read them from the record.
+    The texts of a card are not part of the hash, but tables read them from the record.
     """
     for case in cases:
         record = done.get(case.name)
         if record is not None and case.kind == "cost" and record.status == "ok":
-            card = json.loads(json.dumps(meters.cost.card(case)))  # as it is read from a file
+            # normalized as if read from a file
+            card = json.loads(json.dumps(meters.cost.card(case)))
             if record.card != card:
                 yield record.model_copy(update={"card": card})
 
@@ -331,7 +332,7 @@ def _memory(job: Job) -> int:
 
 
 def _protocols(suite: Suite, tables: Sequence[PlannedTable]) -> dict[str, SessionProtocol]:
-    """How each latency case is sampled; of several tables that have it, as the first says."""
+    """Return the sampling protocol of each latency case, from the first table that contains it."""
     found: dict[str, SessionProtocol] = {}
     for table in tables:
         latency = suite.latency_of(table.layout)
@@ -343,7 +344,7 @@ def _protocols(suite: Suite, tables: Sequence[PlannedTable]) -> dict[str, Sessio
 
 
 def _accuracies(suite: Suite, tables: Sequence[PlannedTable]) -> dict[str, Accuracy]:
-    """How each accuracy case is measured; of several tables that have it, as the first says."""
+    """Return the accuracy settings of each accuracy case, from the first table that contains it."""
     found: dict[str, Accuracy] = {}
     for table in tables:
         accuracy = suite.accuracy_of(table.layout)

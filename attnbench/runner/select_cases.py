@@ -1,4 +1,4 @@
-"""Which cases of a suite are run: by name, by shard, by what is already measured."""
+"""Selection of a suite's cases: by name, by kind, by shard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.suites.case import Case
 
 @dataclass(frozen=True)
 class Choice:
-    """What of a suite is run, as the command line says it."""
+    """The selection of cases on the command line."""
 
     added: Sequence[str] = ()
     globs: Sequence[str] = ()
@@ -35,7 +35,7 @@ def chosen(cases: Sequence[Case], choice: Choice) -> list[Case]:
 
 
 def matching(cases: Sequence[Case], globs: Sequence[str]) -> list[Case]:
-    """Return the cases whose name is, or matches, one of ``globs``; all without globs.
+    """Return the cases whose name equals or matches one of ``globs``; without globs, all cases.
 
     Raises:
         RequestError: a glob matches nothing.
@@ -53,18 +53,18 @@ def matching(cases: Sequence[Case], globs: Sequence[str]) -> list[Case]:
 
 
 def shard(cases: Sequence[Case], text: str) -> list[Case]:
-    """Return the part of the cases that ``"2/4"`` names: every fourth, from the second.
+    """Return the shard of the cases that ``"2/4"`` denotes: every fourth, from the second.
 
-    Latency cases of one session count as one.
+    The latency cases of a session count as one case.
 
     Raises:
-        RequestError: the text is not of that form.
+        RequestError: the text is malformed.
     """
     found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     number, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= count:
         raise RequestError(f"--shard {text!r} is not like 1/4, the first of four parts")
-    # a session stays whole: its arms are timed against each other
+    # sessions are not split: their arms are timed against each other
     units: dict[Case, list[Case]] = {}
     for case in cases:
         units.setdefault(case.plain if case.kind == "latency" else case, []).append(case)

@@ -1,4 +1,4 @@
-"""The worker process of a run: counts, times, trains and checks cases.
+"""The worker process of a run, which counts, times, trains and checks cases.
 
 Started as ``python -m attnbench.runner.worker_main [PLUGIN ...]``.
 """
@@ -12,19 +12,19 @@ from attnbench.workers.process import Worker
 from attnbench.workers.serve import TaskHandler, serve
 
 ARGUMENTS = ("-m", "attnbench.runner.worker_main")
-"""Of the interpreter; plugin files follow."""
+"""Arguments of the Python interpreter; plugin files follow."""
 
 
 def new_worker(plugins: Sequence[str] = ()) -> Worker:
-    """Return a worker of this machine, not started yet, that loads these plugin files."""
+    """Return a local worker, not yet started, that loads these plugin files."""
     return Worker([*ARGUMENTS, *plugins])
 
 
 def main(plugins: Sequence[str]) -> None:
-    """Serve until standard input ends; ``plugins`` are files to load first."""
+    """Serve tasks until standard input ends; load the files ``plugins`` first."""
 
     def make_tasks(report: Callable[[str], None]) -> TaskHandler:
-        # only now: what these import and plugins print must not reach the answers' stream
+        # imported late: output of imports and plugins must not reach the stream of answers
         from attnbench.registry.plugins import catalog
         from attnbench.runner.worker_tasks import WorkerTasks
 

@@ -1,4 +1,4 @@
-"""What a worker process does: count, prove a latency case, time a session, train, check."""
+"""Tasks of a worker process: count, prove a latency case, time a session, train, check."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from attnbench.suites.serialize import case_from_json
 
 
 class WorkerTasks:
-    """The tasks of one worker; what they have in common is built once.
+    """The tasks of one worker, with shared state that is built once.
 
     Args:
-        catalog: where modules are looked up.
-        tell: is told how far a long task is: a sign of life.
+        catalog: catalog for the lookup of modules.
+        tell: progress callback of long tasks, which also serves as a heartbeat.
     """
 
     def __init__(self, catalog: Catalog, tell: Callable[[str], object] = str) -> None:
@@ -31,7 +31,7 @@ class WorkerTasks:
         """Return the result of a task: ``{"do": "cost" | "prove" | ..., ...}``.
 
         Raises:
-            AttnbenchError: the case cannot be, or cannot be measured.
+            AttnbenchError: the case is invalid or cannot be measured.
         """
         match task["do"]:
             case "cost":
@@ -40,7 +40,7 @@ class WorkerTasks:
                 proof = self._meter().prove(case_from_json(task["case"]), Path(task["folder"]))
                 return dict(proof.to_dict())
             case "sample":
-                cases = [case_from_json(one) for one in task["cases"]]
+                cases = [case_from_json(content) for content in task["cases"]]
                 return dict(self._meter().sample(cases, Path(task["folder"]), task["sampling"]))
             case "train":
                 case, folder = case_from_json(task["case"]), task.get("folder")

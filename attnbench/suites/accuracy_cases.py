@@ -1,4 +1,4 @@
-"""The accuracy cases of a table's rows, and the control rows of wider backbones."""
+"""Accuracy cases of a table's rows, and control rows of wider backbones."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from attnbench.suites.schema import Accuracy
 from attnbench.training.recipe import default_recipe, find_recipe
 
 Brackets = Callable[[Sequence[Case]], Sequence[str]]
-"""From arms in one backbone to the backbones whose width brackets their multiply-adds."""
+"""Mapping from arms in one backbone to backbones whose width brackets their multiply-adds."""
 
 
 def trained(row: PlannedRow, accuracy: Accuracy) -> PlannedRow:
-    """Return a row with its trainings, where the suite asks for them in its backbone.
+    """Return a row with its trainings, if the suite requests trainings for its backbone.
 
     Raises:
         RequestError: there is no such recipe or backbone.
     """
     first = row.cases[0]
-    if first.backbone is None or not _is_asked(row, accuracy):
+    if first.backbone is None or not _is_trained(row, accuracy):
         return row
     plain = replace(first.plain, backbone=_baseline(row))
     return replace(
@@ -49,7 +49,7 @@ def trainings(case: Case, accuracy: Accuracy) -> tuple[Case, ...]:
 
 
 def widened(rows: Sequence[PlannedRow], brackets: Brackets | None) -> Iterator[PlannedRow]:
-    """Yield the rows of a table, each ``wider`` one as one row for each of its backbones."""
+    """Yield the rows of a table, with each ``wider`` row expanded to one row for each backbone."""
     for row in rows:
         if row.row.control is None:
             yield row
@@ -63,21 +63,26 @@ def _bracketing(
     own = row.cases[0].backbone
     if brackets is None:
         raise RequestError("rows with control = wider need the networks to be counted")
-    arms = [case for one in rows for case in one.cases if case.module and case.backbone == own]
+    arms = [
+        case
+        for table_row in rows
+        for case in table_row.cases
+        if case.module and case.backbone == own
+    ]
     for spec in brackets(arms):
         case = replace(row.cases[0], backbone=spec)
         label = (row.row.label or "{backbone}").replace("{backbone}", spec)
         yield replace(row, label=label, cases=(case,))
 
 
-def _is_asked(row: PlannedRow, accuracy: Accuracy) -> bool:
+def _is_trained(row: PlannedRow, accuracy: Accuracy) -> bool:
     if accuracy.backbones is None:
         return True
-    return _baseline(row) in [str(canonical_backbone(one)) for one in accuracy.backbones]
+    return _baseline(row) in [str(canonical_backbone(backbone)) for backbone in accuracy.backbones]
 
 
 def _baseline(row: PlannedRow) -> str | None:
-    """The backbone that a row is compared with: its own, or the one that it is a control of."""
+    """Return the baseline of a row: its own backbone, or the backbone of a control row."""
     if row.row.control is None:
         return row.cases[0].backbone
     return str(canonical_backbone(str(row.row.backbone)))

@@ -1,4 +1,4 @@
-"""A case, and the rows and tables of cases that a suite is planned into."""
+"""Cases, and the rows and tables of cases of a planned suite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_SIZE = (224, 224)
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure; specs and placement are canonical text."""
+    """A unit of measurement; specs and placement are canonical text."""
 
     kind: str
     backbone: str | None
@@ -20,18 +20,18 @@ class Case:
     placement: str | None
     channels: int | None
     size: tuple[int, int]
-    """Of the input image; of the feature map for a module alone."""
+    """Size of the input image; for a module alone, size of the feature map."""
     counters: bool = False
     fused: bool = False
-    """The module's inference form instead of the one that trains."""
+    """Use of the module's inference form instead of its training form."""
     conditions: Conditions | None = None
-    """Of a latency case."""
+    """Conditions of a latency case."""
     training: Training | None = None
-    """Of an accuracy case: one training, with one seed."""
+    """Training of an accuracy case, with one seed."""
 
     @property
     def name(self) -> str:
-        """The canonical name, ``cost/mobilenet_v2/ulsam,groups=8/replace:14,17``."""
+        """Return the canonical name, ``cost/mobilenet_v2/ulsam,groups=8/replace:14,17``."""
         parts = [self.kind, self.backbone or "alone", self.module or "plain"]
         height, width = self.size
         if self.channels is not None:
@@ -46,19 +46,19 @@ class Case:
 
     @property
     def plain(self) -> Case:
-        """The same backbone without the module."""
+        """Return the case of the same backbone without the module."""
         return replace(self, module=None, placement=None, fused=False)
 
     def fuse(self) -> Case:
-        """The case with the module's inference form."""
+        """Return the case with the module's inference form."""
         return replace(self, fused=True)
 
     def timed(self, conditions: Conditions) -> Case:
-        """The latency case of the same network."""
+        """Return the latency case of the same network."""
         return replace(self, kind="latency", counters=False, conditions=conditions)
 
     def trained(self, training: Training, side: int) -> Case:
-        """The accuracy case of the same network, on images of ``side`` pixels."""
+        """Return the accuracy case of the same network, on images of ``side`` pixels."""
         return replace(
             self,
             kind="accuracy",
@@ -71,19 +71,19 @@ class Case:
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A row of a table with its cases: one, or one per column group."""
+    """A row of a table with its cases: one case, or one per column group."""
 
     label: str
     row: Row
     cases: tuple[Case, ...]
     latency: tuple[Case, ...] = ()
-    """The same network timed, once for each group of columns."""
+    """Latency cases of the same network, one for each group of columns."""
     accuracy: tuple[tuple[Case, ...], ...] = ()
-    """Of each of ``cases`` its trainings, one for each seed; empty where none is asked for."""
+    """Trainings of each of ``cases``, one for each seed; empty if none are requested."""
     against: tuple[Case, ...] = ()
-    """The plain backbone's trainings, seed by seed."""
+    """Trainings of the plain backbone, one for each seed."""
     added: bool = False
-    """Asked for on the command line, not in the suite's file."""
+    """Origin on the command line instead of the suite file."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Under which conditions a latency is measured, or a network trained."""
+"""Conditions of a latency measurement and of a training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a latency case adds to what is run: by what, on what, how."""
+    """Conditions of a latency case: runtime, batch, precision, device and mode of execution."""
 
     runtime: str
     batch: int = 1
@@ -20,9 +20,9 @@ class Conditions:
     device: str = "cpu"
     threads: int = 1
     cold: bool = False
-    """Caches flushed before each call; on CUDA only."""
+    """Cache flush before each call; on CUDA only."""
     graph: bool = False
-    """Replayed as a CUDA graph."""
+    """Replay as a CUDA graph."""
 
     def __str__(self) -> str:
         """Return ``onnxruntime,batch=8``: a spec, defaults dropped."""
@@ -30,27 +30,27 @@ class Conditions:
         return ",".join([self.runtime, *given])
 
     def given(self) -> dict[str, Any]:
-        """Return what is not at its default, sorted by name."""
+        """Return the non-default values, sorted by name."""
         plain = asdict(Conditions(self.runtime))
         return {key: value for key, value in sorted(asdict(self).items()) if plain[key] != value}
 
 
 @dataclass(frozen=True)
 class Training:
-    """What an accuracy case adds to the network: data, recipe and the seed of one training."""
+    """Training of an accuracy case: data set, recipe and seed."""
 
     dataset: str
     recipe: str
-    """Name or path; never empty."""
+    """Name or path of the recipe; never empty."""
     seed: int = 0
     epochs: int | None = None
-    """Instead of the recipe's."""
+    """Number of epochs, instead of the recipe's."""
     weights: str | None = None
-    """File of weights to start from."""
+    """File of initial weights."""
     int8: bool = False
-    """Also the accuracy after quantisation."""
+    """Additional measurement of the accuracy after quantization."""
     threads: int = 1
-    """Of the processor; another number rounds differently."""
+    """Number of processor threads, which affects rounding."""
 
     def __str__(self) -> str:
         """Return ``digits/digits-quick,epochs=3,seed=0``: the seed last, defaults dropped."""
@@ -60,5 +60,5 @@ class Training:
             "threads": self.threads if self.threads != 1 else None,
             "weights": self.weights,
         }
-        parts = [f"{key}={value_text(one)}" for key, one in given.items() if one is not None]
+        parts = [f"{key}={value_text(value)}" for key, value in given.items() if value is not None]
         return "/".join([self.dataset, ",".join([self.recipe, *parts, f"seed={self.seed}"])])

@@ -1,4 +1,4 @@
-"""Reading suite files, with errors that name file, key and remedy."""
+"""Loading of suite files, with errors that name file, key and remedy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def find_suite(name: str, catalog: Catalog) -> Suite:
     """Return a suite by name or by path.
 
     Raises:
-        RequestError: no such suite or file, or the file is malformed.
+        RequestError: there is no such suite or file, or the file is malformed.
     """
     path = Path(name)
     if path.suffix == ".toml" or "/" in name:
@@ -67,7 +67,7 @@ def read_suite(path: Path) -> Suite:
     """Return the suite in a file.
 
     Raises:
-        RequestError: the file cannot be read, is no TOML, or breaks the schema.
+        RequestError: the file cannot be read, is not TOML, or violates the schema.
     """
     shown = shown_path(path)
     try:
@@ -82,7 +82,7 @@ def read_suite(path: Path) -> Suite:
 
 
 def parse_suite(content: dict[str, Any], place: str) -> Suite:
-    """Return a suite from its parsed content; ``place`` is what errors call the file."""
+    """Return a suite from its parsed content; ``place`` denotes the file in errors."""
     try:
         return Suite.model_validate(content)
     except ValidationError as error:
@@ -96,13 +96,13 @@ def suite_hash(suite: Suite) -> str:
 
 
 def _explain(errors: Sequence[ErrorDetails], content: dict[str, Any]) -> str:
-    """Return the deepest error; in a union, where every member has its own, what they all want."""
+    """Return a message for the deepest error; for a union, combine the errors of all members."""
     places = [_place(error, content) for error in errors]
-    # a misspelt key is unknown under one name and missing under another: the first tells more
-    is_unknown = [one["type"] == "extra_forbidden" for one in errors]
+    # a misspelled key causes two errors, unknown and missing: the former is more informative
+    is_unknown = [error["type"] == "extra_forbidden" for error in errors]
     _, _, deepest = max(zip(map(len, places), is_unknown, places, strict=True), key=lambda x: x[:2])
-    same = [one for one, place in zip(errors, places, strict=True) if place == deepest]
-    error = next((one for one in same if one["type"] == "value_error"), same[0])
+    same = [error for error, place in zip(errors, places, strict=True) if place == deepest]
+    error = next((error for error in same if error["type"] == "value_error"), same[0])
     where = _shown(deepest)
     if error["type"] == "extra_forbidden":
         text = f"unknown key {where}; {_known_keys(deepest)}"
@@ -135,7 +135,7 @@ def _wanted(error: ErrorDetails) -> str:
 
 
 def _place(error: ErrorDetails, content: Any) -> tuple[int | str, ...]:
-    """Return the user's own keys of a place; pydantic adds the tried members of unions."""
+    """Return the keys of an error location in the file, without the union members of pydantic."""
     place: list[int | str] = []
     for part in error["loc"]:
         if isinstance(content, dict | list) and _has(content, part):

@@ -1,4 +1,4 @@
-"""From a suite to its cases: rows expanded, specs checked, names made canonical."""
+"""Planning of a suite into cases: expanded rows, validated specs, canonical names."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def plan(
 
     Args:
         suite: the suite.
-        catalog: where modules are looked up.
-        added: module specs that get a row wherever the suite puts a module.
-        brackets: finds the backbones of ``wider`` rows.
+        catalog: catalog for the lookup of modules.
+        added: specs of modules to add as a row at each place of a module in the suite.
+        brackets: function that returns the backbones of ``wider`` rows.
 
     Raises:
-        RequestError: a spec or placement of the suite is wrong; the row is named.
+        RequestError: a spec or placement of the suite is wrong; the error names the row.
     """
     planner = _Planner(suite, catalog, brackets)
     tables = [planner.table(layout, added) for layout in suite.table]
@@ -54,7 +54,7 @@ def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
         dict.fromkeys(
             [case for row in rows for case in row.cases]
             + [case for row in rows for case in row.latency]
-            # seed by seed: a sweep that is stopped leaves whole pairs
+            # ordered by seed: an interrupted sweep leaves complete pairs
             + sorted(trainings, key=lambda case: case.training.seed if case.training else 0)
         )
     )
@@ -86,7 +86,7 @@ class _Planner:
         return PlannedTable(layout, tuple(trained(row, accuracy) for row in whole))
 
     def _timed(self, row: PlannedRow, layout: TableLayout) -> PlannedRow:
-        """Return the row with its latency cases, where the table has latency."""
+        """Return the row with its latency cases, if the table has latency."""
         latency = self.suite.latency_of(layout)
         if latency is None:
             return row
@@ -96,7 +96,9 @@ class _Planner:
                 f"{', '.join(latency.runtimes)}"
             )
         first = row.cases[0]
-        return replace(row, latency=tuple(first.timed(one) for one in latency.conditions()))
+        return replace(
+            row, latency=tuple(first.timed(conditions) for conditions in latency.conditions())
+        )
 
     def _varies(self, row: PlannedRow, groups: Groups) -> bool:
         module = row.cases[0].module
@@ -137,12 +139,12 @@ class _Planner:
             yield PlannedRow(_label(row, cases[0], module), row, cases)
 
     def _is_left_out(self, row: Row, module: str | None, placement: str | None, form: str) -> bool:
-        """Whether a module of a selector or a list has no official place, or no fused form."""
+        """Return whether a module of a selector or list lacks the official placement or form."""
         if module is None:
             return False
         if _attention(module, self.catalog) is None:
-            return False  # its package is not installed: the case is there, and skipped
-        if row.selects() and self._is_homeless(module, placement):
+            return False  # its package is not installed: the case is planned and skipped
+        if row.selects() and self._lacks_official_place(module, placement):
             return True
         if form == "plain" or has_fused_form(module, self.catalog):
             return False
@@ -150,39 +152,39 @@ class _Planner:
             raise RequestError(f"module {module!r} has no fused form (no fuse method)")
         return True
 
-    def _is_homeless(self, module: str, placement: str | None) -> bool:
-        """Whether a module is to be at its official place and declares none."""
+    def _lacks_official_place(self, module: str, placement: str | None) -> bool:
+        """Return whether a module lacks the official placement that the row requests."""
         attention = _attention(module, self.catalog)
         card = attention.card if attention else None
         return placement == OFFICIAL and not (card and card.official)
 
     def _has_no_place(self, module: str, place: Case) -> bool:
-        """Whether an added module cannot be where others are: no official place, no such form."""
+        """Return whether an added module lacks the official placement or fused form of a place."""
         formless = place.fused and not has_fused_form(module, self.catalog)
-        return formless or self._is_homeless(module, place.placement)
+        return formless or self._lacks_official_place(module, place.placement)
 
     def _selected(self, selector: str | None) -> Sequence[str | None]:
-        """Return the modules that a selector stands for; broken plugins are none of them."""
+        """Return the modules of a selector, without broken plugins."""
         if selector is None or not selector.startswith("@"):
             return [selector]
         return select_modules(self.catalog, selector, self.catalog.loadable_modules())
 
     def _varied(self, module: str, groups: Groups | None) -> list[str]:
-        """Return a module once per column group, or once if it does not take the option."""
+        """Return the module's spec for each column group, or once if it lacks the option."""
         if groups is None:
             return [module]
         attention = _attention(module, self.catalog)
-        asked = parse_spec(module, "module")
-        known = attention.signature.options if attention else {}
-        if groups.option in asked.options or groups.option not in known:
+        spec = parse_spec(module, "module")
+        options = attention.signature.options if attention else {}
+        if groups.option in spec.options or groups.option not in options:
             return [module]
-        return [str(asked.given(**{groups.option: value})) for value in groups.values]
+        return [str(spec.given(**{groups.option: value})) for value in groups.values]
 
     def _added_rows(
         self, rows: list[PlannedRow], groups: Groups | None, added: Sequence[str]
     ) -> Iterator[PlannedRow]:
-        """Yield a row for each added module wherever the table puts a module, in the same form."""
-        known = {row.cases for row in rows}
+        """Yield a row for each added module at each place of a module, in the same form."""
+        planned = {row.cases for row in rows}
         places: dict[Case, Row] = {}
         for row in rows:
             if row.cases[0].module:
@@ -194,7 +196,7 @@ class _Planner:
                 replace(place, module=_canonical(spec, self.catalog))
                 for spec in self._varied(module, groups)
             )
-            if cases not in known:
+            if cases not in planned:
                 named = model.label and "{module}" in model.label
                 label = _label(model, place, module) if named else _default_label(place, module)
                 yield PlannedRow(label, _row(place, module), cases, added=True)
@@ -222,7 +224,7 @@ def make_case(
     return Case(
         kind="cost",
         backbone=None if backbone is None else str(canonical_backbone(backbone)),
-        # "is None": an empty text is a mistake to be told, not a plain backbone
+        # "is None": an empty text is an error to report, not a plain backbone
         module=None if module is None else _canonical(module, catalog),
         placement=where,
         channels=channels,
@@ -233,7 +235,7 @@ def make_case(
 
 
 def _attention(module: str, catalog: Catalog) -> Attention | None:
-    """Return a module, None where the package that holds it is not installed."""
+    """Return a module, or None if its package is not installed."""
     with suppress(MissingExtraError):
         return find_attention(module, catalog)
     return None
@@ -241,12 +243,12 @@ def _attention(module: str, catalog: Catalog) -> Attention | None:
 
 def _canonical(module: str, catalog: Catalog) -> str:
     attention = _attention(module, catalog)
-    # it still has a name, under which it is skipped
+    # a skipped module still has a name
     return str(attention.spec if attention else parse_spec(module, "module"))
 
 
 def has_fused_form(module: str, catalog: Catalog) -> bool:
-    """Whether a module's class offers ``fuse()``; a factory function does not say."""
+    """Return whether a module's class has a ``fuse()`` method; always false for a function."""
     return callable(getattr(find_attention(module, catalog).factory, "fuse", None))
 
 
@@ -270,7 +272,7 @@ def _default_label(case: Case, module: str | None) -> str:
 
 
 def _row(place: Case, module: str) -> Row:
-    """Return what the file would say of a module at a place."""
+    """Return the row of the suite file for a module at a place."""
     return Row(
         backbone=place.backbone,
         module=module,
@@ -281,19 +283,19 @@ def _row(place: Case, module: str) -> Row:
 
 
 def _check_added(suite: Suite, tables: Iterable[PlannedTable], added: Sequence[str]) -> None:
-    """Refuse a module that fits nowhere: the answer would look as if it had been measured."""
+    """Raise :class:`RequestError` for an added module without any row in the suite."""
     specs = [parse_spec(case.module, "module") for case in all_cases(tables) if case.module]
-    there = {one.name for one in specs}
-    for one in added:
-        if there and parse_spec(one, "module").name not in there:
+    there = {spec.name for spec in specs}
+    for module in added:
+        if there and parse_spec(module, "module").name not in there:
             raise RequestError(
-                f"suite {suite.suite.name} has no place for {one}: its modules are at their "
+                f"suite {suite.suite.name} has no place for {module}: its modules are at their "
                 "official places or in fused form; declare `official` on the card, or write fuse()"
             )
 
 
 def _check_nominal(suite: Suite, tables: Iterable[PlannedTable]) -> None:
-    """Refuse nominal figures that no row would use, for want of the canonical spelling."""
+    """Raise :class:`RequestError` for nominal figures without a row of that canonical backbone."""
     backbones = sorted({case.backbone for case in all_cases(tables) if case.backbone})
     for name in suite.nominal:
         if name not in backbones:

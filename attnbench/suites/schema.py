@@ -1,4 +1,4 @@
-"""The suite file. Every key of the TOML is a field here; JSON Schema for editors comes from it."""
+"""Schema of suite files: a field for each TOML key, and the source of the JSON Schema."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ Positive = Annotated[int, Field(ge=1)]
 Size = Positive | Annotated[tuple[Positive, Positive], Field(strict=False)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 BestKey = Literal["params", "macs", "activations", "bytes", "top1", "top5"]
-_NORMALISED = ("params_norm", "macs_norm")
+_NORMALIZED = ("params_norm", "macs_norm")
 FIGURE = re.compile(
     r"(?P<digits>[+-]?[0-9]+(,[0-9]{3})*(\.(?P<decimals>[0-9]+))?) ?"
     r"(?P<scale>[kKMGB]?)(?P<mark>[x×%]?)"
@@ -81,7 +81,7 @@ OneOrMore = Text | Annotated[list[Text], Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    # strict: `size = true` or `channels = "512"` is a mistake, not a number
+    # strict: `size = true` or `channels = "512"` is an error, not a number
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
@@ -90,19 +90,19 @@ class Head(_Strict):
 
     name: SuiteName
     version: Positive = 1
-    """Raised when the meaning of the suite changes: its records are measured again."""
+    """Version of the suite's meaning: an increment invalidates its records."""
     title: Text
     source: str = ""
-    """Where the printed figures stand."""
+    """Source of the printed figures."""
     url: str = ""
     size: Size = 224
     """Input height and width, or one number for both."""
     counters: bool = False
-    """Also count with fvcore, ptflops and torch, and reconcile."""
+    """Additional counts by fvcore, ptflops and torch, with reconciliation."""
     limit_s: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds after which a case is given up."""
+    """Time limit of a case in seconds."""
     memory_gib: Annotated[float, Field(gt=0)] | None = None
-    """Resident memory above which a case is given up; by default four fifths of the machine's."""
+    """Limit of the resident memory of a case; by default four fifths of the machine's memory."""
     notes: list[Text] = []
 
 
@@ -121,9 +121,9 @@ class Convention(_Strict):
     """``[convention]``: how the source counts and writes its figures, where it says so."""
 
     norms: bool = False
-    """Its parameters include those of norms."""
+    """Inclusion of the parameters of norms."""
     base: Literal[1000, 1024] = 1000
-    """Its k, M and G are powers of this."""
+    """Base of the prefixes k, M and G."""
 
 
 class Groups(_Strict):
@@ -132,7 +132,7 @@ class Groups(_Strict):
     option: Text
     values: Annotated[list[bool | int | float | str], Field(min_length=1)]
     label: Text
-    """Head of a group; ``{}`` stands for the value."""
+    """Head of a group; ``{}`` is replaced by the value."""
     columns: Annotated[list[GroupColumnKey], Field(min_length=1)]
 
 
@@ -161,17 +161,17 @@ class Latency(_Strict):
     threads: Positive = 1
     device: Text = "cpu"
     cold: bool = False
-    """CUDA: overwrite the cache before each call."""
+    """CUDA only: cache flush before each call."""
     graph: bool = False
-    """CUDA: replay each call as a graph."""
+    """CUDA only: replay of each call as a graph."""
     budget_s: Seconds = 10.0
-    """Seconds of sampling for each session and process: all arms of a backbone in a runtime."""
+    """Sampling time, in seconds, per process of a session: all arms of a backbone in a runtime."""
     processes: Positive = 3
-    """Fresh processes that are pooled."""
+    """Number of fresh processes whose samples are pooled."""
     columns: LatencyColumns = ["overhead", "median"]
-    """What stands in each runtime's group of columns."""
+    """Columns of each runtime's group."""
     rank: str | None = None
-    """Runtime by whose overhead the rows are sorted; by default they stand as written."""
+    """Runtime whose overhead determines the order of rows; by default the order of the file."""
 
     def conditions(self) -> list[Conditions]:
         """Return the conditions, one for each group of columns."""
@@ -206,7 +206,7 @@ class TableLatency(_Strict):
     rank: str | None = None
 
     def over(self, defaults: Latency) -> Latency:
-        """Return ``defaults`` with what this says instead."""
+        """Return ``defaults``, overridden by the values given here."""
         return defaults.model_copy(update=self.model_dump(exclude_none=True))
 
 
@@ -217,26 +217,26 @@ class Accuracy(_Strict):
     """``[accuracy]``: how accuracy is measured, in all tables that have it."""
 
     dataset: Text = "digits"
-    """``attnbench list datasets``, or ``folder:PATH``."""
+    """Data set of ``attnbench list datasets``, or ``folder:PATH``."""
     recipe: Text | None = None
     """Name or path of a recipe; by default the data set's own."""
     epochs: Positive | None = None
-    """Instead of the recipe's."""
+    """Number of epochs, instead of the recipe's."""
     seeds: Positive = 3
     backbones: Annotated[list[Text], Field(min_length=1)] | None = None
-    """Backbones whose rows are trained; all by default."""
+    """Backbones of the trained rows; all by default."""
     weights: Text | None = None
-    """File of the plain backbone's weights to start from."""
+    """File of initial weights of the plain backbone."""
     int8: bool = False
-    """Also the top-1 accuracy after quantisation to int8."""
+    """Additional top-1 accuracy after quantization to int8."""
     threads: Positive = 1
-    """Of the processor, for each training; trainings run side by side on all cores."""
+    """Number of processor threads of each training; trainings run in parallel on all cores."""
     gpu: bool = False
-    """Skipped on a machine without a GPU: it would take weeks."""
+    """Requirement of a GPU: without one, the trainings are skipped, as they would take weeks."""
     patience_s: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds without a sign of life after which a training is given up."""
+    """Time limit, in seconds, between two heartbeats of a training."""
     columns: AccuracyColumns = ["top1", "difference"]
-    """What stands in the table's accuracy columns."""
+    """Accuracy columns of the table."""
 
 
 class TableAccuracy(_Strict):
@@ -255,7 +255,7 @@ class TableAccuracy(_Strict):
     columns: AccuracyColumns | None = None
 
     def over(self, defaults: Accuracy) -> Accuracy:
-        """Return ``defaults`` with what this says instead."""
+        """Return ``defaults``, overridden by the values given here."""
         return defaults.model_copy(update=self.model_dump(exclude_none=True))
 
 
@@ -263,22 +263,22 @@ class Row(_Strict):
     """``[[table.row]]``: one row, or the product of the lists in it."""
 
     label: str | None = None
-    """``{backbone}``, ``{module}``, ``{placement}`` and ``{size}`` stand for the row's own."""
+    """Label of the row; ``{backbone}``, ``{module}``, ``{placement}``, ``{size}`` are replaced."""
     backbone: OneOrMore | None = None
     module: OneOrMore | None = None
     """Specs, ``@all`` or ``@family:NAME``; absent for the plain backbone."""
     placement: OneOrMore | None = None
     channels: Positive | list[Positive] | None = None
-    """For modules alone, together with ``size``."""
+    """Number of channels of a module alone, together with ``size``."""
     size: Size | None = None
     forms: Annotated[list[Literal["plain", "fused"]], Field(min_length=1), Unique] = ["plain"]
-    """``fused``: the module's inference form, a row of its own for each module that has one."""
+    """Forms of the module; ``fused`` adds a row for each module with an inference form."""
     control: Literal["wider"] | None = None
-    """``wider``: plain backbones whose width brackets the multiply-adds of the table's arms."""
+    """Control; ``wider``: plain backbones whose width brackets the multiply-adds of the arms."""
     printed: dict[Metric, Figure | list[Figure]] = {}
-    """The source's figures as printed (``"261.88M"``); a list has one per column group."""
+    """Printed figures of the source (``"261.88M"``); a list has one per column group."""
     reasons: dict[Metric, Text] = {}
-    """Why the printed figure differs from the count; a key of ``[reasons]`` or a sentence."""
+    """Reason for a difference from the printed figure: a key of ``[reasons]`` or a sentence."""
     note: str = ""
 
     @model_validator(mode="after")
@@ -302,15 +302,15 @@ class Row(_Strict):
         return self
 
     def selects(self) -> bool:
-        """Whether modules are named by a selector."""
+        """Return whether a selector names the modules."""
         named = self.module if isinstance(self.module, list) else [self.module or ""]
-        return any(one.startswith("@") for one in named)
+        return any(selector.startswith("@") for selector in named)
 
     def is_many(self) -> bool:
-        """Whether the row stands for several."""
+        """Return whether the row expands to several rows."""
         return len(self.forms) > 1 or any(
-            isinstance(one, list) or (isinstance(one, str) and one.startswith("@"))
-            for one in (self.backbone, self.module, self.placement, self.channels)
+            isinstance(value, list) or (isinstance(value, str) and value.startswith("@"))
+            for value in (self.backbone, self.module, self.placement, self.channels)
         )
 
 
@@ -321,15 +321,15 @@ class TableLayout(_Strict):
     columns: Annotated[list[ColumnKey], Field(min_length=1)]
     groups: Groups | None = None
     latency: TableLatency | None = None
-    """Makes this a table with latency, one group of columns for each runtime."""
+    """Latency settings, which add a group of columns for each runtime."""
     accuracy: TableAccuracy | None = None
-    """Makes this a table with accuracy."""
+    """Accuracy settings, which add accuracy columns."""
     reference: str | None = None
-    """Label of the row that normalised columns divide by."""
+    """Label of the reference row of normalized columns."""
     best: dict[BestKey, Literal["min", "max"]] = {}
-    """Columns in which the best measured figure is set in bold."""
+    """Columns whose best measured figure is bold."""
     cite: bool = False
-    """Cite the papers of the modules in the LaTeX table, with a BibTeX file beside it."""
+    """Citation of the modules' papers in the LaTeX table, with a BibTeX file beside it."""
     notes: list[Text] = []
     row: Annotated[list[Row], Field(min_length=1)]
 
@@ -337,9 +337,9 @@ class TableLayout(_Strict):
     def _consistent(self) -> TableLayout:
         if self.reference is not None and self.reference not in [row.label for row in self.row]:
             raise ValueError(f"reference {self.reference!r} is the label of no row")
-        normalised = [column for column in self.columns if column in _NORMALISED]
-        if normalised and self.reference is None:
-            raise ValueError(f"column {normalised[0]} needs a reference, the label of a row")
+        normalized = [column for column in self.columns if column in _NORMALIZED]
+        if normalized and self.reference is None:
+            raise ValueError(f"column {normalized[0]} needs a reference, the label of a row")
         if self.groups and self.latency:
             raise ValueError("a table has column groups or latency, not both")
         if self.latency and any(row.control for row in self.row):
@@ -367,11 +367,11 @@ class Suite(_Strict):
     table: Annotated[list[TableLayout], Field(min_length=1)]
 
     def latency_of(self, layout: TableLayout) -> Latency | None:
-        """Return how a table's latency is measured, None where it has none."""
+        """Return the latency settings of a table, or None."""
         return layout.latency.over(self.latency or Latency()) if layout.latency else None
 
     def accuracy_of(self, layout: TableLayout) -> Accuracy | None:
-        """Return how a table's accuracy is measured, None where it has none."""
+        """Return the accuracy settings of a table, or None."""
         return layout.accuracy.over(self.accuracy or Accuracy()) if layout.accuracy else None
 
     @model_validator(mode="after")
@@ -389,7 +389,7 @@ class Suite(_Strict):
                 )
             for row in layout.row:
                 for reason in row.reasons.values():
-                    # one word is meant as a key, several are a sentence
+                    # a single word is a key, several words are a sentence
                     if " " not in reason and reason not in self.reasons:
                         near = suggestion(reason, self.reasons)
                         raise ValueError(f"reason {reason!r} is no key of [reasons].{near}")

@@ -1,4 +1,4 @@
-"""Cases and table plans as JSON, for the worker and for the header of a run."""
+"""JSON serialization of cases and planned tables, for workers and run headers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from attnbench.suites.schema import Suite
 
 
 def case_to_json(case: Case) -> dict[str, Any]:
-    """Return a case's fields."""
+    """Return the fields of a case."""
     return {**asdict(case), "size": list(case.size)}
 
 
 def case_from_json(content: dict[str, Any]) -> Case:
-    """Return the case of some fields."""
+    """Return the case with the given fields."""
     height, width = content["size"]
     conditions, training = content.get("conditions"), content.get("training")
     return Case(
@@ -39,7 +39,7 @@ def tables_to_json(suite: Suite, tables: Sequence[PlannedTable]) -> list[list[di
 
 
 def tables_from_json(suite: Suite, content: Sequence[Any]) -> list[PlannedTable]:
-    """Return the tables of a header, so that a run is shown without its plugins."""
+    """Return the tables of a header, which suffice to show a run without its plugins."""
     return [
         PlannedTable(layout, tuple(_row_from_json(layout.row, row) for row in rows))
         for layout, rows in zip(suite.table, content, strict=True)
@@ -84,7 +84,7 @@ def _row_from_json(rows: Sequence[Any], content: dict[str, Any]) -> PlannedRow:
         own,
         cases,
         latency=_cases_from_json(content.get("latency", ())),
-        accuracy=tuple(_cases_from_json(one) for one in content.get("accuracy", ())),
+        accuracy=tuple(_cases_from_json(trainings) for trainings in content.get("accuracy", ())),
         against=_cases_from_json(content.get("against", ())),
         added=number is None,
     )
