@@ -197,6 +197,32 @@ def test_functions_are_short():
     assert long == []
 
 
+def find_unnamed_loops(tree: ast.AST) -> list[int]:
+    """Return the lines of loops whose variable is called ``one`` instead of what it is."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.comprehension)]
+    names = [name for loop in loops for name in ast.walk(loop.target)]
+    return [name.lineno for name in names if isinstance(name, ast.Name) and name.id == "one"]
+
+
+def find_questions(tree: ast.AST) -> list[str]:
+    """Return the docstrings that begin with a question word instead of a verb or a noun."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+    texts = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [text for text in texts if re.match(r"(What|How|Who|Where|Why)\b", text)]
+
+
+@pytest.mark.parametrize("find", [find_unnamed_loops, find_questions])
+def test_names_and_docstrings_are_plain(find):
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    assert {name: found for name, tree in trees.items() if (found := find(tree))} == {}
+
+
+def test_unnamed_loops_and_questions_are_found():
+    tree = ast.parse('"""What it is."""\nfor key, one in pairs: pass\n[x for one in y]')
+    assert find_unnamed_loops(tree) == [2, 3]
+    assert find_questions(tree) == ["What it is."]
+
+
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/ten_minutes.md"])
 def test_files_named_in_the_pages_exist(page):
     named = re.findall(r"`([a-z_.]+/[\w./]*?)`", (ROOT / page).read_text(encoding="utf-8"))

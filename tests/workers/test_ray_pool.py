@@ -122,7 +122,7 @@ def test_a_training_is_that_of_this_process(pool, tmp_path):
         own, backbone="mobilenet_v1,width=0.1", module="from_a_file", placement="after:4,8"
     ).trained(Training("synthetic,classes=6,count=96", str(recipe), seed=3), 16)
     train = {"do": "train", "case": case_to_json(case), "folder": str(tmp_path / "run/of/this")}
-    found = answers_of(pool([str(plugin)]), {"train": train})
+    found = answers_of(pool(plugins=[str(plugin)]), {"train": train})
     expected = AccuracyMeter(CostMeter(own)).measure(case)
     assert found["train"]["ok"]["values"] == expected["values"]
     for key in ("correct", "curve", "recipe", "threads"):
