@@ -186,7 +186,7 @@ class Card:
     """Checks that third-party code is known to fail, with the known defect: reported, not excused.
     For wrapped collections, not for modules of one's own."""
     licence: str = ""
-    """Licence of the original code; ours is written from the description."""
+    """License of the original code; ours is written from the description."""
     version: int = 1
     """Version number, raised when outputs or costs change: older records are then re-measured."""
 

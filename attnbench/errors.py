@@ -10,7 +10,7 @@ _MANY = 30
 
 
 class AttnbenchError(Exception):
-    """Base of every error that attnbench raises on purpose; its text is for the user."""
+    """Base class of all deliberate errors of attnbench; its message is for the user."""
 
 
 class RequestError(AttnbenchError):
@@ -34,7 +34,7 @@ class PlacementError(RequestError):
 
 
 class MissingExtraError(RequestError):
-    """A dependency of an optional extra is missing; in a suite such a case is skipped."""
+    """A missing dependency of an optional extra; in a suite such a case is skipped."""
 
 
 class CountingError(AttnbenchError):

@@ -1,4 +1,4 @@
-"""Allocations of an exported graph: the tensors that share memory, and its live range."""
+"""Allocations of an exported graph: the tensors that share each, and its live range."""
 
 from __future__ import annotations
 
