@@ -1,6 +1,6 @@
 """attnbench: attention modules in compact CNNs, measured side by side.
 
-The whole library is reachable from here; torch is imported when something needs it.
+The public API of the library; torch is imported only when a function needs it.
 
     import attnbench
     model = attnbench.create_backbone("mobilenet_v2")
@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # for type checkers; a test holds these names equal to those of the table below
+    # for type checkers; a test checks that these names equal those of the table below
     from attnbench import latency as latency
     from attnbench.api import create_backbone as create_backbone
     from attnbench.api import create_module as create_module
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# imported at first use: most need torch, and `attnbench list` must not; the rest is a few
+# imported at first use: most need torch, which `attnbench list` must not load; the rest is a few
 # milliseconds, which every pytest run of an environment would pay for the plugin
 _PUBLIC = {
     "attnbench": ("latency",),
@@ -73,7 +73,7 @@ _PUBLIC = {
 }
 _SOURCES = {name: module for module, names in _PUBLIC.items() for name in names}
 
-if not TYPE_CHECKING:  # checkers read no computed list: theirs are the imports above
+if not TYPE_CHECKING:  # type checkers cannot read a computed list; they use the imports above
     __all__ = sorted(_SOURCES)
 
 

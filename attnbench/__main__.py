@@ -1,4 +1,4 @@
-"""``python -m attnbench``."""
+"""Entry point of ``python -m attnbench``."""
 
 from attnbench.cli.app import main
 

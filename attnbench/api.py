@@ -1,6 +1,6 @@
-"""The Python face of the registry and the backbones, re-exported by the package.
+"""The Python API of the registry and the backbones, re-exported by the package.
 
-Each function imports what it needs when it is called: naming the modules needs no torch.
+Each function imports its dependencies when it is called: listing the modules needs no torch.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def list_modules(selector: str = "@all", /) -> list[str]:
     """Return the names of registered attention modules, sorted.
 
     Args:
-        selector: ``"@all"``, or ``"@family:channel"`` for those of one family.
+        selector: ``"@all"``, or ``"@family:channel"`` for the modules of one family.
 
     Raises:
-        RequestError: no module is of that family; the families are named.
+        RequestError: no module is of that family; the message lists the families.
     """
     from attnbench.registry.plugins import catalog
     from attnbench.registry.selectors import select_modules
@@ -37,13 +37,13 @@ def create_module(
 
     Args:
         name: registered name or spec (``"ulsam,groups=4"``), or ``"my.py:MyAttention"``.
-        channels: of its input and output.
-        feature_size: (h, w), where the module needs it.
-        options: of the module.
+        channels: number of channels of its input and output.
+        feature_size: (h, w) of the feature map, where the module needs it.
+        options: options of the module.
 
     Raises:
-        UnknownNameError: no such module.
-        RequestError: it does not take these options or this number of channels.
+        UnknownNameError: no module has this name.
+        RequestError: the module does not accept these options or this number of channels.
     """
     from attnbench.registry.attention import find_attention
     from attnbench.registry.specs import parse_spec
@@ -57,11 +57,11 @@ def create_backbone(name: str, /, **options: Any) -> nn.Module:
 
     Args:
         name: name or spec (``"mobilenet_v1,width=0.75"``).
-        options: ``width``, ``num_classes``, and what the library's builder takes (``weights=``).
+        options: ``width``, ``num_classes``, and options of the library's builder (``weights=``).
 
     Raises:
-        UnknownNameError: no such backbone.
-        RequestError: an option that it does not take.
+        UnknownNameError: no backbone has this name.
+        RequestError: the backbone does not accept an option.
     """
     from attnbench.models.backbones import build_backbone
 
@@ -69,7 +69,7 @@ def create_backbone(name: str, /, **options: Any) -> nn.Module:
 
 
 def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> list[Site]:
-    """Return where modules can go: a MobileNet's layers, or every module of any other network.
+    """Return the insertion sites: a MobileNet's layers, or every module of any other network.
 
     Raises:
         CountingError: the model's forward pass fails on that input.

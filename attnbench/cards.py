@@ -1,4 +1,4 @@
-"""The card: what an attention module declares of itself. Imports no torch."""
+"""The card: the metadata that an attention module declares. Imports no torch."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CHECK_NAMES = (
 
 
 class ParamsFormula(Protocol):
-    """Closed form of a parameter count; ``feature_size=(h, w)`` may come among the options."""
+    """Closed form of a parameter count; ``feature_size=(h, w)`` may be among the options."""
 
     def __call__(self, channels: int, **options: Any) -> int: ...  # noqa: D102
 
@@ -75,11 +75,11 @@ class Paper:
     venue: str
     """Full name of the conference or journal, for BibTeX."""
     short: str
-    """The way tables cite it: ``Saini, WACV'20``."""
+    """Short citation for tables: ``Saini, WACV'20``."""
     year: int
     url: str
     kind: Literal["inproceedings", "article"] = "inproceedings"
-    """BibTeX's entry: ``article`` for journals and preprints."""
+    """BibTeX entry type: ``article`` for journals and preprints."""
 
     def bibtex(self) -> str:
         """Return the BibTeX entry."""
@@ -90,7 +90,7 @@ class Paper:
             "year": str(self.year),
             "url": self.url,
         }
-        # an ampersand as it stands would end a cell; addresses take theirs verbatim
+        # an unescaped ampersand would end a table cell; URLs keep theirs verbatim
         body = "".join(
             f"  {name} = {{{value if name == 'url' else _ampersands(value)}}},\n"
             for name, value in fields.items()
@@ -116,19 +116,19 @@ class Constraint:
     """A condition on channels, feature size and options, checked before anything is built."""
 
     text: str
-    """What must hold, as the user reads it: ``channels must be a multiple of groups``."""
+    """The condition in words, for the user: ``channels must be a multiple of groups``."""
     holds: Callable[..., bool]
     """``holds(channels, feature_size=(h, w) | None, **all_options)``."""
     basic: bool = False
-    """It only keeps out nonsense (a width of 0); listings leave it out."""
+    """Flag of a mere sanity check (a width above 0), which listings omit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedCost:
-    """A simplified cost formula that a paper prints, which is not what the module costs."""
+    """A simplified cost formula that a paper prints; it differs from the exact cost."""
 
     source: str
-    """Where it is printed."""
+    """The table or equation that prints it."""
     params_text: str
     macs_text: str
     params_tex: str
@@ -136,15 +136,15 @@ class PrintedCost:
     params: ParamsFormula
     macs: MacsFormula
     differences: tuple[str, ...]
-    """Why the exact counts differ: one sentence each, shown in table footers."""
+    """Reasons why the exact counts differ: one sentence each, shown in table footers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a module declares of itself.
+    """The metadata of one attention module.
 
-    Everything but ``title`` and ``family`` is optional: what a plugin does not declare reads
-    *not declared* and is counted or left blank, never refused.
+    All fields except ``title`` and ``family`` are optional: a field that a plugin leaves out is
+    shown as *not declared* and is counted or left blank, never an error.
     """
 
     title: str
@@ -153,42 +153,42 @@ class Card:
     paper: Paper | None = None
     traits: Traits | None = None
     options: Mapping[str, str] = field(default_factory=dict)
-    """One line on each constructor option, by name."""
+    """One-line description of each constructor option, by name."""
     constraints: tuple[Constraint, ...] = ()
     official: Mapping[str, str] = field(default_factory=dict)
-    """Backbone family (``mobilenet_v2``; ``*`` for any other) to placement."""
+    """Mapping from backbone family (``mobilenet_v2``; ``*`` for any other) to placement."""
     official_note: str = ""
-    """Where the paper puts the module and how that was carried over to MobileNets."""
+    """The paper's placement of the module and its adaptation to MobileNets."""
     params: ParamsFormula | None = None
-    """Exact parameters, by formula."""
+    """Exact parameter count, by formula."""
     macs: MacsFormula | None = None
-    """Exact multiply-adds of one image, by formula."""
+    """Exact multiply-adds for one image, by formula."""
     params_text: str = ""
     macs_text: str = ""
     formula: str = ""
-    """What it computes, in text: ``y = x * sigmoid(W1 relu(W0 mean(x)))``; lines are kept, and what
-    stands behind two or more spaces (shapes) gets a column of its own."""
+    """The computation in text: ``y = x * sigmoid(W1 relu(W0 mean(x)))``; lines are kept, and text
+    after two or more spaces (shapes) gets a column of its own."""
     formula_tex: str = ""
-    """The same for LaTeX's display mode, without the dollars: one equation a line, which
-    ``attnbench show`` sets below each other at their equals signs."""
+    """The formula for LaTeX's display mode, without dollar signs: one equation per line, which
+    ``attnbench show`` aligns at the equals signs."""
     printed: PrintedCost | None = None
     deviations: tuple[str, ...] = ()
-    """How ours differs from the original code, and which option brings the original back."""
+    """Differences from the original code, each with the option that restores the original."""
     timm: str = ""
-    """How ours differs from timm's layer of the same name, or that timm has none."""
+    """Differences from timm's layer of the same name, or a note that timm has none."""
     traps: tuple[str, ...] = ()
     dead: Mapping[str, str] = field(default_factory=dict)
-    """Parameters that get no gradient in training: name or glob (``spatial.*.bias``) to the reason
+    """Parameters without a gradient in training: name or glob (``spatial.*.bias``) to the reason
     (``before a batch norm, which takes every shift away``)."""
     exceptions: Mapping[str, str] = field(default_factory=dict)
-    """Checks of ``attnbench check`` that cannot hold, by name, and why: *declared*, not broken."""
+    """Checks that cannot hold, by name, with the reason: *declared*, not broken."""
     defects: Mapping[str, str] = field(default_factory=dict)
-    """Checks that somebody else's code is known to fail, and the known defect: named, not excused.
-    For collections that are wrapped, not for modules of one's own."""
+    """Checks that third-party code is known to fail, with the known defect: reported, not excused.
+    For wrapped collections, not for modules of one's own."""
     licence: str = ""
-    """Licence of the original code; ours is written from the description."""
+    """License of the original code; ours is written from the description."""
     version: int = 1
-    """Raised when the module's outputs or costs change: older records are measured again."""
+    """Version number, raised when outputs or costs change: older records are then re-measured."""
 
     def violated(
         self, channels: int, feature_size: tuple[int, int] | None, options: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What can go wrong, as the user is told it: the value, the place and the way out."""
+"""The exceptions of attnbench; each message names the value, its place and a remedy."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _MANY = 30
-"""Names that an error lists even though it has a suggestion."""
+"""Maximum number of names that an error lists when it also has a suggestion."""
 
 
 class AttnbenchError(Exception):
-    """Base of every error that attnbench raises on purpose; its text is for the user."""
+    """Base class of all deliberate errors of attnbench; its message is for the user."""
 
 
 class RequestError(AttnbenchError):
-    """The request was wrong: a name, an option, a placement, a file. Exit status 2."""
+    """An invalid request: a name, an option, a placement, a file. Exit status 2."""
 
 
 class UnknownNameError(RequestError, LookupError):
-    """A name that nothing is registered under."""
+    """A name that is not registered."""
 
 
 class DuplicateNameError(RequestError):
-    """One name from two origins."""
+    """A name registered by two origins."""
 
 
 class PluginError(RequestError):
@@ -30,11 +30,11 @@ class PluginError(RequestError):
 
 
 class PlacementError(RequestError):
-    """A placement that cannot be, on this backbone or with this module."""
+    """A placement that is impossible on this backbone or with this module."""
 
 
 class MissingExtraError(RequestError):
-    """Something that an optional extra would bring; in a suite such a case is skipped."""
+    """A missing dependency of an optional extra; in a suite such a case is skipped."""
 
 
 class CountingError(AttnbenchError):
@@ -48,8 +48,8 @@ class RecordError(AttnbenchError):
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'cbam'?"`` for a near miss, else the empty string."""
     names = list(known)
-    # 0.5, not difflib's 0.6, and the same letters first: transposed ones (cmab for cbam) score low
-    same = [one for one in names if sorted(one) == sorted(name)]
+    # 0.5, not difflib's 0.6, and anagrams first: transposed letters (cmab for cbam) score low
+    same = [candidate for candidate in names if sorted(candidate) == sorted(name)]
     near = list(dict.fromkeys([*same, *get_close_matches(name, names, n=3, cutoff=0.5)]))[:3]
     if not near:
         return ""
@@ -65,15 +65,15 @@ def unknown(
     way_out: str = "",
     elsewhere: str = "",
 ) -> UnknownNameError:
-    """Build the error for a name of the wrong spelling or of another kind.
+    """Return the error for a misspelled name or a name of another kind.
 
     Args:
-        kind: what was looked for, ``"module"``.
-        name: the name as given.
-        known: all names of that kind; near misses are looked for among them.
-        listed: the ones to list, where ``known`` are too many.
-        way_out: how to add one or to see them all; a sentence.
-        elsewhere: the kind that does have this name, ``"backbone (-b mobilenet_v2)"``.
+        kind: kind of the name, ``"module"``.
+        name: the name as the user gave it.
+        known: all names of that kind, searched for near misses.
+        listed: the names to list, where ``known`` has too many.
+        way_out: a sentence on how to add a name or to see all of them.
+        elsewhere: the kind that has this name, ``"backbone (-b mobilenet_v2)"``.
     """
     known = sorted(known)
     if elsewhere:
@@ -89,4 +89,4 @@ def unknown(
 
 
 class DeviceError(AttnbenchError):
-    """The device could not do it: out of memory, or a graph that cannot be captured."""
+    """A failure of the device: out of memory, or a graph that cannot be captured."""

@@ -1,12 +1,12 @@
-"""Timing callables against each other: pairs, intervals, a control, and a verdict that may be "no".
+"""Comparison of callables by latency: pairs, confidence intervals, an A/A control, a verdict.
 
     from attnbench.latency import compare
     result = compare({"a": f, "b": g}, baseline="a", budget_s=5)
     result["b"].ratio, result["b"].verdict
     print(result)
 
-Needs no torch: any callable without arguments will do. A call must wait for its own work; on an
-accelerator give a ``clock`` that does.
+It needs no torch: an arm is any callable without arguments. A call must wait for its own work; on
+an accelerator pass a ``clock`` that synchronizes.
 """
 
 from __future__ import annotations
@@ -38,24 +38,25 @@ def compare(
     clock: Clock | None = None,
     throttled: Callable[[], bool] | None = None,
 ) -> Comparison:
-    """Time callables against one of them, all in this process, interleaved.
+    """Compare the latency of callables with a baseline, interleaved in this process.
 
     Args:
-        arms: name -> what to time, called without arguments; two at least.
-        baseline: the name of the arm that the others are compared with.
-        budget_s: seconds of sampling, after warm-up; less is taken when all intervals are narrow.
+        arms: name -> callable without arguments to time; at least two.
+        baseline: name of the arm that the others are compared with.
+        budget_s: seconds of sampling after warm-up; fewer when all intervals are narrow.
         again: a second copy of the baseline for the A/A arm. Without it the baseline is called a
-            second time in each round, and may find its own data in the cache now and then.
-        threads: processors that this process keeps to meanwhile. By default it is not pinned: a
-            callable with threads of its own would lose by it. With 1, the time in which another
-            program has the processor is not counted either, where the system tells it (Linux).
-        sampling: how to sample, in full; its budget is replaced by ``budget_s``.
-        rule: what counts as a difference; see :class:`LatencyRule`.
-        clock: what measures a call instead.
-        throttled: asked after each round whether to throw it away.
+            second time in each round, and its data may occasionally still be in the cache.
+        threads: number of processors that this process is pinned to meanwhile. By default it is
+            not pinned: pinning would slow down a callable with threads of its own. With 1, the
+            time in which another program has the processor is excluded, where the system reports
+            it (Linux).
+        sampling: the full sampling protocol; its budget is replaced by ``budget_s``.
+        rule: criterion of a difference; see :class:`LatencyRule`.
+        clock: clock that replaces the default one.
+        throttled: called after each round; the round is discarded if it returns True.
 
     Raises:
-        RequestError: the arms, the baseline or the budget cannot be.
+        RequestError: the arms, the baseline or the budget are invalid.
         ArmError: an arm raised an exception; it is chained.
     """
     _check(arms, baseline, threads)

@@ -1,4 +1,4 @@
-"""The conformance checks as a test class: subclass it in your own pytest.
+"""The conformance checks as a test class, to be subclassed in a pytest suite.
 
     from attnbench.testing import ModuleConformance
     from my_attention import MyAttention
@@ -7,19 +7,19 @@
         module = MyAttention
 
 Each check is a test with the check's name as its id: ``-k batch_independence`` runs one. A check
-that the module breaks fails with what was seen and what to do about it; one that cannot be done
-here is skipped, with the reason; what is merely worth knowing or declared stands in a section of
-its own, which ``-rP`` and ``-rA`` show. Nothing is a warning.
+that the module breaks fails with the observation and a remedy; a check that cannot run here is
+skipped, with the reason; notes and declared exceptions are in a report section of their own, which
+``-rP`` and ``-rA`` show. No check issues a warning.
 
-Further class attributes: ``options`` of the module; ``exceptions``, checks that cannot hold and why
-that has to be; ``deep = True`` for compilers, exports and int8, which take a minute more. Each can
-come from a mixin or a base class, and a subclass changes what it must:
+Further class attributes: ``options`` of the module; ``exceptions``, checks that cannot hold, each
+with the reason; ``deep = True`` for compilers, exports and int8, which take a minute more. Each can
+come from a mixin or a base class, and a subclass overrides individual attributes:
 
     class TestEight(TestMyAttention):
         options = {"groups": 8}
 
-Besides a class, ``module`` takes a factory ``channels -> nn.Module`` and whatever the command line
-takes: ``"my_attention"`` (registered by an installed plugin, or by the plugin files of
+Besides a class, ``module`` takes a factory ``channels -> nn.Module`` and any name that the command
+line takes: ``"my_attention"`` (registered by an installed plugin, or by the plugin files of
 ``[tool.attnbench]``), ``"my_attention,groups=8"``, ``"my.py:MyAttention"``, ``"timm:eca"``.
 """
 
@@ -43,7 +43,7 @@ from attnbench.registry.specs import parse_spec
 
 _TEST = "test_conformance"
 _SUBJECTS: dict[type, Subject] = {}
-"""Each class's module is looked up once, and the maps that suit it are found once."""
+"""Cache: the module of each class is resolved once, and suitable feature maps are found once."""
 
 
 class ModuleConformance:
@@ -52,22 +52,22 @@ class ModuleConformance:
     module: ClassVar[str | Callable[..., Any]]
     """Name or spec of a registered module, a class, or a factory ``channels -> nn.Module``."""
     options: ClassVar[Mapping[str, Any]] = {}
-    """Options that it is checked with."""
+    """Options of the module under test."""
     exceptions: ClassVar[Mapping[str, str]] = {}
-    """Checks that cannot hold, by name, and why, besides those on its card."""
+    """Checks that cannot hold, by name, with the reason, in addition to those of the card."""
     deep: ClassVar[bool] = False
-    """Also compile, export and quantise it: a minute more."""
+    """Flag for the checks that compile, export and quantize the module: a minute more."""
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
-        """Make a test of each check; of a class that is not set up, one that says so."""
+        """Generate one test per check, or a single failing test for a misconfigured class."""
         if metafunc.definition.originalname != _TEST:
             return
         checks: Sequence[Check | str] = chosen(cls.deep)
         problem = _problem(cls)
         if problem:
             checks = [problem]
-        ids = [one.name if isinstance(one, Check) else "class" for one in checks]
+        ids = [check.name if isinstance(check, Check) else "class" for check in checks]
         metafunc.parametrize("check", checks, ids=ids)
 
     def test_conformance(self, check: Any, request: pytest.FixtureRequest) -> None:
@@ -76,10 +76,10 @@ class ModuleConformance:
             pytest.fail(check, pytrace=False)
         findings = _findings(type(self), check, request.config.rootpath)
         _keep(findings, request.node)
-        bad = [_text(one) for one in findings if one.status == BROKEN]
+        bad = [_text(finding) for finding in findings if finding.status == BROKEN]
         if bad:
             pytest.fail("\n".join(bad), pytrace=False)
-        left_out = [_text(one) for one in findings if one.status == SKIPPED]
+        left_out = [_text(finding) for finding in findings if finding.status == SKIPPED]
         if left_out:
             pytest.skip("; ".join(left_out).replace("\n", " "))
 
@@ -97,14 +97,14 @@ def _attention(cls: type[ModuleConformance], root: Path) -> Attention:
     module = cls.module
     if not isinstance(module, str):
         return from_callable(module, cls.options)
-    known, project = catalog(), settings(root)
+    plugins, project = catalog(), settings(root)
     for path in project.paths(project.plugins):
-        known.load_file(path)
-    return find_attention(parse_spec(module, "module").given(**cls.options), known)
+        plugins.load_file(path)
+    return find_attention(parse_spec(module, "module").given(**cls.options), plugins)
 
 
 def _problem(cls: type[ModuleConformance]) -> str | None:
-    """What is wrong with the attributes of a class; None where nothing is."""
+    """Return a description of an invalid class attribute, or None if all are valid."""
     module = getattr(cls, "module", None)
     if module is None:
         return (
@@ -125,18 +125,19 @@ def _problem(cls: type[ModuleConformance]) -> str | None:
 
 
 def _keep(findings: Sequence[Finding], item: pytest.Item) -> None:
-    """Keep what the outcome does not say in a section of the report.
+    """Add a report section with the findings that the test outcome does not contain.
 
-    Not as properties: they cannot be in a JUnit file of the default family, and pytest warns.
+    They are not properties: a JUnit file of the default family cannot hold properties, and pytest
+    warns about them.
     """
     lines = [
-        _text(one) if one.status == OK else f"{one.status}: {_text(one)}"
-        for one in findings
-        if one.reason and one.status not in (BROKEN, SKIPPED)
+        _text(finding) if finding.status == OK else f"{finding.status}: {_text(finding)}"
+        for finding in findings
+        if finding.reason and finding.status not in (BROKEN, SKIPPED)
     ]
     if lines:
         item.add_report_section("call", "attnbench", "\n".join(lines))
 
 
-def _text(found: Finding) -> str:
-    return f"{found.reason}\ndo: {found.remedy}" if found.remedy else found.reason
+def _text(finding: Finding) -> str:
+    return f"{finding.reason}\ndo: {finding.remedy}" if finding.remedy else finding.reason

@@ -1,4 +1,4 @@
-"""Which tensors of an exported graph lie in the same memory, and from when to when it is live."""
+"""Allocations of an exported graph: the tensors that share each, and its live range."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.fx import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils import _pytree as pytree
 
-# what makes a tensor out of a Python number; the number is a constant of the model
+# operators that turn a Python number, a constant of the model, into a tensor
 _LIFTS = (torch.ops.aten.lift_fresh_copy.default, torch.ops.aten.lift_fresh.default)
 
 
@@ -26,16 +26,17 @@ class Buffer:
 
 
 class Buffers:
-    """The allocations of a graph, each live from the node that makes it to its last user.
+    """The allocations of a graph, each live from the node that creates it to its last user.
 
-    Two tensors share a buffer if the fake tensors that export left in the graph share a storage:
-    this is what the operator really did, where its schema says only what it may do (``reshape``
-    is declared an alias even where it copies, ``dropout`` is not even where it returns its
-    input). What the schema declares written to is its argument, whatever the storages say.
+    Two tensors share a buffer if the fake tensors that export left in the graph share a storage.
+    The storage shows what the operator did, whereas its schema declares only what it may do
+    (``reshape`` is declared an alias even where it copies, ``dropout`` is not even where it
+    returns its input). An output that the schema declares a written argument shares the buffer of
+    that argument, whatever its storage.
     """
 
     def __init__(self, nodes: Sequence[Node], counted: frozenset[object]) -> None:
-        """Walk ``nodes`` once; placeholders that are not named in ``counted`` weigh nothing."""
+        """Traverse ``nodes`` once; placeholders that are not in ``counted`` have size 0."""
         self._counted = counted
         self._of: dict[Node, tuple[Buffer | None, ...]] = {}
         self._by_storage: dict[StorageWeakRef, Buffer] = {}
@@ -47,7 +48,7 @@ class Buffers:
             self._dead.setdefault(buffer.last, []).append(buffer)
 
     def born_at(self, at: int) -> Sequence[Buffer]:
-        """Return the buffers that node ``at`` makes."""
+        """Return the buffers that node ``at`` creates."""
         return self._born.get(at, ())
 
     def dead_after(self, at: int) -> Sequence[Buffer]:
@@ -55,7 +56,7 @@ class Buffers:
         return self._dead.get(at, ())
 
     def _all(self) -> Iterator[Buffer]:
-        return (one for born in self._born.values() for one in born)
+        return (buffer for born in self._born.values() for buffer in born)
 
     def _visit(self, node: Node, at: int) -> None:
         for buffer in self._read(node.all_input_nodes):
@@ -63,40 +64,40 @@ class Buffers:
         outputs = pytree.tree_leaves(node.meta.get("val"))
         bases = _bases(node)
         self._of[node] = tuple(
-            self._place(node, one, bases.get(i), at) for i, one in enumerate(outputs)
+            self._place(node, output, bases.get(i), at) for i, output in enumerate(outputs)
         )
 
     def _read(self, nodes: Iterable[Node]) -> Iterator[Buffer]:
-        return (one for node in nodes for one in self._of[node] if one is not None)
+        return (buffer for node in nodes for buffer in self._of[node] if buffer is not None)
 
     def _place(self, node: Node, output: object, base: Node | None, at: int) -> Buffer | None:
-        """Return the buffer of one output: that of its base or its storage, or a new one."""
+        """Return the buffer of one output: the buffer of its base or its storage, or a new one."""
         if not isinstance(output, Tensor):
             return None
         storage = output.untyped_storage()
         key = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-        known = self._of[base][0] if base else self._by_storage.get(key)
-        if known is None:
-            known = Buffer(storage.nbytes() if self._weighs(node) else 0, at, at)
-            self._born.setdefault(at, []).append(known)
-        self._by_storage[key] = known
-        return known
+        buffer = self._of[base][0] if base else self._by_storage.get(key)
+        if buffer is None:
+            buffer = Buffer(storage.nbytes() if self._is_counted(node) else 0, at, at)
+            self._born.setdefault(at, []).append(buffer)
+        self._by_storage[key] = buffer
+        return buffer
 
-    def _weighs(self, node: Node) -> bool:
+    def _is_counted(self, node: Node) -> bool:
         if node.op == "placeholder":
             return node.name in self._counted
         return node.op == "call_function"
 
 
 def _bases(node: Node) -> dict[int, Node]:
-    """Return the argument that an output surely is, by the output's position."""
+    """Return the arguments that outputs certainly alias, by position of the output."""
     if node.target in _LIFTS:
         return {0: node.all_input_nodes[0]}
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return {}
     written = dict(_written(node, schema))
-    sets = enumerate(_sets_written(one) for one in schema.returns)
+    sets = enumerate(_sets_written(declared) for declared in schema.returns)
     return {at: written[name] for at, names in sets for name in names if name in written}
 
 

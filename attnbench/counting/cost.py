@@ -1,4 +1,4 @@
-"""What a model costs on paper: parameters, MACs, activations, bytes, and what others count."""
+"""Analytic cost of a model: parameters, MACs, activations, bytes, and other tools' counts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Cost:
     """The cost of one model for one image; all numbers are exact integers.
 
     Attributes:
-        params: elements of all parameters, shared ones once.
-        trainable: those that require gradients.
+        params: elements of all parameters, shared parameters once.
+        trainable: elements of the parameters that require gradients.
         macs: multiply-adds of convolutions, linear layers and matrix products.
         activations: output elements of the same operators.
-        bytes: read and written by each operator on its own (unfused).
-        operators: those that move data; views are free.
-        trace: the forward pass that this was counted on, batch 1.
+        bytes: bytes read and written by each operator on its own (unfused).
+        operators: number of operators that move data; views are free.
+        trace: the counted forward pass, batch 1.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
-        _check_initialised(model)
+        _check_initialized(model)
         self.trace: Trace = trace(model, input_size)
         self.params: int = sum(p.numel() for p in model.parameters())
         self.trainable: int = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -41,14 +41,14 @@ class Cost:
 
     @cached_property
     def counters(self) -> Mapping[str, CounterReport]:
-        """Reports of ``rules``, ``fvcore``, ``ptflops`` and ``torch``.
+        """The reports of ``rules``, ``fvcore``, ``ptflops`` and ``torch``.
 
-        They run (a second or so) when this is first read, on copies of the model as it is then.
+        The counters run (about a second) at the first access, on copies of the model at that time.
         """
         return count_all(self._model, self._input_size, self.trace)
 
     def to_dict(self, *, counters: bool = False) -> dict[str, Any]:
-        """Return the JSON keys of a cost; `counters` adds the other tools' reports."""
+        """Return the JSON form of a cost; `counters` adds the other tools' reports."""
         values: dict[str, Any] = {
             "params": self.params,
             "trainable": self.trainable,
@@ -66,12 +66,12 @@ class Cost:
 
 
 def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost:
-    """Count what `model` costs for one image, without running it for real or changing it.
+    """Return the cost of `model` for one image, from shapes alone; the model is not changed.
 
     Args:
         model: any module that takes one floating tensor.
-        input_size: shape of that tensor, the batch first; whatever the batch, the numbers are
-            for one image.
+        input_size: shape of that tensor, the batch first; the numbers are for one image, whatever
+            the batch size.
 
     Raises:
         CountingError: the model cannot run on that input.
@@ -85,7 +85,7 @@ def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost
     return Cost(model, (1, *checked_size(input_size)[1:]))
 
 
-def _check_initialised(model: nn.Module) -> None:
+def _check_initialized(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
             raise CountingError(

@@ -1,4 +1,4 @@
-"""Where a model is run: on a copy, on shapes alone if it can be, leaving no trace."""
+"""Forward passes on a copy of a model, on shapes alone where possible, without side effects."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def on_copy(
     *,
     owned: bool = False,
 ) -> _Result:
-    """Return ``run(copy, image)`` on a meta copy, or, where that fails, as `on_real_copy` does.
+    """Return ``run(copy, image)`` on a meta copy or, where that fails, like `on_real_copy`.
 
-    An ``owned`` model lies on the meta device and belongs to us alone: it is its own copy.
+    An ``owned`` model is on the meta device and not used elsewhere: it is run without a copy.
     """
     try:
         with quiet_pass():
             image = torch.empty(size, dtype=_input_dtype(model), device="meta")
             return run(model.eval() if owned else shape_copy(model), image)
-    except (Exception, SystemExit) as error:  # whatever a model's own code does without values
-        if any(one.is_meta for one in model.parameters()):
+    except (Exception, SystemExit) as error:  # any failure of the model's code without values
+        if any(parameter.is_meta for parameter in model.parameters()):
             raise CountingError(_failure(model, size, error)) from error
         return on_real_copy(model, size, run)
 
@@ -44,7 +44,7 @@ def on_real_copy(
     """Return ``run(copy, image)`` on a real CPU copy, the image filled with noise.
 
     Raises:
-        CountingError: it failed; names the model, the size and the error.
+        CountingError: the pass failed; the message names the model, the size and the error.
     """
     try:
         with quiet_pass():
@@ -65,9 +65,9 @@ def checked_size(input_size: Sequence[int]) -> tuple[int, ...]:
 
 @contextmanager
 def quiet_pass() -> Iterator[None]:
-    """No gradients, no fused transformer path, attention as plain matmuls; restored after.
+    """Disable gradients and fused transformer paths, run attention as matmuls; restore afterwards.
 
-    What a model costs must not depend on which fused kernel this machine happens to have.
+    The cost of a model must not depend on the fused kernels that this machine has.
     """
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -80,7 +80,7 @@ def quiet_pass() -> Iterator[None]:
 
 
 def _uncompiled() -> AbstractContextManager[object]:
-    """Run what ``torch.compile`` wrapped as plain Python; it cannot exist before its package."""
+    """Run compiled functions eagerly; none exist before ``torch._dynamo`` is imported."""
     if "torch._dynamo" in sys.modules:
         stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
         return stance

@@ -1,4 +1,4 @@
-"""fvcore.nn.FlopCountAnalysis: counts on a TorchScript trace, hence on a real copy."""
+"""Counts of fvcore.nn.FlopCountAnalysis on a TorchScript trace, hence on a real copy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EXTRAS = {
     "adaptive_avg_pool2d": "counts adaptive average pooling, 1 per input element",
     "grid_sampler": "counts grid sampling, 4 per output element",
 }
-"""Operators that it counts and that have no MACs: all of their numbers is taken off."""
+"""Operators that fvcore counts although they have no MACs: their counts are subtracted in full."""
 
 _MISSED = "fvcore has no handle for this operator"
 _EINSUM_DIGITS = "numpy's cost of the contraction is printed to four digits"
@@ -47,7 +47,7 @@ _Ours = Callable[[Sequence[Any], Sequence[Any]], int]
 def count(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:
     """Count with fvcore on a real CPU copy of `model`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated, and fvcore stands on it
+        warnings.simplefilter("ignore")  # fvcore uses torch.jit, which is deprecated
         return on_real_copy(model, input_size, _count)
 
 
@@ -56,31 +56,31 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
 
     analysis = FlopCountAnalysis(model, (image,)).tracer_warnings("none")
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    witness = _Witness()
-    witness.attend(analysis)
+    observer = _Observer()
+    observer.attach(analysis)
     total = int(analysis.total())
     unsupported = Counter({_bare(k): int(n) for k, n in analysis.unsupported_ops().items()})
-    unsupported.update(witness.missed)
+    unsupported.update(observer.missed)
     return RawCounts(
         name="fvcore",
         version=version("fvcore"),
         unit=UNIT,
         factor=1,
         total=total,
-        rows=(*witness.rows, *_unseen(analysis.by_operator(), witness.rows)),
+        rows=(*observer.rows, *_unseen(analysis.by_operator(), observer.rows)),
         unsupported=dict(sorted(unsupported.items())),
     )
 
 
-class _Witness:
-    """Stands beside fvcore's handles and notes our number for each call, from its shapes."""
+class _Observer:
+    """An observer of fvcore's handles that records our count for each call, from its shapes."""
 
     def __init__(self) -> None:
         self.rows: list[RawCount] = []
         self.missed: Counter[str] = Counter()
 
-    def attend(self, analysis: Any) -> None:
-        handles = dict(analysis._op_handles)  # the table that is used, not a copy of our own
+    def attach(self, analysis: Any) -> None:
+        handles = dict(analysis._op_handles)  # the table in use, not a copy of it
         for kind, ours in _PRODUCTS.items():
             if kind in handles:
                 analysis.set_op_handle(kind, self._beside(kind, handles[kind], ours))
@@ -103,13 +103,13 @@ class _Witness:
         def missed(inputs: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
             self.missed[_bare(kind)] += 1
             self.rows.append(RawCount(_bare(kind), 0, ours(inputs, outputs), _MISSED))
-            return Counter()  # fvcore's own total stays as it would be
+            return Counter()  # fvcore's own total stays unchanged
 
         return missed
 
 
 def _unseen(counts: Any, rows: Sequence[RawCount]) -> list[RawCount]:
-    """Rows of the operators that are not matrix products."""
+    """Return the rows of the operators that are not matrix products."""
     seen = {row.operator for row in rows}
     return [
         RawCount(name, int(raw), 0, _EXTRAS.get(name, ""))
@@ -119,7 +119,7 @@ def _unseen(counts: Any, rows: Sequence[RawCount]) -> list[RawCount]:
 
 
 def _why(kind: str, inputs: Sequence[Any], outputs: Sequence[Any], raw: int, macs: int) -> str:
-    """Return the known flaw of fvcore's formula that this very call shows, or ""."""
+    """Return the known flaw of fvcore's formula that this call exhibits, or ""."""
     if kind == "aten::einsum":
         if not macs:
             return _EINSUM_PRODUCT

@@ -1,7 +1,7 @@
 """Multiply-adds (MACs) of each operator, as pure functions of shapes.
 
-The convention of the whole project: one MAC per multiply-add of a convolution, a linear layer
-or a matrix product (attention matmuls included), and nothing else. Biases, normalisations,
+The convention of the project: one MAC per multiply-add of a convolution, a linear layer
+or a matrix product (attention matmuls included), and nothing else. Biases, normalizations,
 activations, pooling and element-wise work are 0 MACs.
 """
 
@@ -17,7 +17,7 @@ Rule = Callable[[Sequence[Any], Shape], int]
 
 
 def convolution(image: Shape, weight: Shape, output: Shape, *, transposed: bool = False) -> int:
-    """MACs of a convolution in any number of dimensions, grouped or not.
+    """Return the MACs of a convolution in any number of dimensions, grouped or not.
 
     Args:
         image: input, (batch, channels, *size).
@@ -30,21 +30,21 @@ def convolution(image: Shape, weight: Shape, output: Shape, *, transposed: bool 
 
 
 def matrix_product(left: Shape, right: Shape) -> int:
-    """MACs of (..., m, k) x (..., k, n), of (m, k) x (k,) and of (k,) x (k,)."""
+    """Return the MACs of (..., m, k) x (..., k, n), of (m, k) x (k,) and of (k,) x (k,)."""
     return prod(left) * (right[-1] if len(right) > 1 else 1)
 
 
 def linear(features: Shape, weight: Shape) -> int:
-    """MACs of a linear layer: features (..., in), weight (out, in)."""
+    """Return the MACs of a linear layer: features (..., in), weight (out, in)."""
     return prod(features) * weight[0]
 
 
 def attention(query: Shape, key: Shape, value: Shape) -> int:
-    """MACs of both matmuls of scaled dot product attention, masked positions included.
+    """Return the MACs of both matmuls of scaled dot-product attention, masked positions included.
 
     Args:
-        query: (..., queries, d); its leading dimensions count, so that grouped-query attention,
-            whose key has fewer heads, is right.
+        query: (..., queries, d); its leading dimensions are used, so that the count is correct for
+            grouped-query attention, whose key has fewer heads.
         key: (..., keys, d).
         value: (..., keys, e).
     """
@@ -110,7 +110,7 @@ RULES: Mapping[str, Rule] = {
     "_scaled_dot_product_cudnn_attention": _attention,
     "_scaled_dot_product_fused_attention_overrideable": _attention,
 }
-"""Aten packet name -> rule. An operator that is not here has no MACs."""
+"""Mapping from aten packet name to rule. An operator without an entry has no MACs."""
 
 BIAS: Mapping[str, int] = {
     "convolution": 2,
@@ -125,7 +125,7 @@ BIAS: Mapping[str, int] = {
     "addbmm": 0,
     "addmv": 0,
 }
-"""Aten packet name -> position of the argument that is added to every output element."""
+"""Mapping from aten packet name to the position of the argument added to every output element."""
 
 FREE = frozenset(
     {
@@ -147,9 +147,9 @@ FREE = frozenset(
         "set_",
     }
 )
-"""Operators that move no data, besides those whose schema says that they return a view."""
+"""Operators that move no data, besides those whose schema declares that they return a view."""
 
 NO_STATISTICS = frozenset(
     {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
 )
-"""Operators that in eval mode write their first output only, although meta gives them more."""
+"""Operators that write only their first output in eval mode, although meta kernels return more."""

@@ -1,9 +1,9 @@
-"""Output shapes of common operators on the meta device, faster than torch works them out.
+"""Output shapes of common operators on the meta device, faster than torch's own meta kernels.
 
-torch's own meta kernels of these are Python decompositions that take up to milliseconds each.
-A rule here answers only the plain case (contiguous floating tensors of one dtype, sizes that
-fit); for everything else it returns NotImplemented, the real kernel runs, and raises its own
-errors. `tests/counting/test_meta_shapes.py` holds each rule against the real kernel.
+torch's own meta kernels of these operators are Python decompositions that take up to milliseconds
+each. A rule here covers only the plain case (contiguous floating tensors of one dtype, sizes that
+fit); in all other cases it returns NotImplemented, and the real kernel runs and raises its own
+errors. `tests/counting/test_meta_shapes.py` compares each rule with the real kernel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def fast_output(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> An
 
 
 def _same(image: Tensor, *_: Any, **__: Any) -> Any:
-    """Element-wise, output like the input."""
+    """Return the output of an element-wise operator, shaped like its input."""
     return image.new_empty(image.shape) if image.is_contiguous() else NotImplemented
 
 
@@ -44,7 +44,7 @@ def _softmax(image: Tensor, dim: int, half_to_float: bool = False) -> Any:
 
 
 def _broadcast(left: Tensor, right: Any, **_: Any) -> Any:
-    """Element-wise on two tensors of one dtype, the right one stretched to the left one."""
+    """Return an element-wise result of two tensors of one dtype, the right one broadcast."""
     if not (isinstance(right, Tensor) and _alike(left, right)):
         return NotImplemented
     wide, narrow = left.shape, right.shape
@@ -67,7 +67,7 @@ def _convolution(
     output_padding: Sequence[int],
     groups: int,
 ) -> Any:
-    """A convolution in 1, 2 or 3 dimensions; transposed ones take the real kernel."""
+    """Return a convolution in 1, 2 or 3 dimensions; transposed ones use the real kernel."""
     size = image.shape[2:]
     if transposed or not _alike(image, weight) or weight.dim() != image.dim() or groups < 1:
         return NotImplemented
@@ -100,7 +100,7 @@ def _batch_norm(
     training: bool,
     *_: Any,
 ) -> Any:
-    """Batch normalisation in eval mode: (output, mean, 1 / deviation)."""
+    """Return (output, mean, 1 / deviation) of batch normalization in eval mode."""
     if training or mean is None or variance is None or not image.is_contiguous():
         return NotImplemented
     if image.dtype != torch.float32:  # narrower ones keep float32 statistics
@@ -117,7 +117,7 @@ def _batch_norm(
 def _layer_norm(
     image: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Any:
-    """Layer normalisation: (output, mean, 1 / deviation), the latter two with sizes 1."""
+    """Return (output, mean, 1 / deviation) of layer normalization; the last two have sizes of 1."""
     inner = tuple(shape)
     if image.dtype != torch.float32 or not image.is_contiguous() or not inner:
         return NotImplemented
@@ -131,7 +131,7 @@ def _layer_norm(
 
 
 def _addmm(added: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
-    """(n,) + (m, k) x (k, n), as a linear layer does."""
+    """Return (n,) + (m, k) x (k, n), as in a linear layer."""
     if left.dim() != 2 or right.dim() != 2 or left.shape[1] != right.shape[0]:
         return NotImplemented
     if added.shape != right.shape[1:] or {added.dtype, left.dtype, right.dtype} != {added.dtype}:

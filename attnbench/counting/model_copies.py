@@ -1,4 +1,4 @@
-"""Copies of a model: shapes only (no weight is copied), or real and on the CPU."""
+"""Copies of a model: with shapes only (no weight is copied), or with weights on the CPU."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _DICTS = (dict, OrderedDict)
 
 
 def shape_copy(model: nn.Module) -> nn.Module:
-    """Return a copy in eval mode whose parameters and buffers lie on the meta device.
+    """Return a copy in eval mode whose parameters and buffers are on the meta device.
 
     dtype, strides, ``requires_grad``, sharing and every other attribute are kept. The copy holds
-    no weights, so it costs neither their memory nor their time.
+    no weights, so it needs neither memory nor time for them.
     """
     memo: dict[int, Any] = {}
     with torch.no_grad():
@@ -39,9 +39,9 @@ def real_copy(model: nn.Module) -> nn.Module:
 
 
 def _unhooked(model: nn.Module) -> nn.Module:
-    """Take the user's hooks off a copy: they would run on it, and keep tensors without values.
+    """Remove the user's hooks from a copy: they would run on it and keep tensors without values.
 
-    torch's own stay: some of them compute the weights (``spectral_norm``).
+    torch's own hooks stay: some of them compute the weights (``spectral_norm``).
     """
     for module in model.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
@@ -56,7 +56,7 @@ def _is_torchs(hook: Any) -> bool:
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    """Yield parameters, buffers and tensors that are plain attributes, maybe repeatedly."""
+    """Yield parameters, buffers and tensors that are plain attributes, possibly repeatedly."""
     for module in model.modules():
         state = vars(module)
         for holder in (module._parameters, module._buffers, state):
@@ -75,7 +75,7 @@ def _shape_of(tensor: Tensor) -> Tensor:
 
 
 def _is_plain(kind: type[nn.Module]) -> bool:
-    """Say whether instances are copied by copying their ``__dict__``, as nn.Module does."""
+    """Return whether instances can be copied by their ``__dict__``, as nn.Module does."""
     return (
         not hasattr(kind, "__deepcopy__")
         and kind.__getstate__ is nn.Module.__getstate__
@@ -88,8 +88,8 @@ def _is_plain(kind: type[nn.Module]) -> bool:
 def _copy_modules(modules: list[nn.Module], memo: dict[int, Any]) -> nn.Module:
     """Deep-copy plain modules, several times faster than `copy.deepcopy` does.
 
-    All shells exist before any is filled, so that an attribute which refers to another module
-    (a bound method, a list of layers) finds its copy in the memo.
+    All shells are created before any is filled, so that the memo has the copy of every module to
+    which an attribute (a bound method, a list of layers) refers.
     """
     shells = [module.__class__.__new__(module.__class__) for module in modules]
     memo.update((id(module), shell) for module, shell in zip(modules, shells, strict=True))
@@ -102,13 +102,13 @@ def _copy_modules(modules: list[nn.Module], memo: dict[int, Any]) -> nn.Module:
 
 
 def _copy_value(value: Any, memo: dict[int, Any]) -> Any:
-    """Deep-copy one attribute; what several modules share stays shared (by the memo)."""
+    """Deep-copy one attribute; objects that several modules share stay shared (by the memo)."""
     kind = type(value)
     if kind in _ATOMS:
         return value
-    known = memo.get(id(value))
-    if known is not None:
-        return known
+    shared = memo.get(id(value))
+    if shared is not None:
+        return shared
     if kind in _DICTS:
         copied = memo[id(value)] = kind()
         copied.update((key, _copy_value(part, memo)) for key, part in value.items())

@@ -1,4 +1,4 @@
-"""What a traced forward pass is made of: operators and module calls."""
+"""Elements of a traced forward pass: operators and module calls."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One aten operator, as it ran.
+    """One executed aten operator.
 
     Attributes:
         name: aten packet name, ``"convolution"``, ``"add"``.
         path: dotted path of the innermost running ``nn.Module``, ``""`` for the root.
         macs: multiply-adds, by `attnbench.counting.mac_rules`.
         activations: output elements of a convolution, linear layer or matrix product, else 0.
-        bytes: read and written: all tensor inputs and outputs; views are free.
-        bias: output elements that this operator adds a bias to, else 0.
+        bytes: bytes read and written: all tensor inputs and outputs; views are free.
+        bias: output elements to which this operator adds a bias, else 0.
         elements: elements of the (first) output.
     """
 
@@ -37,9 +37,9 @@ class Call:
     Attributes:
         path: dotted path; a module used twice has two calls of the same path.
         kind: class name.
-        inputs: shapes of the positional inputs, None for what is no tensor; tensors passed by
+        inputs: shapes of the positional inputs, None for a non-tensor; tensors passed by
             keyword come after them.
-        output: its shape, None when it is not one tensor.
+        output: shape of the output, None if it is not one tensor.
         first_op, last_op: half-open range into `Trace.ops`.
     """
 
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over some operators, for the batch that was traced."""
+    """Sums over some operators, for the traced batch."""
 
     macs: int
     activations: int

@@ -1,4 +1,4 @@
-"""The analytic peak of live activations of one inference, from the exported graph as it stands."""
+"""The analytic peak of live activations of one inference, from the exported graph."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Peak", "peak", "peak_activations"]
 
 @dataclass(frozen=True)
 class Peak:
-    """The largest sum of live activations, and where it is.
+    """The largest sum of live activations, and its position.
 
     Attributes:
-        bytes: of all activations that are live while ``operator`` runs.
+        bytes: bytes of all activations that are live while ``operator`` runs.
         operator: the ATen operator, ``"aten.batch_norm.default"``.
-        path: the module that runs it, ``"features.2.conv.0.1"``; empty for the model itself.
+        path: path of its module, ``"features.2.conv.0.1"``; empty for the model itself.
     """
 
     bytes: int
@@ -38,20 +38,20 @@ def peak_activations(model: nn.Module, example: Tensor) -> int:
 
 
 def peak(model: nn.Module, example: Tensor) -> Peak:
-    """Work out when one inference holds the most bytes in activations; nothing runs for real.
+    """Return the peak of live activations of one inference, from shapes alone.
 
     The model is exported in eval mode, without decompositions. While an operator runs, its inputs
     and its outputs are live; a buffer is freed after the last operator that reads it through any
-    alias (views and in-place results share their base's buffer; what ``reshape`` or
-    ``contiguous`` must copy is a buffer of its own). The input is an activation until its last
+    alias (views and in-place results share their base's buffer; a copy that ``reshape`` or
+    ``contiguous`` must make is a buffer of its own). The input is an activation until its last
     use (the caller does not keep it), outputs live to the end. Weights, buffers and constants do
-    not count, nor does what an operator needs inside (a convolution's workspace). This is the
-    least an executor in graph order can do: eager mode holds more, wherever a Python variable
+    not count, nor does the internal workspace of an operator (of a convolution). The result is a
+    lower bound for an executor in graph order: eager mode holds more wherever a Python variable
     outlives the tensor's last use.
 
     Args:
         model: any module that takes one tensor; it is not changed.
-        example: the input; its shape, dtype and memory format count, its values do not.
+        example: the input; its shape, dtype and memory format matter, its values do not.
 
     Raises:
         CountingError: the model cannot be exported.
@@ -65,14 +65,14 @@ def peak(model: nn.Module, example: Tensor) -> Peak:
 
 
 def _exported(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    """Export a copy on the CPU: autocast and the like look at the device, so meta would differ."""
-    alike = any(one.is_meta for one in model.parameters())  # no values: shapes must do
+    """Export a copy on the CPU: autocast depends on the device, so meta would differ."""
+    is_meta = any(p.is_meta for p in model.parameters())  # no values: shapes must suffice
     try:
-        copied = shape_copy(model) if alike else real_copy(model)
-        image = torch.empty_like(example, device="meta" if alike else "cpu")
+        copied = shape_copy(model) if is_meta else real_copy(model)
+        image = torch.empty_like(example, device="meta" if is_meta else "cpu")
         with quiet_pass():
             return torch.export.export(copied, (image,), strict=False)
-    except (Exception, SystemExit) as error:  # whatever a model's own code does
+    except (Exception, SystemExit) as error:  # any failure of the model's code
         raise _failure(model, example, error) from error
 
 
@@ -97,27 +97,26 @@ def _sweep(graph: GraphModule, counted: Iterable[object]) -> tuple[int, Node]:
     buffers = Buffers(nodes, frozenset(counted))
     live, best, where = 0, -1, nodes[-1]
     for at, node in enumerate(nodes):
-        live += sum(one.bytes for one in buffers.born_at(at))
-        # an input is there before anything runs, but only an operator can be the peak
+        live += sum(buffer.bytes for buffer in buffers.born_at(at))
+        # inputs exist before the first operator, but only an operator can be the peak
         if node.op not in ("placeholder", "get_attr"):
             inside = live + _beyond_outputs(graph, node, buffers, at)
             if inside > best:
                 best, where = inside, node
-        live -= sum(one.bytes for one in buffers.dead_after(at))
+        live -= sum(buffer.bytes for buffer in buffers.dead_after(at))
     return best, where
 
 
 def _beyond_outputs(graph: GraphModule, node: Node, buffers: Buffers, at: int) -> int:
-    """Return what a node with graphs of its own (a branch, autocast) holds above its outputs."""
-    parts = [
-        getattr(graph, str(one.target)) for one in node.all_input_nodes if one.op == "get_attr"
-    ]
+    """Return the bytes beyond its outputs that a node with subgraphs (a branch, autocast) holds."""
+    inputs = (source for source in node.all_input_nodes if source.op == "get_attr")
+    parts = [getattr(graph, str(source.target)) for source in inputs]
     within = [_sweep(part, ())[0] for part in parts if isinstance(part, GraphModule)]
-    outputs = sum(one.bytes for one in buffers.born_at(at))
+    outputs = sum(buffer.bytes for buffer in buffers.born_at(at))
     return max(0, max(within, default=0) - outputs)
 
 
 def _path(node: Node) -> str:
-    """Return the path of the innermost module that a node was traced in."""
+    """Return the path of the innermost module in which a node was traced."""
     stack = node.meta.get("nn_module_stack") or {}
     return next((str(path) for path, _ in reversed(list(stack.values()))), "")

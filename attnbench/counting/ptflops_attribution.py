@@ -1,9 +1,9 @@
-"""Which operators of a pass each number of ptflops stands for.
+"""Attribution of each number of ptflops to operators of a pass.
 
 A module hook fires right after its module ran, a patched function right before its operator
 runs; so each number claims operators that our recorder saw. Numbers are split where ptflops's
-own formula adds known extras (biases, scaling, softmax): what is then left must equal our rules
-for the claimed operators, or it stays unexplained.
+own formula adds known extras (biases, scaling, softmax): the rest must equal our rules for the
+claimed operators, or it stays unexplained.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Module:
 
 
 class Claims:
-    """Collects the numbers of ptflops during a pass, and afterwards assigns them."""
+    """A collector of the numbers of ptflops during a pass, which afterwards assigns them."""
 
     def __init__(self, model: nn.Module, recorder: Recorder, kinds: Collection[type]) -> None:
         self._recorder = recorder
@@ -65,12 +65,12 @@ class Claims:
     def function(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], raw: int
     ) -> None:
-        """Note the number of a patched function that is about to run."""
+        """Record the number of a patched function that is about to run."""
         added = _added(name, args, kwargs)
         self._functions.append(_Function(name, raw, added, len(self._recorder.ops)))
 
     def module(self, kind: str, module: Any, inputs: Any, output: Any, raw: int) -> None:
-        """Note the number of a module that has just run."""
+        """Record the number of a module that has just run."""
         path = self._paths[id(module)]
         call = next(call for call in reversed(self._recorder.calls) if call.path == path)
         extras = _extras(kind, module, inputs, output)
@@ -78,7 +78,7 @@ class Claims:
         self._modules.append(_Module(kind, raw, extras, ops, self._sums[id(module)]))
 
     def rows(self) -> tuple[RawCount, ...]:
-        """Return every number beside our rules for what it claims."""
+        """Return every number with the count of our rules for the operators that it claims."""
         claimed: set[int] = set()
         rows = [row for function in self._functions for row in self._function(function, claimed)]
         patched = frozenset(claimed)
@@ -88,7 +88,7 @@ class Claims:
         return tuple(row for row in rows if row.raw or row.macs)
 
     def missed(self) -> dict[str, tuple[int, int]]:
-        """Return (MACs, calls) by operator of what nothing claimed; after `rows`."""
+        """Return (MACs, calls) of the unclaimed operators, by name; call `rows` first."""
         sums: dict[str, tuple[int, int]] = {}
         for at, op in enumerate(self._recorder.ops):
             if op.macs and at not in self._claimed:
@@ -132,7 +132,7 @@ class Claims:
 
 
 def _summed(module: nn.Module, kinds: Collection[type]) -> Iterator[nn.Module]:
-    """Yield the modules whose numbers ptflops adds up, as often as it does."""
+    """Yield the modules whose numbers ptflops adds up, as often as it adds them."""
     if type(module) in kinds:
         yield module
     else:
@@ -148,7 +148,7 @@ def _added(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
 
 
 def _extras(kind: str, module: Any, inputs: tuple[Any, ...], output: Any) -> int:
-    """Elements of what the formula of ptflops counts beside the products."""
+    """Return the elements that the formula of ptflops counts in addition to the products."""
     if kind in _BIASED:
         return 0 if module.bias is None else int(output.numel())
     if kind == "MultiheadAttention":

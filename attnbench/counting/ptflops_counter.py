@@ -1,8 +1,9 @@
-"""ptflops.get_model_complexity_info with its default backend (module hooks, patched functions).
+"""Counts of ptflops.get_model_complexity_info with its default backend.
 
-ptflops says only a total. What it is made of is seen by standing beside the entries of its three
-tables while our recorder watches the same pass: each number that an entry gives then belongs to
-known operators of that pass, and the operators that no entry covered are those that it missed.
+The backend uses module hooks and patched functions and reports only a total. To split the total,
+the entries of its three tables are wrapped while our recorder watches the same pass: each number
+that an entry returns then belongs to known operators of that pass, and the operators that no entry
+covered are those that ptflops missed.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _MISSED = "ran outside the module types and functions that ptflops watches"
 def count(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:
     """Count with ptflops on a real CPU copy of `model`.
 
-    On the meta device torch computes shapes in Python, through functions that ptflops patches:
-    it would count those too.
+    On the meta device torch computes shapes in Python, through functions that ptflops patches;
+    ptflops would count those as well.
     """
     return on_real_copy(model, input_size, _count)
 
@@ -72,7 +73,7 @@ def _total(model: nn.Module, image: Tensor, recorder: Recorder) -> int:
         total, _ = get_model_complexity_info(
             model, tuple(image.shape[1:]), print_per_layer_stat=False, as_strings=False
         )
-    if total is None:  # it prints what went wrong, and goes on
+    if total is None:  # ptflops prints the error and continues
         raise RuntimeError(printed.getvalue().partition("exception:")[2].strip())
     return int(total)
 
@@ -106,7 +107,7 @@ def _restored_products(table: Collection[Any]) -> Iterator[None]:
 
 @contextmanager
 def _restored(namespace: Any, names: Collection[str]) -> Iterator[None]:
-    """Put the attributes back as they were; ptflops leaves inherited methods behind as own."""
+    """Restore the attributes afterwards; ptflops leaves inherited methods behind as own ones."""
     before = {name: vars(namespace)[name] for name in names if name in vars(namespace)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""What another counter said, operator by operator, beside our rules for the same calls."""
+"""Counts of another tool, operator by operator, with those of our rules for the same calls."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RawCount:
-    """One operator as the other tool saw it.
+    """One operator as the other tool counted it.
 
     Attributes:
-        operator: its name there; what the tool lumps together (a product and its bias) is two
-            rows.
-        raw: what the tool counted, in its own unit.
+        operator: its name in the tool; parts that the tool adds together (a product and its bias)
+            are two rows.
+        raw: the tool's count, in its own unit.
         macs: our rules for exactly the calls that the tool saw (or failed to see).
         why: the known reason for a difference; without one, a difference stays unexplained.
     """
@@ -26,16 +26,16 @@ class RawCount:
 
 @dataclass(frozen=True, slots=True)
 class RawCounts:
-    """The answer of one tool, before reconciliation.
+    """The result of one tool, before reconciliation.
 
     Attributes:
-        name: of the counter, ``"fvcore"``.
-        version: of the installed tool.
-        unit: what it counts, in words.
+        name: name of the counter, ``"fvcore"``.
+        version: version of the installed tool.
+        unit: the counted operations, in words.
         factor: its units per MAC of a convolution or matrix product.
         total: its total, in its own unit.
-        rows: the operators that the total is made of, and those that it lacks.
-        unsupported: operators that it met and has no number for, with their counts.
+        rows: the operators that make up the total, and those missing from it.
+        unsupported: operators that ran and that the tool cannot count, with the number of calls.
     """
 
     name: str

@@ -1,8 +1,9 @@
-"""Reconcile another counter with our rules, operator by operator.
+"""Reconciliation of another counter with our rules, operator by operator.
 
-Every adjustment rests on one operator: the tool's own number for it, beside our rules for the
-very calls that the tool saw, and a known reason. The overall difference explains nothing; what
-is left of it is the remainder, and with a remainder the counter does not agree.
+Every adjustment concerns one operator: the difference between the tool's own number and our rules
+for exactly the calls that the tool saw, with a known reason. The total difference is never used as
+an adjustment; the part that stays unexplained is the remainder, and a counter with a remainder
+does not agree.
 """
 
 from __future__ import annotations
@@ -39,19 +40,19 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True)
 class CounterReport:
-    """What one counter says, and how that becomes our convention.
+    """The result of one counter, and its conversion to our convention.
 
     Attributes:
         raw: the tool's total in its own unit, None if it failed.
-        unit: what the tool counts.
+        unit: the operations that the tool counts.
         adjustments: ``raw / factor + sum(adjustments) == macs``, exactly.
         macs: the tool's number in our convention, None if it failed.
-        agree: `macs` is what our rules say; nothing is left unexplained.
+        agree: `macs` equals our rules' MACs; nothing is left unexplained.
         remainder: `macs` less our rules' MACs.
-        unsupported: operators that the tool has no number for, and how often they ran.
+        unsupported: operators that the tool cannot count, with the number of calls.
         factor: the tool's units per MAC.
-        version: of the tool.
-        reason: why it failed, or "".
+        version: version of the tool.
+        reason: reason of the failure, or "".
     """
 
     raw: int | None
@@ -66,7 +67,7 @@ class CounterReport:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON keys of a counter."""
+        """Return the JSON form of a counter."""
         return {**asdict(self), "adjustments": [asdict(part) for part in self.adjustments]}
 
 
@@ -84,7 +85,7 @@ def count_all(
 
 
 def reconcile(raw: RawCounts, trace: Trace) -> CounterReport:
-    """Turn a tool's answer into our convention, as far as it can be explained."""
+    """Convert a tool's result to our convention, as far as it can be explained."""
     adjustments = _adjustments(raw)
     whole, rest = divmod(raw.total, raw.factor)
     macs = whole + sum(part.macs for part in adjustments)
@@ -111,7 +112,7 @@ def _adjustments(raw: RawCounts) -> tuple[Adjustment, ...]:
 
 
 def _rules(trace: Trace) -> CounterReport:
-    # operators of another library than torch: nobody here knows what they compute
+    # operators of a library other than torch: their computation is unknown
     foreign = Counter(op.name for op in trace.ops if "::" in op.name)
     return CounterReport(
         raw=trace.macs,

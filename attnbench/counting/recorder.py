@@ -1,4 +1,4 @@
-"""Watches a model run: every aten operator, and every module call it belongs to."""
+"""A recorder of a running model: every aten operator, and the module call it belongs to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attnbench.counting.operators import Call, Op, Shape
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What is known of an operator before it runs."""
+    """Properties of an operator that are known before it runs."""
 
     name: str
     is_free: bool
@@ -27,7 +27,7 @@ class _Kind:
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While entered, records the operators that run; `watch` adds the module calls of a model.
+    """A dispatch mode that records the operators that run; `watch` adds a model's module calls.
 
     On the meta device, operators whose shape kernels are slow get their output from
     `attnbench.counting.meta_shapes`.
@@ -35,7 +35,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # else torch imports all of dynamo (seconds) at the first operator
+        return False  # otherwise the first operator imports all of dynamo (seconds)
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """While entered, `watch` a model that is used again afterwards."""
+        """Apply `watch` within the context to a model that is used again afterwards."""
         before = [(module, module.__dict__.get("forward")) for module in model.modules()]
         self.watch(model)
         try:
@@ -78,7 +78,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 output = forward(*args, **kwargs)
                 call.output = _shape(output)
                 return output
-            finally:  # a model may catch what a part of it raises, and go on
+            finally:  # a model may catch an exception of one of its parts and continue
                 self._path = outer
                 call.last_op = len(self.ops)
 
@@ -159,14 +159,14 @@ def _shape(value: Any) -> Shape | None:
 
 
 def _first(output: Any) -> Tensor | None:
-    """Return the result proper of an operator that may return more (statistics, indices)."""
+    """Return the main result of an operator that may return more (statistics, indices)."""
     if isinstance(output, Tensor):
         return output
     return next(_tensors(output), None)
 
 
 def _traffic(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int:
-    """Bytes of all tensors read and written."""
+    """Return the bytes of all tensors read and written."""
     named = [value for name, value in kwargs.items() if name != "out"]
     tensors = _tensors((args, named, output))
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,4 +1,4 @@
-"""torch.utils.flop_counter.FlopCounterMode."""
+"""Counts of torch.utils.flop_counter.FlopCounterMode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One shape-only forward pass: every operator and module call of a model, with its cost."""
+"""A shape-only forward pass: every operator and module call of a model, with its cost."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Trace:
     def ops_under(self, path: str) -> tuple[Op, ...]:
         """Return the operators that ran inside the module at `path`.
 
-        For a container that is never called itself (``nn.ModuleList``), those of its parts.
-        Empty for a module that did not run.
+        A container that is never called itself (``nn.ModuleList``) has the operators of its parts.
+        The result is empty for a module that did not run.
         """
         ranges = [(c.first_op, c.last_op) for c in self.calls if c.path == path]
         if not ranges:
@@ -67,26 +67,26 @@ class Trace:
 
 
 def trace(model: nn.Module, input_size: Sequence[int], *, owned: bool = False) -> Trace:
-    """Run `model` once on shapes alone and return what ran.
+    """Run `model` once on shapes alone and return its operators and module calls.
 
     The pass runs on a copy on the meta device, in eval mode and without gradients; the model
-    itself is never touched. A model whose forward looks at values runs once more, for real, on
-    the CPU.
+    itself is never changed. A model whose forward pass depends on values runs once more, with
+    values, on the CPU.
 
     Args:
         model: any module that takes one floating tensor.
         input_size: shape of that tensor, the batch first.
-        owned: the model lies on the meta device and is nobody else's; it is run itself, not a
-            copy, and left in eval mode.
+        owned: whether the model is on the meta device and not used elsewhere; it is then run
+            without a copy and left in eval mode.
 
     Raises:
-        CountingError: the forward pass failed both ways.
+        CountingError: the forward pass failed on shapes and with values.
     """
     return on_copy(model, checked_size(input_size), _traced, owned=owned)
 
 
 def macs_of(function: Callable[..., object], *shapes: Shape) -> int:
-    """Return the MACs of one function call on tensors of these shapes."""
+    """Return the MACs of a function call on tensors of these shapes."""
     with quiet_pass(), Recorder() as recorder:
         function(*(torch.empty(shape, device="meta") for shape in shapes))
     return sum(op.macs for op in recorder.ops)

@@ -1,4 +1,4 @@
-"""Clocks for work that a device does while Python has already gone on.
+"""Clocks for work that a device executes asynchronously.
 
 Written from PyTorch's documentation and tested against a simulated device; not yet run on a real
 accelerator.
@@ -17,18 +17,18 @@ Call = Callable[[], object]
 
 
 class EventClock:
-    """CUDA events around the calls: the device's own clock, half a microsecond fine.
+    """A clock of CUDA events around the calls, with a resolution of half a microsecond.
 
-    Warm, all calls lie between one pair of events, launches and the gaps that they leave
-    included: what a stream of requests sees. Cold, each call lies between events of its own and
-    the cache is overwritten before it, outside them; while the device is busy with that, Python
-    launches ahead, so that cold figures hold less launch time than warm ones.
+    A warm clock has one pair of events around all calls, including launches and the gaps between
+    them, as in a stream of requests. A cold clock has a pair of events around each call and
+    overwrites the cache before it, outside the pair; while the device is busy with that, Python
+    launches ahead, so that cold figures contain less launch time than warm ones.
 
     Args:
-        cuda: ``torch.cuda``, or what behaves like it.
-        index: of the device.
-        flush: enqueues what overwrites the cache; None for a warm clock.
-        empty_cache: returns cached memory after the device ran out of it.
+        cuda: ``torch.cuda``, or a substitute.
+        index: index of the device.
+        flush: call that enqueues the overwriting of the cache; None for a warm clock.
+        empty_cache: call that releases cached memory after the device ran out of it.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EventClock:
         self._flush, self._empty_cache = flush, empty_cache
 
     def time(self, call: Call, count: int) -> float:
-        """Return the seconds that ``count`` calls took on the device together.
+        """Return the total seconds of ``count`` calls on the device.
 
         Raises:
             DeviceError: the device ran out of memory.
@@ -78,11 +78,11 @@ class EventClock:
 
 
 class SynchronisedClock:
-    """The processor's clock, stopped when the device is done; for accelerators without events.
+    """The processor's clock, read after synchronization; for accelerators without events.
 
     Args:
-        synchronize: waits for all work on the device, ``torch.accelerator.synchronize``.
-        empty_cache: returns cached memory after the device ran out of it.
+        synchronize: call that waits for all work on the device, ``torch.accelerator.synchronize``.
+        empty_cache: call that releases cached memory after the device ran out of it.
         now: the clock, in seconds.
     """
 
@@ -95,7 +95,7 @@ class SynchronisedClock:
         self._synchronize, self._empty_cache, self._now = synchronize, empty_cache, now
 
     def time(self, call: Call, count: int) -> float:
-        """Return the seconds from the first call until the device has done the last.
+        """Return the seconds from the first call until the device has finished the last.
 
         Raises:
             DeviceError: the device ran out of memory.
@@ -115,11 +115,11 @@ DeviceClock = EventClock | SynchronisedClock
 
 
 def l2_flush(api: Any, index: int) -> Call:
-    """Return what overwrites the second-level cache: writes a buffer of twice its size.
+    """Return a call that overwrites the second-level cache with a buffer of twice its size.
 
     Args:
-        api: ``torch``, or what behaves like it; the buffer is allocated once, here.
-        index: of the CUDA device.
+        api: ``torch``, or a substitute; the buffer is allocated once, here.
+        index: index of the CUDA device.
     """
     size = 2 * int(api.cuda.get_device_properties(index).L2_cache_size)
     flush: Call = api.empty(size, dtype=api.uint8, device=f"cuda:{index}").zero_
@@ -127,4 +127,4 @@ def l2_flush(api: Any, index: int) -> Call:
 
 
 def _seconds(start: Any, end: Any) -> float:
-    return float(start.elapsed_time(end)) / 1e3  # events count milliseconds
+    return float(start.elapsed_time(end)) / 1e3  # events report milliseconds

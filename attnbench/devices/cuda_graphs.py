@@ -12,20 +12,20 @@ from typing import Any
 from attnbench.errors import DeviceError
 from attnbench.utils.text import first_line
 
-_WARM_UP = 3  # lazy initialisation and autotuning must not be captured
+_WARM_UP = 3  # lazy initialization and autotuning must not be captured
 
 
 def graphed(call: Callable[[], object], cuda: Any = None) -> Callable[[], object]:
     """Return a call that replays the device work of ``call``.
 
-    It reads and writes the memory that was bound when it was captured, and returns nothing.
+    It reads and writes the memory that was bound when it was captured, and returns None.
 
     Args:
-        call: one inference on bound tensors, without synchronisation or control flow on values.
-        cuda: ``torch.cuda``, or what behaves like it.
+        call: one inference on bound tensors, without synchronization or control flow on values.
+        cuda: ``torch.cuda``, or a substitute.
 
     Raises:
-        DeviceError: it cannot be captured; with the reason.
+        DeviceError: the call cannot be captured; the message has the reason.
     """
     if cuda is None:
         import torch
@@ -36,7 +36,7 @@ def graphed(call: Callable[[], object], cuda: Any = None) -> Callable[[], object
         graph = cuda.CUDAGraph()
         with cuda.graph(graph):
             call()
-    except Exception as error:  # whatever the call does that a capture forbids
+    except Exception as error:  # any operation that a capture forbids
         raise DeviceError(
             f"no CUDA graph: the call cannot be captured: {first_line(error)}"
         ) from None
@@ -45,7 +45,7 @@ def graphed(call: Callable[[], object], cuda: Any = None) -> Callable[[], object
 
 
 def _warm_up(call: Callable[[], object], cuda: Any) -> None:
-    """Run on a side stream, as the default one cannot be captured."""
+    """Run the call on a side stream, as the default stream cannot be captured."""
     side = cuda.Stream()
     side.wait_stream(cuda.current_stream())
     with cuda.stream(side):

@@ -1,4 +1,4 @@
-"""One device: its clocks, its throttling, its memory, what to write down about it."""
+"""A device: its clocks, its throttling, its memory and its description for records."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Device:
     Attributes:
         name: ``"cpu"``, ``"cuda:1"``.
         kind: ``"cpu"``, ``"cuda"``, ``"mps"``, ``"xpu"``.
-        index: among the devices of its kind; 0 for the CPU.
+        index: index among the devices of its kind; 0 for the CPU.
     """
 
     def __init__(self, kind: str, index: int = 0, api: Any = None, nvml: Any = None) -> None:
-        """Describe a device that is known to be there.
+        """Describe a device that is known to exist.
 
         Args:
-            kind: its kind.
-            index: its number.
-            api: stands in for the module ``torch``.
-            nvml: stands in for the module ``pynvml``.
+            kind: kind of the device.
+            index: index of the device.
+            api: substitute for the module ``torch``.
+            nvml: substitute for the module ``pynvml``.
         """
         self.kind, self.index = kind, index
         self.name = kind if kind == "cpu" else f"{kind}:{index}"
@@ -39,14 +39,14 @@ class Device:
 
     @property
     def torch_device(self) -> torch.device:
-        """What tensors are moved to."""
+        """The corresponding ``torch.device``."""
         import torch
 
         return torch.device(self.name)
 
     @cached_property
     def clock(self) -> Clock:
-        """Its clock, caches left as the call before left them."""
+        """Clock with warm caches, as the previous call left them."""
         if self.kind == "cpu":
             return WallClock()
         from attnbench.devices.clocks import EventClock, SynchronisedClock
@@ -60,10 +60,10 @@ class Device:
 
     @cached_property
     def cold_clock(self) -> Clock:
-        """Its clock, the second-level cache overwritten before each call.
+        """Clock with cold caches: the second-level cache is overwritten before each call.
 
         Raises:
-            RequestError: there is none but on CUDA.
+            RequestError: the device is not a CUDA device.
         """
         if self.kind != "cuda":
             raise RequestError(f"cold timing needs a CUDA device, not {self.name}")
@@ -75,7 +75,7 @@ class Device:
 
     @cached_property
     def watch(self) -> Throttle | None:
-        """What sees its clocks; None without an NVIDIA GPU and nvidia-ml-py."""
+        """Monitor of the device clocks; None without an NVIDIA GPU and nvidia-ml-py."""
         if self.kind != "cuda":
             return None
         from attnbench.devices.nvml import watch
@@ -84,14 +84,14 @@ class Device:
 
     @property
     def throttled(self) -> Callable[[], bool] | None:
-        """Says whether it was throttled since it was last asked; None where nobody can tell."""
+        """Check for throttling since the previous call; None where it is not reported."""
         return self.watch.throttled if self.watch else None
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Return what one call holds at most, measured; None where that cannot be (the CPU).
+        """Return the measured peak memory of one call; None where unavailable (the CPU).
 
         Raises:
-            DeviceError: it ran out of memory.
+            DeviceError: the device ran out of memory.
         """
         if self.kind == "cpu":
             return None
@@ -100,20 +100,20 @@ class Device:
         return measured_peak(call, self._torch.accelerator, self.name)
 
     def describe(self) -> dict[str, Any]:
-        """Return what is recorded: name and title, on CUDA capability, caches and clocks now."""
+        """Return the record form: name, title; on CUDA also capability, cache and clocks."""
         if self.kind == "cpu":
             from attnbench.system.cpu import processor
 
             return {"name": self.name, "title": processor()}
         if self.kind != "cuda":
             return {"name": self.name, "title": self.kind}
-        seen = self._properties
+        properties = self._properties
         return {
             "name": self.name,
-            "title": str(seen.name),
-            "capability": f"{seen.major}.{seen.minor}",
-            "memory_bytes": int(seen.total_memory),
-            "l2_bytes": int(seen.L2_cache_size),
+            "title": str(properties.name),
+            "capability": f"{properties.major}.{properties.minor}",
+            "memory_bytes": int(properties.total_memory),
+            "l2_bytes": int(properties.L2_cache_size),
             "clocks": self.watch.facts() if self.watch else None,
         }
 

@@ -1,4 +1,4 @@
-"""Devices by name."""
+"""Lookup of devices by name."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ def find_device(name: str, api: Any = None) -> Device:
     """Return the device called ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``xpu``.
 
     Args:
-        name: as on the command line; without a number, the first.
-        api: stands in for the module ``torch``.
+        name: name as on the command line; without a number, the first device of its kind.
+        api: substitute for the module ``torch``.
 
     Raises:
-        RequestError: it is not there, or is no device; says what there is.
+        RequestError: no such device exists here, or the name is invalid; the message lists the
+            devices or kinds.
     """
-    found = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
-    kind = found[1] if found else ""
-    if found is None or kind not in KINDS or (kind == "cpu" and found[2]):
+    match = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
+    kind = match[1] if match else ""
+    if match is None or kind not in KINDS or (kind == "cpu" and match[2]):
         raise RequestError(
             f"device {name!r} is none of cpu, cuda, cuda:1, mps, xpu.{suggestion(name, KINDS)}"
         )
-    index = int(found[2] or 0)
+    index = int(match[2] or 0)
     if api is not None:
         return _checked(kind, index, api)
     return _known(kind, index)
@@ -44,14 +45,14 @@ def _known(kind: str, index: int) -> Device:
 def _checked(kind: str, index: int, api: Any) -> Device:
     if kind == "cpu":
         return Device(kind)
-    there = names(api)
-    if f"{kind}:{index}" not in there:
-        raise RequestError(f"there is no {kind}:{index} here; there is {', '.join(there)}")
+    available = names(api)
+    if f"{kind}:{index}" not in available:
+        raise RequestError(f"there is no {kind}:{index} here; there is {', '.join(available)}")
     return Device(kind, index, api)
 
 
 def names(api: Any) -> list[str]:
-    """Return what there is on this machine: ``["cpu", "cuda:0"]``; `api` is ``torch``."""
+    """Return the names of this machine's devices: ``["cpu", "cuda:0"]``; `api` is ``torch``."""
     accelerator = api.accelerator
     if not accelerator.is_available():
         return ["cpu"]

@@ -1,4 +1,4 @@
-"""Memory on a device: what a call holds at most, and what is done when there is not enough.
+"""Device memory: the measured peak of a call, and the handling of out-of-memory errors.
 
 Written from PyTorch's documentation and tested against a simulated device; not yet run on a real
 accelerator.
@@ -17,15 +17,15 @@ _Result = TypeVar("_Result")
 
 
 def measured_peak(call: Callable[[], object], accelerator: Any, device: str) -> int | None:
-    """Return the bytes that a call holds at most above what was allocated before it.
+    """Return the peak bytes of a call above the bytes that were allocated before it.
 
-    The weights and the bound input are there before and do not count; the output does. A first
-    call goes before: the workspaces that libraries keep are allocated by it. A replayed CUDA graph
-    allocates nothing, so measure the call that was captured.
+    The weights and the bound input are allocated before and do not count; the output does. A
+    warm-up call precedes the measurement and allocates the workspaces that libraries keep. A
+    replayed CUDA graph allocates nothing, so measure the call that was captured.
 
     Args:
         call: one inference.
-        accelerator: ``torch.accelerator``, or what behaves like it.
+        accelerator: ``torch.accelerator``, or a substitute.
         device: ``"cuda:0"``.
 
     Returns:
@@ -51,10 +51,10 @@ def measured_peak(call: Callable[[], object], accelerator: Any, device: str) -> 
 
 
 def within_memory(call: Callable[[], _Result], empty_cache: Callable[[], object]) -> _Result:
-    """Return what ``call`` returns; where the device runs out of memory, clean up and say so.
+    """Return the result of ``call``; when the device runs out of memory, clean up and raise.
 
-    A function and not a context manager: the error holds the frames, and with them the tensors,
-    until its ``except`` clause is left; only then can the memory be returned.
+    This is a function and not a context manager: the error keeps the frames, and with them the
+    tensors, alive until the end of the ``except`` clause; only then can the memory be released.
 
     Raises:
         DeviceError: out of memory.

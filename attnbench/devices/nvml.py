@@ -17,20 +17,20 @@ _REASONS = {
     "HwThermalSlowdown": "thermal slowdown (hardware)",
     "HwPowerBrakeSlowdown": "power brake",
 }
-"""Reasons that change the clock beneath a measurement. Idle, application clocks, synchronised
-boost and display settings are constant, or gone once there is work."""
+"""Throttle reasons that change the clock during a measurement. Idle, application clocks,
+synchronized boost and display settings are constant, or end as soon as there is work."""
 _POLICIES = ("NVML_PERF_POLICY_POWER", "NVML_PERF_POLICY_THERMAL")
 
 
 class Throttle:
-    """Says whether a GPU was throttled since it was last asked.
+    """A monitor that reports whether a GPU was throttled since the previous check.
 
-    The current reasons are those of one instant, so the counters of the time spent in power and
-    thermal violations are compared as well, where the driver keeps them.
+    The current reasons are a snapshot, so the counters of the time spent in power and thermal
+    violations are compared as well, where the driver keeps them.
 
     Args:
-        nvml: the module ``pynvml``, initialised, or what behaves like it.
-        handle: of the GPU.
+        nvml: the initialized module ``pynvml``, or a substitute.
+        handle: NVML handle of the GPU.
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -38,19 +38,19 @@ class Throttle:
         self._violations = self._read_violations()
 
     def throttled(self) -> bool:
-        """Return whether clocks were held down since the last call, or since this was made."""
+        """Return whether clocks were reduced since the previous call, or since construction."""
         before, self._violations = self._violations, self._read_violations()
         return self._violations != before or bool(self.reasons())
 
     def reasons(self) -> tuple[str, ...]:
-        """Return why clocks are held down now; empty where they are not, or nobody knows."""
+        """Return the current reasons for reduced clocks; empty if none are reported."""
         now = self._read("nvmlDeviceGetCurrentClocksEventReasons")
-        if now is None:  # the name of drivers before 535
+        if now is None:  # the name in drivers before 535
             now = self._read("nvmlDeviceGetCurrentClocksThrottleReasons")
         return tuple(text for name, text in _REASONS.items() if (now or 0) & self._mask(name))
 
     def facts(self) -> dict[str, Any]:
-        """Return clocks, temperature, power and persistence mode; None for what is not told."""
+        """Return clocks, temperature, power and persistence mode; None for unsupported values."""
         nvml = self._nvml
         persistence = self._read("nvmlDeviceGetPersistenceMode")
         return {
@@ -69,9 +69,9 @@ class Throttle:
         return int(getattr(self._nvml, new, 0) or getattr(self._nvml, old, 0))
 
     def _read_violations(self) -> list[int]:
-        names = (getattr(self._nvml, one, None) for one in _POLICIES)
-        found = (self._read("nvmlDeviceGetViolationStatus", one) for one in names)
-        return [0 if one is None else int(one.violationTime) for one in found]
+        policies = (getattr(self._nvml, name, None) for name in _POLICIES)
+        states = (self._read("nvmlDeviceGetViolationStatus", policy) for policy in policies)
+        return [0 if status is None else int(status.violationTime) for status in states]
 
     def _read(self, function: str, *arguments: Any) -> Any:
         read = getattr(self._nvml, function, None)
@@ -81,13 +81,13 @@ class Throttle:
 
 
 def watch(uuid: str, nvml: Any = None) -> Throttle | None:
-    """Return a watcher of the GPU with this UUID; None without nvidia-ml-py or its driver.
+    """Return a monitor of the GPU with this UUID; None without nvidia-ml-py or its driver.
 
-    By UUID, because NVML counts all GPUs and PyTorch only the visible ones.
+    The UUID is used because NVML numbers all GPUs and PyTorch only the visible ones.
 
     Args:
-        uuid: as ``torch.cuda.get_device_properties`` has it, with or without ``GPU-``.
-        nvml: stands in for the module ``pynvml``.
+        uuid: UUID as in ``torch.cuda.get_device_properties``, with or without ``GPU-``.
+        nvml: substitute for the module ``pynvml``.
     """
     try:
         nvml = nvml or importlib.import_module("pynvml")
@@ -99,12 +99,12 @@ def watch(uuid: str, nvml: Any = None) -> Throttle | None:
         nvml.nvmlInit()
         return Throttle(nvml, nvml.nvmlDeviceGetHandleByUUID(full))
 
-    found: Throttle | None = _quietly(nvml, open_device)
-    return found
+    monitor: Throttle | None = _quietly(nvml, open_device)
+    return monitor
 
 
 def _quietly(nvml: Any, read: Callable[[], Any]) -> Any:
-    """Return what NVML says; None where this GPU or driver does not support it."""
+    """Return the value that NVML reports; None where the GPU or driver does not support it."""
     try:
         return read()
     except nvml.NVMLError:

@@ -1,7 +1,7 @@
 """Accuracy cases: one network, trained once, with one seed.
 
-One seed fixes the weights that a backbone starts from, the order of the images and their
-augmentation, whatever module is placed in it: differences between arms are paired by seed.
+A seed fixes the initial weights of a backbone, the order of the images and their augmentation,
+independently of the module placed in it: differences between arms are paired by seed.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ if TYPE_CHECKING:
     from attnbench.training.loop import TrainingResult
 
 METHOD = 1
-"""Raised when what is trained changes: accuracy records are then measured again."""
+"""Version of the training method; a higher one invalidates older accuracy records."""
 
 Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What one training has to do."""
+    """The workload of one training."""
 
     images: int
-    """Training images of all epochs."""
+    """Number of training images over all epochs."""
     test_images: int
     bytes: int
-    """Read and written by each operator of one image's forward pass."""
+    """Bytes read and written by the operators of the forward pass of one image."""
     classes: int
 
 
 class AccuracyMeter:
-    """Trains accuracy cases.
+    """A meter that trains accuracy cases.
 
     Args:
-        cost: finds modules and slots.
+        cost: cost meter that provides modules and slots.
     """
 
     def __init__(self, cost: CostMeter) -> None:
@@ -70,18 +70,18 @@ class AccuracyMeter:
         self._fitting: set[Case] = set()
 
     def check(self, case: Case) -> None:
-        """Raise what is wrong with a case; nothing is trained.
+        """Raise an error for an invalid case, without training.
 
         Raises:
-            MissingExtraError: the data set is not here; the text says where to get it.
-            RequestError: the recipe, weights, placement or number of classes cannot be.
+            MissingExtraError: the data set is missing; the message names its source.
+            RequestError: the recipe, weights, placement or number of classes are invalid.
         """
         training = training_of(case)
-        found = find_dataset(training.dataset)
+        dataset = find_dataset(training.dataset)
         recipe = find_recipe(training.recipe)
         if training.weights and not Path(training.weights).is_file():
             raise RequestError(f"weights {training.weights}: there is no such file")
-        missing = found.missing(data_root())
+        missing = dataset.missing(data_root())
         if missing:
             raise MissingExtraError(missing)
         transforms(recipe)
@@ -90,14 +90,14 @@ class AccuracyMeter:
             self._check_weights(case, training)
 
     def _check_weights(self, case: Case, training: Training) -> None:
-        """Refuse a file of weights before the first training, once for each network."""
+        """Raise RequestError for unsuitable weights before the first training, once per network."""
         network = replace(case, training=replace(training, seed=0))
         if network not in self._fitting:
             transfer(self.network(network), Path(str(training.weights)))
             self._fitting.add(network)
 
     def effort(self, case: Case) -> Effort:
-        """Return what a training has to do, for an estimate of its time."""
+        """Return the workload of a training, for an estimate of its time."""
         training, recipe = training_of(case), find_recipe(training_of(case).recipe)
         counts = find_dataset(training.dataset).counts
         if counts is None:
@@ -114,10 +114,11 @@ class AccuracyMeter:
         return Effort(epochs * counts[0], counts[1], total, classes)
 
     def network(self, case: Case) -> nn.Module:
-        """Return the network that a training starts from, in training mode.
+        """Return the initial network of a training, in training mode.
 
-        The backbone's weights depend on the seed alone. Each module draws its own from a stream of
-        its own, and what it draws in training too, so that no arm shifts what another one draws.
+        The backbone's weights depend on the seed alone. Each module draws its weights, and its
+        random numbers in training, from a stream of its own, so that the random numbers of an arm
+        do not depend on the module of another.
         """
         training, recipe = training_of(case), find_recipe(training_of(case).recipe)
         classes = self._classes(case)
@@ -125,7 +126,7 @@ class AccuracyMeter:
         model = adapt(_built(str(case.backbone), classes), recipe)
         attention = self._attention(case)
         slots = self._slots(case, recipe, classes)
-        # deepest first, one at a time: wrapping a block changes the paths of what is inside it
+        # deepest first, one at a time: wrapping a block changes the paths of the modules inside it
         for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
             if attention is not None:
                 torch.manual_seed(module_seed(training.seed, slot.path))
@@ -143,14 +144,14 @@ class AccuracyMeter:
         """Train a case and return values and evidence for its record.
 
         Args:
-            case: with a data set that is here.
-            folder: for checkpoints; a training that was stopped goes on from there.
-            tell: is told how far it is, now and then.
+            case: a case whose data set is present.
+            folder: folder for checkpoints; an interrupted training continues from there.
+            tell: progress callback, called with a text.
             save: file for the trained weights.
 
         Raises:
-            Diverged: the loss became infinite or no number.
-            RequestError: the case cannot be.
+            Diverged: the loss became infinite or NaN.
+            RequestError: the case is invalid.
         """
         from attnbench.training.loop import train  # accelerate takes seconds to import
 
@@ -174,17 +175,17 @@ class AccuracyMeter:
         }
         facts = _facts(data, recipe, trained) | {"weights": kept}
         if training.int8:
-            facts |= self._quantised(model, case, recipe, data, values, tell)
+            facts |= self._quantized(model, case, recipe, data, values, tell)
         attention = self._attention(case)
         slots = self._slots(case, recipe, self._classes(case))
         return {
             "values": values,
             "training": facts,
-            "slots": [slot_facts(one) for one in slots],
+            "slots": [slot_facts(slot) for slot in slots],
             "card": card_facts(attention),
         }
 
-    def _quantised(
+    def _quantized(
         self,
         model: nn.Module,
         case: Case,
@@ -210,14 +211,14 @@ class AccuracyMeter:
         return self.cost.slots(case, known.survey, self._attention(case))
 
     def _backbone(self, spec: str, recipe: Recipe, classes: int) -> Known:
-        """Return what is known of a backbone as the recipe adapts it; built at the first call."""
+        """Return the traced backbone as the recipe adapts it; it is built at the first call."""
         key = (spec, recipe.hash, classes)
         size = (recipe.size, recipe.size)
         if key not in self._known:
             try:
                 empty = without_weights(lambda: adapt(_built(spec, classes), recipe))
                 self._known[key] = Known(empty, size)
-            except CountingError:  # its forward pass looks at values
+            except CountingError:  # its forward pass depends on values
                 self._known[key] = Known(adapt(_built(spec, classes), recipe), size)
         return self._known[key]
 
@@ -228,29 +229,28 @@ class AccuracyMeter:
 
 
 def training_of(case: Case) -> Training:
-    """Return how a case is trained; it must be an accuracy case."""
+    """Return the training conditions of an accuracy case; raise RequestError for other cases."""
     if case.training is None:
         raise RequestError(f"{case.name} is not an accuracy case")
     return case.training
 
 
 def identity(training: Training) -> dict[str, Any]:
-    """Return what a record's hash covers of a training: recipe, data, weights, method."""
-    root, found = data_root(), find_dataset(training.dataset)
+    """Return the parts of a training that a record's hash covers: recipe, data, weights, method."""
+    root, dataset = data_root(), find_dataset(training.dataset)
     recipe = find_recipe(training.recipe)
     return {
         "method": METHOD,
         "recipe": recipe.hash,
         "epochs": training.epochs or recipe.epochs,
-        "data": None if found.missing(root) else found.identity(root),
+        "data": None if dataset.missing(root) else dataset.identity(root),
         "weights": _file_hash(training.weights) if training.weights else None,
     }
 
 
 def _built(spec: str, classes: int) -> nn.Module:
-    """Return a backbone with as many outputs as there are classes, whatever its spec says."""
-    asked = parse_spec(spec, "backbone")
-    return build_backbone(asked.given(num_classes=classes))
+    """Return a backbone with one output per class, whatever ``num_classes`` its spec has."""
+    return build_backbone(parse_spec(spec, "backbone").given(num_classes=classes))
 
 
 def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any]:
@@ -268,7 +268,7 @@ def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any
             "source": recipe.source,
             "hash": recipe.hash,
             "smoke": recipe.smoke,
-            "baseline": [one.model_dump() for one in recipe.baseline],
+            "baseline": [reference.model_dump() for reference in recipe.baseline],
         },
         "curve": trained.curve,
         "correct": pack(trained.correct),
@@ -282,8 +282,8 @@ def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any
 def _file_hash(path: str) -> str | None:
     if not Path(path).is_file():
         return None
-    found = Path(path).stat()
-    return _content_hash(path, found.st_size, found.st_mtime_ns)
+    status = Path(path).stat()
+    return _content_hash(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)

@@ -1,8 +1,8 @@
 """Cost cases, counted additively: the backbone traced once, each module traced alone once.
 
-A site is called once with a known shape, so a placed network costs what the backbone costs, less
-the blocks that were replaced, plus each module at its own shape. The tests hold this equal to
-tracing the whole placed network on every shipped row.
+A site is called once with a known shape, so the cost of a placed network is that of the backbone,
+less the replaced blocks, plus each module at its own shape. The tests compare this sum with a
+trace of the whole placed network on every shipped row.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case
 
 METHOD = 1
-"""Raised when what is counted changes: cost records are then counted again."""
+"""Version of the counting method; a higher one invalidates older cost records."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a cost case gave."""
+    """The result of a cost case."""
 
     values: dict[str, int | None]
     slots: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class Measurement:
 
 
 class Known:
-    """A backbone for shapes alone: what its forward pass showed, and what it costs as it is."""
+    """A backbone for shapes alone, with its traced structure and its cost without modules."""
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
         self.model = model
@@ -60,7 +60,7 @@ class Known:
 
 
 class CostMeter:
-    """Counts cost cases; backbones and modules that come again are counted once."""
+    """A meter that counts cost cases; repeated backbones and modules are counted once."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -72,7 +72,7 @@ class CostMeter:
         """Return the measurement of a case.
 
         Raises:
-            RequestError: the case cannot be: its specs, its placement, its channels.
+            RequestError: the specs, the placement or the channels of the case are invalid.
             CountingError: the network cannot be traced.
         """
         attention = self._attention(case.module) if case.module else None
@@ -82,11 +82,11 @@ class CostMeter:
         values = self._placed_values(case, slots, attention)
         counters = self._counters(case, slots, attention, values) if case.counters else None
         return Measurement(
-            values, [slot_facts(one) for one in slots], card_facts(attention), counters
+            values, [slot_facts(slot) for slot in slots], card_facts(attention), counters
         )
 
     def check(self, case: Case) -> None:
-        """Raise what :meth:`measure` would raise for a case that cannot be, building no module."""
+        """Raise the error of :meth:`measure` for an invalid case, without building a module."""
         attention = self._attention(case.module) if case.module else None
         if case.backbone is None:
             if attention is not None and case.channels is not None:
@@ -95,16 +95,16 @@ class CostMeter:
             self.slots(case, self.known(case.backbone, case.size).survey, attention)
 
     def card(self, case: Case) -> dict[str, Any] | None:
-        """Return what a record of a case shows of its module's card."""
+        """Return the part of the module's card that a record of the case contains."""
         return card_facts(self._attention(case.module) if case.module else None)
 
     def known(self, backbone: str, size: tuple[int, int]) -> Known:
-        """Return what is known of a backbone; it is built and traced at the first call."""
+        """Return a traced backbone; it is built and traced at the first call."""
         key = (backbone, size)
         if key not in self._known:
             try:
                 self._known[key] = Known(self.build_backbone(backbone, size), size)
-            except CountingError:  # its forward pass looks at values
+            except CountingError:  # its forward pass depends on values
                 self._known[key] = Known(build_backbone(backbone), size)
         return self._known[key]
 
@@ -113,7 +113,7 @@ class CostMeter:
         return without_weights(lambda: build_backbone(spec))
 
     def slots(self, case: Case, survey: Survey, attention: Attention | None) -> list[Slot]:
-        """Return where the module goes, checked against its constraints; none for a plain case."""
+        """Return the module's slots, checked against its constraints; none for a plain case."""
         if attention is None or case.placement is None:
             return []
         slots = find_slots(find_placement(case.placement, attention, survey), survey)
@@ -123,10 +123,10 @@ class CostMeter:
     def part(
         self, attention: Attention, channels: int, size: tuple[int, int], fused: bool = False
     ) -> CostPart:
-        """Return what a module, or its fused form, costs on a (channels, h, w) map.
+        """Return the cost of a module, or of its fused form, on a (channels, h, w) feature map.
 
         Raises:
-            PluginError: it fails on that map or does not keep its shape.
+            PluginError: the module fails on that feature map or does not keep its shape.
         """
         key = (str(attention.spec), channels, size, fused)
         if key not in self._alone:
@@ -191,9 +191,9 @@ class CostMeter:
 
 
 def without_weights(build: Callable[[], nn.Module]) -> nn.Module:
-    """Return what ``build`` makes, for shapes alone where its constructors allow that."""
+    """Return the module that ``build`` creates, without weights where its constructors allow it."""
     try:
-        with torch.device("meta"):  # shapes are all that counting needs
+        with torch.device("meta"):  # counting needs only shapes
             return build()
     except Exception:
         return build()  # some constructors compute with values
@@ -209,12 +209,12 @@ def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> 
         return _traced_part(
             without_weights(lambda: attention.build(channels, size)), attention, channels, size
         )
-    except PluginError:  # its forward pass may look at values; if not, it fails again
+    except PluginError:  # its forward pass may depend on values; if not, it fails again
         return _traced_part(attention.build(channels, size), attention, channels, size)
 
 
 def _fused_part(attention: Attention, channels: int, size: tuple[int, int]) -> CostPart:
-    # with weights: how a module folds may depend on their signs
+    # with weights: the fused form may depend on their signs
     fused = fuse(attention.build(channels, size))
     return _traced_part(fused, attention, channels, size)
 
@@ -248,7 +248,7 @@ def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dic
 def _paper_delta(
     attention: Attention | None, slots: Sequence[Slot], removed: CostPart
 ) -> dict[str, int | None]:
-    """The change in the convention of papers: printed formulas less weights that went."""
+    """Return the change in the convention of papers: printed formulas less removed weights."""
     printed = attention.card.printed if attention and attention.card else None
     if attention is None or printed is None:
         return {"paper_delta_params": None, "paper_delta_macs": None}
@@ -262,7 +262,7 @@ def _paper_delta(
 
 
 def slot_facts(slot: Slot) -> dict[str, Any]:
-    """Return a slot for a record."""
+    """Return the record form of a slot."""
     return {**asdict(slot), "size": list(slot.size)}
 
 
@@ -272,7 +272,7 @@ def _reports(counted: Cost) -> dict[str, Any]:
 
 
 def card_facts(attention: Attention | None) -> dict[str, Any] | None:
-    """Return what tables show of a card."""
+    """Return the part of a card that tables show."""
     card = attention.card if attention else None
     if card is None:
         return None

@@ -1,4 +1,4 @@
-"""What a network, a block of it, or a module alone contributes to a cost."""
+"""Additive parts of a cost: of a network, a block of it, or a module alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
 
 @dataclass(frozen=True)
 class CostPart:
-    """Costs that add up: exact integers, for one image."""
+    """Additive costs: exact integers, for one image."""
 
     params: int = 0
     trainable: int = 0
     params_no_norm: int = 0
-    """Without batch norm's: what the tables of many papers count."""
+    """Parameters without those of norms, as in the tables of many papers."""
     macs: int = 0
     activations: int = 0
     bytes: int = 0
@@ -38,10 +38,9 @@ class CostPart:
 
 
 class Inventory:
-    """The parameters of a network, listed once, so that many rows can be counted from them.
+    """The parameters of a network, listed once for counting many rows.
 
-    A parameter that several modules share is counted once, and stays counted while one of them
-    is left.
+    A parameter that several modules share is counted once, as long as one of them is left.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -52,14 +51,14 @@ class Inventory:
             for parameter in module.parameters(recurse=False)
         }
         self._listed = [
-            (name, id(one), one.numel(), one.requires_grad, id(one) in norms)
-            for name, one in model.named_parameters(remove_duplicate=False)
+            (name, id(p), p.numel(), p.requires_grad, id(p) in norms)
+            for name, p in model.named_parameters(remove_duplicate=False)
         ]
 
     def part(self, trace: Trace, without: Collection[str] = ()) -> CostPart:
         """Return the cost of the traced network, less the modules at the paths ``without``."""
         prefixes = tuple(f"{path}." for path in without)
-        kept = {one[1]: one for one in self._listed if not one[0].startswith(prefixes)}.values()
+        kept = {row[1]: row for row in self._listed if not row[0].startswith(prefixes)}.values()
         totals = _less(trace, without)
         return CostPart(
             params=sum(numel for _, _, numel, _, _ in kept),

@@ -1,4 +1,4 @@
-"""Accuracy of a trained network after static quantisation to int8, in ONNX Runtime."""
+"""Accuracy of a trained network after static quantization to int8, in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from attnbench.training.recipe import Recipe
 
 BATCH = 64
 CALIBRATION_BATCHES = 4
-"""Of training images, not augmented, on which ranges are observed."""
+"""Number of batches of training images, not augmented, on which ranges are calibrated."""
 
 
 def quantised_correct(
     model: nn.Module, recipe: Recipe, data: Data
 ) -> tuple[NDArray[np.bool_] | None, str | None]:
-    """Return which test images the int8 form of a network classifies right, (N,), in order.
+    """Return which test images the int8 form of a network classifies correctly, (N,), in order.
 
-    Weights per channel, activations by the smallest and largest value seen, batch norm folded: what
-    ``--precision int8`` times in ONNX Runtime.
+    Weights are quantized per channel, activations by the observed minimum and maximum, and batch
+    norm is folded, as in the network that ``--precision int8`` times in ONNX Runtime.
 
     Returns:
-        The answers and None, or None and why the network cannot be quantised.
+        The correctness and None, or None and the reason why the network cannot be quantized.
     """
     test = feed(data.test, recipe)
     try:
@@ -47,7 +47,7 @@ def quantised_correct(
             return _correct(path, test), None
     except RuntimeFailure as error:
         return None, str(error)
-    except Exception as error:  # the quantiser's, of whatever type
+    except Exception as error:  # the quantizer raises various types
         return None, f"ONNX Runtime's quantiser: {type(error).__name__}: {error}".splitlines()[0]
 
 
@@ -56,13 +56,13 @@ def _correct(path: Path, test: Feed) -> NDArray[np.bool_]:
     name = session.get_inputs()[0].name
     outputs = [session.run(None, {name: images.numpy()})[0] for images in _batches(test)]
     targets = torch.cat([wanted for _, wanted in test.test()]).numpy()
-    answers = np.concatenate(outputs).argmax(1)[: len(targets)]
-    found: NDArray[np.bool_] = answers == targets
-    return found
+    predictions = np.concatenate(outputs).argmax(1)[: len(targets)]
+    correct: NDArray[np.bool_] = predictions == targets
+    return correct
 
 
 def _batches(of: Feed) -> Iterator[Tensor]:
-    """Yield images in batches of one size, the last one filled up."""
+    """Yield images in batches of one size, the last one padded."""
     waiting = torch.empty(0)
     for images, _ in of.test():
         images = images.contiguous()

@@ -1,4 +1,4 @@
-"""Plain backbones whose width brackets the multiply-adds of arms: the same cost, no attention."""
+"""Plain backbones whose widths bracket the multiply-adds of arms: iso-MAC baselines."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from attnbench.suites.case import Case
 from attnbench.suites.plan import make_case
 
 _STEPS = 100
-"""Widths are tried in hundredths: channels are rounded to multiples of 8 anyway."""
+"""Steps per unit of width: hundredths suffice, as channels are rounded to multiples of 8."""
 _WIDEST = 8 * _STEPS
 
 
 class Brackets:
-    """Finds, for arms in a backbone, the next narrower and the next wider plain one.
+    """A search for the next narrower and the next wider plain backbone of given arms.
 
-    A width stands for all that give the same network; the smallest of them names it.
+    A width represents all widths that give the same network; the smallest of them is its name.
 
     Args:
-        meter: counts the networks.
+        meter: cost meter that counts the networks.
     """
 
     def __init__(self, meter: CostMeter) -> None:
         self.meter = meter
 
     def __call__(self, arms: Sequence[Case]) -> list[str]:
-        """Return the specs of the backbones around the arms, narrowest first, the own one left out.
+        """Return the specs of the backbones around the arms, narrowest first, without their own.
 
         Raises:
             RequestError: the backbone has no width.
@@ -46,7 +46,7 @@ class Brackets:
         return [found[step] for step in sorted(found)]
 
     def _first(self, arm: Case, macs: int) -> int:
-        """Return the smallest width, in hundredths, with at least so many multiply-adds."""
+        """Return the smallest width, in hundredths, with at least ``macs`` multiply-adds."""
         low, high = 1, _WIDEST
         while low < high:
             middle = (low + high) // 2
@@ -68,8 +68,8 @@ class Brackets:
 
 
 def _spec(arm: Case, step: int) -> str:
-    asked = parse_spec(str(arm.backbone), "backbone")
+    spec = parse_spec(str(arm.backbone), "backbone")
     try:
-        return str(canonical_backbone(asked.given(width=step / _STEPS)))
+        return str(canonical_backbone(spec.given(width=step / _STEPS)))
     except RequestError as error:
-        raise RequestError(f"no wider {asked.name} can be built: {error}") from error
+        raise RequestError(f"no wider {spec.name} can be built: {error}") from error

@@ -1,7 +1,7 @@
-"""Latency cases: each network proved in its runtime, then timed beside the plain one.
+"""Latency cases: each network is validated in its runtime, then timed with the plain one.
 
-The two steps are apart so that they can be in different processes: proving leaves the exported
-artefact in a folder, and fresh processes load it and sample.
+The two steps are separate so that they can run in different processes: validation leaves the
+exported artifact in a folder, and new processes load it and sample.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from attnbench.timing.sampler import Sampling, sample
 from attnbench.timing.schedstat_clock import single_thread_clock
 
 METHOD = 1
-"""Raised when what is timed changes: latency records are then measured again."""
+"""Version of the timing method; a higher one invalidates older latency records."""
 _GRAPHED = ("eager", "eager-channels-last")
 _PROOFS = 16
-"""Inputs on which an output is compared with eager's."""
+"""Number of inputs on which an output is compared with that of eager mode."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of an arm before it is timed."""
+    """The result of validating an arm before it is timed."""
 
     values: dict[str, int | float | None]
     runtime: dict[str, Any]
@@ -57,21 +57,21 @@ class Proof:
 
 
 class LatencyMeter:
-    """Proves and samples latency cases.
+    """A meter that validates and samples latency cases.
 
     Args:
-        cost: finds backbones and slots.
+        cost: cost meter that provides backbones and slots.
     """
 
     def __init__(self, cost: CostMeter) -> None:
         self.cost = cost
 
     def check(self, case: Case) -> None:
-        """Raise what is wrong with a case, building nothing.
+        """Raise an error for an invalid case, without building a network.
 
         Raises:
-            MissingExtraError: its runtime, or a precision there, cannot be had here.
-            RequestError: it cannot be at all.
+            MissingExtraError: its runtime, or a precision of it, is not available here.
+            RequestError: the case is invalid.
         """
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
@@ -79,11 +79,11 @@ class LatencyMeter:
         self.cost.check(case)
 
     def prove(self, case: Case, folder: Path) -> Proof:
-        """Build a case's network in its runtime and compare its output with eager's.
+        """Build a case's network in its runtime and compare its output with that of eager mode.
 
         Raises:
-            RuntimeFailure: it cannot be exported, or its output differs.
-            RequestError: the case cannot be.
+            RuntimeFailure: the network cannot be exported, or its output differs.
+            RequestError: the case is invalid.
         """
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
@@ -96,9 +96,9 @@ class LatencyMeter:
         )
 
     def ready(self, case: Case, folder: Path) -> Callable[[], object]:
-        """Return one inference of a case's network, its output proved as in :meth:`prove`.
+        """Return one inference of a case's network, its output validated as in :meth:`prove`.
 
-        On an accelerator the call waits for its own work.
+        On an accelerator the call waits for the device to finish.
         """
         built, _ = self._proved(case, folder)
         conditions = _conditions(case)
@@ -106,7 +106,7 @@ class LatencyMeter:
         return run if conditions.device == "cpu" else _waiting(run, conditions.device)
 
     def _proved(self, case: Case, folder: Path) -> tuple[Built, Agreement]:
-        """Return the built network and how its output compares with eager's."""
+        """Return the built network and the agreement of its output with that of eager mode."""
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
         torch.set_num_threads(conditions.threads)
@@ -124,10 +124,10 @@ class LatencyMeter:
     def sample(
         self, cases: Sequence[Case], folder: Path, sampling: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Time cases of one session beside their plain network; return samples by case name."""
+        """Time the cases of one session with their plain network; return samples by case name."""
         conditions = _conditions(cases[0])
         plain = cases[0].plain
-        heap = keep_heap()  # before anything large is allocated
+        heap = keep_heap()  # before any large allocation
         torch.set_num_threads(conditions.threads)
         with quiet(conditions.threads) as fixed:
             arms = dict.fromkeys((plain, *cases))
@@ -166,7 +166,7 @@ class LatencyMeter:
             return []
         attention = find_attention(case.module, self.cost.catalog)
         survey = self.cost.known(case.backbone, case.size).survey
-        return [slot_facts(one) for one in self.cost.slots(case, survey, attention)]
+        return [slot_facts(slot) for slot in self.cost.slots(case, survey, attention)]
 
 
 def _waiting(run: Callable[[], object], device: str) -> Callable[[], object]:
@@ -211,7 +211,7 @@ def _check_device(device: Device, conditions: Conditions) -> None:
 
 
 def artefacts(case: Case, folder: Path) -> Path:
-    """Return the folder of a network's artefacts, the same for all runtimes and precisions."""
+    """Return the folder of a network's artifacts, the same for all runtimes and precisions."""
     conditions = _conditions(case)
     alike = replace(case, conditions=Conditions("any", conditions.batch))
     digest = hashlib.sha256(alike.name.encode()).hexdigest()[:16]
@@ -229,33 +229,33 @@ def _conditions(case: Case) -> Conditions:
 def _agreement(case: Case, built: Built, cost: CostMeter) -> Agreement:
     conditions = _conditions(case)
     settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
-    # of the plain form, also where the fused one runs: a wrong fuse() must show
+    # the reference is the unfused form, also where the fused one runs, to detect a wrong fuse()
     reference = network(replace(case, fused=False), cost)
     return agreement(built, reference, inputs(case, _PROOFS), settings)
 
 
 def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
-    """The peak of live activations; one export of the graph serves all runtimes."""
-    known = folder / "peak.json"
-    if not known.is_file():
+    """Return the peak of live activations; one export of the graph serves all runtimes."""
+    cached = folder / "peak.json"
+    if not cached.is_file():
         try:
             peak: int | None = peak_activations(network(case, cost), example(case))
-        except Exception:  # what cannot be exported still runs in eager; it has no graph to walk
+        except Exception:  # without an export there is no graph, but eager mode still runs
             peak = None
-        known.write_text(json.dumps(peak), encoding="utf-8")
-    found: int | None = json.loads(known.read_text(encoding="utf-8"))
-    return found
+        cached.write_text(json.dumps(peak), encoding="utf-8")
+    stored: int | None = json.loads(cached.read_text(encoding="utf-8"))
+    return stored
 
 
 def _noted(built: Built, case: Case) -> Built:
-    """Add what a table must say of an output that is not made of numbers."""
+    """Return the network with a note for the tables if its output is not finite."""
     if bool(torch.isfinite(built.output(example(case))).all()):
         return built
     return replace(built, notes=(*built.notes, "the output is not finite"))
 
 
 def _refuse_in_place(case: Case, cost: CostMeter) -> None:
-    """Refuse a module that overwrites its input: every call would see another map."""
+    """Raise RuntimeFailure if a module overwrites its input, which would differ in every call."""
     given = example(case)
     kept = given.clone()
     with torch.inference_mode():
@@ -271,7 +271,7 @@ def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:
         "export_s": built.export_s,
         "load_s": built.load_s,
         "artefact_bytes": built.artefact.stat().st_size if built.artefact else None,
-        # a NaN in the output: infinitely far, which JSON cannot say
+        # a NaN in the output gives an infinite error, which JSON cannot represent
         "max_error": agreed.max_error if math.isfinite(agreed.max_error) else None,
         "tolerance": agreed.tolerance,
         "sqnr_db": agreed.sqnr_db,
@@ -295,7 +295,7 @@ def _runtime_facts(runtime: Runtime, built: Built, conditions: Conditions) -> di
 
 
 def _clock(conditions: Conditions) -> Clock:
-    """The clock that suits: one thread's time without other programs', or the device's own."""
+    """Return the suitable clock: single-thread time without other programs, or the device's own."""
     if conditions.device == "cpu" and conditions.threads == 1:
         return single_thread_clock()
     device = find_device(conditions.device)

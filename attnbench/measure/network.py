@@ -1,4 +1,4 @@
-"""The network of a case, with weights: the same in every process that builds it."""
+"""The network of a case, with weights that are the same in every process."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ SEED = 0
 
 
 class OnePass(nn.Module):
-    """The baseline of a module alone: one read and one write of its map, (B, C, H, W) -> same."""
+    """The baseline of a module alone: one read and write of its feature map (B, C, H, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` scaled by a constant that no exporter can fold away."""
+        """Return ``x`` scaled by a constant that no exporter can eliminate."""
         return x * 1.5
 
 
 def network(case: Case, meter: CostMeter) -> nn.Module:
     """Return the network of a case in evaluation mode.
 
-    Weights are random but those of no part are trivial, so that a wrong export shows. A plain case
-    without a backbone is one pass over the map.
+    Weights are random and in no part trivial, so that a wrong export is detected. A plain case
+    without a backbone is one pass over the feature map.
 
     Raises:
-        RequestError: the case cannot be.
+        RequestError: the case is invalid.
     """
     torch.manual_seed(SEED)
     attention = find_attention(case.module, meter.catalog) if case.module else None
@@ -44,12 +44,12 @@ def network(case: Case, meter: CostMeter) -> nn.Module:
 
 
 def example(case: Case) -> Tensor:
-    """Return the input that a case is timed on: photographs, or noise for a module alone."""
+    """Return the input for timing a case: photographs, or noise for a module alone."""
     return inputs(case, 1)[0]
 
 
 def inputs(case: Case, count: int) -> list[Tensor]:
-    """Return inputs with at least ``count`` images in all, each of a case's batch size."""
+    """Return inputs with at least ``count`` images in total, each of the case's batch size."""
     batch = case.conditions.batch if case.conditions else 1
     channels = 3 if case.backbone else case.channels or 1
     like = torch.empty(batch, channels, *case.size, device="meta")

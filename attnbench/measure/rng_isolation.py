@@ -1,4 +1,4 @@
-"""What a module draws at random in training, apart from what the backbone draws."""
+"""Isolation of a module's random numbers in training from those of the backbone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from attnbench.training.seeds import stream
 
 
 def draw_apart(inserted: nn.Module, path: str) -> None:
-    """Let an inserted module draw from a stream of its own whenever it is called in training.
+    """Make an inserted module use a random stream of its own whenever it is called in training.
 
-    The generator is put back behind it: the backbone's dropout drops what it drops in the other
-    arms of the seed. A network that is compiled does without.
+    The generator is restored afterwards: the backbone's dropout masks equal those of the other
+    arms with the same seed. A compiled network has no such isolation.
 
     Args:
         inserted: an :class:`~attnbench.models.inserted.Inserted`.
-        path: where it is in the network; modules of other paths draw otherwise.
+        path: its path in the network; each path has a stream of its own.
     """
     states: list[tuple[Tensor, Tensor | None]] = []
 
@@ -33,6 +33,6 @@ def draw_apart(inserted: nn.Module, path: str) -> None:
             if on_gpu is not None:
                 torch.cuda.set_rng_state(on_gpu, output.device)
 
-    # not on the module itself, as a scripted one takes no hooks; copies keep what these refer to
+    # not on the module itself, as scripted modules accept no hooks; copies keep these closures
     inserted.get_submodule("block").register_forward_hook(enter)
     inserted.register_forward_hook(leave)

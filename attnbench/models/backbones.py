@@ -1,4 +1,4 @@
-"""Backbones by name: ours, torchvision's, timm's."""
+"""Backbones by name: those of attnbench, torchvision and timm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attnbench.utils.text import describe
 _DEFAULTS = {"width": 1.0, "num_classes": 1000}
 _WIDTH = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 _HIDDEN = {"MobileNetV3": ("width_mult", "reduced_tail", "dilated")}
-"""What torchvision's builders read from their ``**kwargs``, not named in any signature."""
+"""Options that torchvision's builders read from their ``**kwargs``, absent from any signature."""
 
 Builder = Callable[..., nn.Module]
 
@@ -32,46 +32,46 @@ def build_backbone(spec: str | Spec, **options: Any) -> nn.Module:
         options: more options; ``weights=`` of torchvision and ``pretrained=`` of timm pass through.
 
     Raises:
-        UnknownNameError: no such backbone.
-        RequestError: an option that it does not take, or timm is not installed.
+        UnknownNameError: no backbone has this name.
+        RequestError: the backbone does not accept an option, or timm is not installed.
     """
-    asked = (parse_spec(spec, "backbone") if isinstance(spec, str) else spec).given(**options)
-    builder = _checked_builder(asked)
+    spec = (parse_spec(spec, "backbone") if isinstance(spec, str) else spec).given(**options)
+    builder = _checked_builder(spec)
     try:
-        return builder(**asked.options)
+        return builder(**spec.options)
     except Exception as error:
-        raise RequestError(f"backbone {asked} cannot be built: {describe(error)}") from error
+        raise RequestError(f"backbone {spec} cannot be built: {describe(error)}") from error
 
 
 def canonical_backbone(spec: str | Spec) -> Spec:
     """Return a spec with the defaults dropped (``width=1.0``, ``num_classes=1000``).
 
     Raises:
-        UnknownNameError: no such backbone.
-        RequestError: an option that it does not take.
+        UnknownNameError: no backbone has this name.
+        RequestError: the backbone does not accept an option.
     """
-    asked = parse_spec(spec, "backbone") if isinstance(spec, str) else spec
-    with suppress(MissingExtraError):  # it still has a name, under which it is skipped
-        _checked_builder(asked)
-    given = {k: v for k, v in asked.options.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
-    return Spec(asked.name, given)
+    spec = parse_spec(spec, "backbone") if isinstance(spec, str) else spec
+    with suppress(MissingExtraError):  # its name stays valid, so that its case can be skipped
+        _checked_builder(spec)
+    given = {k: v for k, v in spec.options.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+    return Spec(spec.name, given)
 
 
-def _checked_builder(asked: Spec) -> Builder:
-    """Return what builds a backbone, its options checked as far as that can be told before."""
-    builder, known = _builder(asked.name)
-    for key in asked.options if known else ():
+def _checked_builder(spec: Spec) -> Builder:
+    """Return the builder of a backbone, after checking its options as far as possible."""
+    builder, known = _builder(spec.name)
+    for key in spec.options if known else ():
         if key not in known:
             raise RequestError(
-                f"{asked.name} has no option {key!r}; it takes {', '.join(known)}."
+                f"{spec.name} has no option {key!r}; it takes {', '.join(known)}."
                 f"{suggestion(key, known)}"
             )
-    _check_numbers(asked.name, asked.options)
+    _check_numbers(spec.name, spec.options)
     return builder
 
 
 def _builder(name: str) -> tuple[Builder, list[str]]:
-    """Return the builder of a name, and the options it takes; empty where that is not known."""
+    """Return the builder of a name, and the options it accepts; empty where they are unknown."""
     if name == "mobilenet_v1":
         from attnbench.models.mobilenet_v1 import MobileNetV1
 
@@ -89,8 +89,8 @@ def _torchvision_builder(name: str) -> tuple[Builder, list[str]]:
         raise unknown(
             "backbone",
             name,
-            {*known, *(one.name for one in BACKBONES)},
-            listed=[one.name for one in BACKBONES],
+            {*known, *(backbone.name for backbone in BACKBONES)},
+            listed=[backbone.name for backbone in BACKBONES],
             elsewhere=_elsewhere(name),
             way_out="Any torchvision classifier or timm:NAME will do.",
         )
@@ -102,11 +102,11 @@ def _torchvision_builder(name: str) -> tuple[Builder, list[str]]:
 
 
 def _torchvision_options(builder: Builder) -> list[str]:
-    """Names of what a builder takes: its own parameters and those of the class it returns."""
+    """Return the options of a builder: its own parameters and those of the class it returns."""
     signature = inspect.signature(builder)
     returned = signature.return_annotation
     parameters = [*signature.parameters.values(), *inspect.signature(returned).parameters.values()]
-    named = [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    named = [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
     return list(dict.fromkeys([*named, *_HIDDEN.get(returned.__name__, ())]))
 
 

@@ -1,7 +1,7 @@
-"""What is inside a block: its depthwise convolution, its last pointwise one, its SE.
+"""Inner layers of a block: its depthwise convolution, its last pointwise one, its SE.
 
-Found from the order of the calls, not from the names of attributes, so that torchvision's, timm's
-and anybody's blocks are read alike.
+They are found from the order of the calls, not from attribute names, so that the blocks of
+torchvision, timm and any other library are treated alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ACTIVATION_FILES = ("activation", "activations", "activations_me")
 
 @dataclass(frozen=True)
 class BlockLayers:
-    """Module paths of the positions within a block; None where the block has no such thing."""
+    """Module paths of the positions within a block; None where the block has no such layer."""
 
     depthwise: str | None = None
     project: str | None = None
@@ -33,15 +33,15 @@ class BlockLayers:
 def look_inside(path: str, trace: Trace, modules: Mapping[str, nn.Module]) -> BlockLayers:
     """Find the inner positions of the block at ``path``."""
     called = [call.path for call in trace.calls if call.path.startswith(f"{path}.")]
-    se = next((one for one in called if type(modules[one]).__name__ in _SE_CLASSES), None)
-    passed_over = [f"{se}."] if se else []
-    passed_over += [f"{one}.attention" for one in called if isinstance(modules[one], Inserted)]
+    se = next((name for name in called if type(modules[name]).__name__ in _SE_CLASSES), None)
+    excluded = [f"{se}."] if se else []
+    excluded += [f"{name}.attention" for name in called if isinstance(modules[name], Inserted)]
     if isinstance(modules[path], Inserted):
-        passed_over.append(f"{path}.attention")
-    own = [one for one in called if one != se and not one.startswith(tuple(passed_over))]
+        excluded.append(f"{path}.attention")
+    own = [name for name in called if name != se and not name.startswith(tuple(excluded))]
     units = _units(own, modules)
-    depthwise = next((i for i, one in enumerate(units) if _is_depthwise(modules[one])), None)
-    pointwise = [i for i, one in enumerate(units) if _is_pointwise(modules[one])]
+    depthwise = next((i for i, unit in enumerate(units) if _is_depthwise(modules[unit])), None)
+    pointwise = [i for i, unit in enumerate(units) if _is_pointwise(modules[unit])]
     return BlockLayers(
         depthwise=None if depthwise is None else _stage(own, units, depthwise, modules),
         project=_stage(own, units, pointwise[-1], modules) if pointwise else None,
@@ -51,7 +51,7 @@ def look_inside(path: str, trace: Trace, modules: Mapping[str, nn.Module]) -> Bl
 
 
 def _units(paths: Sequence[str], modules: Mapping[str, nn.Module]) -> list[str]:
-    """Return what computes: leaves, and norms that carry their activation within (timm's)."""
+    """Return the computing modules: leaves, and norms that contain their activation (timm's)."""
     norms = tuple(f"{path}." for path in paths if _is_norm(modules[path]))
     return [
         path
@@ -64,10 +64,10 @@ def _units(paths: Sequence[str], modules: Mapping[str, nn.Module]) -> list[str]:
 def _stage(
     called: Sequence[str], units: Sequence[str], start: int, modules: Mapping[str, nn.Module]
 ) -> str | None:
-    """Return the path of what ends the stage of the convolution ``units[start]``.
+    """Return the path of the module that ends the stage of the convolution ``units[start]``.
 
-    That is its activation or norm, or the container of exactly these; None where the block is
-    nothing but this stage.
+    This is its activation or norm, or the container of exactly these; None where the block
+    consists of this stage only.
     """
     end = start + 1
     while end < len(units) and _continues(modules[units[end]]):

@@ -1,4 +1,4 @@
-"""Files with a state dict in them, however training scripts wrap it."""
+"""Checkpoint files with a state dict, in the wrappings that training scripts use."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ WRAPPINGS = (
     "model_ema",
     "state_dict_ema",
 )
-"""Keys under which a checkpoint keeps the network; of several the first one counts."""
+"""Keys under which a checkpoint keeps the network; the first one present is used."""
 PREFIXES = ("module.", "_orig_mod.")
-"""What ``DataParallel`` and ``torch.compile`` put before every key."""
+"""Prefixes that ``DataParallel`` and ``torch.compile`` put before every key."""
 _COUNTER = "n_averaged"
-"""What ``torch.optim.swa_utils.AveragedModel`` keeps beside the network."""
+"""Key of the counter that ``torch.optim.swa_utils.AveragedModel`` stores with the network."""
 
 
 def read_state(path: Path, wanted: Collection[str]) -> Mapping[str, Tensor]:
-    """Return the state dict in a file, on the CPU, with the keys of a bare network.
+    """Return the state dict in a file, on the CPU, with the keys of an unwrapped network.
 
     Args:
-        path: what ``torch.save`` wrote, the state dict itself or under one of :data:`WRAPPINGS`,
-            or a ``.safetensors`` file. Nothing in it is run.
-        wanted: the keys of the network; a prefix that they have too stays.
+        path: a file of ``torch.save``, with the state dict itself or under one of
+            :data:`WRAPPINGS`, or a ``.safetensors`` file. No code in it is run.
+        wanted: the keys of the network; a prefix that they have as well is kept.
 
     Raises:
-        RequestError: the file cannot be read, or holds something else.
-        MissingExtraError: it needs the package safetensors.
+        RequestError: the file cannot be read, or does not hold a state dict.
+        MissingExtraError: the package safetensors is needed and not installed.
     """
-    read = _read(path, _safetensors if path.suffix == ".safetensors" else _pickled)
-    if isinstance(read, Mapping):
-        wrapped = (read[key] for key in WRAPPINGS if isinstance(read.get(key), Mapping))
-        read = next(wrapped, read)
-    if not isinstance(read, Mapping) or not all(torch.is_tensor(one) for one in read.values()):
-        raise RequestError(f"weights {path} hold a {type(read).__name__}, not a state dict")
-    return _bare(read, wanted)
+    state = _read(path, _safetensors if path.suffix == ".safetensors" else _pickled)
+    if isinstance(state, Mapping):
+        wrapped = (state[key] for key in WRAPPINGS if isinstance(state.get(key), Mapping))
+        state = next(wrapped, state)
+    if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
+        raise RequestError(f"weights {path} hold a {type(state).__name__}, not a state dict")
+    return _bare(state, wanted)
 
 
 def _read(path: Path, load: Callable[[Path], Any]) -> Any:
@@ -59,7 +59,7 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any:
         raise RequestError(f"weights {path} cannot be read: {error.strerror or error}") from error
     except RequestError:
         raise
-    except UnpicklingError as error:  # torch's text is advice to run what is in the file
+    except UnpicklingError as error:  # torch's message advises to run the code in the file
         raise RequestError(
             f"weights {path} are no state dict: save torch.save(model.state_dict(), FILE), not the "
             "whole model"
@@ -89,7 +89,7 @@ def _safetensors(path: Path) -> Any:
 
 def _bare(state: Mapping[str, Tensor], wanted: Collection[str]) -> Mapping[str, Tensor]:
     """Return a state dict without the prefixes that wrappers put before every key."""
-    for prefix in PREFIXES * 2:  # each may be around the other
+    for prefix in PREFIXES * 2:  # each wrapper may contain the other
         own = {key: value for key, value in state.items() if key != _COUNTER or key in wanted}
         foreign = not any(key.startswith(prefix) for key in wanted)
         if foreign and own and all(key.startswith(prefix) for key in own):

@@ -1,4 +1,4 @@
-"""Inference forms: each attention module in a model replaced by what its ``fuse()`` returns."""
+"""Inference forms: each attention module in a model replaced by the result of its ``fuse()``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _HOLDERS = (Inserted, Blend)
 
 
 def fuse(model: nn.Module) -> nn.Module:
-    """Return a copy of ``model``, in eval, with every attention module in its inference form.
+    """Return a copy of ``model``, in eval mode, with every attention module in inference form.
 
-    The output is that of ``model.eval()``, also where ``model`` is in training mode. Replaced are
-    the modules that :func:`attnbench.insert` placed, or ``model`` itself if it is an attention
-    module, where they have a method ``fuse()``; what has none stays as it is. A blend stays around
-    the inference form of its module. The backbone's own layers stay as well. ``model`` is not
-    changed and shares nothing with the copy.
+    The output equals that of ``model.eval()``, also where ``model`` is in training mode. The copy
+    replaces the modules that :func:`attnbench.insert` placed, or ``model`` itself if it is an
+    attention module, where they have a method ``fuse()``; other modules stay unchanged. A blend
+    stays around the inference form of its module. The backbone's own layers stay as well.
+    ``model`` is not changed and shares nothing with the copy.
 
     Raises:
         RequestError: ``model`` is no module.
-        PluginError: a ``fuse()`` raised, or returned something else than a module.
+        PluginError: a ``fuse()`` raised an exception, or returned an object that is no module.
     """
     if not isinstance(model, nn.Module):
         raise RequestError(f"fuse takes a nn.Module, not a {type(model).__name__}")
@@ -36,14 +36,14 @@ def fuse(model: nn.Module) -> nn.Module:
 
 
 def has_fused_form(model: nn.Module | type[nn.Module]) -> bool:
-    """Whether :func:`fuse` would replace anything.
+    """Return whether :func:`fuse` would replace any module.
 
     Args:
         model: a network, an attention module, or the class of one.
     """
     if isinstance(model, type):
         return _can_fuse(model)
-    return _can_fuse(model) or any(_can_fuse(one.attention) for _, one in _holders(model))
+    return _can_fuse(model) or any(_can_fuse(holder.attention) for _, holder in _holders(model))
 
 
 def _holders(model: nn.Module) -> list[tuple[str, Inserted | Blend]]:

@@ -1,4 +1,4 @@
-"""What stands in a network where a module was put."""
+"""The wrapper module of a block with an inserted attention module."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class Inserted(nn.Module):
-    """A block with an attention module behind it; where the block was replaced, it is Identity.
+    """A block followed by an attention module; a replaced block is an Identity.
 
-    Keys of the plain network map in one way: ``P.rest`` becomes ``P.block.rest``.
+    The keys of the plain network map as follows: ``P.rest`` becomes ``P.block.rest``.
     (B, C, H, W) -> (B, C, H', W').
     """
 
@@ -21,6 +21,6 @@ class Inserted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``attention(block(x))``."""
         out: Tensor = self.attention(self.block(x))
-        # ResNets add in place to a block's output, and activations run in place on it: that must
-        # not overwrite what the attention saved for its backward pass.
+        # ResNets add in place to a block's output, and activations run in place on it: this must
+        # not overwrite the tensors that the attention saved for its backward pass.
         return out.clone() if out.requires_grad and not torch.compiler.is_exporting() else out

@@ -1,4 +1,4 @@
-"""Putting a module into a network: a new network, weights kept."""
+"""Insertion of modules into a network: the result is a new network with the same weights."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def insert(
         model: any classifier.
         placement: ``replace:14,17``, ``after:8-12``, ``official``, ``after:layer3.*`` ...
         module: a registered name or spec, or a callable ``channels -> nn.Module``.
-        input_size: what the feature sizes are worked out for.
-        options: of the module.
+        input_size: input shape for which the feature sizes are computed.
+        options: options of the module.
 
     Raises:
-        PlacementError: the placement cannot be; nothing was built.
-        RequestError: the module does not take these options or this number of channels.
+        PlacementError: the placement is impossible; no module was built.
+        RequestError: the module does not accept these options or this number of channels.
     """
     if not isinstance(model, nn.Module) or not isinstance(placement, str):
         raise RequestError(
@@ -59,7 +59,7 @@ def insert(
 def as_attention(
     module: str | Spec | Attention | Callable[..., nn.Module], options: dict[str, Any]
 ) -> Attention:
-    """Return what was given for a module, with more options, as an :class:`Attention`."""
+    """Return a module argument, with additional options, as an :class:`Attention`."""
     if isinstance(module, Attention):
         return module.given(**options)
     if isinstance(module, str | Spec):
@@ -71,7 +71,7 @@ def as_attention(
 def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Module:
     """Return a copy of ``model`` with a fresh module in every slot."""
     placed = copy.deepcopy(model)
-    # deepest first: wrapping a block would change the paths of what is inside it
+    # deepest first: wrapping a block would change the paths of the modules inside it
     for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
         block = placed.get_submodule(slot.path)
         built = _built(attention, slot)
@@ -84,7 +84,7 @@ def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Mo
 
 
 def _built(attention: Attention, slot: Slot) -> nn.Module:
-    """Return a fresh module for a slot, known to run there and to keep the shape."""
+    """Return a new module for a slot, after checking that it runs there and keeps the shape."""
     shape = (1, slot.channels, *slot.size)
     try:
         built = attention.build(slot.channels, slot.size)
@@ -102,7 +102,7 @@ def _built(attention: Attention, slot: Slot) -> nn.Module:
 
 
 def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
-    """Give a new module the dtype, device, memory format of its surroundings."""
+    """Convert a new module to the dtype, device and memory format of its surroundings."""
     like = next(_floating(block), None)
     if like is None:
         like = next(_floating(model), None)
@@ -114,11 +114,11 @@ def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
 
 
 def _floating(module: nn.Module) -> Any:
-    return (one for one in module.parameters() if one.is_floating_point())
+    return (p for p in module.parameters() if p.is_floating_point())
 
 
 def _is_channels_last(model: nn.Module) -> bool:
-    """Whether the model was converted: one kernel larger than 1x1 tells, 1x1 ones are ambiguous."""
+    """Return whether the model is channels-last, by a kernel above 1x1 (1x1 is ambiguous)."""
     for parameter in model.parameters():
         if parameter.dim() == 4 and min(parameter.shape[1], parameter.shape[2]) > 1:
             return (

@@ -1,4 +1,4 @@
-"""Layer numbers: MobileNets counted as the ULSAM tables count them, the stem being layer 1."""
+"""Layer numbers of MobileNets as in the ULSAM tables; the stem is layer 1."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _V3_SMALL_LAYERS = 13  # the large one has 17
 
 
 def numbered_layers(model: nn.Module) -> dict[int, str]:
-    """Return layer number to module path; empty for a network whose class is not known.
+    """Return a mapping from layer number to module path; empty for a network of unknown class.
 
-    Known are torchvision's MobileNets, ours, and timm's MobileNetV1 and V2.
+    The known classes are torchvision's MobileNets, ours, and timm's MobileNetV1 and V2.
     """
     if _timm_family(model):
         blocks = [path for stage in _children(model, "blocks") for path in _children(model, stage)]
@@ -26,7 +26,7 @@ def numbered_layers(model: nn.Module) -> dict[int, str]:
 
 
 def family_of(model: nn.Module) -> str | None:
-    """Return which of :data:`FAMILIES` a model belongs to, None for any other network."""
+    """Return the family of a model in :data:`FAMILIES`, None for any other network."""
     return _timm_family(model) or _features_family(model)
 
 

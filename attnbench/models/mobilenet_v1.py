@@ -53,13 +53,14 @@ class DepthwiseSeparable(nn.Module):
 class MobileNetV1(nn.Module):
     """MobileNetV1 of any width; ``features[L - 1]`` is layer L. (B, 3, H, W) -> (B, num_classes).
 
-    Channel counts are rounded to multiples of 8 as torchvision rounds MobileNetV2's; at widths
-    0.25, 0.5, 0.75 and 1.0 that is the paper's ``alpha * C`` exactly. 4,231,976 parameters at 1.0.
+    Channel counts are rounded to multiples of 8 as in torchvision's MobileNetV2; at widths 0.25,
+    0.5, 0.75 and 1.0 they equal the paper's ``alpha * C`` exactly. It has 4,231,976 parameters at
+    width 1.0.
 
     Args:
         width: the paper's alpha, the multiplier of all channel counts.
-        num_classes: outputs of the classifier.
-        dropout: before the classifier.
+        num_classes: number of outputs of the classifier.
+        dropout: dropout probability before the classifier.
 
     Raises:
         ValueError: width is not positive.
@@ -82,14 +83,14 @@ class MobileNetV1(nn.Module):
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, num_classes))
-        self._initialise()
+        self._initialize()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         out: Tensor = self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
         return out
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -99,7 +100,7 @@ class MobileNetV1(nn.Module):
 
 
 def round_channels(nominal: int, width: float, divisor: int = 8) -> int:
-    """Return ``nominal * width`` to the nearest multiple of ``divisor``, at most 10% below it."""
+    """Return ``nominal * width`` rounded to a multiple of ``divisor``, at most 10% below it."""
     wanted = nominal * width
     rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * wanted else rounded

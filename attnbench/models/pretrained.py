@@ -1,4 +1,4 @@
-"""A user's weights, put into a network with or without inserted modules."""
+"""Transfer of a user's weights into a network with or without inserted modules."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 _COUNT = ".num_batches_tracked"
-"""Of a batch norm: files of old lack it, and only a norm without momentum reads it."""
+"""Counter of a batch norm: old files lack it, and only a norm without momentum reads it."""
 _HEADS = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a file of weights gave to a network."""
+    """The result of transferring a file of weights into a network."""
 
     kept: int
-    """Tensors of the network that came from the file."""
+    """Number of tensors of the network that come from the file."""
     total: int
-    """Tensors of the network."""
+    """Number of tensors of the network."""
     fresh: tuple[str, ...]
-    """Tensors of the network that stay as initialised: of inserted modules, of the classifier."""
+    """Tensors of the network that stay as initialized: of inserted modules, of the classifier."""
     dropped: tuple[str, ...]
-    """Tensors of the file that have no place: of replaced blocks, of the old classifier."""
+    """Tensors of the file without a counterpart: of replaced blocks, of the old classifier."""
     head: str | None = None
-    """Path of the classifier, where it stays as initialised."""
+    """Path of the classifier, where it stays as initialized."""
     classes: tuple[int, int] | None = None
-    """Classes of such a classifier, in the file and here; None where the file has none."""
+    """Numbers of classes of that classifier, in the file and here; None where the file has none."""
 
     def __str__(self) -> str:
-        """Return one line: what was kept, what stays fresh, what was dropped, and of what."""
+        """Return one line: the tensors kept, left as initialized and dropped, with their origin."""
         parts = [f"{self.kept} of {self.total} tensors kept"]
         parts += [f"fresh: {', '.join(fresh)}"] if (fresh := self._fresh()) else []
         replaced = [key for key in self.dropped if not _within(key, self.head)]
@@ -61,52 +61,52 @@ class Transfer:
         ]
 
     def fresh_counts(self) -> list[str]:
-        """Return the batch counts that alone of their norm stay as initialised."""
+        """Return the batch counts that are the only tensor of their norm to stay as initialized."""
         counts = [key.removesuffix(_COUNT) for key in self.fresh if key.endswith(_COUNT)]
         return [norm + _COUNT for norm in counts if f"{norm}.running_mean" not in self.fresh]
 
 
 def transfer(model: nn.Module, path: Path) -> Transfer:
-    """Load pretrained weights, in place, to train from, and report which were kept.
+    """Load pretrained weights, in place, to train from, and return which were kept.
 
-    Keys of the plain backbone and those of the placed network both fit. Inserted modules that the
-    file does not have stay as they are, as does a classifier (the last linear layer or
-    convolution) that it does not have or that has another number of classes there; weights of
-    replaced blocks and of such a classifier are dropped. Everything else must fit.
+    The file may have the keys of the plain backbone or those of the placed network. Inserted
+    modules that are missing from the file stay unchanged, as does a classifier (the last linear
+    layer or convolution) that is missing or has another number of classes there; weights of
+    replaced blocks and of such a classifier are dropped. All other tensors must fit.
 
     Args:
         model: the network, as placed.
         path: a file that :func:`~attnbench.models.checkpoint_files.read_state` reads.
 
     Raises:
-        RequestError: it is no state dict, or not of this network; the network is then unchanged.
+        RequestError: the file is no state dict, or not of this network, which stays unchanged.
     """
-    return _put(model, path, any_head=True)
+    return _transfer(model, path, any_head=True)
 
 
 def load_weights(model: nn.Module, path: Path) -> str:
-    """Load a state dict, in place, and say what was loaded.
+    """Load a state dict, in place, and return a description of the loaded weights.
 
-    As :func:`transfer`, but the classifier must fit as well.
+    Unlike in :func:`transfer`, the classifier must fit as well.
 
     Returns:
-        One line: the file, and what it does not cover.
+        One line: the file, and the tensors that it does not cover.
 
     Raises:
-        RequestError: it is no state dict, or not of this network; the network is then unchanged.
+        RequestError: the file is no state dict, or not of this network, which stays unchanged.
     """
-    put = _put(model, path, any_head=False)
-    own = len(put.fresh) - len(put.fresh_counts())
+    transferred = _transfer(model, path, any_head=False)
+    own = len(transferred.fresh) - len(transferred.fresh_counts())
     note = f"; {own} tensors of inserted modules are not in it and stay random" if own else ""
     return f"{path.name}{note}"
 
 
-def _put(model: nn.Module, path: Path, *, any_head: bool) -> Transfer:
+def _transfer(model: nn.Module, path: Path, *, any_head: bool) -> Transfer:
     wanted = model.state_dict()
     given = _given(model, read_state(path, wanted), wanted)
     head = _misfit_head(model, given.tensors, wanted) if any_head else None
-    fitting = {key: one for key, one in given.tensors.items() if not _within(key, head)}
-    kept = {key: one for key, one in fitting.items() if key in wanted}
+    fitting = {key: value for key, value in given.tensors.items() if not _within(key, head)}
+    kept = {key: value for key, value in fitting.items() if key in wanted}
     missing = {
         key
         for key in wanted.keys() - kept.keys() - given.optional
@@ -131,33 +131,33 @@ def _put(model: nn.Module, path: Path, *, any_head: bool) -> Transfer:
 
 @dataclass(frozen=True)
 class _Given:
-    """A file's tensors under the keys that they have in the placed network."""
+    """The tensors of a file, under their keys in the placed network."""
 
     tensors: Mapping[str, Tensor]
     names: Mapping[str, str]
-    """Their keys in the file."""
+    """Keys of the tensors in the file."""
     optional: frozenset[str] = frozenset()
-    """Keys that such a file does not have."""
+    """Keys that may be missing from the file."""
     replaced: tuple[str, ...] = ()
-    """Paths of blocks that went, where it may still have keys."""
+    """Paths of replaced blocks, for which the file may still have keys."""
 
 
 def _given(model: nn.Module, read: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> _Given:
-    inserted = {path: one for path, one in model.named_modules() if isinstance(one, Inserted)}
+    inserted = {path: part for path, part in model.named_modules() if isinstance(part, Inserted)}
     names = {_placed(key, inserted): key for key in read}
     if len(wanted.keys() & read.keys()) > len(wanted.keys() & names.keys()):
-        return _Given(read, {key: key for key in read})  # of a network with its modules in it
+        return _Given(read, {key: key for key in read})  # saved with the inserted modules
     return _Given(
         {key: read[name] for key, name in names.items()},
         names,
         frozenset(key for key in wanted if any(_within(key, f"{at}.attention") for at in inserted)),
-        tuple(f"{at}.block" for at, one in inserted.items() if _is_replaced(one)),
+        tuple(f"{at}.block" for at, part in inserted.items() if _is_replaced(part)),
     )
 
 
 def _placed(key: str, inserted: Iterable[str]) -> str:
     """Return the key that a weight of the plain network has in the placed one."""
-    for path in inserted:  # outer ones come before those within them
+    for path in inserted:  # outer modules come before inner ones
         if key.startswith(f"{path}."):
             key = f"{path}.block.{key.removeprefix(f'{path}.')}"
     return key
@@ -174,7 +174,7 @@ def _within(key: str, path: str | None) -> bool:
 def _misfit_head(
     model: nn.Module, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> str | None:
-    """Return the path of the classifier if the file has none or one of other classes."""
+    """Return the path of the classifier if the file lacks it or has another number of classes."""
     head = _head(model)
     if head is None or not any(_within(key, head) for key in given):
         return head
@@ -186,12 +186,12 @@ def _misfit_head(
 
 
 def _head(model: nn.Module) -> str | None:
-    """Return the path of the last linear layer or convolution that is not of an attention."""
-    inserted = [path for path, one in model.named_modules() if isinstance(one, Inserted)]
+    """Return the path of the last linear layer or convolution outside attention modules."""
+    inserted = [path for path, part in model.named_modules() if isinstance(part, Inserted)]
     found = [
         path
-        for path, one in model.named_modules()
-        if isinstance(one, _HEADS) and not any(_within(path, f"{at}.attention") for at in inserted)
+        for path, part in model.named_modules()
+        if isinstance(part, _HEADS) and not any(_within(path, f"{at}.attention") for at in inserted)
     ]
     return found[-1] if found else None
 
@@ -210,11 +210,11 @@ def _check(
     unknown: Collection[str],
     path: Path,
 ) -> None:
-    """Raise :class:`RequestError` if a tensor is missing, has no place or another shape."""
+    """Raise :class:`RequestError` if a tensor is missing, unknown or of another shape."""
     why = _named(missing, unknown)
-    for key, one in kept.items():
-        if not why and one.shape != wanted[key].shape:
-            there, here = tuple(one.shape), tuple(wanted[key].shape)
+    for key, value in kept.items():
+        if not why and value.shape != wanted[key].shape:
+            there, here = tuple(value.shape), tuple(wanted[key].shape)
             why = f"size mismatch for {key}: {there} in the file, {here} in the network"
     if not why and not kept:
         why = "no tensor of it fits"
@@ -234,6 +234,6 @@ def _named(missing: Iterable[str], unknown: Iterable[str]) -> str:
 def _load(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # of a module that reads its tensors in its own way
+    except RuntimeError as error:  # from a module with a loading method of its own
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RequestError(f"weights {path} are not of this network: {lines[-1]}") from error

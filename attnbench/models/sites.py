@@ -1,4 +1,4 @@
-"""Sites: the places of a network where a module can go, found from the network itself."""
+"""Sites: the positions in a network where a module can be inserted, found from the network."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Site:
-    """One module of a network, and what a placement can do with it.
+    """One module of a network, and the placements that it allows.
 
-    ``channels`` and ``size`` are of its output; they are 0 where it has no (B, C, H, W) output.
+    ``channels`` and ``size`` describe its output; they are 0 where that is not (B, C, H, W).
     """
 
     path: str
     layer: int | None
     kind: str
-    """The module's class."""
+    """Class name of the module."""
     channels: int
     size: tuple[int, int]
     replaceable: bool
-    """It keeps the shape, so that a module can stand in its place."""
+    """Flag of a module that keeps the shape, so that another one can replace it."""
     reason: str | None = None
-    """Why nothing can be placed here; None where something can."""
+    """Reason why no module can be placed here; None where one can."""
     input: Shape | None = None
     inside: BlockLayers = field(default_factory=BlockLayers)
     """The positions within the block: after-depthwise, after-project, replace-se."""
 
     @property
     def placeable(self) -> bool:
-        """Whether a module can go here."""
+        """Flag of a site where a module can be placed."""
         return self.reason is None
 
     def to_dict(self) -> dict[str, object]:
@@ -62,12 +62,12 @@ class Site:
 
 
 class Survey:
-    """What one shape-only forward pass tells about a network; the network is not changed.
+    """The structure of a network from one shape-only forward pass; the network is not changed.
 
     Args:
         model: any ``nn.Module``.
         input_size: ``(1, 3, 224, 224)``.
-        owned: as `attnbench.counting.trace.trace` takes it.
+        owned: as in `attnbench.counting.trace.trace`.
 
     Raises:
         CountingError: the forward pass fails on that input.
@@ -91,7 +91,7 @@ class Survey:
         return [self.site(path) for path in self._modules if path]
 
     def paths(self) -> list[str]:
-        """Return all module paths, the root not among them."""
+        """Return all module paths, without the root."""
         return [path for path in self._modules if path]
 
     def site(self, path: str) -> Site:
@@ -109,7 +109,7 @@ class Survey:
             return Site(path, layer, kind, 0, (0, 0), replaceable=False, reason=reason)
         before, after = _shape(calls[0].inputs[0]), _shape(calls[0].output)
         inside = look_inside(path, self.trace, self._modules)
-        # the stem and the head convolution of a MobileNet have numbers but are no blocks
+        # the stem and the head convolution of a MobileNet have numbers but are not blocks
         replaceable = before == after and (layer is None or inside.depthwise is not None)
         return Site(path, layer, kind, after[0], after[1:], replaceable, None, before, inside)
 
@@ -127,7 +127,7 @@ class Survey:
 
     @cached_property
     def _channels_last(self) -> set[tuple[int, ...]]:
-        """Shapes that linear layers and layer norms see: (B, H, W, C), not (B, C, H, W)."""
+        """Shapes at linear layers and layer norms: (B, H, W, C), not (B, C, H, W)."""
         shapes = [
             shape
             for call in self.trace.calls
@@ -139,8 +139,8 @@ class Survey:
 
     @cached_property
     def _names(self) -> Counter[int]:
-        """In how many places of the network a module is registered, by its id."""
-        children = (child for one in self._modules.values() for child in one._modules.values())
+        """Number of registrations of each module in the network, by its id."""
+        children = (child for part in self._modules.values() for child in part._modules.values())
         return Counter(map(id, children))
 
     def _refusal(self, path: str, calls: list[Call]) -> str | None:
@@ -149,7 +149,7 @@ class Survey:
         if len(calls) > 1:
             return f"called {len(calls)} times in one forward pass"
         if self._names[id(self._modules[path])] > 1:
-            return "registered under several names"  # which of them is called cannot be told
+            return "registered under several names"  # the called one cannot be determined
         return _not_a_map("takes", calls[0].inputs, self._channels_last) or _not_a_map(
             "returns", (calls[0].output,), self._channels_last
         )

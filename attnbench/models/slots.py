@@ -1,4 +1,4 @@
-"""From a placement and a network to slots: the modules to wrap or replace, with their shapes."""
+"""Slots of a placement in a network: the modules to wrap or replace, with their shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attnbench.registry.placement_grammar import (
 
 @dataclass(frozen=True)
 class Slot:
-    """One place that a module takes in a network."""
+    """One position that a module takes in a network."""
 
     path: str
     layer: int | None
@@ -35,16 +35,16 @@ class Slot:
 
 
 def find_placement(text: str, attention: Attention | None, survey: Survey) -> Placement:
-    """Read a placement, with ``official`` standing for the one on the module's card.
+    """Return the parsed placement; ``official`` stands for the one on the module's card.
 
     Raises:
-        PlacementError: it is no placement, or the card names none for this backbone.
+        PlacementError: the text is no placement, or the card has none for this backbone.
     """
     if text.strip() != OFFICIAL:
         return parse_placement(text)
     card = attention.card if attention else None
-    known = card.official if card else {}
-    official = known.get(survey.family or "*", known.get("*"))
+    placements = card.official if card else {}
+    official = placements.get(survey.family or "*", placements.get("*"))
     if official is None:
         name = attention.name if attention else "the plain backbone"
         where = survey.family or "this backbone"
@@ -58,8 +58,8 @@ def find_slots(placement: Placement, survey: Survey) -> list[Slot]:
     """Return the slots of a placement, in the order of the network.
 
     Raises:
-        PlacementError: a part names a layer, block or module where that cannot be; what can be is
-            listed.
+        PlacementError: a part names an impossible layer, block or module; the message lists the
+            possible ones.
     """
     slots = [slot for part in placement.parts for slot in _part_slots(part, survey)]
     _refuse_overlap(slots, placement)
@@ -68,7 +68,7 @@ def find_slots(placement: Placement, survey: Survey) -> list[Slot]:
 
 
 def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
-    """Raise :class:`RequestError`, naming the slot, if the module's constraints forbid one."""
+    """Raise :class:`PlacementError` with the slot if the module's constraints forbid one."""
     for slot in slots:
         try:
             attention.check(slot.channels, slot.size)
@@ -79,7 +79,7 @@ def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
 def _part_slots(part: PlacementPart, survey: Survey) -> list[Slot]:
     if part.globs:
         slots = [_slot(part, site, survey) for site in _glob_sites(part, survey)]
-        # ** matches a block, what holds it and what is within it; all lead to one convolution
+        # ** matches a block, its container and its parts; all lead to the same convolution
         return list({slot.path: slot for slot in sorted(slots, key=_has_layer)}.values())
     if not survey.layers:
         raise PlacementError(
@@ -106,7 +106,7 @@ def _numbered(layer: int, part: PlacementPart, survey: Survey) -> Site:
 
 
 def _blocks(survey: Survey) -> list[Site]:
-    """Return the numbered layers but the stem and the head, which have no depthwise convolution."""
+    """Return the numbered layers with a depthwise convolution, without the stem and the head."""
     return [site for site in survey.sites() if site.inside.depthwise]
 
 
@@ -150,7 +150,7 @@ _TARGETS: dict[str, Callable[[Site], str | None]] = {
 
 
 def _target(position: str, site: Site) -> str | None:
-    """Return the path of what is wrapped or replaced at a site; None where that cannot be."""
+    """Return the path of the module to wrap or replace at a site; None where impossible."""
     return _TARGETS[position](site) if site.placeable else None
 
 
@@ -186,7 +186,7 @@ def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
     for slot in slots:
         if paths.count(slot.path) > 1:
             raise PlacementError(f"placement '{placement}' uses {slot} twice")
-        within = [one for one in paths if one.startswith(f"{slot.path}.")]
+        within = [path for path in paths if path.startswith(f"{slot.path}.")]
         if slot.replaced and within:
             raise PlacementError(
                 f"placement '{placement}' replaces {slot} and also puts a module inside it"
@@ -194,7 +194,7 @@ def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
 
 
 def _examples(position: str, survey: Survey) -> str:
-    """Return the first few placements that are possible."""
+    """Return the first few possible placements."""
     found = [site.path for site in survey.sites() if _target(position, site)]
     shown = [f"{position}:{path}" for path in found[:3]]
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""

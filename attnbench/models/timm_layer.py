@@ -1,12 +1,12 @@
-"""Any attnbench module where timm takes an attention layer. Imports no timm.
+"""Adapter that makes any attnbench module an attention layer of timm. Imports no timm.
 
     layer = attnbench.timm_layer("ulsam,groups=4")
     timm.create_model("resnet26", block_args=dict(attn_layer=layer))
     timm.create_model("efficientnet_b0", se_layer=layer)
 
-timm calls such a layer with the channels and with what its own layers may take: ratios of a
-squeeze, activations, a device. What has a meaning for the module is translated, what only shapes
-timm's own layers is left aside, and what would change the shape or is unknown is refused.
+timm calls such a layer with the channels and with options of its own layers: squeeze ratios,
+activations, a device. Options that apply to the module are translated, options that concern only
+timm's own layers are ignored, and options that would change the shape or are unknown are errors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from attnbench.registry.specs import Spec, parse_spec, value_text
 if TYPE_CHECKING:
     from attnbench.registry.validation import ModuleFactory
 
-_OF_TIMMS_OWN = frozenset(
+_TIMM_OPTIONS = frozenset(
     {
         "act_layer",
         "aa_layer",
@@ -39,30 +39,30 @@ _OF_TIMMS_OWN = frozenset(
         "rd_round_fn",
     }
 )
-"""What timm tells its layers of how they are made: for another module it has no meaning."""
+"""Options that concern only the construction of timm's own layers; other modules ignore them."""
 _NEUTRAL: Mapping[str, Any] = {"stride": 1, "dilation": 1, "groups": 1}
-"""What a module keeps to; anything else would be another layer."""
+"""Values that leave the layer unchanged; a module accepts no others."""
 _WIDTHS = ("out_channels", "dim_out", "out_chs")
 _PROBE = (8, {"rd_ratio": 1.0})
-"""How timm's EfficientNets find out whether a layer takes a ratio; they drop what is returned."""
+"""Trial call of timm's EfficientNets that tests for a ratio option; its result is discarded."""
 
 
 def timm_layer(module: str | Spec | Attention | ModuleFactory, /, **options: Any) -> TimmLayer:
     """Return a module as a layer for timm: for ``attn_layer``, ``se_layer``, ``create_attn``.
 
     ``rd_ratio`` and ``rd_channels`` become the module's ``reduction`` where it has one and none is
-    given here (the nearest whole number of ``1 / rd_ratio``), ``feat_size`` its ``feature_size``;
-    ``device`` and ``dtype`` are honoured. Activations and norms that timm would give its own layers
-    are left aside: the module keeps its own. Note that most timm models draw the weights of all
-    their convolutions afresh when they are built, those within attention layers too.
+    given here (``1 / rd_ratio`` rounded to an integer), ``feat_size`` its ``feature_size``;
+    ``device`` and ``dtype`` are applied. Activations and norms that timm passes to its own layers
+    are ignored: the module keeps its own. Note that most timm models re-initialize the weights of
+    all their convolutions when they are built, including those within attention layers.
 
     Args:
         module: a registered name or spec, or a class or function ``channels -> nn.Module``.
-        options: of the module; they win over what timm passes.
+        options: options of the module; they take precedence over those that timm passes.
 
     Raises:
-        UnknownNameError: no such module.
-        RequestError: it does not take these options.
+        UnknownNameError: no module has this name.
+        RequestError: the module does not accept these options.
     """
     layer = TimmLayer(as_attention(module, options), {**_written(module), **options})
     layer.made_by = module, options
@@ -74,7 +74,7 @@ def _again(module: Any, options: Mapping[str, Any]) -> TimmLayer:
 
 
 def _written(module: str | Spec | Attention | ModuleFactory) -> Mapping[str, Any]:
-    """Return the options that were written with a module, those at their defaults too."""
+    """Return the options that were given with a module, including those at their defaults."""
     if isinstance(module, str):
         return parse_spec(module, "module").options
     if isinstance(module, Attention):
@@ -95,14 +95,14 @@ class TimmLayer:
         self.by_hand = dict(by_hand)
         self.__name__ = str(attention.spec)
         self.made_by: tuple[Any, Mapping[str, Any]] = attention, {}
-        """What :func:`timm_layer` was given."""
+        """The arguments of :func:`timm_layer`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as what it was made by: timm keeps it in the model, and cards hold functions."""
+        """Pickle the creating call: timm keeps the layer in the model, and cards hold functions."""
         return _again, self.made_by
 
     def __repr__(self) -> str:
-        """Return it as it is written."""
+        """Return the call that creates it."""
         return f"attnbench.timm_layer({str(self.attention.spec)!r})"
 
     def __call__(
@@ -114,14 +114,14 @@ class TimmLayer:
         dtype: torch.dtype | None = None,
         **given: Any,
     ) -> nn.Module:
-        """Return a fresh module for maps of ``channels`` channels.
+        """Return a new module for feature maps of ``channels`` channels.
 
         Raises:
-            RequestError: an argument that the module cannot honour, or it refuses these channels.
+            RequestError: the module does not support an argument or this number of channels.
         """
         probed = (channels, given) == _PROBE
         size = (feat_size, feat_size) if isinstance(feat_size, int) else feat_size
-        attention = self._asked(channels, given)
+        attention = self._configured(channels, given)
         try:
             built = attention.build(channels, size)
         except RequestError as error:
@@ -130,8 +130,8 @@ class TimmLayer:
             raise
         return built.to(device=device, dtype=dtype)
 
-    def _asked(self, channels: int, given: Mapping[str, Any]) -> Attention:
-        """Return the module with the options that the arguments stand for."""
+    def _configured(self, channels: int, given: Mapping[str, Any]) -> Attention:
+        """Return the module with the options that correspond to the arguments."""
         options: dict[str, Any] = {}
         for key, value in given.items():
             if key in self.attention.signature.options:
@@ -142,8 +142,8 @@ class TimmLayer:
         return self.attention.given(**options) if options else self.attention
 
     def _own(self, key: str, value: Any) -> dict[str, Any]:
-        """Return an argument that is an option of the module, unless it was given by hand."""
-        if key in _OF_TIMMS_OWN and (key in self.by_hand or not _is_plain(value)):
+        """Return an argument as an option of the module, unless the user gave that option."""
+        if key in _TIMM_OPTIONS and (key in self.by_hand or not _is_plain(value)):
             return {}
         if key in self.by_hand and self.by_hand[key] != value:
             raise RequestError(
@@ -152,7 +152,7 @@ class TimmLayer:
         return {key: value}
 
     def _reduction(self, channels: int, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reduction that timm's ratio or number of squeezed channels stands for."""
+        """Return the reduction that corresponds to timm's ratio or number of squeezed channels."""
         known = self.attention.signature.options
         if "reduction" not in known or "reduction" in {*self.by_hand, *given}:
             return {}
@@ -169,8 +169,8 @@ class TimmLayer:
         return round(reduction)
 
     def _check(self, key: str, value: Any, channels: int) -> None:
-        """Raise unless an argument that is no option of the module may be left aside."""
-        if key in _OF_TIMMS_OWN or (key in _NEUTRAL and value == _NEUTRAL[key]):
+        """Raise RequestError unless an argument that is no option of the module may be ignored."""
+        if key in _TIMM_OPTIONS or (key in _NEUTRAL and value == _NEUTRAL[key]):
             return
         if key in _WIDTHS and value == channels:
             return
@@ -179,7 +179,7 @@ class TimmLayer:
                 f"{self!r}: {key}={value} is asked of it, and a module keeps the shape of "
                 f"{channels}-channel maps; use it where timm puts a layer behind a convolution"
             )
-        known = [*self.attention.signature.options, *_OF_TIMMS_OWN]
+        known = [*self.attention.signature.options, *_TIMM_OPTIONS]
         raise RequestError(
             f"{self!r} is passed {key}={value_text(value)}, which {self.attention.name} does not "
             f"take; leave it out of attn_kwargs.{suggestion(key, known)}"
@@ -187,7 +187,7 @@ class TimmLayer:
 
 
 class _Refused(nn.Module):
-    """What stands for a module that cannot be built at timm's trial call; it never runs."""
+    """A placeholder for a module that cannot be built at timm's trial call; it never runs."""
 
     def __init__(self, reason: str) -> None:
         super().__init__()

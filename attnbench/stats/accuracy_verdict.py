@@ -1,4 +1,4 @@
-"""From intervals to words: better, worse, the same, or not to be told, and with how many seeds."""
+"""Accuracy verdicts from intervals: better, worse, same or inconclusive, with seeds needed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ _STEP = 0.05
 
 @dataclass(frozen=True)
 class AccuracyRule:
-    """When a difference of accuracy counts, and when its absence does.
+    """The criteria for a difference of accuracy, and for its absence.
 
     A row with fewer than ``fewest_seeds`` or with a reason to withhold its verdict has none, and
-    is not among the rows judged. Of those, a row is *better* or *worse* when the test says that
-    its mean is not 0 at the false discovery rate, and the mean is at least ``minimum_effect``.
-    It is *the same within x* when its whole 95% interval is within x of 0 and that is at most
-    ``same_margin``; x is rounded up to the next 0.05 points, at most to the margin. Else it is
-    *inconclusive*.
+    is not among the judged rows. A judged row is *better* or *worse* when the test rejects a mean
+    of 0 at the false discovery rate and the mean is at least ``minimum_effect``. It is *the same
+    within x* when its whole 95% interval is within x of 0 and x is at most ``same_margin``; x is
+    rounded up to the next 0.05 points, at most to the margin. Otherwise it is *inconclusive*.
 
     Attributes:
-        false_discovery_rate: Benjamini-Hochberg's, over the rows of one judgement.
-        fewest_seeds: below it there is no verdict.
-        same_margin: the widest interval that still means the same, in points either way.
-        minimum_effect: the least difference worth a word, in points.
+        false_discovery_rate: Benjamini-Hochberg rate over the rows that are judged together.
+        fewest_seeds: number of seeds below which there is no verdict.
+        same_margin: equivalence margin: half-width of the widest interval of *same*, in points.
+        minimum_effect: the smallest difference that is reported, in points.
     """
 
     false_discovery_rate: float = 0.05
@@ -44,16 +43,16 @@ class AccuracyRule:
 
 @dataclass(frozen=True)
 class AccuracyVerdict:
-    """What is said of a row.
+    """The verdict on a row.
 
     Attributes:
         verdict: ``"better"``, ``"worse"``, ``"same"``, ``"inconclusive"`` or ``"none"``.
         within: for ``"same"``, the points beyond which a difference can be ruled out.
-        more_seeds: for ``"inconclusive"``, about how many more seeds a verdict takes if mean and
-            standard deviation stay as they are: until the mean would be told from 0, or the
-            interval would be within the margin, whichever is first. Rough: means and standard
-            deviations of few seeds are themselves uncertain by half and more. None where it
-            cannot be said or is more than 1000.
+        more_seeds: for ``"inconclusive"``, the approximate number of additional seeds for a
+            verdict if mean and standard deviation stay unchanged: until the mean differs
+            significantly from 0, or the interval is within the margin, whichever is first. It is
+            rough: means and standard deviations of few seeds are themselves uncertain by half and
+            more. None where it cannot be computed or is more than 1000.
         why: for ``"none"``, the reason, ``"2 seeds; 3 are the least"``; else empty.
     """
 
@@ -72,17 +71,17 @@ def judge(
 
     Args:
         rows: any key -> the mean paired difference from plain, in points; above 0 is better.
-        rule: what counts as a difference.
-        withheld: why there is to be no verdict, of some rows or of all (``"smoke test"``). Empty
-            reasons withhold nothing.
+        rule: the criteria for a difference.
+        withheld: reasons for no verdict, of some rows or of all (``"smoke test"``). Empty reasons
+            withhold nothing.
     """
     rule = rule or AccuracyRule()
     reasons = {key: _reason(key, row, rule, withheld) for key, row in rows.items()}
-    told = {key: row for key, row in rows.items() if not reasons[key]}
+    eligible = {key: row for key, row in rows.items() if not reasons[key]}
     judged = {key: AccuracyVerdict("none", why=why) for key, why in reasons.items()}
-    if told:
-        adjusted = stats.false_discovery_control([row.p_value for row in told.values()])
-        for (key, row), p_value in zip(told.items(), adjusted, strict=True):
+    if eligible:
+        adjusted = stats.false_discovery_control([row.p_value for row in eligible.values()])
+        for (key, row), p_value in zip(eligible.items(), adjusted, strict=True):
             judged[key] = _judge(row, float(p_value), rule)
     return judged
 
@@ -116,27 +115,27 @@ def _judge(row: DifferenceEstimate, p_value: float, rule: AccuracyRule) -> Accur
     reach = max(abs(row.low), abs(row.high))
     if reach <= rule.same_margin:
         return AccuracyVerdict("same", within=min(_rounded_up(reach), rule.same_margin))
-    # the other rows ask for a smaller p; that they go on asking for as much is a guess
+    # the other rows require a smaller p; this factor is assumed to stay the same
     level = rule.false_discovery_rate * (row.p_value / p_value if p_value else 1.0)
     return AccuracyVerdict("inconclusive", more_seeds=_more_seeds(row, level, rule))
 
 
 def _more_seeds(row: DifferenceEstimate, level: float, rule: AccuracyRule) -> int | None:
-    """Return the fewest more seeds that, by the t test, end in a verdict."""
+    """Return the smallest number of additional seeds that, by the t test, gives a verdict."""
     if not row.sd > 0:
         return None
-    mean, named = abs(row.mean), abs(row.mean) >= rule.minimum_effect
+    mean, is_large = abs(row.mean), abs(row.mean) >= rule.minimum_effect
 
-    def ended(count: int) -> bool:
+    def is_conclusive(count: int) -> bool:
         error = row.sd / math.sqrt(count)
-        told = 2 * float(special.stdtr(count - 1, -mean / error)) <= level
+        significant = 2 * float(special.stdtr(count - 1, -mean / error)) <= level
         reach = mean + float(special.stdtrit(count - 1, 0.975)) * error
-        return (told and named) or reach <= rule.same_margin
+        return (significant and is_large) or reach <= rule.same_margin
 
     first = max(row.count + 1, 2 if math.isfinite(row.low) else FEWEST_BOUNDED)
     counts = range(first, row.count + MOST_SEEDS + 1)
-    # both only become easier with more seeds
-    place = bisect_left(counts, True, key=ended)
+    # both conditions are monotonic in the number of seeds
+    place = bisect_left(counts, True, key=is_conclusive)
     return counts[place] - row.count if place < len(counts) else None
 
 

@@ -1,22 +1,22 @@
-"""Where the level of a noisy series changes: the whole series is cut at its best places at once.
+"""Change points in the level of a noisy series, by optimal partitioning of the whole series.
 
-The series is cut so that the squared distances from each segment's mean, in units of the noise,
-plus a penalty for each cut are least (Jackson and others 2005, "optimal partitioning"; PELT finds
-the same cuts). Halving a series again and again would miss what comes and goes: a slowdown that
-is mended after a few commits moves neither half much.
+The cuts minimize the squared distances from each segment's mean, in units of the noise, plus a
+penalty for each cut (Jackson and others 2005, "optimal partitioning"; PELT finds the same cuts).
+Binary segmentation would miss temporary changes: a slowdown that is fixed after a few commits
+moves neither half much.
 
-The noise is the larger of what the values' own errors say and what neighbours differ by. A value
-far from all its neighbours counts only as far as three standard deviations, so that one bad
-run is no change. The penalty is of the kind of BIC's, a constant and a multiple of log n; its
-numbers come from simulation: without a change, fewer than 1 series in 200 is cut, of normal,
-t-distributed (3 degrees of freedom) and contaminated noise, of 4 to 100 values.
+The noise is the larger of the values' own errors and the differences between neighbors. A value
+far from all its neighbors is clipped at three standard deviations, so that a single outlier is no
+change. The penalty is similar to that of BIC, a constant and a multiple of log n; its numbers come
+from simulation: without a change, fewer than 1 series in 200 is cut, for normal, t-distributed (3
+degrees of freedom) and contaminated noise, with 4 to 100 values.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,28 +27,28 @@ from attnbench.stats.hodges_lehmann import t_p_value, t_quantile
 Array = NDArray[np.float64]
 
 SHORTEST = 2
-"""Values that a segment has at least."""
+"""Minimum number of values in a segment."""
 _FEWEST = 2 * SHORTEST
 _KEPT = 0.8
-"""Share of the squared differences of neighbours that are kept: the largest may be changes."""
+"""Share of the squared differences of neighbors that is kept: the largest may be changes."""
 _KEPT_MEAN = 0.4417
 """Mean of the smallest 80% of squared standard normal values."""
 _REACH = 3.0
-_NEIGHBOURS = 2
+_NEIGHBORS = 2
 _SAME_PLACE = 6.0
-"""Squared units of noise by which a place for a cut may be worse than the best."""
+"""Squared units of noise by which a position of a cut may be worse than the best."""
 _SURE = 0.005
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A change of level.
+    """A change point: a change of level.
 
     Attributes:
-        at: index of the first value after it.
+        at: index of the first value after the change.
         earliest: the first index that fits about as well.
-        latest: the last one.
-        difference: mean after less mean before.
+        latest: the last index that fits about as well.
+        difference: mean after the change less mean before it.
         low: lower end of its 95% interval.
         high: upper end.
     """
@@ -90,12 +90,12 @@ def segmented(
     """Cut a series where its level changes.
 
     Args:
-        values: in order, at least one.
-        errors: the standard error of each.
-        resolution: what two values may differ by and still be the same; above 0.
-        least: the smallest change worth a word; smaller ones are no cuts.
-        shared: all values have a part of their error in common (the seeds of trainings), so that
-            many of them are no surer than one.
+        values: the series in order, at least one value.
+        errors: the standard error of each value.
+        resolution: difference below which two values are equal; above 0.
+        least: the smallest change that is reported; smaller ones are no cuts.
+        shared: all values have a common part of their error (the seeds of trainings), so that many
+            of them are no more certain than one.
     """
     series = _Series.of(values, errors, resolution)
     bounds = _partition(series)
@@ -103,14 +103,14 @@ def segmented(
         doubtful = _doubtful(series, bounds, least, shared)
         if doubtful is None:
             break
-        bounds = [one for one in bounds if one != doubtful]
+        bounds = [bound for bound in bounds if bound != doubtful]
     return Segmentation(tuple(_levels(series, bounds)), tuple(_cuts(series, bounds, shared)))
 
 
 def penalty(count: int) -> float:
-    """Return what a cut of a series of so many values has to gain, in squared units of noise.
+    """Return the penalty of a cut in a series of ``count`` values, in squared units of noise.
 
-    The last term is for short series, whose noise is known but roughly.
+    The last term is for short series, whose noise is known only roughly.
     """
     return 20 + 1.5 * math.log(count) + 1000 / count**2
 
@@ -118,22 +118,22 @@ def penalty(count: int) -> float:
 @dataclass(frozen=True)
 class _Series:
     values: Array
-    """With outliers pulled in."""
+    """Values with outliers clipped."""
     noise: Array
-    """Standard deviation of each."""
+    """Standard deviation of each value."""
     errors: Array
     sums: Array
-    """Cumulative, from 0: weights, weighted values, weighted squares; (3, n + 1)."""
+    """Cumulative sums from 0 of weights, weighted values, weighted squares; (3, n + 1)."""
 
     @classmethod
     def of(cls, values: Sequence[float], errors: Sequence[float], resolution: float) -> _Series:
         raw = np.asarray(values, dtype=np.float64)
         given = np.hypot(np.asarray(errors, dtype=np.float64), resolution)
         noise = _noise(raw, given)
-        kept = _pulled_in(raw, noise)
-        # about the middle, so that the squares lose no digits
-        weights, centred = noise**-2, kept - np.median(kept)
-        sums = np.cumsum([weights, weights * centred, weights * centred**2], axis=1)
+        kept = _clipped(raw, noise)
+        # centered on the median, so that the squares lose no digits
+        weights, centered = noise**-2, kept - np.median(kept)
+        sums = np.cumsum([weights, weights * centered, weights * centered**2], axis=1)
         return cls(kept, noise, given, np.pad(sums, ((0, 0), (1, 0))))
 
     def cost(self, start: int | NDArray[np.intp], stop: int) -> Array:
@@ -151,9 +151,9 @@ class _Series:
 
 
 def _noise(values: Array, errors: Array) -> Array:
-    """Return each value's standard deviation, from its error and from its neighbours.
+    """Return each value's standard deviation, from its error and from its neighbors.
 
-    An error that is small by luck does not make a value weigh more than the typical one.
+    An error that is small by chance does not give a value more weight than a typical one.
     """
     own = np.maximum(errors, np.median(errors))
     if len(values) < _FEWEST:
@@ -164,17 +164,17 @@ def _noise(values: Array, errors: Array) -> Array:
 
 
 def _roughness(values: Array, noise: Array) -> float:
-    """Return the noise that neighbours differ by, but for the largest differences; in ``noise``."""
+    """Return the noise from differences of neighbors without the largest, in units of ``noise``."""
     squares = np.sort(np.diff(values) ** 2 / ((noise[:-1] ** 2 + noise[1:] ** 2) / 2))
     kept = squares[: max(1, int(_KEPT * len(squares)))]
     return math.sqrt(float(kept.mean()) / 2 / _KEPT_MEAN)
 
 
-def _pulled_in(values: Array, noise: Array) -> Array:
-    """Return the values with outliers moved towards their neighbours' median."""
+def _clipped(values: Array, noise: Array) -> Array:
+    """Return the values with outliers clipped towards their neighbors' median."""
     middles = np.array(
         [
-            np.median(values[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS + 1])
+            np.median(values[max(0, at - _NEIGHBORS) : at + _NEIGHBORS + 1])
             for at in range(len(values))
         ]
     )
@@ -182,7 +182,7 @@ def _pulled_in(values: Array, noise: Array) -> Array:
 
 
 def _partition(series: _Series) -> list[int]:
-    """Return the bounds of the best segments, 0 and n among them."""
+    """Return the bounds of the optimal segments, including 0 and n."""
     count = len(series.values)
     if count < _FEWEST:
         return [0, count]
@@ -202,13 +202,13 @@ def _partition(series: _Series) -> list[int]:
 
 
 def _levels(series: _Series, bounds: Sequence[int]) -> list[Level]:
-    """Return the segments' means; their errors are widened by what is left over, if it is much."""
+    """Return the segments' means; large residuals widen their errors."""
     count = len(series.values)
     freedom = count - len(bounds) + 1
-    left = sum(float(series.cost(*pair)[0]) for pair in pairwise(bounds))
-    wider = math.sqrt(max(1.0, left / freedom)) if freedom > 0 else 1.0
-    found = [series.level(*pair) for pair in pairwise(bounds)]
-    return [Level(one.first, one.last, one.mean, one.error * wider) for one in found]
+    residual = sum(float(series.cost(*pair)[0]) for pair in pairwise(bounds))
+    factor = math.sqrt(max(1.0, residual / freedom)) if freedom > 0 else 1.0
+    levels = [series.level(*pair) for pair in pairwise(bounds)]
+    return [replace(level, error=level.error * factor) for level in levels]
 
 
 def _cuts(series: _Series, bounds: Sequence[int], shared: bool) -> list[Cut]:
@@ -232,17 +232,17 @@ def _error(series: _Series, before: Level, after: Level, shared: bool) -> float:
 
 
 def _places(series: _Series, start: int, at: int, stop: int) -> tuple[int, int]:
-    """Return the first and the last index that a cut may have instead."""
+    """Return the first and the last alternative index of a cut."""
     places = range(start + SHORTEST, stop - SHORTEST + 1)
     costs = np.array(
-        [float(series.cost(start, one)[0] + series.cost(one, stop)[0]) for one in places]
+        [float(series.cost(start, cut)[0] + series.cost(cut, stop)[0]) for cut in places]
     )
     good = np.flatnonzero(costs <= costs[places.index(at)] + _SAME_PLACE)
     return places[int(good[0])], places[int(good[-1])]
 
 
 def _doubtful(series: _Series, bounds: Sequence[int], least: float, shared: bool) -> int | None:
-    """Return the bound of the smallest change that is not worth a word; None if all are."""
+    """Return the bound of the smallest change that is not reportable; None if all are."""
     levels = _levels(series, bounds)
     freedom = max(1, len(series.values) - len(levels))
     found = []

@@ -1,8 +1,8 @@
-"""From rounds to a ratio with an interval: one process, or several as clusters.
+"""Latency ratios with confidence intervals: from one process, or from several as clusters.
 
 An arm is compared, round by round, with both copies of the baseline: with the baseline itself and
-with the A/A arm. Either difference of logarithms is centred on the truth; taking them together
-costs no time, since both were measured anyway, and takes an eighth off the error.
+with the A/A arm. Each difference of logarithms is centered on the true value; combining them costs
+no time, since both are measured anyway, and reduces the error by an eighth.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class RatioEstimate:
-    """An arm's time over the baseline's.
+    """The ratio of an arm's time to the baseline's.
 
     Attributes:
         ratio: the estimate; above 1 is slower.
         low: lower end of the 95% interval.
         high: upper end.
-        p_value: of the ratio being 1, two-sided.
-        pairs: rounds in all processes together.
-        processes: how many there were.
+        p_value: two-sided p-value of a ratio of 1.
+        pairs: total number of rounds in all processes.
+        processes: number of processes.
         freedom: degrees of freedom of the interval's t quantile.
     """
 
@@ -47,12 +47,12 @@ class RatioEstimate:
 
     @property
     def error(self) -> float:
-        """The standard error of the ratio's logarithm that the interval amounts to."""
+        """The standard error of the ratio's logarithm that corresponds to the interval."""
         return self.half_width / t_quantile(self.freedom)
 
     @property
     def half_width(self) -> float:
-        """Half the width of the interval, relatively: 0.01 where it is 1% either way."""
+        """The relative half-width of the interval: 0.01 where it is 1% either way."""
         if self.low <= 0:
             return math.inf
         return math.log(self.high / self.low) / 2
@@ -69,12 +69,13 @@ class Distribution:
 
 
 def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
-    """Return an arm's time over the baseline's.
+    """Return the ratio of an arm's time to the baseline's.
 
     Args:
-        processes: the samples of each process. One gives the interval of that process: another
-            may lay its memory out otherwise and differ by a percent. Several are clusters.
-        arm: its name; :data:`~attnbench.stats.timing_samples.AGAIN` for the A/A arm.
+        processes: the samples of each process. One process gives the interval of that process:
+            another may have a different memory layout and differ by a percent. Several processes
+            are clusters.
+        arm: name of the arm; :data:`~attnbench.stats.timing_samples.AGAIN` for the A/A arm.
 
     Raises:
         RequestError: there are no samples, or none of this arm.
@@ -85,17 +86,17 @@ def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
     pairs = sum(samples.rounds for samples in parts)
     if all(samples.baseline == arm for samples in parts):
         return RatioEstimate(1.0, 1.0, 1.0, 1.0, pairs, len(parts))
-    centres = [centre(_differences(samples, arm)) for samples in parts]
-    if len(centres) == 1:
-        found = centres[0]
+    centers = [centre(_differences(samples, arm)) for samples in parts]
+    if len(centers) == 1:
+        location = centers[0]
     else:
-        controls = centres
+        controls = centers
         if arm != AGAIN:
             controls = [centre(_differences(samples, AGAIN)) for samples in parts]
-        found = pooled(centres, controls)
-    low, high = _exp(found.low), _exp(found.high)
+        location = pooled(centers, controls)
+    low, high = _exp(location.low), _exp(location.high)
     return RatioEstimate(
-        _exp(found.value), low, high, found.p_value, pairs, len(parts), found.freedom
+        _exp(location.value), low, high, location.p_value, pairs, len(parts), location.freedom
     )
 
 
@@ -104,49 +105,48 @@ def pooled(
 ) -> LocationEstimate:
     """Return the mean over processes, with the interval of a cluster sample.
 
-    The spread between processes (memory layout, hash seed) is what counts, and three processes
-    tell little of it: t with 2 degrees of freedom is 4.3 wide. Their A/A arms suffer the same and
-    their error is independent of the arm's (which is measured from the mean of both copies), so
-    both spreads are pooled; where the arm's own is the greater, that one is taken. The interval
-    is never narrower than the rounds within the processes allow.
+    The spread between processes (memory layout, hash seed) dominates, and three processes estimate
+    it poorly: the t quantile with 2 degrees of freedom is 4.3. Their A/A arms have the same spread,
+    and their error is independent of the arm's (which is measured from the mean of both copies), so
+    both spreads are pooled; where the arm's own is greater, it is used. The interval is never
+    narrower than the rounds within the processes allow.
 
     Args:
-        centres: the arm's, one per process.
-        controls: the A/A arm's, in the same order.
+        centres: the locations of the arm, one per process.
+        controls: the locations of the A/A arm, in the same order.
     """
-    values = np.array([one.value for one in centres])
+    values = np.array([location.value for location in centres])
     count = len(values)
     own = float(np.var(values, ddof=1))
     spread, freedom = own, count - 1
     if controls is not centres:
-        other = float(np.var([one.value for one in controls], ddof=1))
+        other = float(np.var([control.value for control in controls], ddof=1))
         spread, freedom = max(own, (own + other) / 2), 2 * (count - 1)
     between = _spread_interval(values, math.sqrt(spread / count), freedom)
-    errors = np.array([one.error for one in centres])
-    within = _spread_interval(
-        values, math.sqrt(float(np.sum(errors**2))) / count, sum(one.freedom for one in centres)
-    )
-    return max(between, within, key=lambda found: found.high - found.low)
+    errors = np.array([location.error for location in centres])
+    error = math.sqrt(float(np.sum(errors**2))) / count
+    within = _spread_interval(values, error, sum(location.freedom for location in centres))
+    return max(between, within, key=lambda interval: interval.high - interval.low)
 
 
 def distribution(processes: Sequence[TimingSamples], arm: str) -> Distribution:
     """Return the quantiles of an arm's times over all rounds of all processes.
 
-    A figure is the mean of the calls of its sample, so that quantiles of fast arms (many calls
-    per sample) are of those means.
+    A figure is the mean over the calls of its sample, so that the quantiles of fast arms (many
+    calls per sample) are quantiles of those means.
     """
     seconds = np.concatenate([samples.only(arm).seconds[arm] for samples in processes])
-    median, p90, p99 = (float(one) for one in np.quantile(seconds, [0.5, 0.9, 0.99]))
+    median, p90, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.9, 0.99]))
     return Distribution(median, p90, p99, float(seconds.min()))
 
 
 def _differences(samples: TimingSamples, arm: str) -> Array:
-    """Same-round differences of logarithms: (1, rounds) for the A/A arm, (2, rounds) otherwise."""
+    """Return same-round log differences: (1, rounds) for the A/A arm, (2, rounds) otherwise."""
     logs = {name: np.log(np.asarray(taken)) for name, taken in samples.seconds.items()}
     if arm == AGAIN:
         return np.asarray([logs[AGAIN] - logs[samples.baseline]])
-    # not the difference from their mean: where noise is skewed that is off centre, while each of
-    # these is as symmetric as the A/A difference
+    # not the difference from their mean: with skewed noise that is off-center, while each of these
+    # is as symmetric as the A/A difference
     return np.asarray([logs[arm] - logs[samples.baseline], logs[arm] - logs[AGAIN]])
 
 
@@ -165,17 +165,17 @@ def estimate_pairs(differences: Sequence[float]) -> RatioEstimate:
     """Return the ratio over pairs of processes, each pair one observation.
 
     Args:
-        differences: of the logarithms of two processes' median seconds.
+        differences: differences of the logarithms of two processes' median seconds.
     """
-    found = estimate_difference(differences)
+    mean = estimate_difference(differences)
     count = len(differences)
     return RatioEstimate(
-        math.exp(found.mean), _exp(found.low), _exp(found.high), found.p_value, count, 2 * count
+        math.exp(mean.mean), _exp(mean.low), _exp(mean.high), mean.p_value, count, 2 * count
     )
 
 
 def shrink_ratios(ratios: Mapping[K, RatioEstimate]) -> dict[K, RatioEstimate]:
-    """Return the ratios of rows measured alike, their errors shrunk by empirical Bayes."""
+    """Return the ratios of rows with similar noise, their errors moderated by empirical Bayes."""
     errors = {key: StandardError(ratio.error, ratio.freedom) for key, ratio in ratios.items()}
     return {key: _with_error(ratios[key], error) for key, error in moderated(errors).items()}
 

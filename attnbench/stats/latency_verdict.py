@@ -1,4 +1,4 @@
-"""From intervals to words: slower, faster, the same, or not to be told."""
+"""Latency verdicts from intervals: slower, faster, same or inconclusive."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class LatencyRule:
-    """When a difference counts, and when its absence does.
+    """The criteria for a difference of latency, and for its absence.
 
-    A row is *slower* or *faster* when (1) the test says that its ratio is not 1 at the false
-    discovery rate, over all rows judged together, (2) the ratio is at least ``minimum_effect``
-    from 1, (3) it is further from 1 than the A/A floor, and (4) the A/A arm is in order. It is
-    *the same within x* when its whole interval is within x of 1 and x is at most
-    ``same_margin``, with (4); x is what the interval allows, rounded up. Else it is
-    *inconclusive*.
+    A row is *slower* or *faster* when (1) the test rejects a ratio of 1 at the false discovery
+    rate, over all rows judged together, (2) the ratio is at least ``minimum_effect`` from 1, (3)
+    it is further from 1 than the A/A noise floor, and (4) the A/A arm is valid. It is *the same
+    within x* when its whole interval is within x of 1 and x is at most ``same_margin``, with (4);
+    x is the bound of the interval, rounded up. Otherwise it is *inconclusive*.
 
-    The A/A arm is out of order when its interval lies wholly beyond ``minimum_effect`` (a copy
-    of the baseline that differs from it by as much as would be reported; by chance that happens
-    in well under 1 of 40 runs), when its floor is beyond ``worst_floor``, or with fewer than
-    ``fewest_pairs`` rounds.
+    The A/A arm is invalid when its interval lies wholly beyond ``minimum_effect`` (the copy of the
+    baseline differs from it by a reportable amount; by chance this happens in well under 1 of 40
+    runs), when its noise floor is beyond ``worst_floor``, or with fewer than ``fewest_pairs``
+    rounds.
 
     Attributes:
-        minimum_effect: the least difference worth a word, as a fraction.
-        same_margin: the widest interval that still means the same.
-        false_discovery_rate: Benjamini-Hochberg's, over the rows of one judgement.
-        worst_floor: the A/A floor above which no figure is to be trusted.
-        fewest_pairs: rounds below which there is no verdict.
+        minimum_effect: the smallest difference that is reported, as a fraction.
+        same_margin: equivalence margin: half-width of the widest interval of *same*.
+        false_discovery_rate: Benjamini-Hochberg rate over the rows that are judged together.
+        worst_floor: A/A noise floor above which no figure is reliable.
+        fewest_pairs: number of rounds below which there is no verdict.
     """
 
     minimum_effect: float = 0.01
@@ -47,14 +46,14 @@ class LatencyRule:
 
 @dataclass(frozen=True)
 class LatencyVerdict:
-    """What is said of a row.
+    """The verdict on a row.
 
     Attributes:
         verdict: ``"slower"``, ``"faster"``, ``"same"`` or ``"inconclusive"``.
         within: for ``"same"``, the difference that can be ruled out, as a fraction; else None.
-        floor: the largest difference between the baseline and its copy that the A/A arm's
-            interval allows, as a fraction.
-        trust: ``"ok"``, or a sentence that says why there is no verdict.
+        floor: noise floor: the largest difference between the baseline and its copy that the A/A
+            arm's interval allows, as a fraction.
+        trust: ``"ok"``, or a sentence with the reason for no verdict.
     """
 
     verdict: str
@@ -70,7 +69,7 @@ def judge(
 
     Args:
         rows: any key -> (the arm, the A/A arm of the same samples).
-        rule: what counts as a difference.
+        rule: the criteria for a difference.
     """
     rule = rule or LatencyRule()
     if not rows:
@@ -83,12 +82,12 @@ def judge(
 
 
 def floor(again: RatioEstimate) -> float:
-    """Return the largest difference that an A/A interval allows, as a fraction of the baseline."""
+    """Return the noise floor: the largest difference that an A/A interval allows, as a fraction."""
     return _reach(again)
 
 
 def distrust(again: RatioEstimate, rule: LatencyRule | None = None) -> str:
-    """Return ``"ok"``, or why an A/A arm puts its comparison in doubt, as a sentence."""
+    """Return ``"ok"``, or a sentence with the reason why an A/A arm invalidates its comparison."""
     rule = rule or LatencyRule()
     if again.pairs < rule.fewest_pairs:
         return f"Only {again.pairs} rounds were timed; {rule.fewest_pairs} are the least."
@@ -118,12 +117,12 @@ def _judge(
     return LatencyVerdict("inconclusive", None, least, trust)
 
 
-def _reach(one: RatioEstimate) -> float:
-    return max(abs(one.low - 1), abs(one.high - 1))
+def _reach(ratio: RatioEstimate) -> float:
+    return max(abs(ratio.low - 1), abs(ratio.high - 1))
 
 
 def _rounded_up(fraction: float) -> float:
-    """To the next tenth of a percent."""
+    """Return the fraction rounded up to the next tenth of a percent."""
     if not math.isfinite(fraction):
         return fraction
     return math.ceil(round(fraction * 1000, 6)) / 1000

@@ -1,4 +1,4 @@
-"""The exact test of two networks on the same images: who is right where the other is wrong."""
+"""McNemar's exact test of two networks on the same images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Correct = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class McNemar:
-    """What McNemar's test found.
+    """The result of McNemar's test.
 
     Attributes:
         only_a: images on which a is right and b is wrong.
         only_b: images on which b is right and a is wrong.
-        p_value: of either being as likely, two-sided; exact (binomial).
+        p_value: two-sided p-value of both being equally likely; exact (binomial).
     """
 
     only_a: int
@@ -31,20 +31,20 @@ class McNemar:
 def mcnemar(a: Correct, b: Correct) -> McNemar:
     """Compare trained networks on the same images.
 
-    The images are the sample. The test speaks of these weights on other images, never of training
-    once more; that is for :func:`~attnbench.stats.paired_difference.estimate` over seeds.
+    The images are the sample. The test generalizes to other images with these weights, never to
+    another training; for that use :func:`~attnbench.stats.paired_difference.estimate` over seeds.
 
-    Of several seeds, an image counts once, for the side that is right with more of the seeds, and
-    not at all where they are level: a sign test over images, of one seed McNemar's own. P values
-    of the seeds are not combined, as they are of the same images and depend on one another;
-    :func:`per_seed` has each.
+    With several seeds, an image counts once, for the side that is right with more of the seeds,
+    and is dropped in a tie: a sign test over images, which for a single seed is McNemar's. The
+    p-values of the seeds are not combined, as they concern the same images and are dependent;
+    :func:`per_seed` returns each.
 
     Args:
         a: whether an image is classified correctly, (images,) or (seeds, images).
-        b: the same of the other network or networks, in the same order of seeds and images.
+        b: the same for the other network or networks, in the same order of seeds and images.
 
     Raises:
-        RequestError: the shapes differ, or are neither of these.
+        RequestError: the shapes differ, or are neither (images,) nor (seeds, images).
     """
     _check(a, b)
     gains = np.sum(np.atleast_2d(a).astype(np.int64) - np.atleast_2d(b), axis=0)
@@ -58,15 +58,14 @@ def mcnemar(a: Correct, b: Correct) -> McNemar:
 def per_seed(a: Correct, b: Correct) -> list[McNemar]:
     """Return McNemar's test of each pair of networks of (seeds, images).
 
-    The p values are not independent: do not combine them, nor pick the least.
+    The p-values are not independent: do not combine them or select the smallest.
 
     Raises:
         RequestError: the shapes differ, or are neither (images,) nor (seeds, images).
     """
     _check(a, b)
-    return [
-        mcnemar(one, other) for one, other in zip(np.atleast_2d(a), np.atleast_2d(b), strict=True)
-    ]
+    pairs = zip(np.atleast_2d(a), np.atleast_2d(b), strict=True)
+    return [mcnemar(first, second) for first, second in pairs]
 
 
 def _check(a: Correct, b: Correct) -> None:

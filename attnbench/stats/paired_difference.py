@@ -1,7 +1,7 @@
-"""From one difference per seed to a mean with an interval: by Student's t, or by flipping signs.
+"""Mean of paired differences with a confidence interval, by Student's t or by a sign-flip test.
 
-A value is the top-1 of an arm less that of the plain backbone, in points, both trained from the
-same seed. The seeds are the sample; the test images are the same for all of them.
+A value is the top-1 accuracy of an arm less that of the plain backbone, in points, both trained
+from the same seed. The seeds are the sample; the test images are the same for all of them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from attnbench.errors import RequestError
 Array = NDArray[np.float64]
 
 FEWEST_BOUNDED = 6
-"""Fewer values do not bound a 95% interval by their signs: 2 of 2^5 flips are more than 5%."""
+"""Fewest values whose signs bound a 95% interval: with 5, 2 of 2^5 flips are more than 5%."""
 
 _TAIL = 0.025
 _ALL_FLIPS = 12
 _DRAWN_FLIPS = 9_999
 _ROUNDING = 1e-9
-"""Points; differences of percentages that are equal on paper differ by less than this."""
+"""Tolerance in points for the rounding of equal differences of percentages."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class DifferenceEstimate:
     Attributes:
         mean: their mean, in the unit of the values (points of accuracy).
         low: lower end of the 95% interval; minus infinity where the values do not bound it.
-        high: upper end; infinity likewise.
-        sd: standard deviation of a single difference, ``ddof`` 1; NaN of one value.
-        count: how many differences (seeds).
-        p_value: of the true mean being the null, two-sided.
+        high: upper end; infinity where the values do not bound it.
+        sd: standard deviation of a single difference, ``ddof`` 1; NaN for a single value.
+        count: number of differences (seeds).
+        p_value: two-sided p-value of the true mean being the null.
     """
 
     mean: float
@@ -55,22 +55,22 @@ def estimate(
 ) -> DifferenceEstimate:
     """Return the mean of paired differences with Student's t interval.
 
-    Exact for normal differences. It is close for others that are symmetric; of few values of a
-    skewed distribution it holds the mean less often than 95%; how often is simulated in
+    The interval is exact for normal differences and close for other symmetric ones; for few values
+    of a skewed distribution its coverage is below 95%, as simulated in
     ``tests/stats/test_paired_coverage.py``.
 
-    Values that are all the same have no spread to measure. Where they are all the null (an arm
-    that computes what the plain one does) the interval is that point and p is 1: as far as
-    measured, there is no difference. (Three seeds that differ by much less than a step can come
-    out so by chance.) Where they all differ from it by the same amount, the standard deviation
-    is that of rounding to a step, step / sqrt(12), with the step that is given or else the
-    widest there can be: the amount itself.
+    Values that are all equal have no spread to estimate. Where they all equal the null (an arm
+    with the same output as the plain one) the interval is that point and p is 1: no difference
+    was measured. (Three seeds that differ by much less than a step can give this by chance.)
+    Where they all differ from the null by the same amount, the standard deviation is that of
+    rounding to a step, step / sqrt(12), with the given step or else the largest possible one: the
+    amount itself.
 
     Args:
         values: one difference per seed.
         null: the mean that ``p_value`` tests.
-        resolution: the step of a value, 100 / N points of N test images. Rounding to it is the
-            least spread that is believed. 0 asks for none.
+        resolution: the step of a value, 100 / N points for N test images. Its rounding error is
+            the lower bound of the spread. 0 disables the bound.
 
     Raises:
         RequestError: there is no value, or one that is not finite.
@@ -95,21 +95,21 @@ def sign_flip(
 ) -> DifferenceEstimate:
     """Return the mean of paired differences with the interval of the sign-flip test.
 
-    It assumes that differences are symmetric about their mean, of whatever shape, and then holds
-    the mean at least as often as 95%; of skewed ones it is no better than Student's t. All flips
-    are gone through up to 12 values; beyond, 9,999 drawn with a fixed seed stand for them, and
-    the test remains exact (Hemerik and Goeman 2018).
+    The test assumes that differences are symmetric about their mean, with any shape, and then has
+    a coverage of at least 95%; for skewed differences it is no better than Student's t. Up to 12
+    values all flips are enumerated; beyond, they are represented by 9,999 flips drawn with a fixed
+    seed, and the test remains exact (Hemerik and Goeman 2018).
 
     The test is inverted in closed form. Flipping the signs of a subset of values, less a supposed
-    mean, raises their sum just where the subset's own mean is at most the supposed one; the ends
-    are thus order statistics of the means of all subsets (Hartigan 1969, "typical values").
+    mean, raises their sum exactly where the subset's own mean is at most the supposed one; the
+    ends are thus order statistics of the means of all subsets (Hartigan 1969, "typical values").
 
     Args:
         values: one difference per seed. With fewer than 6 the interval is unbounded: the rarest
             outcome of five signs has a two-sided p of 1/16.
         null: the mean that ``p_value`` tests.
         resolution: the step of a value; the interval is widened by half of it either way, so that
-            it contains that of the values before they were rounded. 0 asks for none.
+            it contains the interval of the values before rounding. 0 disables the widening.
 
     Raises:
         RequestError: there is no value, or one that is not finite.
@@ -150,9 +150,9 @@ def _spread(array: Array) -> float:
 
 @lru_cache(maxsize=16)
 def _subsets(count: int) -> tuple[Array, int]:
-    """Return subsets of the values as rows of weights (their means), and how many are empty.
+    """Return subsets of the values as rows of weights (their means), and the number of empty ones.
 
-    The empty one is the data as they are, which counts as extreme against every null.
+    The empty subset is the data without flips, which counts as extreme against every null.
     """
     if count <= _ALL_FLIPS:
         numbers = np.arange(1, 2**count)[:, None]
@@ -165,14 +165,14 @@ def _subsets(count: int) -> tuple[Array, int]:
 
 
 def _ends(means: Array, skipped: int) -> tuple[float, float]:
-    """Return the first supposed means, from below and from above, that are not rejected."""
+    """Return the smallest and the largest supposed mean that are not rejected."""
     if skipped < 0:
         return -math.inf, math.inf
     return float(means[skipped]), float(means[-1 - skipped])
 
 
 def beyond(found: DifferenceEstimate, allowed: float) -> DifferenceEstimate:
-    """Return a difference with the p-value of its true size being no more than ``allowed``."""
+    """Return a difference with the p-value of its true size being at most ``allowed``."""
     if not allowed or found.count < 2:
         return found
     past = abs(found.mean) - allowed

@@ -1,4 +1,4 @@
-"""What a number of seeds can show, and how many it takes to show a difference."""
+"""Power analysis: the detectable difference for a number of seeds, and the seeds needed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from scipy import optimize, special
 from attnbench.errors import RequestError
 
 MOST_SEEDS = 1000
-"""Nobody trains more; beyond, a number of seeds is not told."""
+"""Largest number of seeds that is reported; more are impractical to train."""
 
 
 def detectable(sd: float, seeds: int, power: float = 0.8, level: float = 0.05) -> float:
-    """Return the smallest true mean difference that is found with this power.
+    """Return the smallest true mean difference that is detected with this power.
 
-    Found means: the two-sided paired t test rejects a mean of 0, on the side of the truth.
+    A difference is detected when the two-sided paired t test rejects a mean of 0, with the true
+    sign.
 
     Args:
         sd: standard deviation of one paired difference, in points.
-        seeds: how many differences; of fewer than 2 nothing can be found (infinity).
-        power: the chance of finding it, above ``level`` / 2 and below 1.
-        level: of the test.
+        seeds: number of differences; with fewer than 2 none is detectable (infinity).
+        power: probability of detection, above ``level`` / 2 and below 1.
+        level: significance level of the test.
 
     Returns:
-        Points, as ``sd``.
+        The difference in points, like ``sd``.
 
     Raises:
         RequestError: ``sd``, ``power`` or ``level`` is out of its range.
@@ -43,16 +44,16 @@ def detectable(sd: float, seeds: int, power: float = 0.8, level: float = 0.05) -
 def seeds_needed(
     sd: float, difference: float, power: float = 0.8, level: float = 0.05
 ) -> int | None:
-    """Return the fewest seeds with which a true mean difference is found with this power.
+    """Return the smallest number of seeds that detects a true mean difference with this power.
 
     Args:
         sd: standard deviation of one paired difference, in points.
         difference: the true mean, in points, of either sign.
-        power: the chance of finding it.
-        level: of the two-sided paired t test.
+        power: probability of detection.
+        level: significance level of the two-sided paired t test.
 
     Returns:
-        2 or more; None where it takes more than 1000.
+        The number of seeds, at least 2; None where more than 1000 are needed.
 
     Raises:
         RequestError: an argument is out of its range.
@@ -62,34 +63,35 @@ def seeds_needed(
         raise RequestError(f"difference {difference} is not a number of points")
     if difference == 0:
         return None
-    # detectable differences shrink as seeds are added: their negatives are in order
-    tried = range(2, MOST_SEEDS + 1)
-    place = bisect_left(tried, -abs(difference), key=lambda n: -detectable(sd, n, power, level))
-    return tried[place] if place < len(tried) else None
+    # detectable differences shrink as seeds are added: their negatives are sorted
+    counts = range(2, MOST_SEEDS + 1)
+    place = bisect_left(counts, -abs(difference), key=lambda n: -detectable(sd, n, power, level))
+    return counts[place] if place < len(counts) else None
 
 
 def sd_floor(test_images: int, top1: float, disagreement: float | None = None) -> float:
-    """Return a floor for the standard deviation of one paired difference, before any is measured.
+    """Return an a priori lower bound of the standard deviation of one paired difference.
 
-    Two networks trained alike are right on the same images but for a share d of them. If nothing
-    else is known, each of those is as likely to favour one network as the other, independently,
-    so that the difference of their accuracies has variance d / N. Images that flip together (a
-    class, a style) make it greater; a shared seed makes it hardly less. Use it to plan, and the
-    measured standard deviation as soon as there is one.
+    Two networks with the same training are right on the same images except for a share d of them.
+    Without other knowledge, each of those images is equally likely to favor either network,
+    independently, so that the difference of their accuracies has variance d / N. Images that
+    change together (a class, a style) increase it; a shared seed hardly reduces it. Use the bound
+    for planning, and the measured standard deviation as soon as there is one.
 
-    Where d is not known it is taken from the error e = 1 - top1 / 100. Two networks trained alike
+    An unknown d is derived from the error e = 1 - top1 / 100. Two networks with the same training
     predict differently on a share of about e of the images (Jiang et al., ICLR 2022,
     arXiv:2106.13799), and only some of those are right in one and wrong in the other. Networks
-    that err independently would differ on 2 e (1 - e), which is less than e where most answers
-    are wrong. The lesser of the two is taken, of an e of at least one image, right or wrong.
+    with independent errors would differ on 2 e (1 - e), which is less than e where most
+    predictions are wrong. The smaller of the two is used, with e limited to at least one image
+    that is right and one that is wrong.
 
     Args:
-        test_images: N.
+        test_images: N, the number of test images.
         top1: expected accuracy, in percent.
         disagreement: d, as a fraction, where it is known.
 
     Returns:
-        Points: 100 sqrt(d / N).
+        The bound in points: 100 sqrt(d / N).
 
     Raises:
         RequestError: an argument is out of its range.
@@ -107,17 +109,17 @@ def sd_floor(test_images: int, top1: float, disagreement: float | None = None) -
 
 
 def _noncentrality(freedom: int, power: float, level: float) -> float:
-    """Where t with this noncentrality is above the critical value with probability ``power``."""
+    """Return the noncentrality with which t exceeds its critical value with this power."""
     critical = float(special.stdtrit(freedom, 1 - level / 2))
 
-    def missing(shift: float) -> float:
+    def missing_power(shift: float) -> float:
         return power - 1 + float(special.nctdtr(freedom, shift, critical))
 
     above = 1.0
-    while missing(above) > 0:
+    while missing_power(above) > 0:
         above *= 2
-    found: Any = optimize.brentq(missing, 0, above, xtol=1e-9)
-    return float(found)
+    root: Any = optimize.brentq(missing_power, 0, above, xtol=1e-9)
+    return float(root)
 
 
 def _check(sd: float, power: float, level: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 FEWEST = 4
-"""Pairs below which a rank correlation is not estimated."""
+"""Number of pairs below which a rank correlation is not estimated."""
 
 
 def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
@@ -17,6 +17,6 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
     from scipy.stats import spearmanr  # a second to import
 
     costs, ratios = zip(*pairs, strict=True)
-    found: Any = spearmanr(costs, ratios)
-    value = float(found.statistic)
+    result: Any = spearmanr(costs, ratios)
+    value = float(result.statistic)
     return None if math.isnan(value) else value

@@ -17,21 +17,24 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class LatencyChangeRule:
-    """When a change of the overhead counts, and when its absence does.
+    """The criteria for a change of the overhead, and for its absence.
 
-    It is a regression or an improvement when its 95% interval lies wholly beyond
-    ``minimum_effect`` and the test against that effect holds at the false discovery rate over
-    all rows judged together. It is unchanged when the whole interval is within ``same_margin``
-    (or the minimum effect, where that is greater). Else it is inconclusive, as it is with fewer
-    processes than ``fewest_processes`` on a side, or where a plain network differs from its copy.
+    A change is a regression or an improvement when its 95% interval lies wholly beyond
+    ``minimum_effect`` and the test against that effect rejects at the false discovery rate over
+    all rows judged together. The overhead is unchanged when the whole interval is within
+    ``same_margin`` (or the minimum effect, where that is greater). Otherwise the change is
+    inconclusive, as it is with fewer processes than ``fewest_processes`` on a side, or where a
+    plain network differs from its copy.
 
     Attributes:
-        minimum_effect: the change that is let pass, as a fraction.
-        same_margin: the widest interval that still means unchanged.
-        false_discovery_rate: Benjamini-Hochberg's. Half of the false ones are regressions, so
-            that of a hundred runs compared with their like at most one fails.
-        fewest_processes: of one or two the spread between processes is not known.
-        power: the chance with which the smallest change that is named would have been seen.
+        minimum_effect: the tolerated change, as a fraction.
+        same_margin: equivalence margin: half-width of the widest interval of *unchanged*.
+        false_discovery_rate: rate of the Benjamini-Hochberg procedure. Half of the false
+            discoveries are regressions, so that at most one of a hundred comparisons of equal runs
+            fails.
+        fewest_processes: minimum number of processes; one or two do not determine the spread
+            between processes.
+        power: probability of detecting the smallest change that is reported as detectable.
     """
 
     minimum_effect: float = 0.01
@@ -48,7 +51,7 @@ class RatioShift:
     Attributes:
         value: the estimate; above 0 is slower.
         error: its standard error.
-        freedom: degrees of freedom, after Welch and Satterthwaite.
+        freedom: degrees of freedom, by the Welch-Satterthwaite formula.
     """
 
     value: float
@@ -57,11 +60,11 @@ class RatioShift:
 
     @property
     def reach(self) -> float:
-        """Half the width of the 95% interval."""
+        """The half-width of the 95% interval."""
         return _t_quantile(self.freedom, 0.975) * self.error
 
     def beyond(self, effect: float) -> float:
-        """Return the p-value of the true shift being no greater than ``effect`` either way."""
+        """Return the p-value of the true shift being at most ``effect`` in either direction."""
         past = abs(self.value) - math.log1p(effect)
         if past <= 0:
             return 1.0
@@ -69,7 +72,7 @@ class RatioShift:
 
 
 def estimate_shift(base: RatioEstimate, new: RatioEstimate) -> RatioShift:
-    """Return how far an arm's time over the plain one moved between two runs."""
+    """Return the shift of an arm's time ratio to the plain network between two runs."""
     variances = base.error**2, new.error**2
     total = sum(variances)
     if not 0 < total < math.inf:
@@ -81,8 +84,8 @@ def estimate_shift(base: RatioEstimate, new: RatioEstimate) -> RatioShift:
 
 
 def shrink(shifts: Mapping[K, RatioShift]) -> dict[K, RatioShift]:
-    """Return the shifts of rows measured alike, their errors shrunk by empirical Bayes."""
-    errors = {key: StandardError(moved.error, moved.freedom) for key, moved in shifts.items()}
+    """Return the shifts of rows with similar noise, their errors moderated by empirical Bayes."""
+    errors = {key: StandardError(shift.error, shift.freedom) for key, shift in shifts.items()}
     return {
         key: RatioShift(shifts[key].value, error.error, error.freedom)
         for key, error in moderated(errors).items()
@@ -90,12 +93,12 @@ def shrink(shifts: Mapping[K, RatioShift]) -> dict[K, RatioShift]:
 
 
 def detectable_change(moved: RatioShift, count: int, rule: LatencyChangeRule) -> float:
-    """Return the slow-down that is found with the rule's power where no other row moves.
+    """Return the slowdown that is detected with the rule's power if no other row changes.
 
     Args:
-        moved: the shift, of which the error and its degrees of freedom count.
-        count: rows that are judged together.
-        rule: false discovery rate, least effect and power.
+        moved: the shift; only its error and degrees of freedom are used.
+        count: number of rows that are judged together.
+        rule: false discovery rate, minimum effect and power.
     """
     level = rule.false_discovery_rate / count / 2
     tails = _t_quantile(moved.freedom, 1 - level) + _t_quantile(moved.freedom, rule.power)

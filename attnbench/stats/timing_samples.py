@@ -1,4 +1,4 @@
-"""What one process measured: the seconds of every arm in every round."""
+"""Timing samples of one process: the seconds of every arm in every round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from attnbench.errors import RequestError, suggestion
 
 AGAIN = "baseline again"
-"""The A/A arm: the baseline, timed a second time as if it were another arm."""
+"""Name of the A/A arm: the baseline, timed a second time as if it were another arm."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,14 @@ class TimingSamples:
 
     Attributes:
         baseline: the arm that the others are compared with.
-        seconds: arm -> seconds per call, one figure per round; the same length for each. The
-            baseline and :data:`AGAIN` are among them.
+        seconds: arm -> seconds per call, one figure per round; the same length for each. They
+            include the baseline and :data:`AGAIN`.
         calls: arm -> calls per figure; the figure is their mean.
         warmup_s: seconds spent before the first round.
-        sampling_s: seconds spent on the rounds, the dropped ones included.
+        sampling_s: seconds spent on the rounds, including the discarded ones.
         stopped: ``"narrow"`` (every interval was narrow enough), ``"budget"`` or ``"rounds"``.
-        dropped: rounds thrown away because the device was throttled in them.
-        conditions: what was held fixed meanwhile: threads, affinity, garbage collection.
+        dropped: number of rounds discarded because the device was throttled in them.
+        conditions: fixed conditions of the process: threads, affinity, garbage collection.
     """
 
     baseline: str
@@ -39,16 +39,16 @@ class TimingSamples:
 
     @property
     def rounds(self) -> int:
-        """How many rounds there are."""
+        """Number of rounds."""
         return len(self.seconds[self.baseline])
 
     def only(self, arm: str) -> TimingSamples:
-        """Return these samples with the baseline, :data:`AGAIN` and ``arm`` alone.
+        """Return these samples restricted to the baseline, :data:`AGAIN` and ``arm``.
 
-        That is all an estimate for ``arm`` needs.
+        An estimate for ``arm`` needs no others.
 
         Raises:
-            RequestError: there is no such arm.
+            RequestError: no arm has this name.
         """
         if arm not in self.seconds:
             raise RequestError(f"no arm {arm!r} was timed.{suggestion(arm, self.seconds)}")
@@ -68,7 +68,7 @@ class TimingSamples:
         """Return the JSON form; seconds have 5 significant digits, far below the noise."""
         return {
             "baseline": self.baseline,
-            "seconds": {arm: [_rounded(one) for one in row] for arm, row in self.seconds.items()},
+            "seconds": {arm: [_rounded(s) for s in row] for arm, row in self.seconds.items()},
             "calls": dict(self.calls),
             "warmup_s": _rounded(self.warmup_s),
             "sampling_s": _rounded(self.sampling_s),
