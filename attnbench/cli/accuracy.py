@@ -103,13 +103,8 @@ def command(
         "int8": int8,
         "threads": threads,
     }
-    request = GridRequest(
-        backbone or [],
-        [_blended(spec, blend) for spec in module or []],
-        placement or [],
-        None,
-        None,
-    )
+    modules = [_blended(spec, blend) for spec in module or []]
+    request = GridRequest(backbone or [], modules, placement or [], None, None)
     with new_worker(plugin or []) as worker:
         with guests():
             suite = _suite(_rows(request, catalog, wider), settings)

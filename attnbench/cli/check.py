@@ -77,9 +77,8 @@ def command(
         reports = _examined(examiner, requested, checks, limit)
     _print(reports, chosen, verbose=verbose)
     if examiner.interrupted:
-        say(
-            f"attnbench: check interrupted; {len(reports)} of {len(requested)} modules are reported"
-        )
+        count = f"{len(reports)} of {len(requested)} modules"
+        say(f"attnbench: check interrupted; {count} are reported")
         sys.exit(130)
     if not all(report.passed for report in reports):
         sys.exit(1)

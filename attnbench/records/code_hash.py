@@ -1,18 +1,22 @@
 """Semantic hash of a class or function, over all definitions that it reaches by name.
 
-The location of code is excluded: paths, module names, the form of imports and the order of
-definitions. The hash of a definition covers its normal form
-(:mod:`attnbench.records.normal_form`), the origins of the foreign names in it, and the definitions
-that its own names refer to. Where names cannot be resolved, it covers a larger unit:
+The location of code is excluded: paths, module names, import lines and the order of definitions.
+The hash of a definition covers its normal form (:mod:`attnbench.records.normal_form`), the origins
+of the foreign names in it, and the definitions that its own names refer to. Where names cannot be
+resolved, it covers a larger unit:
 
-- for lookups by computed names (``globals()``, ``eval``, a module passed as a value): the whole
-  file;
-- for statements with arbitrary side effects (calls, assignments to foreign attributes, registering
-  decorators): these statements, in the hash of every definition whose file imports theirs;
+- for lookups by computed names (``globals()``, ``eval``, a module passed as a value): its package
+  and all that it imports;
+- for statements with arbitrary side effects (calls of own functions, assignments to foreign
+  attributes, registering decorators): these statements, in the hash of every definition whose file
+  imports theirs; a package's ``__init__.py`` is imported by all files below it;
+- for names that are bound twice: the whole file, in its order;
 - for classes that register themselves: all imported files.
 
-The value of an assignment is assumed to have no side effects. The engine is excluded: its effect on
-a module has a method number of its own for each kind of record.
+A factory that is made by a call (``functools.partial``, a closure, a callable object) counts with
+the values that it holds. Not covered: calls of other distributions' functions and of own classes
+whose only purpose is a side effect, and texts of a card that the code reads. The engine is
+excluded: its effect on a module has a method number of its own for each kind of record.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from attnbench.records.definitions import (
     dotted_chain,
     parse_statements,
 )
+from attnbench.records.held_values import describe_held_values
 from attnbench.records.name_resolution import (
     WHOLE,
     Definition,
@@ -83,7 +88,11 @@ def hash_code(target: object, *, counts_formulas: bool = False) -> str | None:
         counts_formulas: whether the hash covers the formulas of cards.
     """
     start = _start_of(target)
-    return None if start is None else hash_definition(start, counts_formulas=counts_formulas)
+    if start is None:
+        return None
+    found = hash_definition(start, counts_formulas=counts_formulas)
+    held = describe_held_values(target)
+    return _hash(found, held) if held else found
 
 
 def _start_of(target: object) -> Definition | None:
@@ -162,18 +171,23 @@ def _hash(*texts: str) -> str:
 
 @cache
 def _closure(path: Path) -> frozenset[Path]:
-    """Return a file and the files of its distribution that it imports, directly or indirectly.
-
-    Parent packages that no import names are excluded, as they often import the whole distribution.
-    """
+    """Return a file and the files of its distribution that run when it is imported."""
     seen: set[Path] = set()
     waiting = [path]
     while waiting:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
-            waiting += _imported(file)
+            packages = (folder / "__init__.py" for folder in file.parents[: len(package_of(file))])
+            waiting += [*_imported(file), *packages]
     return frozenset(seen)
+
+
+@cache
+def _package_files(path: Path) -> frozenset[Path]:
+    """Return all files of the top-level package of a file: modules of computed names are there."""
+    names = package_of(path)
+    return frozenset(path.parents[len(names) - 1].rglob("*.py")) if names else frozenset()
 
 
 @cache
@@ -202,6 +216,8 @@ def _code(definition: Definition, form: NormalForm) -> Code:
         source = definition.path.read_text(errors="replace")
         return Code(source, ((WHOLE, Definition(definition.path, WHOLE)),))
     origins = sorted(f"# {name} = {origin}" for name, origin in uses.origins)
+    if file.order:
+        uses.links.add((WHOLE, Definition(file.path, WHOLE)))
     return Code("\n".join([*texts, *origins]), tuple(sorted(uses.links)))
 
 
@@ -216,7 +232,8 @@ def _whole(file: SourceFile) -> Code:
                 links.add((name, target))
             elif not is_engines(target):
                 origins.append(f"# {name} = {target.origin}")
-    return Code("\n".join([file.opaque or "", *sorted(origins)]), tuple(sorted(links)))
+    text = [file.opaque or "", *file.order, *sorted(origins)]
+    return Code("\n".join(text), tuple(sorted(links)))
 
 
 class _Uses:
@@ -255,13 +272,14 @@ class _Uses:
                 self.origins.add((chain[0], target.origin))
 
     def _add_lookups(self, node: ast.stmt, lookups: set[tuple[str, ...]], count: int) -> None:
-        """Add the modules imported by constant names; the whole file if a name is computed."""
+        """Add the modules imported by constant names; all imported files if a name is computed."""
         modules = [_constant_import(call, lookups, self.path) for call in ast.walk(node)]
         constant = [module for module in modules if module is not None]
         for module in constant:
             self._add_targets((WHOLE,), follow(Import(module, None), (), self.path))
         if count > len(constant):
-            self.links.add((WHOLE, Definition(self.path, WHOLE)))
+            files = {*_closure(self.path), *_package_files(self.path)}
+            self.links |= {(WHOLE, Definition(path, WHOLE)) for path in files}
 
     def _resolve(self, chain: tuple[str, ...], statement: Statement) -> list[Target]:
         local = statement.bindings.get(chain[0], [])

@@ -7,10 +7,11 @@ import builtins
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
-from attnbench.records.source_files import ENGINE, absolute_name
+from attnbench.records.source_files import ENGINE, absolute_name, find_own
 
 DOCSTRING = "__doc__"
 """Name of the pseudo-definition for a file's docstring."""
@@ -24,6 +25,7 @@ _TRIES = (ast.Try, ast.TryStar)
 _PLACES = (ast.Attribute, ast.Subscript)
 _FRESH = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, *_OWN_SCOPES)
 """Expressions whose value has no other reference when it is assigned."""
+_PROPERTY_PARTS = {"setter", "getter", "deleter"}
 _SELF_REGISTERING = {"__init_subclass__", "__subclasses__"}
 
 
@@ -67,6 +69,8 @@ class SourceFile:
     """Modules imported anywhere in the file at run time, and imported names that may be modules."""
     registers_subclasses: bool = False
     """Flag of classes that may be looked up in other ways than by name."""
+    order: tuple[str, ...] = ()
+    """Bound names in order if any is bound twice: the position of each definition then counts."""
     opaque: str | None = None
     """Text of a file that cannot be parsed; all other fields are then empty."""
 
@@ -99,6 +103,8 @@ class _Reader:
         self.tree = ast.parse(path.read_bytes())
         self.nodes = list(_unwrapped(self.tree.body))
         self.fresh: dict[str, bool] = {}
+        self.classes = {node.name for node in self.nodes if isinstance(node, ast.ClassDef)}
+        self.functions = {node.name: node for node in self.nodes if isinstance(node, _FUNCTIONS)}
 
     def read(self) -> SourceFile:
         """Return the analysis; imports come first, as other statements' effects depend on them."""
@@ -113,6 +119,8 @@ class _Reader:
             self._note_freshness(node)
         for statement in statements:
             self._sort(statement)
+        bound = [name for node in self.nodes if _rebinds(node) for name in sorted(_bound(node))]
+        self.file.order = tuple(bound) if len(set(bound)) < len(bound) else ()
         return self.file
 
     def _statement(self, position: int) -> Statement:
@@ -154,7 +162,11 @@ class _Reader:
 
     def _acts(self, node: ast.AST) -> bool:
         """Return whether a statement may have effects besides the names that it binds."""
-        decorators = (used for inner in _defined(node) for used in inner.decorator_list)
+        inner = (
+            *_defined(node),
+            *(part for part in _shallow(node) if isinstance(part, _DEFINITIONS)),
+        )
+        decorators = (used for definition in inner for used in definition.decorator_list)
         return not all(map(self._is_pure, decorators)) or any(map(self._part_acts, _shallow(node)))
 
     def _part_acts(self, part: ast.AST) -> bool:
@@ -165,13 +177,35 @@ class _Reader:
         if _is_stored_place(part):
             root = part.value
             return not (isinstance(root, ast.Name) and self._is_clear(root.id))
+        if isinstance(part, ast.Call):
+            return self._calls_own(part.func)
         return isinstance(part, ast.Delete | ast.Assert | ast.Raise)
+
+    def _calls_own(self, called: ast.expr) -> bool:
+        """Return whether a call may register or set something elsewhere in the distribution.
+
+        Own classes, whatever comes from other distributions and builtin functions are taken not to.
+        """
+        chain = dotted_chain(called)
+        while chain is None and isinstance(called, ast.Attribute | ast.Call | ast.Subscript):
+            called = called.func if isinstance(called, ast.Call) else called.value
+            chain = dotted_chain(called)
+        if chain is None:
+            return False
+        bound = self.file.bindings.get(chain[0])
+        if bound is not None:
+            return any(_may_set(binding, chain[1:], self.file.path) for binding in bound)
+        if chain[0] in self.functions:
+            return _sets_something(self.functions[chain[0]])
+        return len(chain) > 1 and chain[0] in self.fresh and chain[0] not in self.classes
 
     def _is_pure(self, decorator: ast.expr) -> bool:
         """Return whether a decorator has no effect besides its result."""
         chain = dotted_chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
         if chain is None:
             return False
+        if chain[-1] in _PROPERTY_PARTS:
+            return True
         bound = self.file.bindings.get(chain[0])
         if bound is None:
             return chain[0] not in self.fresh and hasattr(builtins, chain[0])
@@ -191,12 +225,77 @@ def _unwrapped(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for node in statements:
         if isinstance(node, ast.If) and _is_type_checking(node.test):
             yield from _unwrapped([*node.body, *node.orelse])
-        else:
+        elif not (isinstance(node, ast.If) and _is_main_guard(node.test)):
             yield node
 
 
 def _is_type_checking(test: ast.expr) -> bool:
     return (dotted_chain(test) or ("",))[-1] == "TYPE_CHECKING"
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and dotted_chain(test.left) == ("__name__",)
+
+
+def _rebinds(node: ast.stmt) -> bool:
+    """Return whether a statement replaces the value of a name, as no augmented assignment does."""
+    return isinstance(node, (*_DEFINITIONS, ast.Assign, ast.For, ast.With)) or (
+        isinstance(node, ast.AnnAssign) and node.value is not None
+    )
+
+
+def _may_set(binding: Import, names: tuple[str, ...], importer: Path) -> bool:
+    """Return whether a call of ``names`` of an import may set something in its distribution."""
+    own = find_own(binding.module, importer)
+    names = (binding.name, *names) if binding.name else names
+    while own and names and (child := own.child(names[0])):
+        own, names = child, names[1:]
+    if own is None or own.file is None or not names:
+        return own is not None
+    found = _read_top_level(own.file).get(names[0])
+    if isinstance(found, Import):
+        return _may_set(found, names[1:], own.file)
+    if isinstance(found, _FUNCTIONS):
+        return _sets_something(found)
+    return len(names) > 1 and not isinstance(found, ast.ClassDef)
+
+
+@cache
+def _read_top_level(path: Path) -> dict[str, ast.stmt | Import]:
+    """Return the functions, classes and imports of a file by name."""
+    try:
+        nodes = list(_unwrapped(ast.parse(path.read_bytes()).body))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    found: dict[str, ast.stmt | Import] = {}
+    for node in nodes:
+        if isinstance(node, _DEFINITIONS):
+            found[node.name] = node
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bindings = _bindings(node, path)
+            found |= {name: parts[0] for name, parts in bindings.items() if name != "*"}
+    return found
+
+
+def _sets_something(function: ast.AST) -> bool:
+    """Return whether a function sets what is not its own: a global, an attribute, an item."""
+    parts = list(ast.walk(function))
+    own = {part.arg for part in parts if isinstance(part, ast.arg)}
+    own |= {
+        part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+    return any(_sets_foreign(part, own) for part in parts)
+
+
+def _sets_foreign(part: ast.AST, own: set[str]) -> bool:
+    if isinstance(part, ast.Global):
+        return True
+    place: ast.AST | None = part if _is_stored_place(part) else None
+    if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
+        place = part.value.func
+    while isinstance(place, ast.Attribute | ast.Subscript | ast.Call):
+        place = place.func if isinstance(place, ast.Call) else place.value
+    return isinstance(place, ast.Name) and place.id not in own
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -276,7 +375,8 @@ def _bound(node: ast.AST) -> set[str]:
     if isinstance(node, _DEFINITIONS):
         return {node.name}
     if isinstance(node, _OWN_SCOPES):
-        return set()
+        inner = [] if isinstance(node, ast.Lambda) else ast.walk(node)
+        return {part.target.id for part in inner if isinstance(part, ast.NamedExpr)}
     names = {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
     if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
         names.add(node.name)
@@ -311,6 +411,7 @@ def _registers_subclasses(node: ast.AST) -> bool:
     if isinstance(node, ast.FunctionDef):
         return node.name in _SELF_REGISTERING
     if isinstance(node, ast.ClassDef):
-        named = {(dotted_chain(base) or ("",))[-1] for base in node.bases}
+        bases = [base.func if isinstance(base, ast.Call) else base for base in node.bases]
+        named = {(dotted_chain(base) or ("",))[-1] for base in bases}
         return bool(named & {"type", "ABCMeta", "EnumMeta", "EnumType"})
     return isinstance(node, ast.Attribute) and node.attr in _SELF_REGISTERING

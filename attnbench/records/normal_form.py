@@ -117,9 +117,20 @@ def _field(node: ast.AST, name: str) -> object:
 
 
 def _read_annotation(annotation: ast.expr | None) -> ast.expr | None:
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+    return None if annotation is None else _AnnotationReader().visit(annotation)
+
+
+class _AnnotationReader(ast.NodeTransformer):
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """Leave the texts of ``Literal`` as they are."""
+        name = getattr(node.value, "attr", getattr(node.value, "id", ""))
+        return node if name == "Literal" else self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Replace a text by the expression in it."""
+        if not isinstance(node.value, str):
+            return node
         try:
-            return ast.parse(annotation.value, mode="eval").body
+            return ast.parse(node.value, mode="eval").body
         except (SyntaxError, ValueError):
-            return annotation
-    return annotation
+            return node

@@ -48,7 +48,18 @@ def find_own(module: str, importer: Path) -> OwnModule | None:
     """
     top, *rest = module.split(".")
     folder = None if top == ENGINE else _top_folder(top, importer)
-    return _existing(folder.joinpath(*rest)) if folder else None
+    found = _existing(folder.joinpath(*rest)) if folder else None
+    return found or _find_in_namespace(module, importer)
+
+
+@cache
+def _find_in_namespace(module: str, importer: Path) -> OwnModule | None:
+    """Return a module of a folder without ``__init__.py`` that the importer lies in, too."""
+    top, *rest = module.split(".")
+    above = [folder for folder in importer.parents if folder.name == top]
+    if top == ENGINE or not above or not _is_loose(top, above[0].parent):
+        return None
+    return _existing(above[0].joinpath(*rest))
 
 
 def absolute_name(node: ast.ImportFrom, importer: Path) -> str:
