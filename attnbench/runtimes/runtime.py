@@ -36,7 +36,7 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltModel:
     """A model ready to be timed in a runtime."""
 
     run: Callable[[], object]
@@ -75,7 +75,7 @@ class Runtime(Protocol):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Return the model ready to run; the given model is not changed.
 
         Args:
@@ -91,7 +91,7 @@ class Runtime(Protocol):
         ...
 
 
-class Base:
+class RuntimeBase:
     """The base class of the shipped runtimes; third parties may derive from it."""
 
     name: ClassVar[str]
