@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import RequestError
 from attnbench.runtimes.output_check import Agreement, agreement
-from attnbench.runtimes.registry import versions
-from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import (
+    BuiltModel,
+    Runtime,
+    RuntimeFailure,
+    RuntimeSettings,
+    versions,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
