@@ -74,6 +74,6 @@ def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /
     Raises:
         CountingError: the model's forward pass fails on that input.
     """
-    from attnbench.models.sites import Survey
+    from attnbench.models.sites import SiteSurvey
 
-    return Survey(model, input_size).sites()
+    return SiteSurvey(model, input_size).sites()

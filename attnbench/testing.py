@@ -34,7 +34,7 @@ import pytest
 from attnbench.conformance.checks import CHECKS, Check, chosen
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, OK, SKIPPED, Finding
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError, suggestion
 from attnbench.registry.attention import Attention, find_attention, from_callable
 from attnbench.registry.plugins import catalog

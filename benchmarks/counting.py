@@ -29,7 +29,7 @@ from torch import nn
 
 import attnbench
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.models.backbones import build_backbone
 from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import catalog
@@ -60,7 +60,7 @@ def main() -> None:
 
 def shipped_cases() -> list[Case]:
     """Return every row with a backbone of every shipped suite, planned as they are run."""
-    brackets = Brackets(CostMeter(catalog()))
+    brackets = IsoMacBaselines(CostMeter(catalog()))
     suites = (find_suite(name, catalog()) for name in catalog().suites.names())
     cases = (case for suite in suites for case in all_cases(plan(suite, catalog(), (), brackets)))
     counted = (case for case in cases if case.kind == "cost" and case.backbone)

@@ -30,14 +30,14 @@ from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 import attnbench
-from attnbench.conformance.subject import relative_error
+from attnbench.conformance.module_under_test import relative_error
 from attnbench.errors import RequestError
 from attnbench.latency import Compared, Comparison, compare
 from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import catalog
 from attnbench.registry.specs import parse_spec
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 
 MODULES = ["ulsam", "ulsam,groups=16"]
 SHAPES = ["1x512x14x14", "1x96x14x14", "1x160x7x7", "1x24x56x56"]
@@ -261,7 +261,7 @@ def beside_plain(spec: str, shape: str, budget_s: float) -> Comparison:
         raise SystemExit(f"{name} has no plain form in benchmarks/plain_forms/")
     x = torch.randn([int(side) for side in shape.split("x")])
     size = (x.shape[2], x.shape[3])
-    ours = lively(attnbench.create_module(spec, x.shape[1], feature_size=size)).eval()
+    ours = randomize_weights(attnbench.create_module(spec, x.shape[1], feature_size=size)).eval()
     arms = {"plain": plain_form(name, ours), "ours": ours}
     if has_fused_form(ours):
         arms["fused"] = fuse(ours)

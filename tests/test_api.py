@@ -75,6 +75,8 @@ class TestListModules:
             ("@family:", "there are channel"),
             ("@every", "write @all or @family:NAME"),
             ("se", "write @all or @family:NAME"),
+            (None, "^module None: write @all or @family:NAME$"),
+            (5, "^module 5: write @all or @family:NAME$"),
         ],
     )
     def test_it_refuses(self, selector, message):

@@ -86,7 +86,7 @@ def command(
     Stop it at any time: the same command goes on from there.
     """
     from attnbench.runner.executors import check_executor
-    from attnbench.runner.meters import Meters
+    from attnbench.runner.measurers import Measurers
     from attnbench.runner.run_suite import prepare
     from attnbench.runner.select_cases import Choice
     from attnbench.runner.worker_main import new_worker
@@ -109,7 +109,7 @@ def command(
         with guests():
             suite = _suite(_rows(request, catalog, wider), settings)
             choice = Choice(only=("accuracy",), fresh=fresh)
-            job = prepare(suite, catalog, Path(out), choice, Meters(catalog))
+            job = prepare(suite, catalog, Path(out), choice, Measurers(catalog))
         _refuse_skipped(job)
         _announce(job)
         run = _trained(job, worker, executor, plugin or [], save)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import say
-from attnbench.runner.eta import TimeLeft, seconds_of, spoken
+from attnbench.runner.eta import TimeLeft, format_duration, seconds_of
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
@@ -50,7 +50,7 @@ class LineProgress:
         self._count += 1
         self._left.done(record)
         left = self._left.seconds
-        more = f"; {spoken(left)} left" if left > _WORTH_REPORTING_S else ""
+        more = f"; {format_duration(left)} left" if left > _WORTH_REPORTING_S else ""
         outcome = f"{record.case} {record.status} ({record.seconds:.2f} s)"
         say(f"[{self._count}/{self._total}] {outcome}{more}")
 
@@ -95,7 +95,7 @@ class BarProgress:
         self._bar.update(self._task, advance=1, left=self._text())
 
     def _text(self) -> str:
-        return f"{spoken(self._left.seconds)} left"
+        return f"{format_duration(self._left.seconds)} left"
 
     def end(self) -> None:
         """Remove the bar."""
@@ -107,7 +107,9 @@ def _opening(job: Job) -> str:
     text += f", {len(job.done)} already measured" if job.done else ""
     seconds = seconds_of(job)
     trains = any(case.kind == "accuracy" for case in job.missing)
-    return text + (f"; {spoken(seconds)}" if trains or seconds > _WORTH_REPORTING_S else "")
+    return text + (
+        f"; {format_duration(seconds)}" if trains or seconds > _WORTH_REPORTING_S else ""
+    )
 
 
 def check_progress() -> CheckProgress:

@@ -94,11 +94,11 @@ def _is_new(suite: Suite, out: Path) -> bool:
 
 def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
     """Return the jobs of all suites, planned and checked before the first measurement."""
-    from attnbench.runner.meters import Meters
+    from attnbench.runner.measurers import Measurers
     from attnbench.runner.run_suite import prepare
 
-    meters = Meters(catalog)
-    return [prepare(suite, catalog, out, choice, meters) for suite in suites]
+    measurers = Measurers(catalog)
+    return [prepare(suite, catalog, out, choice, measurers) for suite in suites]
 
 
 def _run(job: Job, worker: Worker, pool: Pool) -> int:
@@ -129,7 +129,7 @@ def _report_failures(run: Run, job: Job) -> int:
 
 
 def _list_cases(jobs: Sequence[Job]) -> None:
-    from attnbench.runner.eta import seconds_of, spoken
+    from attnbench.runner.eta import format_duration, seconds_of
 
     with writing():
         for job in jobs:
@@ -137,7 +137,7 @@ def _list_cases(jobs: Sequence[Job]) -> None:
                 state = "measured" if case.name in job.done else "to measure"
                 sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
     for job in jobs:
-        say(f"{job.suite.suite.name}: {spoken(seconds_of(job))}")
+        say(f"{job.suite.suite.name}: {format_duration(seconds_of(job))}")
 
 
 def _refuse_twins(names: list[str]) -> None:

@@ -69,12 +69,12 @@ def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[dict[s
 
 def _suite(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any]:
     from attnbench.measure.cost import CostMeter
-    from attnbench.measure.iso_macs import Brackets
+    from attnbench.measure.iso_macs import IsoMacBaselines
     from attnbench.suites.load import find_suite
     from attnbench.suites.plan import plan
 
     suite = find_suite(name, catalog)
-    tables = plan(suite, catalog, brackets=Brackets(CostMeter(catalog)))
+    tables = plan(suite, catalog, brackets=IsoMacBaselines(CostMeter(catalog)))
     return {
         **suite.suite.model_dump(mode="json"),
         "tables": [

@@ -11,7 +11,7 @@ from attnbench.conformance.findings import Finding, skipped
 from attnbench.errors import RequestError, suggestion
 
 if TYPE_CHECKING:
-    from attnbench.conformance.subject import Subject
+    from attnbench.conformance.module_under_test import Subject
 
 CheckFunction = Callable[["Subject"], Iterable[Finding]]
 """Function of a subject that yields findings; no findings mean that the check passes."""
@@ -66,16 +66,16 @@ CHECKS = _named(
     ),
     Check("formulas", "costs what its card's formulas say", "formulas"),
     Check("maps", "keeps the shape of maps of any size", "shapes"),
-    Check("widths", "takes all widths of MobileNets, or declares which", "widths"),
-    Check("batch_independence", "images of a batch do not see each other", "batch"),
-    Check("batch_one", "trains on a batch of one image", "batch"),
+    Check("widths", "takes all widths of MobileNets, or declares which", "channel_widths"),
+    Check("batch_independence", "images of a batch do not see each other", "batch_independence"),
+    Check("batch_one", "trains on a batch of one image", "batch_independence"),
     Check("gradients", "every parameter and the input get a gradient", "gradients"),
     Check("dtypes", "works in double, half and brain-float precision", "precision"),
     Check("autocast", "works under autocast", "precision"),
     Check("memory_layout", "keeps channels_last, with the same output", "memory_layout"),
     Check("device", "follows its input to another device", "memory_layout"),
-    Check("extremes", "stays finite on extreme maps", "extremes"),
-    Check("nan", "passes a NaN on, to its own image only", "extremes"),
+    Check("extremes", "stays finite on extreme maps", "extreme_inputs"),
+    Check("nan", "passes a NaN on, to its own image only", "extreme_inputs"),
     Check("state_dict", "is rebuilt by its state dict", "copies"),
     Check("pickling", "survives pickling", "copies"),
     Check("deepcopy", "has deep copies that share nothing", "copies"),
@@ -83,7 +83,7 @@ CHECKS = _named(
     Check("graph", "is one graph to the compiler", "graph_capture"),
     Check("export", "exports with a batch of any size", "graph_capture"),
     Check("training", "trains at every place of a MobileNet", "insertion"),
-    Check("drift", "changes an untrained map by", "drift"),
+    Check("drift", "changes an untrained map by", "output_drift"),
     Check("inductor", "compiles to the same output", "inductor", deep=True),
     Check("onnx", "exports to ONNX with the same output", "runtimes", deep=True),
     Check("openvino", "exports to OpenVINO with the same output", "runtimes", deep=True),

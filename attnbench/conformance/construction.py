@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, listed
 from attnbench.conformance.global_state import changes, kept_surroundings, surroundings
+from attnbench.conformance.held_tensors import class_tensors, held_tensors
 from attnbench.conformance.import_effects import changed_by_import
-from attnbench.conformance.subject import SIZES, WIDTHS, Size, Subject
-from attnbench.conformance.tensors import class_tensors, held_tensors
+from attnbench.conformance.module_under_test import SIZES, WIDTHS, Size, Subject
 from attnbench.errors import PluginError
 from attnbench.utils.text import describe
 

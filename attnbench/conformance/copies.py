@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken
-from attnbench.conformance.subject import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.runtimes.torch_export import root_cause
 
 _SAME = 1e-6

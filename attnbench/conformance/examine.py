@@ -20,7 +20,7 @@ from attnbench.conformance.findings import (
     skipped,
 )
 from attnbench.conformance.global_state import kept_surroundings
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention
 from attnbench.utils.text import describe

@@ -13,7 +13,7 @@ from torch import nn
 
 from attnbench.cards import Card
 from attnbench.conformance.findings import Finding, broken, fine, note
-from attnbench.conformance.subject import Size, Subject
+from attnbench.conformance.module_under_test import Size, Subject
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention

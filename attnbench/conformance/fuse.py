@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.conformance.findings import Finding, broken, fine, note
-from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.conformance.module_under_test import Size, Subject, relative_error
 from attnbench.models.fuse import fuse as fused_copy
 from attnbench.models.fuse import has_fused_form
 from attnbench.registry.blend import Blend

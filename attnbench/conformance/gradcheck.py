@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, listed
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 
 _STEPS = (1e-6, 1e-3)
 """Step sizes; the second is for modules that compute in float32, where the first is noise."""

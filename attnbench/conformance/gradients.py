@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import DECLARED, Finding, broken, listed, note
 from attnbench.conformance.gradcheck import wrong_slopes
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.utils.text import describe
 
 _DRAWS = 4

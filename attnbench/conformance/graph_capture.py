@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, fine
-from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.conformance.module_under_test import Size, Subject, relative_error
 from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.torch_export import root_cause
 

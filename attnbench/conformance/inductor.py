@@ -8,8 +8,8 @@ import torch
 
 from attnbench.conformance.findings import Finding
 from attnbench.conformance.graph_capture import own_dynamo
+from attnbench.conformance.module_under_test import Subject
 from attnbench.conformance.runtime_export import in_runtime
-from attnbench.conformance.subject import Subject
 
 
 def inductor(subject: Subject) -> Iterator[Finding]:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, fine
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError, PlacementError
 from attnbench.models.backbones import build_backbone
 from attnbench.models.inserted import Inserted
 from attnbench.models.insertion import fill
 from attnbench.models.layer_numbers import FAMILIES
-from attnbench.models.sites import Survey
-from attnbench.models.slots import Slot, find_placement, find_slots
+from attnbench.models.placement_slots import Slot, find_placement, find_slots
+from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import Attention
 from attnbench.registry.placement_grammar import OFFICIAL
 from attnbench.runtimes.torch_export import root_cause
@@ -154,12 +154,12 @@ def _one_line(error: Exception) -> str:
 
 
 @cache
-def _network(name: str) -> tuple[nn.Module, Survey]:
+def _network(name: str) -> tuple[nn.Module, SiteSurvey]:
     """Return a small network with random weights and its insertion sites; both are read-only."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _resnet() if name == "resnet" else _mobilenet(name)
-    return network, Survey(network, (1, *_INPUT[1:]))
+    return network, SiteSurvey(network, (1, *_INPUT[1:]))
 
 
 def _mobilenet(name: str) -> nn.Module:

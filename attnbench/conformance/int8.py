@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from attnbench.conformance.findings import Finding, broken, fine, note
+from attnbench.conformance.module_under_test import Subject
 from attnbench.conformance.runtime_export import ExportOutcome, forms, lacking, outcome
-from attnbench.conformance.subject import Subject
 from attnbench.runtimes.registry import runtime
 
 _RUNTIMES = ("onnxruntime", "executorch")

@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Finding, broken, note
-from attnbench.conformance.subject import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.runtimes.torch_export import root_cause
 
 _TOLERANCE = 1e-4

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, fine, note, skipped
-from attnbench.conformance.subject import Size, Subject
+from attnbench.conformance.module_under_test import Size, Subject
 from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime
-from attnbench.runtimes.runtime import Built, Runtime, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
 from attnbench.runtimes.sample_inputs import examples
 
 _CHANNELS = 64
@@ -49,7 +49,7 @@ class ExportOutcome:
     """Result of a form in a runtime: the agreement of the outputs, or the reason of failure."""
 
     form: ExportForm
-    built: Built | None = None
+    built: BuiltModel | None = None
     agreement: Agreement | None = None
     failure: str = ""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attnbench.conformance.findings import Finding
+from attnbench.conformance.module_under_test import Subject
 from attnbench.conformance.runtime_export import in_runtime
-from attnbench.conformance.subject import Subject
 
 _SIMPLER = (
     "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."

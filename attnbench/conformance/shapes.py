@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, fine, listed
-from attnbench.conformance.subject import Size, Subject, relative_error
+from attnbench.conformance.module_under_test import Size, Subject, relative_error
 from attnbench.counting.model_copies import shape_copy
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, listed
-from attnbench.conformance.subject import SIZES, Subject, relative_error
-from attnbench.conformance.tensors import held_tensors
+from attnbench.conformance.held_tensors import held_tensors
+from attnbench.conformance.module_under_test import SIZES, Subject, relative_error
 from attnbench.utils.text import describe
 
 _EXACT = 1e-12

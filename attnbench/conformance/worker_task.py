@@ -9,7 +9,7 @@ from typing import Any
 
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import Catalog
 

@@ -52,7 +52,7 @@ class _Module:
     sums: int  # how often ptflops adds this module's number to its total
 
 
-class Claims:
+class PtflopsAttribution:
     """A collector of the numbers of ptflops during a pass, which afterwards assigns them."""
 
     def __init__(self, model: nn.Module, recorder: Recorder, kinds: Collection[type]) -> None:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.counting.forward_pass import on_real_copy
-from attnbench.counting.ptflops_attribution import Claims
+from attnbench.counting.ptflops_attribution import PtflopsAttribution
 from attnbench.counting.raw_counts import RawCount, RawCounts
 from attnbench.counting.recorder import Recorder
 
@@ -44,7 +44,7 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
     recorder = Recorder()
     recorder.watch(model)
     with _tables() as (modules, functions):
-        claims = Claims(model, recorder, modules.keys())
+        claims = PtflopsAttribution(model, recorder, modules.keys())
         for kind, hook in modules.items():
             modules[kind] = _beside_hook(claims, kind.__name__, hook)
         for table, prefix in functions:
@@ -119,7 +119,9 @@ def _restored(namespace: Any, names: Collection[str]) -> Iterator[None]:
                 delattr(namespace, name)
 
 
-def _beside_hook(claims: Claims, kind: str, hook: Callable[..., None]) -> Callable[..., None]:
+def _beside_hook(
+    claims: PtflopsAttribution, kind: str, hook: Callable[..., None]
+) -> Callable[..., None]:
     def counted(module: Any, inputs: Any, output: Any) -> None:
         before = module.__flops__
         hook(module, inputs, output)
@@ -128,7 +130,9 @@ def _beside_hook(claims: Claims, kind: str, hook: Callable[..., None]) -> Callab
     return counted
 
 
-def _beside_formula(claims: Claims, name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
+def _beside_formula(
+    claims: PtflopsAttribution, name: str, formula: Callable[..., Any]
+) -> Callable[..., Any]:
     def counted(*args: Any, **kwargs: Any) -> Any:
         raw = formula(*args, **kwargs)
         claims.function(name, args, kwargs, int(raw))

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from attnbench.datasets.dataset import Data, LabeledImages, in_memory
-from attnbench.datasets.list_files import read_lines
 from attnbench.datasets.manual_download import ManualDownload
-from attnbench.datasets.safe_pickle import Bytes, read_plain_pickle
+from attnbench.datasets.safe_pickle import ByteArray, read_plain_pickle
+from attnbench.datasets.split_lists import read_lines
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Cifar(ManualDownload):
         found = read_plain_pickle(path)
         images, labels = found.get("data"), found.get(self.label_key)
         if (
-            not isinstance(images, Bytes)
+            not isinstance(images, ByteArray)
             or not isinstance(labels, list)
             or not all(type(label) is int for label in labels)
             or not labels

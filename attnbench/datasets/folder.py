@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from attnbench.datasets.class_folders import folders
 from attnbench.datasets.dataset import Data
-from attnbench.datasets.image_folders import Files, check_classes, digest, samples, split_files
+from attnbench.datasets.list_class_folders import folders
+from attnbench.datasets.train_test_folders import Files, check_classes, digest, samples, split_files
 from attnbench.errors import RequestError
 
 _TESTS = ("test", "val")

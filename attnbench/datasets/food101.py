@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.list_files import FileListDataset, read_lines
+from attnbench.datasets.split_lists import FileListDataset, read_lines
 
 
 @dataclass(frozen=True)

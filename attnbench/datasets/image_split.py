@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnbench.datasets.dataset import LabeledImages
-from attnbench.datasets.image_files import decode, quiet, read, read_header
+from attnbench.datasets.read_image import decode, quiet, read, read_header
 from attnbench.errors import RequestError
 from attnbench.utils.text import describe
 

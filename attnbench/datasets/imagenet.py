@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.class_folders import folders
 from attnbench.datasets.dataset import Data
-from attnbench.datasets.image_folders import check_classes, samples, split_files
+from attnbench.datasets.list_class_folders import folders
 from attnbench.datasets.manual_download import ManualDownload
+from attnbench.datasets.train_test_folders import check_classes, samples, split_files
 
 _FIRST = "ILSVRC2012_val_00000001.JPEG"
 _FLAT = ("val", "ILSVRC2012_img_val", ".")

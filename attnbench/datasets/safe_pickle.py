@@ -15,7 +15,7 @@ from attnbench.errors import RequestError
 from attnbench.utils.text import describe
 
 
-class Bytes:
+class ByteArray:
     """A uint8 array, as its shape and its bytes in row-major order."""
 
     shape: tuple[int, ...] = ()
@@ -40,8 +40,8 @@ class _Kind:
         """Ignore the remaining state: single bytes have no byte order."""
 
 
-def _array(*_: object) -> Bytes:
-    return Bytes()
+def _array(*_: object) -> ByteArray:
+    return ByteArray()
 
 
 def _content(text: str, encoding: str) -> bytes:
@@ -53,7 +53,7 @@ def _content(text: str, encoding: str) -> bytes:
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): _array,
     ("numpy._core.multiarray", "_reconstruct"): _array,
-    ("numpy", "ndarray"): Bytes,
+    ("numpy", "ndarray"): ByteArray,
     ("numpy", "dtype"): _Kind,
     ("_codecs", "encode"): _content,
 }
@@ -69,7 +69,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_plain_pickle(path: Path) -> dict[str, Any]:
-    """Return the dictionary in a pickle; arrays are :class:`Bytes`.
+    """Return the dictionary in a pickle; arrays are :class:`ByteArray`.
 
     Raises:
         RequestError: the pickle is damaged, or holds any other object.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.datasets.list_files import FileListDataset
+from attnbench.datasets.split_lists import FileListDataset
 from attnbench.errors import RequestError
 from attnbench.utils.text import describe
 

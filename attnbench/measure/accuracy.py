@@ -20,12 +20,12 @@ from attnbench.datasets.dataset import Data, data_root
 from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
-from attnbench.measure.cost import CostMeter, Known, card_facts, slot_facts, without_weights
+from attnbench.measure.cost import BackboneCost, CostMeter, card_facts, slot_facts, without_weights
 from attnbench.measure.rng_isolation import draw_apart
 from attnbench.models.backbones import build_backbone
 from attnbench.models.insertion import fill
+from attnbench.models.placement_slots import Slot
 from attnbench.models.pretrained import transfer
-from attnbench.models.slots import Slot
 from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case
@@ -66,7 +66,7 @@ class AccuracyMeter:
 
     def __init__(self, cost: CostMeter) -> None:
         self.cost = cost
-        self._known: dict[tuple[str, str, int], Known] = {}
+        self._known: dict[tuple[str, str, int], BackboneCost] = {}
         self._fitting: set[Case] = set()
 
     def check(self, case: Case) -> None:
@@ -210,16 +210,16 @@ class AccuracyMeter:
         known = self._backbone(str(case.backbone), recipe, classes)
         return self.cost.slots(case, known.survey, self._attention(case))
 
-    def _backbone(self, spec: str, recipe: Recipe, classes: int) -> Known:
+    def _backbone(self, spec: str, recipe: Recipe, classes: int) -> BackboneCost:
         """Return the traced backbone as the recipe adapts it; it is built at the first call."""
         key = (spec, recipe.hash, classes)
         size = (recipe.size, recipe.size)
         if key not in self._known:
             try:
                 empty = without_weights(lambda: adapt(_built(spec, classes), recipe))
-                self._known[key] = Known(empty, size)
+                self._known[key] = BackboneCost(empty, size)
             except CountingError:  # its forward pass depends on values
-                self._known[key] = Known(adapt(_built(spec, classes), recipe), size)
+                self._known[key] = BackboneCost(adapt(_built(spec, classes), recipe), size)
         return self._known[key]
 
     def _classes(self, case: Case) -> int:

@@ -21,8 +21,8 @@ from attnbench.measure.cost_parts import CostPart, Inventory
 from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
-from attnbench.models.sites import Survey
-from attnbench.models.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
+from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case
@@ -45,12 +45,12 @@ class Measurement:
         return asdict(self)
 
 
-class Known:
+class BackboneCost:
     """A backbone for shapes alone, with its traced structure and its cost without modules."""
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
         self.model = model
-        self.survey = Survey(model, (1, 3, *size), owned=_has_no_weights(model))
+        self.survey = SiteSurvey(model, (1, 3, *size), owned=_has_no_weights(model))
         self.inventory = Inventory(model)
         self.plain = self.without(())
 
@@ -64,7 +64,7 @@ class CostMeter:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._known: dict[tuple[str, tuple[int, int]], Known] = {}
+        self._known: dict[tuple[str, tuple[int, int]], BackboneCost] = {}
         self._alone: dict[tuple[str, int, tuple[int, int], bool], CostPart] = {}
         self._attentions: dict[str, Attention] = {}
 
@@ -98,21 +98,21 @@ class CostMeter:
         """Return the part of the module's card that a record of the case contains."""
         return card_facts(self._attention(case.module) if case.module else None)
 
-    def known(self, backbone: str, size: tuple[int, int]) -> Known:
+    def known(self, backbone: str, size: tuple[int, int]) -> BackboneCost:
         """Return a traced backbone; it is built and traced at the first call."""
         key = (backbone, size)
         if key not in self._known:
             try:
-                self._known[key] = Known(self.build_backbone(backbone, size), size)
+                self._known[key] = BackboneCost(self.build_backbone(backbone, size), size)
             except CountingError:  # its forward pass depends on values
-                self._known[key] = Known(build_backbone(backbone), size)
+                self._known[key] = BackboneCost(build_backbone(backbone), size)
         return self._known[key]
 
     def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
         """Return a backbone for shapes alone."""
         return without_weights(lambda: build_backbone(spec))
 
-    def slots(self, case: Case, survey: Survey, attention: Attention | None) -> list[Slot]:
+    def slots(self, case: Case, survey: SiteSurvey, attention: Attention | None) -> list[Slot]:
         """Return the module's slots, checked against its constraints; none for a plain case."""
         if attention is None or case.placement is None:
             return []

@@ -16,7 +16,7 @@ _STEPS = 100
 _WIDEST = 8 * _STEPS
 
 
-class Brackets:
+class IsoMacBaselines:
     """A search for the next narrower and the next wider plain backbone of given arms.
 
     A width represents all widths that give the same network; the smallest of them is its name.

@@ -25,7 +25,7 @@ from attnbench.measure.network import example, inputs, network
 from attnbench.registry.attention import find_attention
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime as find_runtime
-from attnbench.runtimes.runtime import Built, Runtime, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
@@ -43,7 +43,7 @@ _PROOFS = 16
 
 
 @dataclass(frozen=True)
-class Proof:
+class OutputValidation:
     """The result of validating an arm before it is timed."""
 
     values: dict[str, int | float | None]
@@ -78,7 +78,7 @@ class LatencyMeter:
         check_runtime(runtime, conditions)
         self.cost.check(case)
 
-    def prove(self, case: Case, folder: Path) -> Proof:
+    def prove(self, case: Case, folder: Path) -> OutputValidation:
         """Build a case's network in its runtime and compare its output with that of eager mode.
 
         Raises:
@@ -88,7 +88,7 @@ class LatencyMeter:
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
         built, agreed = self._proved(case, folder)
-        return Proof(
+        return OutputValidation(
             _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
             _runtime_facts(runtime, _noted(built, case), conditions),
             self._slots(case),
@@ -105,7 +105,7 @@ class LatencyMeter:
         run = graphed(built.run) if conditions.graph else built.run
         return run if conditions.device == "cpu" else _waiting(run, conditions.device)
 
-    def _proved(self, case: Case, folder: Path) -> tuple[Built, Agreement]:
+    def _proved(self, case: Case, folder: Path) -> tuple[BuiltModel, Agreement]:
         """Return the built network and the agreement of its output with that of eager mode."""
         conditions = _conditions(case)
         runtime = find_runtime(conditions.runtime)
@@ -148,14 +148,14 @@ class LatencyMeter:
         run = self._build(case, folder).run
         return graphed(run) if _conditions(case).graph else run
 
-    def _build(self, case: Case, folder: Path) -> Built:
+    def _build(self, case: Case, folder: Path) -> BuiltModel:
         conditions = _conditions(case)
         settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
         return find_runtime(conditions.runtime).build(
             network(case, self.cost), example(case), settings, artefacts(case, folder)
         )
 
-    def _peak(self, case: Case, built: Built, folder: Path) -> int | None:
+    def _peak(self, case: Case, built: BuiltModel, folder: Path) -> int | None:
         device = find_device(_conditions(case).device)
         if device.name != "cpu":
             return device.peak_bytes(built.run)
@@ -226,7 +226,7 @@ def _conditions(case: Case) -> Conditions:
     return case.conditions
 
 
-def _agreement(case: Case, built: Built, cost: CostMeter) -> Agreement:
+def _agreement(case: Case, built: BuiltModel, cost: CostMeter) -> Agreement:
     conditions = _conditions(case)
     settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
     # the reference is the unfused form, also where the fused one runs, to detect a wrong fuse()
@@ -247,7 +247,7 @@ def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
     return stored
 
 
-def _noted(built: Built, case: Case) -> Built:
+def _noted(built: BuiltModel, case: Case) -> BuiltModel:
     """Return the network with a note for the tables if its output is not finite."""
     if bool(torch.isfinite(built.output(example(case))).all()):
         return built
@@ -266,7 +266,7 @@ def _refuse_in_place(case: Case, cost: CostMeter) -> None:
         )
 
 
-def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:
+def _values(built: BuiltModel, agreed: Agreement) -> dict[str, int | float | None]:
     return {
         "export_s": built.export_s,
         "load_s": built.load_s,
@@ -279,7 +279,7 @@ def _values(built: Built, agreed: Agreement) -> dict[str, int | float | None]:
     }
 
 
-def _runtime_facts(runtime: Runtime, built: Built, conditions: Conditions) -> dict[str, Any]:
+def _runtime_facts(runtime: Runtime, built: BuiltModel, conditions: Conditions) -> dict[str, Any]:
     from attnbench.system.cpu import isa, processor
     from attnbench.system.provenance import versions
 

@@ -11,7 +11,7 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
 from attnbench.registry.attention import Attention, find_attention
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.runtimes.sample_inputs import examples
 from attnbench.suites.case import Case
 
@@ -38,7 +38,7 @@ def network(case: Case, meter: CostMeter) -> nn.Module:
     torch.manual_seed(SEED)
     attention = find_attention(case.module, meter.catalog) if case.module else None
     model = _placed(case, attention, meter) if case.backbone else _alone(case, attention)
-    lively(model, SEED, example(case))
+    randomize_weights(model, SEED, example(case))
     model.eval()
     return fuse(model) if case.fused else model
 

@@ -12,8 +12,8 @@ from torch import nn
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError, RequestError
 from attnbench.models.inserted import Inserted
-from attnbench.models.sites import Survey
-from attnbench.models.slots import Slot, check_slots, find_placement, find_slots
+from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
+from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import Attention, find_attention, from_callable
 from attnbench.registry.specs import Spec, parse_spec
 
@@ -50,7 +50,7 @@ def insert(
             f"{type(model).__name__} and {placement!r}"
         )
     attention = as_attention(module, options)
-    survey = Survey(model, input_size)
+    survey = SiteSurvey(model, input_size)
     slots = find_slots(find_placement(placement, attention, survey), survey)
     check_slots(attention, slots)
     return fill(model, slots, attention)

@@ -61,7 +61,7 @@ class Site:
         }
 
 
-class Survey:
+class SiteSurvey:
     """The structure of a network from one shape-only forward pass; the network is not changed.
 
     Args:

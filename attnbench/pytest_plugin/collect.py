@@ -64,10 +64,10 @@ class SuiteFile(pytest.File):
             yield BaselineItem.of(self, baseline, [case.name for case in cases])
 
     def _planned(self, suite: Suite) -> list[PlannedTable]:
-        from attnbench.measure.iso_macs import Brackets
+        from attnbench.measure.iso_macs import IsoMacBaselines
 
         project = project_of(self.config)
-        return plan(suite, project.catalog, brackets=Brackets(project.cost))
+        return plan(suite, project.catalog, brackets=IsoMacBaselines(project.cost))
 
 
 def _budgets(suite: Suite, tables: list[PlannedTable]) -> dict[Case, float]:

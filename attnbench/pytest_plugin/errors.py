@@ -12,7 +12,7 @@ from attnbench.errors import AttnbenchError, MissingExtraError
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_user_errors() -> Iterator[None]:
     """Convert our errors into test failures with the same message while the network runs.
 
     A missing optional extra skips the test. Warnings of the measured libraries are ignored, as in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from attnbench.errors import CountingError, RequestError
-from attnbench.pytest_plugin.errors import told
+from attnbench.pytest_plugin.errors import report_user_errors
 from attnbench.pytest_plugin.latency_item import pedantic
 from attnbench.pytest_plugin.project import project_of
 
@@ -64,7 +64,7 @@ class AttentionBenchmark:
                 ``[tool.attnbench]``, then 5.
             threads: the number of threads of both.
         """
-        with told():
+        with report_user_errors():
             try:
                 given, shape = _map(input)
                 arms = {

@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 
 from attnbench.pytest_plugin.baseline import CostBaseline
-from attnbench.pytest_plugin.errors import told
+from attnbench.pytest_plugin.errors import report_user_errors
 from attnbench.pytest_plugin.latency_item import timed
 from attnbench.pytest_plugin.project import project_of
 from attnbench.pytest_plugin.report_notes import NEW, NOTE, RATIO
@@ -36,7 +36,7 @@ class CostItem(pytest.Item):
 
     def runtest(self) -> None:
         """Count the case and compare it with the baseline."""
-        with told():
+        with report_user_errors():
             values = project_of(self.config).cost.measure(self.case).values
         record = self.baseline.record(self.name)
         if record is None or record.status != "ok":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnbench.errors import AttnbenchError
-from attnbench.pytest_plugin.errors import told
+from attnbench.pytest_plugin.errors import report_user_errors
 from attnbench.runtimes.torch_export import root_cause
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def timed(case: Case, project: Project, benchmark: Any, budget_s: float) -> str 
     The test fails if the network cannot be built or its output differs from eager's, and is skipped
     if its runtime is not installed; it does not depend on the measured latency.
     """
-    with told(), tempfile.TemporaryDirectory(prefix="attnbench-") as folder:
+    with report_user_errors(), tempfile.TemporaryDirectory(prefix="attnbench-") as folder:
         project.latency.check(case)
         run = _ready(case, project, Path(folder), benchmark)
         if not benchmark.enabled:
@@ -41,7 +41,7 @@ def timed(case: Case, project: Project, benchmark: Any, budget_s: float) -> str 
         benchmark.extra_info.update(facts)
         threads = case.conditions.threads if case.conditions else 1
         pedantic(benchmark, run, timing.own.median, budget_s, threads)
-        return f"{case.name}: {spoken(facts)}"
+        return f"{case.name}: {describe_overhead(facts)}"
 
 
 def pedantic(
@@ -62,7 +62,7 @@ def pedantic(
         )
 
 
-def spoken(facts: dict[str, Any]) -> str:
+def describe_overhead(facts: dict[str, Any]) -> str:
     """Return ratio, confidence interval and verdict as text."""
     interval = f"{facts['ratio_low']:.4g}-{facts['ratio_high']:.4g}"
     return f"ratio {facts['ratio']:.4g} ({interval}), {facts['verdict']}"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from attnbench.errors import RecordError
 from attnbench.records.format import FORMAT, Header, Record
-from attnbench.records.migrate import upgraded
+from attnbench.records.header_formats import upgraded
 from attnbench.utils.text import shown_path
 
 FILE = "records.jsonl"

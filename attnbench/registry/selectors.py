@@ -23,9 +23,9 @@ def select_modules(catalog: Catalog, selector: str, names: Iterable[str]) -> lis
     """
     if selector == ALL:
         return list(names)
-    family = selector.removeprefix(FAMILY)
-    if family == selector:
+    if not (isinstance(selector, str) and selector.startswith(FAMILY)):
         raise RequestError(f"module {selector!r}: write {ALL} or {FAMILY}NAME")
+    family = selector.removeprefix(FAMILY)
     families = {name: _family_of(catalog, name) for name in names}
     found = [name for name, own in families.items() if own == family]
     if not found:

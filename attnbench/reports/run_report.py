@@ -8,7 +8,7 @@ from attnbench.records.store import Run
 from attnbench.reports.figures.accuracy_figures import write_plots
 from attnbench.reports.tables.build import build_report
 from attnbench.reports.tables.report import Report
-from attnbench.reports.tables.rows import Records
+from attnbench.reports.tables.row_views import Records
 from attnbench.reports.tables.write import write
 from attnbench.suites.case import PlannedTable
 from attnbench.suites.load import parse_suite

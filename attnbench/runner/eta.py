@@ -112,7 +112,7 @@ def _session_s(session: Session, job: Job) -> float:
     return proofs / side_by_side + sampling
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return ``about 40 s``, ``about 12 min``, ``about 1.5 h``."""
     if seconds < 90:
         return f"about {max(1, round(seconds))} s"

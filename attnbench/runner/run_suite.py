@@ -15,7 +15,7 @@ from typing import Protocol as Interface
 
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.accuracy import Effort
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.records.cache_key import fingerprint, packages_of
 from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.store import FILE, Run, RunWriter, read_run
@@ -27,7 +27,7 @@ from attnbench.runner.latency_sessions import (
     SessionRunner,
     sessions,
 )
-from attnbench.runner.meters import Meters
+from attnbench.runner.measurers import Measurers
 from attnbench.runner.select_cases import Choice, chosen
 from attnbench.suites.case import Case, PlannedTable
 from attnbench.suites.load import suite_hash
@@ -89,17 +89,17 @@ class RunProgress(Interface):
         """Report the end of the measurement."""
 
 
-def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meters: Meters) -> Job:
+def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, measurers: Measurers) -> Job:
     """Plan a suite and check every chosen case before the first measurement.
 
     Raises:
         RequestError: a spec, placement or choice is wrong.
         RecordError: the folder contains a damaged record file.
     """
-    tables = plan(suite, catalog, choice.added, Brackets(meters.cost))
+    tables = plan(suite, catalog, choice.added, IsoMacBaselines(measurers.cost))
     cases = chosen(all_cases(tables), choice)
     accuracies = _accuracies(suite, tables)
-    skipped = _skipped(cases, suite, meters, accuracies)
+    skipped = _skipped(cases, suite, measurers, accuracies)
     folder = out / suite.suite.name
     known = _known_run(folder / FILE)
     protocols = _protocols(suite, tables)
@@ -107,10 +107,10 @@ def prepare(suite: Suite, catalog: Catalog, out: Path, choice: Choice, meters: M
         case.name: fingerprint(case, suite, catalog, protocols.get(case.name)) for case in cases
     }
     done = {} if choice.fresh or known is None else _still_valid(known, hashes, skipped)
-    described = list(_described_anew(cases, done, meters))
+    described = list(_described_anew(cases, done, measurers))
     done |= {record.case: record for record in described}
     efforts = {
-        case.name: meters.accuracy.effort(case)
+        case.name: measurers.accuracy.effort(case)
         for case in cases
         if case.kind == "accuracy" and case.name not in skipped and case.name not in done
     }
@@ -245,15 +245,15 @@ def _timed(
 
 
 def _skipped(
-    cases: Sequence[Case], suite: Suite, meters: Meters, accuracies: Mapping[str, Accuracy]
+    cases: Sequence[Case], suite: Suite, measurers: Measurers, accuracies: Mapping[str, Accuracy]
 ) -> dict[str, str]:
     """Check all cases and return the reason of each case that lacks an extra or a GPU."""
     skipped: dict[str, str] = {}
     for case in cases:
         try:
-            meters.of(case).check(case)
+            measurers.of(case).check(case)
             if case.kind == "accuracy" and accuracies[case.name].gpu:
-                meters.require_gpu()
+                measurers.require_gpu()
         except MissingExtraError as error:
             skipped[case.name] = str(error)
         except RequestError as error:
@@ -282,7 +282,7 @@ def _still_valid(
 
 
 def _described_anew(
-    cases: Sequence[Case], done: Mapping[str, Record], meters: Meters
+    cases: Sequence[Case], done: Mapping[str, Record], measurers: Measurers
 ) -> Iterator[Record]:
     """Yield each valid cost record with an outdated card, with the current card.
 
@@ -292,7 +292,7 @@ def _described_anew(
         record = done.get(case.name)
         if record is not None and case.kind == "cost" and record.status == "ok":
             # normalized as if read from a file
-            card = json.loads(json.dumps(meters.cost.card(case)))
+            card = json.loads(json.dumps(measurers.cost.card(case)))
             if record.card != card:
                 yield record.model_copy(update={"card": card})
 

@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from attnbench.runtimes.registry import versions
-from attnbench.runtimes.runtime import Runtime, RuntimeSettings
+from attnbench.runtimes.runtime import Runtime, RuntimeSettings, versions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

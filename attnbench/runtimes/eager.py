@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.runtimes.runtime import Base, Built, RuntimeSettings, check
+from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check
 from attnbench.runtimes.torch_export import evaluated, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Eager(Base):
+class Eager(RuntimeBase):
     """PyTorch, eager, in the default (NCHW) memory format."""
 
     name: ClassVar[str] = "eager"
@@ -23,7 +23,7 @@ class Eager(Base):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Return a copy of the model on the device; see :class:`Runtime`."""
         import torch
 
@@ -54,8 +54,8 @@ def prepared(model: nn.Module, settings: RuntimeSettings, memory_format: Any) ->
 
 def bound(
     call: Any, example: Tensor, settings: RuntimeSettings, memory_format: Any, started: float
-) -> Built:
-    """Return a callable as :class:`Built`, bound to the example, after one call of it."""
+) -> BuiltModel:
+    """Return a callable as :class:`BuiltModel`, bound to the example, after one call of it."""
     import torch
 
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
@@ -77,4 +77,4 @@ def bound(
         return call(fixed)
 
     output(example)
-    return Built(run, output, export_s=None, load_s=time.perf_counter() - started)
+    return BuiltModel(run, output, export_s=None, load_s=time.perf_counter() - started)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
 from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.onnx_quantization import calibration
-from attnbench.runtimes.runtime import Base, Built, RuntimeFailure, RuntimeSettings, check
+from attnbench.runtimes.runtime import (
+    BuiltModel,
+    RuntimeBase,
+    RuntimeFailure,
+    RuntimeSettings,
+    check,
+)
 from attnbench.runtimes.torch_export import exported, failure
 
 if TYPE_CHECKING:
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
-class ExecuTorch(Base):
+class ExecuTorch(RuntimeBase):
     """ExecuTorch, XNNPACK delegate, portable kernels for the rest."""
 
     name: ClassVar[str] = "executorch"
@@ -31,7 +37,7 @@ class ExecuTorch(Base):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Lower the model to ``folder``, or reuse the artefact there; see :class:`Runtime`.
 
         The number of threads is global to the process: the last model built sets it.
@@ -57,7 +63,7 @@ class ExecuTorch(Base):
         def run(program: Any = method) -> object:
             return program.call(fixed, clone_outputs=False)
 
-        return Built(
+        return BuiltModel(
             run=run,
             output=output,
             export_s=kept.export_s,

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import RequestError
 from attnbench.runtimes.output_check import Agreement, agreement
-from attnbench.runtimes.registry import versions
-from attnbench.runtimes.runtime import Built, Runtime, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import (
+    BuiltModel,
+    Runtime,
+    RuntimeFailure,
+    RuntimeSettings,
+    versions,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Delivered:
+class ExportedFile:
     """The files of an export, with their check."""
 
     files: tuple[Path, ...]
@@ -57,7 +62,7 @@ def deliver(
     stem: Path,
     about: dict[str, Any],
     reference: nn.Module | None = None,
-) -> Delivered:
+) -> ExportedFile:
     """Export a model, check its output, then move it to ``stem`` with the runtime's suffix.
 
     ``stem.RUNTIME.json`` beside it describes the model, its input, the check and the versions.
@@ -85,7 +90,7 @@ def deliver(
             files = _moved(_artifact(built, runtime), stem)
     except OSError as error:
         raise RequestError(f"{stem.parent} cannot be written: {error}") from error
-    done = Delivered(
+    done = ExportedFile(
         files=files,
         bytes=sum(path.stat().st_size for path in files),
         export_s=built.export_s,
@@ -109,7 +114,7 @@ def _refuse_wrong(checked: Agreement, settings: RuntimeSettings) -> None:
     )
 
 
-def _artifact(built: Built, runtime: Runtime) -> Path:
+def _artifact(built: BuiltModel, runtime: Runtime) -> Path:
     if built.artefact is None:
         raise RequestError(f"runtime {runtime.name} leaves no file")
     return built.artefact

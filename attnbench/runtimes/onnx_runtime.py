@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attnbench.errors import RequestError
 from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
 from attnbench.runtimes.capture_output import silenced
-from attnbench.runtimes.runtime import Base, Built, RuntimeFailure, RuntimeSettings, check
+from attnbench.runtimes.runtime import (
+    BuiltModel,
+    RuntimeBase,
+    RuntimeFailure,
+    RuntimeSettings,
+    check,
+)
 from attnbench.runtimes.torch_export import exported, failure
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class OnnxRuntime(Base):
+class OnnxRuntime(RuntimeBase):
     """ONNX Runtime, all graph optimisations on."""
 
     name: ClassVar[str] = "onnxruntime"
@@ -32,7 +38,7 @@ class OnnxRuntime(Base):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Export the model to ``folder``, or reuse the artefact there; see :class:`Runtime`."""
         check(self, settings)
         _check_provider(settings)
@@ -56,7 +62,7 @@ class OnnxRuntime(Base):
 
         # run() on a fixed feed: as fast as IO binding on the CPU (0.270 and 0.272 of eager on
         # MobileNetV2), and the call that applications use
-        return Built(
+        return BuiltModel(
             run=lambda: session.run(names, feed),
             output=output,
             export_s=kept.export_s,

@@ -12,7 +12,7 @@ from attnbench.errors import RequestError
 from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
 from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.onnx_runtime import write_onnx
-from attnbench.runtimes.runtime import Base, Built, RuntimeSettings, check
+from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check
 from attnbench.runtimes.torch_export import exported, failure
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _COMPUTING = {"Convolution", "FullyConnected", "MatMul", "GroupConvolution"}
 _WANTED = {"fp32": {"f32"}, "bf16": {"bf16"}, "int8": {"i8", "u8"}}
 
 
-class OpenVino(Base):
+class OpenVino(RuntimeBase):
     """OpenVINO, CPU, latency hint, one stream."""
 
     name: ClassVar[str] = "openvino"
@@ -35,7 +35,7 @@ class OpenVino(Base):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Convert the model to ``folder``, or reuse the artefact there; see :class:`Runtime`."""
         check(self, settings)
         _check_bf16(settings)
@@ -61,7 +61,7 @@ class OpenVino(Base):
             return torch.from_numpy(result.copy()).float()
 
         fallbacks, notes = _executed(compiled, settings.precision)
-        return Built(
+        return BuiltModel(
             run=lambda: request.infer(share_outputs=True),
             output=output,
             export_s=kept.export_s,

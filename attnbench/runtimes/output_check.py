@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnbench.runtimes.runtime import Built, RuntimeSettings
+from attnbench.runtimes.runtime import BuiltModel, RuntimeSettings
 from attnbench.runtimes.torch_export import evaluated, failure
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ class Agreement:
 
 
 def agreement(
-    built: Built, model: nn.Module, inputs: Tensor | Sequence[Tensor], settings: RuntimeSettings
+    built: BuiltModel,
+    model: nn.Module,
+    inputs: Tensor | Sequence[Tensor],
+    settings: RuntimeSettings,
 ) -> Agreement:
     """Compare a built model with the fp32 eager one on the CPU.
 

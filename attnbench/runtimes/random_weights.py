@@ -25,7 +25,7 @@ _IMAGES = 8
 
 
 @torch.no_grad()
-def lively(model: nn.Module, seed: int = 0, example: Tensor | None = None) -> nn.Module:
+def randomize_weights(model: nn.Module, seed: int = 0, example: Tensor | None = None) -> nn.Module:
     """Set, in place, weights with which every part of a network affects its output.
 
     Norms get random affine parameters of moderate size; parameters that are all zero (biases,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from attnbench.errors import PluginError
 from attnbench.registry.registry import Entry, Registry
-from attnbench.runtimes.runtime import Runtime
+from attnbench.runtimes.runtime import Runtime, versions
 from attnbench.utils.text import describe, origin_of
 
 GROUP = "attnbench.runtimes"
@@ -92,18 +92,6 @@ def describe_runtime(name: str) -> dict[str, Any]:
         "versions": versions(found),
         "origin": origin,
     }
-
-
-def versions(found: Runtime) -> dict[str, str | None]:
-    """Return the versions of the distributions that a runtime uses; None where absent."""
-    return {package: _version(package) for package in found.packages}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 @cache

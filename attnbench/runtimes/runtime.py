@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -36,7 +37,7 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltModel:
     """A model ready to be timed in a runtime."""
 
     run: Callable[[], object]
@@ -75,7 +76,7 @@ class Runtime(Protocol):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Return the model ready to run; the given model is not changed.
 
         Args:
@@ -91,7 +92,7 @@ class Runtime(Protocol):
         ...
 
 
-class Base:
+class RuntimeBase:
     """The base class of the shipped runtimes; third parties may derive from it."""
 
     name: ClassVar[str]
@@ -131,3 +132,15 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
         )
     if settings.threads < 1:
         raise RequestError(f"threads must be at least 1, not {settings.threads}")
+
+
+def versions(found: Runtime) -> dict[str, str | None]:
+    """Return the versions of the distributions that a runtime uses; None where absent."""
+    return {package: _version(package) for package in found.packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.eager import bound, prepared
-from attnbench.runtimes.runtime import Base, Built, RuntimeSettings, check
+from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check
 from attnbench.runtimes.torch_export import failure
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _ENOUGH = 1_000
 """Limit of compilations per code object: all models of a table share those of their classes."""
 
 
-class Compiled(Base):
+class Compiled(RuntimeBase):
     """torch.compile, Inductor: default mode, on CUDA with graphs (``reduce-overhead``)."""
 
     name: ClassVar[str] = "compile"
@@ -43,7 +43,7 @@ class Compiled(Base):
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> Built:
+    ) -> BuiltModel:
         """Compile a copy of the model for the example's shape; see :class:`Runtime`."""
         import torch
 

@@ -28,7 +28,7 @@ _IMPORTED = frozenset(
 
 
 @dataclass(frozen=True)
-class Names:
+class PackageNames:
     """One name in all the spellings that a package needs."""
 
     module: str
@@ -52,7 +52,7 @@ class Names:
         return f"{name}Attention" if taken else name
 
 
-def checked_name(asked: str, catalog: Catalog) -> Names:
+def checked_name(asked: str, catalog: Catalog) -> PackageNames:
     """Return the names of a new plugin; hyphens are read as underscores.
 
     Raises:
@@ -68,7 +68,7 @@ def checked_name(asked: str, catalog: Catalog) -> Names:
     problem = _taken(name, catalog)
     if problem:
         raise RequestError(f"name {asked!r} {problem}; take another, for example my_{name}")
-    return Names(name)
+    return PackageNames(name)
 
 
 def _taken(name: str, catalog: Catalog) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attnbench.errors import RequestError
-from attnbench.scaffold.package_names import Names
+from attnbench.scaffold.package_names import PackageNames
 from attnbench.utils.text import shown_path
 
 FILES = {
@@ -29,7 +29,7 @@ FILES = {
 """Paths in the package, with the module's name, and the templates of their content."""
 
 
-def written(names: Names, folder: Path) -> list[Path]:
+def written(names: PackageNames, folder: Path) -> list[Path]:
     """Write a package into a folder that does not exist or is empty; return its files.
 
     Raises:
@@ -46,7 +46,7 @@ def written(names: Names, folder: Path) -> list[Path]:
     return [folder / name for name in content]
 
 
-def rendered(names: Names) -> dict[str, str]:
+def rendered(names: PackageNames) -> dict[str, str]:
     """Return the files of a package: path and content."""
     return {
         path.format(module=names.module): _environment().get_template(template).render(names=names)

@@ -12,7 +12,7 @@ from attnbench.suites.conditions import Training
 from attnbench.suites.schema import Accuracy
 from attnbench.training.recipe import default_recipe, find_recipe
 
-Brackets = Callable[[Sequence[Case]], Sequence[str]]
+IsoMacBaselineFinder = Callable[[Sequence[Case]], Sequence[str]]
 """Mapping from arms in one backbone to backbones whose width brackets their multiply-adds."""
 
 
@@ -48,7 +48,9 @@ def trainings(case: Case, accuracy: Accuracy) -> tuple[Case, ...]:
     return tuple(case.trained(replace(first, seed=seed), side) for seed in range(accuracy.seeds))
 
 
-def widened(rows: Sequence[PlannedRow], brackets: Brackets | None) -> Iterator[PlannedRow]:
+def widened(
+    rows: Sequence[PlannedRow], brackets: IsoMacBaselineFinder | None
+) -> Iterator[PlannedRow]:
     """Yield the rows of a table, with each ``wider`` row expanded to one row for each backbone."""
     for row in rows:
         if row.row.control is None:
@@ -58,7 +60,7 @@ def widened(rows: Sequence[PlannedRow], brackets: Brackets | None) -> Iterator[P
 
 
 def _bracketing(
-    row: PlannedRow, rows: Iterable[PlannedRow], brackets: Brackets | None
+    row: PlannedRow, rows: Iterable[PlannedRow], brackets: IsoMacBaselineFinder | None
 ) -> Iterator[PlannedRow]:
     own = row.cases[0].backbone
     if brackets is None:

@@ -15,7 +15,7 @@ from attnbench.registry.placement_grammar import OFFICIAL, parse_placement
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.selectors import select_modules
 from attnbench.registry.specs import parse_spec
-from attnbench.suites.accuracy_cases import Brackets, trained, widened
+from attnbench.suites.accuracy_cases import IsoMacBaselineFinder, trained, widened
 from attnbench.suites.case import Case, PlannedRow, PlannedTable
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
 
@@ -26,7 +26,7 @@ def plan(
     suite: Suite,
     catalog: Catalog,
     added: Sequence[str] = (),
-    brackets: Brackets | None = None,
+    brackets: IsoMacBaselineFinder | None = None,
 ) -> list[PlannedTable]:
     """Expand a suite into tables of rows of cases.
 
@@ -61,7 +61,9 @@ def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
 
 
 class _Planner:
-    def __init__(self, suite: Suite, catalog: Catalog, brackets: Brackets | None) -> None:
+    def __init__(
+        self, suite: Suite, catalog: Catalog, brackets: IsoMacBaselineFinder | None
+    ) -> None:
         self.suite = suite
         self.head = suite.suite
         self.catalog = catalog

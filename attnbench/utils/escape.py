@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 
-class Safe(str):
+class EscapedText(str):
     """Text that is already escaped."""
 
     __slots__ = ()
@@ -65,16 +65,16 @@ _LAST_LATIN = "\u017f"  # the last letter in LaTeX's T1 fonts
 _MARKDOWN = re.compile(r"[\\`*\[\]|$~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 
-def latex(text: object) -> Safe:
+def latex(text: object) -> EscapedText:
     """Return text escaped for LaTeX, which then typesets it literally."""
-    return Safe("".join(map(_latex_character, _one_line(str(text)))))
+    return EscapedText("".join(map(_latex_character, _one_line(str(text)))))
 
 
-def markdown(text: object) -> Safe:
+def markdown(text: object) -> EscapedText:
     """Return text escaped for a Markdown paragraph or table cell."""
     text = _one_line(str(text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Safe(_MARKDOWN.sub(lambda match: "\\" + match[0], text))
+    return EscapedText(_MARKDOWN.sub(lambda match: "\\" + match[0], text))
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,7 @@ import torch
 import attnbench as library
 from attnbench.runtimes.registry import _registry as registry
 from attnbench.runtimes.registry import register_runtime, runtime
-from attnbench.runtimes.runtime import Base, Built
+from attnbench.runtimes.runtime import BuiltModel, RuntimeBase
 
 ALONE = ("-m", "ulsam,groups=4", "--channels", "16", "--size", "6")
 
@@ -20,13 +20,13 @@ def forget():
     registry().restore(before)
 
 
-class Wrong(Base):
+class Wrong(RuntimeBase):
     name, title, suffix = "wrong", "Wrong", ".bin"
 
     def build(self, model, example, settings, folder):
         path = folder / "wrong-fp32.bin"
         path.write_bytes(b"1234")
-        return Built(lambda: None, lambda x: x * 1.01, 1.0, 0.0, artefact=path)
+        return BuiltModel(lambda: None, lambda x: x * 1.01, 1.0, 0.0, artefact=path)
 
 
 def test_a_module_alone(attnbench, tmp_path):

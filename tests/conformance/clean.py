@@ -5,7 +5,7 @@ from torch import nn
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import from_callable
 
 

@@ -11,7 +11,7 @@ from attnbench.cards import Card, Constraint
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.global_state import surroundings
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
 
 from .clean import Clean, assert_found, findings, statuses

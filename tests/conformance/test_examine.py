@@ -11,7 +11,7 @@ from attnbench.conformance.checks import CHECKS, Check
 from attnbench.conformance.examine import examine, run_check
 from attnbench.conformance.findings import fine, note
 from attnbench.conformance.global_state import surroundings
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import RequestError
 from attnbench.registry.attention import from_callable
 

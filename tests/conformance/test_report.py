@@ -136,8 +136,8 @@ def test_a_check_whose_code_is_missing_says_so(monkeypatch):
         (found,) = lost.run(None)
         assert found.status == "skipped" and f"has no {lost.name}" in found.reason and found.remedy
     # what a check's own file cannot import is another matter
-    monkeypatch.setitem(sys.modules, "attnbench.conformance.subject", None)
-    monkeypatch.delitem(sys.modules, "attnbench.conformance.batch", raising=False)
+    monkeypatch.setitem(sys.modules, "attnbench.conformance.module_under_test", None)
+    monkeypatch.delitem(sys.modules, "attnbench.conformance.batch_independence", raising=False)
     with pytest.raises(ModuleNotFoundError):
         Check("batch_one", "", "batch").run(None)
 

@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attnbench.counting.ptflops_attribution import Claims
+from attnbench.counting.ptflops_attribution import PtflopsAttribution
 from attnbench.counting.recorder import Recorder
 
 
@@ -10,7 +10,7 @@ def passed(model, image, numbers=()):
     """Run `model` under a recorder; `numbers` are told to the claims after it."""
     recorder = Recorder()
     recorder.watch(model)
-    claims = Claims(model, recorder, {nn.Conv2d, nn.ReLU})
+    claims = PtflopsAttribution(model, recorder, {nn.Conv2d, nn.ReLU})
     with torch.no_grad(), recorder:
         output = model(image)
     for kind, path, raw in numbers:
@@ -48,7 +48,7 @@ def test_what_nothing_claims_is_missed():
 
 def test_a_function_claims_the_next_product():
     recorder = Recorder()
-    claims = Claims(nn.Identity(), recorder, ())
+    claims = PtflopsAttribution(nn.Identity(), recorder, ())
     matrix = torch.zeros(2, 2)
     with torch.no_grad(), recorder:
         claims.function("addmm", (matrix, matrix, matrix), {}, 12)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from attnbench.datasets.class_folders import endings, image_files
+from attnbench.datasets.list_class_folders import endings, image_files
 from attnbench.datasets.registry import data_root, dataset, describe_dataset, load
 from attnbench.errors import MissingExtraError, RequestError
 

@@ -9,7 +9,7 @@ import torch
 from attnbench.counting.cost import cost
 from attnbench.errors import PlacementError, PluginError, RequestError
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.models.insertion import insert
 from attnbench.registry.plugins import Catalog, catalog
 from attnbench.registry.registry import Entry
@@ -79,7 +79,9 @@ def test_siblings_count_the_same(siblings):
 
 
 def shipped_cases(name):
-    tables = plan(find_suite(name, catalog()), catalog(), ["se,reduction=4"], Brackets(meter()))
+    tables = plan(
+        find_suite(name, catalog()), catalog(), ["se,reduction=4"], IsoMacBaselines(meter())
+    )
     cases = dict.fromkeys(case_without_counters(one) for one in all_cases(tables) if one.backbone)
     return list(cases)
 

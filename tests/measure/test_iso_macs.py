@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.errors import RequestError
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.registry.plugins import catalog
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.plan import make_case
@@ -41,7 +41,7 @@ def test_one_below_and_one_above_and_none_between(meter, arm):
     backbone, own = arm[0], macs(meter, *arm)
     plain = macs(meter, backbone)
     assert own != plain
-    found = Brackets(meter)([case(*arm)])
+    found = IsoMacBaselines(meter)([case(*arm)])
     widths = [width(spec) for spec in found]
     assert widths == sorted(widths)
     # the plain backbone is in the table already
@@ -62,33 +62,35 @@ def test_one_below_and_one_above_and_none_between(meter, arm):
 def test_arms_that_cost_less_get_narrower_ones(meter):
     (arm,) = [("mobilenet_v2", "ulsam", "replace:9-11,14,17")]
     assert macs(meter, *arm) < macs(meter, arm[0])
-    found = Brackets(meter)([case(*arm)])
+    found = IsoMacBaselines(meter)([case(*arm)])
     assert len(found) == 2
     assert all(width(spec) < 1 for spec in found)
 
 
 def test_the_backbone_itself_is_left_out(meter):
     # one arm just above the plain backbone: below it stands the plain one
-    (spec,) = Brackets(meter)([case("mobilenet_v2", "cbam", "after:17")])
+    (spec,) = IsoMacBaselines(meter)([case("mobilenet_v2", "cbam", "after:17")])
     assert width(spec) > 1
     # and an arm that costs what it costs needs none
-    assert Brackets(meter)([case("mobilenet_v2", "identity", "after:17")]) == []
+    assert IsoMacBaselines(meter)([case("mobilenet_v2", "identity", "after:17")]) == []
 
 
 def test_arms_share_what_they_can(meter):
     arms = [case("mobilenet_v2", "cbam", "after:17"), case("mobilenet_v2", "se", "after:17")]
-    together = Brackets(meter)(arms)
-    assert together == Brackets(meter)([*arms, *arms])
-    assert together == list(dict.fromkeys(spec for arm in arms for spec in Brackets(meter)([arm])))
-    assert Brackets(meter)([]) == []
+    together = IsoMacBaselines(meter)(arms)
+    assert together == IsoMacBaselines(meter)([*arms, *arms])
+    assert together == list(
+        dict.fromkeys(spec for arm in arms for spec in IsoMacBaselines(meter)([arm]))
+    )
+    assert IsoMacBaselines(meter)([]) == []
 
 
 def test_other_options_stay(meter):
     arm = case("mobilenet_v2,num_classes=10", "cbam", "after:17")
-    (spec,) = Brackets(meter)([arm])
+    (spec,) = IsoMacBaselines(meter)([arm])
     assert parse_spec(spec, "backbone").options["num_classes"] == 10
 
 
 def test_a_backbone_without_width(meter):
     with pytest.raises(RequestError, match="no wider resnet18 can be built"):
-        Brackets(meter)([case("resnet18", "se", "after:layer3.*")])
+        IsoMacBaselines(meter)([case("resnet18", "se", "after:layer3.*")])

@@ -22,7 +22,7 @@ class Probe(nn.Module):
         return x
 
 
-def lively(name):
+def build_randomized(name):
     """Build a backbone in eval mode whose norms and signals are not at their plain start."""
     torch.manual_seed(0)
     model = build_backbone(name)
@@ -44,12 +44,12 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def backbones():
-    """Lively backbones by name, each built once; tests must not change them."""
+    """Backbones with randomized norms by name, each built once; tests must not change them."""
     models = {}
 
     def get(name):
         if name not in models:
-            models[name] = lively(name)
+            models[name] = build_randomized(name)
         return models[name]
 
     return get

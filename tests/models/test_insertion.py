@@ -11,8 +11,8 @@ import attnbench
 from attnbench import Card, Constraint, Inserted, insert
 from attnbench.errors import PlacementError, PluginError, RequestError
 from attnbench.models.insertion import fill
-from attnbench.models.sites import Survey
-from attnbench.models.slots import Slot
+from attnbench.models.placement_slots import Slot
+from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import find_attention
 from attnbench.registry.specs import parse_spec
 
@@ -356,7 +356,7 @@ def test_fill_takes_slots(v2):
 
 def test_survey_of_a_placed_network_counts_the_same_layers(v2):
     placed = put(v2, "replace:14,17", "ulsam")
-    survey = Survey(placed, SIZE)
+    survey = SiteSurvey(placed, SIZE)
     assert list(survey.layers) == [*range(1, 20)]
     replaced = survey.site("features.13")
     assert (replaced.kind, replaced.replaceable) == ("Inserted", False)

@@ -6,7 +6,7 @@ from torch import nn
 
 import attnbench
 from attnbench.errors import CountingError, RequestError
-from attnbench.models.sites import Survey
+from attnbench.models.sites import SiteSurvey
 
 V1 = "mobilenet_v1"
 V2 = "mobilenet_v2"
@@ -126,12 +126,12 @@ class TestMobileNets:
             model = attnbench.create_backbone(V2, width=width)
         found = attnbench.find_sites(model, (1, 3, 64, 64))
         assert {site.layer for site in found if site.replaceable} >= set(V2_REPLACEABLE)
-        assert Survey(model, (1, 3, 64, 64)).family == V2
+        assert SiteSurvey(model, (1, 3, 64, 64)).family == V2
 
     @EVERY
     def test_family(self, backbones, name):
         wanted = name.removeprefix("timm:").replace("mobilenetv", "mobilenet_v")
-        assert wanted.startswith(Survey(backbones(name), (1, 3, 64, 64)).family)
+        assert wanted.startswith(SiteSurvey(backbones(name), (1, 3, 64, 64)).family)
 
     def test_json(self, sites):
         assert sites(V2)[13].to_dict() == {
@@ -171,7 +171,7 @@ def survey():
         if name not in surveys:
             # without memory for weights; RegNet's constructor computes with values
             with torch.device("cpu" if name.startswith("regnet") else "meta"):
-                surveys[name] = Survey(attnbench.create_backbone(name), IMAGE)
+                surveys[name] = SiteSurvey(attnbench.create_backbone(name), IMAGE)
         return surveys[name]
 
     return get

@@ -13,7 +13,7 @@ import pytest
 from attnbench.conformance.checks import CHECKS, chosen
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import DECLARED, NOTE, OK, broken
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
 from attnbench.registry.specs import Spec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 
 from .table import NAMES, create
 
@@ -34,7 +34,7 @@ def test_every_module_has_one(forms):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "identity"])
 def test_it_gives_what_the_module_gives(forms, name):
-    module = lively(create(name, channels=32, size=(7, 9)).double()).eval()
+    module = randomize_weights(create(name, channels=32, size=(7, 9)).double()).eval()
     x = torch.randn(2, 32, 7, 9, dtype=torch.double)
     with torch.no_grad():
         expected = module(x)

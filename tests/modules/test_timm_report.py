@@ -17,7 +17,7 @@ from attnbench_modules.timm_table import LAYERS
 from attnbench.conformance.checks import CHECKS, chosen
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, NOTE
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
 
 EXTENT = os.environ.get("ATTNBENCH_TEST_TIMM", "quick")

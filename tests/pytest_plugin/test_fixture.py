@@ -101,7 +101,7 @@ def test_a_mistake_is_told_in_a_line(project, call, said):
     result = project("test_it.py")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([said])
-    result.stdout.no_fnmatch_line("*attnbench/pytesting*")
+    result.stdout.no_fnmatch_line("*attnbench/pytest_plugin*")
 
 
 def test_an_error_of_the_module_shows_where_it_is(project):

@@ -15,7 +15,7 @@ from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.registry.attention import find_attention
 from attnbench.registry.blend import Blend
 from attnbench.registry.plugins import catalog
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.suites.plan import make_case
 
 NAMES = catalog().modules.names()
@@ -36,7 +36,7 @@ def blended(name, alpha=None, channels=32):
     torch.manual_seed(0)
     module = attnbench.create_module(name, channels, feature_size=(7, 9), blend=True)
     if alpha is not None:
-        lively(module, example=torch.randn(2, channels, 7, 9))
+        randomize_weights(module, example=torch.randn(2, channels, 7, 9))
         nn.init.constant_(module.alpha, alpha)
     return module
 
@@ -194,7 +194,7 @@ class TestOption:
 @pytest.fixture(scope="module")
 def plain():
     torch.manual_seed(0)
-    return lively(
+    return randomize_weights(
         attnbench.create_backbone("mobilenet_v2"), example=torch.zeros(1, 3, 32, 32)
     ).eval()
 
@@ -236,7 +236,7 @@ class TestPlaced:
         assert not torch.equal(other(image), plain(image))
 
     def test_fused_network_gives_the_same(self, plain, image):
-        model = lively(self.insert(plain), example=image)
+        model = randomize_weights(self.insert(plain), example=image)
         for layer in (7, 13):
             nn.init.constant_(model.features[layer].attention.alpha, 0.3)
         fused = fuse(model)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attnbench.registry.plugins import catalog
-from attnbench.runner.eta import seconds_of, spoken
+from attnbench.runner.eta import format_duration, seconds_of
 from attnbench.runner.latency_sessions import SessionProtocol
 from attnbench.runner.run_suite import Job
 from attnbench.suites.conditions import Conditions
@@ -38,4 +38,4 @@ def test_what_is_done_or_skipped_takes_no_time():
     [(0.2, "about 1 s"), (40, "about 40 s"), (700, "about 12 min"), (5400, "about 1.5 h")],
 )
 def test_spoken(seconds, text):
-    assert spoken(seconds) == text
+    assert format_duration(seconds) == text

@@ -16,7 +16,7 @@ import pytest
 from attnbench.records.store import read_run
 from attnbench.registry.plugins import catalog
 from attnbench.reports.tables import build_report
-from attnbench.runner.meters import Meters
+from attnbench.runner.measurers import Measurers
 from attnbench.runner.run_suite import CHECKPOINTS, measure, prepare
 from attnbench.runner.select_cases import Choice
 from attnbench.runner.worker_main import new_worker
@@ -103,7 +103,7 @@ class Told:
 def swept(path, out, places=1, **choice):
     """Run a suite in this process, trainings in workers, and return run, progress and job."""
     job = prepare(
-        find_suite(str(path), catalog()), catalog(), out, Choice(**choice), Meters(catalog())
+        find_suite(str(path), catalog()), catalog(), out, Choice(**choice), Measurers(catalog())
     )
     told = Told()
     with new_worker() as worker:
@@ -168,7 +168,7 @@ class TestSweep:
             assert by[None, seed].training["curve"] == by["identity", seed].training["curve"]
         assert by[None, 0].training["curve"] != by[None, 1].training["curve"]
         case = next(one for one in job.cases if one.training and one.training.seed == 1)
-        own = Meters(catalog()).accuracy.measure(case)
+        own = Measurers(catalog()).accuracy.measure(case)
         assert own["values"] == run.records[case.name].values
         assert own["training"]["correct"] == run.records[case.name].training["correct"]
 
@@ -219,7 +219,7 @@ class TestSweep:
             catalog(),
             folder / "other",
             Choice(globs=["accuracy/*/identity/*seed=1"]),
-            Meters(catalog()),
+            Measurers(catalog()),
         )
         assert [case.training.seed for case in job.cases] == [1]
         assert job.efforts[job.cases[0].name].images == 192
@@ -310,7 +310,7 @@ class TestPool:
                     yield case, {"error": "gone", **lost}, 1.0
 
         suite = find_suite(str(written(folder, 1)), catalog())
-        job = prepare(suite, catalog(), tmp_path, Choice(only=("accuracy",)), Meters(catalog()))
+        job = prepare(suite, catalog(), tmp_path, Choice(only=("accuracy",)), Measurers(catalog()))
         with new_worker() as worker:
             run = measure(job, worker, Told(), Losing())
         assert [one.status for one in run.records.values()] == ["failed", "failed"]
@@ -342,7 +342,7 @@ from pathlib import Path
 import psutil, torch
 import attnbench.training.loop as loop
 from attnbench.registry.plugins import catalog
-from attnbench.runner.meters import Meters
+from attnbench.runner.measurers import Measurers
 from attnbench.workers.process import Limits
 from attnbench.runner.run_suite import measure, prepare
 from attnbench.runner.select_cases import Choice
@@ -370,7 +370,7 @@ def run(out):
         try:
             suite = find_suite(sys.argv[1], catalog())
             choice = Choice(only=("accuracy",))
-            job = prepare(suite, catalog(), Path(out), choice, Meters(catalog()))
+            job = prepare(suite, catalog(), Path(out), choice, Measurers(catalog()))
             measure(job, new_worker(), Silent(), Here())
             os._exit(0)
         except BaseException as error:
@@ -471,11 +471,11 @@ class TestKills:
         sys.stderr.write("\n".join([f"{kills} kills in {sweeps} sweeps", *seen, ""]))
         # one case, trained here without any interruption, is enough to tell
         found = find_suite(str(suite), catalog())
-        meters = Meters(catalog())
-        job = prepare(found, catalog(), out, Choice(only=("accuracy",)), meters)
+        measurers = Measurers(catalog())
+        job = prepare(found, catalog(), out, Choice(only=("accuracy",)), measurers)
         assert job.missing == []
         case = job.cases[-1]
-        own, record = meters.accuracy.measure(case), job.done[case.name]
+        own, record = measurers.accuracy.measure(case), job.done[case.name]
         assert own["values"] == record.values
         assert own["training"]["correct"] == record.training["correct"]
         assert own["training"]["curve"] == record.training["curve"]

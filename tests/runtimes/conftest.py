@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.runtimes.sample_inputs import examples
 
 
@@ -40,7 +40,7 @@ def example():
 @pytest.fixture
 def small(example):
     torch.manual_seed(0)
-    return lively(Small(), 0, example)
+    return randomize_weights(Small(), 0, example)
 
 
 @pytest.fixture

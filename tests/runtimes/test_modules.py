@@ -5,7 +5,7 @@ import torch
 
 import attnbench
 from attnbench.runtimes.output_check import agreement
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import RuntimeSettings
 from attnbench.runtimes.sample_inputs import examples
@@ -18,7 +18,7 @@ from attnbench.runtimes.sample_inputs import examples
 def test_a_module_alone_is_equal_to_eager(module, name, tmp_path):
     torch.manual_seed(0)
     example = torch.randn(1, 32, 6, 6)
-    model = lively(attnbench.create_module(module, 32), 0, example).eval()
+    model = randomize_weights(attnbench.create_module(module, 32), 0, example).eval()
     built = runtime(name).build(model, example, RuntimeSettings(), tmp_path)
     found = agreement(built, model, examples(example, 4), RuntimeSettings())
     assert found.equal and found.max_error < 1e-5
@@ -30,7 +30,7 @@ def test_a_module_alone_is_equal_to_eager(module, name, tmp_path):
 def test_a_blend_is_equal_to_eager_and_off_no_fast_path(name, tmp_path):
     torch.manual_seed(0)
     example = torch.randn(1, 32, 6, 6)
-    model = lively(attnbench.create_module("se", 32, blend=True), 0, example).eval()
+    model = randomize_weights(attnbench.create_module("se", 32, blend=True), 0, example).eval()
     torch.nn.init.constant_(model.alpha, 0.3)
     built = runtime(name).build(model, example, RuntimeSettings(), tmp_path)
     found = agreement(built, model, examples(example, 4), RuntimeSettings())

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from attnbench.runtimes.output_check import agreement
-from attnbench.runtimes.runtime import Built, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import BuiltModel, RuntimeFailure, RuntimeSettings
 
 
 def built(output):
-    return Built(run=lambda: None, output=output, export_s=None, load_s=0.0)
+    return BuiltModel(run=lambda: None, output=output, export_s=None, load_s=0.0)
 
 
 def judged(small, pictures, output, precision="fp32"):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import attnbench
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.runtimes.sample_inputs import examples, photos
 
 TINY = torch.finfo(torch.float32).tiny
@@ -16,7 +16,7 @@ TINY = torch.finfo(torch.float32).tiny
 def test_the_same_seed_gives_the_same_weights(example):
     def made(seed):
         torch.manual_seed(0)
-        return lively(
+        return randomize_weights(
             attnbench.create_module("non_local", 16), seed, example.new_zeros(1, 16, 8, 8)
         )
 
@@ -29,7 +29,7 @@ def test_global_random_numbers_are_left_alone(small, example):
     torch.manual_seed(5)
     wanted = torch.rand(3)
     torch.manual_seed(5)
-    lively(small, 0, example)
+    randomize_weights(small, 0, example)
     assert torch.equal(torch.rand(3), wanted)
 
 
@@ -38,14 +38,14 @@ def test_non_local_is_no_longer_the_identity():
     x = torch.randn(2, 16, 8, 8)
     module = attnbench.create_module("non_local", 16).eval()
     assert torch.equal(module(x), x)
-    assert not torch.allclose(lively(module, 0, x)(x), x, atol=1e-2)
+    assert not torch.allclose(randomize_weights(module, 0, x)(x), x, atol=1e-2)
 
 
 def test_weights_stay_and_nothing_is_zero_any_more(small):
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.LayerNorm(4))
     nn.init.zeros_(model[0].bias)
     before = model[0].weight.clone()
-    lively(model)
+    randomize_weights(model)
     assert torch.equal(model[0].weight, before)
     assert all(parameter.all() for parameter in model.parameters())
     assert model[1].running_mean.all() and not (model[1].running_var == 1).any()
@@ -55,7 +55,7 @@ def test_modes_momenta_and_frozen_parts_are_kept(small, example):
     small.train()
     small.stem.eval()
     small.norm.momentum = 0.3
-    lively(small, 0, example)
+    randomize_weights(small, 0, example)
     assert small.training and not small.stem[1].training and small.norm.training
     assert small.norm.momentum == 0.3
     assert all(parameter.requires_grad for parameter in small.parameters())
@@ -65,7 +65,7 @@ def test_modes_momenta_and_frozen_parts_are_kept(small, example):
 def test_outputs_of_real_networks_differ_from_picture_to_picture(name):
     torch.manual_seed(0)
     x = torch.zeros(1, 3, 64, 64)
-    model = lively(attnbench.create_backbone(name), 0, x).eval()
+    model = randomize_weights(attnbench.create_backbone(name), 0, x).eval()
     with torch.no_grad():
         out = model(torch.cat(examples(x, 8, seed=3)))
     assert out.isfinite().all() and (out.abs() > TINY).all()
@@ -78,7 +78,7 @@ def test_outputs_of_real_networks_differ_from_picture_to_picture(name):
 def test_each_layer_of_a_deep_network_matters(lost):
     torch.manual_seed(0)
     x = photos(1, (64, 64))
-    model = lively(attnbench.create_backbone("mobilenet_v2"), 0, x).eval()
+    model = randomize_weights(attnbench.create_backbone("mobilenet_v2"), 0, x).eval()
     changed = copy.deepcopy(model)
     changed.get_submodule(lost).reset_parameters() if "1.1" in lost else None
     for parameter in changed.get_submodule(lost).parameters():

@@ -7,7 +7,7 @@ import pytest
 
 from attnbench.errors import DuplicateNameError, PluginError, RequestError, UnknownNameError
 from attnbench.runtimes import registry
-from attnbench.runtimes.runtime import Base, Built, Runtime, RuntimeSettings, check
+from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeBase, RuntimeSettings, check
 
 ORDER = ["eager", "eager-channels-last", "compile", "onnxruntime", "openvino", "executorch"]
 
@@ -19,14 +19,14 @@ def forget():
     registry._registry().restore(before)
 
 
-class Mine(Base):
+class Mine(RuntimeBase):
     name = "mine"
     title = "Mine"
     packages = ("surely-not-installed",)
     extra = None
 
     def build(self, model, example, settings, folder):
-        return Built(lambda: model(example), model, None, 0.0)
+        return BuiltModel(lambda: model(example), model, None, 0.0)
 
 
 def test_order():

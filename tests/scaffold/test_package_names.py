@@ -6,7 +6,7 @@ import pytest
 from attnbench.errors import RequestError
 from attnbench.registry.plugins import catalog
 from attnbench.scaffold import package_names as module
-from attnbench.scaffold.package_names import LONGEST, Names, checked_name
+from attnbench.scaffold.package_names import LONGEST, PackageNames, checked_name
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_plugin_has_the_name(monkeypatch):
 def test_a_folder_of_that_name_is_no_package(tmp_path, monkeypatch):
     (tmp_path / "folder_to_fill").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    assert checked_name("folder_to_fill", catalog()) == Names("folder_to_fill")
+    assert checked_name("folder_to_fill", catalog()) == PackageNames("folder_to_fill")
 
 
 def test_no_class_hides_what_the_templates_import():

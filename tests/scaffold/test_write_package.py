@@ -13,10 +13,10 @@ import pytest
 
 from attnbench.errors import RequestError
 from attnbench.registry.validation import card_problems
-from attnbench.scaffold.package_names import LONGEST, Names
+from attnbench.scaffold.package_names import LONGEST, PackageNames
 from attnbench.scaffold.write_package import FILES, rendered, written
 
-NAMES = Names("new_gate")
+NAMES = PackageNames("new_gate")
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "examples" / "strip_gate"
 
@@ -41,7 +41,7 @@ def run(*words, cwd, path=()):
 class TestContent:
     @pytest.mark.parametrize("name", ["a", "new_gate", "x" * LONGEST, "ab_" * 8 + "abcd", "tensor"])
     def test_sources_are_tidy_whatever_the_name(self, name):
-        for path, text in rendered(Names(name)).items():
+        for path, text in rendered(PackageNames(name)).items():
             assert "{{" not in text.replace("{{ github", "")
             assert text.endswith("\n") or not text
             assert not [line for line in text.splitlines() if line != line.rstrip()]
@@ -78,7 +78,7 @@ class TestContent:
     @pytest.mark.parametrize("name", ["pyproject.toml", ".github/workflows/test.yml", ".gitignore"])
     def test_the_example_is_what_it_writes(self, name):
         """Where the example's author had nothing to change; CI checks the workflow's schema there."""
-        expected = rendered(Names("strip_gate"))[name]
+        expected = rendered(PackageNames("strip_gate"))[name]
         found = (EXAMPLE / name).read_text()
         if name == "pyproject.toml":
             found, expected = (

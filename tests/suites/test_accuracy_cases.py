@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.errors import RequestError, UnknownNameError
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.models.backbones import canonical_backbone
 from attnbench.registry.plugins import catalog
 from attnbench.suites.load import parse_suite
@@ -211,7 +211,7 @@ class TestWider:
         assert [bool(row.accuracy) for row in rows] == [False, True, False, False]
 
     def test_really_counted(self):
-        rows = planned(PLACED, WIDER, brackets=Brackets(CostMeter(catalog())))
+        rows = planned(PLACED, WIDER, brackets=IsoMacBaselines(CostMeter(catalog())))
         names = [row.cases[0].backbone for row in rows[1:]]
         assert len(names) == 2
         assert all(str(canonical_backbone(name)) == name for name in names)

@@ -14,7 +14,7 @@ from attnbench_modules import MODULES
 from attnbench_suites import SUITES
 
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.plugins import catalog as own_catalog
 from attnbench.reports.tables import build_report, render
@@ -227,7 +227,7 @@ def reports(catalog):
     meter, found = CostMeter(catalog), {}
     for name in SUITES:
         suite = suite_of(name)
-        tables = plan(suite, catalog, brackets=Brackets(meter))
+        tables = plan(suite, catalog, brackets=IsoMacBaselines(meter))
         records = {
             case.name: {
                 "kind": "cost",

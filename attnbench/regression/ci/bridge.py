@@ -76,10 +76,10 @@ import torch
 import attnbench.models
 from attnbench.errors import AttnbenchError, PluginError, UnknownNameError
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.iso_macs import Brackets
+from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import catalog
-from attnbench.regression.ci.launcher.import_redirect import Trees, foreign_modules
+from attnbench.regression.ci.launcher.import_redirect import SourceTrees, foreign_modules
 from attnbench.regression.ci.networks import (
     Network,
     build_network,
@@ -128,7 +128,7 @@ class SideTasks:
     """
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
-        self._trees = Trees.of_setup(setup)
+        self._trees = SourceTrees.of_setup(setup)
         self._launcher = str(setup.get("launcher", ""))
         self._failures = list(_load_plugins(setup.get("plugins", ()), setup.get("points", ())))
         self._tasks: dict[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -236,7 +236,7 @@ def _plan_suite(task: Mapping[str, Any]) -> dict[str, Any]:
         parse_suite(content, task["suite"]) if content else find_suite(task["suite"], registered)
     )
     parts = list(_selecting_rows(suite)) if task.get("selected") else [suite]
-    brackets = Brackets(CostMeter(registered))
+    brackets = IsoMacBaselines(CostMeter(registered))
     cases = [case for part in parts for case in all_cases(plan(part, registered, (), brackets))]
     return {
         "name": suite.suite.name,

@@ -17,7 +17,7 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import insert
 from attnbench.registry.attention import find_attention
-from attnbench.runtimes.random_weights import lively
+from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.runtimes.torch_export import exported
 from attnbench.timing.isolation import quiet
 from attnbench.timing.malloc import keep_heap
@@ -36,7 +36,7 @@ def build_network(network: Network) -> nn.Module:
     np.random.seed(_SEED)
     torch.manual_seed(_SEED)
     model = _construct(network)
-    lively(model.eval(), _SEED, _example(network))
+    randomize_weights(model.eval(), _SEED, _example(network))
     model = fuse(model) if network.get("fused") else model
     return model.eval().requires_grad_(False)
 

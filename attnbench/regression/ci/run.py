@@ -19,7 +19,7 @@ from attnbench.regression.ci.checkout_process import (
     counterpart,
     source_folders,
 )
-from attnbench.regression.ci.inspect import (
+from attnbench.regression.ci.inspect_networks import (
     InspectedNetwork,
     Network,
     NetworkPair,

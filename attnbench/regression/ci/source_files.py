@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attnbench.regression.ci.launcher.import_redirect import Trees
+from attnbench.regression.ci.launcher.import_redirect import SourceTrees
 
 _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
 """Libraries that are the same on both sides and too large to follow beyond a class's file."""
@@ -25,7 +25,7 @@ _FILE = r"\1.py"
 _OWN_KINDS = ("tree", "environment", "beside")
 
 
-def classes_of(objects: Iterable[Any], trees: Trees) -> list[dict[str, str]]:
+def classes_of(objects: Iterable[Any], trees: SourceTrees) -> list[dict[str, str]]:
     """Return class, file, kind of place and hash of the classes of some objects.
 
     Args:
@@ -46,7 +46,7 @@ def _class_of(value: Any) -> Any:
     return value if isinstance(value, type) or is_function else type(value)
 
 
-def _class_facts(name: str, module: str, trees: Trees) -> dict[str, str]:
+def _class_facts(name: str, module: str, trees: SourceTrees) -> dict[str, str]:
     file = getattr(sys.modules.get(module), "__file__", None)
     if not isinstance(file, str):
         return {"class": name, "file": "", "kind": "beside", "hash": ""}
@@ -54,7 +54,7 @@ def _class_facts(name: str, module: str, trees: Trees) -> dict[str, str]:
     return {"class": name, "file": str(path), "kind": trees.kind(path), "hash": hash_file(path)}
 
 
-def source_hashes_of(files: Iterable[str | Path], trees: Trees) -> dict[str, str]:
+def source_hashes_of(files: Iterable[str | Path], trees: SourceTrees) -> dict[str, str]:
     """Return the hash of each file, and of the files that those import, libraries excluded.
 
     Keys are the same on both sides: relative to the tree, or to where packages are installed.
@@ -88,7 +88,7 @@ def imported_files(path: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(file for file in map(_file, names) if file is not None))
 
 
-def source_key(path: Path, trees: Trees) -> str:
+def source_key(path: Path, trees: SourceTrees) -> str:
     """Return the name of a source file that is the same on both sides."""
     if path.is_relative_to(trees.own):
         return path.relative_to(trees.own).as_posix()
@@ -140,7 +140,7 @@ def _package(path: Path) -> list[str]:
     return parts
 
 
-def _is_followed(path: Path, importer: Path, trees: Trees) -> bool:
+def _is_followed(path: Path, importer: Path, trees: SourceTrees) -> bool:
     """Return whether to follow a file: own code always, a plugin's within its package and tree."""
     if trees.kind(path) in _OWN_KINDS:
         return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.regression.ci.checkout_process import SideProcess
-from attnbench.regression.ci.inspect import Network, NetworkPair
+from attnbench.regression.ci.inspect_networks import Network, NetworkPair
 from attnbench.stats.timing_samples import TimingSamples
 from attnbench.workers.process import Limits, Worker, WorkerError
 

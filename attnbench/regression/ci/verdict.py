@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from attnbench.regression.ci.inspect import NetworkPair
+from attnbench.regression.ci.inspect_networks import NetworkPair
 from attnbench.regression.ci.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
 from attnbench.regression.compare.comparison import MetricChange, RunComparison
 from attnbench.regression.compare.gates import LATENCY, Gates

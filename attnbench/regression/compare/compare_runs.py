@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from attnbench.records.store import FILE, Run
-from attnbench.regression.compare.accuracy import accuracies
+from attnbench.regression.compare.compare_accuracy import accuracies
+from attnbench.regression.compare.compare_cost import costs
+from attnbench.regression.compare.compare_latency import latencies
+from attnbench.regression.compare.compare_status import STATUS, statuses
 from attnbench.regression.compare.comparison import VERDICTS, MetricChange, RunComparison
-from attnbench.regression.compare.cost import costs
 from attnbench.regression.compare.gates import Gates
-from attnbench.regression.compare.latency import latencies
 from attnbench.regression.compare.output_validation import proofs
 from attnbench.regression.compare.record_pair import Judged, RecordPair
 from attnbench.regression.compare.run_differences import notes
-from attnbench.regression.compare.status import STATUS, statuses
 from attnbench.utils.text import shown_path
 
 

@@ -1,4 +1,4 @@
-"""Readings of one run: for each case and metric a value with its error, or why it is missing."""
+"""Values of one run: for each case and metric a value with its error, or why it is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Group = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Reading:
+class MetricValue:
     """A metric of a case in one run.
 
     Attributes:
@@ -50,8 +50,8 @@ class Reading:
     reason: str = ""
 
 
-Readings = dict[tuple[str, str], Reading]
-"""Readings by case and metric; an accuracy case is named without its seed."""
+MetricValues = dict[tuple[str, str], MetricValue]
+"""Values by case and metric; an accuracy case is named without its seed."""
 
 
 def cases(run: Run) -> list[str]:
@@ -59,9 +59,9 @@ def cases(run: Run) -> list[str]:
     return list(dict.fromkeys(map(_name, run.records.values())))
 
 
-def readings(run: Run, wanted: Container[str]) -> Readings:
+def readings(run: Run, wanted: Container[str]) -> MetricValues:
     """Return all readings of the wanted cases in a run."""
-    found: Readings = {}
+    found: MetricValues = {}
     seeds: dict[str, list[Record]] = {}
     for record in run.records.values():
         if _name(record) not in wanted:
@@ -70,7 +70,7 @@ def readings(run: Run, wanted: Container[str]) -> Readings:
         if record.kind == "accuracy":
             seeds.setdefault(_name(record), []).append(record)
             continue
-        found[record.case, STATUS] = Reading(record.status, versions=_packages(header))
+        found[record.case, STATUS] = MetricValue(record.status, versions=_packages(header))
         reader = _cost if record.kind == "cost" else _latency
         for metric, reading in reader(record, header):
             found[record.case, metric] = reading
@@ -78,7 +78,7 @@ def readings(run: Run, wanted: Container[str]) -> Readings:
     for case, records in seeds.items():
         worst = next((arm for arm in records if arm.status != "ok"), records[0])
         header = run.header_of.get(worst.case, run.header)
-        found[case, STATUS] = Reading(worst.status, versions=_packages(header))
+        found[case, STATUS] = MetricValue(worst.status, versions=_packages(header))
         for metric, reading in _accuracy(records, plain, run):
             found[case, metric] = reading
     return found
@@ -97,50 +97,52 @@ def _reason(record: Record) -> str:
     return f"{record.status}: {record.reason or 'no reason given'}".splitlines()[0]
 
 
-def _cost(record: Record, header: Header) -> Iterator[tuple[str, Reading]]:
+def _cost(record: Record, header: Header) -> Iterator[tuple[str, MetricValue]]:
     if record.status != "ok":
-        yield from ((name, Reading(reason=_reason(record))) for name in COUNTS)
+        yield from ((name, MetricValue(reason=_reason(record))) for name in COUNTS)
         return
     for name, value in record.values.items():
         if isinstance(value, int):
-            yield name, Reading(value, versions=_packages(header))
+            yield name, MetricValue(value, versions=_packages(header))
 
 
-def _latency(record: Record, header: Header) -> Iterator[tuple[str, Reading]]:
+def _latency(record: Record, header: Header) -> Iterator[tuple[str, MetricValue]]:
     if record.status != "ok":
-        yield from ((name, Reading(reason=_reason(record))) for name in (OVERHEAD, PEAK, FALLBACKS))
+        yield from (
+            (name, MetricValue(reason=_reason(record))) for name in (OVERHEAD, PEAK, FALLBACKS)
+        )
         return
     runtime = record.runtime or {}
     software = _minor_python(runtime.get("versions") or header.versions)
     peak = record.values.get(PEAK)
     if peak is not None:
-        yield PEAK, Reading(int(peak), group=software)
+        yield PEAK, MetricValue(int(peak), group=software)
     if isinstance(fallbacks := runtime.get("fallbacks"), Mapping):
-        yield FALLBACKS, Reading(sum(fallbacks.values()), group=software)
+        yield FALLBACKS, MetricValue(sum(fallbacks.values()), group=software)
     if record.conditions.get("module") is not None:
         yield OVERHEAD, _overhead(record, _hardware(header, runtime) + software)
 
 
-def _overhead(record: Record, group: Group) -> Reading:
+def _overhead(record: Record, group: Group) -> MetricValue:
     conditions = record.conditions.get("conditions") or {}
     timing = timing_of(record.samples, conditions.get("batch", 1))
     if timing is None or timing.is_plain:
-        return Reading(reason="no samples")
+        return MetricValue(reason="no samples")
     trust = distrust(timing.again)
     if trust != "ok":
-        return Reading(reason=trust)
+        return MetricValue(reason=trust)
     arm = timing.arm
     if not (0 < arm.low <= arm.high < math.inf):
-        return Reading(reason="too few rounds for an interval")
+        return MetricValue(reason="too few rounds for an interval")
     low, high = math.log(arm.low), math.log(arm.high)
     freedom = 2 * (arm.processes - 1) or arm.pairs
     error = (high - low) / 2 / t_quantile(freedom)
-    return Reading(math.log(arm.ratio), error, low, high, group)
+    return MetricValue(math.log(arm.ratio), error, low, high, group)
 
 
 def _accuracy(
     records: Sequence[Record], plain: Mapping[str, Record], run: Run
-) -> Iterator[tuple[str, Reading]]:
+) -> Iterator[tuple[str, MetricValue]]:
     """Yield the mean difference to plain over the seeds that both have; nothing for plain."""
     if records[0].conditions.get("module") is None:
         return
@@ -157,24 +159,24 @@ def _accuracy(
             yield metric, _difference([difference for _, difference in both], both[0][0], header)
         elif metric == ACCURACIES[0]:
             bad = next((own for own, _ in pairs if own.status != "ok"), None)
-            yield metric, Reading(reason=_reason(bad) if bad else "plain backbone not measured")
+            yield metric, MetricValue(reason=_reason(bad) if bad else "plain backbone not measured")
 
 
-def _difference(values: Sequence[float], record: Record, header: Header) -> Reading:
+def _difference(values: Sequence[float], record: Record, header: Header) -> MetricValue:
     facts = record.training or {}
     images = facts.get("images")
     found: DifferenceEstimate = paired_estimate(
         values, resolution=100.0 / images[1] if images else 0.0
     )
     if found.count < 2:
-        return Reading(reason="one seed has no interval")
+        return MetricValue(reason="one seed has no interval")
     recipe = str((facts.get("recipe") or {}).get("hash", ""))
     group = (
         *_hardware(header, {"device": {"title": facts.get("device", "")}}),
         *_minor_python({key: header.versions.get(key, "") for key in ("torch", "torchvision")}),
         ("recipe", recipe),
     )
-    return Reading(found.mean, found.sd / math.sqrt(found.count), found.low, found.high, group)
+    return MetricValue(found.mean, found.sd / math.sqrt(found.count), found.low, found.high, group)
 
 
 def _paired_with(record: Record, *, plain: bool = False) -> str:

@@ -16,8 +16,8 @@ from attnbench.regression.history.metric_values import (
     PEAK,
     STATUS,
     Group,
-    Reading,
-    Readings,
+    MetricValue,
+    MetricValues,
     cases,
     readings,
     without_seed,
@@ -30,11 +30,11 @@ NOT_THERE = "not in this run"
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a series; see :class:`Reading` for the units."""
+    """A value of a series; see :class:`MetricValue` for the units."""
 
     run: int
     """Index of the run in the history."""
-    reading: Reading
+    reading: MetricValue
 
     @property
     def value(self) -> int | float | str:
@@ -123,7 +123,7 @@ def _wanted(present: set[str], metrics: Sequence[str]) -> list[str]:
     return list(metrics) or [followed for followed in _FOLLOWED if followed in present]
 
 
-def _series(history: History, found: Sequence[Readings], case: str, metric: str) -> Series:
+def _series(history: History, found: Sequence[MetricValues], case: str, metric: str) -> Series:
     points: list[Point] = []
     gaps: dict[int, str] = {}
     suites = {

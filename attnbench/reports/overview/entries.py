@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attnbench.reports.tables.rows import RowView, row_views
+from attnbench.reports.tables.row_views import RowView, row_views
 from attnbench.suites.case import DEFAULT_SIZE
 
 if TYPE_CHECKING:
     from attnbench.reports.tables.accuracy_results import PairedTrainings
     from attnbench.reports.tables.latency_results import LatencyCell
-    from attnbench.reports.tables.rows import CostResult, Records
+    from attnbench.reports.tables.row_views import CostResult, Records
     from attnbench.suites.case import Case, PlannedTable
     from attnbench.suites.schema import Suite
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from attnbench.reports.tables.columns import TRAITS
 from attnbench.reports.tables.report import Cell
-from attnbench.reports.tables.rows import RowView
+from attnbench.reports.tables.row_views import RowView
 
 _WIDTHS = {"traits": len(TRAITS), "formula": 2}
 Grid = list[tuple[Cell, ...]]

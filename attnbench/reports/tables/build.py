@@ -15,7 +15,7 @@ from attnbench.reports.tables.latency_columns import latency_notes
 from attnbench.reports.tables.latency_format import VERDICT_RULE
 from attnbench.reports.tables.long_format import tidy_lines
 from attnbench.reports.tables.report import Cell, Report, Table
-from attnbench.reports.tables.rows import Records, RowView, row_views
+from attnbench.reports.tables.row_views import Records, RowView, row_views
 
 if TYPE_CHECKING:
     from attnbench.suites.case import PlannedTable

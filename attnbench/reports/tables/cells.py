@@ -21,7 +21,7 @@ from attnbench.reports.tables.reported_values import (
     judge,
     worst,
 )
-from attnbench.reports.tables.rows import RowView
+from attnbench.reports.tables.row_views import RowView
 
 if TYPE_CHECKING:
     from attnbench.suites.schema import Groups

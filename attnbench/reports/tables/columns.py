@@ -10,7 +10,7 @@ from attnbench.reports.tables.latency_columns import latency_columns
 from attnbench.reports.tables.report import Column
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.rows import RowView
+    from attnbench.reports.tables.row_views import RowView
     from attnbench.suites.schema import TableLayout
 
 TRAITS = (("subspace", "Subspace attention"), ("mlp", "MLP"), ("conv1x1", "1×1 conv"))

@@ -10,7 +10,7 @@ from attnbench.reports.tables.report import Cell
 from attnbench.stats.rank_correlation import spearman
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.rows import RowView
+    from attnbench.reports.tables.row_views import RowView
     from attnbench.suites.schema import Latency
 
 RANKED = ("params", "trainable", "macs", "activations", "bytes", "delta_params", "delta_macs")

@@ -9,7 +9,7 @@ from attnbench.reports.tables.case_result import NOT_RUN
 from attnbench.reports.tables.number_format import signed, whole
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.rows import CostResult, RowView
+    from attnbench.reports.tables.row_views import CostResult, RowView
 
 
 class Footnotes:

@@ -11,7 +11,7 @@ from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.case_result import NOT_RUN
 from attnbench.reports.tables.latency_results import LatencyCell
 from attnbench.reports.tables.reported_values import as_data, judge
-from attnbench.reports.tables.rows import CostResult, RowView
+from attnbench.reports.tables.row_views import CostResult, RowView
 from attnbench.stats.paired_difference import DifferenceEstimate
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ _MORE_DIGITS = 2
 
 
 @dataclass(frozen=True)
-class Printed:
+class ReportedValue:
     """A figure as printed in its source: ``261.88M``, ``33x``, ``70.65``."""
 
     text: str
@@ -41,7 +41,7 @@ class Printed:
         return shown.removesuffix(".") + self.suffix
 
 
-def read_printed(figure: str | float, base: int = 1000) -> Printed:
+def read_printed(figure: str | float, base: int = 1000) -> ReportedValue:
     """Read a printed figure.
 
     Args:
@@ -60,7 +60,7 @@ def read_printed(figure: str | float, base: int = 1000) -> Printed:
     decimals = len(match["decimals"] or "")
     digits = match["digits"].replace(",", "").replace(".", "")
     unit = Fraction(base ** _POWERS[match["scale"]], 10**decimals)
-    return Printed(text, int(digits), unit, decimals, match["scale"] + match["mark"])
+    return ReportedValue(text, int(digits), unit, decimals, match["scale"] + match["mark"])
 
 
 def decimal(value: Fraction, places: int) -> str:

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from attnbench.errors import RequestError, suggestion
 from attnbench.reports.tables.long_format import to_csv
 from attnbench.reports.tables.report import Cell, Column, Report
-from attnbench.utils.escape import Safe, latex, markdown
+from attnbench.utils.escape import EscapedText, latex, markdown
 
 FORMATS = ("md", "csv", "tex", "html")
 
@@ -44,7 +44,7 @@ def latex_document(report: Report, bibliography: str = "table") -> str:
     cites = any(cell.cite for table in report.tables for row in table.rows for cell in row)
     return template.render(
         report=report,
-        body=Safe(render(report, "tex")),
+        body=EscapedText(render(report, "tex")),
         bibliography=bibliography if cites else "",
     )
 
@@ -79,7 +79,7 @@ def _environment(form: str) -> Environment:
     )
     environment.globals |= {"heads": group_heads, "rules": group_rules, "aligned": _aligned}
     environment.filters |= {
-        "safe_text": Safe,
+        "safe_text": EscapedText,
         "md_cell": _markdown_cell,
         "tex_cell": _latex_cell,
         "tex_head": _latex_head,
@@ -88,9 +88,9 @@ def _environment(form: str) -> Environment:
     return environment
 
 
-def _finalizer(escape: Callable[[object], Safe]) -> Callable[[object], str]:
+def _finalizer(escape: Callable[[object], EscapedText]) -> Callable[[object], str]:
     """Return the finalizer that escapes every template output not marked as safe."""
-    return lambda value: value if isinstance(value, Safe) else escape(value)
+    return lambda value: value if isinstance(value, EscapedText) else escape(value)
 
 
 def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
@@ -120,18 +120,18 @@ def _aligned(row: Sequence[Cell], columns: Sequence[Column]) -> Iterator[tuple[C
         start += cell.span
 
 
-def _markdown_cell(cell: Cell) -> Safe:
+def _markdown_cell(cell: Cell) -> EscapedText:
     text = markdown(cell.plain)
     if cell.citation:
-        text = Safe(f"{text} {markdown(f'[{cell.citation}]')}")
+        text = EscapedText(f"{text} {markdown(f'[{cell.citation}]')}")
     if cell.bold:
-        text = Safe(f"**{text}**")
+        text = EscapedText(f"**{text}**")
     notes = f" <sup>{','.join(map(str, cell.notes))}</sup>" if cell.notes else ""
     # Markdown has no cells across columns: the first cell holds the text
-    return Safe(f"{text}{notes}" + " |" * (cell.span - 1))
+    return EscapedText(f"{text}{notes}" + " |" * (cell.span - 1))
 
 
-def _latex_cell(cell: Cell) -> Safe:
+def _latex_cell(cell: Cell) -> EscapedText:
     text = cell.tex or (_stacked(cell) if cell.verdict else latex(cell.plain))
     if cell.bold:
         text = rf"\textbf{{{text}}}"
@@ -139,27 +139,27 @@ def _latex_cell(cell: Cell) -> Safe:
         text = rf"{text}~\cite{{{cell.cite}}}"
     if cell.notes:
         text += rf"\textsuperscript{{{','.join(map(str, cell.notes))}}}"
-    return Safe(rf"\multicolumn{{{cell.span}}}{{c}}{{{text}}}" if cell.span > 1 else text)
+    return EscapedText(rf"\multicolumn{{{cell.span}}}{{c}}{{{text}}}" if cell.span > 1 else text)
 
 
-def _stacked(cell: Cell) -> Safe:
+def _stacked(cell: Cell) -> EscapedText:
     """Return the figures stacked above their verdict, which keeps the table narrow."""
     figures = f"{cell.printed} / {cell.ours}" if cell.ours else cell.printed
-    return Safe(rf"\shortstack[r]{{{latex(figures)} \\ \scriptsize {latex(cell.verdict)}}}")
+    return EscapedText(rf"\shortstack[r]{{{latex(figures)} \\ \scriptsize {latex(cell.verdict)}}}")
 
 
-def _latex_head(column: Column) -> Safe:
+def _latex_head(column: Column) -> EscapedText:
     if not column.unit:
         return latex(column.head)
     lines = [latex(column.head), *(rf"\scriptsize {latex(part)}" for part in _broken(column.unit))]
     stacked = r" \\ ".join(lines)
-    return Safe(rf"\shortstack{{{stacked}}}")
+    return EscapedText(rf"\shortstack{{{stacked}}}")
 
 
-def _latex_group(name: str) -> Safe:
+def _latex_group(name: str) -> EscapedText:
     lines = [latex(part) for part in _broken(name, 30)]
     stacked = r" \\ ".join(lines)
-    return Safe(rf"\shortstack{{{stacked}}}") if len(lines) > 1 else latex(name)
+    return EscapedText(rf"\shortstack{{{stacked}}}") if len(lines) > 1 else latex(name)
 
 
 def _broken(text: str, width: int = 18) -> list[str]:

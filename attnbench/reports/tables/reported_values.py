@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from attnbench.errors import RequestError
 from attnbench.reports.tables.accuracy_results import withheld
-from attnbench.reports.tables.number_format import Printed, decimal, read_printed
-from attnbench.reports.tables.rows import CostResult, RowView
+from attnbench.reports.tables.number_format import ReportedValue, decimal, read_printed
+from attnbench.reports.tables.row_views import CostResult, RowView
 
 if TYPE_CHECKING:
     from attnbench.suites.schema import Suite
@@ -37,7 +37,7 @@ _FEWEST_SEEDS = 3
 class ReportedValueVerdict:
     """A printed figure, our value for it, and the verdict."""
 
-    printed: Printed
+    printed: ReportedValue
     value: Fraction | None
     verdict: str
 
@@ -64,7 +64,7 @@ def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdic
 
 
 def _judged_accuracy(
-    view: RowView, metric: str, result: CostResult, printed: Printed
+    view: RowView, metric: str, result: CostResult, printed: ReportedValue
 ) -> ReportedValueVerdict:
     """Return *reproduced* if the 95% interval of our mean over seeds contains the printed one."""
     ours = view.trained_of(result)
@@ -81,7 +81,7 @@ def _judged_accuracy(
     )
 
 
-def verdict_of(printed: Printed, value: Fraction | None, has_reason: bool) -> str:
+def verdict_of(printed: ReportedValue, value: Fraction | None, has_reason: bool) -> str:
     """Return the verdict on one printed figure."""
     if value is None:
         return NOT_MEASURED

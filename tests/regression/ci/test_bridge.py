@@ -110,6 +110,12 @@ def refusal(folder):
     return str(error.value)
 
 
+def test_the_path_of_the_bridge_is_fixed():
+    # the path is part of the protocol: head imports base's bridge by it, so a move breaks every base
+    assert start.BRIDGE == "attnbench.regression.ci.bridge"
+    assert bridge.__name__ == start.BRIDGE
+
+
 def test_a_base_with_the_bridge_of_the_first_protocol(project):
     """Head is this attnbench; it has base plan, inspect, export, and time what head cannot export."""
     wider = GATE.replace("bias=False", "bias=True")

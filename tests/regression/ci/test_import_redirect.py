@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import attnbench.regression.ci
-from attnbench.regression.ci.launcher.import_redirect import Trees, foreign_modules
+from attnbench.regression.ci.launcher.import_redirect import SourceTrees, foreign_modules
 
 LAUNCHER = Path(attnbench.regression.ci.__file__).parent / "launcher"
 PROBE = """
@@ -22,7 +22,7 @@ spec = importlib.util.spec_from_file_location("attnbench_launcher", folder + "/_
 package = importlib.util.module_from_spec(spec)
 sys.modules["attnbench_launcher"] = package
 redirect = importlib.import_module("attnbench_launcher.import_redirect")
-trees = redirect.Trees(Path(own), Path(head))
+trees = redirect.SourceTrees(Path(own), Path(head))
 redirect.redirect_imports(trees, first)
 def place(name):
     try:
@@ -131,7 +131,7 @@ def test_the_script_of_the_launcher_is_not_foreign(tmp_path, monkeypatch):
         module.__file__ = str(tmp_path / "head/start.py")
     for name, module in (("__main__", script), ("__mp_main__", script), ("other", other)):
         monkeypatch.setitem(sys.modules, name, module)
-    found = foreign_modules(Trees(tmp_path / "base", tmp_path / "head"), "launcher")
+    found = foreign_modules(SourceTrees(tmp_path / "base", tmp_path / "head"), "launcher")
     assert [entry["class"] for entry in found] == ["other"]
 
 
@@ -172,9 +172,9 @@ def test_the_probe_would_see_head_without_the_guard(trees):
     ],
 )
 def test_where_a_file_lies(tmp_path, file, kind):
-    trees = Trees(tmp_path / "base", tmp_path / "head", (tmp_path / "own",))
+    trees = SourceTrees(tmp_path / "base", tmp_path / "head", (tmp_path / "own",))
     assert trees.kind(tmp_path / file) == kind
 
 
 def test_the_standard_library_is_installed(tmp_path):
-    assert Trees(tmp_path / "base", tmp_path / "head").kind(json.__file__) == "installed"
+    assert SourceTrees(tmp_path / "base", tmp_path / "head").kind(json.__file__) == "installed"

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from attnbench.regression.ci import source_files
-from attnbench.regression.ci.launcher.import_redirect import Trees
+from attnbench.regression.ci.launcher.import_redirect import SourceTrees
 
 FILES = {
     "plug.py": "import thepack.top\nimport json, numpy\nclass Plug(thepack.top.Top): pass\n",
@@ -35,7 +35,7 @@ def tree(tmp_path, monkeypatch):
 
 
 def test_what_a_class_depends_on(tree):
-    trees = Trees(tree.resolve(), tree.resolve())
+    trees = SourceTrees(tree.resolve(), tree.resolve())
     plug = importlib.import_module("plug")
     classes = source_files.classes_of([plug.Plug()], trees)
     assert [(one["class"], one["kind"]) for one in classes] == [
@@ -46,14 +46,14 @@ def test_what_a_class_depends_on(tree):
 
 
 def test_a_package_s_file_counts_only_where_it_is_asked(tree):
-    trees = Trees(tree.resolve(), tree.resolve())
+    trees = SourceTrees(tree.resolve(), tree.resolve())
     importlib.import_module("thepack.deep")
     found = source_files.source_hashes_of([str(tree / "thepack/deep.py")], trees)
     assert set(found) == {"thepack/deep.py", "thepack/lazy.py"}
 
 
 def test_another_content_is_another_hash(tree):
-    trees = Trees(tree.resolve(), tree.resolve())
+    trees = SourceTrees(tree.resolve(), tree.resolve())
     before = source_files.source_hashes_of([str(tree / "thepack/lazy.py")], trees)
     (tree / "thepack/lazy.py").write_text("thing = 2\n")
     source_files.hash_file.cache_clear()
@@ -62,7 +62,7 @@ def test_another_content_is_another_hash(tree):
 
 
 def test_functions_and_files_of_plugins(tree):
-    trees = Trees(tree.resolve(), tree.resolve())
+    trees = SourceTrees(tree.resolve(), tree.resolve())
     deep = importlib.import_module("thepack.deep")
     (one,) = source_files.classes_of([deep.late], trees)
     assert one["class"] == "thepack.deep:late" and one["file"].endswith("deep.py")

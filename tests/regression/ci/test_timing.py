@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.regression.ci import timing
-from attnbench.regression.ci.inspect import InspectedNetwork, NetworkPair
+from attnbench.regression.ci.inspect_networks import InspectedNetwork, NetworkPair
 from attnbench.regression.ci.timing import TimingPlan, time_pair
 
 NETWORK = {

@@ -6,7 +6,7 @@ import random
 import pytest
 from scipy import stats
 
-from attnbench.regression.ci.inspect import InspectedNetwork, NetworkPair
+from attnbench.regression.ci.inspect_networks import InspectedNetwork, NetworkPair
 from attnbench.regression.ci.timing import TimedPair
 from attnbench.regression.ci.verdict import (
     COSTS,

@@ -20,7 +20,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True)
-class Trees:
+class SourceTrees:
     """Folders that a side's code comes from, and those that it must not come from.
 
     Attributes:
@@ -34,7 +34,7 @@ class Trees:
     owned: tuple[Path, ...] = ()
 
     @classmethod
-    def of_setup(cls, setup: Mapping[str, Any]) -> Trees:
+    def of_setup(cls, setup: Mapping[str, Any]) -> SourceTrees:
         """Return the trees that a side's setup file names."""
         return cls(
             Path(setup["own"]), Path(setup["head"]), tuple(map(Path, setup.get("owned", ())))
@@ -84,7 +84,7 @@ class Trees:
 class RedirectedFinder:
     """A finder of ``sys.meta_path`` whose specs are redirected to the side's own tree."""
 
-    def __init__(self, finder: Any, trees: Trees) -> None:
+    def __init__(self, finder: Any, trees: SourceTrees) -> None:
         self._finder = finder
         self._trees = trees
 
@@ -99,7 +99,7 @@ class RedirectedFinder:
         return None if found is None else self._trees.own_spec(found)
 
 
-def redirect_imports(trees: Trees, first: Iterable[str], after: Iterable[str] = ()) -> None:
+def redirect_imports(trees: SourceTrees, first: Iterable[str], after: Iterable[str] = ()) -> None:
     """Put the side's own folders on ``sys.path``, and redirect every finder.
 
     Args:
@@ -122,7 +122,7 @@ def redirect_imports(trees: Trees, first: Iterable[str], after: Iterable[str] = 
     importlib.invalidate_caches()
 
 
-def foreign_modules(trees: Trees, launcher: str) -> list[dict[str, str]]:
+def foreign_modules(trees: SourceTrees, launcher: str) -> list[dict[str, str]]:
     """Return the loaded modules that came from head's tree despite the redirection.
 
     Args:
@@ -135,7 +135,7 @@ def foreign_modules(trees: Trees, launcher: str) -> list[dict[str, str]]:
     ]
 
 
-def _foreign(trees: Trees, launcher: str) -> list[tuple[str, str]]:
+def _foreign(trees: SourceTrees, launcher: str) -> list[tuple[str, str]]:
     """Return name and file of the loaded modules from head's tree, the launcher's left out."""
     script = sys.modules["__main__"]  # the launcher's; multiprocessing adds a second name for it
     loaded = {name: module for name, module in sys.modules.items() if module is not script}

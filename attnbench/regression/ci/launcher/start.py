@@ -38,7 +38,7 @@ def main(setup_file: str) -> None:
     setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
     os.chdir(setup["folder"])
     redirect = _load_redirect(setup["launcher"])
-    trees = redirect.Trees.of_setup(setup)
+    trees = redirect.SourceTrees.of_setup(setup)
     redirect.redirect_imports(trees, setup["first"], setup["after"])
     _send(answers, {"ready": os.getpid()})
     try:

@@ -6,7 +6,7 @@ from torch import nn
 
 from attnbench.api import create_backbone, find_sites
 from attnbench.cards import Card, Constraint
-from attnbench.conformance.widths import MOBILENET_WIDTHS
+from attnbench.conformance.channel_widths import MOBILENET_WIDTHS
 
 from .clean import Clean, assert_found, findings, statuses
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from attnbench.errors import PlacementError, RequestError
-from attnbench.models.sites import Site, Survey
+from attnbench.models.sites import Site, SiteSurvey
 from attnbench.registry.attention import Attention
 from attnbench.registry.placement_grammar import (
     OFFICIAL,
@@ -34,7 +34,7 @@ class Slot:
         return f"layer {self.layer} ({place})" if self.layer else f"{self.path} ({shape})"
 
 
-def find_placement(text: str, attention: Attention | None, survey: Survey) -> Placement:
+def find_placement(text: str, attention: Attention | None, survey: SiteSurvey) -> Placement:
     """Return the parsed placement; ``official`` stands for the one on the module's card.
 
     Raises:
@@ -54,7 +54,7 @@ def find_placement(text: str, attention: Attention | None, survey: Survey) -> Pl
     return parse_placement(official)
 
 
-def find_slots(placement: Placement, survey: Survey) -> list[Slot]:
+def find_slots(placement: Placement, survey: SiteSurvey) -> list[Slot]:
     """Return the slots of a placement, in the order of the network.
 
     Raises:
@@ -76,7 +76,7 @@ def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
             raise PlacementError(f"{slot}: {error}") from error
 
 
-def _part_slots(part: PlacementPart, survey: Survey) -> list[Slot]:
+def _part_slots(part: PlacementPart, survey: SiteSurvey) -> list[Slot]:
     if part.globs:
         slots = [_slot(part, site, survey) for site in _glob_sites(part, survey)]
         # ** matches a block, its container and its parts; all lead to the same convolution
@@ -99,18 +99,18 @@ def _has_layer(slot: Slot) -> bool:
     return slot.layer is not None
 
 
-def _numbered(layer: int, part: PlacementPart, survey: Survey) -> Site:
+def _numbered(layer: int, part: PlacementPart, survey: SiteSurvey) -> Site:
     if layer not in survey.layers:
         raise _impossible(part, f"there is no layer {layer}", survey)
     return survey.site(survey.layers[layer])
 
 
-def _blocks(survey: Survey) -> list[Site]:
+def _blocks(survey: SiteSurvey) -> list[Site]:
     """Return the numbered layers with a depthwise convolution, without the stem and the head."""
     return [site for site in survey.sites() if site.inside.depthwise]
 
 
-def _glob_sites(part: PlacementPart, survey: Survey) -> list[Site]:
+def _glob_sites(part: PlacementPart, survey: SiteSurvey) -> list[Site]:
     found: dict[str, Site] = {}
     for glob in part.globs:
         pattern = glob_pattern(glob)
@@ -131,7 +131,7 @@ def _glob_sites(part: PlacementPart, survey: Survey) -> list[Site]:
     return list(found.values())
 
 
-def _slot(part: PlacementPart, site: Site, survey: Survey) -> Slot:
+def _slot(part: PlacementPart, site: Site, survey: SiteSurvey) -> Slot:
     path = _target(part.position, site)
     if path is None:
         raise _impossible(part, _why_not(part.position, site), survey)
@@ -172,7 +172,7 @@ def _why_not(position: str, site: Site) -> str:
     return f"{name} has no {what.get(position, 'output')}"
 
 
-def _impossible(part: PlacementPart, why: str, survey: Survey) -> PlacementError:
+def _impossible(part: PlacementPart, why: str, survey: SiteSurvey) -> PlacementError:
     possible = [
         site.layer for site in survey.sites() if site.layer and _target(part.position, site)
     ]
@@ -193,7 +193,7 @@ def _refuse_overlap(slots: list[Slot], placement: Placement) -> None:
             )
 
 
-def _examples(position: str, survey: Survey) -> str:
+def _examples(position: str, survey: SiteSurvey) -> str:
     """Return the first few possible placements."""
     found = [site.path for site in survey.sites() if _target(position, site)]
     shown = [f"{position}:{path}" for path in found[:3]]

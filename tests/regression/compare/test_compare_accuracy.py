@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.regression.compare.accuracy import group_of
+from attnbench.regression.compare.compare_accuracy import group_of
 from attnbench.regression.compare.compare_runs import compare
 
 from .made import TRAINED, record, run_of

@@ -6,7 +6,7 @@ import pytest
 
 from attnbench.errors import AttnbenchError, RequestError
 from attnbench.regression.ci.checkout_process import Side, counterpart, source_folders
-from attnbench.regression.ci.inspect import check_origins
+from attnbench.regression.ci.inspect_networks import check_origins
 
 FILES = frozenset({"src/mine/gates.py", "src/mine/__init__.py", "lonely.py", "docs/utils.py"})
 

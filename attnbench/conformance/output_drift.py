@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from attnbench.conformance.findings import Finding, fine, skipped
-from attnbench.conformance.subject import Size, Subject
+from attnbench.conformance.module_under_test import Size, Subject
 
 _PLACE: tuple[int, Size] = (64, (14, 14))
 _BATCH = 4

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from attnbench.datasets.image_files import decode, quiet
 from attnbench.datasets.image_split import ImageFileSplit, from_files
+from attnbench.datasets.read_image import decode, quiet
 from attnbench.errors import RequestError
 
 

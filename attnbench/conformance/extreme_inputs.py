@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Finding, broken, listed, skipped
-from attnbench.conformance.subject import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.utils.text import describe
 
 _LARGE = 1e4

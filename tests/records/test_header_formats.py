@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attnbench.records.migrate import upgraded
+from attnbench.records.header_formats import upgraded
 from attnbench.records.store import read_run
 from attnbench.reports.run_report import report_of
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from attnbench.datasets.class_folders import folders, image_files
 from attnbench.datasets.dataset import LabeledImages
 from attnbench.datasets.image_split import from_files, printable
+from attnbench.datasets.list_class_folders import folders, image_files
 from attnbench.errors import RequestError
 
 Files = Mapping[str, list[tuple[str, int]]]

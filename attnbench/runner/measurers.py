@@ -1,4 +1,4 @@
-"""Meters of each kind of case, with shared surveys of backbones."""
+"""Measurers of each kind of case, with shared surveys of backbones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case
 
 
-class Meters:
-    """The meters of all kinds.
+class Measurers:
+    """The measurers of all kinds.
 
     Args:
         catalog: catalog for the lookup of modules.

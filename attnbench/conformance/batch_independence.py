@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from attnbench.conformance.findings import Finding, broken
-from attnbench.conformance.subject import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.utils.text import describe
 
 _EXACT = 1e-9

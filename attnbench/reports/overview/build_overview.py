@@ -18,7 +18,7 @@ from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.rows import CostResult
+    from attnbench.reports.tables.row_views import CostResult
 
 NOT_DECLARED = "not declared"
 

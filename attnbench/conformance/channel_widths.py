@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from attnbench.conformance.findings import Finding, broken, fine, listed, note
-from attnbench.conformance.subject import Subject
+from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError
 from attnbench.utils.text import describe
 

@@ -6,8 +6,8 @@ import attnbench
 from attnbench import Card, Constraint
 from attnbench.errors import PlacementError
 from attnbench.models.backbones import build_backbone
-from attnbench.models.sites import Survey
-from attnbench.models.slots import check_slots, find_placement, find_slots
+from attnbench.models.placement_slots import check_slots, find_placement, find_slots
+from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import find_attention, from_callable
 from attnbench.registry.placement_grammar import parse_placement
 
@@ -23,7 +23,7 @@ def survey():
     def get(name):
         if name not in surveys:
             with torch.device("meta"):
-                surveys[name] = Survey(build_backbone(name), IMAGE)
+                surveys[name] = SiteSurvey(build_backbone(name), IMAGE)
         return surveys[name]
 
     return get
