@@ -132,14 +132,14 @@ def test_nothing_examined_is_not_all_well():
 def test_a_check_whose_code_is_missing_says_so(monkeypatch):
     from attnbench.conformance.checks import Check
 
-    for lost in (Check("maps", "", "nowhere"), Check("nothing", "", "batch")):
+    for lost in (Check("maps", "", "nowhere"), Check("nothing", "", "batch_independence")):
         (found,) = lost.run(None)
         assert found.status == "skipped" and f"has no {lost.name}" in found.reason and found.remedy
     # what a check's own file cannot import is another matter
     monkeypatch.setitem(sys.modules, "attnbench.conformance.module_under_test", None)
     monkeypatch.delitem(sys.modules, "attnbench.conformance.batch_independence", raising=False)
     with pytest.raises(ModuleNotFoundError):
-        Check("batch_one", "", "batch").run(None)
+        Check("batch_one", "", "batch_independence").run(None)
 
 
 def test_values_in_json_are_json():
