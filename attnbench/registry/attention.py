@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from attnbench.cards import Card
 from attnbench.errors import PluginError, RequestError, suggestion
 from attnbench.registry.backbone_names import is_backbone
-from attnbench.registry.module_families import find_member
+from attnbench.registry.module_families import find_member, prefix_of
 from attnbench.registry.plugins import Catalog, find_target
 from attnbench.registry.plugins import catalog as default_catalog
 from attnbench.registry.registry import Entry
@@ -126,30 +126,44 @@ class Attention:
 def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attention:
     """Look up ``ulsam,groups=4``, ``timm:eca``, ``my.py:MyAttention`` or ``package.module:Class``.
 
+    Registered modules are cached in the catalog until a plugin changes it; the last two forms are
+    not, since they depend on the current folder and on the imported modules.
+
     Raises:
         UnknownNameError: there is no such module; the error suggests similar names.
         MissingExtraError: the package of the module is not installed.
         RequestError: the module does not take an option, or its type is wrong.
     """
     catalog = catalog or default_catalog()
-    parsed = parse_spec(spec, "module") if isinstance(spec, str) else spec
-    member = find_member(catalog.module_families, parsed.name)
+    if not isinstance(spec, str):
+        return _find(spec, catalog)
+    key = spec, catalog.revision
+    cached = catalog.attentions.get(key)
+    if cached is not None and cached.card is card_of(cached.factory):
+        return cached
+    parsed = parse_spec(spec, "module")
+    found = _find(parsed, catalog)
+    if parsed.name in catalog.modules or prefix_of(parsed.name) in catalog.module_families:
+        catalog.attentions[key] = found
+    return found
+
+
+def _find(spec: Spec, catalog: Catalog) -> Attention:
+    member = find_member(catalog.module_families, spec.name)
     if member is not None:
-        found = attention_of(member.factory, parsed, member.origin)
+        found = attention_of(member.factory, spec, member.origin)
         return replace(found, packages=member.packages)
-    if ":" in parsed.name and not is_backbone(parsed.name):
-        target = find_target(catalog, parsed.name)
-        entry: Entry[ModuleFactory] = Entry(
-            name=parsed.name, target=target, origin=origin_of(target)
-        )
-        validate_module(entry, target)
-        return attention_of(target, parsed, entry.origin)
+    if ":" in spec.name and not is_backbone(spec.name):
+        target = find_target(catalog, spec.name)
+        origin = origin_of(target)
+        validate_module(Entry(name=spec.name, target=target, origin=origin), target)
+        return attention_of(target, spec, origin)
     target = catalog.modules.get(
-        parsed.name,
-        elsewhere=_elsewhere(parsed.name, catalog),
+        spec.name,
+        elsewhere=_elsewhere(spec.name, catalog),
         way_out="Or plug one in: --plugin FILE, or -m FILE.py:Class.",
     )
-    return attention_of(target, parsed, catalog.modules.entry(parsed.name).origin)
+    return attention_of(target, spec, catalog.modules.entry(spec.name).origin)
 
 
 def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Attention:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby, pairwise
 
 from attnbench.errors import PlacementError, suggestion
@@ -56,6 +57,7 @@ class Placement:
         return any(part.position == "replace" for part in self.parts)
 
 
+@cache
 def parse_placement(text: str) -> Placement:
     """Parse a placement.
 

@@ -52,6 +52,8 @@ class Registry(Generic[T]):
         self._load = load or import_target
         self._entries: dict[str, Entry[T]] = {}
         self._conflicts: dict[str, tuple[str, str]] = {}
+        self.revision = 0
+        """Number of changes so far: lookups with the same revision have the same result."""
 
     def add(self, entry: Entry[T], *, disputable: bool = False) -> None:
         """Register an entry.
@@ -69,10 +71,12 @@ class Registry(Generic[T]):
         if existing is not None and not _same(existing, entry):
             if disputable:
                 self._conflicts[entry.name] = (existing.origin, entry.origin)
+                self.revision += 1
             raise self._duplicate(entry.name, existing.origin, entry.origin)
         if not isinstance(entry.target, str):
             self._validate(entry, entry.target)
         self._entries[entry.name] = entry
+        self.revision += 1
 
     def names(self) -> list[str]:
         """Return all undisputed names, sorted."""
@@ -119,6 +123,7 @@ class Registry(Generic[T]):
     def restore(self, entries: dict[str, Entry[T]]) -> None:
         """Restore earlier entries, so that a failed plugin file leaves no partial state."""
         self._entries = dict(entries)
+        self.revision += 1
 
     def snapshot(self) -> Callable[[], None]:
         """Return a function that restores the current entries."""
@@ -129,6 +134,7 @@ class Registry(Generic[T]):
         """Remove names; conflicts persist."""
         for name in names:
             self._entries.pop(name, None)
+        self.revision += 1
 
     def _resolve(self, entry: Entry[T], target: str) -> Any:
         try:

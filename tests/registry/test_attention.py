@@ -7,7 +7,7 @@ from torch import nn
 
 import attnbench
 from attnbench import Card, Constraint, register
-from attnbench.errors import PluginError, RequestError
+from attnbench.errors import PluginError, RequestError, UnknownNameError
 from attnbench.registry.attention import find_attention, from_callable
 from attnbench.registry.specs import Spec
 
@@ -263,3 +263,34 @@ class TestFromCallable:
     def test_what_cannot_be_called_or_is_built(self, what):
         with pytest.raises(PluginError, match="breaks the contract"):
             from_callable(what, {})
+
+
+class TestCache:
+    def test_the_same_text_is_resolved_once(self, many):
+        assert many("many,whole=3") is many("many,whole=3")
+        assert find_attention("timm:eca") is find_attention("timm:eca")
+
+    def test_a_changed_catalog_is_looked_up_again(self, fresh, many):
+        before, entries = many("many"), fresh.modules.entries()
+        register("another")(nn.Identity)
+        assert many("many") is not before
+        fresh.modules.remove(["many"])
+        with pytest.raises(UnknownNameError, match="many"):
+            many("many")
+        fresh.modules.restore(entries)
+        assert many("many").factory is Many
+
+    def test_a_replaced_card_is_read_again(self, many, monkeypatch):
+        before = many("many")
+        monkeypatch.setattr(Many, "card", Card(title="New", family="channel"), raising=False)
+        assert (before.title, many("many").title) == ("many", "New")
+
+    def test_a_file_is_found_from_the_current_folder(self, fresh, tmp_path, monkeypatch):
+        for folder in ("one", "other"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "my.py").write_text("from torch import nn\nMine = nn.Identity\n")
+        monkeypatch.chdir(tmp_path / "one")
+        before = find_attention("my.py:Mine", fresh)
+        monkeypatch.chdir(tmp_path / "other")
+        assert find_attention("my.py:Mine", fresh) is not before
+        assert len(fresh.files) == 2
