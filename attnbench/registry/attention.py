@@ -138,7 +138,7 @@ def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attentio
     if not isinstance(spec, str):
         return _find(spec, catalog)
     key = spec, catalog.revision
-    cached = catalog.attentions.get(key)
+    cached: Attention | None = catalog.attentions.get(key)
     if cached is not None and cached.card is card_of(cached.factory):
         return cached
     parsed = parse_spec(spec, "module")

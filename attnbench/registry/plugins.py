@@ -18,7 +18,7 @@ from importlib import import_module, resources
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from attnbench.errors import AttnbenchError, PluginError, suggestion
 from attnbench.registry.module_families import FAMILY_NAME, ModuleFamily, validate_family
@@ -32,9 +32,6 @@ from attnbench.registry.plugin_folders import (
 from attnbench.registry.registry import Entry, Registry
 from attnbench.registry.validation import NAME, ModuleFactory, declared_card, validate_module
 from attnbench.utils.text import describe, origin_of
-
-if TYPE_CHECKING:
-    from attnbench.registry.attention import Attention
 
 SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DETAILS = {"title": str, "family": str, "year": int, "paper": str}
@@ -65,7 +62,7 @@ class Catalog:
     failures: list[PluginFailure] = field(default_factory=list)
     files: dict[Path, Any] = field(default_factory=dict)
     """Plugin files and folders loaded so far, with the resulting objects."""
-    attentions: dict[tuple[str, int], Attention] = field(default_factory=dict, repr=False)
+    attentions: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False)
     """Cache of :func:`~attnbench.registry.attention.find_attention`, by spec and revision."""
 
     @property
