@@ -12,8 +12,10 @@ from attnbench.pytest_plugin.project import DEFAULT_OUT, Project
 from attnbench.records.format import Record
 from attnbench.records.store import FILE, Run, read_run
 from attnbench.regression.compare.gates import COSTS, Gates
+from attnbench.suites.case import Case
 from attnbench.utils.text import shown_path
 
+_COMPARED = ("backbone", "module", "placement")
 _ALIKE = 0.5
 """Smallest similarity, from 0 to 1, at which a case name is suggested as a renamed one."""
 
@@ -80,14 +82,14 @@ class CostBaseline:
         # 10% of 1000 is 100, but 1000 * 0.1 may be slightly less by rounding
         return abs(now - base) <= self.gates.allowed(metric) * abs(base) * (1 + 1e-9)
 
-    def gone(self, cases: Iterable[str]) -> Iterator[str]:
+    def gone(self, cases: Iterable[Case]) -> Iterator[str]:
         """Yield a line for each case of the baseline that the suite no longer has."""
-        present = set(cases)
+        present = {case.name: case for case in cases}
         records = self.run.records if self.run is not None else {}
-        fresh = sorted(present - set(records))
-        for case in records:
+        fresh = [present[name] for name in sorted(set(present) - set(records))]
+        for case, record in records.items():
             if case not in present:
-                near = _nearest(case, fresh)
+                near = _nearest(record, fresh)
                 yield f"  {case}" + (f", now perhaps {' or '.join(near)}" if near else "")
 
     def way_out(self, case: str = "") -> str:
@@ -110,15 +112,19 @@ def _line(metric: str, base: int, now: int) -> str:
     return f"  {metric}: {base:,} -> {now:,} ({now - base:+,}{share})"
 
 
-def _nearest(case: str, fresh: Iterable[str]) -> list[str]:
+def _nearest(record: Record, fresh: Iterable[Case]) -> list[str]:
     """Return up to three names of the same kind, those of the same module and placement first."""
 
-    def likeness(other: str) -> tuple[int, float]:
-        pairs = zip(case.split("/"), other.split("/"), strict=False)
-        shared = sum(a.partition(",")[0] == b.partition(",")[0] for a, b in pairs)
-        return shared, SequenceMatcher(None, case, other).ratio()
+    def likeness(other: Case) -> tuple[int, float]:
+        pairs = ((record.conditions.get(field), getattr(other, field)) for field in _COMPARED)
+        shared = sum(_base_name(own) == _base_name(new) for own, new in pairs)
+        return shared, SequenceMatcher(None, record.case, other.name).ratio()
 
-    kind = case.partition("/")[0]
-    alike = {name: likeness(name) for name in fresh if name.partition("/")[0] == kind}
+    alike = {case.name: likeness(case) for case in fresh if case.kind == record.kind}
     ranked = sorted(alike, key=lambda name: alike[name], reverse=True)
     return [name for name in ranked if alike[name][1] >= _ALIKE][:3]
+
+
+def _base_name(spec: str | None) -> str:
+    """Return a spec's name without its parameters."""
+    return (spec or "").partition(",")[0]

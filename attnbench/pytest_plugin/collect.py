@@ -61,7 +61,7 @@ class SuiteFile(pytest.File):
             elif case.kind == "latency" and has_benchmark(self.config):
                 yield LatencyItem.of(self, case, project.budget or budgets[case])
         if baseline.run is not None:
-            yield BaselineItem.of(self, baseline, [case.name for case in cases])
+            yield BaselineItem.of(self, baseline, cases)
 
     def _planned(self, suite: Suite) -> list[PlannedTable]:
         from attnbench.measure.iso_macs import IsoMacBaselines

@@ -63,10 +63,10 @@ class BaselineItem(pytest.Item):
     """The test that every case of the baseline still exists."""
 
     baseline: CostBaseline
-    cases: Sequence[str]
+    cases: Sequence[Case]
 
     @classmethod
-    def of(cls, parent: pytest.Collector, baseline: CostBaseline, cases: Sequence[str]) -> Self:
+    def of(cls, parent: pytest.Collector, baseline: CostBaseline, cases: Sequence[Case]) -> Self:
         """Return the test of a suite's baseline."""
         item = cls.from_parent(parent, name="baseline")
         item.baseline, item.cases = baseline, cases

@@ -13,9 +13,12 @@ Format history
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attnbench.suites.conditions import Conditions
 
 FORMAT = 3
 
@@ -72,6 +75,21 @@ class Record(_Line):
     seconds: float = 0.0
     accepted: dict[str, Any] | None = None
     """Accepted change of a baseline: ``reason``, ``date``, and ``from``, the previous record."""
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of an accuracy case; None for any other."""
+        return (self.conditions.get("training") or {}).get("seed")
+
+    @property
+    def case_key(self) -> str:
+        """Canonical name without the seed, which it ends with: one for all seeds of a training."""
+        return self.case if self.seed is None else self.case.removesuffix(f",seed={self.seed}")
+
+    @property
+    def timing_conditions(self) -> dict[str, Any]:
+        """Conditions of a latency case; those that older records lack have their defaults."""
+        return {**asdict(Conditions("")), **(self.conditions.get("conditions") or {})}
 
     @model_validator(mode="after")
     def _consistent(self) -> Record:

@@ -143,7 +143,7 @@ class Project:
                 "kind": case.partition("/")[0],
                 "status": "ok",
                 "hash": "",
-                "conditions": {},
+                "conditions": {"module": case.split("/")[2]},
                 "values": values,
                 **more,
             }

@@ -15,7 +15,6 @@ from attnbench.stats.paired_difference import DifferenceEstimate, beyond, estima
 from attnbench.stats.power import detectable
 
 _PACKAGES = ("torch", "torchvision", "timm")
-_SEED = ",seed="
 _SAME_DATA = ("dataset", "synthetic", "images", "classes", "unreadable", "weights", "device")
 
 
@@ -34,12 +33,6 @@ def accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
         else:
             rows[name] = row
     yield from _judged(rows, allowed)
-
-
-def group_of(case: str) -> str:
-    """Return the glob that matches all seeds of a training."""
-    head, found, _ = case.rpartition(_SEED)
-    return f"{head}{_SEED}*" if found else case
 
 
 @dataclass(frozen=True)
@@ -118,7 +111,7 @@ def _grouped(pairs: Sequence[RecordPair]) -> dict[str, list[RecordPair]]:
     groups: dict[str, list[RecordPair]] = {}
     for pair in pairs:
         if all(record.values.get(TOP1) is not None for record in (pair.base, pair.new)):
-            groups.setdefault(group_of(pair.case), []).append(pair)
+            groups.setdefault(pair.seeds_glob, []).append(pair)
     return groups
 
 

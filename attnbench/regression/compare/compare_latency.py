@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scipy import stats
 
@@ -81,7 +82,7 @@ class _Row:
 
 def _judged(rows: Mapping[str, _Row], rule: LatencyChangeRule) -> Iterator[Judged]:
     doubts = {case: row.doubt(rule) for case, row in rows.items()}
-    sound = _shrunk({case: row.shift for case, row in rows.items() if not doubts[case]})
+    sound = _shrunk({case: row for case, row in rows.items() if not doubts[case]})
     p_values = [moved.beyond(rule.minimum_effect) for moved in sound.values()]
     adjusted = stats.false_discovery_control(p_values) if p_values else []
     kept = dict(zip(sound, map(float, adjusted), strict=True))
@@ -92,11 +93,12 @@ def _judged(rows: Mapping[str, _Row], rule: LatencyChangeRule) -> Iterator[Judge
             yield _verdict(row, sound[case], kept[case], len(sound), rule)
 
 
-def _shrunk(shifts: Mapping[str, RatioShift]) -> dict[str, RatioShift]:
+def _shrunk(rows: Mapping[str, _Row]) -> dict[str, RatioShift]:
     """Return the shifts, their errors shrunk over the rows under the same conditions."""
-    groups: dict[str, dict[str, RatioShift]] = {}
-    for case, moved in shifts.items():
-        groups.setdefault(case.rpartition("/")[2], {})[case] = moved
+    groups: dict[tuple[Any, ...], dict[str, RatioShift]] = {}
+    for case, row in rows.items():
+        conditions = tuple(row.pair.new.timing_conditions.items())
+        groups.setdefault(conditions, {})[case] = row.shift
     return {case: moved for group in groups.values() for case, moved in shrink(group).items()}
 
 
@@ -128,5 +130,4 @@ def _unlike(pair: RecordPair) -> str:
 
 
 def _timing(record: Record) -> LatencyResult | None:
-    conditions = record.conditions.get("conditions") or {}
-    return timing_of(record.samples, int(conditions.get("batch", 1)))
+    return timing_of(record.samples, int(record.timing_conditions["batch"]))

@@ -95,8 +95,7 @@ def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
 
 
 def _is_cpu(pair: RecordPair) -> bool:
-    conditions = pair.new.conditions.get("conditions") or {}
-    return str(conditions.get("device", "cpu")) == "cpu"
+    return str(pair.new.timing_conditions["device"]) == "cpu"
 
 
 def _output(pair: RecordPair) -> Iterator[Judged]:
@@ -117,12 +116,10 @@ def _equality(record: Record) -> str | None:
     if "max_error" not in record.values:
         return None
     error, tolerance = record.values["max_error"], record.values.get("tolerance")
-    conditions = record.conditions.get("conditions") or {}
     if error is None:
         return "not finite"
-    if conditions.get("precision", "fp32") != "fp32" or tolerance is None or error <= tolerance:
-        return "equal"
-    return "differs"
+    is_reduced = record.timing_conditions["precision"] != "fp32"
+    return "equal" if is_reduced or tolerance is None or error <= tolerance else "differs"
 
 
 def _error(record: Record) -> str:

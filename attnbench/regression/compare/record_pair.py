@@ -26,6 +26,11 @@ class RecordPair:
         """The case's canonical name."""
         return self.new.case
 
+    @property
+    def seeds_glob(self) -> str:
+        """The glob that matches all seeds of a training; the name of a case without a seed."""
+        return self.case if self.new.seed is None else f"{self.new.case_key},seed=*"
+
     def versions(self, packages: Iterable[str]) -> str:
         """Return the packages that differ, ``"torch 2.9.0, then 2.10.0"``; empty without any."""
         return differing(self.base_header.versions, self.new_header.versions, packages)

@@ -54,21 +54,16 @@ MetricValues = dict[tuple[str, str], MetricValue]
 """Values by case and metric; an accuracy case is named without its seed."""
 
 
-def cases(run: Run) -> list[str]:
-    """Return the names of a run's cases, accuracy cases without their seeds."""
-    return list(dict.fromkeys(map(_name, run.records.values())))
-
-
 def readings(run: Run, wanted: Container[str]) -> MetricValues:
     """Return all readings of the wanted cases in a run."""
     found: MetricValues = {}
     seeds: dict[str, list[Record]] = {}
     for record in run.records.values():
-        if _name(record) not in wanted:
+        if record.case_key not in wanted:
             continue
         header = run.header_of.get(record.case, run.header)
         if record.kind == "accuracy":
-            seeds.setdefault(_name(record), []).append(record)
+            seeds.setdefault(record.case_key, []).append(record)
             continue
         found[record.case, STATUS] = MetricValue(record.status, versions=_packages(header))
         reader = _cost if record.kind == "cost" else _latency
@@ -82,15 +77,6 @@ def readings(run: Run, wanted: Container[str]) -> MetricValues:
         for metric, reading in _accuracy(records, plain, run):
             found[case, metric] = reading
     return found
-
-
-def without_seed(case: str) -> str:
-    """Return the name of an accuracy case without its seed, which is its last field."""
-    return case.rsplit(",seed=", 1)[0]
-
-
-def _name(record: Record) -> str:
-    return without_seed(record.case) if record.kind == "accuracy" else record.case
 
 
 def _reason(record: Record) -> str:
@@ -124,8 +110,7 @@ def _latency(record: Record, header: Header) -> Iterator[tuple[str, MetricValue]
 
 
 def _overhead(record: Record, group: Group) -> MetricValue:
-    conditions = record.conditions.get("conditions") or {}
-    timing = timing_of(record.samples, conditions.get("batch", 1))
+    timing = timing_of(record.samples, record.timing_conditions["batch"])
     if timing is None or timing.is_plain:
         return MetricValue(reason="no samples")
     trust = distrust(timing.again)

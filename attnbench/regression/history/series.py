@@ -18,9 +18,7 @@ from attnbench.regression.history.metric_values import (
     Group,
     MetricValue,
     MetricValues,
-    cases,
     readings,
-    without_seed,
 )
 from attnbench.regression.history.runs import History
 
@@ -88,7 +86,9 @@ def collect(
     Raises:
         RequestError: a glob or a metric matches nothing.
     """
-    known = list(dict.fromkeys(case for entry in history.entries for case in cases(entry.run)))
+    known: dict[str, set[str]] = {}
+    for record in (record for entry in history.entries for record in entry.run.records.values()):
+        known.setdefault(record.case_key, {record.case_key}).add(record.case)
     chosen = dict.fromkeys(_matching(known, globs))
     found = [readings(entry.run, chosen) for entry in history.entries]
     wanted = _wanted({metric for values in found for _, metric in values}, metrics)
@@ -96,21 +96,23 @@ def collect(
     return [each for each in series if each.points and (metrics or _is_informative(each))]
 
 
-def _matching(known: Sequence[str], globs: Sequence[str]) -> Iterator[str]:
+def _matching(known: Mapping[str, set[str]], globs: Sequence[str]) -> Iterator[str]:
+    """Yield the cases that match by a name of theirs: without the seed, or with one."""
     for glob in globs:
-        if not any(_matches(case, glob) for case in known):
+        if not any(_matches(names, glob) for names in known.values()):
             raise RequestError(
                 f"--case {glob!r} matches none of the {len(known)} cases, for example "
-                f"{known[0]!r}.{suggestion(glob, known)}"
+                f"{next(iter(known))!r}.{suggestion(glob, known)}"
                 if known
                 else f"--case {glob!r} matches nothing: the runs hold no case"
             )
-    return (case for case in known if not globs or any(_matches(case, glob) for glob in globs))
+    for case, names in known.items():
+        if not globs or any(_matches(names, glob) for glob in globs):
+            yield case
 
 
-def _matches(case: str, glob: str) -> bool:
-    globs = [glob, without_seed(glob)] if case.startswith("accuracy/") else [glob]
-    return case in globs or any(fnmatchcase(case, pattern) for pattern in globs)
+def _matches(names: set[str], glob: str) -> bool:
+    return glob in names or any(fnmatchcase(name, glob) for name in names)
 
 
 def _wanted(present: set[str], metrics: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.regression.compare.compare_accuracy import group_of
 from attnbench.regression.compare.compare_runs import compare
 
 from .made import TRAINED, record, run_of
@@ -27,11 +26,6 @@ def found(base, new, gates=None):
         one for one in compare(base, new, gates).all() if one[1].metric == "top1"
     ]
     return verdict, change
-
-
-def test_the_group_is_a_glob():
-    assert group_of(f"{NAME},seed=12") == f"{NAME},seed=*"
-    assert group_of("accuracy/net") == "accuracy/net"
 
 
 def test_the_difference_and_its_interval_are_of_a_paired_t_test():
