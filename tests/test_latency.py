@@ -113,7 +113,7 @@ def test_an_arm_that_fails_is_named_and_conditions_are_put_back():
     def broken():
         raise ValueError("no such kernel")
 
-    with pytest.raises(ArmError, match=r"arm 'b' failed: ValueError: no such kernel") as caught:
+    with pytest.raises(ArmError, match=r"'b'.*ValueError: no such kernel") as caught:
         compare({"a": lambda: None, "b": broken}, baseline="a", threads=1)
     assert caught.value.arm == "b"
     assert isinstance(caught.value.__cause__, ValueError)
@@ -123,13 +123,13 @@ def test_an_arm_that_fails_is_named_and_conditions_are_put_back():
 @pytest.mark.parametrize(
     ("arms", "options", "message"),
     [
-        ({}, {}, "two arms at least"),
+        ({}, {}, "two"),
         ({"a": int}, {}, "two arms at least"),
-        ({"a": int, "b": 3}, {}, "'b' cannot be called: it is a int"),
-        ({"base": int, "b": int}, {"baseline": "bsae"}, "Did you mean 'base'"),
-        ({"a": int, "b": int}, {"budget_s": 0}, "budget_s must be a positive number"),
-        ({"a": int, "b": int}, {"budget_s": float("nan")}, "budget_s must be a positive number"),
-        ({"a": int, "b": int}, {"threads": 0}, "threads must be 1 or more"),
+        ({"a": int, "b": 3}, {}, "'b'.*int"),
+        ({"base": int, "b": int}, {"baseline": "bsae"}, "'base'"),
+        ({"a": int, "b": int}, {"budget_s": 0}, "budget_s"),
+        ({"a": int, "b": int}, {"budget_s": float("nan")}, "budget_s.*nan"),
+        ({"a": int, "b": int}, {"threads": 0}, "threads"),
         ({"a": int, "baseline again": int}, {}, "A/A arm"),
     ],
 )
@@ -154,10 +154,10 @@ def _generator():
 @pytest.mark.parametrize(
     ("arms", "text"),
     [
-        ([1, 2], "mapping from names"),
-        ({1: int, 2: int}, "the name of an arm is a text"),
-        ({"a": int, "b": _coroutine}, "only makes a coroutine"),
-        ({"a": int, "b": _generator}, "only makes a coroutine or a generator"),
+        ([1, 2], "mapping|dict"),
+        ({1: int, 2: int}, "name"),
+        ({"a": int, "b": _coroutine}, "'b'.*coroutine"),
+        ({"a": int, "b": _generator}, "'b'.*generator"),
     ],
 )
 def test_arms_that_would_not_be_timed(arms, text):

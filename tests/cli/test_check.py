@@ -103,12 +103,12 @@ def test_modules_that_hang_crash_exit_or_print_spoil_nobody_else(attnbench, trou
     assert list(arms) == list(names)
     found = {name: arm["findings"][0] for name, arm in arms.items()}
     assert [one["status"] for one in found.values()] == ["broken", "broken", "broken", "ok"]
-    assert found["hangs"]["reason"] == "did not finish within 5 s and was ended"
-    assert found["crashes"]["reason"].startswith("the process died (SIGSEGV)")
-    assert found["exits"]["reason"] == "the process died (exit status 3): last words"
+    assert "5 s" in found["hangs"]["reason"]
+    assert "SIGSEGV" in found["crashes"]["reason"]
+    assert "3" in found["exits"]["reason"] and "last words" in found["exits"]["reason"]
     assert arms["sound"]["passed"] and arms["sound"]["counts"]["ok"] == 1
     assert done.out.startswith("{") and "from below" not in done.out  # all else went to stderr
-    assert "hangs: batch_one did not finish within 5 s and was ended\n" in done.err
+    assert "hangs: batch_one " in done.err
     assert "/4] sound ok" in done.err and "printed by the plugin" in done.err
 
 
@@ -155,19 +155,19 @@ def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
     ("words", "text"),
     [
         ((), "--all"),
-        (("sse",), "or 'se' or"),
-        (("quik",), "Did you mean 'quick'"),
+        (("sse",), "'se'"),
+        (("quik",), "'quick'"),
         (("mobilenet_v2",), "backbone"),
-        (("se,reductoin=3",), "Did you mean 'reduction'"),
-        (("nope.toml",), "cannot be read"),
-        (("nope.py:Gone",), "does not exist"),
-        (("se", "--select", "batch_on"), "Did you mean 'batch_one'"),
+        (("se,reductoin=3",), "'reduction'"),
+        (("nope.toml",), "nope.toml"),
+        (("nope.py:Gone",), "nope.py"),
+        (("se", "--select", "batch_on"), "'batch_one'"),
         (("se", "--limit", "0"), "--limit"),
         (("se", "--limit", "nan"), "--limit"),
         (("se", "--format", "csv"), "text, json, md"),
-        (("se", "--json", "--format", "md"), "contradict"),
+        (("se", "--json", "--format", "md"), "--format md"),
         (("se", "--jobs", "0"), "--jobs"),
-        (("--plugin", "nope.py"), "does not exist"),
+        (("--plugin", "nope.py"), "nope.py"),
     ],
 )
 def test_mistakes_are_told_in_a_line(attnbench, words, text, monkeypatch):
@@ -191,7 +191,7 @@ def test_control_c_ends_it_with_what_is_known(trouble, tmp_path):
         said = (tmp_path / "err").read_text()
     assert process.returncode == 130 and "Traceback" not in said
     assert [one["name"] for one in json.loads(out)["arms"]] == ["sound", "hangs"]
-    assert "interrupted; 2 of 3 modules are reported" in said
+    assert "2 of 3" in said
 
 
 @pytest.mark.parametrize("display", [CheckBar, CheckLines])

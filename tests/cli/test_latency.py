@@ -167,10 +167,7 @@ def test_what_a_runtime_does_not_offer_is_skipped_with_the_reason(attnbench):
     done = attnbench("latency", *NET, "--precision", "fp32,int8", *SHORT, "--json")
     assert done.status == 0
     assert done.json["runtimes"]["eager,precision=int8"]["status"] == "skipped"
-    assert (
-        "eager offers fp32, bf16, not int8"
-        in done.json["runtimes"]["eager,precision=int8"]["reason"]
-    )
+    assert "fp32, bf16" in done.json["runtimes"]["eager,precision=int8"]["reason"]
     assert done.json["runtimes"]["eager"]["status"] == "ok"
 
 
@@ -178,15 +175,15 @@ def test_what_a_runtime_does_not_offer_is_skipped_with_the_reason(attnbench):
     ("words", "text"),
     [
         (("--runtime", "onxruntime"), "'onnxruntime'"),
-        (("--runtime", ","), "names nothing"),
+        (("--runtime", ","), "--runtime"),
         (("--precision", "fp8"), "fp32, bf16, int8"),
-        (("--precision", "int8"), "not int8"),
-        (("--device", "cuda"), "there is no cuda:0 here"),
-        (("--device", "gpu"), "none of cpu, cuda"),
-        (("--budget", "0"), "above 0"),
-        (("--budget", "nan"), "above 0"),
-        (("--batch", "0"), "batch"),
-        (("--threads", "0"), "threads"),
+        (("--precision", "int8"), "fp32, bf16"),
+        (("--device", "cuda"), "cuda:0"),
+        (("--device", "gpu"), "'gpu'"),
+        (("--budget", "0"), "--budget"),
+        (("--budget", "nan"), "nan"),
+        (("--batch", "0"), "--batch"),
+        (("--threads", "0"), "--threads"),
     ],
 )
 def test_mistakes_end_in_one_line(attnbench, words, text):

@@ -26,7 +26,7 @@ def test_a_package_that_the_next_command_knows(attnbench, tmp_path, monkeypatch)
 
 def test_hyphens_and_another_folder(attnbench, tmp_path):
     done = attnbench("new", "hyphened-gate", "-o", "deep/er")
-    assert "the module is hyphened_gate, the distribution hyphened-gate" in done.err
+    assert "hyphened_gate" in done.err and "hyphened-gate" in done.err
     assert "cd deep/er" in done.err
     assert (tmp_path / "deep/er/src/hyphened_gate/module.py").is_file()
     words = ("list", "modules", "--plugin", "deep/er", "--json")
@@ -36,10 +36,10 @@ def test_hyphens_and_another_folder(attnbench, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("MyGate",), "for example my_gate"),
-        (("se",), "registered module"),
-        (("some_gate", "-o", "full"), "is not empty (it holds notes.txt)"),
-        (("some_gate", "-o", "full/notes.txt"), "is a file"),
+        (("MyGate",), "my_gate"),
+        (("se",), "my_se"),
+        (("some_gate", "-o", "full"), "notes.txt"),
+        (("some_gate", "-o", "full/notes.txt"), "full/notes.txt"),
     ],
 )
 def test_mistakes(attnbench, tmp_path, words, told):
@@ -54,4 +54,4 @@ def test_mistakes(attnbench, tmp_path, words, told):
 def test_a_folder_that_is_no_plugin(attnbench, tmp_path):
     done = attnbench("list", "modules", "--plugin", ".")
     assert done.status == 2
-    assert "plugin folder . has no pyproject.toml" in done.err and "attnbench new" in done.err
+    assert "pyproject.toml" in done.err and "attnbench new" in done.err

@@ -68,7 +68,7 @@ def test_into_a_file_and_checked(attnbench, runs, tmp_path):
     page.write_text(page.read_text().replace("1,254", "1,255"))
     done = attnbench(*words, "--check")
     assert done.status == 1
-    assert "is not what the runs say" in done.err
+    assert "page.md" in done.err
     assert "1,255" in page.read_text()
 
 
@@ -80,15 +80,15 @@ def test_a_picture_of_one_place(attnbench, runs, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("overview", "runs/one", "runs/two", "-o", "x.png"), "choose it with -p: after:14"),
-        (("overview", "runs/one", "-o", "x.gif"), ".png, .pdf or .svg"),
-        (("overview", "nowhere"), "no run at 'nowhere'"),
-        (("overview", "runs/one", "-p", "after:2"), "there is after:14"),
+        (("overview", "runs/one", "runs/two", "-o", "x.png"), "after:14, official"),
+        (("overview", "runs/one", "-o", "x.gif"), ".svg"),
+        (("overview", "nowhere"), "nowhere/records.jsonl"),
+        (("overview", "runs/one", "-p", "after:2"), "after:14"),
         (("overview", "runs/one", "--check"), "--into"),
-        (("overview", "runs/one", "--into", "absent.md"), "cannot be read"),
-        (("overview", "runs/one", "--into", "one.toml"), "has no place for the overview"),
+        (("overview", "runs/one", "--into", "absent.md"), "absent.md"),
+        (("overview", "runs/one", "--into", "one.toml"), "<!-- attnbench overview -->"),
         (("overview", "runs/one", "--format", "pdf"), "pdf"),
-        (("overview", "runs/one", "--into", "one.toml", "--json"), "writes Markdown, not json"),
+        (("overview", "runs/one", "--into", "one.toml", "--json"), "--into"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(attnbench, runs, words, said):

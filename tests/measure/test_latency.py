@@ -106,7 +106,7 @@ def test_an_output_that_differs_is_a_failure(meter, tmp_path, monkeypatch):
         return replace(built, output=lambda x: 1.01 * built.output(x))
 
     monkeypatch.setattr(eager, "build", wrong)
-    with pytest.raises(RuntimeFailure, match=r"differs from eager's by 0\.01 of its scale"):
+    with pytest.raises(RuntimeFailure, match=r"eager.*0\.01"):
         meter.prove(case(), tmp_path)
 
 
@@ -122,11 +122,11 @@ def test_a_network_that_cannot_be_exported_has_no_analytic_peak(meter, tmp_path,
     ("wrong", "error", "text"),
     [
         ({"runtime": "eagre"}, RequestError, "'eager'"),
-        ({"precision": "int8"}, MissingExtraError, "fp32, bf16, not int8"),
-        ({"threads": 500}, MissingExtraError, "500 threads: this process may use"),
-        ({"device": "cuda"}, RequestError, "no cuda:0 here"),
-        ({"cold": True}, RequestError, "cold caches need a CUDA device"),
-        ({"graph": True}, RequestError, "CUDA graphs need a CUDA device"),
+        ({"precision": "int8"}, MissingExtraError, "fp32, bf16"),
+        ({"threads": 500}, MissingExtraError, "500"),
+        ({"device": "cuda"}, RequestError, "cuda:0"),
+        ({"cold": True}, RequestError, "cold.*CUDA"),
+        ({"graph": True}, RequestError, "graph.*CUDA"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_built(meter, wrong, error, text):
@@ -179,11 +179,11 @@ def plugin():
 class TestModulesThatAreWrong:
     def test_a_fused_form_is_compared_with_the_plain_one(self, meter, tmp_path):
         meter.prove(case("wrong"), tmp_path)
-        with pytest.raises(RuntimeFailure, match="output differs"):
+        with pytest.raises(RuntimeFailure, match="plain"):
             meter.prove(case("wrong", fused=True), tmp_path)
 
     def test_a_module_alone_must_not_overwrite_its_input(self, meter, tmp_path):
-        with pytest.raises(RuntimeFailure, match="in_place changes its input in place"):
+        with pytest.raises(RuntimeFailure, match="in_place"):
             meter.prove(alone("in_place"), tmp_path)
         assert meter.prove(case("in_place"), tmp_path).values["max_error"] == 0
 

@@ -118,14 +118,14 @@ def test_an_arm_that_cannot_be_built_costs_only_itself():
 def test_without_the_plain_network_there_is_nothing_to_compare_with():
     worker = FakeWorker(broken=(None,))
     found = measured(worker, case("se"), case(None))
-    assert found[case("se").name].error == "the plain network failed: cannot be exported"
+    assert found[case("se").name].error.endswith("cannot be exported")
     assert found[case(None).name].error == "cannot be exported"
     assert all(one["do"] == "prove" for one in worker.asked)
 
 
 def test_a_process_that_dies_while_timing_fails_its_arms_with_the_reason():
     found = measured(FakeWorker(dies_sampling=True), case("se"), case("cbam"))
-    assert {one.error for one in found.values()} == {"while timing: the process died (SIGSEGV)"}
+    assert all("SIGSEGV" in one.error for one in found.values())
 
 
 @pytest.mark.parametrize(("processes", "seeds"), [(1, [0]), (3, [0, 1, 2])])

@@ -259,7 +259,7 @@ class TestPatience:
     def test_silence_after_it_does_not(self):
         code = f"sys.stdin.readline()\nn = 1\n{SAY}\ntime.sleep(100)\n"
         told = []
-        with pytest.raises(WorkerError, match=r"did not finish within 0\.5 s"):
+        with pytest.raises(WorkerError, match=r"0\.5 s"):
             fake(code, seconds=0.5).ask({}, told.append)
         assert told == ["step 1"]
 
@@ -284,7 +284,8 @@ class TestPool:
             )
         }
         assert sorted(found) == [f"task {n}" for n in range(7)]
-        assert found.pop("task 2") == {"error": "the process died (SIGABRT)", "lost": True}
+        lost = found.pop("task 2")
+        assert lost["lost"] and "SIGABRT" in lost["error"]
         assert [found[key]["ok"]["n"] for key in sorted(found)] == [0, 1, 3, 4, 5, 6]
         assert {one["ok"]["place"] for one in found.values()} <= {"a", "b"}
         assert sorted(told) == [(f"task {n}", f"at {n}") for n in (0, 1, 3, 4, 5, 6)]

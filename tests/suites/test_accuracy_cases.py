@@ -217,19 +217,19 @@ class TestWider:
         assert all(str(canonical_backbone(name)) == name for name in names)
 
     def test_without_counting(self):
-        with pytest.raises(RequestError, match="need the networks to be counted"):
+        with pytest.raises(RequestError, match="wider"):
             planned(PLACED, WIDER)
 
     @pytest.mark.parametrize(
         ("rows", "layout", "text"),
         [
-            ([PLACED | {"control": "wider"}], {}, "needs one backbone and no module"),
+            ([PLACED | {"control": "wider"}], {}, r"row\[[12]\].*wider"),
             (
                 [WIDER | {"backbone": ["mobilenet_v1", "mobilenet_v2"]}],
                 {},
-                "needs one backbone and no module",
+                r"row\[[12]\].*wider",
             ),
-            ([PLACED, WIDER], {"latency": {"runtimes": ["eager"]}}, "have no latency"),
+            ([PLACED, WIDER], {"latency": {"runtimes": ["eager"]}}, "latency"),
             ([PLAIN | {"control": "narrower"}], {}, "wider"),
         ],
     )
@@ -247,7 +247,7 @@ class TestMistakes:
         }
 
     def test_no_table_has_accuracy(self):
-        with pytest.raises(RequestError, match="no table has accuracy"):
+        with pytest.raises(RequestError, match="accuracy"):
             parse_suite(self.content(), "s.toml")
 
     @pytest.mark.parametrize(

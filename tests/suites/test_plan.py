@@ -227,7 +227,7 @@ class TestGroups:
         assert [case.module for case in row.cases] == ["se", "se,bias=false"]
 
     def test_option_that_no_row_has(self):
-        with pytest.raises(RequestError, match="no module of the table has the option 'groups'"):
+        with pytest.raises(RequestError, match="'groups'"):
             planned(PLAIN, PLACED | {"module": "se"}, groups=GROUPS)
 
 
@@ -349,7 +349,7 @@ class TestLatency:
         assert planned(PLAIN)[0].latency == ()
 
     def test_ranking_by_a_runtime_that_is_not_measured(self):
-        with pytest.raises(RequestError, match="rank 'compile' is none of the runtimes"):
+        with pytest.raises(RequestError, match="'compile'"):
             self.planned(PLAIN, rank="compile")
 
     def test_fused_forms_are_rows_of_modules_that_have_one(self, monkeypatch):
@@ -361,14 +361,14 @@ class TestLatency:
         ]
 
     def test_asking_for_a_fused_form_that_is_not_there(self):
-        with pytest.raises(RequestError, match="'identity' has no fused form"):
+        with pytest.raises(RequestError, match="'identity'"):
             planned({**PLACED, "module": "identity", "forms": ["fused"]})
 
     def test_a_selector_leaves_out_who_has_no_official_place(self):
         rows = planned({**PLAIN, "module": ["@all"], "placement": "official"})
         assert "identity" not in {row.cases[0].module for row in rows}
         assert "se" in {row.cases[0].module for row in rows}
-        with pytest.raises(PlacementError, match="identity declares none"):
+        with pytest.raises(PlacementError, match="identity"):
             case = planned({**PLAIN, "module": "identity", "placement": "official"})[0].cases[0]
             CostMeter(catalog()).check(case)
 
@@ -396,7 +396,7 @@ class TestAddedForms:
             ["cost/mobilenet_v2/cbam/after:14"],
             [f"cost/mobilenet_v2/{CARDLESS}/after:14"],
         ]
-        with pytest.raises(RequestError, match=r"has no place for torch.nn:Identity.*`official`"):
+        with pytest.raises(RequestError, match=r"torch\.nn:Identity.*official"):
             planned(official, added=[CARDLESS])
 
     def test_labelled_as_its_neighbours(self):
