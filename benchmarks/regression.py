@@ -140,7 +140,7 @@ def ours(one: Try) -> bool:
 
 
 def verdict(one: Try) -> str:
-    """What ``attnbench ci`` says of the latency."""
+    """Return the verdict of ``attnbench ci`` on the latency."""
     exports = {"base": None, "head": None}
     found = compare_sides([], {NAME: TimedPair(one.processes, exports=exports)}, Gates({}))
     return next(name for name, change in found.all() if change.metric == "latency")
@@ -262,7 +262,7 @@ def process(weather: Weather, rng: np.random.Generator) -> Array:
 
 
 def bursts(share: float, calls: int, rng: np.random.Generator) -> Array:
-    """What a neighbour's bursts add to each call."""
+    """Return the seconds that a neighbor's bursts add to each call."""
     length = 10
     slow = np.zeros(calls)
     for start in np.flatnonzero(rng.random(calls) < share / length):
@@ -271,7 +271,7 @@ def bursts(share: float, calls: int, rng: np.random.Generator) -> Array:
 
 
 def samples_of(logs: Array) -> TimingSamples:
-    """The same as a timing process gives it."""
+    """Return log-times as the samples of a timing process."""
     rows = CALL_S * np.exp(logs)
     seconds = {arm: tuple(map(float, row)) for arm, row in zip(ARMS, rows, strict=True)}
     return TimingSamples("base", seconds, dict.fromkeys(ARMS, 1), 0.0, float(rows.sum()), "budget")
@@ -337,7 +337,7 @@ def turns(aa: int, slower: int) -> list[bool]:
 
 
 def timed(files: tuple[Path, Path], options: argparse.Namespace) -> tuple[TimingSamples, ...]:
-    """What the timing processes of ``attnbench ci`` measure.
+    """Return the samples of the timing processes of ``attnbench ci``.
 
     Raises:
         SystemExit: they cannot.
@@ -350,7 +350,7 @@ def timed(files: tuple[Path, Path], options: argparse.Namespace) -> tuple[Timing
 
 
 def as_seen(taken: Sequence[tuple[bool, tuple[TimingSamples, ...]]]) -> list[Try]:
-    """The peers' base is that of the try before, a job earlier; the first has that of the last."""
+    """Give each try the peers' base of the try before, a job earlier; the first has the last's."""
     seen = []
     for number, (slower, parts) in enumerate(taken):
         other = taken[number - 1][1]
@@ -359,7 +359,7 @@ def as_seen(taken: Sequence[tuple[bool, tuple[TimingSamples, ...]]]) -> list[Try
 
 
 def seconds_of(parts: Sequence[TimingSamples], arm: str) -> Array:
-    """An arm's seconds in all processes."""
+    """Return an arm's seconds in all processes."""
     return np.concatenate([np.asarray(one.seconds[arm]) for one in parts])
 
 
@@ -369,7 +369,7 @@ def tell(line: str) -> None:
 
 
 def words(parts: tuple[TimingSamples, ...]) -> str:
-    """What ours says of a try, for the log."""
+    """Return our verdict on a try, for the log."""
     found = compare_sides([], {NAME: TimedPair(parts, exports={})}, Gates({}))
     name, change = next(one for one in found.all() if one[1].metric == "latency")
     if change.change is None or change.low is None or change.high is None:
@@ -475,7 +475,7 @@ def of_fallbacks(number: int) -> Iterator[Planted]:
 
 
 def gate(name: str, *, kernel: int = 3, bias: bool = True, lines: Sequence[str] = ()) -> str:
-    """The source of a module that gates a map with another of one channel."""
+    """Return the source of a module that gates a map with another of one channel."""
     indented = "".join(f"        {line}\n" for line in lines)
     return MODULE.format(name=name, kernel=kernel, bias=bias, lines=indented)
 
@@ -494,7 +494,7 @@ def write(folder: Path, modules: Sequence[Planted], side: str) -> None:
 
 
 def by_ci(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
-    """What ``attnbench ci`` says of a repository whose working tree is head."""
+    """Return the report of ``attnbench ci`` on a repository whose working tree is head."""
     write(folder, modules, "base")
     for line in ("init -q -b main", "add -A", f"{COMMITTER} commit -q -m base"):
         subprocess.run(["git", *line.split()], cwd=folder, check=True)
@@ -505,20 +505,20 @@ def by_ci(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
 
 
 def by_runs(modules: Sequence[Planted], folder: Path) -> Mapping[str, Any]:
-    """What ``attnbench compare`` says of two runs; times, of one process, are left out."""
+    """Return the report of ``attnbench compare`` on two runs, without times: one process each."""
     base, head = (run_of(modules, folder / side, side) for side in ("base", "head"))
     return compare(base, head, {"overhead": "ignore"}).to_json()
 
 
 def run_of(modules: Sequence[Planted], folder: Path, side: str) -> Run:
-    """What ``attnbench run`` measures of a side."""
+    """Return the run that ``attnbench run`` measures of a side."""
     write(folder, modules, side)
     attnbench_in(folder, "run", FILES[1], "--only", "latency", "--out", "out")
     return read_run(find_run("planted", folder / "out"))
 
 
 def attnbench_in(folder: Path, *words: str) -> str:
-    """The standard output of a command.
+    """Return the standard output of a command.
 
     Raises:
         SystemExit: it failed.

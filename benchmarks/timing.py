@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def same_model(tries: int, size: int, budget_s: float) -> dict[str, list[Try]]:
-    """The model against its copy, by every tool in turn."""
+    """Time the model against its copy with every tool in turn."""
     model = build_backbone("mobilenet_v2").eval()
     example = torch.randn(1, 3, size, size)
     results: dict[str, list[Try]] = {tool: [] for tool in TOOLS}
@@ -96,7 +96,7 @@ def same_model(tries: int, size: int, budget_s: float) -> dict[str, list[Try]]:
 
 
 def caller(model: nn.Module, example: torch.Tensor) -> Call:
-    """A copy of the model, bound to a copy of its input."""
+    """Return a copy of the model, bound to a copy of its input."""
     own, data = copy.deepcopy(model), example.clone()
     return lambda: own(data)
 
@@ -165,14 +165,14 @@ TOOLS: dict[str, Callable[[Call, Call, Call, float], Found]] = {
 def unpaired(
     first: Sequence[float], second: Sequence[float], centre: Callable[[Sequence[float]], float]
 ) -> Found:
-    """The ratio of two centres, and whether the samples would be called different."""
+    """Return the ratio of two centers, and whether the samples would be called different."""
     ratio = float(centre(second) / centre(first))
     p_value = float(stats.mannwhitneyu(first, second).pvalue)
     return ratio, None, None, p_value < 0.05 and abs(ratio - 1) >= CLAIM
 
 
 def pytest_fixture(seconds: float) -> BenchmarkFixture:
-    """The ``benchmark`` fixture with pytest-benchmark's defaults, outside of pytest."""
+    """Return pytest-benchmark's ``benchmark`` fixture with its defaults, outside of pytest."""
     given = {
         "node": SimpleNamespace(name="timing", nodeid="timing"),
         "disable_gc": False,

@@ -145,7 +145,7 @@ def parsed() -> argparse.Namespace:
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The shipped recipe with this size and batch; the plain loop reads its numbers, too."""
+    """Return the shipped recipe with this size and batch; the plain loop reads its numbers, too."""
     flip = Augment(name="RandomHorizontalFlip")
     changed = {"size": options.size, "batch_size": options.batch, "augment": [flip]}
     return find_recipe("fashion-mnist").model_copy(update=changed)
@@ -275,7 +275,7 @@ def turns(pipe: Connection, together: Barrier, begin: float) -> Generator[None]:
 
 
 def network(arm: Arm) -> nn.Module:
-    """The network that all arms train."""
+    """Build the network that all arms train."""
     torch.manual_seed(0)
     classes = len(load(arm.data).train.classes)
     model = build_backbone(arm.backbone, width=arm.width, num_classes=classes)
@@ -333,7 +333,7 @@ class Pictures(Dataset[tuple[Any, int]]):
 
 
 def plain_loader(data: str, recipe: Recipe, workers: int) -> DataLoader[tuple[Tensor, int]]:
-    """The training split as PyTorch's tutorial loads it."""
+    """Return the training split as PyTorch's tutorial loads it."""
     transform = transforms.Compose(
         [
             transforms.Resize(recipe.size),
@@ -355,7 +355,7 @@ def plain_loader(data: str, recipe: Recipe, workers: int) -> DataLoader[tuple[Te
 
 
 def repeated(image: Tensor) -> Tensor:
-    """A grey image in three channels."""
+    """Return a gray image in three channels."""
     return image.repeat(3, 1, 1)
 
 
@@ -376,7 +376,7 @@ def show_feeds(data: str, recipe: Recipe, cores: int, rounds: int) -> None:
 
 
 def in_process(call: Callable[..., Any], *args: Any) -> Any:
-    """What a call returns, made in a fresh process."""
+    """Return the result of a call in a fresh process."""
     with ProcessPoolExecutor(1, mp_context=FRESH) as pool:
         return pool.submit(call, *args).result()
 
@@ -426,7 +426,7 @@ def report(speeds: Mapping[str, Speeds], batch: int) -> None:
 
 
 def worth(plain: Speeds, compiled: Speeds, batch: int) -> str:
-    """What compiling costs and when it has paid, per training."""
+    """Return the cost of compiling per training, and when it has paid."""
     trainings = plain.arm.processes
     before, after = (batch * trainings / one.median for one in (plain, compiled))
     seconds = max(compiled.first_s - plain.first_s, 0.0)
