@@ -37,7 +37,7 @@ from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import catalog
 from attnbench.registry.specs import parse_spec
-from attnbench.runtimes.random_weights import randomize_weights
+from attnbench.runtimes.sample_inputs import randomize_weights
 
 MODULES = ["ulsam", "ulsam,groups=16"]
 SHAPES = ["1x512x14x14", "1x96x14x14", "1x160x7x7", "1x24x56x56"]

@@ -47,7 +47,7 @@ from attnbench.regression.ci.verdict import compare_sides
 from attnbench.regression.compare.compare_runs import compare
 from attnbench.regression.compare.comparison import VERDICTS
 from attnbench.regression.compare.gates import Gates
-from attnbench.runtimes.torch_export import exported
+from attnbench.runtimes.torch_export import export_program
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 Array = npt.NDArray[np.float64]
@@ -323,7 +323,7 @@ def artefacts(folder: Path, fewer: int) -> list[Path]:
         model = nn.Sequential(*convs).eval().requires_grad_(False)
         macs.append(attnbench.cost(model, SHAPE).macs)
         files.append(folder / f"{pieces}.pt2")
-        torch.export.save(exported(model, torch.randn(SHAPE)), files[-1])
+        torch.export.save(export_program(model, torch.randn(SHAPE)), files[-1])
     if macs[1] / macs[0] != SLOWER:
         raise SystemExit(f"{macs[1]} MACs are not {SLOWER} times {macs[0]}")
     return files

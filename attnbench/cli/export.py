@@ -38,9 +38,11 @@ _LONGEST = 120
 
 def command(
     runtime: Annotated[
-        str, typer.Option("--runtime", help="onnxruntime, openvino, executorch; commas between.")
+        str, typer.Option("--runtime", help="onnxruntime, openvino, executorch; comma-separated.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where files go.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the files.")
+    ],
     backbone: Backbones = None,
     module: Modules = None,
     placement: Placements = None,
@@ -110,13 +112,13 @@ class _Export:
 
     def arm(self, runtime: Runtime) -> dict[str, Any]:
         """Return the JSON object of an exported file, or of the reason of its failure."""
-        from attnbench.runtimes.export import deliver
+        from attnbench.runtimes.export import export_file
 
         about = self.about(runtime)
         say(f"attnbench: exporting {self.name.partition('/')[2]} with {runtime.name} ...")
         stem = self.output / file_stem(self.case, self.batch, self.settings.precision)
         try:
-            done = deliver(
+            done = export_file(
                 runtime, self.model, self.inputs, self.settings, stem, about, self.reference
             )
         except RuntimeFailure as failure:
@@ -165,7 +167,10 @@ def _runtime(name: str, settings: RuntimeSettings) -> Runtime:
         exporting = [
             candidate for candidate in runtimes() if getattr(runtime(candidate), "suffix", None)
         ]
-        raise RequestError(f"runtime {found.name} leaves no file; these do: {', '.join(exporting)}")
+        raise RequestError(
+            f"runtime {found.name} cannot export: it writes no file. "
+            f"Choose from {', '.join(exporting)}."
+        )
     check(found, settings)
     missing = found.missing()
     if missing:
@@ -179,7 +184,7 @@ def _form(case: Case, meter: CostMeter, fused: bool) -> Case:
     if not fused or case.module is None:
         return case
     if not has_fused_form(case.module, meter.catalog):
-        raise RequestError(f"module {case.module} has no fused form; leave out --fused")
+        raise RequestError(f"module {case.module} has no fused form. Leave out --fused.")
     return case.fuse()
 
 
@@ -198,7 +203,7 @@ def _print(arms: Sequence[dict[str, Any]]) -> None:
             for line in _lines(arm):
                 typer.echo(line)
         if any(arm["weights"] == "random" and arm["status"] == "ok" for arm in arms):
-            typer.echo("Weights are random; --weights FILE puts yours in.")
+            typer.echo("Weights are random; --weights FILE loads others.")
 
 
 def _lines(arm: dict[str, Any]) -> list[str]:

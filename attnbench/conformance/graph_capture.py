@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, broken, fine
 from attnbench.conformance.module_under_test import Size, Subject, relative_error
-from attnbench.runtimes.capture_output import silenced
-from attnbench.runtimes.torch_export import root_cause
+from attnbench.runtimes.torch_export import capture_output, root_cause
 
 _TOLERANCE = 1e-5
 _BATCHES = (1, 2, 5)
@@ -29,7 +28,7 @@ _ANY_BATCH = (
 def graph(subject: Subject) -> Iterator[Finding]:
     """Capture one graph in eval and in training, and run it on other shapes."""
     for mode in ("eval", "training"):
-        with own_dynamo(), silenced():
+        with own_dynamo(), capture_output():
             found = list(_compiled(subject, mode))
         yield from found
         if found:
@@ -39,12 +38,12 @@ def graph(subject: Subject) -> Iterator[Finding]:
 def export(subject: Subject) -> Iterator[Finding]:
     """Export with a dynamic batch, from two examples; report whether sizes can be dynamic."""
     for example in (3, 2):
-        with silenced():
+        with capture_output():
             found = list(_exported(subject, example))
         yield from found
         if found:
             return
-    with silenced():
+    with capture_output():
         free = _free_size(subject)
     yield fine(dynamic_size=free)
 

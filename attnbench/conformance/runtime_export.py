@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from attnbench.conformance.findings import Finding, broken, fine, note, skipped
 from attnbench.conformance.module_under_test import Size, Subject
 from attnbench.models.fuse import fuse, has_fused_form
-from attnbench.runtimes.capture_output import silenced
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
 from attnbench.runtimes.sample_inputs import examples
+from attnbench.runtimes.torch_export import capture_output
 
 _CHANNELS = 64
 _SIZE: Size = (14, 14)
@@ -156,7 +156,7 @@ def _place(subject: Subject) -> tuple[int, Size]:
 def _undisturbed() -> Iterator[Path]:
     """Yield a temporary folder; on exit, delete it and restore the number of threads."""
     threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, silenced():
+    with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, capture_output():
         try:
             yield Path(folder)
         finally:

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnbench.datasets.dataset import Data, LabeledImages
-from attnbench.runtimes.capture_output import silenced
-from attnbench.runtimes.onnx_quantization import quantise
-from attnbench.runtimes.onnx_runtime import session_of, write_onnx
-from attnbench.runtimes.runtime import RuntimeFailure
+from attnbench.runtimes.onnx_runtime import load_session, quantize, write_onnx
+from attnbench.runtimes.runtime import RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.torch_export import capture_output
 from attnbench.training.dataloader import Feed, feed
 from attnbench.training.recipe import Recipe
 
@@ -39,11 +38,11 @@ def quantised_correct(
     """
     test = feed(data.test, recipe)
     try:
-        with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, silenced():
+        with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, capture_output():
             path = Path(folder) / "network.onnx"
             inputs = list(islice(_batches(feed(_some(data.train), recipe)), CALIBRATION_BATCHES))
             write_onnx(model.float(), inputs[0], "fp32", path)
-            quantise(path, inputs[0], inputs)
+            quantize(path, inputs)
             return _correct(path, test), None
     except RuntimeFailure as error:
         return None, str(error)
@@ -52,7 +51,7 @@ def quantised_correct(
 
 
 def _correct(path: Path, test: Feed) -> NDArray[np.bool_]:
-    session = session_of(path)
+    session = load_session(path, RuntimeSettings())
     name = session.get_inputs()[0].name
     outputs = [session.run(None, {name: images.numpy()})[0] for images in _batches(test)]
     targets = torch.cat([wanted for _, wanted in test.test()]).numpy()

@@ -270,7 +270,7 @@ def _values(built: BuiltModel, agreed: Agreement) -> dict[str, int | float | Non
     return {
         "export_s": built.export_s,
         "load_s": built.load_s,
-        "artefact_bytes": built.artefact.stat().st_size if built.artefact else None,
+        "artefact_bytes": built.artifact.stat().st_size if built.artifact else None,
         # a NaN in the output gives an infinite error, which JSON cannot represent
         "max_error": agreed.max_error if math.isfinite(agreed.max_error) else None,
         "tolerance": agreed.tolerance,

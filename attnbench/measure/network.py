@@ -11,8 +11,7 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
 from attnbench.registry.attention import Attention, find_attention
-from attnbench.runtimes.random_weights import randomize_weights
-from attnbench.runtimes.sample_inputs import examples
+from attnbench.runtimes.sample_inputs import examples, randomize_weights
 from attnbench.suites.case import Case
 
 SEED = 0

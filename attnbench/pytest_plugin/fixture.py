@@ -91,13 +91,13 @@ class AttentionBenchmark:
 
         from attnbench.measure.network import OnePass
         from attnbench.registry.attention import find_attention, from_callable
-        from attnbench.runtimes.torch_export import evaluated
+        from attnbench.runtimes.torch_export import eval_copy
 
         catalog = project_of(self.config).catalog
         if module is None:
             return OnePass().eval()
         if isinstance(module, nn.Module):
-            return evaluated(module)
+            return eval_copy(module)
         if isinstance(module, str):
             attention = find_attention(module, catalog)
         elif callable(module):
@@ -107,7 +107,7 @@ class AttentionBenchmark:
                 f"a module is a nn.Module, a spec or a class, not a {type(module).__name__}"
             )
         size = (shape[2], shape[3]) if len(shape) == 4 else None
-        return evaluated(attention.build(shape[1], size))
+        return eval_copy(attention.build(shape[1], size))
 
     def _called_once(self, arms: dict[str, nn.Module], given: Tensor) -> Compared:
         from attnbench.timing.comparison import Compared
@@ -156,12 +156,12 @@ def _compared(arms: dict[str, nn.Module], given: Tensor, budget_s: float, thread
     import torch
 
     from attnbench.latency import ArmError, compare
-    from attnbench.runtimes.torch_export import evaluated
+    from attnbench.runtimes.torch_export import eval_copy
 
     torch.set_num_threads(threads)
     # separate feature maps: an in-place operation must not change those of the others
     calls = {name: _call(model, given.clone()) for name, model in arms.items()}
-    again = _call(evaluated(arms[_BASELINE]), given.clone())
+    again = _call(eval_copy(arms[_BASELINE]), given.clone())
     try:
         found = compare(calls, baseline=_BASELINE, budget_s=budget_s, again=again, threads=threads)
     except ArmError as error:

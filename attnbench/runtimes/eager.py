@@ -1,4 +1,4 @@
-"""PyTorch in eager mode: one operator after the other, contiguous memory."""
+"""PyTorch in eager mode: one operator after the other, in either memory format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check
-from attnbench.runtimes.torch_export import evaluated, failure
+from attnbench.runtimes.torch_export import eval_copy, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,8 +31,8 @@ class Eager(RuntimeBase):
         torch.set_num_threads(settings.threads)
         started = time.perf_counter()
         try:
-            placed = prepared(model, settings, self.memory_format)
-            return bound(placed, example, settings, self.memory_format, started)
+            placed = prepare(model, settings, self.memory_format)
+            return bind(placed, example, settings, self.memory_format, started)
         except Exception as error:
             raise failure(self.title, error) from error
 
@@ -44,15 +44,29 @@ class Eager(RuntimeBase):
         return torch.contiguous_format
 
 
-def prepared(model: nn.Module, settings: RuntimeSettings, memory_format: Any) -> nn.Module:
+class EagerChannelsLast(Eager):
+    """PyTorch, eager, with channels innermost in memory, which its CPU convolutions prefer."""
+
+    name: ClassVar[str] = "eager-channels-last"
+    title: ClassVar[str] = "PyTorch eager, channels last"
+
+    @property
+    def memory_format(self) -> Any:
+        """``torch.channels_last``, of weights and input."""
+        import torch
+
+        return torch.channels_last
+
+
+def prepare(model: nn.Module, settings: RuntimeSettings, memory_format: Any) -> nn.Module:
     """Return a copy for inference in the given precision, device and memory format."""
     import torch
 
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    return evaluated(model).to(settings.device, dtype).to(memory_format=memory_format)
+    return eval_copy(model).to(settings.device, dtype).to(memory_format=memory_format)
 
 
-def bound(
+def bind(
     call: Any, example: Tensor, settings: RuntimeSettings, memory_format: Any, started: float
 ) -> BuiltModel:
     """Return a callable as :class:`BuiltModel`, bound to the example, after one call of it."""

@@ -3,94 +3,70 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
-from attnbench.runtimes.capture_output import silenced
-from attnbench.runtimes.onnx_quantization import calibration
-from attnbench.runtimes.runtime import (
-    BuiltModel,
-    RuntimeBase,
-    RuntimeFailure,
-    RuntimeSettings,
-    check,
-)
-from attnbench.runtimes.torch_export import exported, failure
+from attnbench.runtimes.exporting_runtime import ExportingRuntime, ExportNotes
+from attnbench.runtimes.runtime import RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.torch_export import capture_output, export_program, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
 
-class ExecuTorch(RuntimeBase):
-    """ExecuTorch, XNNPACK delegate, portable kernels for the rest."""
+class ExecuTorch(ExportingRuntime):
+    """ExecuTorch, XNNPACK delegate, portable kernels for the rest.
+
+    The number of threads is global to the process: the last model built sets it.
+    """
 
     name: ClassVar[str] = "executorch"
     title: ClassVar[str] = "ExecuTorch (XNNPACK)"
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
     packages: ClassVar[tuple[str, ...]] = ("executorch", "torchao", "torch")
     extra: ClassVar[str | None] = "executorch"
-    suffix: ClassVar[str | None] = ".pte"
+    suffix: ClassVar[str] = ".pte"
 
-    def build(
-        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> BuiltModel:
-        """Lower the model to ``folder``, or reuse the artefact there; see :class:`Runtime`.
+    def _write(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, path: Path
+    ) -> ExportNotes:
+        program = export_program(model, example)
+        try:
+            from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+            from executorch.exir import to_edge_transform_and_lower
 
-        The number of threads is global to the process: the last model built sets it.
-        """
-        check(self, settings)
+            if settings.precision == "int8":
+                program = _quantize(program, example)
+            edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            report = _find_left_out(edge.exported_program().graph_module)
+            path.write_bytes(edge.to_executorch().buffer)  # adds its own nodes to the graph
+        except Exception as error:
+            raise failure("ExecuTorch", error) from error
+        return report
 
-        def make(path: Path) -> ExportNotes:
-            with silenced():
-                return _write(model, example, settings.precision, path)
+    def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> Any:
+        return _load_method(path, settings)
 
-        key = key_of(model, example)
-        path, kept = artefact(self, settings, folder, key, make)
-        started = time.perf_counter()
-        method = _method(path, settings)
-        loaded = time.perf_counter() - started
+    def _bind(
+        self, session: Any, example: Tensor
+    ) -> tuple[Callable[[], object], Callable[[Tensor], Tensor]]:
         # the input is passed at every call: the program reuses its memory while it runs
         fixed = (example.clone(),)
 
         def output(x: Tensor) -> Tensor:
-            result: Tensor = method.call((x.contiguous(),))[0]
+            result: Tensor = session.call((x.contiguous(),))[0]
             return result.float().clone()
 
-        def run(program: Any = method) -> object:
+        def run(program: Any = session) -> object:
             return program.call(fixed, clone_outputs=False)
 
-        return BuiltModel(
-            run=run,
-            output=output,
-            export_s=kept.export_s,
-            load_s=loaded,
-            fallbacks=kept.fallbacks,
-            notes=kept.notes,
-            artefact=path,
-        )
+        return run, output
 
 
-def _write(model: nn.Module, example: Tensor, precision: str, path: Path) -> ExportNotes:
-    program = exported(model, example)
-    try:
-        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-        from executorch.exir import to_edge_transform_and_lower
-
-        if precision == "int8":
-            program = _quantized(program, example)
-        edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-        findings = _left_out(edge.exported_program().graph_module)
-        path.write_bytes(edge.to_executorch().buffer)  # adds its own nodes to the graph
-    except Exception as error:
-        raise failure("ExecuTorch", error) from error
-    return findings
-
-
-def _quantized(program: ExportedProgram, example: Tensor) -> ExportedProgram:
+def _quantize(program: ExportedProgram, example: Tensor) -> ExportedProgram:
     """Return the program with int8 weights per channel and int8 activations."""
     import torch
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
@@ -99,17 +75,19 @@ def _quantized(program: ExportedProgram, example: Tensor) -> ExportedProgram:
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+    from attnbench.runtimes.sample_inputs import calibration_inputs
+
     quantizer = XNNPACKQuantizer().set_global(
         get_symmetric_quantization_config(is_per_channel=True)
     )
     prepared = prepare_pt2e(program.module(), quantizer)
     with torch.no_grad():
-        for batch in calibration(example):
+        for batch in calibration_inputs(example):
             prepared(batch)
         return torch.export.export(convert_pt2e(prepared), (example,))
 
 
-def _left_out(graph_module: Any) -> ExportNotes:
+def _find_left_out(graph_module: Any) -> ExportNotes:
     """Return the operators that XNNPACK did not delegate, and the number of its partitions."""
     left, partitions = Counter[str](), 0
     for node in graph_module.graph.nodes:
@@ -128,8 +106,8 @@ def _operator(target: Any) -> str:
     return "a Python builtin" if name.startswith("<built-in") else name.removesuffix(".default")
 
 
-def _method(path: Path, settings: RuntimeSettings) -> Any:
-    with silenced() as captured_text:
+def _load_method(path: Path, settings: RuntimeSettings) -> Any:
+    with capture_output() as captured_text:
         try:
             from executorch.extension.pybindings import portable_lib as lib
 

@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import RequestError
 from attnbench.runtimes.output_check import Agreement, agreement
-from attnbench.runtimes.runtime import (
-    BuiltModel,
-    Runtime,
-    RuntimeFailure,
-    RuntimeSettings,
-    versions,
-)
+from attnbench.runtimes.runtime import Runtime, RuntimeFailure, RuntimeSettings, versions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,7 +24,7 @@ class ExportedFile:
     """The files of an export, with their check."""
 
     files: tuple[Path, ...]
-    """Paths of the files; the artefact is the first."""
+    """Paths of the files; the artifact is the first."""
     bytes: int
     export_s: float | None
     agreement: Agreement
@@ -54,7 +48,7 @@ class ExportedFile:
         }
 
 
-def deliver(
+def export_file(
     runtime: Runtime,
     model: nn.Module,
     inputs: Sequence[Tensor],
@@ -87,16 +81,16 @@ def deliver(
             built = runtime.build(model, inputs[0], settings, Path(scratch))
             checked = agreement(built, reference or model, inputs, settings)
             _refuse_wrong(checked, settings)
-            files = _moved(_artifact(built, runtime), stem)
+            if built.artifact is None:
+                raise RequestError(f"runtime {runtime.name} cannot export: it writes no file.")
+            files = _move(built.artifact, stem)
     except OSError as error:
-        raise RequestError(f"{stem.parent} cannot be written: {error}") from error
+        raise RequestError(
+            f"folder {stem.parent} cannot be written: {error}. Choose another folder."
+        ) from error
+    size = sum(path.stat().st_size for path in files)
     done = ExportedFile(
-        files=files,
-        bytes=sum(path.stat().st_size for path in files),
-        export_s=built.export_s,
-        agreement=checked,
-        fallbacks=dict(built.fallbacks),
-        notes=built.notes,
+        files, size, built.export_s, checked, dict(built.fallbacks), tuple(built.notes)
     )
     _describe(stem, runtime, inputs[0], about | done.to_dict())
     return done
@@ -114,25 +108,17 @@ def _refuse_wrong(checked: Agreement, settings: RuntimeSettings) -> None:
     )
 
 
-def _artifact(built: BuiltModel, runtime: Runtime) -> Path:
-    if built.artefact is None:
-        raise RequestError(f"runtime {runtime.name} leaves no file")
-    return built.artefact
-
-
-def _moved(artefact: Path, stem: Path) -> tuple[Path, ...]:
-    """Move an artefact, and the files with the same stem beside it, to their final names."""
+def _move(artifact: Path, stem: Path) -> tuple[Path, ...]:
+    """Move an artifact, and the files with the same stem beside it, to their final names."""
     others = sorted(
         path
-        for path in artefact.parent.glob(f"{artefact.stem}.*")
-        if path != artefact and path.suffix != ".json"
+        for path in artifact.parent.glob(f"{artifact.stem}.*")
+        if path != artifact and path.suffix != ".json"
     )
-    moved = []
-    for path in (artefact, *others):
-        final = stem.with_name(stem.name + path.suffix)
-        shutil.move(path, final)
-        moved.append(final)
-    return tuple(moved)
+    final = {path: stem.with_name(stem.name + path.suffix) for path in (artifact, *others)}
+    for path, target in final.items():
+        shutil.move(path, target)
+    return tuple(final.values())
 
 
 def _describe(stem: Path, runtime: Runtime, example: Tensor, about: dict[str, Any]) -> None:

@@ -1,24 +1,17 @@
-"""ONNX Runtime: torch.export, then ONNX, then a session."""
+"""ONNX Runtime: torch.export, then ONNX, for int8 quantized in QDQ form, then a session."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.errors import RequestError
-from attnbench.runtimes.artifact_cache import ExportNotes, artefact, key_of
-from attnbench.runtimes.capture_output import silenced
-from attnbench.runtimes.runtime import (
-    BuiltModel,
-    RuntimeBase,
-    RuntimeFailure,
-    RuntimeSettings,
-    check,
-)
-from attnbench.runtimes.torch_export import exported, failure
+from attnbench.runtimes.exporting_runtime import ExportingRuntime, ExportNotes
+from attnbench.runtimes.runtime import RuntimeSettings
+from attnbench.runtimes.torch_export import export_program, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,51 +19,49 @@ if TYPE_CHECKING:
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class OnnxRuntime(RuntimeBase):
-    """ONNX Runtime, all graph optimisations on."""
+class OnnxRuntime(ExportingRuntime):
+    """ONNX Runtime, all graph optimizations on."""
 
     name: ClassVar[str] = "onnxruntime"
     title: ClassVar[str] = "ONNX Runtime"
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch")
-    suffix: ClassVar[str | None] = ".onnx"
+    suffix: ClassVar[str] = ".onnx"
 
-    def build(
-        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> BuiltModel:
-        """Export the model to ``folder``, or reuse the artefact there; see :class:`Runtime`."""
-        check(self, settings)
-        _check_provider(settings)
+    def _check(self, settings: RuntimeSettings) -> None:
+        super()._check(settings)
+        import onnxruntime as ort
 
-        def make(path: Path) -> ExportNotes:
-            with silenced():
-                write_onnx(model, example, settings.precision, path)
-                return _profile(path, example, settings)
+        if _provider(settings) not in ort.get_available_providers():
+            raise RequestError(
+                f"--device {settings.device} is not available: this ONNX Runtime has no "
+                f"{_provider(settings)}. Install onnxruntime-gpu in place of onnxruntime."
+            )
 
-        key = key_of(model, example)
-        path, kept = artefact(self, settings, folder, key, make)
-        started = time.perf_counter()
-        session = _session(path, settings)
-        loaded = time.perf_counter() - started
-        feed, names = {session.get_inputs()[0].name: example.numpy()}, [_output_name(session)]
+    def _write(
+        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, path: Path
+    ) -> ExportNotes:
+        write_onnx(model, example, settings.precision, path)
+        return _profile(path, example, settings)
+
+    def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> Any:
+        return load_session(path, settings)
+
+    def _bind(
+        self, session: Any, example: Tensor
+    ) -> tuple[Callable[[], object], Callable[[Tensor], Tensor]]:
+        import torch
+
+        source, names = session.get_inputs()[0].name, [str(session.get_outputs()[0].name)]
+        feed = {source: example.numpy()}
 
         def output(x: Tensor) -> Tensor:
-            import torch
-
-            return torch.from_numpy(session.run(names, {next(iter(feed)): x.numpy()})[0]).float()
+            return torch.from_numpy(session.run(names, {source: x.numpy()})[0]).float()
 
         # run() on a fixed feed: as fast as IO binding on the CPU (0.270 and 0.272 of eager on
         # MobileNetV2), and the call that applications use
-        return BuiltModel(
-            run=lambda: session.run(names, feed),
-            output=output,
-            export_s=kept.export_s,
-            load_s=loaded,
-            fallbacks=kept.fallbacks,
-            notes=kept.notes,
-            artefact=path,
-        )
+        return lambda: session.run(names, feed), output
 
 
 def write_onnx(model: nn.Module, example: Tensor, precision: str, path: Path) -> None:
@@ -81,28 +72,64 @@ def write_onnx(model: nn.Module, example: Tensor, precision: str, path: Path) ->
     """
     import torch
 
-    program = exported(model, example)
+    program = export_program(model, example)
     try:
         onnx_program: Any = torch.onnx.export(program, dynamo=True, verbose=False)
         onnx_program.save(str(path), external_data=False)
         if precision == "int8":
-            from attnbench.runtimes.onnx_quantization import quantise
+            from attnbench.runtimes.sample_inputs import calibration_inputs
 
-            quantise(path, example)
+            quantize(path, calibration_inputs(example))
     except Exception as error:
         raise failure("ONNX export", error) from error
 
 
-def session_of(path: Path) -> Any:
-    """Return a session of one thread on the processor.
+def quantize(path: Path, inputs: list[Tensor]) -> None:
+    """Quantize an ONNX file in place, in the QDQ form that every runtime reads.
+
+    Args:
+        path: the file; weights are quantized per channel.
+        inputs: the inputs on which the range (minimum, maximum) of each activation is observed.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    name = onnx.load(path, load_external_data=False).graph.input[0].name
+    prepared = path.with_suffix(".prepared.onnx")
+    quant_pre_process(path, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        path,
+        _calibration_reader(name, inputs),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+
+
+def _calibration_reader(name: str, inputs: list[Tensor]) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        left = iter(inputs)
+
+        # None ends the data, although the base class declares otherwise
+        def get_next(self) -> Any:
+            batch = next(self.left, None)
+            return None if batch is None else {name: batch.numpy()}
+
+    return Reader()
+
+
+def load_session(path: Path, settings: RuntimeSettings, *, profile: bool = False) -> Any:
+    """Return a session of an ONNX file.
 
     Raises:
         RuntimeFailure: the file cannot be loaded.
     """
-    return _session(path, RuntimeSettings())
-
-
-def _session(path: Path, settings: RuntimeSettings, *, profile: bool = False) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -114,16 +141,15 @@ def _session(path: Path, settings: RuntimeSettings, *, profile: bool = False) ->
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_profiling = profile
     options.profile_file_prefix = str(path.parent / "profile")
-    providers = [_provider(settings)]
     try:
-        return ort.InferenceSession(str(path), options, providers=providers)
+        return ort.InferenceSession(str(path), options, providers=[_provider(settings)])
     except Exception as error:
         raise failure("ONNX Runtime", error) from error
 
 
 def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNotes:
     """Run once with profiling; return the operators outside the chosen execution provider."""
-    session = _session(path, settings, profile=True)
+    session = load_session(path, settings, profile=True)
     try:
         session.run(None, {session.get_inputs()[0].name: example.numpy()})
     except Exception as error:
@@ -141,22 +167,5 @@ def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNo
     return ExportNotes(dict(elsewhere), (f"{len(nodes)} nodes after optimisation",))
 
 
-def _output_name(session: Any) -> str:
-    return str(session.get_outputs()[0].name)
-
-
 def _provider(settings: RuntimeSettings) -> str:
     return _PROVIDERS[settings.device.partition(":")[0]]
-
-
-def _check_provider(settings: RuntimeSettings) -> None:
-    import onnxruntime as ort
-
-    if _provider(settings) not in ort.get_available_providers():
-        raise RequestError(
-            f"this ONNX Runtime has no {_provider(settings)}; for --device {settings.device} "
-            "install onnxruntime-gpu in place of onnxruntime"
-        )
-
-
-__all__ = ["OnnxRuntime", "RuntimeFailure", "session_of", "write_onnx"]

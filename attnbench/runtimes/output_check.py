@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attnbench.runtimes.runtime import BuiltModel, RuntimeSettings
-from attnbench.runtimes.torch_export import evaluated, failure
+from attnbench.runtimes.torch_export import eval_copy, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,7 +62,7 @@ def agreement(
     import torch
 
     given = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-    reference = evaluated(model).float().cpu()
+    reference = eval_copy(model).float().cpu()
     try:
         with torch.inference_mode():
             # copies: a module may change its input in place
@@ -90,7 +90,7 @@ def _rounding(reference: nn.Module, given: Sequence[Tensor], wanted: Tensor) -> 
     import torch
 
     try:
-        exact = evaluated(reference).double()
+        exact = eval_copy(reference).double()
         with torch.inference_mode():
             truth = torch.cat([exact(batch.double()) for batch in given])
     except Exception:  # a module with a dtype of its own

@@ -16,7 +16,7 @@ GROUP = "attnbench.runtimes"
 """Entry point group of third parties: ``name = "package.module:Class"``."""
 _SHIPPED = {
     "eager": "attnbench.runtimes.eager:Eager",
-    "eager-channels-last": "attnbench.runtimes.eager_channels_last:EagerChannelsLast",
+    "eager-channels-last": "attnbench.runtimes.eager:EagerChannelsLast",
     "compile": "attnbench.runtimes.torch_compile:Compiled",
     "onnxruntime": "attnbench.runtimes.onnx_runtime:OnnxRuntime",
     "openvino": "attnbench.runtimes.open_vino:OpenVino",
@@ -106,13 +106,13 @@ def _registry() -> Registry[type[Runtime]]:
 
 
 def _validate(entry: Entry[type[Runtime]], target: Any) -> None:
+    what = f"runtime {entry.name!r} of {entry.origin}"
     lacking = [attribute for attribute in _NEEDED if not hasattr(target, attribute)]
-    if not isinstance(target, type) or lacking:
-        problem = f"lacks {', '.join(lacking)}" if lacking else "is not a class"
-        raise PluginError(f"runtime {entry.name!r} of {entry.origin} {problem}")
+    if lacking:
+        raise PluginError(f"{what} lacks {', '.join(lacking)}")
+    if not isinstance(target, type):
+        raise PluginError(f"{what} is not a class")
     try:
         target()
     except Exception as error:
-        raise PluginError(
-            f"runtime {entry.name!r} of {entry.origin} cannot be made: {describe(error)}"
-        ) from error
+        raise PluginError(f"{what} cannot be created: {describe(error)}") from error

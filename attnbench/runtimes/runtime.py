@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from attnbench.errors import AttnbenchError, RequestError
+from attnbench.system import provenance
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,13 +45,14 @@ class BuiltModel:
     output: Callable[[Tensor], Tensor]
     """Function from any input of the example's shape to logits or features, fp32 on the CPU."""
     export_s: float | None
-    """Seconds of the export that made the artefact; None if nothing is exported."""
+    """Seconds of the export that made the artifact; None if nothing is exported."""
     load_s: float
     """Seconds of creating the session or of compilation."""
     fallbacks: Mapping[str, int] = field(default_factory=dict)
     """Counts of the operations outside the fast path: ``"aten.max_pool2d not delegated"``."""
     notes: tuple[str, ...] = ()
-    artefact: Path | None = None
+    artifact: Path | None = None
+    """The exported file; None if nothing is exported."""
     tolerance: float = TOLERANCE
     """Tolerance of the fp32 output against eager, relative to the output's largest value."""
 
@@ -83,7 +84,7 @@ class Runtime(Protocol):
             model: any network with one input and one output.
             example: (B, C, H, W), fp32, on the CPU.
             settings: threads, precision and device.
-            folder: the folder of this model and this shape; artefacts in it are reused.
+            folder: the folder of this model and this shape; artifacts in it are reused.
 
         Raises:
             RequestError: the runtime does not offer the precision or the device here.
@@ -122,25 +123,19 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
     """
     if settings.precision not in runtime.precisions:
         raise RequestError(
-            f"runtime {runtime.name} has no precision {settings.precision!r}; "
-            f"it has {', '.join(runtime.precisions)}"
+            f"precision is not offered by runtime {runtime.name}: got {settings.precision!r}. "
+            f"Choose from {', '.join(runtime.precisions)}."
         )
     if settings.device.partition(":")[0] not in runtime.devices:
         raise RequestError(
-            f"runtime {runtime.name} does not run on device {settings.device!r}; "
-            f"it runs on {', '.join(runtime.devices)}"
+            f"device is not supported by runtime {runtime.name}: got {settings.device!r}. "
+            f"Choose from {', '.join(runtime.devices)}."
         )
     if settings.threads < 1:
-        raise RequestError(f"threads must be at least 1, not {settings.threads}")
+        raise RequestError(f"threads is too small: got {settings.threads}. Give 1 or more.")
 
 
 def versions(found: Runtime) -> dict[str, str | None]:
     """Return the versions of the distributions that a runtime uses; None where absent."""
-    return {package: _version(package) for package in found.packages}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    installed = provenance.versions(found.packages)
+    return {package: installed.get(package) for package in found.packages}

@@ -14,10 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.runtimes.capture_output import silenced
-from attnbench.runtimes.eager import bound, prepared
+from attnbench.runtimes.eager import bind, prepare
 from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check
-from attnbench.runtimes.torch_export import failure
+from attnbench.runtimes.torch_export import capture_output, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,10 +50,10 @@ class Compiled(RuntimeBase):
         torch.set_num_threads(settings.threads)  # Inductor writes their number into the code
         started = time.perf_counter()
         try:
-            placed = prepared(model, settings, torch.contiguous_format)
-            with silenced(), _counted() as counted:
+            placed = prepare(model, settings, torch.contiguous_format)
+            with capture_output(), _counted() as counted:
                 call = _compiled(placed, settings)
-                built = bound(call, example, settings, torch.contiguous_format, started)
+                built = bind(call, example, settings, torch.contiguous_format, started)
         except Exception as error:
             raise failure(self.title, error) from error
         graphs, breaks = counted()

@@ -26,7 +26,7 @@ class Wrong(RuntimeBase):
     def build(self, model, example, settings, folder):
         path = folder / "wrong-fp32.bin"
         path.write_bytes(b"1234")
-        return BuiltModel(lambda: None, lambda x: x * 1.01, 1.0, 0.0, artefact=path)
+        return BuiltModel(lambda: None, lambda x: x * 1.01, 1.0, 0.0, artifact=path)
 
 
 def test_a_module_alone(attnbench, tmp_path):

@@ -87,13 +87,13 @@ def test_batches_are_all_of_one_size(own):
 
 def test_ranges_are_those_of_training_images_not_augmented(trained, own, monkeypatch):
     seen = {}
-    right = int8_accuracy.quantise
+    right = int8_accuracy.quantize
 
-    def watched(path, example, inputs):
+    def watched(path, inputs):
         seen["inputs"] = inputs
-        return right(path, example, inputs)
+        return right(path, inputs)
 
-    monkeypatch.setattr(int8_accuracy, "quantise", watched)
+    monkeypatch.setattr(int8_accuracy, "quantize", watched)
     quantised_correct(trained, own, load(DATA))
     first = torch.cat([images for images, _ in feed(load(DATA).train, own).test()])
     assert len(seen["inputs"]) == CALIBRATION_BATCHES
@@ -118,7 +118,7 @@ def test_so_has_one_that_cannot_be_quantised(trained, own, monkeypatch):
     def refuse(*_):
         raise KeyError("no such range")
 
-    monkeypatch.setattr(int8_accuracy, "quantise", refuse)
+    monkeypatch.setattr(int8_accuracy, "quantize", refuse)
     found, why = quantised_correct(trained, own, load(DATA))
     assert found is None
     assert why == "ONNX Runtime's quantiser: KeyError: 'no such range'"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.runtimes.random_weights import randomize_weights
+from attnbench.runtimes.sample_inputs import randomize_weights
 
 from .table import NAMES, create
 

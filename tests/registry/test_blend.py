@@ -15,7 +15,7 @@ from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.registry.attention import find_attention
 from attnbench.registry.blend import Blend
 from attnbench.registry.plugins import catalog
-from attnbench.runtimes.random_weights import randomize_weights
+from attnbench.runtimes.sample_inputs import randomize_weights
 from attnbench.suites.plan import make_case
 
 NAMES = catalog().modules.names()

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.runtimes.random_weights import randomize_weights
-from attnbench.runtimes.sample_inputs import examples
+from attnbench.runtimes.sample_inputs import examples, randomize_weights
 
 
 class Small(nn.Module):

@@ -5,10 +5,9 @@ import torch
 
 import attnbench
 from attnbench.runtimes.output_check import agreement
-from attnbench.runtimes.random_weights import randomize_weights
 from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import RuntimeSettings
-from attnbench.runtimes.sample_inputs import examples
+from attnbench.runtimes.sample_inputs import examples, randomize_weights
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

@@ -1,4 +1,4 @@
-"""Every runtime on small networks: outputs, artefacts, fallbacks, silence, failures."""
+"""Every runtime on small networks: outputs, artifacts, fallbacks, silence, failures."""
 
 import json
 import re
@@ -53,24 +53,24 @@ def _numbers(result):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_artefacts_are_used_again_and_made_again_when_damaged(
+def test_artifacts_are_used_again_and_made_again_when_damaged(
     name, small, example, tmp_path, monkeypatch
 ):
     found = runtime(name)
     first = found.build(small, example, FP32, tmp_path)
-    made = first.artefact.read_bytes()
+    made = first.artifact.read_bytes()
     module = sys.modules[type(found).__module__]
     exports = []
-    real = module.exported
+    real = module.export_program
 
     def counted(*arguments):
         exports.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(module, "exported", counted)
+    monkeypatch.setattr(module, "export_program", counted)
     again = found.build(small, example, FP32, tmp_path)
     assert not exports and again.export_s == first.export_s and again.notes == first.notes
-    first.artefact.write_bytes(made[: len(made) // 2])
+    first.artifact.write_bytes(made[: len(made) // 2])
     found.build(small, example, FP32, tmp_path)
     assert len(exports) == 1
     torch.nn.init.normal_(small.head.weight)  # another model in the same folder
@@ -85,13 +85,13 @@ def test_artefacts_are_used_again_and_made_again_when_damaged(
 def test_an_export_that_dies_leaves_nothing_that_is_taken_for_whole(
     small, example, tmp_path, monkeypatch
 ):
-    import attnbench.runtimes.artifact_cache as artefacts
+    from attnbench.runtimes import exporting_runtime
 
     def dies(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(artefacts, "_write", dies)
+        patched.setattr(exporting_runtime, "_write", dies)
         with pytest.raises(KeyboardInterrupt):
             runtime("onnxruntime").build(small, example, FP32, tmp_path)
     assert not list(tmp_path.glob("*.json"))
@@ -193,7 +193,7 @@ def test_int8_differs_more_but_is_of_the_same_network(name, small, example, pict
     built = runtime(name).build(small, example, settings, tmp_path)
     found = agreement(built, small, pictures, settings)
     assert not found.equal and 10 < found.sqnr_db < 60 and found.top1 >= 0.5
-    assert built.artefact.name.startswith(f"{name}-int8")
+    assert built.artifact.name.startswith(f"{name}-int8")
 
 
 def test_bf16_in_openvino_where_the_processor_has_it(

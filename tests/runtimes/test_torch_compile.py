@@ -76,4 +76,4 @@ def test_inductor_itself(small, example, pictures, tmp_path, capfd):
     built = runtime("compile").build(small, example, RuntimeSettings(), tmp_path)
     assert capfd.readouterr() == ("", "")
     assert agreement(built, small, pictures, RuntimeSettings()).equal
-    assert built.export_s is None and built.artefact is None and built.load_s > 0
+    assert built.export_s is None and built.artifact is None and built.load_s > 0

@@ -17,8 +17,8 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import insert
 from attnbench.registry.attention import find_attention
-from attnbench.runtimes.random_weights import randomize_weights
-from attnbench.runtimes.torch_export import exported
+from attnbench.runtimes.sample_inputs import randomize_weights
+from attnbench.runtimes.torch_export import export_program
 from attnbench.timing.isolation import quiet
 from attnbench.timing.malloc import keep_heap
 from attnbench.timing.schedstat_clock import single_thread_clock
@@ -49,7 +49,7 @@ def count_costs(network: Network, model: nn.Module) -> dict[str, int]:
 
 def export_network(network: Network, file: Path) -> None:
     """Write the exported network with its weights."""
-    torch.export.save(exported(build_network(network), _example(network)), file)
+    torch.export.save(export_program(build_network(network), _example(network)), file)
 
 
 def time_network(network: Network, seconds: float) -> dict[str, Any]:

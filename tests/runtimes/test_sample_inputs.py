@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 import attnbench
-from attnbench.runtimes.random_weights import randomize_weights
-from attnbench.runtimes.sample_inputs import examples, photos
+from attnbench.runtimes.sample_inputs import examples, photos, randomize_weights
 
 TINY = torch.finfo(torch.float32).tiny
 
