@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, Self
 
@@ -23,6 +20,7 @@ from attnbench.conformance.findings import (
     skipped,
 )
 from attnbench.registry.attention import Attention
+from attnbench.workers.pool import SIGNAL_S, WorkerPool
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 LIMIT_S = 60.0
@@ -31,8 +29,6 @@ DEEP_LIMIT_S = 300.0
 """Limit of a deep check: compilers report no progress for minutes."""
 _PATIENCE = 3
 """Number of consecutive ended checks after which a module is given up."""
-_SIGNAL_S = 0.3
-"""Seconds until Ctrl-C is known to be the reason for the end of a worker."""
 
 
 class CheckProgress(Protocol):
@@ -69,38 +65,29 @@ class ConformanceRunner:
 
     def __init__(self, like: Worker, jobs: int = 1) -> None:
         alone = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
-        self._workers = [like.twin(alone) for _ in range(jobs)]
-        self._free: queue.Queue[Worker] = queue.Queue()
-        for worker in self._workers:
-            self._free.put(worker)
+        self._pool = WorkerPool(like, [alone] * jobs)
         self._limits = Limits(memory_bytes=Limits().memory() // jobs)
-        self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.stop()
+        self._pool.stop()
 
     @property
     def interrupted(self) -> bool:
         """Return whether the run was interrupted, so that reports are incomplete."""
-        return self._stopped.is_set()
+        return self._pool.interrupted.is_set()
 
     def start(self) -> None:
         """Start the first worker without waiting for it."""
-        self._workers[0].start()
-
-    def stop(self) -> None:
-        """End all processes."""
-        for worker in self._workers:
-            worker.stop()
+        self._pool.start()
 
     def examine(
         self,
         modules: Sequence[Attention],
         checks: Sequence[Check],
-        watcher: CheckProgress,
+        progress: CheckProgress,
         limit_s: float | None = None,
     ) -> list[ConformanceReport]:
         """Return the reports in the order of the modules; partial reports if interrupted.
@@ -108,49 +95,27 @@ class ConformanceRunner:
         Args:
             modules: modules to examine.
             checks: checks to run.
-            watcher: progress callbacks; called from several threads.
+            progress: progress callbacks; called from several threads.
             limit_s: seconds without progress after which a check is ended.
         """
-        watcher.begin(len(modules), len(checks))
-        pool = ThreadPoolExecutor(max_workers=len(self._workers))
-        futures: list[Future[ConformanceReport]] = []
+        progress.begin(len(modules), len(checks))
+        examinations = [
+            _Examination(module, checks, progress, limit_s, self._pool.interrupted)
+            for module in modules
+        ]
         try:
-            for module in modules:
-                work = _Examination(module, checks, watcher, limit_s)
-                futures.append(pool.submit(self._examine, work))
-            # poll: an unlimited wait would miss a signal that arrives just before it
-            while wait(futures, timeout=_SIGNAL_S).not_done:
+            for _ in self._pool.each(self._examine, examinations):
                 pass
-        except KeyboardInterrupt:
-            self._interrupt(futures)
+        except KeyboardInterrupt:  # the examinations have kept their reports
+            pass
         finally:
-            pool.shutdown(cancel_futures=True)
-            watcher.end()
-        return [future.result() for future in futures if not future.cancelled()]
+            progress.end()
+        return [examination.report for examination in examinations if examination.report]
 
-    def _interrupt(self, futures: Sequence[Future[ConformanceReport]]) -> None:
-        self._stopped.set()
-        for future in futures:
-            future.cancel()
-        # repeatedly: a thread may be restarting its worker
-        while wait(futures, timeout=_SIGNAL_S).not_done:
-            self.stop()
-
-    def _examine(self, examination: _Examination) -> ConformanceReport:
-        with self._worker() as worker:
-            worker.limits = self._limits
-            report = examination.run(worker, self._stopped)
-            if not report.passed:
-                worker.stop()  # its state must not affect the next module
-            return report
-
-    @contextmanager
-    def _worker(self) -> Iterator[Worker]:
-        worker = self._free.get()
-        try:
-            yield worker
-        finally:
-            self._free.put(worker)
+    def _examine(self, worker: Worker, examination: _Examination) -> None:
+        worker.limits = self._limits
+        if not examination.run(worker).passed:
+            worker.stop()  # its state must not affect the next module
 
 
 class _Examination:
@@ -160,32 +125,35 @@ class _Examination:
         self,
         module: Attention,
         checks: Sequence[Check],
-        watcher: CheckProgress,
+        progress: CheckProgress,
         limit_s: float | None,
+        interrupted: threading.Event,
     ) -> None:
-        self.module, self.checks, self.watcher, self.limit_s = module, checks, watcher, limit_s
+        self.module, self.checks, self.progress, self.limit_s = module, checks, progress, limit_s
+        self.interrupted = interrupted
         self.name = str(module.spec)
+        self.report: ConformanceReport | None = None
         self.lost = 0
         self.fatal = False
         self.seconds = 0.0
         """Duration of the checks, without the start of workers."""
 
-    def run(self, worker: Worker, stopped: threading.Event) -> ConformanceReport:
+    def run(self, worker: Worker) -> ConformanceReport:
         findings: list[Finding] = []
         for check in self.checks:
-            findings += self._left_out(check, stopped) or self._found(check, worker, stopped)
-        report = ConformanceReport(
+            findings += self._left_out(check) or self._found(check, worker)
+        self.report = ConformanceReport(
             name=self.name,
             title=self.module.title,
             origin=self.module.origin,
             findings=tuple(findings),
             seconds=self.seconds,
         )
-        self.watcher.done(report)
-        return report
+        self.progress.done(self.report)
+        return self.report
 
-    def _left_out(self, check: Check, stopped: threading.Event) -> tuple[Finding, ...]:
-        if stopped.is_set():
+    def _left_out(self, check: Check) -> tuple[Finding, ...]:
+        if self.interrupted.is_set():
             return (skipped(INTERRUPTED).of(check.name),)
         if self.fatal:
             return (NOT_CHECKED.of(check.name),)
@@ -194,18 +162,18 @@ class _Examination:
         why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
         return (skipped(why, f"See to those, or name it: --select {check.name}.").of(check.name),)
 
-    def _found(self, check: Check, worker: Worker, stopped: threading.Event) -> tuple[Finding, ...]:
-        self.watcher.check(self.name, check)
+    def _found(self, check: Check, worker: Worker) -> tuple[Finding, ...]:
+        self.progress.check(self.name, check)
         usual = DEEP_LIMIT_S if check.deep else LIMIT_S
         worker.limits = replace(worker.limits, seconds=self.limit_s or usual)
         received: list[Finding] = []
         started = time.perf_counter()
         task = {"do": "check", "module": self.name, "check": check.name}
         try:
-            answer = worker.ask(task, lambda text: received.append(Finding(**json.loads(text))))
+            answer = worker.run(task, lambda text: received.append(Finding(**json.loads(text))))
         except (WorkerError, OSError, ValueError) as failure:  # also raised after stop()
-            if stopped.wait(_SIGNAL_S):
-                return self._left_out(check, stopped)
+            if self.interrupted.wait(SIGNAL_S):  # Ctrl-C ends the worker, too
+                return self._left_out(check)
             self.seconds += time.perf_counter() - started
             return self._loss(check, received, str(failure))
         self.lost = 0
@@ -221,7 +189,7 @@ class _Examination:
 
     def _loss(self, check: Check, received: list[Finding], why: str) -> tuple[Finding, ...]:
         self.lost += 1
-        self.watcher.lost(self.name, check, why)
+        self.progress.lost(self.name, check, why)
         card = self.module.card
         return excused(
             [*received, broken(why, _remedy(why))],

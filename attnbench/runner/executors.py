@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attnbench.errors import RequestError
 from attnbench.runner.worker_main import ARGUMENTS
-from attnbench.workers.pool import LocalPool, Pool
+from attnbench.workers.pool import Pool, WorkerPool
 from attnbench.workers.process import Worker
 
 EXECUTORS = ("local", "ray")
@@ -27,7 +27,7 @@ def pool_of(name: str, worker: Worker, plugins: Sequence[str]) -> Pool:
     """
     check_executor(name)
     if name == "local":
-        return LocalPool(worker)
+        return WorkerPool(worker)
     from attnbench.workers.ray_pool import RayPool
 
     return RayPool(ARGUMENTS, plugins)

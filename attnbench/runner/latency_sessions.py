@@ -11,8 +11,8 @@ from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
 from attnbench.suites.serialize import case_to_json
 from attnbench.timing.isolation import allowed_cores
-from attnbench.workers.process import Limits, Worker
-from attnbench.workers.validation_pool import ValidationPool, answered
+from attnbench.workers.pool import WorkerPool
+from attnbench.workers.process import Limits, Worker, run_task
 
 _LOAD_LIMIT_S = 120.0
 """Time limit for loading one arm in a fresh process; compilers take tens of seconds."""
@@ -100,7 +100,7 @@ class SessionRunner:
         self.folder = folder
         self.limit_s = limit_s
         self.memory_bytes = memory_bytes
-        self._provers = ValidationPool(worker, provers or len(allowed_cores()))
+        self._provers = WorkerPool(worker, [{}] * (provers or len(allowed_cores())))
 
     def __enter__(self) -> Self:
         return self
@@ -129,15 +129,17 @@ class SessionRunner:
     def _proved(
         self, cases: Iterable[Case], tell: Callable[[str], None]
     ) -> dict[Case, CaseOutcome]:
-        self._provers.limits = Limits(self.limit_s, self.memory_bytes)
+        limits = Limits(self.limit_s, self.memory_bytes)
         tasks = {
             case: {"do": "prove", "case": case_to_json(case), "folder": str(self.folder)}
             for case in cases
         }
-        answers = self._provers.ask(tasks, lambda case: tell(f"{case.name}: building"))
+        answers = self._provers.map(
+            tasks, limits, on_start=lambda case: tell(f"{case.name}: building")
+        )
         return {
             case: CaseOutcome(answer.get("ok") or {}, error=answer.get("error"))
-            for case, answer in answers.items()
+            for case, answer, _ in answers
         }
 
     def _sample(
@@ -154,7 +156,7 @@ class SessionRunner:
         for number in range(protocol.processes):
             tell(_sampling(session, len(cases), number, protocol))
             self.worker.limits = Limits(self._patience(len(cases), protocol), self.memory_bytes)
-            answer = answered(self.worker, _task(cases, self.folder, protocol, number))
+            answer = run_task(self.worker, _task(cases, self.folder, protocol, number))
             self.worker.stop()  # each process samples with a memory layout of its own
             if "error" in answer:
                 for part in _parts(cases, answer, outcomes):

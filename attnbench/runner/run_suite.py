@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from typing import Protocol as Interface
 
 from attnbench.errors import MissingExtraError, RequestError
@@ -35,8 +34,8 @@ from attnbench.suites.plan import all_cases, plan
 from attnbench.suites.schema import Accuracy, Suite
 from attnbench.suites.serialize import case_to_json, tables_to_json
 from attnbench.system import provenance
-from attnbench.workers.pool import LocalPool, Pool
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.pool import Pool, WorkerPool
+from attnbench.workers.process import Limits, Worker, run_task
 
 CHECKPOINTS = "checkpoints"
 """Name of the folder, in the folder of a run, for the checkpoints of unfinished trainings."""
@@ -146,7 +145,7 @@ def measure(
         pool: pool for trainings; by default processes on this machine.
         save: folder for trained weights.
     """
-    pool = pool or LocalPool(worker)
+    pool = pool or WorkerPool(worker)
     with RunWriter(job.folder) as writer:
         header = _header(job)
         is_new = job.known is None or not _same_layout(job.known.header, header)
@@ -300,11 +299,7 @@ def _described_anew(
 def _counted(case: Case, job: Job, worker: Worker) -> Record:
     start = time.perf_counter()
     worker.limits = Limits(job.suite.suite.limit_s, _memory(job))
-    answer: dict[str, Any]
-    try:
-        answer = worker.ask({"do": "cost", "case": case_to_json(case)})
-    except WorkerError as failure:
-        answer = {"error": str(failure)}
+    answer = run_task(worker, {"do": "cost", "case": case_to_json(case)})
     outcome = CaseOutcome(answer.get("ok", {}), error=answer.get("error"))
     status = "failed" if outcome.error else "ok"
     return _record(case, job, outcome, status, time.perf_counter() - start)

@@ -1,19 +1,22 @@
-"""Parallel execution of long tasks: on the cores and GPUs of this machine, or elsewhere."""
+"""Pools of worker processes: on the cores and GPUs of this machine, or elsewhere."""
 
 from __future__ import annotations
 
 import queue
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol, Self, TypeVar
 
 from attnbench.timing.isolation import allowed_cores
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.process import Answer, Limits, Task, Worker, run_task
 
 K = TypeVar("K")
-Task = Mapping[str, Any]
-Answer = dict[str, Any]
+T = TypeVar("T")
+R = TypeVar("R")
+SIGNAL_S = 0.3
+"""Seconds within which Ctrl-C is noticed."""
 
 
 class Pool(Protocol):
@@ -22,7 +25,7 @@ class Pool(Protocol):
     limits: Limits
 
     def run(
-        self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
+        self, tasks: Mapping[K, Task], on_progress: Callable[[K, str], object]
     ) -> Iterator[tuple[K, Answer, float]]:
         """Yield each task's key, its answer and its duration in seconds, as tasks end.
 
@@ -30,58 +33,132 @@ class Pool(Protocol):
 
         Args:
             tasks: tasks by key, started in this order.
-            tell: progress callback, called with the key and text of each report of a task.
+            on_progress: called with the key and the text of each progress report of a task.
         """
         ...
 
 
-class LocalPool:
-    """Worker processes on this machine: one for each GPU, or for each core it may use.
+class WorkerPool:
+    """Worker processes on this machine, each of which starts at its first task.
+
+    A worker that dies is an error of its task, and is replaced by the next task. An interruption,
+    an exception, or a result that is not awaited ends all processes at once.
 
     Args:
         like: template of the workers.
-        places: environment variables of each process; those of :func:`local_places` by default.
+        environments: environment variables of each process; those of :func:`local_environments`
+            by default.
     """
 
-    def __init__(self, like: Worker, places: Sequence[Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self, like: Worker, environments: Sequence[Mapping[str, str]] | None = None
+    ) -> None:
+        if environments is None:
+            environments = local_environments()
         self.limits = Limits()
-        self._like = like
-        self._places = local_places() if places is None else places
+        self.interrupted = threading.Event()
+        """Set before an interruption ends the processes."""
+        self._workers = [like.copy(environment) for environment in environments]
+        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()  # running workers come first
+        for worker in reversed(self._workers):
+            self._free.put(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the first worker without waiting for it."""
+        self._workers[0].start()
+
+    def stop(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.stop()
 
     def run(
-        self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
+        self, tasks: Mapping[K, Task], on_progress: Callable[[K, str], object]
     ) -> Iterator[tuple[K, Answer, float]]:
-        """Yield key, answer and duration of each task, in the order in which they end."""
-        workers = [self._like.twin(place) for place in self._places[: len(tasks)]]
-        free: queue.Queue[Worker] = queue.Queue()
-        for worker in workers:
-            free.put(worker)
-        memory = self.limits.memory() // len(workers)
+        """Yield key, answer and duration of each task as in :class:`Pool`; end all processes.
 
-        def run_task(key: K) -> tuple[K, Answer, float]:
-            worker = free.get()
+        The memory limit is shared by the processes.
+        """
+        parallel = max(1, min(len(self._workers), len(tasks)))
+        limits = Limits(self.limits.seconds, self.limits.memory() // parallel)
+        try:
+            yield from self.map(tasks, limits, on_progress=on_progress)
+        finally:
+            self.stop()
+
+    def map(
+        self,
+        tasks: Mapping[K, Task],
+        limits: Limits,
+        *,
+        on_start: Callable[[K], object] = id,
+        on_progress: Callable[[K, str], object] = lambda key, text: None,
+    ) -> Iterator[tuple[K, Answer, float]]:
+        """Yield key, answer and duration of each task, as tasks end; the processes stay.
+
+        Args:
+            tasks: tasks by key, started in this order.
+            limits: limits of each process.
+            on_start: called with the key of a task that starts.
+            on_progress: called with the key and the text of each progress report of a task.
+        """
+
+        def run(worker: Worker, key: K) -> tuple[K, Answer, float]:
+            on_start(key)
             start = time.perf_counter()
-            try:
-                worker.limits = Limits(self.limits.seconds, memory)
-                answer = worker.ask(tasks[key], lambda text: tell(key, text))
-            except WorkerError as failure:
-                answer = {"error": str(failure), "lost": True}
-            finally:
-                free.put(worker)
+            worker.limits = limits
+            answer = run_task(worker, tasks[key], lambda text: on_progress(key, text))
             return key, answer, time.perf_counter() - start
 
-        threads = ThreadPoolExecutor(max_workers=len(workers))
+        return self.each(run, tasks)
+
+    def each(self, work: Callable[[Worker, T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield the result of ``work(worker, item)`` for each item, as they end.
+
+        Args:
+            work: called in a thread with a worker that no other thread uses.
+            items: items, started in this order.
+        """
+
+        def run(item: T) -> R:
+            worker = self._free.get()
+            try:
+                return work(worker, item)
+            finally:
+                self._free.put(worker)
+
+        self.interrupted.clear()
+        threads = ThreadPoolExecutor(max_workers=len(self._workers))
+        pending: set[Future[R]] = set()
         try:
-            waiting = [threads.submit(run_task, key) for key in tasks]
-            for done in as_completed(waiting):
-                yield done.result()
+            for item in items:
+                pending.add(threads.submit(run, item))
+            while pending:
+                # with a timeout: a signal just before an unlimited wait would be missed
+                ended, pending = wait(pending, SIGNAL_S, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    yield future.result()
+        except BaseException:
+            self._interrupt(pending)
+            raise
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:
-                worker.stop()
+            threads.shutdown()
+
+    def _interrupt(self, pending: Iterable[Future[R]]) -> None:
+        self.interrupted.set()
+        running = [future for future in pending if not future.cancel()]
+        self.stop()
+        while wait(running, SIGNAL_S).not_done:
+            self.stop()  # again: a thread may have been restarting its worker
 
 
-def local_places() -> list[dict[str, str]]:
+def local_environments() -> list[dict[str, str]]:
     """Return the environment variables of one process per GPU, or per allowed core.
 
     On cores, each process has one thread: more threads per training are slower than parallel

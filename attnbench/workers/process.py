@@ -22,6 +22,8 @@ START_LIMIT_S = 300.0
 """Time limit for importing torch and the plugins; slow disks need minutes."""
 _POLL_S = 0.25
 _GIB = 2**30
+Task = Mapping[str, Any]
+Answer = dict[str, Any]
 
 
 class WorkerError(Exception):
@@ -75,7 +77,7 @@ class Worker:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def twin(self, environment: Mapping[str, str] | None = None) -> Worker:
+    def copy(self, environment: Mapping[str, str] | None = None) -> Worker:
         """Return another worker with the same command and additional environment variables."""
         python, *arguments = self._command
         return Worker(
@@ -102,12 +104,12 @@ class Worker:
         ).start()
         self._ready = False
 
-    def ask(self, task: Mapping[str, Any], tell: Callable[[str], object] = str) -> dict[str, Any]:
+    def run(self, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
         """Return the worker's answer to a task: ``{"ok": ...}`` or ``{"error": ...}``.
 
         Args:
             task: task as a JSON object.
-            tell: progress callback, called with the text of each report of the worker.
+            on_progress: called with the text of each progress report of the worker.
 
         Raises:
             WorkerError: the worker crashed, hung or exceeded the memory limit, and was ended.
@@ -120,7 +122,7 @@ class Worker:
             self._errors_start = self._errors.seek(0, 2) if self._errors else 0
             self._send(json.dumps(task))
             while "tell" in (answer := self._wait(self.limits.seconds, "finish")):
-                tell(answer["tell"])
+                on_progress(answer["tell"])
             return answer
         except BaseException:
             self.stop()
@@ -151,7 +153,7 @@ class Worker:
         except OSError:
             raise WorkerError(self._death_reason()) from None
 
-    def _wait(self, limit_s: float, what: str) -> dict[str, Any]:
+    def _wait(self, limit_s: float, what: str) -> Answer:
         deadline = time.monotonic() + limit_s
         while True:
             try:
@@ -161,7 +163,7 @@ class Worker:
                 continue
             if line is None:
                 raise WorkerError(self._death_reason())
-            answer: dict[str, Any] = json.loads(line)
+            answer: Answer = json.loads(line)
             return answer
 
     def _watch(self, deadline: float, limit_s: float, what: str) -> None:
@@ -207,3 +209,11 @@ class Worker:
                 for line in process.stdout:
                     answers.put(line)
         answers.put(None)
+
+
+def run_task(worker: Worker, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
+    """Return the answer of a worker; if its process is lost, an answer with ``lost``."""
+    try:
+        return worker.run(task, on_progress)
+    except WorkerError as failure:
+        return {"error": str(failure), "lost": True}

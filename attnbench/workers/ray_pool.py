@@ -23,8 +23,7 @@ from typing import Any, TypeVar
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.registry.plugin_folders import plugin_sources
 from attnbench.utils.text import describe
-from attnbench.workers.pool import Answer, Task
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.process import Answer, Limits, Task, Worker, run_task
 
 K = TypeVar("K")
 RETRIES = 3
@@ -66,7 +65,7 @@ class RayPool:
         self._arguments = tuple(arguments)
 
     def run(
-        self, tasks: Mapping[K, Task], tell: Callable[[K, str], None]
+        self, tasks: Mapping[K, Task], on_progress: Callable[[K, str], object]
     ) -> Iterator[tuple[K, Answer, float]]:
         """Yield key, answer and duration of each task, in the order in which they end.
 
@@ -75,7 +74,7 @@ class RayPool:
         """
         remote_tasks = [self._remote_task(n, task) for n, task in enumerate(tasks.values())]
         with self._connected():
-            yield from self._streamed(list(tasks), remote_tasks, tell)
+            yield from self._streamed(list(tasks), remote_tasks, on_progress)
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
@@ -99,7 +98,10 @@ class RayPool:
             ray.shutdown()  # stops a cluster started here, and disconnects from an existing one
 
     def _streamed(
-        self, keys: Sequence[K], tasks: Sequence[_RemoteTask], tell: Callable[[K, str], None]
+        self,
+        keys: Sequence[K],
+        tasks: Sequence[_RemoteTask],
+        on_progress: Callable[[K, str], object],
     ) -> Iterator[tuple[K, Answer, float]]:
         ray = self._ray
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
@@ -110,7 +112,7 @@ class RayPool:
             while waiting:
                 ended, _ = ray.wait(list(waiting), timeout=_POLL_S)
                 for number, text in self._reports(progress).items():
-                    tell(keys[number], text)
+                    on_progress(keys[number], text)
                 for reference in ended:
                     yield keys[waiting.pop(reference)], *self._answer(reference)
         finally:
@@ -234,17 +236,14 @@ def _do(remote_task: _RemoteTask, progress: Any) -> tuple[Answer, float]:
     start = time.perf_counter()
     with suppress(OSError):
         os.chdir(remote_task.cwd)
-    answer: Answer
     with tempfile.TemporaryDirectory(prefix="attnbench-") as name:
         folder = Path(name)
         with remote_task.worker(folder) as worker:
-            try:
-                answer = worker.ask(
-                    remote_task.local(folder),
-                    lambda text: progress.put.remote(remote_task.number, text),
-                )
-            except WorkerError as failure:
-                answer = {"error": str(failure), "lost": True}
+            answer = run_task(
+                worker,
+                remote_task.local(folder),
+                lambda text: progress.put.remote(remote_task.number, text),
+            )
     return answer, time.perf_counter() - start
 
 

@@ -75,7 +75,7 @@ class WorkerHere:
     def __exit__(self, *_):
         self.stop()
 
-    def twin(self, environment=None):
+    def copy(self, environment=None):
         return WorkerHere(self._plugins, self.limits)
 
     def start(self):
@@ -84,7 +84,7 @@ class WorkerHere:
     def stop(self):
         self._tasks = None  # nothing that it has built is known to the next
 
-    def ask(self, task, tell=str):
+    def run(self, task, on_progress=str):
         from attnbench.runner.worker_tasks import WorkerTasks
         from attnbench.workers.serve import answer_of
 
@@ -94,7 +94,7 @@ class WorkerHere:
                 for path in self._plugins:
                     catalog().load_file(path)
                 self._tasks = WorkerTasks(catalog(), lambda text: self._tell(text))
-            self._tell = tell
+            self._tell = on_progress
             return json.loads(json.dumps(answer_of(self._tasks, json.loads(json.dumps(task)))))
 
 

@@ -26,7 +26,7 @@ class FakeWorker:
         self.asked, self.stops = [], 0
         self.released = threading.Event()
 
-    def twin(self, environment):
+    def copy(self, environment):
         self.made.append(FakeWorker(self.script, self.made))
         self.made[-1].environment = environment
         return self.made[-1]
@@ -38,7 +38,7 @@ class FakeWorker:
         self.stops += 1
         self.released.set()
 
-    def ask(self, task, tell):
+    def run(self, task, on_progress):
         self.asked.append((task["module"], task["check"], self.limits.seconds))
         found = self.script.get((task["module"], task["check"]), self.script.get(task["check"], []))
         if found == "block":
@@ -49,7 +49,7 @@ class FakeWorker:
         for one in found:
             if isinstance(one, WorkerError):
                 raise one
-            tell(json.dumps(one.to_dict()))
+            on_progress(json.dumps(one.to_dict()))
         shown = [one.of(task["check"]).to_dict() for one in found or [fine()]]
         return {"ok": {"findings": shown, "seconds": 1.5}}
 

@@ -24,7 +24,7 @@ class FakeWorker:
         self.asked, self.starts, self.twins = [], 1, []
         self.limits = None
 
-    def twin(self):
+    def copy(self, environment):
         other = FakeWorker(self.broken)
         other.asked = self.asked
         self.twins.append(other)
@@ -33,7 +33,7 @@ class FakeWorker:
     def stop(self):
         self.starts += 1
 
-    def ask(self, task):
+    def run(self, task, on_progress=str):
         self.asked.append(task)
         if task["do"] == "sample":
             if self.dies_sampling:

@@ -21,8 +21,8 @@ from attnbench.runner.run_suite import CHECKPOINTS, measure, prepare
 from attnbench.runner.select_cases import Choice
 from attnbench.runner.worker_main import new_worker
 from attnbench.suites.load import find_suite
-from attnbench.workers.pool import LocalPool
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.pool import WorkerPool
+from attnbench.workers.process import Limits
 
 KILLS = int(os.environ.get("ATTNBENCH_TEST_KILLS", "4"))
 """Of a sweep in one process."""
@@ -107,7 +107,7 @@ def swept(path, out, places=1, **choice):
     )
     told = Told()
     with new_worker() as worker:
-        pool = LocalPool(worker, [{"OMP_NUM_THREADS": "1"}] * places)
+        pool = WorkerPool(worker, [{"OMP_NUM_THREADS": "1"}] * places)
         run = measure(job, worker, told, pool, save=out / "weights")
     return run, told, job
 
@@ -236,94 +236,25 @@ def test_checkpoints_that_a_kill_left_behind_are_removed(first, folder):
     assert not (job.folder / CHECKPOINTS).exists()
 
 
-READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
-SAY = "print(json.dumps({'tell': 'step %d' % n}), flush=True)"
+def test_a_lost_training_keeps_its_checkpoint(folder, tmp_path):
+    """Its next run goes on from there; one that ended by itself has none to keep."""
 
+    class Losing:
+        limits = Limits()
 
-def fake(code, **limits):
-    return Worker(["-c", READY + code], Limits(**limits))
+        def run(self, tasks, tell):
+            for number, (case, task) in enumerate(tasks.items()):
+                Path(task["folder"]).mkdir(parents=True)
+                lost = {"lost": True} if number == 0 else {}
+                yield case, {"error": "gone", **lost}, 1.0
 
-
-class TestPatience:
-    def test_a_sign_of_life_renews_it(self):
-        code = (
-            "sys.stdin.readline()\n"
-            f"for n in range(8):\n    time.sleep(0.5)\n    {SAY}\n"
-            "print(json.dumps({'ok': 7}), flush=True)\ntime.sleep(100)\n"
-        )
-        told = []
-        with fake(code, seconds=2.5) as own:  # four seconds in all
-            assert own.ask({}, told.append) == {"ok": 7}
-        assert told == [f"step {n}" for n in range(8)]
-
-    def test_silence_after_it_does_not(self):
-        code = f"sys.stdin.readline()\nn = 1\n{SAY}\ntime.sleep(100)\n"
-        told = []
-        with pytest.raises(WorkerError, match=r"0\.5 s"):
-            fake(code, seconds=0.5).ask({}, told.append)
-        assert told == ["step 1"]
-
-
-class TestPool:
-    ECHO = (
-        "for line in sys.stdin:\n"
-        "    task = json.loads(line)\n"
-        "    if task['n'] == 2: os.abort()\n"
-        "    print(json.dumps({'tell': 'at %d' % task['n']}), flush=True)\n"
-        "    print(json.dumps({'ok': {'n': task['n'], 'place': os.environ['PLACE']}}), flush=True)\n"
-    )
-
-    def test_tasks_are_done_once_each_whatever_dies(self):
-        pool = LocalPool(fake(self.ECHO), [{"PLACE": "a"}, {"PLACE": "b"}])
-        told = []
-        found = {
-            key: answer
-            for key, answer, _ in pool.run(
-                {f"task {n}": {"n": n} for n in range(7)},
-                lambda key, text: told.append((key, text)),
-            )
-        }
-        assert sorted(found) == [f"task {n}" for n in range(7)]
-        lost = found.pop("task 2")
-        assert lost["lost"] and "SIGABRT" in lost["error"]
-        assert [found[key]["ok"]["n"] for key in sorted(found)] == [0, 1, 3, 4, 5, 6]
-        assert {one["ok"]["place"] for one in found.values()} <= {"a", "b"}
-        assert sorted(told) == [(f"task {n}", f"at {n}") for n in (0, 1, 3, 4, 5, 6)]
-
-    def test_nothing_runs_after_it(self):
-        pool = LocalPool(fake(self.ECHO), [{"PLACE": "a"}])
-        answers = pool.run({n: {"n": n} for n in (0, 1)}, lambda key, text: None)
-        next(answers)
-        answers.close()
-        family = psutil.Process().children(recursive=True)
-        assert not [one for one in family if "task['n']" in " ".join(_command(one))]
-
-    def test_a_lost_training_keeps_its_checkpoint(self, folder, tmp_path):
-        """Its next run goes on from there; one that ended by itself has none to keep."""
-
-        class Losing:
-            limits = Limits()
-
-            def run(self, tasks, tell):
-                for number, (case, task) in enumerate(tasks.items()):
-                    Path(task["folder"]).mkdir(parents=True)
-                    lost = {"lost": True} if number == 0 else {}
-                    yield case, {"error": "gone", **lost}, 1.0
-
-        suite = find_suite(str(written(folder, 1)), catalog())
-        job = prepare(suite, catalog(), tmp_path, Choice(only=("accuracy",)), Measurers(catalog()))
-        with new_worker() as worker:
-            run = measure(job, worker, Told(), Losing())
-        assert [one.status for one in run.records.values()] == ["failed", "failed"]
-        kept = [path.name for path in (job.folder / CHECKPOINTS).iterdir()]
-        assert kept == [job.hashes[job.cases[0].name]]
-
-
-def _command(process):
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+    suite = find_suite(str(written(folder, 1)), catalog())
+    job = prepare(suite, catalog(), tmp_path, Choice(only=("accuracy",)), Measurers(catalog()))
+    with new_worker() as worker:
+        run = measure(job, worker, Told(), Losing())
+    assert [one.status for one in run.records.values()] == ["failed", "failed"]
+    kept = [path.name for path in (job.folder / CHECKPOINTS).iterdir()]
+    assert kept == [job.hashes[job.cases[0].name]]
 
 
 # checkpoints several times in a second; nothing where the command line itself loads it

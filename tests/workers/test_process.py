@@ -14,6 +14,7 @@ from attnbench.suites.serialize import case_to_json
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
+PROGRESS = "print(json.dumps({'tell': 'step %d' % n}), flush=True)"
 ECHO = READY + "for line in sys.stdin:\n    print(json.dumps({'ok': os.getpid()}), flush=True)\n"
 
 
@@ -33,7 +34,7 @@ def worker(code, **limits):
 
 def test_one_process_serves_many_cases(task):
     own = worker(ECHO)
-    assert own.ask(task) == own.ask(task)
+    assert own.run(task) == own.run(task)
     own.stop()
 
 
@@ -43,7 +44,7 @@ def test_a_crash_names_the_signal_and_the_last_words(task):
         + "sys.stdin.readline()\nprint('out of cheese', file=sys.stderr, flush=True)\nos.abort()"
     )
     with pytest.raises(WorkerError, match=r"died \(SIGABRT\): out of cheese"):
-        own.ask(task)
+        own.run(task)
 
 
 def test_the_last_words_are_those_of_the_task_that_died(task):
@@ -52,32 +53,32 @@ def test_the_last_words_are_those_of_the_task_that_died(task):
         "print(json.dumps({'ok': 1}), flush=True)\nsys.stdin.readline()\nos.abort()"
     )
     own = worker(code)
-    assert own.ask(task) == {"ok": 1}
+    assert own.run(task) == {"ok": 1}
     with pytest.raises(WorkerError, match=r"died \(SIGABRT\)$"):
-        own.ask(task)
+        own.run(task)
 
 
 def test_an_exit_names_the_status(task):
     with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
-        worker(READY + "sys.stdin.readline()\nsys.exit(3)").ask(task)
+        worker(READY + "sys.stdin.readline()\nsys.exit(3)").run(task)
 
 
 def test_a_worker_that_cannot_start(task):
     with pytest.raises(WorkerError, match="ImportError: no torch here"):
-        worker("raise ImportError('no torch here')").ask(task)
+        worker("raise ImportError('no torch here')").run(task)
 
 
 def test_a_hang_is_ended_at_the_limit(task):
     own = worker(READY + "time.sleep(1000)", seconds=0.3)
     with pytest.raises(WorkerError, match=r"did not finish within 0\.3 s"):
-        own.ask(task)
+        own.run(task)
     assert own._process is None
 
 
 def test_memory_is_watched(task):
     grow = READY + "sys.stdin.readline()\nkept = bytearray(300 * 2**20)\ntime.sleep(1000)"
     with pytest.raises(WorkerError, match=r"over the limit of 0\.2 GiB"):
-        worker(grow, memory_bytes=200 * 2**20).ask(task)
+        worker(grow, memory_bytes=200 * 2**20).run(task)
 
 
 def test_children_of_the_worker_count_and_are_ended_with_it(task):
@@ -89,7 +90,7 @@ def test_children_of_the_worker_count_and_are_ended_with_it(task):
     )
     own = worker(code, memory_bytes=250 * 2**20)
     with pytest.raises(WorkerError, match="over the limit"):
-        own.ask(task)
+        own.run(task)
 
 
 @pytest.fixture(autouse=True)
@@ -119,8 +120,8 @@ def test_a_new_process_takes_over_after_a_failure(task, tmp_path):
     )
     own = worker(code)
     with pytest.raises(WorkerError):
-        own.ask(task)
-    assert own.ask(task) == {"ok": 1}
+        own.run(task)
+    assert own.run(task) == {"ok": 1}
     own.stop()
 
 
@@ -140,12 +141,32 @@ def test_the_real_worker_answers_and_reports_errors(task, tmp_path):
     )
     own = new_worker([str(noisy)])
     try:
-        assert own.ask(task)["ok"]["values"]["delta_params"] > 0
-        assert own.ask(counting("noisy"))["ok"]["values"]["delta_params"] == 0
-        assert "nothing works" in own.ask(counting("broken"))["error"]
-        assert "unknown module" in own.ask(counting("absent"))["error"]
+        assert own.run(task)["ok"]["values"]["delta_params"] > 0
+        assert own.run(counting("noisy"))["ok"]["values"]["delta_params"] == 0
+        assert "nothing works" in own.run(counting("broken"))["error"]
+        assert "unknown module" in own.run(counting("absent"))["error"]
         pid = own._process.pid
     finally:
         own.stop()
     assert not _alive(pid)
     assert os.getpid() != pid
+
+
+def test_progress_renews_the_time_limit():
+    code = READY + (
+        "sys.stdin.readline()\n"
+        f"for n in range(8):\n    time.sleep(0.5)\n    {PROGRESS}\n"
+        "print(json.dumps({'ok': 7}), flush=True)\ntime.sleep(100)\n"
+    )
+    reports = []
+    with worker(code, seconds=2.5) as own:  # four seconds in all
+        assert own.run({}, reports.append) == {"ok": 7}
+    assert reports == [f"step {n}" for n in range(8)]
+
+
+def test_silence_after_progress_does_not():
+    code = READY + f"sys.stdin.readline()\nn = 1\n{PROGRESS}\ntime.sleep(100)\n"
+    reports = []
+    with pytest.raises(WorkerError, match=r"0\.5 s"):
+        worker(code, seconds=0.5).run({}, reports.append)
+    assert reports == ["step 1"]

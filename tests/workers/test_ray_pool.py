@@ -18,7 +18,7 @@ from attnbench.runner.worker_main import ARGUMENTS, new_worker
 from attnbench.suites.conditions import Training
 from attnbench.suites.plan import make_case
 from attnbench.suites.serialize import case_to_json
-from attnbench.workers.pool import LocalPool
+from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
 from attnbench.workers.ray_pool import RayPool, _seen, _Sent
 
@@ -245,7 +245,7 @@ def test_without_ray_it_is_told(monkeypatch):
 
 
 def test_executors():
-    assert isinstance(pool_of("local", new_worker(), []), LocalPool)
+    assert isinstance(pool_of("local", new_worker(), []), WorkerPool)
     assert isinstance(pool_of("ray", new_worker(), []), RayPool)
     with pytest.raises(RequestError, match="'slurm' is neither local nor ray"):
         pool_of("slurm", new_worker(), [])

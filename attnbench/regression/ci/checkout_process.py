@@ -136,7 +136,7 @@ class SideProcess:
     def answer(self, **task: Any) -> Answer:
         """Return ``{"ok": ...}`` or ``{"error": text, ...}``; it never raises."""
         try:
-            return self._worker.ask(task)
+            return self._worker.run(task)
         except WorkerError as failure:
             return {"error": str(failure)}
 

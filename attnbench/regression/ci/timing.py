@@ -9,7 +9,7 @@ from pathlib import Path
 from attnbench.regression.ci.checkout_process import SideProcess
 from attnbench.regression.ci.inspect_networks import Network, NetworkPair
 from attnbench.stats.timing_samples import TimingSamples
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.process import Limits, Worker, run_task
 
 FEWEST_PROCESSES = 3
 """Minimum of processes: each has its own memory layout; the spread over layouts needs several."""
@@ -128,10 +128,7 @@ def time_interleaved(
         }
         limits = Limits(_LIMIT_S + 10 * plan.budget_s)
         with Worker(_ARGUMENTS, limits) as worker:  # each process has a layout of its own
-            try:
-                answer = worker.ask(task)
-            except WorkerError as failure:
-                return [], str(failure)
+            answer = run_task(worker, task)
         if "error" in answer:
             return [], str(answer["error"])
         found.append(TimingSamples.from_json(answer["ok"]))

@@ -1,0 +1,107 @@
+"""A pool yields each task once, replaces workers that die, and leaves no process behind."""
+
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from attnbench.workers.pool import WorkerPool
+from attnbench.workers.process import Limits, Worker
+
+MARK = "attnbench-pool-test"
+SERVER = f"""\
+# {MARK}
+import json, os, sys, time
+print(json.dumps({{"ready": 1}}), flush=True)
+for line in sys.stdin:
+    task = json.loads(line)
+    if task["n"] == 2: os.abort()
+    if task["n"] < 0: time.sleep(1000)
+    print(json.dumps({{"tell": "at %d" % task["n"]}}), flush=True)
+    answer = {{"n": task["n"], "place": os.environ.get("PLACE"), "pid": os.getpid()}}
+    print(json.dumps({{"ok": answer}}), flush=True)
+"""
+LIMITS = Limits(seconds=60)
+
+
+def pool_of(*places):
+    return WorkerPool(Worker(["-c", SERVER]), [{"PLACE": place} for place in places])
+
+
+def tasks(*numbers):
+    return {f"task {n}": {"n": n} for n in numbers}
+
+
+def running():
+    family = psutil.Process().children(recursive=True)
+    return [child for child in family if MARK in " ".join(_command(child))]
+
+
+def _command(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_each_task_is_done_once_even_if_one_kills_its_worker():
+    progress = []
+    results = {
+        key: answer
+        for key, answer, _ in pool_of("a", "b").run(
+            tasks(*range(7)), lambda key, text: progress.append((key, text))
+        )
+    }
+    assert sorted(results) == [f"task {n}" for n in range(7)]
+    lost = results.pop("task 2")
+    assert lost["lost"] and "SIGABRT" in lost["error"]
+    assert [results[key]["ok"]["n"] for key in sorted(results)] == [0, 1, 3, 4, 5, 6]
+    assert {answer["ok"]["place"] for answer in results.values()} <= {"a", "b"}
+    assert sorted(progress) == [(f"task {n}", f"at {n}") for n in (0, 1, 3, 4, 5, 6)]
+    assert not running()
+
+
+def test_nothing_runs_after_results_that_are_not_awaited():
+    answers = pool_of("a").run(tasks(0, 1), lambda key, text: None)
+    next(answers)
+    answers.close()
+    assert not running()
+
+
+def test_a_running_worker_gets_the_next_task():
+    with pool_of("a", "b", "c") as pool:
+        pids = {
+            answer["ok"]["pid"]
+            for n in range(3)
+            for _, answer, _ in pool.map(tasks(n if n < 2 else 3), LIMITS)
+        }
+        assert len(pids) == len(running()) == 1
+    assert not running()
+
+
+def test_an_interruption_ends_running_tasks_and_begins_no_other():
+    begun = []
+    pool = pool_of("a", "b")
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in pool.map(tasks(-1, -2, -3), LIMITS, on_start=begun.append):
+            pass
+    assert time.monotonic() - start < 30
+    assert begun == ["task -1", "task -2"]
+    assert pool.interrupted.is_set()
+    assert not running()
+
+
+def test_an_exception_of_the_work_ends_all():
+    def fail(worker, n):
+        worker.run({"n": n})
+        if n == 1:
+            raise ZeroDivisionError(n)
+
+    with pytest.raises(ZeroDivisionError):
+        list(pool_of("a", "b").each(fail, [0, 1, -1, -2]))
+    assert not running()
