@@ -213,7 +213,7 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
     case, facts = result.cases[0], result.facts
     mean = result.mean()
     return {
-        "name": case.name.rpartition("seed=")[0].rstrip(",/"),
+        "name": case.key,
         "backbone": case.backbone,
         "module": case.module,
         "placement": case.placement,

@@ -69,7 +69,7 @@ def _case(
 
     name = recipe or default_recipe(dataset)
     case = make_case(catalog, backbone=backbone, module=module, placement=placement)
-    return case.trained(Training(dataset, name), find_recipe(name).size)
+    return case.for_training(Training(dataset, name), find_recipe(name).size)
 
 
 def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:

@@ -103,7 +103,7 @@ class _Export:
 
         self.name = replace(case, kind="export").name
         self.case, self.settings, self.batch, self.output = case, settings, batch, output
-        self.inputs = inputs(case.timed(Conditions("eager", batch=batch)), _CHECKED_ON)
+        self.inputs = inputs(case.for_latency(Conditions("eager", batch=batch)), _CHECKED_ON)
         self.reference, self.weights = _network(case, meter, weights)
         self.model = fuse(self.reference) if case.fused else self.reference
 

@@ -77,7 +77,7 @@ def command(
     with guests():
         cases = cases_of(request, catalog)
         measurable, skipped = _checked(cases, conditions, catalog)
-    requested = [case.timed(condition) for case in cases for condition in conditions]
+    requested = [case.for_latency(condition) for case in cases for condition in conditions]
     records = _measured(measurable, skipped, budget, processes, plugin or [])
     results = _results([*requested, *_plain(requested)], records)
     if chosen == "json":
@@ -124,7 +124,7 @@ def _checked(
     meter = LatencyMeter(CostMeter(catalog))
     measurable: list[Case] = []
     skipped: dict[str, str] = {}
-    for timed in (case.timed(condition) for condition in conditions for case in cases):
+    for timed in (case.for_latency(condition) for condition in conditions for case in cases):
         try:
             meter.check(timed)
         except MissingExtraError as error:
@@ -194,9 +194,11 @@ def _arm(
     for condition in conditions:
         # the key of the first requested precision is the name of the runtime alone
         further = f",precision={condition.precision}" if condition.precision != first else ""
-        runtimes[f"{condition.runtime}{further}"] = _runtime(results[case.timed(condition).name])
+        runtimes[f"{condition.runtime}{further}"] = _runtime(
+            results[case.for_latency(condition).name]
+        )
     return {
-        "name": case.name.removeprefix("cost/"),
+        "name": case.network,
         "backbone": case.backbone,
         "module": case.module,
         "placement": case.placement,

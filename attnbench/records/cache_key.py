@@ -58,7 +58,7 @@ def fingerprint(
 
 def _case(case: Case) -> dict[str, Any]:
     """Return the case's fields; later additions to the format are included only if set."""
-    fields = asdict(case)
+    fields = case.to_json()
     if case.training is None:
         del fields["training"]
     else:  # the hash covers the content of recipe and data, not their names

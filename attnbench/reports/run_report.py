@@ -10,10 +10,9 @@ from attnbench.reports.tables.build import build_report
 from attnbench.reports.tables.report import Report
 from attnbench.reports.tables.row_views import Records
 from attnbench.reports.tables.write import write
-from attnbench.suites.case import PlannedTable
+from attnbench.suites.case import PlannedTable, tables_from_json
 from attnbench.suites.load import parse_suite
 from attnbench.suites.schema import Suite
-from attnbench.suites.serialize import tables_from_json
 from attnbench.utils.text import shown_path
 
 

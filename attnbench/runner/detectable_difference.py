@@ -64,9 +64,8 @@ def _measured(job: Job, dataset: str) -> list[float]:
         plain = _record(job, case.plain)
         own = _record(job, case)
         if case.module and own and plain and training_of(case).dataset == dataset:
-            arm = case.name.rpartition("seed=")[0]
             difference = float(own.values["top1"] or 0) - float(plain.values["top1"] or 0)
-            found.setdefault(arm, []).append(difference)
+            found.setdefault(case.key, []).append(difference)
     spreads = [
         float(np.std(differences, ddof=1)) for differences in found.values() if len(differences) > 1
     ]

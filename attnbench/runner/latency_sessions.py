@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
-from attnbench.suites.serialize import case_to_json
 from attnbench.timing.isolation import allowed_cores
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
@@ -131,7 +130,7 @@ class SessionRunner:
     ) -> dict[Case, CaseOutcome]:
         limits = Limits(self.limit_s, self.memory_bytes)
         tasks = {
-            case: {"do": "prove", "case": case_to_json(case), "folder": str(self.folder)}
+            case: {"do": "prove", "case": case.to_json(), "folder": str(self.folder)}
             for case in cases
         }
         answers = self._provers.map(
@@ -191,14 +190,14 @@ def _task(
 ) -> dict[str, Any]:
     return {
         "do": "sample",
-        "cases": [case_to_json(case) for case in cases],
+        "cases": [case.to_json() for case in cases],
         "folder": str(folder),
         "sampling": protocol.sampling(number),
     }
 
 
 def _sampling(session: Session, arms: int, number: int, protocol: SessionProtocol) -> str:
-    where = session.plain.name.removeprefix("latency/")
     what = "1 arm" if arms == 1 else f"{arms} arms"
     process = f"process {number + 1} of {protocol.processes}"
+    where = f"{session.plain.network}/{session.conditions}"
     return f"{where}: timing {what}, {process}, {protocol.budget_s:g} s"

@@ -28,11 +28,10 @@ from attnbench.runner.latency_sessions import (
 )
 from attnbench.runner.measurers import Measurers
 from attnbench.runner.select_cases import Choice, chosen
-from attnbench.suites.case import Case, PlannedTable
+from attnbench.suites.case import Case, PlannedTable, tables_to_json
 from attnbench.suites.load import suite_hash
 from attnbench.suites.plan import all_cases, plan
 from attnbench.suites.schema import Accuracy, Suite
-from attnbench.suites.serialize import case_to_json, tables_to_json
 from attnbench.system import provenance
 from attnbench.workers.pool import Pool, WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
@@ -193,7 +192,7 @@ def _trained(
     tasks = {
         case: {
             "do": "train",
-            "case": case_to_json(case),
+            "case": case.to_json(),
             "folder": str(_checkpoint(job, case.name).absolute()),
             "save": str(_weights(save, case).absolute()) if save else None,
         }
@@ -210,7 +209,7 @@ def _trained(
 
 
 def _weights(folder: Path, case: Case) -> Path:
-    return folder / f"{case.name.removeprefix('accuracy/').replace('/', '_')}.pt"
+    return folder / f"{case.network}/{case.training}.pt".replace("/", "_")
 
 
 def _checkpoint(job: Job, name: str) -> Path:
@@ -299,7 +298,7 @@ def _described_anew(
 def _counted(case: Case, job: Job, worker: Worker) -> Record:
     start = time.perf_counter()
     worker.limits = Limits(job.suite.suite.limit_s, _memory(job))
-    answer = run_task(worker, {"do": "cost", "case": case_to_json(case)})
+    answer = run_task(worker, {"do": "cost", "case": case.to_json()})
     outcome = CaseOutcome(answer.get("ok", {}), error=answer.get("error"))
     status = "failed" if outcome.error else "ok"
     return _record(case, job, outcome, status, time.perf_counter() - start)
@@ -314,7 +313,7 @@ def _record(case: Case, job: Job, outcome: CaseOutcome, status: str, seconds: fl
             "status": status,
             "reason": outcome.error,
             "hash": job.hashes[case.name],
-            "conditions": case_to_json(case),
+            "conditions": case.to_json(),
             "seconds": round(seconds, 4),
             "samples": outcome.samples if outcome.error is None else [],
             **known,

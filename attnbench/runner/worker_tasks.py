@@ -8,7 +8,7 @@ from typing import Any
 
 from attnbench.measure.cost import CostMeter
 from attnbench.registry.plugins import Catalog
-from attnbench.suites.serialize import case_from_json
+from attnbench.suites.case import case_from_json
 
 
 class WorkerTasks:

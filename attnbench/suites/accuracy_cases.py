@@ -45,7 +45,9 @@ def trainings(case: Case, accuracy: Accuracy) -> tuple[Case, ...]:
         int8=accuracy.int8,
         threads=accuracy.threads,
     )
-    return tuple(case.trained(replace(first, seed=seed), side) for seed in range(accuracy.seeds))
+    return tuple(
+        case.for_training(replace(first, seed=seed), side) for seed in range(accuracy.seeds)
+    )
 
 
 def widened(

@@ -52,8 +52,9 @@ class Training:
     threads: int = 1
     """Number of processor threads, which affects rounding."""
 
-    def __str__(self) -> str:
-        """Return ``digits/digits-quick,epochs=3,seed=0``: the seed last, defaults dropped."""
+    @property
+    def settings(self) -> str:
+        """Return the recipe and its overrides, ``digits-quick,epochs=3``, defaults dropped."""
         given = {
             "epochs": self.epochs,
             "int8": self.int8 or None,
@@ -61,4 +62,13 @@ class Training:
             "weights": self.weights,
         }
         parts = [f"{key}={value_text(value)}" for key, value in given.items() if value is not None]
-        return "/".join([self.dataset, ",".join([self.recipe, *parts, f"seed={self.seed}"])])
+        return ",".join([self.recipe, *parts])
+
+    @property
+    def key(self) -> str:
+        """Return ``digits/digits-quick,epochs=3``: data set and settings without the seed."""
+        return f"{self.dataset}/{self.settings}"
+
+    def __str__(self) -> str:
+        """Return ``digits/digits-quick,epochs=3,seed=0``: the seed last, defaults dropped."""
+        return f"{self.key},seed={self.seed}"

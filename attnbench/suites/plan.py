@@ -99,7 +99,7 @@ class _Planner:
             )
         first = row.cases[0]
         return replace(
-            row, latency=tuple(first.timed(conditions) for conditions in latency.conditions())
+            row, latency=tuple(first.for_latency(conditions) for conditions in latency.conditions())
         )
 
     def _varies(self, row: PlannedRow, groups: Groups) -> bool:
@@ -190,12 +190,12 @@ class _Planner:
         places: dict[Case, Row] = {}
         for row in rows:
             if row.cases[0].module:
-                places.setdefault(replace(row.cases[0], module=None), row.row)
+                places.setdefault(_put(row.cases[0], None, None), row.row)
         for module, (place, model) in product(added, places.items()):
             if self._has_no_place(module, place):
                 continue
             cases = tuple(
-                replace(place, module=_canonical(spec, self.catalog))
+                _put(place, spec, _attention(spec, self.catalog))
                 for spec in self._varied(module, groups)
             )
             if cases not in planned:
@@ -223,16 +223,18 @@ def make_case(
     where = placement if placement is None else placement.strip()
     if where is not None and where != OFFICIAL:
         where = str(parse_placement(where))
+    # "is None": an empty text is an error to report, not a plain backbone
+    attention = None if module is None else _attention(module, catalog)
     return Case(
         kind="cost",
         backbone=None if backbone is None else str(canonical_backbone(backbone)),
-        # "is None": an empty text is an error to report, not a plain backbone
-        module=None if module is None else _canonical(module, catalog),
+        module=None if module is None else _canonical(module, attention),
         placement=where,
         channels=channels,
         size=size if isinstance(size, tuple) else (size, size),
         counters=counters,
         fused=fused,
+        attention=attention,
     )
 
 
@@ -243,10 +245,15 @@ def _attention(module: str, catalog: Catalog) -> Attention | None:
     return None
 
 
-def _canonical(module: str, catalog: Catalog) -> str:
-    attention = _attention(module, catalog)
+def _canonical(module: str, attention: Attention | None) -> str:
     # a skipped module still has a name
     return str(attention.spec if attention else parse_spec(module, "module"))
+
+
+def _put(place: Case, module: str | None, attention: Attention | None) -> Case:
+    """Return the case of a module at the place of another."""
+    canonical = None if module is None else _canonical(module, attention)
+    return replace(place, module=canonical, attention=attention)
 
 
 def has_fused_form(module: str, catalog: Catalog) -> bool:

@@ -18,7 +18,7 @@ def job(*runtimes, done=1):
         make_case(catalog(), backbone="mobilenet_v2", module=module, placement="after:5")
         for module in ("se", "cbam", "bam")
     ]
-    timed = [case.timed(Conditions(runtime)) for runtime in runtimes for case in cost]
+    timed = [case.for_latency(Conditions(runtime)) for runtime in runtimes for case in cost]
     suite = SimpleNamespace(suite=SimpleNamespace(name="mine"))
     return Job(
         suite=suite,

@@ -78,7 +78,7 @@ def case(meter, recipe):
         one = make_case(
             meter.cost.catalog, backbone=backbone, module=module, placement=placement, size=16
         )
-        return one.trained(Training(**{"dataset": DATA, "recipe": recipe, **training}), 16)
+        return one.for_training(Training(**{"dataset": DATA, "recipe": recipe, **training}), 16)
 
     return made
 

@@ -26,12 +26,12 @@ def case(module="se", fused=False, **conditions):
     made = make_case(
         catalog(), backbone=NET, module=module, placement=placement, size=32, fused=fused
     )
-    return made.timed(Conditions(**{"runtime": "eager", **conditions}))
+    return made.for_latency(Conditions(**{"runtime": "eager", **conditions}))
 
 
 def alone(module, **conditions):
     made = make_case(catalog(), backbone=None, module=module, placement=None, channels=16, size=7)
-    return made.timed(Conditions(**{"runtime": "eager", **conditions}))
+    return made.for_latency(Conditions(**{"runtime": "eager", **conditions}))
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def everything_imported():
     known = catalog()
     case = make_case(
         known, backbone=None, module="se", placement=None, channels=16, size=(8, 8)
-    ).timed(Conditions("eager"))
+    ).for_latency(Conditions("eager"))
     meter = LatencyMeter(CostMeter(known))
     with tempfile.TemporaryDirectory() as folder:
         meter.check(case)

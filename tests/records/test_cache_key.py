@@ -69,7 +69,7 @@ def made(module=None, placement=None):
 @pytest.fixture
 def hash_of(suite):
     def of(module=None, placement=None, **training):
-        case = made(module, placement).trained(Training(**{"dataset": DATA, **training}), 16)
+        case = made(module, placement).for_training(Training(**{"dataset": DATA, **training}), 16)
         return fingerprint(case, suite, catalog())
 
     return of
@@ -104,7 +104,7 @@ class TestOtherKinds:
         assert fingerprint(case, suite, catalog()) == by_hand(parts)
 
     def test_latency(self, suite):
-        case = made().timed(Conditions("eager"))
+        case = made().for_latency(Conditions("eager"))
         conditions = {
             "runtime": "eager",
             "batch": 1,

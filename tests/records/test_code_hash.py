@@ -464,7 +464,7 @@ class TestLatencyFingerprints:
     def of(self, protocol=None, **conditions):
         suite = parse_suite(SUITE, "here")
         case = make_case(catalog(), backbone="mobilenet_v2", module=None, placement=None)
-        timed = case.timed(Conditions(**{"runtime": "eager", **conditions}))
+        timed = case.for_latency(Conditions(**{"runtime": "eager", **conditions}))
         return fingerprint(timed, suite, catalog(), protocol)
 
     def test_conditions_and_protocol_count(self):

@@ -14,7 +14,7 @@ from attnbench.suites.plan import make_case
 
 def job(budget=10.0, processes=3, runtime="eager"):
     case = make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
-    timed = case.timed(Conditions(runtime))
+    timed = case.for_latency(Conditions(runtime))
     protocols = {timed.name: SessionProtocol(budget, processes)}
     return Job(None, [], [timed], {}, None, protocols=protocols)
 

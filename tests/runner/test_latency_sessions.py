@@ -12,7 +12,7 @@ from attnbench.workers.process import WorkerError
 def case(module="se", backbone="mobilenet_v2", **conditions):
     placement = "after:5" if module else None
     made = make_case(catalog(), backbone=backbone, module=module, placement=placement)
-    return made.timed(Conditions(**{"runtime": "eager", **conditions}))
+    return made.for_latency(Conditions(**{"runtime": "eager", **conditions}))
 
 
 class FakeWorker:
@@ -52,7 +52,7 @@ class FakeWorker:
 
 
 def name(content):
-    from attnbench.suites.serialize import case_from_json
+    from attnbench.suites.case import case_from_json
 
     return case_from_json(content).name
 
@@ -85,7 +85,7 @@ def test_modules_alone_are_compared_with_one_pass_over_the_same_map():
         )
         for module, channels in (("se", 96), ("cbam", 96), ("se", 512))
     ]
-    found = sessions([one.timed(Conditions("eager")) for one in made])
+    found = sessions([one.for_latency(Conditions("eager")) for one in made])
     assert [len(one.cases) for one in found] == [2, 1]
     assert found[0].plain.name == "latency/alone/plain/96x14x14/eager"
 

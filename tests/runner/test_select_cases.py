@@ -13,7 +13,9 @@ def case(module, backbone="mobilenet_v2"):
 
 def test_shards_hold_whole_sessions_and_all_cases_once():
     cost = [case(module) for module in (None, "se", "cbam")]
-    timed = [one.timed(Conditions(runtime)) for runtime in ("eager", "openvino") for one in cost]
+    timed = [
+        one.for_latency(Conditions(runtime)) for runtime in ("eager", "openvino") for one in cost
+    ]
     parts = [shard([*cost, *timed], f"{number}/2") for number in (1, 2)]
     assert sorted(one.name for part in parts for one in part) == sorted(
         one.name for one in [*cost, *timed]

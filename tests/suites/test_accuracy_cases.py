@@ -7,14 +7,13 @@ from attnbench.measure.cost import CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.models.backbones import canonical_backbone
 from attnbench.registry.plugins import catalog
-from attnbench.suites.load import parse_suite
-from attnbench.suites.plan import all_cases, plan
-from attnbench.suites.serialize import (
+from attnbench.suites.case import (
     case_from_json,
-    case_to_json,
     tables_from_json,
     tables_to_json,
 )
+from attnbench.suites.load import parse_suite
+from attnbench.suites.plan import all_cases, plan
 
 PLAIN = {"backbone": "mobilenet_v2"}
 PLACED = {"backbone": "mobilenet_v2", "module": "ulsam", "placement": "replace:14,17"}
@@ -93,7 +92,7 @@ class TestNames:
     def test_a_case_as_json_is_the_same(self):
         for row in planned(PLAIN, PLACED, accuracy={"int8": True, "epochs": 2}):
             for case in row.accuracy[0]:
-                assert case_from_json(case_to_json(case)) == case
+                assert case_from_json(case.to_json()) == case
 
     def test_a_suite_read_back_from_a_run_is_the_same(self):
         own = suite(PLAIN, accuracy={"int8": True, "columns": ["top1", "int8"]})

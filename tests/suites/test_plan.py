@@ -87,9 +87,9 @@ class TestNames:
                     counters=case.counters,
                     fused=case.fused,
                 )
-                again = again.timed(case.conditions) if case.conditions else again
+                again = again.for_latency(case.conditions) if case.conditions else again
                 if case.training:
-                    again = again.trained(case.training, case.size[0])
+                    again = again.for_training(case.training, case.size[0])
                 assert again == case
 
     @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 from attnbench.registry.plugins import catalog
 from attnbench.runner.worker_main import new_worker
 from attnbench.suites.plan import make_case
-from attnbench.suites.serialize import case_to_json
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
@@ -20,7 +19,7 @@ ECHO = READY + "for line in sys.stdin:\n    print(json.dumps({'ok': os.getpid()}
 
 def counting(module):
     case = make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
-    return {"do": "cost", "case": case_to_json(replace(case, module=module))}
+    return {"do": "cost", "case": replace(case, module=module).to_json()}
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from attnbench.runner.executors import pool_of
 from attnbench.runner.worker_main import ARGUMENTS, new_worker
 from attnbench.suites.conditions import Training
 from attnbench.suites.plan import make_case
-from attnbench.suites.serialize import case_to_json
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
 from attnbench.workers.ray_pool import RayPool, _seen, _Sent
@@ -120,8 +119,8 @@ def test_a_training_is_that_of_this_process(pool, tmp_path):
     own.load_file(plugin)
     case = make_case(
         own, backbone="mobilenet_v1,width=0.1", module="from_a_file", placement="after:4,8"
-    ).trained(Training("synthetic,classes=6,count=96", str(recipe), seed=3), 16)
-    train = {"do": "train", "case": case_to_json(case), "folder": str(tmp_path / "run/of/this")}
+    ).for_training(Training("synthetic,classes=6,count=96", str(recipe), seed=3), 16)
+    train = {"do": "train", "case": case.to_json(), "folder": str(tmp_path / "run/of/this")}
     found = answers_of(pool(plugins=[str(plugin)]), {"train": train})
     expected = AccuracyMeter(CostMeter(own)).measure(case)
     assert found["train"]["ok"]["values"] == expected["values"]

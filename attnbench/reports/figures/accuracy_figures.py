@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.records.store import Run
 from attnbench.reports.tables.accuracy_results import trained
+from attnbench.suites.case import tables_from_json
 from attnbench.suites.load import parse_suite
-from attnbench.suites.serialize import tables_from_json
 
 if TYPE_CHECKING:
     from attnbench.reports.tables.accuracy_results import PairedTrainings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnbench.reports.tables.row_views import RowView, row_views
@@ -65,9 +65,7 @@ ALONE = "the module alone"
 def recipe_of(trained: PairedTrainings) -> str:
     """Return the recipe and its overrides, without the seed."""
     training = trained.cases[0].training
-    if training is None:
-        return ""
-    return str(replace(training, seed=0)).partition("/")[2].removesuffix(",seed=0")
+    return training.settings if training else ""
 
 
 def network_of(case: Case) -> str:

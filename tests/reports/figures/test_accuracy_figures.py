@@ -4,9 +4,9 @@ from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.store import Run
 from attnbench.registry.plugins import catalog
 from attnbench.reports.figures.accuracy_figures import write_plots
+from attnbench.suites.case import tables_to_json
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import plan
-from attnbench.suites.serialize import case_to_json, tables_to_json
 
 CONTENT = {
     "suite": {"name": "mine", "title": "Mine"},
@@ -42,7 +42,7 @@ def run_of(tmp_path, top1):
             kind="accuracy",
             status="ok",
             hash="",
-            conditions=case_to_json(case),
+            conditions=case.to_json(),
             values={"top1": top1(case)},
             training={"curve": [{"epoch": 1, "loss": 1.0, "lr": 0.1}], "images": [10, 100]},
         )
