@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from attnbench.errors import RequestError, suggestion
-from attnbench.stats.latency_verdict import LatencyRule
+from attnbench.stats.verdict import LatencyRule
 from attnbench.timing.clock import Clock, WallClock
 from attnbench.timing.comparison import Compared, Comparison
 from attnbench.timing.isolation import quiet

@@ -208,8 +208,6 @@ def _results(job: Job, run: Run) -> list[PairedTrainings]:
 
 def _arm(result: PairedTrainings) -> dict[str, Any]:
     """Return the JSON object of an arm."""
-    from attnbench.stats.accuracy_verdict import text
-
     case, facts = result.cases[0], result.facts
     mean = result.mean()
     return {
@@ -229,10 +227,9 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "top1_low": _finite(mean.low) if mean else None,
         "top1_high": _finite(mean.high) if mean else None,
         "difference": _difference(result.difference())
-        | _flipped(result)
         | {
             "verdict": result.judgement.verdict if result.judgement else "none",
-            "text": text(result.judgement) if result.judgement else "",
+            "text": str(result.judgement) if result.judgement else "",
             "within": result.judgement.within if result.judgement else None,
             "more_seeds": result.judgement.more_seeds if result.judgement else None,
         },
@@ -262,13 +259,6 @@ def _difference(found: DifferenceEstimate | None) -> dict[str, Any]:
         "high": _finite(found.high),
         "p_value": found.p_value,
     }
-
-
-def _flipped(result: PairedTrainings) -> dict[str, Any]:
-    found = result.flipped
-    if found is None:
-        return {"sign_flip_low": None, "sign_flip_high": None}
-    return {"sign_flip_low": _finite(found.low), "sign_flip_high": _finite(found.high)}
 
 
 def _finite(value: float) -> float | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from attnbench.stats.latency_ratio import Distribution, RatioEstimate, distribution, estimate
-from attnbench.stats.latency_verdict import LatencyRule, LatencyVerdict, judge
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
+from attnbench.stats.verdict import LatencyRule, Verdict, judge_latency
 
 K = TypeVar("K", bound=Hashable)
 
@@ -56,9 +56,7 @@ def timing_of(samples: Sequence[Mapping[str, Any]], batch: int) -> LatencyResult
     )
 
 
-def judged(
-    timings: Mapping[K, LatencyResult], rule: LatencyRule | None = None
-) -> dict[K, LatencyVerdict]:
+def judged(timings: Mapping[K, LatencyResult], rule: LatencyRule | None = None) -> dict[K, Verdict]:
     """Return the verdicts on the timings of a table, judged jointly for multiple comparisons.
 
     Plain networks are no claims, so they are judged separately.
@@ -66,4 +64,4 @@ def judged(
     rows = {key: (timing.arm, timing.again) for key, timing in timings.items()}
     claims = {key: row for key, row in rows.items() if not timings[key].is_plain}
     others = {key: row for key, row in rows.items() if timings[key].is_plain}
-    return judge(claims, rule) | judge(others, rule)
+    return judge_latency(claims, rule) | judge_latency(others, rule)

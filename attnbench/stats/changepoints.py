@@ -79,7 +79,7 @@ class Segmentation:
     cuts: tuple[Cut, ...]
 
 
-def segmented(
+def segment(
     values: Sequence[float],
     errors: Sequence[float],
     *,

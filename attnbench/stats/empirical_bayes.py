@@ -39,7 +39,7 @@ class StandardError:
     freedom: float
 
 
-def moderated(spreads: Mapping[K, StandardError]) -> dict[K, StandardError]:
+def moderate(spreads: Mapping[K, StandardError]) -> dict[K, StandardError]:
     """Return the standard errors of rows with similar noise, moderated by their common prior.
 
     A standard error is raised where the others are greater, never lowered: the gain is in degrees
@@ -49,10 +49,10 @@ def moderated(spreads: Mapping[K, StandardError]) -> dict[K, StandardError]:
     if len(known) < _FEWEST:
         return dict(spreads)
     expected = _prior(known)
-    return {key: _moderated(expected, spread) for key, spread in spreads.items()}
+    return {key: _moderate_one(expected, spread) for key, spread in spreads.items()}
 
 
-def _moderated(expected: StandardError, own: StandardError) -> StandardError:
+def _moderate_one(expected: StandardError, own: StandardError) -> StandardError:
     if not 0 < own.error < math.inf:
         return own
     freedom = expected.freedom + own.freedom

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 
 from attnbench.errors import RequestError
-from attnbench.stats.empirical_bayes import StandardError, moderated
-from attnbench.stats.hodges_lehmann import Array, LocationEstimate, centre, t_p_value, t_quantile
+from attnbench.stats.empirical_bayes import StandardError, moderate
+from attnbench.stats.hodges_lehmann import Array, LocationEstimate, center, t_p_value, t_quantile
 from attnbench.stats.paired_difference import estimate as estimate_difference
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
@@ -59,6 +59,40 @@ class RatioEstimate:
 
 
 @dataclass(frozen=True)
+class RatioShift:
+    """The change of a ratio between two runs, as a logarithm.
+
+    Attributes:
+        value: the estimate; above 0 is slower.
+        error: its standard error.
+        freedom: degrees of freedom, by the Welch-Satterthwaite formula.
+    """
+
+    value: float
+    error: float
+    freedom: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the change, as fractions."""
+        reach = t_quantile(self.freedom) * self.error
+        return math.expm1(self.value - reach), math.expm1(self.value + reach)
+
+    def beyond(self, effect: float) -> float:
+        """Return the p-value of the true shift being at most ``effect`` in either direction."""
+        past = abs(self.value) - math.log1p(effect)
+        if past <= 0:
+            return 1.0
+        return t_p_value(past / self.error, self.freedom) if self.error else 0.0
+
+    def detectable(self, effect: float, level: float, power: float) -> float:
+        """Return the slowdown beyond ``effect`` that a one-sided test detects with this power."""
+        tails = t_quantile(self.freedom, 1 - level) + t_quantile(self.freedom, power)
+        reach = tails * self.error
+        return math.expm1(math.log1p(effect) + reach) if reach < 700 else math.inf
+
+
+@dataclass(frozen=True)
 class Distribution:
     """An arm's own times, in seconds per call."""
 
@@ -86,22 +120,22 @@ def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
     pairs = sum(samples.rounds for samples in parts)
     if all(samples.baseline == arm for samples in parts):
         return RatioEstimate(1.0, 1.0, 1.0, 1.0, pairs, len(parts))
-    centers = [centre(_differences(samples, arm)) for samples in parts]
+    centers = [center(_differences(samples, arm)) for samples in parts]
     if len(centers) == 1:
         location = centers[0]
     else:
         controls = centers
         if arm != AGAIN:
-            controls = [centre(_differences(samples, AGAIN)) for samples in parts]
-        location = pooled(centers, controls)
+            controls = [center(_differences(samples, AGAIN)) for samples in parts]
+        location = pool(centers, controls)
     low, high = _exp(location.low), _exp(location.high)
     return RatioEstimate(
         _exp(location.value), low, high, location.p_value, pairs, len(parts), location.freedom
     )
 
 
-def pooled(
-    centres: Sequence[LocationEstimate], controls: Sequence[LocationEstimate]
+def pool(
+    centers: Sequence[LocationEstimate], controls: Sequence[LocationEstimate]
 ) -> LocationEstimate:
     """Return the mean over processes, with the interval of a cluster sample.
 
@@ -112,20 +146,20 @@ def pooled(
     narrower than the rounds within the processes allow.
 
     Args:
-        centres: the locations of the arm, one per process.
+        centers: the locations of the arm, one per process.
         controls: the locations of the A/A arm, in the same order.
     """
-    values = np.array([location.value for location in centres])
+    values = np.array([location.value for location in centers])
     count = len(values)
     own = float(np.var(values, ddof=1))
     spread, freedom = own, count - 1
-    if controls is not centres:
+    if controls is not centers:
         other = float(np.var([control.value for control in controls], ddof=1))
         spread, freedom = max(own, (own + other) / 2), 2 * (count - 1)
     between = _spread_interval(values, math.sqrt(spread / count), freedom)
-    errors = np.array([location.error for location in centres])
+    errors = np.array([location.error for location in centers])
     error = math.sqrt(float(np.sum(errors**2))) / count
-    within = _spread_interval(values, error, sum(location.freedom for location in centres))
+    within = _spread_interval(values, error, sum(location.freedom for location in centers))
     return max(between, within, key=lambda interval: interval.high - interval.low)
 
 
@@ -177,7 +211,7 @@ def estimate_pairs(differences: Sequence[float]) -> RatioEstimate:
 def shrink_ratios(ratios: Mapping[K, RatioEstimate]) -> dict[K, RatioEstimate]:
     """Return the ratios of rows with similar noise, their errors moderated by empirical Bayes."""
     errors = {key: StandardError(ratio.error, ratio.freedom) for key, ratio in ratios.items()}
-    return {key: _with_error(ratios[key], error) for key, error in moderated(errors).items()}
+    return {key: _with_error(ratios[key], error) for key, error in moderate(errors).items()}
 
 
 def _with_error(ratio: RatioEstimate, error: StandardError) -> RatioEstimate:
@@ -192,3 +226,24 @@ def _with_error(ratio: RatioEstimate, error: StandardError) -> RatioEstimate:
         p_value=t_p_value(value / error.error, error.freedom),
         freedom=error.freedom,
     )
+
+
+def estimate_shift(base: RatioEstimate, new: RatioEstimate) -> RatioShift:
+    """Return the shift of an arm's time ratio to the plain network between two runs."""
+    variances = base.error**2, new.error**2
+    total = sum(variances)
+    if not 0 < total < math.inf:
+        freedom = 1.0
+    else:
+        parts = zip(variances, (base.freedom, new.freedom), strict=True)
+        freedom = total**2 / sum(variance**2 / own for variance, own in parts)
+    return RatioShift(math.log(new.ratio / base.ratio), math.sqrt(total), freedom)
+
+
+def shrink_shifts(shifts: Mapping[K, RatioShift]) -> dict[K, RatioShift]:
+    """Return the shifts of rows with similar noise, their errors moderated by empirical Bayes."""
+    errors = {key: StandardError(shift.error, shift.freedom) for key, shift in shifts.items()}
+    return {
+        key: RatioShift(shifts[key].value, error.error, error.freedom)
+        for key, error in moderate(errors).items()
+    }

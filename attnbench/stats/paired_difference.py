@@ -1,4 +1,4 @@
-"""Mean of paired differences with a confidence interval, by Student's t or by a sign-flip test.
+"""Mean of paired differences with a confidence interval by Student's t.
 
 A value is the top-1 accuracy of an arm less that of the plain backbone, in points, both trained
 from the same seed. The seeds are the sample; the test images are the same for all of them.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,7 @@ from attnbench.errors import RequestError
 
 Array = NDArray[np.float64]
 
-FEWEST_BOUNDED = 6
-"""Fewest values whose signs bound a 95% interval: with 5, 2 of 2^5 flips are more than 5%."""
-
 _TAIL = 0.025
-_ALL_FLIPS = 12
-_DRAWN_FLIPS = 9_999
 _ROUNDING = 1e-9
 """Tolerance in points for the rounding of equal differences of percentages."""
 
@@ -90,44 +84,6 @@ def estimate(
     return DifferenceEstimate(mean, mean - reach, mean + reach, sd, count, p_value)
 
 
-def sign_flip(
-    values: Sequence[float], null: float = 0.0, *, resolution: float = 0.0
-) -> DifferenceEstimate:
-    """Return the mean of paired differences with the interval of the sign-flip test.
-
-    The test assumes that differences are symmetric about their mean, with any shape, and then has
-    a coverage of at least 95%; for skewed differences it is no better than Student's t. Up to 12
-    values all flips are enumerated; beyond, they are represented by 9,999 flips drawn with a fixed
-    seed, and the test remains exact (Hemerik and Goeman 2018).
-
-    The test is inverted in closed form. Flipping the signs of a subset of values, less a supposed
-    mean, raises their sum exactly where the subset's own mean is at most the supposed one; the
-    ends are thus order statistics of the means of all subsets (Hartigan 1969, "typical values").
-
-    Args:
-        values: one difference per seed. With fewer than 6 the interval is unbounded: the rarest
-            outcome of five signs has a two-sided p of 1/16.
-        null: the mean that ``p_value`` tests.
-        resolution: the step of a value; the interval is widened by half of it either way, so that
-            it contains the interval of the values before rounding. 0 disables the widening.
-
-    Raises:
-        RequestError: there is no value, or one that is not finite.
-    """
-    array = _checked(values)
-    count, mean = len(array), float(np.mean(array))
-    step = 0.0 if _all_are(array, null) else resolution / 2
-    subsets, trivial = _subsets(count)
-    means = np.sort(subsets @ array)
-    total = len(means) + trivial
-    slack = max(step, _ROUNDING)
-    fewer = min(np.sum(means <= null + slack), np.sum(means >= null - slack))
-    low, high = _ends(means, math.floor(_TAIL * total) - trivial)
-    sd = _spread(array) if count > 1 else math.nan
-    p_value = min(1.0, 2 * float(trivial + fewer) / total)
-    return DifferenceEstimate(mean, low - step, high + step, sd, count, p_value)
-
-
 def _checked(values: Sequence[float]) -> Array:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size:
@@ -146,29 +102,6 @@ def _all_are(array: Array, null: float) -> bool:
 
 def _spread(array: Array) -> float:
     return float(np.std(array, ddof=1)) if np.ptp(array) > _ROUNDING else 0.0
-
-
-@lru_cache(maxsize=16)
-def _subsets(count: int) -> tuple[Array, int]:
-    """Return subsets of the values as rows of weights (their means), and the number of empty ones.
-
-    The empty subset is the data without flips, which counts as extreme against every null.
-    """
-    if count <= _ALL_FLIPS:
-        numbers = np.arange(1, 2**count)[:, None]
-        chosen, empty = (numbers >> np.arange(count)) & 1, 1
-    else:
-        drawn = np.random.default_rng(0).integers(0, 2, (_DRAWN_FLIPS, count))
-        chosen = drawn[drawn.any(axis=1)]
-        empty = 1 + len(drawn) - len(chosen)
-    return chosen / chosen.sum(axis=1, keepdims=True), empty
-
-
-def _ends(means: Array, skipped: int) -> tuple[float, float]:
-    """Return the smallest and the largest supposed mean that are not rejected."""
-    if skipped < 0:
-        return -math.inf, math.inf
-    return float(means[skipped]), float(means[-1 - skipped])
 
 
 def beyond(found: DifferenceEstimate, allowed: float) -> DifferenceEstimate:

@@ -1,9 +1,8 @@
-"""Power analysis: the detectable difference for a number of seeds, and the seeds needed."""
+"""Power analysis: the difference that a number of seeds detects."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -39,34 +38,6 @@ def detectable(sd: float, seeds: int, power: float = 0.8, level: float = 0.05) -
     if seeds < 2:
         return math.inf
     return _noncentrality(seeds - 1, power, level) * sd / math.sqrt(seeds)
-
-
-def seeds_needed(
-    sd: float, difference: float, power: float = 0.8, level: float = 0.05
-) -> int | None:
-    """Return the smallest number of seeds that detects a true mean difference with this power.
-
-    Args:
-        sd: standard deviation of one paired difference, in points.
-        difference: the true mean, in points, of either sign.
-        power: probability of detection.
-        level: significance level of the two-sided paired t test.
-
-    Returns:
-        The number of seeds, at least 2; None where more than 1000 are needed.
-
-    Raises:
-        RequestError: an argument is out of its range.
-    """
-    _check(sd, power, level)
-    if not math.isfinite(difference):
-        raise RequestError(f"difference {difference} is not a number of points")
-    if difference == 0:
-        return None
-    # detectable differences shrink as seeds are added: their negatives are sorted
-    counts = range(2, MOST_SEEDS + 1)
-    place = bisect_left(counts, -abs(difference), key=lambda n: -detectable(sd, n, power, level))
-    return counts[place] if place < len(counts) else None
 
 
 def sd_floor(test_images: int, top1: float, disagreement: float | None = None) -> float:

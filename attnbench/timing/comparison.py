@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from attnbench.stats.latency_ratio import RatioEstimate, distribution, estimate
-from attnbench.stats.latency_verdict import LatencyRule, LatencyVerdict, distrust, floor, judge
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
+from attnbench.stats.verdict import LatencyRule, Verdict, doubt_of, judge_latency, noise_floor
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,15 @@ class Comparison(Mapping[str, Compared]):
         self.baseline = samples.baseline
         self.samples = samples
         self.again: RatioEstimate = estimate([samples], AGAIN)
-        self.floor = floor(self.again)
-        self.trust = distrust(self.again, rule)
+        self.floor = noise_floor(self.again)
+        doubt = doubt_of(self.again, rule)
+        self.trust = doubt or "ok"
         arms = [arm for arm in samples.seconds if arm != AGAIN]
         estimates = {arm: estimate([samples], arm) for arm in arms}
         others = {arm: (estimates[arm], self.again) for arm in arms if arm != self.baseline}
-        judged = judge(others, rule)
+        judged = judge_latency(others, rule)
         # the baseline equals itself, regardless of noise
-        judged[self.baseline] = LatencyVerdict("same", 0.0, self.floor, self.trust)
+        judged[self.baseline] = Verdict("same", 0.0, self.floor, doubt)
         self._arms = MappingProxyType(
             {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
         )
@@ -100,9 +101,7 @@ class Comparison(Mapping[str, Compared]):
         return "\n".join(lines)
 
 
-def _compared(
-    samples: TimingSamples, arm: str, found: RatioEstimate, judged: LatencyVerdict
-) -> Compared:
+def _compared(samples: TimingSamples, arm: str, found: RatioEstimate, judged: Verdict) -> Compared:
     times = distribution([samples], arm)
     return Compared(
         ratio=found.ratio,

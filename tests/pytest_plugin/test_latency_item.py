@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attnbench.stats.latency_verdict import LatencyRule
+from attnbench.stats.verdict import LatencyRule
 
 CASE = "latency/alone/gate/16x8x8/eager"
 VERDICTS = ("slower", "faster", "same", "inconclusive")

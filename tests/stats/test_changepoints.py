@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.stats.changepoints import segmented
+from attnbench.stats.changepoints import segment
 
 ERROR = 0.006
 """Standard error of a ratio from three processes of a quiet machine."""
@@ -19,7 +19,7 @@ def errors(draw, count, error=ERROR):
 
 
 def cuts(values, given):
-    return segmented(values, given, resolution=1e-4).cuts
+    return segment(values, given, resolution=1e-4).cuts
 
 
 NOISE = {
@@ -82,7 +82,7 @@ def test_one_bad_run_is_no_change(at):
 def test_the_interval_is_that_of_two_means():
     draw = np.random.default_rng(7)
     values = np.concatenate([draw.normal(0, 1, 40), draw.normal(8, 1, 60)])
-    (cut,) = segmented(values, [0.001] * 100, resolution=1e-4).cuts
+    (cut,) = segment(values, [0.001] * 100, resolution=1e-4).cuts
     expected = stats.ttest_ind(values[40:], values[:40]).confidence_interval()
     assert cut.at == 40
     assert cut.difference == pytest.approx(values[40:].mean() - values[:40].mean(), abs=0.02)
@@ -98,27 +98,27 @@ def test_a_value_of_little_certainty_weighs_little():
 
 def test_a_step_too_small_for_a_word():
     values = [0.0] * 20 + [0.005] * 20
-    assert segmented(values, [1e-4] * 40, resolution=1e-4).cuts
-    assert not segmented(values, [1e-4] * 40, resolution=1e-4, least=0.01).cuts
+    assert segment(values, [1e-4] * 40, resolution=1e-4).cuts
+    assert not segment(values, [1e-4] * 40, resolution=1e-4, least=0.01).cuts
 
 
 def test_shared_error_is_not_averaged_away():
     """The same three seeds in forty runs are three seeds."""
     values = [0.0] * 20 + [1.0] * 20
-    assert segmented(values, [0.5] * 40, resolution=1e-3).cuts
-    assert not segmented(values, [0.5] * 40, resolution=1e-3, shared=True).cuts
-    (cut,) = segmented(values, [0.2] * 40, resolution=1e-3, shared=True).cuts
+    assert segment(values, [0.5] * 40, resolution=1e-3).cuts
+    assert not segment(values, [0.5] * 40, resolution=1e-3, shared=True).cuts
+    (cut,) = segment(values, [0.2] * 40, resolution=1e-3, shared=True).cuts
     reach = stats.t.ppf(0.975, 38) * 0.2 * math.sqrt(2)
     assert (cut.low, cut.high) == pytest.approx((1 - reach, 1 + reach), rel=1e-3)
 
 
 @pytest.mark.parametrize("count", range(1, 4))
 def test_too_few_values_are_one_level(count):
-    found = segmented([1.0] * count, [0.1] * count, resolution=1e-4)
+    found = segment([1.0] * count, [0.1] * count, resolution=1e-4)
     assert not found.cuts
     assert [one.last for one in found.levels] == [count - 1]
 
 
 def test_equal_values_without_errors():
-    found = segmented([2.0] * 9, [0.0] * 9, resolution=1e-4)
+    found = segment([2.0] * 9, [0.0] * 9, resolution=1e-4)
     assert not found.cuts and found.levels[0].mean == 2.0

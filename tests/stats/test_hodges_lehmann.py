@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.stats.hodges_lehmann import centre, mean_variance
+from attnbench.stats.hodges_lehmann import center, mean_variance
 
 
 def test_centre_is_hodges_and_lehmanns():
-    assert centre(np.array([[1.0, 2.0, 6.0]])).value == 2.75  # of 1, 1.5, 2, 3.5, 4, 6
+    assert center(np.array([[1.0, 2.0, 6.0]])).value == 2.75  # of 1, 1.5, 2, 3.5, 4, 6
 
 
 def test_interval_is_the_signed_rank_tests_where_rounds_are_independent():
     row = np.random.default_rng(0).standard_normal(200) + 0.2
-    found = centre(row[None])
+    found = center(row[None])
     exact = stats.wilcoxon(row, method="asymptotic")
     assert found.low < found.value < found.high
     width = 2 * 1.96 / np.sqrt(200) * np.sqrt(np.pi / 3)
@@ -27,7 +27,7 @@ def test_correlation_widens_the_interval():
     rng = np.random.default_rng(1)
     row = rng.standard_normal(60)
     slow = np.sort(row)
-    assert centre(slow[None]).error > 2.5 * centre(row[None]).error
+    assert center(slow[None]).error > 2.5 * center(row[None]).error
 
 
 def test_alternation_does_not_narrow_it():
@@ -40,7 +40,7 @@ def test_alternation_does_not_narrow_it():
 def test_p_value_agrees_with_the_interval():
     rng = np.random.default_rng(3)
     for _ in range(300):
-        found = centre(rng.standard_normal((2, 12)) + rng.normal())
+        found = center(rng.standard_normal((2, 12)) + rng.normal())
         assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
 
 
@@ -48,25 +48,25 @@ def test_spikes_do_not_move_it():
     row = np.random.default_rng(4).standard_normal(40) * 0.01
     spiked = row.copy()
     spiked[::8] += 5.0
-    assert centre(spiked[None]).value == pytest.approx(centre(row[None]).value, abs=0.01)
+    assert center(spiked[None]).value == pytest.approx(center(row[None]).value, abs=0.01)
 
 
 def test_many_rounds_meet_only_some_others():
     row = np.random.default_rng(5).standard_normal(1200)
     means = np.add.outer(row, row)[np.triu_indices(1200)] / 2
-    assert centre(row[None]).value == pytest.approx(np.median(means), abs=0.01)
+    assert center(row[None]).value == pytest.approx(np.median(means), abs=0.01)
 
 
 def test_few_rounds():
     for rounds in (1, 2):
-        found = centre(np.full((1, rounds), 0.5))
+        found = center(np.full((1, rounds), 0.5))
         assert (found.value, found.low, found.high, found.p_value) == (0.5, -np.inf, np.inf, 1.0)
-    found = centre(np.array([[0.1, 0.2, 0.3]]))
+    found = center(np.array([[0.1, 0.2, 0.3]]))
     assert -np.inf < found.low < 0.1
     assert 0.3 < found.high < np.inf
 
 
 def test_equal_differences():
-    assert centre(np.zeros((2, 9))).p_value == 1.0
-    found = centre(np.full((2, 9), 0.5))
+    assert center(np.zeros((2, 9))).p_value == 1.0
+    found = center(np.full((2, 9), 0.5))
     assert (found.value, found.low, found.high, found.p_value) == (0.5, 0.5, 0.5, 0.0)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from attnbench.stats.latency_ratio import RatioEstimate, estimate
-from attnbench.stats.latency_verdict import LatencyRule, judge
 from attnbench.stats.timing_samples import AGAIN
+from attnbench.stats.verdict import LatencyRule
+from attnbench.stats.verdict import judge_latency as judge
 
 
 def found(low, high, p_value=None, pairs=50):

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from attnbench.errors import RequestError
-from attnbench.stats.power import detectable, sd_floor, seeds_needed
+from attnbench.stats.power import detectable, sd_floor
 
 
 @pytest.mark.parametrize(("power", "level"), [(0.8, 0.05), (0.5, 0.05), (0.9, 0.01)])
@@ -30,21 +30,6 @@ def test_of_many_seeds_the_normal_formula_holds():
 def test_nothing_is_found_of_one_seed_and_anything_without_spread():
     assert detectable(1.0, 1) == math.inf
     assert detectable(0.0, 3) == 0.0
-    assert seeds_needed(0.0, 0.1) == 2
-
-
-@pytest.mark.parametrize("seeds", [2, 3, 7, 30, 1000])
-@pytest.mark.parametrize("sd", [0.2, 1.0, 5.0])
-def test_seeds_needed_is_the_inverse_of_detectable(seeds, sd):
-    difference = detectable(sd, seeds)
-    assert seeds_needed(sd, difference * 1.000001) == seeds
-    assert seeds_needed(sd, -difference * 1.000001) == seeds
-    after = seeds_needed(sd, difference * 0.999999)
-    assert after == (seeds + 1 if seeds < 1000 else None)
-
-
-def test_no_difference_needs_no_number_of_seeds():
-    assert seeds_needed(1.0, 0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +71,6 @@ def test_floor_of_images_that_flip_together_is_a_floor():
         (lambda: detectable(1.0, 3, power=0.02), "power=0.02"),
         (lambda: detectable(1.0, 3, power=1.0), "power=1.0"),
         (lambda: detectable(1.0, 3, level=0.0), "level=0.0"),
-        (lambda: seeds_needed(1.0, math.inf), "difference inf"),
         (lambda: sd_floor(1, 90.0), "test_images=1"),
         (lambda: sd_floor(360, 101.0), "top1=101"),
         (lambda: sd_floor(360, 90.0, 1.1), "disagreement=1.1"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from attnbench.regression.ci.inspect_networks import NetworkPair
 from attnbench.regression.ci.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
-from attnbench.regression.compare.comparison import MetricChange, RunComparison
+from attnbench.regression.compare.comparison import OUTCOMES, MetricChange, RunComparison
 from attnbench.regression.compare.gates import LATENCY, Gates
 from attnbench.stats.latency_ratio import (
     RatioEstimate,
@@ -17,8 +17,8 @@ from attnbench.stats.latency_ratio import (
     estimate_pairs,
     shrink_ratios,
 )
-from attnbench.stats.latency_verdict import LatencyRule, LatencyVerdict, judge
 from attnbench.stats.timing_samples import AGAIN
+from attnbench.stats.verdict import LatencyRule, Verdict, judge_latency
 
 COSTS = ("params", "macs", "activations", "bytes", "operators")
 EXPORT = "export"
@@ -158,7 +158,11 @@ def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedC
     found = share_spreads(
         {name: estimate_ratio(timed) for name, timed in times.items() if timed.error is None}
     )
-    judged = judge({name: (latency.ratio, latency.again) for name, latency in found.items()}, rule)
+    judged = judge_latency(
+        {name: (latency.ratio, latency.again) for name, latency in found.items()},
+        rule,
+        {name: _too_few(latency) for name, latency in found.items()},
+    )
     for name, timed in times.items():
         if timed.error is not None:
             yield _untimed(name, timed)
@@ -216,26 +220,27 @@ def _count(number: int, noun: str, plural: str = "s") -> str:
     return f"{number} {noun}{plural if number != 1 else ''}"
 
 
+def _too_few(latency: LatencyRatio) -> str:
+    """Return the reason why processes or pairs are too few for a verdict; empty if they are not."""
+    if latency.interleaved:
+        count, least, noun = latency.ratio.processes, FEWEST_PROCESSES, "processes"
+    else:
+        count, least, noun = latency.ratio.pairs, FEWEST_PAIRS, "pairs"
+    return f"{least} {noun} are the least" if count < least else ""
+
+
 def _judge_latency(
-    name: str, latency: LatencyRatio, judged: LatencyVerdict, rule: LatencyRule
+    name: str, latency: LatencyRatio, judged: Verdict, rule: LatencyRule
 ) -> JudgedChange:
-    ratio = latency.ratio
-    verdict, reason, method = judged.verdict, latency.method, latency.method
-    if judged.trust != "ok":
-        reason = f"{judged.trust} ({method})"
-    in_pairs = ratio.processes == 2 * ratio.pairs
-    if in_pairs and ratio.pairs < FEWEST_PAIRS:
-        verdict, reason = "inconclusive", f"{FEWEST_PAIRS} pairs are the least; {method}"
-    if not in_pairs and ratio.processes < FEWEST_PROCESSES:
-        verdict, reason = (
-            "inconclusive",
-            f"{FEWEST_PROCESSES} processes are the least; {method}",
-        )
-    words = {"slower": "regressions", "faster": "improvements", "same": "unchanged"}
-    if verdict in words:
-        return words[verdict], _change(name, ratio, reason)
+    ratio, reason, outcome = latency.ratio, latency.method, OUTCOMES[judged.verdict]
+    if few := _too_few(latency):
+        reason = f"{few}; {latency.method}"
+    elif judged.why:
+        reason = f"{judged.why} ({latency.method})"
+    if outcome != "inconclusive":
+        return outcome, _change(name, ratio, reason)
     smallest = max(rule.minimum_effect, judged.floor, ratio.half_width)
-    return "inconclusive", _change(name, ratio, reason, smallest)
+    return outcome, _change(name, ratio, reason, smallest)
 
 
 def _change(

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attnbench.regression.compare.comparison import MetricChange
+from attnbench.regression.compare.comparison import OUTCOMES, MetricChange
 from attnbench.regression.compare.exact_metrics import finite
 from attnbench.regression.compare.gates import TOP1, Gates
 from attnbench.regression.compare.record_pair import Judged, RecordPair, differing
-from attnbench.stats.accuracy_verdict import AccuracyRule, AccuracyVerdict, judge, text
 from attnbench.stats.paired_difference import DifferenceEstimate, beyond, estimate
 from attnbench.stats.power import detectable
+from attnbench.stats.verdict import AccuracyRule, Verdict, judge_accuracy
 
 _PACKAGES = ("torch", "torchvision", "timm")
 _SAME_DATA = ("dataset", "synthetic", "images", "classes", "unreadable", "weights", "device")
@@ -74,37 +74,25 @@ class _Row:
 
 def _judged(rows: Mapping[str, _Row], allowed: float) -> Iterator[Judged]:
     estimates = {name: row.difference for name, row in rows.items()}
-    rule = replace(AccuracyRule(), same_margin=max(AccuracyRule().same_margin, allowed))
-    moved = judge(
-        {name: beyond(difference, allowed) for name, difference in estimates.items()}, rule
-    )
-    alike = judge(estimates, rule)
+    rule = AccuracyRule(same_margin=max(AccuracyRule().same_margin, allowed))
+    past = {name: beyond(difference, allowed) for name, difference in estimates.items()}
+    moved, alike = judge_accuracy(past, rule), judge_accuracy(estimates, rule)
     for name, row in rows.items():
-        yield _verdict(row, estimates[name], moved[name], alike[name], rule)
+        yield _outcome(row, estimates[name], moved[name], alike[name])
 
 
-def _verdict(
-    row: _Row,
-    found: DifferenceEstimate,
-    moved: AccuracyVerdict,
-    alike: AccuracyVerdict,
-    rule: AccuracyRule,
-) -> Judged:
+def _outcome(row: _Row, found: DifferenceEstimate, moved: Verdict, alike: Verdict) -> Judged:
     change = replace(row.change("", found.mean), low=finite(found.low), high=finite(found.high))
-    if moved.verdict == "worse":
-        return "regressions", replace(change, reason=_seeds(found.count))
-    if moved.verdict == "better":
-        return "improvements", replace(change, reason=_seeds(found.count))
-    if moved.verdict != "none" and max(abs(found.low), abs(found.high)) <= rule.same_margin:
-        return "unchanged", change
-    judgment = moved if moved.verdict == "none" else alike
+    outcome = OUTCOMES[moved.verdict]
+    if outcome == "unchanged":
+        return outcome, change
+    if outcome != "inconclusive":
+        return outcome, replace(change, reason=_seeds(found.count))
+    # significant, but perhaps by less than the tolerated change
+    is_difference = OUTCOMES[alike.verdict] != "inconclusive"
+    reason = _seeds(found.count) if is_difference else str(alike)
     smallest = finite(detectable(found.sd, found.count)) if found.count > 1 else None
-    return "inconclusive", replace(change, smallest=smallest, reason=_undecided(found, judgment))
-
-
-def _undecided(found: DifferenceEstimate, judgment: AccuracyVerdict) -> str:
-    reason = text(judgment)
-    return reason if judgment.verdict in ("none", "inconclusive") else _seeds(found.count)
+    return outcome, replace(change, smallest=smallest, reason=reason)
 
 
 def _grouped(pairs: Sequence[RecordPair]) -> dict[str, list[RecordPair]]:

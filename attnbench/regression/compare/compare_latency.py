@@ -14,30 +14,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scipy import stats
-
 from attnbench.records.format import Record
 from attnbench.records.latency_result import LatencyResult, timing_of
-from attnbench.regression.compare.comparison import MetricChange
+from attnbench.regression.compare.comparison import OUTCOMES, MetricChange
 from attnbench.regression.compare.exact_metrics import finite
 from attnbench.regression.compare.gates import OVERHEAD, Gates
 from attnbench.regression.compare.output_validation import machines_differ, versions_differ
 from attnbench.regression.compare.record_pair import Judged, RecordPair
-from attnbench.stats.latency_verdict import distrust
-from attnbench.stats.ratio_change import (
-    LatencyChangeRule,
-    RatioShift,
-    detectable_change,
-    estimate_shift,
-    shrink,
-)
+from attnbench.stats.latency_ratio import RatioShift, estimate_shift, shrink_shifts
+from attnbench.stats.verdict import Effect, LatencyChangeRule, doubt_of, judge
 
 
 def latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
     """Judge the overheads of all latency cases together."""
     if not gates.judges(OVERHEAD):
         return
-    rule = LatencyChangeRule(minimum_effect=gates.allowed(OVERHEAD))
+    least = gates.allowed(OVERHEAD)
+    margin = max(LatencyChangeRule().same_margin, least)
+    rule = LatencyChangeRule(minimum_effect=least, same_margin=margin)
     sides = {pair.case: (_timing(pair.base), _timing(pair.new)) for pair in pairs}
     rows: dict[str, _Row] = {}
     for pair in pairs:
@@ -74,23 +68,35 @@ class _Row:
             if count < rule.fewest_processes:
                 least = rule.fewest_processes
                 return f"{side} has {count} process{'es' * (count > 1)}; {least} are the least"
-            trust = distrust(timing.again)
-            if trust != "ok":
-                return f"{side}: {trust}"
+            if doubt := doubt_of(timing.again):
+                return f"{side}: {doubt}"
         return ""
 
 
 def _judged(rows: Mapping[str, _Row], rule: LatencyChangeRule) -> Iterator[Judged]:
     doubts = {case: row.doubt(rule) for case, row in rows.items()}
     sound = _shrunk({case: row for case, row in rows.items() if not doubts[case]})
-    p_values = [moved.beyond(rule.minimum_effect) for moved in sound.values()]
-    adjusted = stats.false_discovery_control(p_values) if p_values else []
-    kept = dict(zip(sound, map(float, adjusted), strict=True))
+    effects = {case: _effect(shift, rule) for case, shift in sound.items()}
+    verdicts = judge(effects, rule)
     for case, row in rows.items():
         if doubts[case]:
             yield "inconclusive", row.change(doubts[case])
-        else:
-            yield _verdict(row, sound[case], kept[case], len(sound), rule)
+            continue
+        effect, outcome = effects[case], OUTCOMES[verdicts[case].verdict]
+        change = replace(
+            row.change("", effect.value), low=finite(effect.low), high=finite(effect.high)
+        )
+        if outcome == "inconclusive":
+            # of this row alone, by the first step of the procedure, one-sided
+            level = rule.false_discovery_rate / len(sound) / 2
+            smallest = sound[case].detectable(rule.minimum_effect, level, rule.power)
+            change = replace(change, smallest=finite(smallest))
+        yield outcome, change
+
+
+def _effect(shift: RatioShift, rule: LatencyChangeRule) -> Effect:
+    p_value = shift.beyond(rule.minimum_effect)
+    return Effect(math.expm1(shift.value), *shift.interval, p_value)
 
 
 def _shrunk(rows: Mapping[str, _Row]) -> dict[str, RatioShift]:
@@ -99,29 +105,8 @@ def _shrunk(rows: Mapping[str, _Row]) -> dict[str, RatioShift]:
     for case, row in rows.items():
         conditions = tuple(row.pair.new.timing_conditions.items())
         groups.setdefault(conditions, {})[case] = row.shift
-    return {case: moved for group in groups.values() for case, moved in shrink(group).items()}
-
-
-def _verdict(
-    row: _Row, moved: RatioShift, p_value: float, count: int, rule: LatencyChangeRule
-) -> Judged:
-    low, high = (math.expm1(moved.value + side * moved.reach) for side in (-1, 1))
-    change = MetricChange(
-        row.pair.case,
-        OVERHEAD,
-        row.base.arm.ratio,
-        row.new.arm.ratio,
-        finite(low),
-        finite(high),
-        change=math.expm1(moved.value),
-    )
-    least = rule.minimum_effect
-    if p_value <= rule.false_discovery_rate and (low > least or high < 1 / (1 + least) - 1):
-        return ("regressions" if low > 0 else "improvements"), change
-    if max(-low, high) <= max(rule.same_margin, least):
-        return "unchanged", change
-    smallest = finite(detectable_change(moved, count, rule))
-    return "inconclusive", replace(change, smallest=smallest)
+    shrunk = map(shrink_shifts, groups.values())
+    return {case: shift for group in shrunk for case, shift in group.items()}
 
 
 def _unlike(pair: RecordPair) -> str:

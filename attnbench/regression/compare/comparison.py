@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,13 @@ Verdict = Literal[
     "regressions", "improvements", "unchanged", "inconclusive", "incomparable", "added", "missing"
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+OUTCOMES: Mapping[str, Verdict] = {
+    **dict.fromkeys(("slower", "worse"), "regressions"),
+    **dict.fromkeys(("faster", "better"), "improvements"),
+    "same": "unchanged",
+    **dict.fromkeys(("inconclusive", "none"), "inconclusive"),
+}
+"""Statistical verdict on NEW against BASE -> verdict of the comparison."""
 Value = int | float | str | None
 
 

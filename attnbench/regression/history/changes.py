@@ -13,8 +13,8 @@ from itertools import pairwise
 
 from attnbench.regression.history.metric_values import OVERHEAD, Group
 from attnbench.regression.history.series import Point, Series
-from attnbench.stats.changepoints import Segmentation, segmented
-from attnbench.stats.latency_verdict import LatencyRule
+from attnbench.stats.changepoints import Segmentation, segment
+from attnbench.stats.verdict import LatencyRule
 
 _RESOLUTION = {OVERHEAD: 1e-4}
 _POINTS = 1e-3
@@ -100,7 +100,7 @@ def _exact(points: list[Point]) -> Iterator[ChangePoint]:
 
 
 def _segmented(series: Series, points: list[Point]) -> Segmentation:
-    return segmented(
+    return segment(
         [point.number for point in points],
         [point.reading.error for point in points],
         resolution=_RESOLUTION.get(series.metric, _POINTS),

@@ -12,9 +12,9 @@ from attnbench.records.format import Header, Record
 from attnbench.records.latency_result import timing_of
 from attnbench.records.store import Run
 from attnbench.stats.hodges_lehmann import t_quantile
-from attnbench.stats.latency_verdict import distrust
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.paired_difference import estimate as paired_estimate
+from attnbench.stats.verdict import doubt_of
 
 COUNTS = ("params", "macs", "activations", "bytes")
 """Metrics of a cost case that are followed unless metrics are named."""
@@ -113,9 +113,8 @@ def _overhead(record: Record, group: Group) -> MetricValue:
     timing = timing_of(record.samples, record.timing_conditions["batch"])
     if timing is None or timing.is_plain:
         return MetricValue(reason="no samples")
-    trust = distrust(timing.again)
-    if trust != "ok":
-        return MetricValue(reason=trust)
+    if doubt := doubt_of(timing.again):
+        return MetricValue(reason=doubt)
     arm = timing.arm
     if not (0 < arm.low <= arm.high < math.inf):
         return MetricValue(reason="too few rounds for an interval")

@@ -11,7 +11,6 @@ from attnbench.reports.tables.accuracy_results import NOT_MEASURED, PairedTraini
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column
-from attnbench.stats.accuracy_verdict import text as judgement_text
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.power import detectable
 
@@ -103,7 +102,7 @@ def difference(one: PairedTrainings) -> str:
     found = one.difference()
     if found is None:
         return "plain not measured"
-    verdict = judgement_text(one.judgement) if one.judgement else ""
+    verdict = str(one.judgement) if one.judgement else ""
     return f"{interval(found, signed=True)} {verdict}".strip()
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import RecordError
 from attnbench.reports.tables.case_result import NOT_RUN
-from attnbench.stats.accuracy_verdict import AccuracyVerdict, judge
 from attnbench.stats.mcnemar import McNemar, mcnemar
-from attnbench.stats.paired_difference import DifferenceEstimate, estimate, sign_flip
+from attnbench.stats.paired_difference import DifferenceEstimate, estimate
+from attnbench.stats.verdict import Verdict, judge_accuracy
 from attnbench.utils.bitmask import unpack
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class PairedTrainings:
     others: tuple[tuple[Case, Record | None], ...]
     """Trainings without a result, with their records."""
     is_plain: bool
-    judgement: AccuracyVerdict | None = None
+    judgement: Verdict | None = None
 
     @property
     def status(self) -> str:
@@ -86,12 +86,6 @@ class PairedTrainings:
         return estimate(values, resolution=self.resolution) if values else None
 
     @property
-    def flipped(self) -> DifferenceEstimate | None:
-        """Return the mean paired difference with the interval of the sign-flip test."""
-        values = self.differences()
-        return sign_flip(values, resolution=self.resolution) if values else None
-
-    @property
     def resolution(self) -> float:
         """Return the percentage points contributed by one test image."""
         images = self.facts.get("images")
@@ -122,7 +116,7 @@ def trained(rows: Sequence[PlannedRow], records: Records) -> list[tuple[PairedTr
     }
     estimates = {key: pair.difference() for key, pair in keyed.items()}
     known = {key: value for key, value in estimates.items() if value is not None}
-    verdicts = judge(known, withheld={key: withheld(keyed[key]) for key in known})
+    verdicts = judge_accuracy(known, withheld={key: withheld(keyed[key]) for key in known})
     return [
         tuple(
             replace(pair, judgement=verdicts.get((number, place))) for place, pair in enumerate(row)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.records.latency_result import LatencyResult, judged, timing_of
 from attnbench.reports.tables.case_result import CaseResult
-from attnbench.stats.latency_verdict import LatencyVerdict
+from attnbench.stats.verdict import Verdict
 
 if TYPE_CHECKING:
     from attnbench.suites.case import Case
@@ -20,7 +20,7 @@ class LatencyCell(CaseResult):
     """A latency case with its record, timing and verdict."""
 
     timing: LatencyResult | None = None
-    judgement: LatencyVerdict | None = None
+    judgement: Verdict | None = None
 
     @property
     def values(self) -> Mapping[str, Any]:

@@ -102,8 +102,7 @@ def accuracy_fields(one: PairedTrainings, case: Case) -> dict[str, Any]:
     """Return a training's values and those over all seeds of its row, in percent and points.
 
     ``difference`` is relative to the plain backbone of the same seed; ``difference_low`` and
-    ``_high`` bound Student's t-interval, ``sign_flip_low`` and ``_high`` that of the sign-flip
-    test.
+    ``_high`` bound Student's t-interval.
     """
     training = case.training
     if training is None:
@@ -113,14 +112,11 @@ def accuracy_fields(one: PairedTrainings, case: Case) -> dict[str, Any]:
     values = own["values"] if own else {}
     pair = own and plain and not one.is_plain
     mean = one.mean()
-    difference, flipped = (None, None) if one.is_plain else (one.difference(), one.flipped)
     figures = {
         **{key: values.get(key) for key in _TRAINED},
         "difference": values["top1"] - plain["values"]["top1"] if pair and plain else None,
         **_estimate_fields("top1", mean),
-        **_estimate_fields("difference", difference),
-        "sign_flip_low": flipped.low if flipped else None,
-        "sign_flip_high": flipped.high if flipped else None,
+        **_estimate_fields("difference", None if one.is_plain else one.difference()),
         "verdict": one.judgement.verdict if one.judgement else None,
         "same_within": one.judgement.within if one.judgement else None,
         "more_seeds": one.judgement.more_seeds if one.judgement else None,

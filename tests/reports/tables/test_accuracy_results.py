@@ -360,22 +360,11 @@ class TestForms:
         assert arm["difference_low"] == pytest.approx(mean(pairs) - reach)
         assert arm["difference_high"] == pytest.approx(mean(pairs) + reach)
         assert arm["top1_mean"] == pytest.approx(mean(self.TOPS[ARM]))
-        # three signs do not bound an interval
-        assert (arm["sign_flip_low"], arm["sign_flip_high"]) == (None, None)
         assert (arm["verdict"], arm["more_seeds"]) == ("better", None)
         plain = lines[0]
         assert (plain["difference"], plain["difference_mean"], plain["verdict"]) == (None,) * 3
         assert lines[-1]["top1"] is None
         assert (lines[6]["difference_low"], lines[6]["verdict"]) == (None, "none")
-
-    def test_signs_bound_six_seeds(self, shown):
-        pairs = [1.0, 1.5, 0.5, 2.0, 1.2, 0.8]
-        tops = {PLAIN: [70.0] * 6, ARM: [70.0 + one for one in pairs]}
-        arm = self.lines(shown(tops))[-7]
-        assert arm["row"] == "MV2 + ULSAM"
-        # of 64 flips the data themselves are one: the ends are the extreme means of all subsets
-        assert arm["sign_flip_low"] == pytest.approx(min(pairs) - STEP / 2)
-        assert arm["sign_flip_high"] == pytest.approx(max(pairs) + STEP / 2)
 
     def test_failures_have_their_reason(self, shown):
         lines = self.lines(shown({PLAIN: [70.0], ARM: ["diverged"], OTHER: [70.0]}))

@@ -4,13 +4,11 @@ import math
 
 import pytest
 
-from attnbench.stats.latency_ratio import RatioEstimate
-from attnbench.stats.ratio_change import (
-    LatencyChangeRule,
+from attnbench.stats.latency_ratio import (
+    RatioEstimate,
     RatioShift,
-    detectable_change,
     estimate_shift,
-    shrink,
+    shrink_shifts,
 )
 
 
@@ -41,14 +39,14 @@ def test_the_p_value_is_of_what_lies_beyond_the_effect():
 
 def test_a_change_of_the_detectable_size_is_found_with_the_power():
     moved = RatioShift(0.0, 0.01, 8)
-    found = detectable_change(moved, 1, LatencyChangeRule(minimum_effect=0.01, power=0.8))
+    found = moved.detectable(0.01, level=0.01, power=0.8)
     # Student's quantiles with 8 degrees of freedom: 99% one-sided 2.896459, 80% 0.888890
     assert found == pytest.approx(1.01 * math.exp(0.01 * (2.896459 + 0.888890)) - 1, rel=1e-5)
 
 
 def test_shrinking_raises_the_freedom_and_keeps_the_values():
     shifts = {key: RatioShift(0.01 * key, 0.01 + 0.0001 * key, 4) for key in range(6)}
-    found = shrink(shifts)
+    found = shrink_shifts(shifts)
     assert {key: moved.value for key, moved in found.items()} == {
         key: moved.value for key, moved in shifts.items()
     }
