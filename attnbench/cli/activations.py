@@ -93,7 +93,7 @@ def _raw(image: str, dataset: str) -> Tensor:
     from attnbench.datasets.registry import load
 
     if not image.isdecimal():
-        from attnbench.datasets.read_image import decode
+        from attnbench.datasets.image_files import decode
 
         try:
             return decode(Path(image))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar
+
+from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-VARIABLE = "ATTNBENCH_DATA"
-"""Environment variable that names the folder of the data sets."""
 
 
 @dataclass(frozen=True)
@@ -51,52 +51,36 @@ class Data:
     """Notes for the reader of an accuracy: that the local copy is a subset."""
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """The interface of registered data sets. Reading one imports neither torch nor its reader."""
+class Dataset(ABC):
+    """A registered data set, hashable by its spec. Its module imports torch only to load it."""
 
-    def __hash__(self) -> int:
-        """Return the same value for the same spec: the cache of loaded data sets uses it."""
-        ...
+    title: ClassVar[str]
+    """One-line title for a listing."""
+    page: ClassVar[str | None] = None
+    """Address of the download page; None if nothing is to be downloaded."""
+    terms: ClassVar[str | None] = None
+    """The authors' terms of use, in a few words; None for the user's own data."""
+    synthetic: ClassVar[bool] = False
+    """Flag of computed images."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """The canonical spec."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """One-line title for a listing."""
-        ...
-
-    @property
-    def page(self) -> str | None:
-        """The address of the download page; None if nothing is to be downloaded."""
-        ...
-
-    @property
-    def terms(self) -> str | None:
-        """The authors' terms of use, in a few words; None for the user's own data."""
-        ...
 
     @property
     def classes(self) -> int | None:
         """The number of classes; None before loading if only the files determine it."""
-        ...
+        return None
 
     @property
     def counts(self) -> tuple[int, int] | None:
         """The published numbers of training and test images; None if the files determine them."""
-        ...
-
-    @property
-    def synthetic(self) -> bool:
-        """The flag of computed images."""
-        ...
+        return None
 
     def where(self, root: Path) -> Path | None:
         """Return the folder of the data set; None if absent or not needed."""
-        ...
+        return None
 
     def missing(self, root: Path) -> str | None:
         """Return the download instructions: files, page and target folder; None if present.
@@ -104,38 +88,111 @@ class Dataset(Protocol):
         Args:
             root: the folder of all data sets, see :func:`data_root`.
         """
-        ...
+        return None
 
+    @abstractmethod
     def load(self, root: Path) -> Data:
         """Return both splits.
 
         Raises:
-            RequestError: files are damaged, or differ from the published ones.
+            RequestError: files are absent or damaged, or differ from the published ones.
         """
-        ...
 
     def identity(self, root: Path) -> str:
-        """Return the part of a record's hash for the data: its name and its version.
+        """Return the part of a record's hash for the data: its name and the version of its reader.
 
         Raises:
             RequestError: it depends on files that are absent.
         """
-        ...
+        return f"{self.name}/1"
+
+
+@dataclass(frozen=True)
+class PublishedDataset(Dataset):
+    """A data set that users download, in a folder of its own below the folder of all data sets."""
+
+    page: ClassVar[str]
+    classes: ClassVar[int]
+    counts: ClassVar[tuple[int, int]]
+    archives: ClassVar[str]
+    """Archives to download from the page."""
+    places: ClassVar[tuple[str, ...]]
+    """Candidate folders below the root; the first one is suggested if the data set is absent."""
+    needed: ClassVar[tuple[str, ...]]
+    """Files and folders that the folder must contain."""
+
+    def where(self, root: Path) -> Path | None:
+        """Return the first folder that contains all needed files, or None."""
+        return next((root / place for place in self.places if self._holds(root / place)), None)
+
+    def missing(self, root: Path) -> str | None:
+        """Return the download instructions: files, page and target folder; None if present."""
+        if self.where(root) is not None:
+            return None
+        return (
+            f"data set {self.name} is not here: download {self.archives} from {self.page} and "
+            f"unpack to {_shown_home(root / self.places[0])}, so that it holds "
+            f"{', '.join(self.needed)}"
+        )
+
+    def load(self, root: Path) -> Data:
+        """Return both splits; image files keep their sizes."""
+        folder = self.where(root)
+        if folder is None:
+            raise RequestError(self.missing(root) or "")
+        return self._read(folder)
+
+    @abstractmethod
+    def _read(self, folder: Path) -> Data:
+        """Return both splits from the folder of the data set."""
+
+    def in_memory(self, classes: Sequence[str], splits: Sequence[tuple[Tensor, Tensor]]) -> Data:
+        """Return the data set of images, (N, C, H, W), and labels, (N,), for training and testing.
+
+        Raises:
+            RequestError: numbers of classes or images, or labels, differ from the published ones.
+        """
+        self.check(len(classes), *(len(targets) for _, targets in splits))
+        highest = max(int(targets.max()) for _, targets in splits)
+        if highest >= self.classes:
+            raise self.damaged(f"has label {highest}: published are 0 to {self.classes - 1}")
+        train, test = (in_memory(*split, tuple(classes)) for split in splits)
+        return Data(self.name, train, test)
+
+    def check(self, *counts: int) -> None:
+        """Refuse a copy with other numbers of classes, training and test images than published.
+
+        Raises:
+            RequestError: the error gives both numbers.
+        """
+        kinds = ("classes", "training images", "test images")
+        for kind, count, published in zip(kinds, counts, (self.classes, *self.counts), strict=True):
+            if count != published:
+                raise self.damaged(f"has {count:,} {kind}: published are {published:,}")
+
+    def damaged(self, problem: str, subject: Path | str = "") -> RequestError:
+        """Return the error of a copy, or a file of it, that differs from the published one."""
+        return RequestError(
+            f"{subject or f'data set {self.name}'} {problem}. Download it again from {self.page}"
+        )
+
+    def _holds(self, folder: Path) -> bool:
+        return all((folder / name).exists() for name in self.needed)
 
 
 def data_root() -> Path:
     """Return the folder of the data sets: ``$ATTNBENCH_DATA``, else ``~/.cache/attnbench/data``."""
-    return Path(os.environ.get(VARIABLE) or "~/.cache/attnbench/data").expanduser()
-
-
-def shown_home(path: Path) -> str:
-    """Return a path in the form stored in records: ``~`` for the user's home."""
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except (ValueError, RuntimeError):
-        return str(path)
+    return Path(os.environ.get("ATTNBENCH_DATA") or "~/.cache/attnbench/data").expanduser()
 
 
 def in_memory(images: Tensor, targets: Tensor, classes: tuple[str, ...]) -> LabeledImages:
     """Return a split whose images, (N, C, H, W) and uint8, are in memory."""
     return LabeledImages(targets.long(), classes, images.__getitem__, images)
+
+
+def _shown_home(path: Path) -> str:
+    """Return a path in the form stored in records: ``~`` for the user's home."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import gzip
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from attnbench.datasets.dataset import Data, LabeledImages, in_memory
-from attnbench.datasets.idx_format import read_idx
-from attnbench.datasets.manual_download import ManualDownload
-from attnbench.errors import RequestError
+from attnbench.datasets.dataset import Data, PublishedDataset
+from attnbench.utils.text import describe
 
-_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _SYSTEM = Path("/usr/share/datasets/fashion-mnist")
 """Folder of Debian's package dataset-fashion-mnist."""
 _SPLITS = ("train", "t10k")
+_KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
 
-@dataclass(frozen=True)
-class FashionMnist(ManualDownload):
-    """The published split, from torchvision's folder, a separate one or Debian's package."""
+class FashionMnist(PublishedDataset):
+    """The published split, from torchvision's folder, a separate one or Debian's package.
+
+    torchvision reads the files; they may be gzipped (``.gz``).
+    """
 
     name = "fashion-mnist"
     title = "Fashion-MNIST (Xiao et al., 2017), grey 28x28"
@@ -48,42 +44,41 @@ class FashionMnist(ManualDownload):
             f"{root / self.places[0]}, or install Debian's package dataset-fashion-mnist"
         )
 
-    def load(self, root: Path) -> Data:
-        """Return both splits, images of (1, 28, 28).
+    def _read(self, folder: Path) -> Data:
+        from torchvision.datasets import FashionMNIST
 
-        Raises:
-            RequestError: a file is damaged, or differs from the published one.
-        """
-        files = _files(self.found(root))
-        train, test = (_split(*files[start : start + 2]) for start in (0, 2))
-        self.check(len(train), len(test))
-        return Data(self.name, train, test)
+        return self.in_memory(FashionMNIST.classes, [self._split(folder, name) for name in _SPLITS])
+
+    def _split(self, folder: Path, name: str) -> tuple[Tensor, Tensor]:
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
+        paths = [_file(folder / f"{name}-{kind}") for kind in _KINDS]
+        images, targets = map(self._tensor, paths, (read_image_file, read_label_file))
+        if images.shape != (len(targets), 28, 28):
+            shape = "x".join(map(str, images.shape))
+            raise self.damaged(
+                f"holds images of {shape} for {len(targets):,} labels: published are 28x28",
+                paths[0],
+            )
+        return images[:, None], targets
+
+    def _tensor(self, path: Path, reader: Callable[[str], Tensor]) -> Tensor:
+        try:
+            if path.suffix != ".gz":
+                return reader(str(path))
+            with tempfile.TemporaryDirectory() as folder:
+                plain = Path(folder) / path.stem
+                with gzip.open(path) as packed, plain.open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+                return reader(str(plain))
+        except Exception as error:  # the reader raises many kinds on damaged files
+            raise self.damaged(f"cannot be read: {describe(error)}", path) from error
 
     def _holds(self, folder: Path) -> bool:
-        return bool(_files(folder))
+        names = [f"{split}-{kind}" for split in _SPLITS for kind in _KINDS]
+        return all(_file(folder / name).is_file() for name in names)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the files of images and labels, training before test; empty if one is absent."""
-    names = [
-        f"{split}-{kind}-ubyte" for split in _SPLITS for kind in ("images-idx3", "labels-idx1")
-    ]
-    found = [_file(folder / name) for name in names]
-    return [] if None in found else [path for path in found if path]
-
-
-def _file(path: Path) -> Path | None:
-    candidates = (path, path.with_name(f"{path.name}.gz"))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
-
-
-def _split(pictures: Path, labels: Path) -> LabeledImages:
-    images, targets = read_idx(pictures, 3), read_idx(labels, 1)
-    if len(images) != len(targets) or images.shape[1:] != (28, 28):
-        raise RequestError(
-            f"{pictures} holds {len(images):,} images of {images.shape[1]}x{images.shape[2]} "
-            f"for {len(targets):,} labels; expected 28x28, one label each"
-        )
-    if len(targets) and int(targets.max()) >= len(_CLASSES):
-        raise RequestError(f"{labels} has label {int(targets.max())}; labels are 0 to 9")
-    return in_memory(images[:, None], targets, _CLASSES)
+def _file(path: Path) -> Path:
+    """Return the path of a file, or of its gzipped form if only that exists."""
+    return path if path.is_file() else path.with_name(f"{path.name}.gz")

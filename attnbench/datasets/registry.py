@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from attnbench.datasets.dataset import Data, Dataset, data_root
-from attnbench.errors import MissingExtraError, RequestError
-from attnbench.registry.registry import Entry, Registry
+from attnbench.errors import MissingExtraError, RequestError, unknown
+from attnbench.registry.registry import import_target
 from attnbench.registry.specs import parse_spec
-
-__all__ = ["Dataset", "data_root", "dataset", "datasets", "describe_dataset", "load"]
 
 FOLDER = "folder:"
 _SHIPPED = {
@@ -20,17 +18,17 @@ _SHIPPED = {
     "fashion-mnist": "attnbench.datasets.fashion_mnist:FashionMnist",
     "cifar10": "attnbench.datasets.cifar:Cifar10",
     "cifar100": "attnbench.datasets.cifar:Cifar100",
-    "food101": "attnbench.datasets.food101:Food101",
-    "cub200": "attnbench.datasets.cub200:Cub200",
-    "stanford-dogs": "attnbench.datasets.stanford_dogs:StanfordDogs",
-    "imagenet": "attnbench.datasets.imagenet:ImageNet",
+    "food101": "attnbench.datasets.split_lists:Food101",
+    "cub200": "attnbench.datasets.split_lists:Cub200",
+    "stanford-dogs": "attnbench.datasets.split_lists:StanfordDogs",
+    "imagenet": "attnbench.datasets.image_folder:ImageNet",
     "synthetic": "attnbench.datasets.synthetic:Synthetic",
 }
 
 
 def datasets() -> list[str]:
     """Return the names of all data sets in a fixed order; the last is a user's own folder."""
-    return [*_registry().entries(), f"{FOLDER}PATH"]
+    return [*_SHIPPED, f"{FOLDER}PATH"]
 
 
 def dataset(spec: str) -> Dataset:
@@ -41,18 +39,22 @@ def dataset(spec: str) -> Dataset:
 
     Raises:
         UnknownNameError: no such data set; near misses are suggested.
-        RequestError: the data set has no such option.
+        RequestError: the data set has no such option, or the path is empty.
     """
     if spec.startswith(FOLDER):
-        from attnbench.datasets.folder import Folder
+        from attnbench.datasets.image_folder import Folder
 
-        # class variables implement the protocol's read-only properties
-        return cast("Dataset", Folder.given(spec.removeprefix(FOLDER)))
+        path = spec.removeprefix(FOLDER)
+        if not path.strip():
+            raise RequestError(f"data set {spec!r} has no path. Write {FOLDER}PATH.")
+        return Folder(str(Path(path)), Path(path).expanduser().absolute())
     parsed = parse_spec(spec, "data set")
     way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/test/CLASS/."
-    found = _registry().get(parsed.name, way_out=way_out)
+    if parsed.name not in _SHIPPED:
+        raise unknown("data set", parsed.name, _SHIPPED, way_out=way_out)
+    kind: Callable[..., Dataset] = import_target(_SHIPPED[parsed.name])
     try:
-        return found(**parsed.options)
+        return kind(**parsed.options)
     except TypeError as error:
         options = ", ".join(sorted(parsed.options))
         raise RequestError(f"data set {spec!r}: {parsed.name} has no option {options}") from error
@@ -98,11 +100,3 @@ def describe_dataset(name: str) -> dict[str, Any]:
         "missing": missing,
         "where": None if where is None else str(where),
     }
-
-
-@cache
-def _registry() -> Registry[Callable[..., Dataset]]:
-    registry: Registry[Callable[..., Dataset]] = Registry("data set")
-    for name, target in _SHIPPED.items():
-        registry.add(Entry(name=name, target=target, origin="attnbench"))
-    return registry

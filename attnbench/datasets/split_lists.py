@@ -1,58 +1,133 @@
-"""Data sets whose splits are published as lists of image files."""
+"""Data sets with published lists of files: Food-101, CUB-200-2011 and Stanford Dogs.
+
+torchvision has only the first. Its class needs other lists of the archive (``meta/*.json``), which
+have another order, and images have to stay in the order of their records.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.datasets.dataset import Data
-from attnbench.datasets.image_split import from_files
-from attnbench.datasets.manual_download import ManualDownload
+from attnbench.datasets.dataset import Data, PublishedDataset
+from attnbench.datasets.image_files import from_files
 from attnbench.errors import RequestError
+from attnbench.utils.text import describe
 
 
-class FileListDataset(ManualDownload):
+class FileListDataset(PublishedDataset):
     """A data set with lists of files; the parent folder of a file is its class."""
 
     images = "images"
     """Folder that the listed paths are relative to."""
 
     @abstractmethod
-    def lists(self, folder: Path) -> tuple[list[str], list[str]]:
-        """Return the files for training and for testing, ``CLASS/IMAGE.jpg``.
+    def _lists(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Return the files for training and for testing, ``CLASS/IMAGE.jpg``."""
 
-        Raises:
-            RequestError: the lists are damaged.
-        """
-
-    def load(self, root: Path) -> Data:
-        """Return both splits; images keep their sizes.
-
-        Raises:
-            RequestError: the lists are damaged, files are absent or many of them unreadable.
-        """
-        folder = self.found(root)
-        lists = self.lists(folder)
-        train, test = (_present(folder / self.images, files) for files in lists)
-        self.check(len(train), len(test))
+    def _read(self, folder: Path) -> Data:
+        lists = self._lists(folder)
         classes = tuple(sorted({_class(file) for files in lists for file in files}))
-        if len(classes) != self.classes:
-            raise RequestError(
-                f"data set {self.name} has {len(classes)} classes here, published are "
-                f"{self.classes}; download it again from {self.page}"
-            )
         numbers = {name: number for number, name in enumerate(classes)}
-        train_split, test_split = (
-            from_files(
-                f"data set {self.name}, {split}",
-                folder,
-                [(f"{self.images}/{file}", numbers[_class(file)]) for file in files],
-                classes,
-            )
-            for split, files in (("training", train), ("test", test))
+        present = [
+            [
+                (f"{self.images}/{file}", numbers[_class(file)])
+                for file in files
+                if (folder / self.images / file).is_file()
+            ]
+            for files in lists
+        ]
+        self.check(len(classes), *map(len, present))
+        train, test = (
+            from_files(f"data set {self.name}, {split}", folder, files, classes)
+            for split, files in zip(("training", "test"), present, strict=True)
         )
-        return Data(self.name, train_split, test_split)
+        return Data(self.name, train, test)
+
+
+class Food101(FileListDataset):
+    """Food-101 (Bossard, Guillaumin and Van Gool, ECCV 2014): 101 dishes, 1,000 photos each."""
+
+    name = "food101"
+    title = "Food-101 (Bossard et al., ECCV'14), photographs of dishes"
+    page = "https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/"
+    terms = "photographs of foodspotting.com users; beyond scientific fair use ask the owners"
+    classes = 101
+    counts = (75_750, 25_250)
+    archives = "food-101.tar.gz"
+    places = ("food-101", "food101")
+    needed = ("meta/train.txt", "meta/test.txt", "images")
+
+    def _lists(self, folder: Path) -> tuple[list[str], list[str]]:
+        train, test = (read_lines(folder / "meta" / f"{split}.txt") for split in ("train", "test"))
+        return [f"{line}.jpg" for line in train], [f"{line}.jpg" for line in test]
+
+
+class Cub200(FileListDataset):
+    """Caltech-UCSD Birds-200-2011 (Wah, Branson, Welinder, Perona and Belongie): 200 species."""
+
+    name = "cub200"
+    title = "CUB-200-2011 (Wah et al., 2011), photographs of birds"
+    page = "https://www.vision.caltech.edu/datasets/cub_200_2011/"
+    terms = "non-commercial research and education; the photographs are their owners'"
+    classes = 200
+    counts = (5_994, 5_794)
+    archives = "CUB_200_2011.tgz"
+    places = ("CUB_200_2011", "cub200")
+    needed = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "images")
+
+    def _lists(self, folder: Path) -> tuple[list[str], list[str]]:
+        files, labels, marks = (self._values(folder / name) for name in self.needed[:3])
+        if not files.keys() == marks.keys() == labels.keys() or not {*marks.values()} <= {"0", "1"}:
+            names = ", ".join(self.needed[:3])
+            raise self.damaged(f"has lists that do not name the same images: {names}", folder)
+        train, test = ([files[key] for key in files if marks[key] == mark] for mark in "10")
+        return train, test
+
+    def _values(self, path: Path) -> dict[str, str]:
+        """Return the values by number from a file with lines ``NUMBER VALUE``."""
+        try:
+            return dict(line.split(maxsplit=1) for line in read_lines(path))
+        except ValueError as error:
+            raise self.damaged("is damaged: a line is not NUMBER VALUE", path) from error
+
+
+class StanfordDogs(FileListDataset):
+    """Stanford Dogs (Khosla, Jayadevaprakash, Yao and Fei-Fei, FGVC 2011): 120 breeds of ImageNet.
+
+    The lists are MATLAB files in ``lists`` or beside ``Images``.
+    """
+
+    name = "stanford-dogs"
+    title = "Stanford Dogs (Khosla et al., 2011), photographs of 120 breeds"
+    page = "http://vision.stanford.edu/aditya86/ImageNetDogs/"
+    terms = "photographs of ImageNet: non-commercial research and education"
+    classes = 120
+    counts = (12_000, 8_580)
+    archives = "images.tar and lists.tar"
+    places = ("stanford-dogs", "StanfordDogs", ".")
+    needed = ("Images", "lists/train_list.mat", "lists/test_list.mat")
+    images = "Images"
+
+    def _lists(self, folder: Path) -> tuple[list[str], list[str]]:
+        train, test = map(self._files, self._paths(folder))
+        return train, test
+
+    def _files(self, path: Path) -> list[str]:
+        from scipy.io import loadmat
+
+        try:
+            return [str(row[0]) for row in loadmat(str(path))["file_list"].ravel()]
+        except Exception as error:  # the reader raises many kinds on damaged files
+            problem = f"cannot be read as a list of files: {describe(error)}"
+            raise self.damaged(problem, path) from error
+
+    def _holds(self, folder: Path) -> bool:
+        return (folder / "Images").is_dir() and all(path.is_file() for path in self._paths(folder))
+
+    def _paths(self, folder: Path) -> list[Path]:
+        paths = [folder / name for name in self.needed[1:]]
+        return [path if path.is_file() else folder / path.name for path in paths]
 
 
 def read_lines(path: Path) -> list[str]:
@@ -66,10 +141,6 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} cannot be read: {error}") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _present(folder: Path, files: Sequence[str]) -> list[str]:
-    return [file for file in files if (folder / file).is_file()]
 
 
 def _class(file: str) -> str:

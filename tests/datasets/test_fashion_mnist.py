@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from attnbench.datasets.fashion_mnist import FashionMnist
-from attnbench.datasets.idx_format import read_idx
 from attnbench.errors import RequestError
 
 
@@ -52,7 +51,7 @@ def test_both_layouts_packed_and_unpacked(root, place, zipped):
 
 def test_another_count_than_the_published_one_is_refused(root):
     write(root / "fashion-mnist", counts=(5, 4))
-    with pytest.raises(RequestError, match="has 5 training images here, published are 6"):
+    with pytest.raises(RequestError, match=r"fashion-mnist has 5 training .* 6.*http"):
         FashionMnist().load(root)
 
 
@@ -62,12 +61,12 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({IMAGES: idx(np.zeros((6, 28, 28), np.uint8))[:-1]}, "damaged: 4,703 bytes where 6x28x28"),
-        ({IMAGES: b"\0\0\x0d\x03" + bytes(12)}, "no idx file of uint8 in 3 dimensions"),
-        ({IMAGES: b"\0"}, "no idx file of uint8"),
-        ({IMAGES: np.zeros((6, 32, 32))}, "6 images of 32x32 for 6 labels"),
-        ({LABELS: np.zeros(5)}, "6 images of 28x28 for 5 labels"),
-        ({LABELS: np.full(6, 10)}, "has label 10; labels are 0 to 9"),
+        ({IMAGES: idx(np.zeros((6, 28, 28), np.uint8))[:-1]}, f"{IMAGES}.*4703"),
+        ({IMAGES: b"\0\0\x0d\x03" + bytes(12)}, IMAGES),
+        ({IMAGES: b"\0"}, IMAGES),
+        ({IMAGES: np.zeros((6, 32, 32))}, "6x32x32 for 6 labels.*28x28"),
+        ({LABELS: np.zeros(5)}, "6x28x28 for 5 labels"),
+        ({LABELS: np.full(6, 10)}, "label 10.*0 to 9"),
     ],
 )
 def test_damage_is_named(root, changed, reason):
@@ -77,13 +76,12 @@ def test_damage_is_named(root, changed, reason):
 
 
 @pytest.mark.parametrize("cut", [0, 5, 40])
-def test_a_damaged_archive_is_named(tmp_path, cut):
-    path = tmp_path / "some.gz"
-    path.write_bytes(
-        gzip.compress(idx(np.arange(200, dtype=np.uint8)))[:cut] if cut else b"no gzip"
-    )
-    with pytest.raises(RequestError, match=r"some\.gz is damaged.*download it again"):
-        read_idx(path, 1)
+def test_a_damaged_archive_is_named(root, cut):
+    write(root / "fashion-mnist")
+    path = root / "fashion-mnist" / f"{IMAGES}.gz"
+    path.write_bytes(path.read_bytes()[:cut] if cut else b"no gzip")
+    with pytest.raises(RequestError, match=rf"{IMAGES}\.gz .*http"):
+        FashionMnist().load(root)
 
 
 def test_an_incomplete_copy_is_missing(root):

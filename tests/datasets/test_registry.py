@@ -5,15 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.datasets.dataset import Data
-from attnbench.datasets.registry import (
-    Dataset,
-    data_root,
-    dataset,
-    datasets,
-    describe_dataset,
-    load,
-)
+from attnbench.datasets.dataset import Data, Dataset, data_root
+from attnbench.datasets.registry import dataset, datasets, describe_dataset, load
 from attnbench.errors import MissingExtraError, RequestError, UnknownNameError
 
 PUBLISHED = [
@@ -103,7 +96,7 @@ def test_looking_at_data_sets_imports_nothing_heavy(picture, tmp_path):
             picture(tmp_path / split / name / "1.png")
     code = (
         "import sys\n"
-        "from attnbench.datasets.registry import *\n"
+        "from attnbench.datasets.registry import data_root, dataset, datasets, describe_dataset\n"
         "for name in [*datasets(), sys.argv[1]]:\n"
         "    describe_dataset(name)\n"
         "    if name != 'folder:PATH':\n"

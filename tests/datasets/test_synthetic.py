@@ -44,10 +44,10 @@ def test_it_can_be_sent_to_another_process():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("classes=1", "classes must be a whole number of at least 2, not 1"),
-        ("size=16.5", "size must be a whole number of at least 4, not 16.5"),
-        ("count=true", "count must be a whole number of at least 4, not True"),
-        ("count=39", "count must be at least 40 for 10 classes, not 39"),
+        ("classes=1", "classes .*got 1.* at least 2"),
+        ("size=16.5", r"size .*got 16\.5.* at least 4"),
+        ("count=true", "count .*got True.* at least 4"),
+        ("count=39", "count .*10 classes.*got 39.* at least 40"),
         ("colour=red", "synthetic has no option colour"),
     ],
 )

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from attnbench.datasets.list_class_folders import endings, image_files
-from attnbench.datasets.registry import data_root, dataset, describe_dataset, load
+from attnbench.datasets.dataset import data_root
+from attnbench.datasets.image_folder import ImageNet, endings, image_files
+from attnbench.datasets.registry import dataset, describe_dataset, load
 from attnbench.errors import MissingExtraError, RequestError
 
 
@@ -145,7 +146,7 @@ def test_the_identity_is_of_names_and_sizes(mine, picture, tmp_path):
 
 
 def test_the_identity_of_an_absent_folder_is_an_error(tmp_path):
-    with pytest.raises(RequestError, match="there is no folder"):
+    with pytest.raises(RequestError, match=r"absent.*train/CLASS/IMAGE"):
         identity(tmp_path / "absent")
 
 
@@ -163,16 +164,16 @@ def test_endings_are_read_in_any_case(picture, tmp_path):
 
 
 def test_an_empty_path_is_refused():
-    with pytest.raises(RequestError, match="write folder:PATH"):
+    with pytest.raises(RequestError, match="folder:PATH"):
         dataset("folder:")
 
 
 @pytest.mark.parametrize(
     ("absent", "reason"),
     [
-        (".", "there is no folder .*; expected are train/CLASS/IMAGE"),
-        ("train", "has no train/ with class folders; expected are train/CLASS/IMAGE"),
-        ("test", r"has no test/ or val/ with class folders; expected .*\(or val/CLASS/IMAGE\)"),
+        (".", "no folder .*mine.*train/CLASS/IMAGE"),
+        ("train", "no train/.* train/CLASS/IMAGE"),
+        ("test", r"no test/ or val/ .*\(or val/CLASS/IMAGE\)"),
     ],
 )
 def test_what_is_missing_is_named_with_the_layout(mine, absent, reason):
@@ -197,16 +198,16 @@ def empty_in(split):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (empty_in("train"), "class 'b' has no images in .*train; add some"),
-        (empty_in("test"), "class 'b' has no images in .*test; add some"),
-        (lambda mine: shutil.rmtree(mine / "test" / "b"), "class 'b' has no images in .*test"),
+        (empty_in("train"), "'b' has no images in .*train.*[Aa]dd"),
+        (empty_in("test"), "'b' has no images in .*test.*[Aa]dd"),
+        (lambda mine: shutil.rmtree(mine / "test" / "b"), "'b' has no images in .*test"),
         (
             lambda mine: shutil.rmtree(mine / "train" / "b"),
-            "train has 1 class folder; .* at least 2",
+            "train .*got 1.* at least 2",
         ),
         (
             lambda mine: shutil.copytree(mine / "test" / "b", mine / "test" / "c"),
-            "test has class 'c', which .*train does not",
+            "test .*'c'.*train.*[Aa]dd",
         ),
         (
             lambda mine: (mine / "test" / "a" / "3.png").write_bytes(b""),
@@ -219,3 +220,47 @@ def test_what_cannot_be_learned_or_tested_is_refused(mine, change, reason):
     with pytest.raises(RequestError, match=reason) as raised:
         load(f"folder:{mine}")
     assert str(raised.value).count("\n") <= 1
+
+
+@pytest.fixture
+def imagenet(root, picture):
+    folder = root / "imagenet"
+    for wnid in ("n01440764", "n01443537"):
+        picture(folder / "train" / wnid / f"{wnid}_1.JPEG")
+        picture(folder / "train" / wnid / f"{wnid}_2.JPEG")
+        picture(folder / "val" / wnid / "ILSVRC2012_val_00000001.JPEG")
+    return folder
+
+
+def test_imagenet_in_folders(imagenet, root, monkeypatch):
+    found = ImageNet().load(root)
+    assert found.train.classes == ("n01440764", "n01443537")
+    assert found.train.targets.tolist() == [0, 0, 1, 1]
+    assert found.test.targets.tolist() == [0, 1]
+    assert found.notes == (
+        "2 classes, 4 training and 2 validation images; "
+        "published are 1,000 classes, 1,281,167 training and 50,000 validation images",
+    )
+    assert ImageNet().identity(root) == "imagenet/1,2 classes"
+    monkeypatch.setattr(ImageNet, "classes", 2)
+    monkeypatch.setattr(ImageNet, "counts", (4, 2))
+    assert ImageNet().load(root).notes == ()
+    assert ImageNet().identity(root) == "imagenet/1"
+
+
+def test_an_imagenet_class_without_validation_images_is_refused(imagenet, root):
+    next(iter((imagenet / "val" / "n01443537").iterdir())).unlink()
+    with pytest.raises(RequestError, match=r"'n01443537' .*val"):
+        ImageNet().load(root)
+
+
+@pytest.mark.parametrize("flat", ["val", "ILSVRC2012_img_val", "."])
+def test_validation_images_without_folders_say_what_to_do(imagenet, root, picture, flat):
+    for path in (imagenet / "val").iterdir():
+        for image in path.iterdir():
+            image.unlink()
+        path.rmdir()
+    picture(imagenet / flat / "ILSVRC2012_val_00000001.JPEG")
+    missing = ImageNet().missing(root)
+    assert f"move each to {imagenet}/val/WNID/" in missing
+    assert "ILSVRC2012_devkit_t12.tar.gz" in missing

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from attnbench.datasets.cub200 import Cub200
-from attnbench.datasets.food101 import Food101
-from attnbench.datasets.imagenet import ImageNet
 from attnbench.datasets.registry import load
-from attnbench.datasets.stanford_dogs import StanfordDogs
+from attnbench.datasets.split_lists import Cub200, Food101, StanfordDogs
 from attnbench.errors import RequestError
 
 
@@ -100,23 +97,23 @@ def test_lists_are_followed_in_their_order(case, root):
 def test_an_absent_file_is_a_count_that_differs(case, root):
     _, folder, cls = case
     next(iter(folder.rglob("*20.jpg"))).unlink()
-    with pytest.raises(RequestError, match=r"has 1 test images here, published are 2; .*http"):
+    with pytest.raises(RequestError, match=r"has 1 test images: published are 2\. .*http"):
         cls().load(root)
 
 
 def test_other_classes_than_the_published_are_refused(case, root, monkeypatch):
     _, _, cls = case
     monkeypatch.setattr(cls, "classes", 3)
-    with pytest.raises(RequestError, match="has 2 classes here, published are 3"):
+    with pytest.raises(RequestError, match=r"2 classes.*3"):
         cls().load(root)
 
 
 def test_a_copy_without_its_lists_is_missing(case, root):
-    _, folder, cls = case
+    name, folder, cls = case
     for path in [*folder.rglob("*train*.txt"), *folder.rglob("*train*.mat")]:
         path.unlink()
     assert cls().page in cls().missing(root)
-    with pytest.raises(RequestError, match="is not here: download"):
+    with pytest.raises(RequestError, match=f"{name}.*{cls().page}"):
         cls().load(root)
 
 
@@ -146,59 +143,17 @@ def test_dogs_may_lie_beside_their_lists_in_the_root(root, picture, monkeypatch)
 
 def test_damaged_lists_are_named(root, picture):
     (dogs(root, picture) / "lists" / "test_list.mat").write_bytes(b"no list")
-    with pytest.raises(RequestError, match=r"test_list\.mat cannot be read as a list of files"):
+    with pytest.raises(RequestError, match=r"test_list\.mat.*list of files.*http"):
         StanfordDogs().load(root)
     folder = birds(root, picture)
     (folder / "train_test_split.txt").write_text("1 1\n2 0\n3 1\n4 1\n5 2\n")
-    with pytest.raises(RequestError, match="do not name the same images"):
+    with pytest.raises(
+        RequestError, match=r"images\.txt, image_class_labels\.txt, train_test_split\.txt.*http"
+    ):
         Cub200().load(root)
     (folder / "images.txt").write_text("1\n")
-    with pytest.raises(RequestError, match=r"images\.txt is damaged: a line is not NUMBER VALUE"):
+    with pytest.raises(RequestError, match=r"images\.txt .*NUMBER VALUE.*http"):
         Cub200().load(root)
     (food(root, picture) / "meta" / "test.txt").write_bytes(b"\xff\n")
-    with pytest.raises(RequestError, match=r"test\.txt cannot be read"):
+    with pytest.raises(RequestError, match=r"test\.txt"):
         Food101().load(root)
-
-
-@pytest.fixture
-def imagenet(root, picture):
-    folder = root / "imagenet"
-    for wnid in ("n01440764", "n01443537"):
-        picture(folder / "train" / wnid / f"{wnid}_1.JPEG")
-        picture(folder / "train" / wnid / f"{wnid}_2.JPEG")
-        picture(folder / "val" / wnid / "ILSVRC2012_val_00000001.JPEG")
-    return folder
-
-
-def test_imagenet_in_folders(imagenet, root, monkeypatch):
-    found = ImageNet().load(root)
-    assert found.train.classes == ("n01440764", "n01443537")
-    assert found.train.targets.tolist() == [0, 0, 1, 1]
-    assert found.test.targets.tolist() == [0, 1]
-    assert found.notes == (
-        "2 classes, 4 training and 2 validation images; "
-        "published are 1,000 classes, 1,281,167 training and 50,000 validation images",
-    )
-    assert ImageNet().identity(root) == "imagenet/1,2 classes"
-    monkeypatch.setattr(ImageNet, "classes", 2)
-    monkeypatch.setattr(ImageNet, "counts", (4, 2))
-    assert ImageNet().load(root).notes == ()
-    assert ImageNet().identity(root) == "imagenet/1"
-
-
-def test_an_imagenet_class_without_validation_images_is_refused(imagenet, root):
-    next(iter((imagenet / "val" / "n01443537").iterdir())).unlink()
-    with pytest.raises(RequestError, match=r"class 'n01443537' has no images in .*val"):
-        ImageNet().load(root)
-
-
-@pytest.mark.parametrize("flat", ["val", "ILSVRC2012_img_val", "."])
-def test_validation_images_without_folders_say_what_to_do(imagenet, root, picture, flat):
-    for path in (imagenet / "val").iterdir():
-        for image in path.iterdir():
-            image.unlink()
-        path.rmdir()
-    picture(imagenet / flat / "ILSVRC2012_val_00000001.JPEG")
-    missing = ImageNet().missing(root)
-    assert f"move each to {imagenet}/val/WNID/" in missing
-    assert "ILSVRC2012_devkit_t12.tar.gz" in missing
