@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
@@ -12,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from attnbench.system.cpu import processor
+from attnbench.utils.git import try_git
 
 ALWAYS = ("attnbench", "torch", "torchvision")
 COUNTERS = ("fvcore", "ptflops")
@@ -51,16 +51,6 @@ def commit() -> str | None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    head = _git(root, "rev-parse", "--short=12", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return head and head + ("+" if changed else "")
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
+    head = try_git(root, "rev-parse", "--short=12", "HEAD").strip()
+    changed = try_git(root, "status", "--porcelain", "--untracked-files=no").strip()
+    return f"{head}+" if head and changed else head or None

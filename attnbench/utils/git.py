@@ -1,15 +1,65 @@
-"""Commits of a git repository: their order, date and subject. Absent git is no error."""
+"""Git commands, and the commits of a repository: their order, date and subject."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attnbench.errors import AttnbenchError
+
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 _SECONDS = 60
+
+
+class GitError(AttnbenchError):
+    """Failure of a git command."""
+
+
+def run_git(
+    folder: Path, *arguments: str, given: Sequence[str] = (), timeout_s: float | None = None
+) -> str:
+    """Run git in a folder, without prompts and hooks, and return its output.
+
+    Args:
+        folder: a folder of the repository.
+        arguments: the command and its arguments.
+        given: lines for its standard input.
+        timeout_s: seconds after which it is stopped.
+
+    Raises:
+        GitError: it failed, with the first line of its reason; it was stopped; or git cannot be
+            run, with an OSError as the cause.
+    """
+    # messages are matched, hence the fixed language; git must not wait for a password
+    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            # no hook of a project runs: it may install things, or prompt
+            ["git", "-c", f"core.hooksPath={os.devnull}", *arguments],
+            cwd=folder,
+            env=environment,
+            input="".join(f"{line}\n" for line in given).encode(),
+            capture_output=True,
+            timeout=timeout_s,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitError(f"git {arguments[0]} cannot be run: {error}") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+        raise GitError(f"git {arguments[0]}: {lines[0] if lines else done.returncode}")
+    return done.stdout.decode(errors="replace")
+
+
+def try_git(folder: Path, *arguments: str, given: Sequence[str] = ()) -> str:
+    """Run git like :func:`run_git` for at most a minute; a failure or absent git yields ``""``."""
+    try:
+        return run_git(folder, *arguments, given=given, timeout_s=_SECONDS)
+    except GitError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -67,34 +117,18 @@ class GitRepository:
         }
 
     def _git(self, *arguments: str, given: Sequence[str] = ()) -> list[str]:
-        text = "".join(f"{line}\n" for line in given)
-        return _run(self.root, arguments, text).split("\n")[:-1]
+        return try_git(self.root, *arguments, given=given).split("\n")[:-1]
 
 
 def repository(place: Path) -> GitRepository | None:
     """Return the repository that a folder lies in; None outside of one, or without git."""
-    root = _run(place, ("rev-parse", "--show-toplevel"), "").removesuffix("\n")
+    root = try_git(place, "rev-parse", "--show-toplevel").removesuffix("\n")
     return GitRepository(Path(root)) if root else None
 
 
 def is_hash(text: str) -> bool:
     """Return whether a text may be a commit's hash, short or full."""
     return bool(_HASH.fullmatch(text))
-
-
-def _run(place: Path, arguments: Sequence[str], given: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=place,
-            input=given.encode(),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode(errors="replace")
 
 
 def _printable(text: str) -> str:

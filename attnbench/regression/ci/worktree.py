@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from attnbench.errors import AttnbenchError, RequestError
+from attnbench.errors import RequestError
+from attnbench.utils.git import GitError, run_git, try_git
 
 _DEEPEN = "50"
 _PREFIX = "attnbench-base-"
@@ -22,10 +22,6 @@ _SHALLOW = (
     "this clone is shallow: fetch more of it (`fetch-depth: 0` of actions/checkout, "
     "`GIT_DEPTH: 0` in GitLab, `git fetch --unshallow`)"
 )
-
-
-class CheckoutError(AttnbenchError):
-    """Failure of a git command."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,10 @@ class GitCheckout:
             RequestError: git is missing, or the folder is in no checkout.
         """
         try:
-            found = _git(start, "rev-parse", "--show-toplevel")
-        except CheckoutError as error:
+            found = run_git(start, "rev-parse", "--show-toplevel").strip()
+        except GitError as error:
+            if isinstance(error.__cause__, OSError):
+                raise RequestError(f"attnbench ci needs git: {error}") from error
             if "dubious ownership" in str(error):
                 raise RequestError(str(error)) from error
             raise RequestError(
@@ -66,11 +64,11 @@ class GitCheckout:
         found = self._find_local(revision)
         if found:
             return found
-        shallow = _git(self.root, "rev-parse", "--is-shallow-repository") == "true"
+        shallow = self._git("rev-parse", "--is-shallow-repository") == "true"
         why = ""
         try:
             found = self._fetch(revision, shallow)
-        except CheckoutError as error:
+        except GitError as error:
             why = f" ({error})"
         if found:
             return found
@@ -80,28 +78,24 @@ class GitCheckout:
 
     def is_dirty(self) -> bool:
         """Return whether the working tree differs from its commit, new files included."""
-        return bool(_git(self.root, "status", "--porcelain"))
+        return bool(self._git("status", "--porcelain"))
 
     def files(self, commit: str | None = None) -> frozenset[str]:
         """Return the files of a commit, or without one the unignored files of the working tree."""
         arguments = ("ls-tree", "-r", "-z", "--name-only", commit) if commit else (
             "ls-files", "-z", "--cached", "--others", "--exclude-standard")  # fmt: skip
-        return frozenset(_git(self.root, *arguments).split("\0")) - {""}
+        return frozenset(self._git(*arguments).split("\0")) - {""}
 
     def _find_local(self, revision: str) -> str:
         remote = self._remote()
         for name in (revision, *([f"{remote}/{revision}"] if remote else [])):
-            try:
-                return _git(
-                    self.root, "rev-parse", "--verify", "--quiet", "--end-of-options",
-                    f"{name}^{{commit}}",
-                )  # fmt: skip
-            except CheckoutError:
-                continue
+            options = ("--verify", "--quiet", "--end-of-options")
+            with suppress(GitError):
+                return self._git("rev-parse", *options, f"{name}^{{commit}}")
         return ""
 
     def _remote(self) -> str:
-        names = _git(self.root, "remote").split()
+        names = self._git("remote").split()
         return "origin" if "origin" in names else next(iter(names), "")
 
     def _fetch(self, revision: str, shallow: bool) -> str:
@@ -111,13 +105,16 @@ class GitCheckout:
         name, steps = re.fullmatch(r"([^~^]*)(.*)", revision, re.DOTALL).groups()  # type: ignore[union-attr]
         if name == "HEAD":
             if shallow:
-                _git(self.root, "fetch", "--quiet", "--no-tags", "--deepen", _DEEPEN, remote)
+                self._git("fetch", "--quiet", "--no-tags", "--deepen", _DEEPEN, remote)
             return self._find_local(revision)
         # --depth would truncate a full clone
         depth = ("--depth", _DEEPEN if steps else "1") if shallow else ()
         wanted = name.removeprefix(f"{remote}/")
-        _git(self.root, "fetch", "--quiet", "--no-tags", *depth, remote, "--", wanted)
-        return _git(self.root, "rev-parse", "--verify", f"FETCH_HEAD{steps}^{{commit}}")
+        self._git("fetch", "--quiet", "--no-tags", *depth, remote, "--", wanted)
+        return self._git("rev-parse", "--verify", f"FETCH_HEAD{steps}^{{commit}}")
+
+    def _git(self, *arguments: str) -> str:
+        return run_git(self.root, *arguments).strip()
 
 
 @contextmanager
@@ -125,44 +122,22 @@ def base_worktree(checkout: GitCheckout, commit: str) -> Iterator[Path]:
     """Check a commit out into a temporary folder, which is removed in any case.
 
     Raises:
-        CheckoutError: git failed; with its reason.
+        GitError: git failed; with its reason.
     """
     _remove_abandoned(checkout)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
     tree = folder / "base"
     try:
-        _git(checkout.root, "worktree", "add", "--quiet",
-             "--detach", str(tree), commit)  # fmt: skip
+        run_git(checkout.root, "worktree", "add", "--quiet", "--detach", str(tree), commit)
         yield tree
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _git(checkout.root, "worktree", "prune", check=False)
+        try_git(checkout.root, "worktree", "prune")
 
 
 def _remove_abandoned(checkout: GitCheckout) -> None:
     """Remove the worktrees that killed processes left behind."""
-    listed = _git(checkout.root, "worktree", "list", "--porcelain", check=False)
+    listed = try_git(checkout.root, "worktree", "list", "--porcelain")
     for path in re.findall(rf"^worktree (.*/{_PREFIX}(\d+)-[^/]*)/base$", listed, re.MULTILINE):
         if not psutil.pid_exists(int(path[1])):
             shutil.rmtree(path[0], ignore_errors=True)
-
-
-def _git(folder: Path, *arguments: str, check: bool = True) -> str:
-    # messages are matched, hence the fixed language; git must not wait for a password
-    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        done = subprocess.run(
-            # no hook of the project runs: it may install things, or prompt
-            ["git", "-c", f"core.hooksPath={os.devnull}", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except OSError as error:
-        raise RequestError(f"attnbench ci needs git, which cannot be run: {error}") from error
-    if check and done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise CheckoutError(f"git {arguments[0]}: {lines[0] if lines else done.returncode}")
-    return done.stdout.strip()

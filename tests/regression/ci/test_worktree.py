@@ -21,7 +21,7 @@ def test_a_folder_in_no_checkout(tmp_path):
 
 def test_git_is_missing(repository, monkeypatch):
     monkeypatch.setenv("PATH", os.devnull)
-    with pytest.raises(RequestError, match="needs git, which cannot be run"):
+    with pytest.raises(RequestError, match="attnbench ci needs git: git rev-parse cannot be run"):
         GitCheckout.find(repository)
 
 
