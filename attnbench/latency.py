@@ -17,11 +17,10 @@ from dataclasses import replace
 
 from attnbench.errors import RequestError, suggestion
 from attnbench.stats.verdict import LatencyRule
-from attnbench.timing.clock import Clock, WallClock
+from attnbench.timing.clock import Clock, WallClock, single_thread_clock
 from attnbench.timing.comparison import Compared, Comparison
 from attnbench.timing.isolation import quiet
 from attnbench.timing.sampler import ArmError, Call, Sampling, sample
-from attnbench.timing.schedstat_clock import single_thread_clock
 
 __all__ = ["ArmError", "Compared", "Comparison", "LatencyRule", "Sampling", "compare"]
 

@@ -35,7 +35,7 @@ from torch.utils.benchmark import Timer
 
 from attnbench.latency import compare
 from attnbench.models.backbones import build_backbone
-from attnbench.timing.malloc import keep_heap
+from attnbench.timing.isolation import keep_heap
 
 Call = Callable[[], object]
 

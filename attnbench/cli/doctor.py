@@ -28,11 +28,12 @@ def command(
     """Say what on this machine hurts timing and what to do, and measure its own noise floor."""
     from attnbench.doctor.diagnose import examine
     from attnbench.doctor.host import this_host
-    from attnbench.system.cpu import machine
+    from attnbench.system.cpu import isa
+    from attnbench.system.provenance import machine
 
     chosen = chosen_format(format, json, ("text", "json"))
     with guests():
-        findings, facts = examine(this_host()), machine()
+        findings, facts = examine(this_host()), {**machine(), "isa": isa()}
         floor = _floor(budget)
     if chosen == "json":
         print_json(

@@ -1,4 +1,4 @@
-"""Clocks for work that a device executes asynchronously.
+"""Clocks for work that a device executes asynchronously, and CUDA graphs of such work.
 
 Written from PyTorch's documentation and tested against a simulated device; not yet run on a real
 accelerator.
@@ -7,15 +7,23 @@ accelerator.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from itertools import repeat
 from time import perf_counter
 from typing import Any
 
-from attnbench.devices.memory import within_memory
+from attnbench.devices.memory import raise_out_of_memory
+from attnbench.errors import DeviceError
+from attnbench.utils.text import first_line
 
 Call = Callable[[], object]
 
+_WARM_UP = 3
+"""Calls before a capture: lazy initialization and autotuning must not be captured."""
 
+
+@dataclass(frozen=True)
 class EventClock:
     """A clock of CUDA events around the calls, with a resolution of half a microsecond.
 
@@ -31,15 +39,10 @@ class EventClock:
         empty_cache: call that releases cached memory after the device ran out of it.
     """
 
-    def __init__(
-        self,
-        cuda: Any,
-        index: int,
-        flush: Call | None = None,
-        empty_cache: Call = lambda: None,
-    ) -> None:
-        self._cuda, self._index = cuda, index
-        self._flush, self._empty_cache = flush, empty_cache
+    cuda: Any
+    index: int
+    flush: Call | None = None
+    empty_cache: Call = lambda: None
 
     def time(self, call: Call, count: int) -> float:
         """Return the total seconds of ``count`` calls on the device.
@@ -47,11 +50,11 @@ class EventClock:
         Raises:
             DeviceError: the device ran out of memory.
         """
-        measure = self._warm if self._flush is None else self._cold
+        measure = self._warm if self.flush is None else self._cold
         # events are recorded on the current stream of the current device
-        with self._cuda.device(self._index):
-            self._cuda.synchronize(self._index)
-            return within_memory(lambda: measure(call, count), self._empty_cache)
+        with self.cuda.device(self.index):
+            self.cuda.synchronize(self.index)
+            return raise_out_of_memory(lambda: measure(call, count), self.empty_cache)
 
     def _warm(self, call: Call, count: int) -> float:
         start, end = self._event(), self._event()
@@ -63,21 +66,22 @@ class EventClock:
         return _seconds(start, end)
 
     def _cold(self, call: Call, count: int) -> float:
-        assert self._flush is not None
+        assert self.flush is not None
         pairs = [(self._event(), self._event()) for _ in range(count)]
         for start, end in pairs:
-            self._flush()
+            self.flush()
             start.record()
             call()
             end.record()
-        self._cuda.synchronize(self._index)
+        self.cuda.synchronize(self.index)
         return sum(_seconds(start, end) for start, end in pairs)
 
     def _event(self) -> Any:
-        return self._cuda.Event(enable_timing=True)
+        return self.cuda.Event(enable_timing=True)
 
 
-class SynchronisedClock:
+@dataclass(frozen=True)
+class SynchronizedClock:
     """The processor's clock, read after synchronization; for accelerators without events.
 
     Args:
@@ -86,13 +90,9 @@ class SynchronisedClock:
         now: the clock, in seconds.
     """
 
-    def __init__(
-        self,
-        synchronize: Call,
-        empty_cache: Call = lambda: None,
-        now: Callable[[], float] = perf_counter,
-    ) -> None:
-        self._synchronize, self._empty_cache, self._now = synchronize, empty_cache, now
+    synchronize: Call
+    empty_cache: Call = lambda: None
+    now: Callable[[], float] = perf_counter
 
     def time(self, call: Call, count: int) -> float:
         """Return the seconds from the first call until the device has finished the last.
@@ -100,18 +100,16 @@ class SynchronisedClock:
         Raises:
             DeviceError: the device ran out of memory.
         """
-        return within_memory(lambda: self._time(call, count), self._empty_cache)
 
-    def _time(self, call: Call, count: int) -> float:
-        self._synchronize()
-        start = self._now()
-        for _ in repeat(None, count):
-            call()
-        self._synchronize()
-        return self._now() - start
+        def measure() -> float:
+            self.synchronize()
+            start = self.now()
+            for _ in repeat(None, count):
+                call()
+            self.synchronize()
+            return self.now() - start
 
-
-DeviceClock = EventClock | SynchronisedClock
+        return raise_out_of_memory(measure, self.empty_cache)
 
 
 def l2_flush(api: Any, index: int) -> Call:
@@ -128,3 +126,33 @@ def l2_flush(api: Any, index: int) -> Call:
 
 def _seconds(start: Any, end: Any) -> float:
     return float(start.elapsed_time(end)) / 1e3  # events report milliseconds
+
+
+def capture_graph(call: Call, cuda: Any = None) -> Call:
+    """Return a call that replays the device work of ``call``.
+
+    It reads and writes the memory that was bound when it was captured, and returns None.
+
+    Args:
+        call: one inference on bound tensors, without synchronization or control flow on values.
+        cuda: ``torch.cuda``, or a substitute.
+
+    Raises:
+        DeviceError: the call cannot be captured; the message has the reason.
+    """
+    cuda = cuda or import_module("torch").cuda
+    try:
+        side = cuda.Stream()  # the default stream cannot be captured
+        side.wait_stream(cuda.current_stream())
+        with cuda.stream(side):
+            for _ in range(_WARM_UP):
+                call()
+        cuda.current_stream().wait_stream(side)
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph):
+            call()
+    except Exception as error:  # any operation that a capture forbids
+        reason = f"no CUDA graph: the call cannot be captured: {first_line(error)}"
+        raise DeviceError(reason) from None
+    replay: Call = graph.replay
+    return replay

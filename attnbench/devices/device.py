@@ -1,38 +1,37 @@
-"""A device: its clocks, its throttling, its memory and its description for records."""
+"""Devices by name: clocks, throttling, memory, and the description for records."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property, partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attnbench.errors import RequestError
+from attnbench.devices.clocks import EventClock, SynchronizedClock, l2_flush
+from attnbench.devices.memory import measure_peak
+from attnbench.devices.nvml import Throttle, watch_gpu
+from attnbench.errors import RequestError, suggestion
+from attnbench.system.cpu import processor
 from attnbench.timing.clock import Clock, WallClock
 
 if TYPE_CHECKING:
     import torch
 
-    from attnbench.devices.nvml import Throttle
+KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 class Device:
-    """A device that models run on.
+    """A device that models run on, known to exist; its ``name`` is ``"cpu"`` or ``"cuda:1"``.
 
-    Attributes:
-        name: ``"cpu"``, ``"cuda:1"``.
+    Args:
         kind: ``"cpu"``, ``"cuda"``, ``"mps"``, ``"xpu"``.
         index: index among the devices of its kind; 0 for the CPU.
+        api: substitute for the module ``torch``.
+        nvml: substitute for the module ``pynvml``.
     """
 
     def __init__(self, kind: str, index: int = 0, api: Any = None, nvml: Any = None) -> None:
-        """Describe a device that is known to exist.
-
-        Args:
-            kind: kind of the device.
-            index: index of the device.
-            api: substitute for the module ``torch``.
-            nvml: substitute for the module ``pynvml``.
-        """
         self.kind, self.index = kind, index
         self.name = kind if kind == "cpu" else f"{kind}:{index}"
         self._given, self._nvml = api, nvml
@@ -49,14 +48,11 @@ class Device:
         """Clock with warm caches, as the previous call left them."""
         if self.kind == "cpu":
             return WallClock()
-        from attnbench.devices.clocks import EventClock, SynchronisedClock
-
         accelerator = self._torch.accelerator
         if self.kind == "cuda":
             return EventClock(self._torch.cuda, self.index, empty_cache=accelerator.empty_cache)
-        return SynchronisedClock(
-            lambda: accelerator.synchronize(self.name), accelerator.empty_cache
-        )
+        synchronize = partial(accelerator.synchronize, self.name)
+        return SynchronizedClock(synchronize, accelerator.empty_cache)
 
     @cached_property
     def cold_clock(self) -> Clock:
@@ -66,26 +62,20 @@ class Device:
             RequestError: the device is not a CUDA device.
         """
         if self.kind != "cuda":
-            raise RequestError(f"cold timing needs a CUDA device, not {self.name}")
-        from attnbench.devices.clocks import EventClock, l2_flush
-
-        api = self._torch
-        flush = l2_flush(api, self.index)
-        return EventClock(api.cuda, self.index, flush, api.accelerator.empty_cache)
+            raise RequestError(f"--cold needs a CUDA device: got {self.name}. Leave out --cold.")
+        flush, empty_cache = l2_flush(self._torch, self.index), self._torch.accelerator.empty_cache
+        return EventClock(self._torch.cuda, self.index, flush, empty_cache)
 
     @cached_property
     def watch(self) -> Throttle | None:
         """Monitor of the device clocks; None without an NVIDIA GPU and nvidia-ml-py."""
-        if self.kind != "cuda":
-            return None
-        from attnbench.devices.nvml import watch
-
-        return watch(str(self._properties.uuid), self._nvml)
+        is_cuda = self.kind == "cuda"
+        return watch_gpu(str(self._properties.uuid), self._nvml) if is_cuda else None
 
     @property
     def throttled(self) -> Callable[[], bool] | None:
         """Check for throttling since the previous call; None where it is not reported."""
-        return self.watch.throttled if self.watch else None
+        return self.watch.is_throttled if self.watch else None
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
         """Return the measured peak memory of one call; None where unavailable (the CPU).
@@ -93,20 +83,13 @@ class Device:
         Raises:
             DeviceError: the device ran out of memory.
         """
-        if self.kind == "cpu":
-            return None
-        from attnbench.devices.memory import measured_peak
-
-        return measured_peak(call, self._torch.accelerator, self.name)
+        is_cpu = self.kind == "cpu"
+        return None if is_cpu else measure_peak(call, self._torch.accelerator, self.name)
 
     def describe(self) -> dict[str, Any]:
         """Return the record form: name, title; on CUDA also capability, cache and clocks."""
-        if self.kind == "cpu":
-            from attnbench.system.cpu import processor
-
-            return {"name": self.name, "title": processor()}
         if self.kind != "cuda":
-            return {"name": self.name, "title": self.kind}
+            return {"name": self.name, "title": processor() if self.kind == "cpu" else self.kind}
         properties = self._properties
         return {
             "name": self.name,
@@ -119,11 +102,7 @@ class Device:
 
     @property
     def _torch(self) -> Any:
-        if self._given is None:
-            import torch
-
-            return torch
-        return self._given
+        return self._given or import_module("torch")
 
     @property
     def _properties(self) -> Any:
@@ -131,3 +110,51 @@ class Device:
 
     def __repr__(self) -> str:
         return f"Device({self.name!r})"
+
+
+def find_device(name: str, api: Any = None) -> Device:
+    """Return the device called ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``xpu``.
+
+    Args:
+        name: name as on the command line; without a number, the first device of its kind.
+        api: substitute for the module ``torch``.
+
+    Raises:
+        RequestError: no such device exists here, or the name is invalid; the message lists the
+            devices or kinds.
+    """
+    match = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
+    kind = match[1] if match else ""
+    if match is None or kind not in KINDS or (kind == "cpu" and match[2]):
+        raise RequestError(
+            f"device is unknown: got {name!r}.{suggestion(name, KINDS)} "
+            "Choose from cpu, cuda, cuda:1, mps, xpu."
+        )
+    index = int(match[2] or 0)
+    return _known(kind, index) if api is None else _find(kind, index, api)
+
+
+@cache
+def _known(kind: str, index: int) -> Device:
+    return _find(kind, index, import_module("torch"))
+
+
+def _find(kind: str, index: int, api: Any) -> Device:
+    if kind == "cpu":
+        return Device(kind)
+    available = names(api)
+    if f"{kind}:{index}" not in available:
+        raise RequestError(
+            f"device is not on this machine: got {kind}:{index}. "
+            f"Choose from {', '.join(available)}."
+        )
+    return Device(kind, index, api)
+
+
+def names(api: Any) -> list[str]:
+    """Return the names of this machine's devices: ``["cpu", "cuda:0"]``; `api` is ``torch``."""
+    accelerator = api.accelerator
+    if not accelerator.is_available():
+        return ["cpu"]
+    kind = accelerator.current_accelerator().type
+    return ["cpu", *(f"{kind}:{i}" for i in range(accelerator.device_count()))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar
 
 from attnbench.errors import DeviceError
@@ -16,7 +17,7 @@ from attnbench.utils.text import first_line
 _Result = TypeVar("_Result")
 
 
-def measured_peak(call: Callable[[], object], accelerator: Any, device: str) -> int | None:
+def measure_peak(call: Callable[[], object], accelerator: Any, device: str) -> int | None:
     """Return the peak bytes of a call above the bytes that were allocated before it.
 
     The weights and the bound input are allocated before and do not count; the output does. A
@@ -47,10 +48,10 @@ def measured_peak(call: Callable[[], object], accelerator: Any, device: str) -> 
         accelerator.synchronize(device)
         return int(accelerator.max_memory_allocated(device)) - before
 
-    return within_memory(measure, accelerator.empty_cache)
+    return raise_out_of_memory(measure, accelerator.empty_cache)
 
 
-def within_memory(call: Callable[[], _Result], empty_cache: Callable[[], object]) -> _Result:
+def raise_out_of_memory(call: Callable[[], _Result], empty_cache: Callable[[], object]) -> _Result:
     """Return the result of ``call``; when the device runs out of memory, clean up and raise.
 
     This is a function and not a context manager: the error keeps the frames, and with them the
@@ -62,16 +63,11 @@ def within_memory(call: Callable[[], _Result], empty_cache: Callable[[], object]
     try:
         return call()
     except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        # MPS raises a plain RuntimeError, "MPS backend out of memory (...)"
+        out_of_memory = import_module("torch").OutOfMemoryError
+        if not isinstance(error, out_of_memory) and "out of memory" not in str(error):
             raise
         reason = first_line(error).partition(" GPU ")[0]  # the rest is the allocator's state
     gc.collect()
     empty_cache()
     raise DeviceError(f"out of device memory: {reason}; a smaller batch needs less")
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    # MPS raises a plain RuntimeError, "MPS backend out of memory (...)"
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)

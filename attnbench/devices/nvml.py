@@ -37,7 +37,7 @@ class Throttle:
         self._nvml, self._handle = nvml, handle
         self._violations = self._read_violations()
 
-    def throttled(self) -> bool:
+    def is_throttled(self) -> bool:
         """Return whether clocks were reduced since the previous call, or since construction."""
         before, self._violations = self._violations, self._read_violations()
         return self._violations != before or bool(self.reasons())
@@ -80,7 +80,7 @@ class Throttle:
         return _quietly(self._nvml, lambda: read(self._handle, *arguments))
 
 
-def watch(uuid: str, nvml: Any = None) -> Throttle | None:
+def watch_gpu(uuid: str, nvml: Any = None) -> Throttle | None:
     """Return a monitor of the GPU with this UUID; None without nvidia-ml-py or its driver.
 
     The UUID is used because NVML numbers all GPUs and PyTorch only the visible ones.
@@ -94,13 +94,11 @@ def watch(uuid: str, nvml: Any = None) -> Throttle | None:
     except ImportError:
         return None
     full = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
-
-    def open_device() -> Throttle:
+    try:
         nvml.nvmlInit()
         return Throttle(nvml, nvml.nvmlDeviceGetHandleByUUID(full))
-
-    monitor: Throttle | None = _quietly(nvml, open_device)
-    return monitor
+    except nvml.NVMLError:
+        return None
 
 
 def _quietly(nvml: Any, read: Callable[[], Any]) -> Any:

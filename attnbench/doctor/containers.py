@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnbench.doctor.findings import SystemFinding
 from attnbench.doctor.host import Host
-from attnbench.system.proc_files import number, read, read_number, read_table
+from attnbench.system.cpu import number, read, read_number, read_table
 
 _UNLIMITED = 2**60  # version 1 writes a number near 2^63 for no limit
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from attnbench.doctor.findings import SystemFinding
 from attnbench.doctor.host import Host
-from attnbench.system.proc_files import globbed, read, read_number
+from attnbench.system.cpu import glob_files, read, read_number
 
 
 def governor(host: Host) -> SystemFinding | None:
     """Report the kernel's frequency governors; None outside Linux."""
     if not (host.sys / "devices/system/cpu").is_dir():
         return None  # not Linux
-    files = globbed(host.sys / "devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
+    files = glob_files(host.sys / "devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_governor")
     found = sorted({name for name in map(read, files) if name})
     if not found:
         return SystemFinding(

@@ -81,7 +81,7 @@ def accelerator(host: Host) -> SystemFinding | None:
     """Report clocks, persistence mode and throttling of the first accelerator; None without."""
     import torch
 
-    from attnbench.devices.lookup import find_device, names
+    from attnbench.devices.device import find_device, names
 
     there = names(torch)[1:]
     return judge_accelerator(find_device(there[0]).describe()) if there else None

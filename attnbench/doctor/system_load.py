@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnbench.doctor.findings import SystemFinding
 from attnbench.doctor.host import Host
-from attnbench.system.proc_files import read_table
+from attnbench.system.cpu import read_table
 
 _GIB = 2**20  # in the kB of /proc/meminfo
 

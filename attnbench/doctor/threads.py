@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnbench.doctor.findings import SystemFinding
 from attnbench.doctor.host import Host
-from attnbench.system.proc_files import globbed, number, read, read_number
+from attnbench.system.cpu import glob_files, number, read, read_number
 
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -48,7 +48,9 @@ def siblings(host: Host) -> SystemFinding | None:
     folder = host.sys / "devices/system/cpu"
     active = read_number(folder / "smt/active")
     if active is None:
-        lists = [read(file) for file in globbed(folder, "cpu[0-9]*/topology/thread_siblings_list")]
+        lists = [
+            read(file) for file in glob_files(folder, "cpu[0-9]*/topology/thread_siblings_list")
+        ]
         if not any(lists):
             return None
         active = int(any("," in (cores or "") or "-" in (cores or "") for cores in lists))

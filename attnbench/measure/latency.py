@@ -18,7 +18,7 @@ import torch
 
 from attnbench.counting.peak_memory import peak_activations
 from attnbench.devices import Device, find_device
-from attnbench.devices.cuda_graphs import graphed
+from attnbench.devices.clocks import capture_graph
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, card_facts, slot_facts
 from attnbench.measure.network import example, inputs, network
@@ -29,11 +29,9 @@ from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, Runt
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.suites.case import Case
 from attnbench.suites.conditions import Conditions
-from attnbench.timing.clock import Clock
-from attnbench.timing.isolation import allowed_cores, quiet
-from attnbench.timing.malloc import keep_heap
+from attnbench.timing.clock import Clock, single_thread_clock
+from attnbench.timing.isolation import allowed_cores, keep_heap, quiet
 from attnbench.timing.sampler import Sampling, sample
-from attnbench.timing.schedstat_clock import single_thread_clock
 
 METHOD = 1
 """Version of the timing method; a higher one invalidates older latency records."""
@@ -102,7 +100,7 @@ class LatencyMeter:
         """
         built, _ = self._proved(case, folder)
         conditions = _conditions(case)
-        run = graphed(built.run) if conditions.graph else built.run
+        run = capture_graph(built.run) if conditions.graph else built.run
         return run if conditions.device == "cpu" else _waiting(run, conditions.device)
 
     def _proved(self, case: Case, folder: Path) -> tuple[BuiltModel, Agreement]:
@@ -146,7 +144,7 @@ class LatencyMeter:
 
     def _run(self, case: Case, folder: Path) -> Callable[[], object]:
         run = self._build(case, folder).run
-        return graphed(run) if _conditions(case).graph else run
+        return capture_graph(run) if _conditions(case).graph else run
 
     def _build(self, case: Case, folder: Path) -> BuiltModel:
         conditions = _conditions(case)

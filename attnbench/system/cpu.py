@@ -1,13 +1,12 @@
-"""Identity of the machine, which column heads name by processor and instruction set."""
+"""The processor and its instruction set, and readers of the files in which Linux reports its state.
+
+A missing file is no error.
+"""
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
-from typing import Any
-
-from attnbench.system.proc_files import read
 
 PROC = Path("/proc")
 
@@ -31,11 +30,37 @@ def isa() -> str:
     return found
 
 
-def machine(proc: Path = PROC) -> dict[str, Any]:
-    """Return the facts that identify this machine in ``doctor`` and in records."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor(proc),
-        "cores": os.cpu_count() or 0,
-        "isa": isa(),
-    }
+def read(path: Path) -> str | None:
+    """Return the stripped text of a file; None where it is missing or cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def read_number(path: Path) -> int | None:
+    """Return the integer in a file; None where there is none (``max``, nothing, no file)."""
+    return number(read(path))
+
+
+def number(text: str | None) -> int | None:
+    """Return a text as an integer, or None."""
+    try:
+        return int(text or "")
+    except ValueError:
+        return None
+
+
+def read_table(path: Path) -> dict[str, int]:
+    """Return the lines ``key value`` or ``key: value kB`` of a file whose value is an integer."""
+    lines = (line.replace(":", " ").split() for line in (read(path) or "").splitlines())
+    pairs = ((words[0], number(words[1])) for words in lines if len(words) > 1)
+    return {key: value for key, value in pairs if value is not None}
+
+
+def glob_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the matching files in order; none where the folder cannot be read."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []

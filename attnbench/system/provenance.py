@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from attnbench.system.cpu import processor
+from attnbench.system.cpu import PROC, processor
 from attnbench.utils.git import try_git
 
 ALWAYS = ("attnbench", "torch", "torchvision")
@@ -28,11 +28,11 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, str | int]:
-    """Return the facts that identify the kind of machine."""
+def machine(proc: Path = PROC) -> dict[str, str | int]:
+    """Return the facts that identify the kind of machine, in records and in ``doctor``."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
+        "processor": processor(proc),
         "cores": os.cpu_count() or 0,
     }
 

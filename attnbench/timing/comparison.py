@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from attnbench.stats.latency_ratio import RatioEstimate, distribution, estimate
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
@@ -17,16 +16,13 @@ class Compared:
 
     Attributes:
         ratio: its time over the baseline's; 1.0 for the baseline.
-        ratio_low: lower end of the 95% confidence interval.
-        ratio_high: upper end of the 95% confidence interval.
+        ratio_low, ratio_high: ends of the ratio's 95% confidence interval.
         verdict: ``"slower"``, ``"faster"``, ``"same"`` or ``"inconclusive"``.
         within: for ``"same"``, the difference that can be ruled out, as a fraction; else None.
         floor: noise floor: the largest A/A difference that is consistent with the A/A arm.
         trust: ``"ok"``, or a sentence with the reason why there is no verdict.
-        median_ms: median of its times, in milliseconds per call.
-        p90_ms: 90th percentile.
-        p99_ms: 99th percentile.
-        min_ms: minimum.
+        median_ms, p90_ms, p99_ms, min_ms: median, 90th and 99th percentile and minimum of its
+            times, in milliseconds per call.
         pairs: number of rounds.
     """
 
@@ -68,9 +64,7 @@ class Comparison(Mapping[str, Compared]):
         judged = judge_latency(others, rule)
         # the baseline equals itself, regardless of noise
         judged[self.baseline] = Verdict("same", 0.0, self.floor, doubt)
-        self._arms = MappingProxyType(
-            {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
-        )
+        self._arms = {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
 
     def __getitem__(self, arm: str) -> Compared:
         return self._arms[arm]
@@ -126,13 +120,8 @@ def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:
     if arm == baseline:
         return (arm, "1", "", "baseline", *times)
     verdict = result.verdict if result.within is None else f"same within {result.within:.1%}"
-    return (
-        arm,
-        f"{result.ratio:.4g}",
-        f"{result.ratio_low:.4g}-{result.ratio_high:.4g}",
-        verdict,
-        *times,
-    )
+    interval = f"{result.ratio_low:.4g}-{result.ratio_high:.4g}"
+    return (arm, f"{result.ratio:.4g}", interval, verdict, *times)
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -6,21 +6,62 @@ slows all its arms and cancels in their ratio.
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from time import perf_counter
 
 from attnbench.errors import AttnbenchError, RequestError, suggestion
 from attnbench.stats.latency_ratio import estimate
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.timing.clock import Clock, WallClock
-from attnbench.timing.sampling_settings import FEWEST, Sampling
-from attnbench.timing.warmup import warm_up
-
-__all__ = ["FEWEST", "ArmError", "Call", "Sampling", "sample"]
 
 Call = Callable[[], object]
+
+FEWEST = 5
+"""Minimum number of rounds, regardless of the budget."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Time budget and precision of sampling.
+
+    Attributes:
+        budget_s: seconds of sampling, after warm-up; a round that would exceed the budget by more
+            than half of its duration is not begun, but :data:`FEWEST` rounds are always run.
+        width: relative half-width of every arm's 95% confidence interval at which sampling stops.
+            0.005 makes a 3% difference certain and determines the sign of a 1% difference.
+        seed: seed of the order of the arms; ``None`` draws one.
+        max_rounds: maximum number of rounds; 3,000 samples of a 1 ms arm take 10 s.
+        min_sample_s: minimum duration of a sample; the arm is called repeatedly to reach it.
+        warmup: maximum duration of warm-up, as a fraction of ``budget_s``; two samples of every
+            arm are taken in any case.
+        first_look: number of rounds before the first check of the intervals.
+        look_growth: factor of the number of rounds from one check to the next, so that there are
+            few: each check may stop on an interval that is narrow by chance.
+    """
+
+    budget_s: float = 5.0
+    width: float = 0.005
+    seed: int | None = None
+    max_rounds: int = 4000
+    min_sample_s: float = 1e-3
+    warmup: float = 0.25
+    first_look: int = 20
+    look_growth: float = 1.3
+
+    def __post_init__(self) -> None:
+        has_budget = isinstance(self.budget_s, int | float) and 0 < self.budget_s < float("inf")
+        for name, is_valid, valid in (
+            ("budget_s", has_budget, "a positive number of seconds"),
+            ("width", self.width >= 0, "0 or more"),
+            ("min_sample_s", self.min_sample_s > 0, "more than 0"),
+            ("max_rounds", self.max_rounds >= FEWEST, f"{FEWEST} or more"),
+        ):
+            if not is_valid:
+                raise RequestError(f"{name} is invalid: got {getattr(self, name)}. Give {valid}.")
 
 
 class ArmError(AttnbenchError):
@@ -57,9 +98,12 @@ def sample(
         AttnbenchError: every round was throttled.
     """
     if baseline not in arms:
-        raise RequestError(f"the baseline {baseline!r} is no arm.{suggestion(baseline, arms)}")
+        raise RequestError(
+            f"baseline is not an arm: got {baseline!r}.{suggestion(baseline, arms)} "
+            f"Choose from {', '.join(arms)}."
+        )
     if AGAIN in arms:
-        raise RequestError(f"{AGAIN!r} is the name of the A/A arm; name yours otherwise")
+        raise RequestError(f"arm name is reserved for the A/A arm: got {AGAIN!r}. Choose another.")
     sampling = sampling or Sampling()
     session = _Session({**arms, AGAIN: again or arms[baseline]}, baseline, clock or WallClock())
     session.warm_up(sampling)
@@ -90,30 +134,33 @@ class _Session:
             raise ArmError(arm, error) from error
 
     def warm_up(self, sampling: Sampling) -> None:
-        watch = _Watch()
+        """Run all arms in turn until all are stable; set the calls per sample.
 
-        def timed(arm: str, calls: int) -> float:
-            taken = self.time(arm, calls)
-            watch.add(taken * calls)
-            return taken
-
-        self.calls = warm_up(
-            self.arms,
-            timed,
-            lambda: watch.seconds,
-            min_sample_s=sampling.min_sample_s,
-            cap_s=sampling.warmup * sampling.budget_s,
-        )
+        Each arm is sampled at least twice, or once if the first sample alone took more than its
+        share of the time limit. After that, warm-up ends at the limit even if arms are not stable.
+        """
+        watch, cap_s = _Watch(), sampling.warmup * sampling.budget_s
+        states = {arm: _Warmup(sampling.min_sample_s) for arm in self.arms}
+        for arm, state in _in_turn(states):
+            # limited growth: first times may be wrong
+            calls = min(state.calls, 8 ** len(state.seen))
+            state.seen.append(self.time(arm, calls))
+            watch.add(state.seen[-1] * calls)
+            share_s = cap_s / len(states)
+            if watch.seconds >= cap_s and all(each.is_enough(share_s) for each in states.values()):
+                break
+        self.calls = {arm: state.calls for arm, state in states.items()}
         # equal for both copies of the baseline; otherwise the A/A arm would test the loop
         self.calls[AGAIN] = self.calls[self.baseline]
         self.warmup_s = watch.seconds
 
     def run(self, sampling: Sampling, throttled: Callable[[], bool]) -> TimingSamples:
-        order = random.Random(sampling.seed)
+        order, arms = random.Random(sampling.seed), list(self.arms)
         self.seconds = {arm: [] for arm in self.arms}
         watch, look = _Watch(), sampling.first_look
         while not (stopped := self._ended(sampling, watch)):
-            taken = self._round(order)
+            shuffled = order.sample(arms, len(arms))
+            taken = {arm: self.time(arm, self.calls[arm]) for arm in shuffled}
             watch.add(sum(taken[arm] * self.calls[arm] for arm in taken))
             if throttled():
                 self.dropped += 1
@@ -126,10 +173,6 @@ class _Session:
                     stopped = "narrow"
                     break
         return self._samples(watch.seconds, stopped)
-
-    def _round(self, order: random.Random) -> dict[str, float]:
-        shuffled = order.sample(list(self.arms), len(self.arms))
-        return {arm: self.time(arm, self.calls[arm]) for arm in shuffled}
 
     def _ended(self, sampling: Sampling, watch: _Watch) -> str:
         """Return the reason why sampling has ended, or the empty string."""
@@ -175,3 +218,32 @@ class _Watch:
     @property
     def seconds(self) -> float:
         return max(self._timed, perf_counter() - self._start)
+
+
+@dataclass
+class _Warmup:
+    """Warm-up state of one arm: its times so far, in seconds per call."""
+
+    min_sample_s: float
+    seen: list[float] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """Return the estimated number of calls that fill a sample."""
+        if not self.seen:
+            return 1
+        return max(1, math.ceil(self.min_sample_s / max(min(self.seen[-3:]), 1e-9)))
+
+    @property
+    def is_stable(self) -> bool:
+        """Return whether the last three samples are no faster than the three before (within 3%)."""
+        return len(self.seen) >= 6 and median(self.seen[-3:]) > 0.97 * median(self.seen[-6:-3])
+
+    def is_enough(self, share_s: float) -> bool:
+        return len(self.seen) >= 2 or (len(self.seen) == 1 and self.seen[0] > share_s)
+
+
+def _in_turn(states: Mapping[str, _Warmup]) -> Iterator[tuple[str, _Warmup]]:
+    """Yield the arms in turn, repeatedly, until all are stable."""
+    while not all(state.is_stable for state in states.values()):
+        yield from states.items()

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from attnbench.devices.clocks import EventClock, SynchronisedClock, l2_flush
-from attnbench.devices.cuda_graphs import graphed
+from attnbench.devices.clocks import EventClock, SynchronizedClock, capture_graph, l2_flush
 from attnbench.errors import DeviceError
 
 MS = 1e-3
@@ -45,7 +44,7 @@ def test_cold_flushes_before_each_call_outside_the_events(machine, api):
 
 
 def test_the_synchronised_clock_waits_for_the_device(machine):
-    clock = SynchronisedClock(machine.synchronize, now=lambda: machine.python)
+    clock = SynchronizedClock(machine.synchronize, now=lambda: machine.python)
     machine.work(1.0)()
     assert clock.time(machine.work(2 * MS), 5) == pytest.approx(5 * 2 * MS + LAUNCH)
 
@@ -55,7 +54,7 @@ def test_out_of_memory_is_one_line_and_the_cache_is_returned(kind, machine, api)
     empty = api.accelerator.empty_cache
     clock = {
         "events": EventClock(api.cuda, 0, empty_cache=empty),
-        "synchronised": SynchronisedClock(machine.synchronize, empty),
+        "synchronised": SynchronizedClock(machine.synchronize, empty),
     }[kind]
     with pytest.raises(DeviceError, match="CUDA out of memory") as caught:
         clock.time(machine.work(MS, holds=100_000), 1)
@@ -78,7 +77,7 @@ def test_other_errors_stay_what_they_are(machine, api):
 
 
 def test_a_graph_is_warmed_up_on_a_side_stream_and_replayed(machine, api):
-    replay = graphed(machine.work(MS), api.cuda)
+    replay = capture_graph(machine.work(MS), api.cuda)
     replay()
     assert machine.log == [
         ("side", "waits for", "main"),
@@ -96,7 +95,7 @@ def test_what_cannot_be_captured_says_why(machine, api):
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     with pytest.raises(DeviceError, match=r"captured: operation not permitted .* capturing$"):
-        graphed(looks_at_values, api.cuda)
+        capture_graph(looks_at_values, api.cuda)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -113,5 +112,5 @@ def test_on_a_real_device():
     assert 0 < warm < 10
     assert 0 < cold < 10
     assert device.peak_bytes(call) == 2048 * 2048 * 4
-    assert device.clock.time(graphed(call), 20) > 0
+    assert device.clock.time(capture_graph(call), 20) > 0
     assert device.describe()["memory_bytes"] > 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.devices.nvml import Throttle, watch
+from attnbench.devices.nvml import Throttle, watch_gpu
 
 
 @pytest.mark.parametrize(
@@ -19,16 +19,16 @@ from attnbench.devices.nvml import Throttle, watch
 def test_reasons_that_spoil_a_round(bits, reasons, make_nvml):
     watcher = Throttle(make_nvml(bits), "handle")
     assert watcher.reasons() == reasons
-    assert watcher.throttled() == bool(reasons)
+    assert watcher.is_throttled() == bool(reasons)
 
 
 def test_a_violation_since_the_last_look_counts_once(make_nvml):
     nvml = make_nvml(violations=500)
     watcher = Throttle(nvml, "handle")
-    assert not watcher.throttled()  # what was before does not matter
+    assert not watcher.is_throttled()  # what was before does not matter
     nvml.state.violations = 800  # over again by now, but the counter shows it
-    assert watcher.throttled()
-    assert not watcher.throttled()
+    assert watcher.is_throttled()
+    assert not watcher.is_throttled()
 
 
 def test_a_driver_with_the_old_names(make_nvml):
@@ -42,19 +42,19 @@ def test_what_is_not_supported_is_not_told(make_nvml):
     everything = [name for name in vars(make_nvml()) if name.startswith("nvml") and "Get" in name]
     nvml = make_nvml(4, unsupported=everything)
     watcher = Throttle(nvml, "handle")
-    assert not watcher.throttled()
+    assert not watcher.is_throttled()
     assert set(map(str, watcher.facts().values())) == {"None", "[]"}
 
 
 def test_no_library_no_driver_and_no_such_gpu_give_no_watcher(make_nvml, monkeypatch):
-    assert watch("1", make_nvml(unsupported=["nvmlInit"])) is None
-    assert watch("1", make_nvml(unsupported=["by_uuid"])) is None
+    assert watch_gpu("1", make_nvml(unsupported=["nvmlInit"])) is None
+    assert watch_gpu("1", make_nvml(unsupported=["by_uuid"])) is None
     monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
-    assert watch("1") is None
+    assert watch_gpu("1") is None
 
 
 def test_uuids_with_and_without_their_prefix(make_nvml):
     for uuid in ("GPU-77", "77"):
         nvml = make_nvml()
-        assert watch(uuid, nvml) is not None
+        assert watch_gpu(uuid, nvml) is not None
         assert nvml.state.asked == "GPU-77"

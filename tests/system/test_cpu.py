@@ -7,7 +7,8 @@ import torch
 
 from attnbench.doctor.host import this_host
 from attnbench.doctor.noise_floor import measure_floor
-from attnbench.system.cpu import isa, machine, processor
+from attnbench.system.cpu import isa, processor
+from attnbench.system.provenance import machine
 
 
 def test_the_processors_name(tmp_path, monkeypatch):

@@ -19,9 +19,8 @@ from attnbench.models.insertion import insert
 from attnbench.registry.attention import find_attention
 from attnbench.runtimes.sample_inputs import randomize_weights
 from attnbench.runtimes.torch_export import export_program
-from attnbench.timing.isolation import quiet
-from attnbench.timing.malloc import keep_heap
-from attnbench.timing.schedstat_clock import single_thread_clock
+from attnbench.timing.clock import single_thread_clock
+from attnbench.timing.isolation import keep_heap, quiet
 
 Network = Mapping[str, Any]
 """Network as :mod:`bridge` describes it."""

@@ -22,10 +22,9 @@ class ArtifactTimer:
         """Return the samples of ``{"base": file, "head": file, "shape": ..., "sampling": ...}``."""
         import torch
 
-        from attnbench.timing.isolation import quiet
-        from attnbench.timing.malloc import keep_heap
+        from attnbench.timing.clock import single_thread_clock
+        from attnbench.timing.isolation import keep_heap, quiet
         from attnbench.timing.sampler import Sampling, sample
-        from attnbench.timing.schedstat_clock import single_thread_clock
 
         heap = keep_heap()  # before anything large is allocated
         torch.set_num_threads(1)
