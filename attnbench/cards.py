@@ -167,7 +167,8 @@ class Card:
     macs_text: str = ""
     formula: str = ""
     """The computation in text: ``y = x * sigmoid(W1 relu(W0 mean(x)))``; lines are kept, and text
-    after two or more spaces (shapes) gets a column of its own."""
+    after two or more spaces (shapes) gets a column of its own. By default the equations in the
+    docstring of the class or of its module, a paragraph of their own."""
     formula_tex: str = ""
     """The formula for LaTeX's display mode, without dollar signs: one equation per line, which
     ``attnbench show`` aligns at the equals signs."""
@@ -185,7 +186,7 @@ class Card:
     defects: Mapping[str, str] = field(default_factory=dict)
     """Checks that third-party code is known to fail, with the known defect: reported, not excused.
     For wrapped collections, not for modules of one's own."""
-    licence: str = ""
+    license: str = ""
     """License of the original code; ours is written from the description."""
     version: int = 1
     """Version number, raised when outputs or costs change: older records are then re-measured."""

@@ -23,6 +23,7 @@ from attnbench.registry.validation import (
     ModuleFactory,
     Signature,
     card_of,
+    documented_formula,
     signature_of,
     validate_module,
 )
@@ -58,6 +59,11 @@ class Attention:
     def title(self) -> str:
         """Return the title of the card; without a card, the name."""
         return self.card.title if self.card else self.name
+
+    @property
+    def formula(self) -> str:
+        """Return the card's formula, by default that of the docstring; empty without a card."""
+        return self.card.formula or documented_formula(self.factory) if self.card else ""
 
     def given(self, **options: Any) -> Attention:
         """Return the same module with more options, which take precedence.

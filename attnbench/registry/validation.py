@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from attnbench.cards import CHECK_NAMES, FAMILIES, Card, Paper, PrintedCost, Traits
@@ -22,6 +24,9 @@ ModuleFactory = Callable[..., "nn.Module"]
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_FIRST = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+_EQUATION = re.compile(r"\[?\w{1,8}'?(\(.*?\))?([,;] \w{1,8}'?)*\]? = ")
+"""An equation: its left side is ``y``, ``x'``, ``q, k``, ``[a; b]`` or ``f(m, s)``."""
+_EXAMPLE = re.compile(r"::$|^(example|usage)", re.IGNORECASE)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -77,6 +82,21 @@ def card_of(factory: ModuleFactory) -> Card | None:
     """Return the declared card, or None."""
     card = declared_card(factory)
     return card if isinstance(card, Card) else None
+
+
+def documented_formula(factory: ModuleFactory) -> str:
+    """Return the equations in the docstring of a factory or, if it has none, of its module.
+
+    They are the first paragraph, indented or not, that starts like ``y = ``. Code examples, which
+    follow ``::`` or a heading such as ``Example``, are excluded.
+    """
+    for documented in (factory, sys.modules.get(getattr(factory, "__module__", ""))):
+        paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(documented.__doc__ or ""))
+        for heading, paragraph in pairwise(paragraphs):
+            text = textwrap.dedent(paragraph)
+            if _EQUATION.match(text) and not _EXAMPLE.search(heading):
+                return text
+    return ""
 
 
 def validate_module(entry: Entry[ModuleFactory], target: Any) -> None:
@@ -192,7 +212,7 @@ _TEXTS = (
     "formula",
     "formula_tex",
     "timm",
-    "licence",
+    "license",
 )
 _FIELD_TYPES: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(_TEXTS, (str,)),

@@ -132,6 +132,12 @@ AS_SE_NOTE = (
 )
 """What AS_SE is, in words."""
 
+AS_NON_LOCAL_NOTE = (
+    "Our translation, the same as for the non-local block: one module in the 14x14 stage, before "
+    "the last block of that stage."
+)
+"""Placement of modules that are compared with the non-local block, in words."""
+
 WHERE_SE_STANDS_NOTE = (
     f"The original puts it where SE stands, in every ResNet block before the addition. {AS_SE_NOTE}"
 )

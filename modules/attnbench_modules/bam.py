@@ -205,5 +205,5 @@ y = \left(1 + \sigma(M_c \odot M_s)\right) \odot x""",
         "spatial.3.bias": BEFORE_NORM,
         "spatial.6.bias": BEFORE_NORM,
     },
-    licence="MIT (Jongchan/attention-module)",
+    license="MIT (Jongchan/attention-module)",
 )

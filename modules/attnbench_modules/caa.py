@@ -109,11 +109,6 @@ CAA.card = Card(
     macs=macs,
     params_text="2C^2 + (2k + 6)C; 2C^2 + 28C for k = 11",
     macs_text="(2C^2 + 2kC)N",
-    formula="""\
-u = SiLU(BN(W1 means of 7x7(x)))                           (B, C, H, W), around each position
-s = fk x 1(f1 x k(u))                                      (B, C, H, W)
-a = sigmoid(SiLU(BN(W2 s)))                                (B, C, H, W)
-y = x * a                                                  (B, C, H, W)""",
     formula_tex=r"""u = \mathrm{SiLU}\left(\mathrm{BN}\left(W_1\,\bar{x}_{7 \times 7}\right)\right)
 s = f_{k \times 1}\left(f_{1 \times k}(u)\right)
 a = \sigma\left(\mathrm{SiLU}\left(\mathrm{BN}\left(W_2\,s\right)\right)\right)
@@ -137,5 +132,5 @@ y = a \odot x""",
         "The norms have eps 0.001 and momentum 0.03, as detectors have them.",
         "It is no light gate: two 1x1 convolutions from C to C, on 512 channels 0.54M parameters.",
     ),
-    licence="Apache-2.0 (NUST-Machine-Intelligence-Laboratory/PKINet)",
+    license="Apache-2.0 (NUST-Machine-Intelligence-Laboratory/PKINet)",
 )

@@ -9,9 +9,9 @@ First the channels, then the positions:
     x' = x * Mc                                                (B, C, H, W)
     Ms = sigmoid(BN(f7x7([max_C(x'), mean_C(x')])))            (B, 1, H, W)
     y = x' * Ms                                                (B, C, H, W)
+    MLP is two 1x1 convolutions with ReLU between them, through h = C/r channels.
 
-MLP is two 1x1 convolutions with ReLU between them, through h = C/r channels.
-As in the original code it has biases, and the 7x7 convolution has none, but a batch norm.
+As in the original code the MLP has biases; the 7x7 convolution has none, but a batch norm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Constraint, Paper, PrintedCost, Traits
+from attnbench.cards import Card, Constraint, PrintedCost, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._layers import bottleneck, plane_filter
 from attnbench_modules._norms import BATCH_NORM_NOTE
@@ -111,15 +112,7 @@ def _printed_macs(
 CBAM.card = Card(
     title="Convolutional block attention (CBAM)",
     family="mixed",
-    paper=Paper(
-        key="woo2018cbam",
-        title="CBAM: Convolutional Block Attention Module",
-        authors=("Woo, Sanghyun", "Park, Jongchan", "Lee, Joon-Young", "Kweon, In So"),
-        venue="European Conference on Computer Vision (ECCV)",
-        short="Woo, ECCV'18",
-        year=2018,
-        url="https://arxiv.org/abs/1807.06521",
-    ),
+    paper=papers.CBAM,
     traits=Traits(mlp=True),
     options={
         "reduction": "channels over hidden channels of the MLP",
@@ -144,12 +137,6 @@ CBAM.card = Card(
     macs=macs,
     params_text="2Ch + h + C + 2k^2 + 2, h = max(1, C//r); h + C less without bias",
     macs_text="4Ch + 2k^2 N, h = max(1, C//r)",
-    formula="""\
-Mc = sigmoid(MLP(mean(x)) + MLP(max(x)))                   (B, C, 1, 1), one MLP for both
-x' = x * Mc                                                (B, C, H, W)
-Ms = sigmoid(BN(f7x7([max_C(x'), mean_C(x')])))            (B, 1, H, W)
-y = x' * Ms                                                (B, C, H, W)
-MLP is two 1x1 convolutions with ReLU between them, through h = C/r channels.""",
     formula_tex=r"""a = \operatorname{mean}_{HW}(x), \quad m = \operatorname{max}_{HW}(x)
 M_c = \sigma\left(\mathrm{MLP}(a) + \mathrm{MLP}(m)\right)
 x' = M_c \odot x
@@ -183,5 +170,5 @@ y = M_s \odot x'""",
         "7x7 kernel swapped, the outputs are equal."
     ),
     traps=("At the start it scales x to well under one half, so it disturbs pretrained weights.",),
-    licence="MIT (Jongchan/attention-module)",
+    license="MIT (Jongchan/attention-module)",
 )

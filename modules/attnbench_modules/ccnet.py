@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._pooling import laid_out_as
-from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._shared import AS_NON_LOCAL_NOTE, SQUEEZE_NOTE, check, squeezed, whole
 from attnbench_modules.fused_ccnet import FusedCrissCross, by_row, gathered
 
 
@@ -109,18 +109,12 @@ CrissCross.card = Card(
     },
     official_note=(
         "The original stands in the head of a segmentation network, between two 3x3 convolutions. "
-        "Our translation, the same as for the non-local block: one module in the 14x14 stage, "
-        "before the last block of that stage."
+        f"{AS_NON_LOCAL_NOTE}"
     ),
     params=params,
     macs=macs,
     params_text="C^2 + 2Cd + C + 2d + 1, d = max(1, C//r)",
     macs_text="R((C^2 + 2Cd)N + (C + d)N(H + W)), d = max(1, C//r)",
-    formula="""\
-q, k = 1x1 convolutions of x                               (B, d, H, W) both, d = C/8
-v = a 1x1 convolution of x                                 (B, C, H, W)
-a = softmax over the positions j of row and column of q_i . k_j
-y = x + gamma * sum over j of a_j v_j                      (B, C, H, W), then again from y""",
     formula_tex=r"""q = W_q x + b_q, \quad k = W_k x + b_k, \quad v = W_v x + b_v
 a_{ij} = \operatorname{softmax}_{j \in \mathrm{row}(i) \cup \mathrm{column}(i)} q_i^\top k_j
 y_i = x_i + \gamma \sum_j a_{ij} v_j""",
@@ -139,5 +133,5 @@ y_i = x_i + \gamma \sum_j a_{ij} v_j""",
         "At the start only gamma gets a gradient: everything before it is multiplied by zero.",
     ),
     dead={"key.bias": "moves all scores of a position alike, which the softmax takes away"},
-    licence="MIT (speedinghzl/CCNet)",
+    license="MIT (speedinghzl/CCNet)",
 )

@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Paper, Traits
+from attnbench.cards import Card, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import folded
 from attnbench_modules._pooling import gated_by_strips, strips
 from attnbench_modules._shared import BEFORE_NORM, IN_PLACE_OF_SE, QUARTERS, check, squeezed, whole
@@ -77,15 +78,7 @@ def macs(channels: int, height: int, width: int, *, reduction: int = 32, **_opti
 CoordinateAttention.card = Card(
     title="Coordinate attention",
     family="mixed",
-    paper=Paper(
-        key="hou2021coordinate",
-        title="Coordinate Attention for Efficient Mobile Network Design",
-        authors=("Hou, Qibin", "Zhou, Daquan", "Feng, Jiashi"),
-        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
-        short="Hou, CVPR'21",
-        year=2021,
-        url="https://arxiv.org/abs/2103.02907",
-    ),
+    paper=papers.COORDINATE,
     traits=Traits(conv1x1=True),
     options={"reduction": "r, channels over shared channels; never fewer than 8 of these"},
     constraints=(whole("channels"), whole("reduction")),
@@ -103,11 +96,6 @@ CoordinateAttention.card = Card(
     macs=macs,
     params_text="3Ch + 3h + 2C, h = max(8, C//r)",
     macs_text="2Ch(H + W), h = max(8, C//r)",
-    formula="""\
-zh, zw = means of the rows, of the columns of x            (B, C, H, 1), (B, C, W, 1)
-f = hswish(BN(W1 [zh; zw]))                                (B, h, H + W, 1)
-gh, gw = sigmoid(Wh fh), sigmoid(Ww fw)                    (B, C, H, 1), (B, C, 1, W)
-y = x * gh * gw                                            (B, C, H, W)""",
     formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
 f = \mathrm{hswish}\left(\mathrm{BN}\left(W_1 \left[z_h; z_w\right]\right)\right)
 g_h = \sigma(W_h f_h), \quad g_w = \sigma(W_w f_w)
@@ -121,5 +109,5 @@ y = g_h \odot g_w \odot x""",
         "Below 256 channels the 8 hidden channels weigh more than r says.",
         QUARTERS,
     ),
-    licence="MIT (houqb/CoordAttention)",
+    license="MIT (houqb/CoordAttention)",
 )

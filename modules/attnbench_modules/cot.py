@@ -157,12 +157,6 @@ CoT.card = Card(
     macs=macs,
     params_text="(5k^2/16 + 2)C^2 + 9C + 3k^2 C/8 + 3Ch + 3h, h = max(C/2, 32)",
     macs_text="(5k^2/16 + 2)C^2 N + 3Ch, h = max(C/2, 32), without the k^2 CN of the sums",
-    formula="""\
-u = relu(BN(fk x k, 4 groups(x)))                          (B, C, H, W), the keys
-w = GN(W2 relu(BN(W1 [x; u])))                             (B, C/8, k^2, H, W), through C/2
-s = SiLU(BN(sum over k x k of w * BN(W3 x)))               (B, C, H, W), w of channel c mod C/8
-a1, a2 = softmax of W5 relu(BN(W4 mean(s + u)))            (B, C, 1, 1), through max(C/2, 32)
-y = a1 * s + a2 * u                                        (B, C, H, W)""",
     formula_tex=r"""u = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{k \times k}(x)\right)\right)
 w = \mathrm{GN}\left(W_2\,\mathrm{ReLU}\left(\mathrm{BN}\left(W_1\,[x; u]\right)\right)\right)
 s_p = \mathrm{SiLU}\left(\mathrm{BN}\left(\sum_q w_{p,q}\,\mathrm{BN}(W_3 x)_{p+q}\right)\right)
@@ -184,5 +178,5 @@ y = a_1 \odot s + a_2 \odot u""",
         "two choices here: another module.",
         "It replaces x: in a pretrained network everything behind it has to be learnt anew.",
     ),
-    licence="Apache-2.0 (JDAI-CV/CoTNet)",
+    license="Apache-2.0 (JDAI-CV/CoTNet)",
 )

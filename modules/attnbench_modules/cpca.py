@@ -104,11 +104,6 @@ CPCA.card = Card(
     macs=macs,
     params_text="C^2 + 2Ch + h + 112C, h = max(1, C//r)",
     macs_text="3C^2 N + 103CN + 4Ch, h = max(1, C//r)",
-    formula="""\
-u = GELU(W x)                                              (B, C, H, W)
-u' = u * (sigmoid(MLP(mean(u))) + sigmoid(MLP(max(u))))    (B, C, H, W), times 0 to 2
-s = f5x5(u')                                               (B, C, H, W), depthwise, as all here
-y = W (u' * W (s + f7(s) + f11(s) + f21(s)))               (B, C, H, W)""",
     formula_tex=r"""u = \mathrm{GELU}(W x)
 a = \mathrm{mean}_{HW}(u), \quad m = \mathrm{max}_{HW}(u)
 u' = \left(\sigma\left(\mathrm{MLP}(a)\right) + \sigma\left(\mathrm{MLP}(m)\right)\right) \odot u
@@ -126,5 +121,5 @@ y = W\left(u' \odot W\left(s + f_7(s) + f_{11}(s) + f_{21}(s)\right)\right)""",
         "network it replaces what went through.",
         "Heavy: on 512 channels half of its multiply-adds are in that convolution alone.",
     ),
-    licence="Apache-2.0 (Cuthbert-Huang/CPCANet)",
+    license="Apache-2.0 (Cuthbert-Huang/CPCANet)",
 )

@@ -2,19 +2,8 @@
 
 CVPR 2019, https://arxiv.org/abs/1809.02983. Original code: https://github.com/junfu1115/DANet
 
-Two modules, which the paper puts side by side. Position attention, as in self-attention GANs:
-
-    q, k = 1x1 convolutions of x                               (B, d, N) both, d = C/8, N = H*W
-    v = a 1x1 convolution of x                                 (B, C, N)
-    A = softmax_j(q^T k)                                       (B, N, N), rows sum to 1
-    y = x + gamma * v A^T                                      (B, C, H, W)
-
-Channel attention has no layers, x being (B, C, N):
-
-    S = softmax_j(-x x^T)                                      (B, C, C), rows sum to 1
-    y = x + gamma * S x                                        (B, C, H, W)
-
-gamma is one number that starts at 0: both start as the identity.
+Two modules, which the paper puts side by side: position attention, as in self-attention GANs, and
+channel attention, without layers. gamma is one number that starts at 0: both start as the identity.
 """
 
 from __future__ import annotations
@@ -25,12 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Paper, Traits
-from attnbench_modules._shared import SQUEEZE_NOTE, check, squeezed, whole
+from attnbench_modules._shared import AS_NON_LOCAL_NOTE, SQUEEZE_NOTE, check, squeezed, whole
 from attnbench_modules.fused_danet import FusedDANetChannel, FusedDANetPosition
 
 
 class DANetPosition(nn.Module):
-    """Each position attends to all positions: (B, C, H, W) -> (B, C, H, W)."""
+    """Each position attends to all positions: (B, C, H, W) -> (B, C, H, W).
+
+    q, k = 1x1 convolutions of x                               (B, d, N) both, d = C/8, N = H*W
+    v = a 1x1 convolution of x                                 (B, C, N)
+    A = softmax_j(q^T k)                                       (B, N, N), rows sum to 1
+    y = x + gamma * v A^T                                      (B, C, H, W)
+    """
 
     card: ClassVar[Card]
 
@@ -56,7 +51,11 @@ class DANetPosition(nn.Module):
 
 
 class DANetChannel(nn.Module):
-    """Each channel attends to all channels: (B, C, H, W) -> (B, C, H, W)."""
+    """Each channel attends to all channels, x being (B, C, N): (B, C, H, W) -> (B, C, H, W).
+
+    S = softmax_j(-x x^T)                                      (B, C, C), rows sum to 1
+    y = x + gamma * S x                                        (B, C, H, W)
+    """
 
     card: ClassVar[Card]
 
@@ -128,8 +127,7 @@ OFFICIAL = {
 }
 OFFICIAL_NOTE = (
     "The original stands in the head of a segmentation network, between two 3x3 convolutions, "
-    "position and channel attention side by side. Our translation, the same as for the non-local "
-    "block: one module in the 14x14 stage, before the last block of that stage."
+    f"position and channel attention side by side. {AS_NON_LOCAL_NOTE}"
 )
 GAMMA_TRAP = "At the start only gamma gets a gradient: everything before it is multiplied by zero."
 
@@ -146,11 +144,6 @@ DANetPosition.card = Card(
     macs=position_macs,
     params_text="C^2 + 2Cd + C + 2d + 1, d = max(1, C//r)",
     macs_text="(C^2 + 2Cd)N + (C + d)N^2, d = max(1, C//r)",
-    formula="""\
-q, k = 1x1 convolutions of x                               (B, d, N) both, d = C/8, N = H*W
-v = a 1x1 convolution of x                                 (B, C, N)
-A = softmax_j(q^T k)                                       (B, N, N), rows sum to 1
-y = x + gamma * v A^T                                      (B, C, H, W)""",
     formula_tex=r"""q = W_q x + b_q, \quad k = W_k x + b_k, \quad v = W_v x + b_v
 A = \operatorname{softmax}_j\left(q^\top k\right)
 y = x + \gamma\, v A^\top""",
@@ -165,7 +158,7 @@ y = x + \gamma\, v A^\top""",
         GAMMA_TRAP,
     ),
     dead={"key.bias": "moves all scores of a row alike, which the softmax takes away"},
-    licence="MIT (junfu1115/DANet)",
+    license="MIT (junfu1115/DANet)",
 )
 DANetChannel.card = Card(
     title="Channel attention (DANet)",
@@ -183,9 +176,6 @@ DANetChannel.card = Card(
     macs=channel_macs,
     params_text="1",
     macs_text="2C^2 N",
-    formula="""\
-S = softmax_j(-x x^T)                                      (B, C, C), rows sum to 1
-y = x + gamma * S x                                        (B, C, H, W)""",
     formula_tex=r"""S = \operatorname{softmax}_j\left(-x x^\top\right)
 y = x + \gamma\, S x""",
     deviations=(
@@ -200,5 +190,5 @@ y = x + \gamma\, S x""",
         "to picking one channel.",
         GAMMA_TRAP,
     ),
-    licence="MIT (junfu1115/DANet)",
+    license="MIT (junfu1115/DANet)",
 )

@@ -120,11 +120,6 @@ DoubleAttention.card = Card(
     macs=macs,
     params_text="4Ct + 3t + C, t = max(1, C//r)",
     macs_text="4CtN + 2t^2 N, t = max(1, C//r)",
-    formula="""\
-A, B, V = 1x1 convolutions of x                            (B, t, N) each, t = C/r, N = H*W
-G = A softmax_N(B)^T                                       (B, t, t), one descriptor a column
-Z = G softmax_t(V)                                         (B, t, N), a mix for each position
-y = x + W(Z)                                               (B, C, H, W)""",
     formula_tex=r"""A = W_A x + b_A, \quad B = W_B x + b_B, \quad V = W_V x + b_V
 G = A \operatorname{softmax}_N(B)^\top
 Z = G \operatorname{softmax}_t(V)
@@ -151,5 +146,5 @@ y = x + W Z + b""",
         "Some copies call softmax without a dimension, which normalises over the batch.",
     ),
     dead={"gather.bias": "moves all positions alike, which the softmax over them takes away"},
-    licence="no original code found",
+    license="no original code found",
 )

@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Paper, Traits
+from attnbench.cards import Card, Traits
+from attnbench_modules import papers
 from attnbench_modules._layers import along, line_conv
 from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import HALVES, check, odd, whole
@@ -63,22 +64,7 @@ def macs(
 ECA.card = Card(
     title="Efficient channel attention (ECA)",
     family="channel",
-    paper=Paper(
-        key="wang2020eca",
-        title="ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
-        authors=(
-            "Wang, Qilong",
-            "Wu, Banggu",
-            "Zhu, Pengfei",
-            "Li, Peihua",
-            "Zuo, Wangmeng",
-            "Hu, Qinghua",
-        ),
-        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
-        short="Wang, CVPR'20",
-        year=2020,
-        url="https://arxiv.org/abs/1910.03151",
-    ),
+    paper=papers.ECA,
     traits=Traits(),
     options={"kernel_size": "k, odd; none = from the channels, as the paper does"},
     constraints=(
@@ -94,10 +80,6 @@ ECA.card = Card(
     macs=macs,
     params_text="k, odd, about log2(C)/2",
     macs_text="kC",
-    formula="""\
-z = mean over positions of x                               (B, C)
-s = sigmoid(conv_k(z))                                     (B, C), along the channels
-y = x * s                                                  (B, C, H, W)""",
     formula_tex=r"""s = \sigma\left(\mathrm{conv}_k\left(\mathrm{mean}_{HW}(x)\right)\right)
 y = s \odot x""",
     deviations=(
@@ -110,5 +92,5 @@ y = s \odot x""",
         "changes the result.",
         HALVES,
     ),
-    licence="MIT (BangguWu/ECANet)",
+    license="MIT (BangguWu/ECANet)",
 )

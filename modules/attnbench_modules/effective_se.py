@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnbench.cards import Card, Paper, Traits
+from attnbench.cards import Card, Traits
+from attnbench_modules import papers
 from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import AS_SE, AS_SE_NOTE, HALVES, check, whole
 
@@ -51,15 +52,7 @@ def macs(channels: int, height: int, width: int, **_options: Any) -> int:
 EffectiveSE.card = Card(
     title="Effective squeeze-and-excitation (eSE)",
     family="channel",
-    paper=Paper(
-        key="lee2020centermask",
-        title="CenterMask: Real-Time Anchor-Free Instance Segmentation",
-        authors=("Lee, Youngwan", "Park, Jongyoul"),
-        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
-        short="Lee, CVPR'20",
-        year=2020,
-        url="https://arxiv.org/abs/1911.06667",
-    ),
+    paper=papers.ESE,
     traits=Traits(mlp=True),
     constraints=(whole("channels"),),
     official=AS_SE,
@@ -71,10 +64,6 @@ EffectiveSE.card = Card(
     macs=macs,
     params_text="C^2 + C",
     macs_text="C^2",
-    formula="""\
-z = mean over positions of x                               (B, C)
-s = hardsigmoid(W z + b)                                   (B, C), clip(v + 3, 0, 6) / 6
-y = x * s                                                  (B, C, H, W)""",
     formula_tex=r"""z = \mathrm{mean}_{HW}(x)
 s = \mathrm{hardsigmoid}(W z + b)
 y = s \odot x""",
@@ -89,5 +78,5 @@ y = s \odot x""",
         "Where the gate is 0 or 1 nothing is learnt: the hard sigmoid is flat beyond -3 and 3.",
         HALVES,
     ),
-    licence="CC-BY-NC-4.0 (youngwanLEE/centermask2)",
+    license="CC-BY-NC-4.0 (youngwanLEE/centermask2)",
 )

@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Paper, Traits
+from attnbench.cards import Card, Traits
+from attnbench_modules import papers
 from attnbench_modules._layers import strip_conv
 from attnbench_modules._norms import GroupNorm
 from attnbench_modules._pooling import gated_by_strips, strips
@@ -65,16 +66,7 @@ def macs(channels: int, height: int, width: int, *, kernel_size: int = 7, **_opt
 ELA.card = Card(
     title="Efficient local attention (ELA-B)",
     family="mixed",
-    paper=Paper(
-        key="xu2024ela",
-        title="ELA: Efficient Local Attention for Deep Convolutional Neural Networks",
-        authors=("Xu, Wei", "Wan, Yi"),
-        venue="arXiv preprint arXiv:2403.01123",
-        kind="article",
-        short="Xu, arXiv'24",
-        year=2024,
-        url="https://arxiv.org/abs/2403.01123",
-    ),
+    paper=papers.ELA,
     traits=Traits(),
     options={
         "kernel_size": "k, odd",
@@ -95,10 +87,6 @@ ELA.card = Card(
     macs=macs,
     params_text="(k + 2) C",
     macs_text="kC (H + W)",
-    formula="""\
-zh, zw = means of the rows, of the columns of x            (B, C, H), (B, C, W)
-gh, gw = sigmoid(GN(conv_k(zh))), sigmoid(GN(conv_k(zw)))  (B, C, H, 1), (B, C, 1, W)
-y = x * gh * gw                                            (B, C, H, W)""",
     formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
 g_h = \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k(z_h)\right)\right)
 g_w = \sigma\left(\mathrm{GN}\left(\mathrm{conv}_k(z_w)\right)\right)
@@ -119,5 +107,5 @@ y = g_h \odot g_w \odot x""",
         "channels a 1x1 map is scaled by a constant.",
         QUARTERS,
     ),
-    licence="no original code found",
+    license="no original code found",
 )

@@ -118,12 +118,6 @@ EMA.card = Card(
     macs=macs,
     params_text="10c^2 + 4c, c = C/g",
     macs_text="cC(H + W) + 9cCN + 2CN, c = C/g",
-    formula="""\
-[ah; aw] = sigmoid(W1 [mean_W(X); mean_H(X)])              (c, H, 1), (c, 1, W)
-U = GN(X * ah * aw)                                        (c, H, W), each channel normalised
-V = f3x3(X)                                                (c, H, W)
-A = sigmoid(softmax(mean(U)) V + softmax(mean(V)) U)       (1, H, W), sums over the c channels
-Y = X * A                                                  (c, H, W)""",
     formula_tex=r"""z_h = \mathrm{mean}_W(X), \quad z_w = \mathrm{mean}_H(X)
 \left[a_h; a_w\right] = \sigma\left(W_1 \left[z_h; z_w\right]\right)
 U = \mathrm{GN}(a_h \odot a_w \odot X)
@@ -145,5 +139,5 @@ Y = A \odot X""",
         "counted they are 436M.",
         "The first softmax does not see the map: at the start all channels of V weigh the same.",
     ),
-    licence="none given (YOLOonMe/EMA-attention-module)",
+    license="none given (YOLOonMe/EMA-attention-module)",
 )

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import chained, folded
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
-from attnbench_modules._shared import check, whole
+from attnbench_modules._shared import AS_NON_LOCAL_NOTE, check, whole
 from attnbench_modules.fused_external import FusedExternal, shares
 
 
@@ -91,18 +91,12 @@ ExternalAttention.card = Card(
     },
     official_note=(
         "The original stands in the head of a segmentation network, between two 3x3 convolutions. "
-        "Our translation, the same as for the non-local block: one module in the 14x14 stage, "
-        "before the last block of that stage."
+        f"{AS_NON_LOCAL_NOTE}"
     ),
     params=params,
     macs=macs,
     params_text="2C^2 + 2kC + 3C",
     macs_text="(2C^2 + 2kC)N",
-    formula="""\
-f = W1 x                                                   (B, C, N), W1 with bias, N = H*W
-s = softmax over positions of M1 f                         (B, k, N), one map a slot
-a = s / (sum over slots of s)                              (B, k, N)
-y = relu(x + BN(W2 M2 a))                                  (B, C, H, W)""",
     formula_tex=r"""s = \operatorname{softmax}_N\left(M_1 (W_1 x + b_1)\right)
 a = s / \sum_k s_k
 y = \mathrm{ReLU}\left(x + \mathrm{BN}(W_2 M_2 a)\right)""",
@@ -123,5 +117,5 @@ y = \mathrm{ReLU}\left(x + \mathrm{BN}(W_2 M_2 a)\right)""",
         "other.",
     ),
     dead={"project.bias": "moves a slot's scores alike at all positions: the softmax cancels it"},
-    licence="no licence (MenghaoGuo/EANet)",
+    license="no licence (MenghaoGuo/EANet)",
 )

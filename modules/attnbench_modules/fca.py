@@ -159,11 +159,6 @@ FCA.card = Card(
     macs=macs,
     params_text="2Ch, h = max(1, C//r)",
     macs_text="2Ch, h = max(1, C//r)",
-    formula="""\
-z_c = sum over positions of x_c * D_i                      (B, C), c in part i
-D_i(a, b) = k_u cos(pi u (a + 1/2) / H) * k_v cos(pi v (b + 1/2) / W)
-s = sigmoid(W2 relu(W1 z))                                 (B, C), through C/r channels, no bias
-y = x * s                                                  (B, C, H, W)""",
     formula_tex=r"""z_c = \sum_{a,b} x_{c,a,b}\,D_{i,a,b}
 D_{i,a,b} = k_u \cos\frac{\pi u_i (a + 1/2)}{H}\;k_v \cos\frac{\pi v_i (b + 1/2)}{W}
 s = \sigma\left(W_2\,\mathrm{ReLU}(W_1 z)\right)
@@ -186,5 +181,5 @@ y = s \odot x""",
         "for one input size.",
         "A constant map is seen by a sixteenth of the channels only.",
     ),
-    licence="MIT (cfzd/FcaNet)",
+    license="MIT (cfzd/FcaNet)",
 )

@@ -105,10 +105,6 @@ GAM.card = Card(
     macs=macs,
     params_text="100Ch + 4h + 4C, h = max(1, C//r); 25C^2 + 5C for r = 4",
     macs_text="100ChN, h = max(1, C//r)",
-    formula="""\
-u = x * sigmoid(W2 relu(W1 x))                             (B, C, H, W), by position
-s = relu(BN(f7x7(u)))                                      (B, h, H, W)
-y = u * sigmoid(BN(f7x7(s)))                               (B, C, H, W)""",
     formula_tex=r"""u = \sigma\left(W_2\,\mathrm{ReLU}(W_1 x)\right) \odot x
 s = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{7 \times 7}_1(u)\right)\right)
 y = \sigma\left(\mathrm{BN}\left(f^{7 \times 7}_2(s)\right)\right) \odot u""",
@@ -133,5 +129,5 @@ y = \sigma\left(\mathrm{BN}\left(f^{7 \times 7}_2(s)\right)\right) \odot u""",
         "the start: almost nothing of x comes through.",
         "At the start it scales x by about one quarter, so it disturbs pretrained weights.",
     ),
-    licence="no official code; dengbuqi/GAM_Pytorch has no licence",
+    license="no official code; dengbuqi/GAM_Pytorch has no licence",
 )

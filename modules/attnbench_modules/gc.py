@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cards import Card, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import linear, vector_norm
 from attnbench_modules._pooling import channel_means, weighted_means
 from attnbench_modules._shared import check, one_of, squeezed, whole
 from attnbench_modules.fused_gc import FusedGC
-from attnbench_modules.timm_papers import GCNET
 
 Pooling = Literal["attention", "mean"]
 Fusion = Literal["add", "scale"]
@@ -118,7 +118,7 @@ def macs(
 GlobalContext.card = Card(
     title="Global context (GC)",
     family="channel",
-    paper=GCNET,
+    paper=papers.GCNET,
     traits=Traits(mlp=True, conv1x1=True),
     options={
         "reduction": "r, channels over hidden channels",
@@ -143,11 +143,6 @@ GlobalContext.card = Card(
     macs=macs,
     params_text="2Ch + 2C + 3h + 1, h = max(8, C//r); C + 1 less with pooling=mean",
     macs_text="2CN + 2Ch, h = max(8, C//r); 2Ch with pooling=mean",
-    formula="""\
-a = softmax over positions of w x                          (B, 1, H, W), sums to 1
-c = sum over positions of a * x                            (B, C, 1, 1), the context
-t = W2 relu(LN(W1 c))                                      (B, C, 1, 1), h = max(8, C//r) hidden
-y = x + t                                                  (B, C, H, W)""",
     formula_tex=r"""a = \operatorname{softmax}_{HW}(w x + b)
 c = \sum_{HW} a \odot x
 y = x + W_2\,\mathrm{ReLU}\left(\mathrm{LN}(W_1 c + b_1)\right) + b_2""",
@@ -170,5 +165,5 @@ y = x + W_2\,\mathrm{ReLU}\left(\mathrm{LN}(W_1 c + b_1)\right) + b_2""",
         "that is the same for all images.",
     ),
     dead={"mask.bias": "moves all positions alike, which the softmax over them takes away"},
-    licence="Apache-2.0 (xvjiarui/GCNet)",
+    license="Apache-2.0 (xvjiarui/GCNet)",
 )

@@ -102,10 +102,6 @@ GCT.card = Card(
     macs=macs,
     params_text="3C",
     macs_text="0",
-    formula="""\
-s = alpha * sqrt(sum over positions of x^2 + eps)          (B, C, 1, 1), how strong a channel is
-n = s / sqrt(mean over channels of s^2 + eps)              (B, C, 1, 1), among the others
-y = x * (1 + tanh(gamma * n + beta))                       (B, C, H, W)""",
     formula_tex=r"""s = \alpha \odot \sqrt{\mathrm{sum}_{HW}(x^2) + \epsilon}
 n = \frac{s}{\sqrt{\mathrm{mean}_C(s^2) + \epsilon}}
 y = \left(1 + \tanh(\gamma \odot n + \beta)\right) \odot x""",
@@ -121,5 +117,5 @@ y = \left(1 + \tanh(\gamma \odot n + \beta)\right) \odot x""",
         "positions of the size of 10 exceed.",
         "The original trains beta without weight decay.",
     ),
-    licence="no licence (z-x-yang/GCT)",
+    license="no licence (z-x-yang/GCT)",
 )

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnbench.cards import Card, Constraint, Paper, Traits
+from attnbench.cards import Card, Constraint, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import conv, folded
 from attnbench_modules._layers import bottleneck
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
@@ -171,15 +172,7 @@ def macs(
 GE.card = Card(
     title="Gather-excite (GE)",
     family="channel",
-    paper=Paper(
-        key="hu2018gather",
-        title="Gather-Excite: Exploiting Feature Context in Convolutional Neural Networks",
-        authors=("Hu, Jie", "Shen, Li", "Albanie, Samuel", "Sun, Gang", "Vedaldi, Andrea"),
-        venue="Advances in Neural Information Processing Systems (NeurIPS)",
-        short="Hu, NeurIPS'18",
-        year=2018,
-        url="https://arxiv.org/abs/1810.12348",
-    ),
+    paper=papers.GATHER_EXCITE,
     traits=Traits(),
     options={
         "variant": "theta-minus = means; theta = depthwise convolutions; theta-plus = and an MLP",
@@ -206,9 +199,6 @@ GE.card = Card(
         "theta-minus 0; theta CN, or 9C for each position of each coarser map; theta-plus 2Ch for "
         "each gathered position more"
     ),
-    formula="""\
-g = gather_e(x)                                            (B, C, H/e, W/e); 1x1 if global
-y = x * sigmoid(nearest(excite(g)))                        (B, C, H, W)""",
     formula_tex=r"""g = \mathrm{gather}_e(x)
 y = \sigma\left(\mathrm{interp}\left(\mathrm{excite}(g)\right)\right) \odot x""",
     deviations=(
@@ -229,5 +219,5 @@ y = \sigma\left(\mathrm{interp}\left(\mathrm{excite}(g)\right)\right) \odot x"""
         "On a map of at most 8x8 positions the extent of 8 takes in all of it: theta-minus is then "
         "the same as with the global extent.",
     ),
-    licence="no licence (hujie-frank/GENet)",
+    license="no licence (hujie-frank/GENet)",
 )

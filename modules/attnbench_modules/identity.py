@@ -50,7 +50,6 @@ Identity.card = Card(
     macs=macs,
     params_text="0",
     macs_text="0",
-    formula="y = x                                                      (B, C, H, W)",
     formula_tex="y = x",
     timm="timm 1.0.31 has no such layer; it leaves attention out where its attn_layer is None.",
 )

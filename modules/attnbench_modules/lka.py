@@ -94,9 +94,6 @@ LKA.card = Card(
     macs=macs,
     params_text="C^2 + 77C",
     macs_text="(C^2 + 74C)N",
-    formula="""\
-s = f7x7 dilated by 3 (f5x5(x))                            (B, C, H, W)
-y = x * (W s)                                              (B, C, H, W)""",
     formula_tex=r"""s = f^{7 \times 7}_{d=3}\left(f^{5 \times 5}(x)\right)
 y = \left(W s\right) \odot x""",
     deviations=(
@@ -110,7 +107,7 @@ y = \left(W s\right) \odot x""",
         "padding, and on a 1x1 map one tap of each is left.",
         "It is known for 21x21; near and far together reach 23x23 positions.",
     ),
-    licence=(
+    license=(
         "Apache-2.0, README: ask the authors before commercial use "
         "(Visual-Attention-Network/VAN-Classification)"
     ),

@@ -102,12 +102,6 @@ LSK.card = Card(
     macs=macs,
     params_text="3Ch + 77C + 2h + 198, h = max(1, C//2); 1.5C^2 + 78C + 198 for even C",
     macs_text="(3Ch + 74C + 196)N, h = max(1, C//2)",
-    formula="""\
-s1 = f5x5(x)                                               (B, C, H, W)
-s2 = f7x7 dilated by 3 (s1)                                (B, C, H, W)
-u1, u2 = W1 s1, W2 s2                                      (B, h, H, W) each
-a1, a2 = sigmoid(f7x7 of mean and max of [u1; u2])         (B, 1, H, W) each, over 2h channels
-y = x * (W (a1 * u1 + a2 * u2))                            (B, C, H, W)""",
     formula_tex=r"""s_1 = f^{5 \times 5}(x), \quad s_2 = f^{7 \times 7}_{d=3}(s_1)
 u_1 = W_1 s_1, \quad u_2 = W_2 s_2
 [a_1; a_2] = \sigma\left(f^{7 \times 7}\left([\mathrm{mean}_C(u); \max_C(u)]\right)\right)
@@ -128,5 +122,5 @@ y = W\left(a_1 \odot u_1 + a_2 \odot u_2\right) \odot x""",
         "The far convolution spans 19 positions: on a 7x7 map its outer taps see nothing but the "
         "padding.",
     ),
-    licence="CC-BY-NC-4.0 (zcablii/LSKNet)",
+    license="CC-BY-NC-4.0 (zcablii/LSKNet)",
 )

@@ -111,9 +111,6 @@ LSKA.card = Card(
     macs=macs,
     params_text="C^2 + (2a + 2b + 5)C; C^2 + 29C for k = 23",
     macs_text="(C^2 + (2a + 2b)C)N; (C^2 + 24C)N for k = 23",
-    formula="""\
-s = f_b dilated by d (f_a(x))                              (B, C, H, W)
-y = x * (W s)                                              (B, C, H, W)""",
     formula_tex=r"""s = f_{b,d}\left(f_a(x)\right)
 y = \left(W s\right) \odot x""",
     deviations=(
@@ -128,5 +125,5 @@ y = \left(W s\right) \odot x""",
         "The far strips of k = 53 span 49 positions: on a 14x14 map 8 of their 17 taps see nothing "
         "but the padding, on a 7x7 map 12.",
     ),
-    licence="Apache-2.0 (StevenLauHKHK/Large-Separable-Kernel-Attention)",
+    license="Apache-2.0 (StevenLauHKHK/Large-Separable-Kernel-Attention)",
 )

@@ -140,10 +140,6 @@ MCA.card = Card(
     macs=macs,
     params_text="12 + k, k odd, about log2(C)/1.5",
     macs_text="3(H + W) + kC",
-    formula="""\
-gate(m, s) = sigmoid(conv_k((1/2 + a) m + (1/2 + b) s))    a, b = sigmoid of two weights
-Gc, Gh, Gw = gates of the channels, rows, columns          (B, C, 1, 1), (B, 1, H, 1), ...
-y = x * (Gc + Gh + Gw) / 3                                 (B, C, H, W)""",
     formula_tex=r"""z = \left(\frac{1}{2} + a\right) m + \left(\frac{1}{2} + b\right) s
 \mathrm{gate}(m, s) = \sigma\left(\mathrm{conv}_k(z)\right)
 G_D = \mathrm{gate}_D(m_D, s_D), \quad D \in \{C, H, W\}
@@ -159,5 +155,5 @@ y = \frac{1}{3}\left(G_C + G_H + G_W\right) \odot x""",
         "the time.",
         HALVES,
     ),
-    licence="GPL-3.0 (ndsclark/MCANet)",
+    license="GPL-3.0 (ndsclark/MCANet)",
 )

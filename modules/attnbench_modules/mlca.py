@@ -132,11 +132,6 @@ MLCA.card = Card(
     macs=macs,
     params_text="2k, k odd, about log2(C)/2",
     macs_text="kC (s^2 + 1)",
-    formula="""\
-L = means of s x s patches of x                            (B, C, s, s)
-Gl = sigmoid(conv_k(L))                                    (B, C, s, s), patch after patch
-Gg = sigmoid(conv'_k(mean(L)))                             (B, C, 1, 1)
-y = x * unpool(w Gl + (1 - w) Gg)                          (B, C, H, W)""",
     formula_tex=r"""L = \mathrm{pool}_{s \times s}(x)
 G_l = \sigma\left(\mathrm{conv}_k(L)\right)
 G_g = \sigma\left(\mathrm{conv}'_k\left(\mathrm{mean}(L)\right)\right)
@@ -149,5 +144,5 @@ y = \mathrm{unpool}\left(w\,G_l + (1 - w)\,G_g\right) \odot x""",
         "The original's in_size is the number of channels.",
         HALVES,
     ),
-    licence="GPL-3.0 (wandahangFY/MLCA)",
+    license="GPL-3.0 (wandahangFY/MLCA)",
 )

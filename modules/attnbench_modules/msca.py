@@ -92,10 +92,6 @@ MSCA.card = Card(
     macs=macs,
     params_text="C^2 + 111C",
     macs_text="(C^2 + 103C)N",
-    formula="""\
-s = f5x5(x)                                                (B, C, H, W)
-a = W (s + f7(s) + f11(s) + f21(s))                        (B, C, H, W)
-y = x * a                                                  (B, C, H, W)""",
     formula_tex=r"""s = f^{5 \times 5}(x)
 a = W\left(s + f_7(s) + f_{11}(s) + f_{21}(s)\right)
 y = a \odot x""",
@@ -111,7 +107,7 @@ y = a \odot x""",
         "Seven depthwise convolutions run one after the other on the whole map: what it takes is "
         "their passes over memory more than their multiply-adds.",
     ),
-    licence=(
+    license=(
         "Apache-2.0, README: ask the authors before commercial use "
         "(Visual-Attention-Network/SegNeXt)"
     ),

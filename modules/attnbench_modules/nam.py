@@ -89,9 +89,6 @@ NAM.card = Card(
     macs=macs,
     params_text="2C",
     macs_text="0",
-    formula="""\
-w = |g| / (|g_1| + ... + |g_C|)                            (C)
-y = x * sigmoid(w * BN(x))                                 (B, C, H, W)""",
     formula_tex=r"""w = \frac{|g|}{\sum_i |g_i|}
 y = \sigma\left(w \odot \mathrm{BN}_g(x)\right) \odot x""",
     deviations=(
@@ -109,5 +106,5 @@ y = \sigma\left(w \odot \mathrm{BN}_g(x)\right) \odot x""",
         "Behind a batch norm the second norm sees a normed map.",
         "Earlier states of the original code have a ReLU before the sigmoid.",
     ),
-    licence="no licence (Christian-lyc/NAM)",
+    license="no licence (Christian-lyc/NAM)",
 )

@@ -20,7 +20,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench.cards import Card, PrintedCost, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import folded
 from attnbench_modules._shared import (
     BEFORE_NORM,
@@ -123,15 +124,7 @@ def _printed_macs(channels: int, height: int, width: int, **_options: Any) -> in
 NonLocal.card = Card(
     title="Non-local block",
     family="non-local",
-    paper=Paper(
-        key="wang2018nonlocal",
-        title="Non-local Neural Networks",
-        authors=("Wang, Xiaolong", "Girshick, Ross", "Gupta, Abhinav", "He, Kaiming"),
-        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
-        short="Wang, CVPR'18",
-        year=2018,
-        url="https://arxiv.org/abs/1711.07971",
-    ),
+    paper=papers.NON_LOCAL,
     traits=Traits(conv1x1=True),
     options={
         "reduction": "channels over inner channels",
@@ -164,10 +157,6 @@ NonLocal.card = Card(
         "4CdN + 2N^2 d, d = max(1, C//r); with M = floor(H/2) floor(W/2): 2CdN + 2CdM + 2NMd for "
         "sub_sample=input, 4CdN + 2NMd for projection"
     ),
-    formula="""\
-theta, phi, g = 1x1 convolutions of x                      (B, d, N) each, d = C/r, N = H*W
-A = softmax_j(theta^T phi / sqrt(d))                       (B, N, N), rows sum to 1
-y = x + BN(W(g A^T))                                       (B, C, H, W)""",
     formula_tex=r"""\theta = W_\theta x + b_\theta, \quad \phi = W_\phi x + b_\phi
 g = W_g x + b_g
 A = \operatorname{softmax}_j\left(\theta^\top \phi / \sqrt{d}\right)
@@ -212,5 +201,5 @@ y = x + \mathrm{BN}\left(W g A^\top + b\right)""",
         "training it takes away; with norm=False it lives",
         "out.bias": f"{BEFORE_NORM}; with norm=False it lives",
     },
-    licence="CC-BY-NC-4.0 (facebookresearch/video-nonlocal-net)",
+    license="CC-BY-NC-4.0 (facebookresearch/video-nonlocal-net)",
 )

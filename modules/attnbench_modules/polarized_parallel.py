@@ -90,11 +90,6 @@ PolarizedParallel.card = Card(
     macs=macs,
     params_text="4Ci + C, i = max(1, C//2)",
     macs_text="(3Ci + C + 2i)N + Ci, i = max(1, C//2)",
-    formula="""\
-z = sum over positions of softmax(w x) * V1 x              (B, i, 1, 1), w gives one channel
-ch = sigmoid(U z)                                          (B, C, 1, 1)
-sp = sigmoid(softmax over positions of mean(Q x)^T V2 x)   (B, 1, H, W)
-y = x * ch + x * sp                                        (B, C, H, W)""",
     formula_tex=r"""c = \sigma\left(U \sum_{HW} \operatorname{softmax}_{HW}(w x) \odot V_1 x\right)
 s = \sigma\left(\operatorname{softmax}_{HW}\left(\mathrm{mean}_{HW}(Q x)^\top V_2 x\right)\right)
 y = c \odot x + s \odot x""",
@@ -107,5 +102,5 @@ y = c \odot x + s \odot x""",
         "followed here, takes that of the scores.",
         OTHER_PSA_TRAP,
     ),
-    licence="Apache-2.0 (DeLightCMU/PSA)",
+    license="Apache-2.0 (DeLightCMU/PSA)",
 )

@@ -105,12 +105,6 @@ PolarizedSequential.card = Card(
     macs=macs,
     params_text="3Ci + 2C + h(i + C + 3), i = max(1, C//2), h = max(1, i//4)",
     macs_text="(3Ci + C + 2i)N + h(i + C), i = max(1, C//2), h = max(1, i//4)",
-    formula="""\
-z = sum over positions of softmax(w x) * V1 x              (B, i, 1, 1), w gives one channel
-ch = sigmoid(U2 relu(LN(U1 z)))                            (B, C, 1, 1), through h channels
-x' = x * ch                                                (B, C, H, W)
-sp = sigmoid(mean(Q x')^T softmax over positions of V2 x')    (B, 1, H, W)
-y = x' * sp                                                (B, C, H, W)""",
     formula_tex=r"""z = \sum_{HW} \operatorname{softmax}_{HW}(w x) \odot V_1 x
 c = \sigma\left(U_2\,\mathrm{ReLU}\left(\mathrm{LN}(U_1 z + b_1)\right) + b_2\right)
 x' = c \odot x
@@ -126,5 +120,5 @@ y = s \odot x'""",
         "At the start it scales x by about one quarter, so it disturbs pretrained weights.",
         OTHER_PSA_TRAP,
     ),
-    licence="Apache-2.0 (DeLightCMU/PSA)",
+    license="Apache-2.0 (DeLightCMU/PSA)",
 )

@@ -122,11 +122,6 @@ PSA.card = Card(
         "6.609375C^2 + 2sh + h + s where s is a multiple of 16"
     ),
     macs_text="CsN (9 + 25/G2 + 49/G3 + 81/G4) + 8sh",
-    formula="""\
-ui = fk x k, G groups(x), i = 1 ... 4                      (B, C/4, H, W) each
-zi = sigmoid(W2 relu(W1 mean(ui)))                         (B, C/4, 1, 1), shared, s/r hidden
-a1, a2, a3, a4 = softmax of (z1, z2, z3, z4)               (B, C/4, 1, 1), their sum is 1
-y = [a4 * u4; a3 * u3; a2 * u2; a1 * u1]                   (B, C, H, W)""",
     formula_tex=r"""u_i = f_i^{k_i \times k_i}(x), \quad k = 3, 5, 7, 9
 z_i = \sigma\left(W_2\,\mathrm{ReLU}\left(W_1\,\mathrm{mean}_{HW}(u_i)\right)\right)
 a_1, a_2, a_3, a_4 = \mathrm{softmax}(z_1, z_2, z_3, z_4)
@@ -148,5 +143,5 @@ y = \left[a_4 \odot u_4; a_3 \odot u_3; a_2 \odot u_2; a_1 \odot u_1\right]""",
         "On expanded channels it would be far larger than the network itself: 6.6C^2 parameters.",
         "Not the polarized self-attention that goes by the same letters.",
     ),
-    licence="MIT (murufeng/EPSANet)",
+    license="MIT (murufeng/EPSANet)",
 )

@@ -164,13 +164,6 @@ SCSA.card = Card(
     macs=macs,
     params_text="16C",
     macs_text="6C(H + W) + (n + 1)C^2/heads, n = (H//7)(W//7)",
-    formula="""\
-zh, zw = means of the rows, of the columns of x            (B, C, H), (B, C, W)
-gh, gw = sigmoid(GN(conv(zh))), sigmoid(GN'(conv(zw)))     (B, C, H, 1), (B, C, 1, W)
-x' = x * gh * gw                                           (B, C, H, W)
-Z = GN''(pool(x'))                                         (B, C, n), n windows of 7 x 7
-Q, K, V = wq * Z, wk * Z, wv * Z                           (B, C, n), a factor a channel each
-y = x' * sigmoid(mean_n(softmax(Q K^T / sqrt(d)) V))       (B, C, H, W)""",
     formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
 g_h = \sigma\left(\mathrm{GN}\left(\mathrm{conv}(z_h)\right)\right)
 g_w = \sigma\left(\mathrm{GN}'\left(\mathrm{conv}(z_w)\right)\right)
@@ -196,5 +189,5 @@ y = \sigma\left(\mathrm{mean}_n(A V)\right) \odot x'""",
         "The attention has C^2 values: with 960 channels it outweighs all else.",
         "At the start it scales x to well under one half, so it disturbs pretrained weights.",
     ),
-    licence="Apache-2.0 (HZAI-ZJNU/SCSA)",
+    license="Apache-2.0 (HZAI-ZJNU/SCSA)",
 )

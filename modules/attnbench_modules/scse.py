@@ -91,10 +91,6 @@ SCSE.card = Card(
     macs=macs,
     params_text="2Ch + h + 2C + 1, h = max(1, C//r)",
     macs_text="2Ch + CN, h = max(1, C//r)",
-    formula="""\
-c = sigmoid(W2 relu(W1 mean(x) + b1) + b2)                 (B, C, 1, 1)
-p = sigmoid(w x + b)                                       (B, 1, H, W), a 1x1 convolution
-y = max(x * c, x * p)                                      (B, C, H, W)""",
     formula_tex=r"""z = \mathrm{mean}_{HW}(x)
 c = \sigma\left(W_2\,\mathrm{ReLU}(W_1 z + b_1) + b_2\right)
 p = \sigma(w \cdot x + b)
@@ -107,5 +103,5 @@ y = \max(c \odot x, p \odot x)""",
         "r is 2, not 16: at C = 512 it has eight times the parameters of SE.",
         "At the start it scales x by about one half (add: by about one).",
     ),
-    licence="MIT (ai-med/squeeze_and_excitation)",
+    license="MIT (ai-med/squeeze_and_excitation)",
 )

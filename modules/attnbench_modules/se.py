@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Paper, PrintedCost, Traits
+from attnbench.cards import Card, PrintedCost, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import linear
 from attnbench_modules._pooling import channel_means
 from attnbench_modules._shared import (
@@ -78,15 +79,7 @@ def _printed_macs(
 SE.card = Card(
     title="Squeeze-and-excitation (SE)",
     family="channel",
-    paper=Paper(
-        key="hu2018squeeze",
-        title="Squeeze-and-Excitation Networks",
-        authors=("Hu, Jie", "Shen, Li", "Sun, Gang"),
-        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
-        short="Hu, CVPR'18",
-        year=2018,
-        url="https://arxiv.org/abs/1709.01507",
-    ),
+    paper=papers.SE,
     traits=Traits(mlp=True),
     options={
         "reduction": "channels over hidden channels",
@@ -102,10 +95,6 @@ SE.card = Card(
     macs=macs,
     params_text="2Ch + h + C, h = max(1, C//r); 2Ch without bias",
     macs_text="2Ch, h = max(1, C//r)",
-    formula="""\
-z = mean(x)                                                (B, C, 1, 1), over positions
-s = sigmoid(W2 relu(W1 z))                                 (B, C, 1, 1), through h = C/r
-y = x * s                                                  (B, C, H, W)""",
     formula_tex=r"""z = \operatorname{mean}_{HW}(x)
 s = \sigma\left(W_2\,\mathrm{ReLU}(W_1 z + b_1) + b_2\right)
 y = s \odot x""",
@@ -131,5 +120,5 @@ y = s \odot x""",
         "hard sigmoid: another size and another function.",
         HALVES,
     ),
-    licence="Apache-2.0 (hujie-frank/SENet)",
+    license="Apache-2.0 (hujie-frank/SENet)",
 )

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from attnbench.cards import Card, Paper, Traits
 from attnbench_modules._folding import copied, linear, parted
 from attnbench_modules._pooling import weighted_means
-from attnbench_modules._shared import check, whole
+from attnbench_modules._shared import AS_NON_LOCAL_NOTE, check, whole
 from attnbench_modules.fused_separable import FusedSeparable
 
 
@@ -90,18 +90,12 @@ SeparableAttention.card = Card(
     },
     official_note=(
         "The original is part of transformer blocks, which make up the last three stages of their "
-        "own network. Our translation, the same as for the non-local block: one module in the "
-        "14x14 stage, before the last block of that stage."
+        f"own network. {AS_NON_LOCAL_NOTE}"
     ),
     params=params,
     macs=macs,
     params_text="3C^2 + 4C + 1",
     macs_text="(3C^2 + 2C)N",
-    formula="""\
-i = a 1x1 convolution of x                                 (B, 1, H, W)
-k, v = 1x1 convolutions of x                               (B, C, H, W) both
-c = sum over positions of softmax(i) * k                   (B, C, 1, 1), the context
-y = x + W(relu(v) * c)                                     (B, C, H, W)""",
     formula_tex=r"""i = w_i x + b_i, \quad k = W_k x + b_k, \quad v = W_v x + b_v
 c = \sum_{HW} \operatorname{softmax}_{HW}(i) \odot k
 y = x + W \left(\mathrm{ReLU}(v) \odot c\right) + b""",
@@ -123,5 +117,5 @@ y = x + W \left(\mathrm{ReLU}(v) \odot c\right) + b""",
         "Every channel has one context for all positions: where to look is not for each position "
         "to choose.",
     ),
-    licence="Apple sample code licence (apple/ml-cvnets)",
+    license="Apple sample code licence (apple/ml-cvnets)",
 )

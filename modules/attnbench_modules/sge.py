@@ -95,10 +95,6 @@ SGE.card = Card(
     macs=macs,
     params_text="2G",
     macs_text="0",
-    formula="""\
-s = sum over the c channels of x * mean(x)                 (B, G, H, W), mean over positions
-n = (s - mean(s)) / (std(s) + eps)                         (B, G, H, W)
-y = x * sigmoid(w * n + b)                                 (B, C, H, W), w and b one a group""",
     formula_tex=r"""s = \sum_{c} x_c\,\mathrm{mean}_{HW}(x_c)
 n = \left(s - \mathrm{mean}_{HW}(s)\right) / \left(\mathrm{std}_{HW}(s) + \epsilon\right)
 y = \sigma\left(w n + b\right) \odot x""",
@@ -115,5 +111,5 @@ y = \sigma\left(w n + b\right) \odot x""",
         "scaled by sigmoid(b).",
         "At the start it scales x by 0.73, so it disturbs pretrained weights.",
     ),
-    licence="no licence (implus/PytorchInsight)",
+    license="no licence (implus/PytorchInsight)",
 )

@@ -91,10 +91,6 @@ ShuffleAttention.card = Card(
     macs=macs,
     params_text="3C/G",
     macs_text="0",
-    formula="""\
-y1 = x1 * sigmoid(w mean(x1) + b)                          (B, c, H, W), one gate a channel
-y2 = x2 * sigmoid(w' GN(x2) + b')                          (B, c, H, W), one gate a value
-y = shuffle([y1; y2] of all groups)                        (B, C, H, W)""",
     formula_tex=r"""y_1 = \sigma\left(w\,\mathrm{mean}_{HW}(x_1) + b\right) \odot x_1
 y_2 = \sigma\left(w'\,\mathrm{GN}(x_2) + b'\right) \odot x_2
 y = \mathrm{shuffle}\left(\left[y_1; y_2\right]\right)""",
@@ -109,5 +105,5 @@ y = \mathrm{shuffle}\left(\left[y_1; y_2\right]\right)""",
         "The gates' weights start at 0, and until they move the norm has no gradient.",
         "Up to 128 channels, and with C/2 groups, all channels of a half share one gate's weights.",
     ),
-    licence="none given (wofmanaf/SA-Net)",
+    license="none given (wofmanaf/SA-Net)",
 )

@@ -80,9 +80,6 @@ SimAM.card = Card(
     macs=macs,
     params_text="0",
     macs_text="0",
-    formula="""\
-m, v = mean and variance over the positions of x           (B, C, 1, 1)
-y = x * sigmoid((x - m)^2 / (4 (v + lambda)) + 1/2)        (B, C, H, W)""",
     formula_tex=r"""m = \mathrm{mean}_{HW}(x), \quad v = \mathrm{var}_{HW}(x)
 y = \sigma\left(\frac{(x - m)^2}{4(v + \lambda)} + \frac{1}{2}\right) \odot x""",
     deviations=(
@@ -95,5 +92,5 @@ y = \sigma\left(\frac{(x - m)^2}{4(v + \lambda)} + \frac{1}{2}\right) \odot x"""
         "read and written many times.",
         "The class has lambda = 1e-4, the published ImageNet commands 0.1.",
     ),
-    licence="none given (ZjjConan/SimAM)",
+    license="none given (ZjjConan/SimAM)",
 )

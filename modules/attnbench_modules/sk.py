@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from attnbench.cards import Card, Paper, Traits
+from attnbench.cards import Card, Traits
+from attnbench_modules import papers
 from attnbench_modules._folding import conv, folded, linear
 from attnbench_modules._norms import BATCH_NORM_NOTE, BatchNorm
 from attnbench_modules._pooling import channel_means
@@ -105,15 +106,7 @@ def macs(
 SK.card = Card(
     title="Selective kernel convolution (SK)",
     family="mixed",
-    paper=Paper(
-        key="li2019selective",
-        title="Selective Kernel Networks",
-        authors=("Li, Xiang", "Wang, Wenhai", "Hu, Xiaolin", "Yang, Jian"),
-        venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)",
-        short="Li, CVPR'19",
-        year=2019,
-        url="https://arxiv.org/abs/1903.06586",
-    ),
+    paper=papers.SELECTIVE_KERNEL,
     traits=Traits(mlp=True),
     options={
         "groups": "G, groups of both convolutions, at most: the largest divisor of C up to it",
@@ -130,12 +123,6 @@ SK.card = Card(
     macs=macs,
     params_text="2(9C^2/G + 2C) + 3Cd + 2d, d = max(C//r, L)",
     macs_text="18C^2 N/G + 3Cd, d = max(C//r, L)",
-    formula="""\
-u1 = relu(BN(f3x3(x)))                                     (B, C, H, W)
-u2 = relu(BN(f3x3 dilated by 2 (x)))                       (B, C, H, W), a reach of 5x5
-z = relu(BN(W mean(u1 + u2)))                              (B, d, 1, 1)
-a1, a2 = softmax of (A z, B z)                             (B, C, 1, 1), a1 + a2 = 1
-y = a1 * u1 + a2 * u2                                      (B, C, H, W)""",
     formula_tex=r"""u_1 = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{3 \times 3}(x)\right)\right)
 u_2 = \mathrm{ReLU}\left(\mathrm{BN}\left(f^{3 \times 3}_{d=2}(x)\right)\right)
 z = \mathrm{ReLU}\left(\mathrm{BN}\left(W\,\mathrm{mean}_{HW}(u_1 + u_2)\right)\right)
@@ -160,5 +147,5 @@ y = a_1 \odot u_1 + a_2 \odot u_2""",
         "multiply-adds more in MobileNetV2.",
         "At small widths the choice outweighs the convolutions: d is never below 32.",
     ),
-    licence="no licence (implus/SKNet)",
+    license="no licence (implus/SKNet)",
 )

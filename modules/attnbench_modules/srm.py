@@ -88,11 +88,6 @@ SRM.card = Card(
     macs=macs,
     params_text="4C",
     macs_text="0",
-    formula="""\
-m = mean over positions of x                               (B, C, 1, 1)
-d = sqrt(variance over positions of x + eps)               (B, C, 1, 1)
-z = w_m * m + w_d * d                                      (B, C, 1, 1), the CFC
-y = x * sigmoid(BN(z))                                     (B, C, H, W)""",
     formula_tex=r"""\mu = \mathrm{mean}_{HW}(x), \quad d = \sqrt{\mathrm{var}_{HW}(x) + \epsilon}
 z = w_m \odot \mu + w_d \odot d
 y = \sigma\left(\mathrm{BN}(z)\right) \odot x""",
@@ -108,5 +103,5 @@ y = \sigma\left(\mathrm{BN}(z)\right) \odot x""",
         "With torch's own variance, as the original has it, it takes two to six times as long on a "
         "CPU as with the two passes here.",
     ),
-    licence="no licence (hyunjaelee410/style-based-recalibration-module)",
+    license="no licence (hyunjaelee410/style-based-recalibration-module)",
 )

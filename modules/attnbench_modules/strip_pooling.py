@@ -99,11 +99,6 @@ StripPooling.card = Card(
     macs=macs,
     params_text="7C^2 + 5C",
     macs_text="C^2 (3H + 3W + N)",
-    formula="""\
-zh, zw = means of the rows, of the columns of x            (B, C, H, 1), (B, C, 1, W)
-s = relu(BN(fh(zh)) + BN(fw(zw)))                          (B, C, H, W), each along the other
-a = sigmoid(W s)                                           (B, C, H, W)
-y = x * a                                                  (B, C, H, W)""",
     formula_tex=r"""z_h = \mathrm{mean}_W(x), \quad z_w = \mathrm{mean}_H(x)
 s = \mathrm{ReLU}\left(\mathrm{BN}\left(f_h(z_h)\right) + \mathrm{BN}\left(f_w(z_w)\right)\right)
 a = \sigma\left(W s\right)
@@ -126,5 +121,5 @@ y = a \odot x""",
         "An earlier version of the original has biases before both norms, which do nothing.",
         "At the start it scales x by about one half, so it disturbs pretrained weights.",
     ),
-    licence="MIT, README: not for commercial use (houqb/SPNet)",
+    license="MIT, README: not for commercial use (houqb/SPNet)",
 )

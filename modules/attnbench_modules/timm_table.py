@@ -12,8 +12,8 @@ from typing import Any
 
 from attnbench.cards import Card, Constraint
 from attnbench.conformance.checks import CHECKS
+from attnbench_modules import papers
 from attnbench_modules import timm_formulas as costs
-from attnbench_modules import timm_papers as papers
 from attnbench_modules._shared import whole
 
 
@@ -97,7 +97,7 @@ def _card(title: str, family: str, **fields: Any) -> Card:
         title=title,
         family=family,
         constraints=constraints,
-        licence="Apache-2.0 (timm, huggingface/pytorch-image-models): timm's own code, not ours",
+        license="Apache-2.0 (timm, huggingface/pytorch-image-models): timm's own code, not ours",
         **fields,
     )
 

@@ -118,12 +118,6 @@ TripletAttention.card = Card(
     macs=macs,
     params_text="3 (2k^2 + 2), whatever the channels",
     macs_text="2k^2 (CW + HC + HW)",
-    formula="""\
-Ghw = gate([max_C(x), mean_C(x)])                          (B, 1, H, W)
-Gcw = gate([max_H(x), mean_H(x)])                          (B, C, 1, W)
-Ghc = gate([max_W(x), mean_W(x)])                          (B, C, H, 1)
-gate(z) = sigmoid(BN(f7x7(z)))                             of each plane its own
-y = x * (Ghw + Gcw + Ghc) / 3                              (B, C, H, W)""",
     formula_tex=r"""G_{HW} = \mathrm{gate}([\mathrm{max}_C(x), \mathrm{mean}_C(x)])
 G_{CW} = \mathrm{gate}([\mathrm{max}_H(x), \mathrm{mean}_H(x)])
 G_{HC} = \mathrm{gate}([\mathrm{max}_W(x), \mathrm{mean}_W(x)])
@@ -136,5 +130,5 @@ y = \frac{1}{3}\left(G_{HW} + G_{CW} + G_{HC}\right) \odot x""",
         "training: a permutation of the channels changes the result.",
         "The repository has an older copy in MODELS/; the file at its root is the released one.",
     ),
-    licence="MIT (landskape-ai/triplet-attention)",
+    license="MIT (landskape-ai/triplet-attention)",
 )

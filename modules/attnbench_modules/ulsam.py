@@ -8,8 +8,7 @@ over its N = H*W positions:
     F = one of g subspaces of x                                   (B, G, H, W), G = C/g
     A = softmax_N(relu(BN(PW(maxpool3x3(relu(BN(DW(F))))))))      (B, 1, H, W), sums to 1
     y = F * A + F                                                 (B, G, H, W), its part of y
-
-DW is a 1x1 depthwise convolution, PW a 1x1 convolution from G channels to one.
+    DW is a 1x1 depthwise convolution, PW a 1x1 convolution from G channels to one.
 
 The original holds g separate subspaces and loops over them. Here one grouped convolution computes
 all g maps at once; the result is the same, and `load_released_state_dict` reads the original's
@@ -190,11 +189,6 @@ ULSAM.card = Card(
     macs=macs,
     params_text="5C + 3g",
     macs_text="2CN",
-    formula="""\
-F = one of g subspaces of x                                   (B, G, H, W), G = C/g
-A = softmax_N(relu(BN(PW(maxpool3x3(relu(BN(DW(F))))))))      (B, 1, H, W), sums to 1
-y = F * A + F                                                 (B, G, H, W), its part of y
-DW is a 1x1 depthwise convolution, PW a 1x1 convolution from G channels to one.""",
     formula_tex=r"""x = [F_1, \ldots, F_g], \quad y = [\hat{F}_1, \ldots, \hat{F}_g]
 D_n = \mathrm{ReLU}(\mathrm{BN}(\mathrm{DW}(F_n)))
 S_n = \mathrm{ReLU}(\mathrm{BN}(\mathrm{PW}(\mathrm{maxpool}_{3 \times 3}(D_n))))
@@ -233,5 +227,5 @@ A_n = \operatorname{softmax}_{HW}(S_n)
         "for everything else in the process.",
     ),
     dead={"depthwise.bias": BEFORE_NORM, "pointwise.bias": BEFORE_NORM},
-    licence="none (Nandan91/ULSAM has no licence file)",
+    license="none (Nandan91/ULSAM has no licence file)",
 )

@@ -8,7 +8,7 @@ from torch import nn
 from attnbench import Card, register
 from attnbench.errors import PluginError
 from attnbench.registry.attention import find_attention
-from attnbench.registry.validation import card_of, card_problems, signature_of
+from attnbench.registry.validation import card_of, card_problems, documented_formula, signature_of
 
 
 class Good(nn.Module):
@@ -204,3 +204,48 @@ def test_card_may_describe_what_kwargs_take(fresh):
 def test_what_a_card_says_wrongly(fields, problem):
     (found,) = card_problems(Card(**{"title": "Mine", "family": "channel", **fields}))
     assert re.search(problem, found), found
+
+
+class Documented(Good):
+    """Scale x by a gate: (B, C, H, W) -> the same.
+
+    s = sigmoid(W x)    (B, C, 1, 1)
+    y = x * s
+    """
+
+    card = Card(title="Documented", family="channel")
+
+
+class TestFormula:
+    FORMULA = "s = sigmoid(W x)    (B, C, 1, 1)\ny = x * s"
+
+    def test_is_the_docstrings_unless_the_card_has_one(self, fresh):
+        register("documented")(Documented)
+        assert find_attention("documented", fresh).formula == self.FORMULA
+        given = type(
+            "Given", (Documented,), {"card": Card(title="t", family="channel", formula="f")}
+        )
+        register("given")(given)
+        assert find_attention("given", fresh).formula == "f"
+
+    def test_a_file_without_equations_has_none(self, fresh):
+        plain = type("Plain", (Good,), {"card": Documented.card})
+        assert documented_formula(plain) == ""
+        assert documented_formula(nn.Identity) == ""
+
+    @pytest.mark.parametrize(
+        ("text", "formula"),
+        [
+            ("A gate.\n\n    y = x\n\nMore.", "y = x"),
+            ("Two:\n\n    q, k = W x\n    y = q k\n\nIt ends.\n", "q, k = W x\ny = q k"),
+            ("Of maps:\n\n    g(m, s) = m\n\nMore.", "g(m, s) = m"),
+            ("A gate.\n\nExample:\n\n    y = Gate(64)(x)\n\nMore.", ""),
+            ("A gate::\n\n    y = Gate(64)(x)\n\nMore.", ""),
+            ("A gate.\n\nThe number of groups = 4 is arbitrary.", ""),
+            ("A gate.\n\nArgs:\n    groups: number, default = 4.", ""),
+            ("y = x", ""),
+            (None, ""),
+        ],
+    )
+    def test_first_paragraph_of_equations(self, text, formula):
+        assert documented_formula(type("One", (Good,), {"__doc__": text})) == formula

@@ -30,7 +30,7 @@ def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         "version": card.version if declared else None,
         "paper": _paper(card.paper),
         "traits": _traits(card.traits),
-        "formula": card.formula,
+        "formula": attention.formula,
         "formula_tex": card.formula_tex,
         "options": options_of(attention),
         "takes_any_option": attention.signature.takes_any,
@@ -48,7 +48,7 @@ def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         "dead": dict(card.dead),
         "exceptions": dict(card.exceptions),
         "defects": dict(card.defects),
-        "licence": card.licence,
+        "licence": card.license,
         "conformance": None,
         "drift": None,
     }
