@@ -70,7 +70,7 @@ def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple
         RequestError: there is only one word and no baseline in the settings.
     """
     from attnbench.records.store import find_run, read_run
-    from attnbench.regression.compare.record_pair import suite_of
+    from attnbench.regression.compare.comparison import suite_of
 
     folder = folder_of_runs(out, settled)
     new = find_run(words[-1], folder)

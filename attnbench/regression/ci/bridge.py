@@ -6,7 +6,7 @@ protocol may be renamed freely: this module is always of the same tree as what i
 
 Fixed in every protocol, so that each side can report its number:
 
-- the path of this module, which the launcher names (``launcher/start.py``, ``BRIDGE``);
+- the path of this module, which the launcher names (``launcher.py``, ``BRIDGE``);
 - ``serve(setup_file, answers)``, called once: tasks are read from standard input, and each is
   answered in order with one line of JSON on ``answers``. The launcher has set the working directory
   and ``sys.path``, redirected imports, sent ``{"ready": pid}``, and kept standard output for
@@ -20,8 +20,8 @@ Protocol 1
     - ``owned``: folders of an environment that was built for this side (optional)
     - ``plugins``: plugin files and folders to load (optional)
     - ``points``: entry points ``[name, value]`` of head to load besides the side's (optional)
-    - ``launcher``: package name of the launcher's modules; they and ``__main__`` are head's on both
-      sides (optional)
+    - ``launcher``: package name of the launcher's modules, where it is more than ``__main__``; all
+      of them are head's on both sides (optional)
 
     A task is an object with ``do``; an answer is ``{"ok": result}``, or ``{"error": text}`` with an
     optional ``kind``: ``unknown-name`` (this side has no module, backbone or suite of that name),
@@ -79,7 +79,7 @@ from attnbench.measure.cost import CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import catalog
-from attnbench.regression.ci.launcher.import_redirect import SourceTrees, foreign_modules
+from attnbench.regression.ci.launcher import SourceTrees, foreign_modules
 from attnbench.regression.ci.networks import (
     Network,
     build_network,

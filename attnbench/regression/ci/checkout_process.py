@@ -15,8 +15,7 @@ from attnbench.workers.process import Limits, Worker, WorkerError
 
 SPOKEN = (1,)
 """Protocol numbers of the bridge that this attnbench supports."""
-_LAUNCHER = Path(__file__).parent / "launcher" / "start.py"
-_LAUNCHER_PACKAGE = "attnbench_launcher"
+_LAUNCHER = Path(__file__).parent / "launcher.py"
 _LIMIT_S = 900.0
 
 Answer = dict[str, Any]
@@ -67,7 +66,6 @@ class Side:
             "own": str(self.tree),
             "head": str(self.root),
             "owned": [str(folder) for folder in self.owned],
-            "launcher": _LAUNCHER_PACKAGE,
             "first": first,
             "after": [*after, *beside],
             "folder": str(self.folder),

@@ -27,9 +27,8 @@ from attnbench.regression.ci.inspect_networks import (
     inspect_networks,
 )
 from attnbench.regression.ci.timing import TimedPair, TimingPlan, time_pair
-from attnbench.regression.ci.venv import create_venv
 from attnbench.regression.ci.verdict import compare_sides
-from attnbench.regression.ci.worktree import GitCheckout, base_worktree
+from attnbench.regression.ci.worktree import GitCheckout, base_worktree, create_venv
 from attnbench.regression.compare.comparison import RunComparison
 from attnbench.regression.compare.gates import LATENCY, Gates
 from attnbench.suites.load import read_suite

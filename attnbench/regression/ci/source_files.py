@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attnbench.regression.ci.launcher.import_redirect import SourceTrees
+from attnbench.regression.ci.launcher import SourceTrees
 
 _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
 """Libraries that are the same on both sides and too large to follow beyond a class's file."""

@@ -1,21 +1,27 @@
-"""Timing of base against head: exported networks in one process, others in process pairs."""
+"""Timing of base against head: exported networks in one process, others in process pairs.
+
+``python -m attnbench.regression.ci.timing``, of head's attnbench alone, is the process that times
+the artifacts of both sides and a second copy of base's. It serves tasks as a run's worker does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from attnbench.regression.ci.checkout_process import SideProcess
 from attnbench.regression.ci.inspect_networks import Network, NetworkPair
 from attnbench.stats.timing_samples import TimingSamples
 from attnbench.workers.process import Limits, Worker, run_task
+from attnbench.workers.serve import serve
 
 FEWEST_PROCESSES = 3
 """Minimum of processes: each has its own memory layout; the spread over layouts needs several."""
 FEWEST_PAIRS = 8
 """Minimum of fresh process pairs: identical networks in two processes differ by 3 to 6%."""
-_ARGUMENTS = ("-m", "attnbench.regression.ci.time_worker")
+_ARGUMENTS = ("-m", "attnbench.regression.ci.timing")
 _LIMIT_S = 600.0
 
 
@@ -158,3 +164,49 @@ def _time_in_pairs(
             logs[side] = answer["ok"]["log"]
         found.append((logs["base"], logs["head"]))
     return TimedPair(pairs=tuple(found), exports=exports)
+
+
+ARMS = ("base", "again", "head")
+
+
+class ArtifactTimer:
+    """Timer of two exported artifacts, measured against each other."""
+
+    def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the samples of ``{"base": file, "head": file, "shape": ..., "sampling": ...}``."""
+        import torch
+
+        from attnbench.timing.clock import single_thread_clock
+        from attnbench.timing.isolation import keep_heap, quiet
+        from attnbench.timing.sampler import Sampling, sample
+
+        heap = keep_heap()  # before anything large is allocated
+        torch.set_num_threads(1)
+        files = {"base": task["base"], "again": task["base"], "head": task["head"]}
+        with torch.inference_mode(), quiet(1) as fixed:
+            # load order affects heap layout, so it rotates over the processes
+            turn = task["process"] % len(ARMS)
+            order = (*ARMS[turn:], *ARMS[:turn])
+            runs = {arm: _load(files[arm], task["shape"]) for arm in order}
+            samples = sample(
+                {"base": runs["base"], "head": runs["head"]},
+                "base",
+                Sampling(**task["sampling"]),
+                clock=single_thread_clock(),
+                again=runs["again"],
+            )
+        facts = {**samples.conditions, **fixed, "heap_kept": heap}
+        return replace(samples, conditions=facts).to_json()
+
+
+def _load(file: str, shape: list[int]) -> Callable[[], object]:
+    import torch
+
+    model = torch.export.load(file).module()
+    example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    model(example)
+    return lambda: model(example)
+
+
+if __name__ == "__main__":
+    serve(lambda report: ArtifactTimer())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from attnbench.regression.ci.inspect_networks import NetworkPair
 from attnbench.regression.ci.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
-from attnbench.regression.compare.comparison import OUTCOMES, MetricChange, RunComparison
+from attnbench.regression.compare.comparison import OUTCOMES, Judged, MetricChange, RunComparison
 from attnbench.regression.compare.gates import LATENCY, Gates
 from attnbench.stats.latency_ratio import (
     RatioEstimate,
@@ -25,7 +25,6 @@ EXPORT = "export"
 _DISCOVERIES = 0.01
 """False discovery rate: a comparison without any change must not fail more often."""
 _SAME_MARGIN = 0.03
-JudgedChange = tuple[str, MetricChange]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def compare_sides(
         notes: of the comparison as a whole.
         costs: whether exact metrics are compared.
     """
-    found: list[JudgedChange] = [*_existence(pairs)]
+    found: list[Judged] = [*_existence(pairs)]
     found += [("missing", _missing(name)) for name in missing]
     if costs:
         found += [change for pair in pairs for change in _costs(pair, gates)]
@@ -85,7 +84,7 @@ def _missing(name: str) -> MetricChange:
     return MetricChange(name, "status", "ok", None, reason="head has no such case")
 
 
-def _existence(pairs: Sequence[NetworkPair]) -> Iterator[JudgedChange]:
+def _existence(pairs: Sequence[NetworkPair]) -> Iterator[Judged]:
     for pair in pairs:
         name, base, head = pair.name("cost"), pair.base.error, pair.head.error
         if head is None and base is None:
@@ -108,7 +107,7 @@ def _existence(pairs: Sequence[NetworkPair]) -> Iterator[JudgedChange]:
             yield "unchanged", MetricChange(name, "status", "failed", "failed", reason=reason)
 
 
-def _costs(pair: NetworkPair, gates: Gates) -> Iterator[JudgedChange]:
+def _costs(pair: NetworkPair, gates: Gates) -> Iterator[Judged]:
     """Compare exact metrics; an untouched network is omitted."""
     if pair.untouched or pair.base.error is not None or pair.head.error is not None:
         return
@@ -128,7 +127,7 @@ def _costs(pair: NetworkPair, gates: Gates) -> Iterator[JudgedChange]:
             yield "unchanged" if passed else "regressions", change
 
 
-def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
+def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]:
     """Compare the exportability of the sides."""
     if not gates.judges(EXPORT):
         return
@@ -143,7 +142,7 @@ def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedCha
             yield "regressions" if status["head"] == "failed" else "improvements", change
 
 
-def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[JudgedChange]:
+def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]:
     """Judge all ratios together, which controls the false discovery rate."""
     if not gates.judges(LATENCY):
         return
@@ -189,12 +188,11 @@ def share_spreads(found: Mapping[str, LatencyRatio]) -> dict[str, LatencyRatio]:
     }
 
 
-def _untimed(name: str, timed: TimedPair) -> JudgedChange:
-    failed = {"base": ("failed", "ok"), "head": ("ok", "failed")}[timed.guilty]
-    verdict = "regressions" if timed.guilty == "head" else "improvements"
-    return verdict, MetricChange(
-        name, LATENCY, *failed, reason=f"{timed.guilty}, timed: {timed.error}"
-    )
+def _untimed(name: str, timed: TimedPair) -> Judged:
+    reason = f"{timed.guilty}, timed: {timed.error}"
+    if timed.guilty == "head":
+        return "regressions", MetricChange(name, LATENCY, "ok", "failed", reason=reason)
+    return "improvements", MetricChange(name, LATENCY, "failed", "ok", reason=reason)
 
 
 def estimate_ratio(timed: TimedPair) -> LatencyRatio:
@@ -229,9 +227,7 @@ def _too_few(latency: LatencyRatio) -> str:
     return f"{least} {noun} are the least" if count < least else ""
 
 
-def _judge_latency(
-    name: str, latency: LatencyRatio, judged: Verdict, rule: LatencyRule
-) -> JudgedChange:
+def _judge_latency(name: str, latency: LatencyRatio, judged: Verdict, rule: LatencyRule) -> Judged:
     ratio, reason, outcome = latency.ratio, latency.method, OUTCOMES[judged.verdict]
     if few := _too_few(latency):
         reason = f"{few}; {latency.method}"

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attnbench.regression.compare.comparison import OUTCOMES, MetricChange
+from attnbench.regression.compare.comparison import (
+    OUTCOMES,
+    Judged,
+    MetricChange,
+    RecordPair,
+    differing,
+)
 from attnbench.regression.compare.exact_metrics import finite
 from attnbench.regression.compare.gates import TOP1, Gates
-from attnbench.regression.compare.record_pair import Judged, RecordPair, differing
 from attnbench.stats.paired_difference import DifferenceEstimate, beyond, estimate
 from attnbench.stats.power import detectable
 from attnbench.stats.verdict import AccuracyRule, Verdict, judge_accuracy
@@ -18,7 +23,7 @@ _PACKAGES = ("torch", "torchvision", "timm")
 _SAME_DATA = ("dataset", "synthetic", "images", "classes", "unreadable", "weights", "device")
 
 
-def accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
+def judge_accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
     """Judge the accuracies of all networks together."""
     if not gates.judges(TOP1):
         return

@@ -16,16 +16,14 @@ from typing import Any
 
 from attnbench.records.format import Record
 from attnbench.records.latency_result import LatencyResult, timing_of
-from attnbench.regression.compare.comparison import OUTCOMES, MetricChange
+from attnbench.regression.compare.comparison import OUTCOMES, Judged, MetricChange, RecordPair
 from attnbench.regression.compare.exact_metrics import finite
 from attnbench.regression.compare.gates import OVERHEAD, Gates
-from attnbench.regression.compare.output_validation import machines_differ, versions_differ
-from attnbench.regression.compare.record_pair import Judged, RecordPair
 from attnbench.stats.latency_ratio import RatioShift, estimate_shift, shrink_shifts
 from attnbench.stats.verdict import Effect, LatencyChangeRule, doubt_of, judge
 
 
-def latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
+def judge_latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
     """Judge the overheads of all latency cases together."""
     if not gates.judges(OVERHEAD):
         return
@@ -111,7 +109,7 @@ def _shrunk(rows: Mapping[str, _Row]) -> dict[str, RatioShift]:
 
 def _unlike(pair: RecordPair) -> str:
     """Return the reason why two ratios are incomparable; empty if they are comparable."""
-    return "; ".join(filter(None, (machines_differ(pair), versions_differ(pair), pair.suite())))
+    return "; ".join(filter(None, (pair.machines(), pair.runtime_versions(), pair.suite())))
 
 
 def _timing(record: Record) -> LatencyResult | None:

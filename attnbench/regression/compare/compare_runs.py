@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 
+from attnbench.records.format import Header
 from attnbench.records.store import FILE, Run
-from attnbench.regression.compare.compare_accuracy import accuracies
-from attnbench.regression.compare.compare_cost import costs
-from attnbench.regression.compare.compare_latency import latencies
-from attnbench.regression.compare.compare_status import STATUS, statuses
-from attnbench.regression.compare.comparison import VERDICTS, MetricChange, RunComparison
+from attnbench.regression.compare.compare_accuracy import judge_accuracies
+from attnbench.regression.compare.compare_latency import judge_latencies
+from attnbench.regression.compare.comparison import (
+    VERDICTS,
+    Judged,
+    MetricChange,
+    RecordPair,
+    RunComparison,
+    differing,
+    suite_of,
+)
+from attnbench.regression.compare.exact_metrics import STATUS, judge_costs, judge_statuses, judge_validation
 from attnbench.regression.compare.gates import Gates
-from attnbench.regression.compare.output_validation import proofs
-from attnbench.regression.compare.record_pair import Judged, RecordPair
-from attnbench.regression.compare.run_differences import notes
 from attnbench.utils.text import shown_path
 
 
@@ -32,7 +39,7 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
     """
     chosen = Gates(gates or {})
     pairs = list(_pairs(base, new))
-    found = [*statuses(base, new), *_measured(pairs, chosen)]
+    found = [*judge_statuses(base, new), *_measured(pairs, chosen)]
     found += _unmentioned(pairs, found)
     order = {case: number for number, case in enumerate(base.records | new.records)}
     return RunComparison(
@@ -59,10 +66,10 @@ def _measured(pairs: Iterable[RecordPair], gates: Gates) -> Iterator[Judged]:
     kinds: dict[str, list[RecordPair]] = {"cost": [], "latency": [], "accuracy": []}
     for pair in pairs:
         kinds[pair.new.kind].append(pair)
-    yield from costs(kinds["cost"], gates)
-    yield from proofs(kinds["latency"], gates)
-    yield from latencies(kinds["latency"], gates)
-    yield from accuracies(kinds["accuracy"], gates)
+    yield from judge_costs(kinds["cost"], gates)
+    yield from judge_validation(kinds["latency"], gates)
+    yield from judge_latencies(kinds["latency"], gates)
+    yield from judge_accuracies(kinds["accuracy"], gates)
 
 
 def _unmentioned(pairs: Iterable[RecordPair], found: Iterable[Judged]) -> list[Judged]:
@@ -86,3 +93,60 @@ def _by_verdict(
         verdict: tuple(sorted(changes, key=lambda change: order.get(change.case, last)))
         for verdict, changes in kept.items()
     }
+
+
+def notes(base: Run, new: Run) -> Iterator[str]:
+    """Yield the notes on two runs as a whole, in sentences."""
+    yield from _suites(base, new)
+    machines = [_machines(run) for run in (base, new)]
+    units = [_units(run) for run in (base, new)]
+    if machines[0] == machines[1] and all(units):
+        machines = [f"{machine}, {unit}" for machine, unit in zip(machines, units, strict=True)]
+    if machines[0] != machines[1]:
+        yield (
+            f"Different machines ({machines[0]}, then {machines[1]}): latency is not compared, "
+            "counts are."
+        )
+    versions = differing(base.measured_with(), new.measured_with())
+    if versions:
+        yield (
+            f"Different versions: {versions}. Counts are compared all the same; latency, what "
+            "left the fast path and accuracy only where their own packages are the same."
+        )
+    for run in (base, new):
+        if _is_torn(run.path):
+            yield (
+                f"{shown_path(run.path)} ends in half a line: its run was stopped, or is still "
+                "going on."
+            )
+
+
+def _suites(base: Run, new: Run) -> Iterator[str]:
+    before, after = suite_of(base.header), suite_of(new.header)
+    if before != after:
+        names = [f"{suite} version {version}" for suite, version in (before, after)]
+        yield (
+            f"Different suites ({names[0]}, then {names[1]}): only counts of cases of one name are "
+            "compared."
+        )
+
+
+def _machines(run: Run) -> str:
+    headers: list[Header] = [*run.header_of.values()] or run.headers
+    shown = {", ".join(map(str, header.machine.values())) for header in headers}
+    return " / ".join(sorted(shown))
+
+
+def _units(run: Run) -> str:
+    """Return the instruction sets in a run's latency records; empty for a run that has none."""
+    found = {str((record.runtime or {}).get("isa", "")) for record in run.records.values()} - {""}
+    return " / ".join(sorted(found))
+
+
+def _is_torn(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(0, 2)
+        if file.tell():
+            file.seek(-1, 2)
+            return file.read(1) != b"\n"
+    return False

@@ -1,11 +1,13 @@
-"""Result of comparing two runs."""
+"""Result of comparing two runs, and the pairs of records that it is made of."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
+
+from attnbench.records.format import Header, Record
 
 Verdict = Literal[
     "regressions", "improvements", "unchanged", "inconclusive", "incomparable", "added", "missing"
@@ -93,3 +95,95 @@ class RunComparison:
             entry["accept"] = self.accept_command(entry["case"])
         ok = not self.failed(strict=strict, allow_missing=allow_missing)
         return {"ok": ok, **document}
+
+
+Judged = tuple[Verdict, MetricChange]
+
+
+@dataclass(frozen=True)
+class RecordPair:
+    """Two ``ok`` records of one case, with the headers above them."""
+
+    base: Record
+    new: Record
+    base_header: Header
+    new_header: Header
+
+    @property
+    def case(self) -> str:
+        """The case's canonical name."""
+        return self.new.case
+
+    @property
+    def seeds_glob(self) -> str:
+        """The glob that matches all seeds of a training; the name of a case without a seed."""
+        return self.case if self.new.seed is None else f"{self.new.case_key},seed=*"
+
+    def versions(self, packages: Iterable[str]) -> str:
+        """Return the packages that differ, ``"torch 2.9.0, then 2.10.0"``; empty without any."""
+        return differing(self.base_header.versions, self.new_header.versions, packages)
+
+    def suite(self) -> str:
+        """Return the difference between the suites; empty if there is none."""
+        base, new = suite_of(self.base_header), suite_of(self.new_header)
+        if base[0] != new[0]:
+            return f"suite {base[0]}, then {new[0]}"
+        return f"suite version {base[1]}, then {new[1]}" if base[1] != new[1] else ""
+
+    def runtime_versions(self) -> str:
+        """Return the packages of the runtime that differ; empty if there are none."""
+        base, new = ((record.runtime or {}).get("versions") or {} for record in self._records)
+        return differing(base, new)
+
+    def machines(self) -> str:
+        """Return the differences between the machines; empty if there are none."""
+        headers = differing(self.base_header.machine, self.new_header.machine)
+        facts = [_hardware(record.runtime or {}) for record in self._records]
+        both = set(facts[0]) & set(facts[1])  # older records have fewer facts
+        return headers or differing(facts[0], facts[1], [key for key in _HARDWARE if key in both])
+
+    @property
+    def _records(self) -> tuple[Record, Record]:
+        return self.base, self.new
+
+    def of(
+        self,
+        metric: str,
+        base: Value = None,
+        new: Value = None,
+        reason: str = "",
+        **more: float | None,
+    ) -> MetricChange:
+        """Return a change of this case."""
+        return MetricChange(self.case, metric, base, new, reason=reason, **more)
+
+
+def differing(
+    base: Mapping[str, Any], new: Mapping[str, Any], keys: Iterable[str] | None = None
+) -> str:
+    """Return the entries that differ, ``"torch 2.9.0, then 2.10.0; onnx 1.22, then none"``."""
+    names = dict.fromkeys([*base, *new] if keys is None else keys)
+    entries = [
+        f"{key} {base.get(key, 'none')}, then {new.get(key, 'none')}"
+        for key in names
+        if base.get(key) != new.get(key)
+    ]
+    return "; ".join(entries)
+
+
+_HARDWARE = ("processor", "isa", "device")
+
+
+def _hardware(runtime: Mapping[str, Any]) -> dict[str, str]:
+    found = {key: runtime[key] for key in _HARDWARE if runtime.get(key) is not None}
+    return {
+        key: str(fact.get("title") or fact.get("name")) if isinstance(fact, Mapping) else str(fact)
+        for key, fact in found.items()
+    }
+
+
+def suite_of(header: Header) -> tuple[str, str]:
+    """Return name and version of a header's suite."""
+    head = header.suite.get("suite")
+    fields = head if isinstance(head, Mapping) else {}
+    return str(fields.get("name", "?")), str(fields.get("version", 1))

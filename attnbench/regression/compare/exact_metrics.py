@@ -1,14 +1,23 @@
-"""Verdicts on exact metrics; a larger value is worse."""
+"""Exact metrics: statuses, counts, and validation of latency cases; a larger value is worse."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 
-from attnbench.regression.compare.comparison import MetricChange, Value, Verdict
-from attnbench.regression.compare.record_pair import Judged, RecordPair
+from attnbench.records.format import Record
+from attnbench.records.store import Run
+from attnbench.regression.compare.comparison import (
+    Judged,
+    MetricChange,
+    RecordPair,
+    Value,
+    Verdict,
+)
+from attnbench.regression.compare.gates import COSTS, Gates
 
 
-def judged_count(
+def judge_count(
     pair: RecordPair, metric: str, base: Value, new: Value, allowed: float = 0.0, reason: str = ""
 ) -> Judged | None:
     """Judge an exact metric of a case; return None where neither run has it.
@@ -30,7 +39,7 @@ def judged_count(
         return "unchanged", pair.of(metric, base, new, change=0.0)
     change = new / base - 1 if base else math.copysign(math.inf, new)
     reasons = [f"{_signed(new - base)}", *([reason] if reason else [])]
-    return _verdict(new - base, allowed * abs(base)), MetricChange(
+    return _count_verdict(new - base, allowed * abs(base)), MetricChange(
         pair.case, metric, base, new, reason="; ".join(reasons), change=finite(change)
     )
 
@@ -40,7 +49,7 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _verdict(more: float, allowed: float) -> Verdict:
+def _count_verdict(more: float, allowed: float) -> Verdict:
     if more < 0:
         return "improvements"
     # 1000 plus 10% is 1100, which rounding of 1000 * 0.1 may miss
@@ -49,3 +58,158 @@ def _verdict(more: float, allowed: float) -> Verdict:
 
 def _signed(difference: float) -> str:
     return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+,.6g}"
+
+
+STATUS = "status"
+ABSENT = "absent"
+
+
+def judge_statuses(base: Run, new: Run) -> Iterator[Judged]:
+    """Judge the cases that are not ``ok`` in both runs."""
+    for case in dict.fromkeys([*base.records, *new.records]):
+        before, after = base.records.get(case), new.records.get(case)
+        found = _judge_status(case, before, after)
+        if found:
+            yield found
+
+
+def _judge_status(case: str, before: Record | None, after: Record | None) -> Judged | None:
+    was, now = _status(before), _status(after)
+    reason = (after and after.reason) or ""
+    change = MetricChange(case, STATUS, was, now, reason=reason)
+    match was, now:
+        case ("ok", "ok"):
+            return None
+        case ("absent", _):
+            return "added", change
+        case (_, "absent"):
+            return "missing", MetricChange(case, STATUS, was, now, reason="NEW has no such case")
+        case ("skipped", "skipped") if before and before.reason != reason:
+            explanation = f"{reason}; before: {before.reason}"
+            return "incomparable", MetricChange(case, STATUS, was, now, reason=explanation)
+        case ("failed", "failed") | ("skipped", "skipped"):
+            return "unchanged", change
+        case (_, "failed"):
+            return "regressions", change
+        case (_, "skipped"):
+            return "missing", change
+        case _:
+            explanation = f"was {was}: {before.reason if before else ''}"
+            return "improvements", MetricChange(case, STATUS, was, now, reason=explanation)
+
+
+def _status(record: Record | None) -> str:
+    return record.status if record else ABSENT
+
+
+_PACKAGES = ("torch", "torchvision", "timm")
+"""Packages that build and trace a network."""
+
+
+def judge_costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
+    """Judge the counts of cost cases."""
+    for pair in pairs:
+        versions = pair.versions(_PACKAGES)
+        for metric in filter(gates.judges, COSTS):
+            found = judge_count(
+                pair,
+                metric,
+                pair.base.values.get(metric),
+                pair.new.values.get(metric),
+                gates.allowed(metric),
+                versions,
+            )
+            if found:
+                yield found
+
+
+_BREAK = "graph break"
+_MEASURED_PEAK = 0.01
+"""Least tolerance of a measured peak: a device's allocator is not exact."""
+
+
+def judge_validation(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
+    """Judge the validation of latency cases, which preceded their timing."""
+    for pair in pairs:
+        versions = pair.runtime_versions()
+        yield from _fallbacks(pair, gates, versions)
+        if gates.judges("peak_bytes"):
+            yield from _peak(pair, gates, versions)
+        if gates.judges("output"):
+            yield from _output(pair)
+
+
+def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
+    for metric, breaks in (("undelegated", False), ("graph_breaks", True)):
+        base, new = (_left(record, breaks=breaks) for record in (pair.base, pair.new))
+        if not gates.judges(metric) or not (base or new):
+            continue
+        totals = sum(base.values()), sum(new.values())
+        if versions:
+            yield "incomparable", pair.of(metric, *totals, versions)
+        elif totals[0] == totals[1] and base != new:
+            yield "regressions", pair.of(metric, *totals, _moved(base, new))
+        else:
+            found = judge_count(pair, metric, *totals, gates.allowed(metric), _moved(base, new))
+            yield from [found] if found else []
+
+
+def _left(record: Record, *, breaks: bool) -> dict[str, int]:
+    """Return the operators that left the fast path, with counts: graph breaks, or all others."""
+    found = (record.runtime or {}).get("fallbacks") or {}
+    return {name: int(times) for name, times in found.items() if (_BREAK in name) is breaks}
+
+
+def _moved(base: Mapping[str, int], new: Mapping[str, int]) -> str:
+    names = [name for name in {**base, **new} if base.get(name, 0) != new.get(name, 0)]
+    return ", ".join(f"{name}: {base.get(name, 0)} to {new.get(name, 0)}" for name in names)
+
+
+def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
+    base, new = (record.values.get("peak_bytes") for record in (pair.base, pair.new))
+    if versions and base != new:
+        yield "incomparable", pair.of("peak_bytes", base, new, versions)
+    elif base is not None and new is None and "peak_bytes" in pair.new.values and _is_cpu(pair):
+        why = "torch.export can no longer export the network"
+        yield "regressions", pair.of("peak_bytes", base, None, why)
+    else:
+        allowed = gates.allowed("peak_bytes")
+        if not _is_cpu(pair):
+            allowed = max(allowed, _MEASURED_PEAK)
+        found = judge_count(pair, "peak_bytes", base, new, allowed)
+        yield from [found] if found else []
+
+
+def _is_cpu(pair: RecordPair) -> bool:
+    return str(pair.new.timing_conditions["device"]) == "cpu"
+
+
+def _output(pair: RecordPair) -> Iterator[Judged]:
+    base, new = (_equality(record) for record in (pair.base, pair.new))
+    if base is None or new is None:
+        return
+    outputs: tuple[Value, Value] = (base, new)
+    if base == new:
+        yield "unchanged", pair.of("output", *outputs)
+    elif base == "equal":
+        yield "regressions", pair.of("output", *outputs, _error(pair.new))
+    else:
+        yield "improvements", pair.of("output", *outputs)
+
+
+def _equality(record: Record) -> str | None:
+    """Return whether the output equals eager's; in reduced precision, whether it is finite."""
+    if "max_error" not in record.values:
+        return None
+    error, tolerance = record.values["max_error"], record.values.get("tolerance")
+    if error is None:
+        return "not finite"
+    is_reduced = record.timing_conditions["precision"] != "fp32"
+    return "equal" if is_reduced or tolerance is None or error <= tolerance else "differs"
+
+
+def _error(record: Record) -> str:
+    error = record.values.get("max_error")
+    if error is None:
+        return "NEW's output is not finite where eager's is"
+    return f"off by {error:.2g} of eager's scale; {record.values.get('tolerance'):.2g} is tolerated"

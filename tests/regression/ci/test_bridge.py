@@ -11,15 +11,14 @@ import pytest
 
 import attnbench
 from attnbench.errors import RequestError
-from attnbench.regression.ci import bridge, checkout_process
+from attnbench.regression.ci import bridge, checkout_process, launcher
 from attnbench.regression.ci.checkout_process import SPOKEN
-from attnbench.regression.ci.launcher import start
 from attnbench.regression.ci.run import CiRequest, run_ci
 from attnbench.regression.ci.timing import TimingPlan
 
 ENGINE = Path(attnbench.__file__).parent
 FROZEN = (Path(__file__).parent / "bridges" / "v1.py").read_text(encoding="utf-8")
-BRIDGE_FILE = f"{start.BRIDGE.replace('.', '/')}.py"
+BRIDGE_FILE = f"{launcher.BRIDGE.replace('.', '/')}.py"
 STAND_IN = """
 MODULES = {}
 
@@ -112,8 +111,8 @@ def refusal(folder):
 
 def test_the_path_of_the_bridge_is_fixed():
     # the path is part of the protocol: head imports base's bridge by it, so a move breaks every base
-    assert start.BRIDGE == "attnbench.regression.ci.bridge"
-    assert bridge.__name__ == start.BRIDGE
+    assert launcher.BRIDGE == "attnbench.regression.ci.bridge"
+    assert bridge.__name__ == launcher.BRIDGE
 
 
 def test_a_base_with_the_bridge_of_the_first_protocol(project):
@@ -184,8 +183,8 @@ def test_a_base_of_which_all_internals_have_other_names(project, tmp_path, monke
     folder = project({}, {"gate.py": GATE.replace("bias=False", "bias=True")})
     shutil.rmtree(folder / "attnbench")
     shutil.copytree(ENGINE, folder / "attnbench", ignore=shutil.ignore_patterns("__pycache__"))
-    launcher = checkout_process._LAUNCHER.relative_to(ENGINE.parent)
-    monkeypatch.setattr(checkout_process, "_LAUNCHER", folder / launcher)
+    own = folder / checkout_process._LAUNCHER.relative_to(ENGINE.parent)
+    monkeypatch.setattr(checkout_process, "_LAUNCHER", own)
     found = ci(folder, ("cost", "latency"))
     changed = {**metrics(found, "regressions"), **metrics(found, "unchanged")}
     assert {metric for case, metric in changed if case == "cost/alone/gate/8x8x8"} == set(COSTS)
@@ -277,7 +276,7 @@ def test_unknown_keys_and_absent_optional_ones(project):
 
 
 def test_the_bridge_that_the_launcher_names_speaks_what_head_speaks():
-    assert bridge.__name__ == start.BRIDGE
+    assert bridge.__name__ == launcher.BRIDGE
     assert bridge.PROTOCOL in SPOKEN and max(SPOKEN) == bridge.PROTOCOL
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-import attnbench.regression.ci
-from attnbench.regression.ci.launcher.import_redirect import SourceTrees, foreign_modules
+from attnbench.regression.ci import launcher
+from attnbench.regression.ci.launcher import SourceTrees, foreign_modules
 
-LAUNCHER = Path(attnbench.regression.ci.__file__).parent / "launcher"
+LAUNCHER = Path(launcher.__file__)
 PROBE = """
 import importlib, importlib.util, json, sys
 from pathlib import Path
-own, head, first, folder, name, names = json.loads(sys.argv[1])
-spec = importlib.util.spec_from_file_location("attnbench_launcher", folder + "/__init__.py", submodule_search_locations=[folder])
-package = importlib.util.module_from_spec(spec)
-sys.modules["attnbench_launcher"] = package
-redirect = importlib.import_module("attnbench_launcher.import_redirect")
+own, head, first, file, name, names = json.loads(sys.argv[1])
+spec = importlib.util.spec_from_file_location("attnbench_launcher", file)
+redirect = importlib.util.module_from_spec(spec)
+sys.modules["attnbench_launcher"] = redirect
+spec.loader.exec_module(redirect)
 trees = redirect.SourceTrees(Path(own), Path(head))
 redirect.redirect_imports(trees, first)
 def place(name):
@@ -114,21 +114,17 @@ def test_each_side_imports_its_own_files(trees, editable, side):
 @pytest.mark.parametrize("name", ["attnbench_launcher", "another"])
 def test_the_launcher_of_a_project_that_has_it_in_its_tree(trees, name):
     """It is head's on both sides; any other module from there is foreign."""
-    launcher = shutil.copytree(LAUNCHER, trees / "head/launcher")
-    _, foreign = imported(trees, "base", [], launcher, name)
+    own = shutil.copy(LAUNCHER, trees / "head")
+    _, foreign = imported(trees, "base", [], own, name)
     files = {entry["class"]: entry["file"] for entry in foreign}
-    expected = {
-        "attnbench_launcher": str(launcher / "__init__.py"),
-        "attnbench_launcher.import_redirect": str(launcher / "import_redirect.py"),
-    }
-    assert files == ({} if name == "attnbench_launcher" else expected)
+    assert files == ({} if name == "attnbench_launcher" else {"attnbench_launcher": str(own)})
 
 
 def test_the_script_of_the_launcher_is_not_foreign(tmp_path, monkeypatch):
     """``multiprocessing`` knows it by a second name."""
     script, other = types.ModuleType("__main__"), types.ModuleType("other")
     for module in (script, other):
-        module.__file__ = str(tmp_path / "head/start.py")
+        module.__file__ = str(tmp_path / "head/launcher.py")
     for name, module in (("__main__", script), ("__mp_main__", script), ("other", other)):
         monkeypatch.setitem(sys.modules, name, module)
     found = foreign_modules(SourceTrees(tmp_path / "base", tmp_path / "head"), "launcher")

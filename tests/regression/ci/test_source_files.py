@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from attnbench.regression.ci import source_files
-from attnbench.regression.ci.launcher.import_redirect import SourceTrees
+from attnbench.regression.ci.launcher import SourceTrees
 
 FILES = {
     "plug.py": "import thepack.top\nimport json, numpy\nclass Plug(thepack.top.Top): pass\n",

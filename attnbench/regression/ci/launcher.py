@@ -1,20 +1,114 @@
-"""Redirection of imports that lead into head's tree to the same place in this side's tree.
+"""Launch script of one side's process: ``python -P launcher.py SETUP.json``. Standard library only.
+
+Head's copy of this file runs on both sides. It prepares the process (private standard output,
+working directory, import redirection), imports the bridge of the attnbench that this side has, and
+hands over to it. Nothing of attnbench is imported before, and nothing but the bridge by name.
 
 An editable install of head is visible in both sides' environment: as a line of a ``.pth`` file, as
-a finder that maps package names to folders, or as a variable. On base each of these is redirected
-to the same place in base's tree; where that has no such file, the name is not found.
+a finder that maps package names to folders, or as a variable. On base, imports that lead into
+head's tree are redirected to the same place in base's tree; where that has no such file, the name
+is not found.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
+import json
+import os
 import sys
+import threading
+import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
+
+BRIDGE = "attnbench.regression.ci.bridge"
+"""Module path of the bridge in every attnbench: part of the protocol, fixed forever."""
+
+
+def main(setup_file: str) -> None:
+    """Prepare the process and serve tasks until standard input ends.
+
+    Args:
+        setup_file: JSON, described in the bridge; of the launcher alone are ``folder`` (working
+            directory), ``first`` and ``after`` (for ``sys.path``).
+    """
+    answers = _private_stdout()
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    warnings.simplefilter("ignore")  # of the measured code; failures are reported as errors
+    setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
+    os.chdir(setup["folder"])
+    trees = SourceTrees.of_setup(setup)
+    redirect_imports(trees, setup["first"], setup["after"])
+    _send(answers, {"ready": os.getpid()})
+    try:
+        serve = importlib.import_module(BRIDGE).serve
+    except (Exception, SystemExit) as error:
+        _refuse_all(answers, _import_failure(error, trees))
+        return
+    serve(setup_file, answers)
+
+
+def _import_failure(error: BaseException, trees: SourceTrees) -> dict[str, Any]:
+    """Return the answer to every task if the bridge cannot be imported."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return {
+        "error": text,
+        "kind": "no-bridge" if _is_absent(error) else "failed",
+        "facts": _attnbench_facts(trees),
+    }
+
+
+def _is_absent(error: BaseException) -> bool:
+    """Return whether the module of the bridge does not exist, or has no ``serve``."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name is not None and f"{BRIDGE}.".startswith(f"{error.name}.")
+    return isinstance(error, AttributeError) and getattr(error, "name", None) == "serve"
+
+
+def _attnbench_facts(trees: SourceTrees) -> dict[str, str]:
+    """Return file, kind of place and version of this side's attnbench, as keys of ``facts``."""
+    top = BRIDGE.partition(".")[0]
+    facts = {"attnbench": "", "version": ""}
+    with contextlib.suppress(PackageNotFoundError):
+        facts["version"] = version(top)
+    with contextlib.suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(top)
+        if spec is not None and spec.origin and spec.has_location:
+            facts |= {"attnbench": spec.origin, "kind": trees.kind(spec.origin)}
+    return facts
+
+
+def _refuse_all(answers: TextIO, answer: Mapping[str, Any]) -> None:
+    for _ in sys.stdin:
+        _send(answers, answer)
+
+
+def _private_stdout() -> TextIO:
+    """Reserve standard output for answers; output of plugins goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _die_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _send(answers: TextIO, answer: Mapping[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
 
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -107,8 +201,7 @@ def redirect_imports(trees: SourceTrees, first: Iterable[str], after: Iterable[s
         first: folders that come before all others.
         after: folders after the side's own environment, before those that both sides share.
     """
-    launcher = __package__ or ""
-    for name in [name for name, _ in _foreign(trees, launcher)]:
+    for name in [name for name, _ in _foreign(trees, __name__)]:
         del sys.modules[name]  # a .pth file may have imported it as Python started
     found = [trees.redirect(folder) for folder in sys.path]
     own = [folder for folder in found if trees.kind(folder) == "environment"] if trees.owned else []
@@ -127,7 +220,8 @@ def foreign_modules(trees: SourceTrees, launcher: str) -> list[dict[str, str]]:
 
     Args:
         trees: the side's.
-        launcher: package name of the launcher, which is head's on both sides by design.
+        launcher: name of the launcher's module or package, which is head's on both sides by
+            design; the script of the process is left out in any case.
     """
     return [
         {"class": name, "file": file, "kind": "foreign"}
@@ -155,3 +249,10 @@ def _in_environment(path: Path, tree: Path | None) -> bool:
     prefixes = {Path(prefix).resolve() / "lib" for prefix in (sys.prefix, sys.base_prefix)}
     within = [prefix for prefix in prefixes if tree is None or prefix.is_relative_to(tree)]
     return any(part in _INSTALLED for part in parts) or any(map(path.is_relative_to, within))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (KeyboardInterrupt, BrokenPipeError):  # ended by the parent
+        sys.exit(130)

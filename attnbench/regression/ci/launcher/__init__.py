@@ -1,1 +1,0 @@
-"""Launcher of a side's process: standard library only, loaded by path, shared by both sides."""
