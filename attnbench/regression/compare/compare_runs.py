@@ -19,7 +19,12 @@ from attnbench.regression.compare.comparison import (
     differing,
     suite_of,
 )
-from attnbench.regression.compare.exact_metrics import STATUS, judge_costs, judge_statuses, judge_validation
+from attnbench.regression.compare.exact_metrics import (
+    STATUS,
+    judge_costs,
+    judge_statuses,
+    judge_validation,
+)
 from attnbench.regression.compare.gates import Gates
 from attnbench.utils.text import shown_path
 
