@@ -161,6 +161,7 @@ def test_a_module_that_needs_a_missing_extra_is_skipped(attnbench, tmp_path, mon
     from attnbench_modules import timm_layers
 
     timm_layers._factory.cache_clear()
+    catalog().attentions.clear()
     monkeypatch.setitem(sys.modules, "timm.layers", None)
     suite(tmp_path, ["se", "timm:se,rd_ratio=0.25"])
     done = attnbench("run", "mine.toml", "--out", "out")
