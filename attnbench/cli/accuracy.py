@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, Out, Plugins, chosen_format
-from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
+from attnbench.cli.output import (
+    guests,
+    load_catalog,
+    print_json,
+    print_report,
+    say,
+    say_warning,
+)
 from attnbench.cli.request_grid import Backbones, GridRequest, Modules, Placements, cases_of
 from attnbench.errors import RequestError
 
@@ -189,13 +196,15 @@ def _trained(
 
     pool = pool_of(executor, worker, plugins)
     try:
-        return measure(job, worker, progress(), pool, save)
+        run = measure(job, worker, progress(), pool, save)
     except KeyboardInterrupt:
         say(
             "attnbench: interrupted; the same command goes on from the last checkpoints (one every "
             "20 s of training)"
         )
         sys.exit(130)
+    say_warning(run)
+    return run
 
 
 def _results(job: Job, run: Run) -> list[PairedTrainings]:

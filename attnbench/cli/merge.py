@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.output import say
+from attnbench.cli.output import say, say_warning
 
 
 def command(
@@ -21,5 +21,6 @@ def command(
 
     merged = merge([find_run(run) for run in runs], Path(output))
     say(f"merged {len(merged.records)} records")
+    say_warning(merged)
     for path in write_tables(merged, Path(output)):
         say(f"wrote {path}")

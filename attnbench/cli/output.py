@@ -14,6 +14,7 @@ from attnbench.errors import RequestError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from attnbench.records.store import Run
     from attnbench.registry.plugins import Catalog
     from attnbench.reports.tables.report import Report
 
@@ -23,6 +24,12 @@ def say(message: str) -> None:
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
+
+
+def say_warning(run: Run) -> None:
+    """Write the warning of a run that was just written, if it has one, to standard error."""
+    if run.warning:
+        say(f"warning: {run.warning}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import Only, Out, Plugins, chosen_kinds
-from attnbench.cli.output import guests, load_catalog, say, say_failures, writing
+from attnbench.cli.output import guests, load_catalog, say, say_failures, say_warning, writing
 from attnbench.errors import RequestError
 from attnbench.registry.settings import settings
 
@@ -115,6 +115,7 @@ def _run(job: Job, worker: Worker, pool: Pool) -> int:
             "same command goes on from there"
         )
         sys.exit(130)
+    say_warning(run)
     for path in write_tables(run, job.folder):
         say(f"wrote {path}")
     return _report_failures(run, job)

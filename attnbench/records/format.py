@@ -8,22 +8,48 @@ Format history
   3  records of kind ``accuracy``, one for each seed, with ``training``. Later, with no new number
      since older readers pass over it: ``date`` of a header; ``accepted`` of a record and
      ``removed`` of a header, which ``attnbench accept`` writes into a baseline.
+  4  from the end of a run on a first line ``{"format": 4, "archive": "records-HASH.npz"}``, and
+     ``{"archived": N}`` in place of long fields (:mod:`attnbench.records.archive`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    model_validator,
+)
 
+from attnbench.records.archive import ArchivedSamples
 from attnbench.suites.conditions import Conditions
 
-FORMAT = 3
+FORMAT = 4
 
 Value = int | float | None
 """Value of a metric: an integer for counts; null if it does not exist."""
+
+
+def _checked(samples: Any) -> Sequence[dict[str, Any]]:
+    """Check samples that are read from text; those of an archive were checked before."""
+    if not isinstance(samples, ArchivedSamples | list) or (
+        isinstance(samples, list) and not all(map(_is_sampled, samples))
+    ):
+        raise ValueError("samples are not rounds of a baseline, its copy and an arm")
+    return samples
+
+
+Samples = Annotated[
+    Sequence[dict[str, Any]],
+    PlainValidator(_checked),
+    PlainSerializer(list, return_type=list[dict[str, Any]]),
+]
 
 
 class _Line(BaseModel):
@@ -62,7 +88,7 @@ class Record(_Line):
     """Hash of everything that the values depend on; another hash requires a new measurement."""
     conditions: dict[str, Any]
     values: dict[str, Value] = {}
-    samples: list[dict[str, Any]] = []
+    samples: Samples = []
     """Samples of a latency case: for each process the seconds of every round, for the case's
     network, the plain one and its copy."""
     runtime: dict[str, Any] | None = None
@@ -95,9 +121,21 @@ class Record(_Line):
     def _consistent(self) -> Record:
         if self.kind == "cost" and any(isinstance(value, float) for value in self.values.values()):
             raise ValueError("counts are integers")
-        if not all(map(_is_sampled, self.samples)):
-            raise ValueError("samples are not rounds of a baseline, its copy and an arm")
         return self
+
+
+def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a header of any older format in the current one; damaged fields are unchanged."""
+    migrated = dict(header)
+    suite = header.get("suite")
+    if (
+        header.get("format") == 1
+        and isinstance(suite, Mapping)
+        and isinstance(suite.get("suite"), Mapping)
+    ):
+        head = {key: value for key, value in suite["suite"].items() if key != "kinds"}
+        migrated["suite"] = {**suite, "suite": head}
+    return migrated
 
 
 def _is_sampled(process: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ def merge(paths: Sequence[Path], folder: Path) -> Run:
                     writer.append(header)
                 for record in own:
                     writer.append(record)
-    return read_run(folder / FILE)
+        return writer.finish()
 
 
 def _chosen(runs: Sequence[Run]) -> dict[str, Run]:

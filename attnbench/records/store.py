@@ -1,25 +1,37 @@
-"""Record files: append-only JSON Lines. A run killed at any instant loses at most its last line."""
+"""Record files: append-only JSON Lines. A run killed at any instant loses at most its last line.
+
+At its end a run moves the bulk of its lines into an archive beside them, see
+:mod:`attnbench.records.archive`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from attnbench.errors import RecordError
-from attnbench.records.format import FORMAT, Header, Record
-from attnbench.records.header_formats import upgraded
+from attnbench.records.archive import NAME, Archive, is_reference, name_of, pack, to_json
+from attnbench.records.format import FORMAT, Header, Record, upgraded
+from attnbench.utils.files import replace_file, replacing
 from attnbench.utils.text import shown_path
 
 FILE = "records.jsonl"
+_LONGEST_NAMES = 200
+"""Number of bytes of a file's first line that may name archives."""
+
+
+L = TypeVar("L", Header, Record)
+_Line = tuple[int, bytes, dict[str, Any]]
+"""Number, text and content of a line."""
 
 
 @dataclass
@@ -32,6 +44,8 @@ class Run:
     """Records by case name; of several records of a case the last one."""
     header_of: dict[str, Header] = field(default_factory=dict)
     """Header above each case's record."""
+    warning: str = ""
+    """Reason why the run, just written, has no archive; empty if it has one or needs none."""
 
     @property
     def header(self) -> Header:
@@ -74,23 +88,107 @@ def read_run(path: Path) -> Run:
     """Return the content of a record file; an incomplete last line, left by a kill, is ignored.
 
     Raises:
-        RecordError: a line is damaged; the error gives its number, and the file is unchanged.
+        RecordError: a line is damaged, or the archive is damaged or missing; the error gives the
+            line's number or the archive, and the file is unchanged.
     """
     run = Run(path)
     header: Header | None = None
-    for number, content in _lines(path):
+    for number, _, content in _lines(path, lazy=True):
         if "format" in content:
-            header = _header(content, f"{shown_path(path)}:{number}")
+            header = _validated(Header, upgraded(content), path, number)
             run.headers.append(header)
         elif header is None:
             raise RecordError(f"{shown_path(path)}:{number}: a record stands above any header")
         else:
-            record = _record(content, f"{shown_path(path)}:{number}")
+            record = _validated(Record, content, path, number)
             run.records[record.case] = record
             run.header_of[record.case] = header
     if not run.headers:
         raise RecordError(f"{shown_path(path)} holds no complete header; it is not a run")
     return run
+
+
+def read_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield each line of a record file, as text and as an object, with its archived fields.
+
+    Raises:
+        RecordError: as of :func:`read_run`.
+    """
+    return ((text, content) for _, text, content in _lines(path))
+
+
+def replace_run(path: Path, lines: Iterable[bytes]) -> Run:
+    """Replace a record file by other lines, with their bulk in a new archive; return the run.
+
+    The archive is on disk before the lines that refer to it, and the old one is removed last: at
+    any instant the run is the old one or the new one.
+
+    Raises:
+        RecordError: it cannot be written, or is no record file; the old run is unchanged.
+    """
+    texts = list(lines)
+    packed = pack([json.loads(text) for text in texts])
+    return _replace(path.resolve(), *(packed or (texts, None)))
+
+
+def _replace(path: Path, lines: Sequence[bytes], archive: bytes | None) -> Run:
+    names, first = _archive_names(path), []
+    try:
+        if archive is not None:
+            entry = {"format": FORMAT, "archive": name_of(archive), "supersedes": names[:1]}
+            first = [to_json(entry).encode() + b"\n"]
+            names.append(name_of(archive))
+            replace_file(path.parent / name_of(archive), archive, durable=True)
+        with replacing(path, durable=True) as temporary:
+            temporary.write_bytes(b"".join([*first, *lines]))
+            run = replace(read_run(temporary), path=path)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    finally:
+        _remove_unused(path.parent, names)
+    return run
+
+
+def _archive_names(path: Path) -> list[str]:
+    """Return the archive that the first line names, and the one before it."""
+    with suppress(OSError), path.open("rb") as file:
+        return NAME.findall(file.readline(_LONGEST_NAMES).decode(errors="replace"))
+    return []
+
+
+def _remove_unused(folder: Path, names: Iterable[str]) -> None:
+    """Remove archives that no record file uses, and temporary files, from a locked folder."""
+    with suppress(OSError):
+        used = {name for file in folder.glob("[!.]*.jsonl*") for name in _archive_names(file)[:1]}
+        unused = [folder / name for name in {*names} - used]
+        for file in (*unused, *folder.glob(".records*.tmp")):
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Lock the file's folder against writes of other runs while entered.
+
+    Raises:
+        RecordError: a run is writing into it, or the folder cannot be written.
+    """
+    lock = FileLock(str(path.parent / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RecordError(
+            f"a run is writing to {shown_path(path.parent)}. Wait for its end"
+        ) from None
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unwritten(path: Path, error: Exception) -> RecordError:
+    return RecordError(f"{shown_path(path)} cannot be written and is left as it was: {error}")
 
 
 class RunWriter:
@@ -148,6 +246,30 @@ class RunWriter:
         except OSError as error:
             raise RecordError(f"{shown_path(self.path)} cannot be written: {error}") from error
 
+    def finish(self) -> Run:
+        """Close the file, move the bulk of its lines into an archive and return the run.
+
+        If the archive cannot be written, the lines stay as they are, and the run has a warning.
+
+        Raises:
+            RecordError: a line is damaged.
+        """
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        lines, archive = _read(self.path)
+        contents = [content for _, _, content in _objects(self.path, lines)]
+        packed = pack([line for line in contents if not any(map(is_reference, line.values()))])
+        if packed is None:  # nothing has been added that is worth an archive
+            _remove_unused(self.path.resolve().parent, _archive_names(self.path))
+            return read_run(self.path)
+        try:
+            if archive is None:
+                return _replace(self.path.resolve(), *packed)
+            return replace_run(self.path, (text for text, _ in read_lines(self.path)))
+        except RecordError as error:
+            return replace(read_run(self.path), warning=str(error))
+
     @staticmethod
     def _mend_tail(file: IO[bytes]) -> None:
         """Repair the end of the file: terminate a complete last line, remove an incomplete one."""
@@ -162,22 +284,85 @@ class RunWriter:
             file.write(b"\n")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise RecordError(f"{shown_path(path)} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+def _lines(path: Path, *, lazy: bool = False) -> Iterator[_Line]:
+    """Yield each line with its archived fields.
+
+    With ``lazy``, samples are read from the archive on access, and the text is the line's own.
+    """
+    lines, archive = _read(path)
+    for number, text, content in _objects(path, lines):
+        if "archive" in content:
             continue
+        if not any(map(is_reference, content.values())):
+            yield number, text, content
+            continue
+        if archive is None:
+            raise _damaged(path, number, "the first line names no archive")
+        try:
+            content = archive.restore(content, lazy=lazy)
+        except (LookupError, TypeError, ValueError) as error:
+            raise _damaged(path, number, "it refers to what its archive does not have") from error
+        yield number, text if lazy else to_json(content).encode() + b"\n", content
+
+
+def _objects(path: Path, lines: Sequence[bytes]) -> Iterator[_Line]:
+    """Yield each line as it is in the file."""
+    for number, line in enumerate(lines, start=1):
         content = _parsed(line)
         if content is not None:
-            yield number, content
-        elif number < len(lines):  # a last line without a newline is incomplete, not damaged
-            raise RecordError(
-                f"{shown_path(path)}:{number} is damaged: not a JSON object. Take that line out, "
-                "and only its case is measured again"
-            )
+            _refuse_newer(content, path, number)
+            yield number, line + b"\n", content
+        elif line.strip() and number < len(lines):  # without a newline it is incomplete
+            raise _damaged(path, number, "not a JSON object")
+
+
+def _damaged(path: Path, number: int, problem: str) -> RecordError:
+    return RecordError(
+        f"{shown_path(path)}:{number} is damaged: {problem}. Take that line out, and only its case "
+        "is measured again"
+    )
+
+
+def _read(path: Path) -> tuple[list[bytes], Archive | None]:
+    """Return the lines of a record file and the archive that the first line names, if any."""
+    known: bytes | None = None
+    while True:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RecordError(f"{shown_path(path)} cannot be read: {error}") from error
+        lines = content.split(b"\n")
+        first = _parsed(lines[0]) or {}
+        if "archive" not in first:
+            return lines, None
+        _refuse_newer(first, path, 1)
+        archive = path.resolve().parent / str(first["archive"])
+        try:
+            return lines, _open_archive(archive, path)
+        except FileNotFoundError:
+            if content == known:  # else a writer may have replaced both files in between
+                raise RecordError(
+                    f"{shown_path(path)} lacks its archive: there is no {shown_path(archive)}. "
+                    "Copy it, too"
+                ) from None
+        known = content
+
+
+def _open_archive(archive: Path, path: Path) -> Archive:
+    if not NAME.fullmatch(archive.name):
+        raise RecordError(f"{shown_path(path)}:1 is damaged: no archive has the name {archive}")
+    try:
+        content = archive.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RecordError(f"{shown_path(archive)} cannot be read: {error}") from error
+    if name_of(content) != archive.name:
+        raise RecordError(
+            f"{shown_path(archive)} is damaged: its content is not what {shown_path(path)} refers "
+            "to. Copy it again"
+        )
+    return Archive(content)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -188,25 +373,20 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _header(content: Mapping[str, Any], place: str) -> Header:
-    if isinstance(content["format"], int) and content["format"] > FORMAT:
+def _refuse_newer(content: Mapping[str, Any], path: Path, number: int) -> None:
+    version = content.get("format")
+    if isinstance(version, int) and version > FORMAT:
         raise RecordError(
-            f"{place}: format {content['format']} is newer than this attnbench reads ({FORMAT}); "
-            "upgrade attnbench"
+            f"{shown_path(path)}:{number}: format {version} is newer than this attnbench reads "
+            f"({FORMAT}). Upgrade attnbench"
         )
+
+
+def _validated(kind: type[L], content: Mapping[str, Any], path: Path, number: int) -> L:
     try:
-        return Header.model_validate(upgraded(content))
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise RecordError(f"{place}: damaged header: {_first(error)}") from error
-
-
-def _record(content: Mapping[str, Any], place: str) -> Record:
-    try:
-        return Record.model_validate(content)
-    except ValidationError as error:
-        raise RecordError(f"{place}: damaged record: {_first(error)}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        first = error.errors()[0]
+        place = f"{shown_path(path)}:{number}: damaged {kind.__name__.lower()}"
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        raise RecordError(f"{place}: {problem}") from error

@@ -161,7 +161,7 @@ def measure(
                 progress.done(record)
         finally:
             progress.end()
-    return read_run(job.folder / FILE)
+        return writer.finish()
 
 
 def _records(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check, versions
 from attnbench.runtimes.torch_export import capture_output
+from attnbench.utils.files import replace_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -138,9 +138,7 @@ def _read(description: Path, identity: Mapping[str, Any]) -> CachedArtifact | No
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(content, indent=1))
-    scratch.replace(path)
+    replace_file(path, json.dumps(content, indent=1))
 
 
 def _digest(path: Path) -> str:

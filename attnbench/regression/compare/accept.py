@@ -9,11 +9,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from attnbench.errors import RecordError, RequestError, suggestion
-from attnbench.records.atomic_replace import locked, replace_file
+from attnbench.errors import RequestError, suggestion
 from attnbench.records.format import Header, Record
 from attnbench.records.latency_result import timing_of
-from attnbench.records.store import Run, read_run
+from attnbench.records.store import Run, locked, read_lines, read_run, replace_run
 from attnbench.regression.compare.compare_runs import compare
 from attnbench.utils.text import shown_path
 
@@ -59,7 +58,7 @@ def accept(
         chosen = _chosen(before, after, cases, gates)
         if chosen:
             noted = {"reason": reason.strip(), "date": datetime.now(UTC).isoformat("T", "seconds")}
-            replace_file(base, b"".join(_lines(before, after, chosen, noted)))
+            replace_run(base, _lines(before, after, chosen, noted))
     return tuple(chosen)
 
 
@@ -120,7 +119,7 @@ def _taken(
 def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
     """Yield the baseline's other lines unchanged, without headers that have no records left."""
     blocks: list[list[bytes]] = []
-    for line, content in _parsed(path):
+    for line, content in read_lines(path):
         if "format" in content:
             blocks.append([line])
         elif content["case"] not in chosen:
@@ -129,19 +128,6 @@ def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
         is_last = number == len(blocks) - 1
         if len(block) > 1 or is_last or json.loads(block[0]).get("removed"):
             yield from block
-
-
-def _parsed(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each complete line with its content; a truncated last one is omitted."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise RecordError(f"{shown_path(path)} cannot be read: {error}") from error
-    for line in filter(bytes.strip, lines):
-        try:
-            yield line + b"\n", json.loads(line)
-        except ValueError:  # tolerated by read_run: it is the last line
-            return
 
 
 def _previous(run: Run, case: str) -> dict[str, Any] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import RequestError
+from attnbench.utils.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,14 +40,10 @@ def save(figure: Figure, path: Path) -> Path:
     form = path.suffix.lower().removeprefix(".")
     if form not in _METADATA:
         raise RequestError(f"{path}: a figure's file ends in .png, .pdf or .svg")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as temporary:
             _write(figure, temporary, form)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error}") from error
     return path

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from attnbench.errors import RequestError
-from attnbench.reports.tables.write import replace_file
+from attnbench.utils.files import replace_file
 
 BEGIN = "<!-- attnbench overview -->"
 END = "<!-- /attnbench overview -->"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from attnbench.reports.tables.render import FORMATS, bibtex, render
 from attnbench.reports.tables.report import Report
+from attnbench.utils.files import replace_file
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -23,15 +23,3 @@ def write(report: Report, folder: Path) -> list[Path]:
         for form, content in contents.items()
         if content
     ]
-
-
-def replace_file(path: Path, content: str) -> Path:
-    """Replace a text file atomically, and return its path."""
-    # in the same folder, as a rename works within one file system only
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(content, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

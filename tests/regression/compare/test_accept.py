@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from attnbench.errors import RecordError, RequestError
-from attnbench.records import atomic_replace
+from attnbench.records import store
 from attnbench.records.store import read_run
 from attnbench.regression.compare.accept import accept
 from attnbench.regression.compare.compare_runs import compare
@@ -158,11 +159,11 @@ def full(*_):
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["_write", "copymode", "fsync", "replace"])
+@pytest.mark.parametrize("step", ["write_bytes", "copymode", "fsync", "replace"])
 def test_a_full_disk_leaves_the_old_baseline(base, new, monkeypatch, step):
     places = {
-        "_write": atomic_replace,
-        "copymode": atomic_replace.shutil,
+        "write_bytes": Path,
+        "copymode": shutil,
         "fsync": os,
         "replace": Path,
     }
@@ -190,12 +191,12 @@ def test_a_write_that_ends_half_way_leaves_the_old_baseline(base, new):
     assert {one.name for one in base.parent.iterdir()} <= {"records.jsonl", ".lock"}
 
 
-@pytest.mark.parametrize("step", ["_write", "replace"])
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
 def test_a_kill_at_any_step_leaves_the_old_baseline(base, new, monkeypatch, step):
     def kill(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr({"_write": atomic_replace, "replace": Path}[step], step, kill)
+    monkeypatch.setattr(Path, step, kill)
     kept = base.read_bytes()
     with pytest.raises(KeyboardInterrupt):
         accept(base, new, [COST], WHY)
@@ -210,7 +211,7 @@ def test_a_folder_that_cannot_be_written(base, new, monkeypatch):
         def refused(*_, **__):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(atomic_replace.FileLock, "acquire", refused)
+        monkeypatch.setattr(store.FileLock, "acquire", refused)
     try:
         with pytest.raises(RecordError, match=r"left as it was: .*[Pp]ermission denied"):
             accept(base, new, [COST], WHY)
