@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from attnbench.conformance.checks import CHECKS, Check, chosen
+from attnbench.conformance.checks import CHECKS, Check, default_checks
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, OK, SKIPPED, Finding
 from attnbench.conformance.module_under_test import Subject
@@ -63,7 +63,7 @@ class ModuleConformance:
         """Generate one test per check, or a single failing test for a misconfigured class."""
         if metafunc.definition.originalname != _TEST:
             return
-        checks: Sequence[Check | str] = chosen(cls.deep)
+        checks: Sequence[Check | str] = default_checks(cls.deep)
         problem = _problem(cls)
         if problem:
             checks = [problem]

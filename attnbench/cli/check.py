@@ -85,11 +85,11 @@ def command(
 
 
 def _checks(select: str | None, deep: bool) -> list[Check]:
-    from attnbench.conformance.checks import chosen, named
+    from attnbench.conformance.checks import default_checks, find_checks
 
     if select is None:
-        return chosen(deep)
-    return named(part.strip() for part in select.split(","))
+        return default_checks(deep)
+    return find_checks(part.strip() for part in select.split(","))
 
 
 def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
@@ -104,13 +104,13 @@ def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
 
 def _requested(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
     from attnbench.cli.output import say_failures
-    from attnbench.conformance.select import chosen_modules, every_module
+    from attnbench.conformance.select import all_modules, select_modules
 
     known_failures = len(catalog.failures)
     with guests():
         if every:
-            return _merged(every_module(catalog), chosen_modules(words, catalog))
-        found = chosen_modules(words, catalog)
+            return _merged(all_modules(catalog), select_modules(words, catalog))
+        found = select_modules(words, catalog)
     say_failures(catalog, known_failures)  # the selector "@all" of a suite loads every plugin
     return found
 

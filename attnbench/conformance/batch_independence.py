@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from attnbench.conformance.findings import Finding, broken
+from attnbench.conformance.findings import Finding, failure
 from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.utils.text import describe
 
@@ -30,7 +30,7 @@ def batch_independence(subject: Subject) -> Iterator[Finding]:
         alone = torch.cat([_fresh_output(subject, mode, image[None]) for image in x])
         error = relative_error(together, alone)
         if error > _EXACT:
-            yield broken(
+            yield failure(
                 f"in {mode} an image's output depends on the others of its batch: "
                 f"{_difference(together, alone, error)}",
                 "Reduce, normalise and split over channels and positions, never over dimension 0.",
@@ -45,14 +45,14 @@ def batch_one(subject: Subject) -> Iterator[Finding]:
         y = module(x)
         y.square().mean().backward()
     except Exception as error:
-        yield broken(
+        yield failure(
             f"training on one image raises {describe(error)}",
             "A batch norm on a pooled vector has one value a channel there and no variance: use "
             "running statistics then, or another norm.",
         )
         return
     if not y.isfinite().all():
-        yield broken(
+        yield failure(
             "training on one image gives values that are not finite",
             "A variance over one value divides by zero: guard it.",
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from attnbench.conformance.findings import Finding, skipped
+from attnbench.conformance.findings import Finding, skip
 from attnbench.errors import RequestError, suggestion
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Check:
         function = self._function()
         if function is None:
             reason = f"attnbench has no code for it: {self.file} has no {self.name}"
-            return [skipped(reason, "Install attnbench anew: a part of it is missing.")]
+            return [skip(reason, "Install attnbench anew: a part of it is missing.")]
         return function(subject)
 
     @property
@@ -66,7 +66,7 @@ CHECKS = _named(
     ),
     Check("formulas", "costs what its card's formulas say", "formulas"),
     Check("maps", "keeps the shape of maps of any size", "shapes"),
-    Check("widths", "takes all widths of MobileNets, or declares which", "channel_widths"),
+    Check("widths", "takes all widths of MobileNets, or declares which", "shapes"),
     Check("batch_independence", "images of a batch do not see each other", "batch_independence"),
     Check("batch_one", "trains on a batch of one image", "batch_independence"),
     Check("gradients", "every parameter and the input get a gradient", "gradients"),
@@ -83,17 +83,17 @@ CHECKS = _named(
     Check("graph", "is one graph to the compiler", "graph_capture"),
     Check("export", "exports with a batch of any size", "graph_capture"),
     Check("training", "trains at every place of a MobileNet", "insertion"),
-    Check("drift", "changes an untrained map by", "output_drift"),
-    Check("inductor", "compiles to the same output", "inductor", deep=True),
-    Check("onnx", "exports to ONNX with the same output", "runtimes", deep=True),
-    Check("openvino", "exports to OpenVINO with the same output", "runtimes", deep=True),
-    Check("executorch", "exports to ExecuTorch with the same output", "runtimes", deep=True),
-    Check("int8", "keeps its output when quantised to int8", "int8", deep=True),
+    Check("drift", "changes an untrained map by", "insertion"),
+    Check("inductor", "compiles to the same output", "runtime_export", deep=True),
+    Check("onnx", "exports to ONNX with the same output", "runtime_export", deep=True),
+    Check("openvino", "exports to OpenVINO with the same output", "runtime_export", deep=True),
+    Check("executorch", "exports to ExecuTorch with the same output", "runtime_export", deep=True),
+    Check("int8", "keeps its output when quantised to int8", "runtime_export", deep=True),
 )
 """Checks by name, in order."""
 
 
-def named(names: Iterable[str]) -> list[Check]:
+def find_checks(names: Iterable[str]) -> list[Check]:
     """Return the checks of some names, in the order in which they run.
 
     Raises:
@@ -108,6 +108,6 @@ def named(names: Iterable[str]) -> list[Check]:
     return [check for check in CHECKS.values() if check.name in wanted]
 
 
-def chosen(deep: bool = False) -> list[Check]:
+def default_checks(deep: bool = False) -> list[Check]:
     """Return the quick checks; all checks if ``deep``."""
     return [check for check in CHECKS.values() if deep or not check.deep]

@@ -8,10 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, listed
-from attnbench.conformance.global_state import changes, kept_surroundings, surroundings
-from attnbench.conformance.held_tensors import class_tensors, held_tensors
-from attnbench.conformance.import_effects import changed_by_import
+from attnbench.conformance.copies import class_tensors, held_tensors
+from attnbench.conformance.findings import Finding, failure, join_names
+from attnbench.conformance.global_state import (
+    find_changes,
+    find_import_changes,
+    preserve_settings,
+    read_settings,
+)
 from attnbench.conformance.module_under_test import SIZES, WIDTHS, Size, Subject
 from attnbench.errors import PluginError
 from attnbench.utils.text import describe
@@ -23,17 +27,17 @@ def contract(subject: Subject) -> Iterator[Finding]:
     If it cannot be built and run, the values of the finding contain ``fatal``, and no other check
     is possible.
     """
-    yield from changed_by_import(subject.attention.factory)
-    with kept_surroundings() as before:
+    yield from find_import_changes(subject.attention.factory)
+    with preserve_settings() as before:
         try:
             _ = subject.channels  # finds and caches the first width and size that work
         except PluginError as error:
-            yield broken(str(error), "Correct the constraint on the card.", fatal=True)
+            yield failure(str(error), "Correct the constraint on the card.", fatal=True)
             return
-        disturbed = changes(before, surroundings())
-    with kept_surroundings() as before:
+        disturbed = find_changes(before, read_settings())
+    with preserve_settings() as before:
         fatal = _fatal(subject)
-        disturbed |= changes(before, surroundings())
+        disturbed |= find_changes(before, read_settings())
     yield from _disturbed(disturbed)
     if fatal:
         yield fatal
@@ -48,7 +52,7 @@ def _fatal(subject: Subject) -> Finding | None:
     """Return the finding if the module cannot be built and run, or returns no map; else None."""
     place = _first_allowed(subject)
     if place is None:
-        return broken(
+        return failure(
             f"the card's constraints forbid all {len(WIDTHS) * len(SIZES)} places tried, the first "
             f"one because: {subject.refusal(subject.channels, subject.size)}",
             "Take widths of MobileNets in, such as 32 or 64 channels.",
@@ -64,7 +68,7 @@ def _fatal(subject: Subject) -> Finding | None:
         # not within no_grad(), which would restore the grad mode that forward sets
         y = module(subject.maps(2, channels, size))
     except Exception as error:
-        return broken(
+        return failure(
             f"it cannot be run on {where}: {describe(error)}",
             "Let forward take one (B, C, H, W) tensor and nothing else.",
             fatal=True,
@@ -80,7 +84,7 @@ def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
 
 
 def _not_built(error: BaseException, where: str) -> Finding:
-    return broken(
+    return failure(
         f"it cannot be built for {where}: {describe(error)}",
         "Let the constructor take the number of channels by position and defaults for the rest.",
         fatal=True,
@@ -91,7 +95,7 @@ def _no_map(y: Any) -> Finding:
     kind = "None" if y is None else f"a {type(y).__name__}"
     if isinstance(y, tuple | list):
         kind += f" of {len(y)} ({', '.join(type(value).__name__ for value in y)})"
-    return broken(
+    return failure(
         f"forward returns {kind} instead of one tensor",
         "Return the map alone; keep attention weights for a method of their own.",
         fatal=True,
@@ -100,7 +104,7 @@ def _no_map(y: Any) -> Finding:
 
 def _disturbed(found: Mapping[str, tuple[Any, Any]]) -> Iterator[Finding]:
     for name, (old, new) in found.items():
-        yield broken(
+        yield failure(
             f"building or running it changes {name} of the whole process from {old} to {new}",
             "Leave global settings alone: pass dtype and device on, use a context manager inside.",
         )
@@ -109,7 +113,7 @@ def _disturbed(found: Mapping[str, tuple[Any, Any]]) -> Iterator[Finding]:
 def _shared(subject: Subject) -> Iterator[Finding]:
     first, second = (_used(subject) for _ in range(2))
     if first is second:
-        yield broken(
+        yield failure(
             "two calls of the factory return the same instance",
             "Build a new module in each call.",
         )
@@ -122,8 +126,8 @@ def _shared(subject: Subject) -> Iterator[Finding]:
     tensors = [name for name, tensor in held_tensors(second).items() if _memory(tensor) in memory]
     names = layers or tensors or list(class_tensors(first))
     if names:
-        yield broken(
-            f"instances share {listed(names)}: what one learns or loads, all do",
+        yield failure(
+            f"instances share {join_names(names)}: what one learns or loads, all do",
             "Create layers, parameters and buffers in __init__; nothing of the kind on the class "
             "or in a cache.",
         )
@@ -149,8 +153,8 @@ def _unregistered(subject: Subject) -> Iterator[Finding]:
     foreign = [leaf for leaf in _leaves(y) if id(leaf) not in own]
     if foreign:
         shapes = [str(tuple(leaf.shape)) for leaf in foreign]
-        yield broken(
-            f"forward uses weights that are no parameters of the module: {listed(shapes)}",
+        yield failure(
+            f"forward uses weights that are no parameters of the module: {join_names(shapes)}",
             "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
         )
 
@@ -179,12 +183,12 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
         if name not in second or not _same(tensor.detach(), second[name].detach())
     ]
     if differing:
-        yield broken(
-            f"the same seed gives other weights in {listed(differing)}",
+        yield failure(
+            f"the same seed gives other weights in {join_names(differing)}",
             "Draw from torch's generator, not from Python's or NumPy's, and leave no torch.empty.",
         )
     if _state_after(subject, 1) == _state_after(subject, 2):
-        yield broken(
+        yield failure(
             "building it seeds torch's generator: all seeds give the same weights",
             "Take the manual_seed out of the constructor.",
         )
@@ -207,7 +211,7 @@ def _uninitialized(subject: Subject) -> Iterator[Finding]:
     """Report uninitialized tensors: the module is built with fresh memory filled with NaN."""
     deterministic: Any = torch.utils.deterministic
     filled = deterministic.fill_uninitialized_memory
-    with kept_surroundings():
+    with preserve_settings():
         torch.use_deterministic_algorithms(True, warn_only=True)
         deterministic.fill_uninitialized_memory = True
         try:
@@ -220,7 +224,7 @@ def _uninitialized(subject: Subject) -> Iterator[Finding]:
         if tensor.is_floating_point() and bool(tensor.detach().isnan().any())
     ]
     if names:
-        yield broken(
-            f"{listed(names)} holds memory that was never set, whatever lay there before",
+        yield failure(
+            f"{join_names(names)} holds memory that was never set, whatever lay there before",
             "Initialise what torch.empty gives, or use torch.zeros or nn.init.",
         )

@@ -1,17 +1,17 @@
-"""Copy checks: state dict, pickle and deepcopy give equal and independent instances."""
+"""Copy checks: state dict, pickle and deepcopy give equal instances that share no tensor."""
 
 from __future__ import annotations
 
 import copy
 import io
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken
+from attnbench.conformance.findings import Finding, failure
 from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.runtimes.torch_export import root_cause
 
@@ -23,7 +23,7 @@ def state_dict(subject: Subject) -> Iterator[Finding]:
     module, fresh = _trained(subject), subject.build(moved=False, seed=7)
     names = _difference(subject.build(moved=False), fresh)
     if names:
-        yield broken(
+        yield failure(
             f"two instances have different state dicts: {names}",
             "Name and size every parameter and buffer by the constructor's arguments alone.",
         )
@@ -32,7 +32,7 @@ def state_dict(subject: Subject) -> Iterator[Finding]:
         state = _saved(module)
         fresh.load_state_dict(state, strict=True)
     except Exception as error:
-        yield broken(
+        yield failure(
             f"its state dict cannot be loaded into a fresh instance: {root_cause(error)}",
             "Make every layer in the constructor, and keep only tensors and plain values in it.",
         )
@@ -40,7 +40,7 @@ def state_dict(subject: Subject) -> Iterator[Finding]:
     x = subject.maps()
     error_ = relative_error(_output(fresh, x), _output(module, x))
     if error_ > _SAME:
-        yield broken(
+        yield failure(
             f"a fresh instance with its state dict gives another output, off by {error_:.1e} of "
             "the largest value",
             "Register what the output depends on as a parameter or a persistent buffer: random "
@@ -55,7 +55,7 @@ def pickling(subject: Subject) -> Iterator[Finding]:
         try:
             again = pickle.loads(pickle.dumps(module))
         except Exception as error:
-            yield broken(
+            yield failure(
                 f"{when} it cannot be pickled: {root_cause(error)}",
                 "Define classes and functions at the top of a file, and keep no lambda, open file "
                 "or lock as an attribute.",
@@ -70,7 +70,7 @@ def deepcopy(subject: Subject) -> Iterator[Finding]:
     try:
         copied = copy.deepcopy(module)
     except Exception as error:
-        yield broken(
+        yield failure(
             f"in the middle of training it cannot be copied: {root_cause(error)}",
             "Keep no result of forward as an attribute, or detach it.",
         )
@@ -78,7 +78,7 @@ def deepcopy(subject: Subject) -> Iterator[Finding]:
     yield from _compared("a deep copy", copied, module, subject.maps())
     shared = _shared(module, copied)
     if shared:
-        yield broken(
+        yield failure(
             f"a deep copy shares the memory of {shared} with the original",
             "Leave __deepcopy__ to nn.Module, and keep tensors on the instance, not on the class.",
         )
@@ -94,7 +94,7 @@ def _independent(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Fi
         before = _output(other, x)
         _change(changed)
         if not _equal(_output(other, x), before):
-            yield broken(
+            yield failure(
                 f"changing the weights of {changed_name} changes the output of {other_name}",
                 "Reach layers by self in forward: a lambda or partial made in the constructor "
                 "holds on to the instance it was made in.",
@@ -141,7 +141,7 @@ def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
 def _compared(what: str, found: nn.Module, wanted: nn.Module, x: Tensor) -> Iterator[Finding]:
     error = relative_error(_output(found, x), _output(wanted, x))
     if error > _SAME:
-        yield broken(
+        yield failure(
             f"{what}, it gives another output, off by {error:.1e} of the largest value",
             "Keep all state in attributes that are copied with the instance.",
             error=error,
@@ -189,3 +189,61 @@ def _memory(module: nn.Module) -> Iterator[tuple[str, int]]:
     for name, tensor in named.items():
         if tensor.numel() and tensor.device.type != "meta":
             yield name, tensor.untyped_storage().data_ptr()
+
+
+_TORCH = ("torch.", "torchvision.")
+
+
+def held_tensors(module: nn.Module, _seen: frozenset[int] = frozenset()) -> dict[str, Tensor]:
+    """Return all tensors of an instance by name: parameters, buffers and plain attributes."""
+    if id(module) in _seen:  # a layer may hold a reference to its owner in a list
+        return {}
+    seen = _seen | {id(part) for part in module.modules()}
+    found: dict[str, Tensor] = {}
+    for path, part in module.named_modules():
+        start = f"{path}." if path else ""
+        for holder in (part._parameters, part._buffers, _own(part)):
+            for name, value in holder.items():
+                found.update(_tensors_in(value, start + name, seen))
+    return found
+
+
+def class_tensors(module: nn.Module) -> dict[str, object]:
+    """Return the tensors and layers among the class attributes of a module's parts, by name."""
+    found: dict[str, object] = {}
+    for kind in {type(part) for part in module.modules()}:
+        for base in kind.__mro__:
+            if not f"{base.__module__}.".startswith((*_TORCH, "builtins.")):
+                for name, value in vars(base).items():
+                    found.update(_things_in(value, f"{base.__name__}.{name}"))
+    return found
+
+
+def _own(part: nn.Module) -> dict[str, object]:
+    return {name: value for name, value in vars(part).items() if not _is_internal(name)}
+
+
+def _is_internal(name: str) -> bool:
+    return name in ("_parameters", "_buffers", "_modules") or name.endswith("_hooks")
+
+
+def _tensors_in(value: object, name: str, seen: frozenset[int]) -> Iterator[tuple[str, Tensor]]:
+    for inner, thing in _things_in(value, name):
+        if isinstance(thing, Tensor):
+            yield inner, thing
+        elif isinstance(thing, nn.Module):
+            yield from (
+                (f"{inner}.{key}", tensor) for key, tensor in held_tensors(thing, seen).items()
+            )
+
+
+def _things_in(value: object, name: str) -> Iterator[tuple[str, object]]:
+    """Yield tensors and layers of a value, or of a list, tuple or mapping of them, by name."""
+    if isinstance(value, Tensor | nn.Module):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _things_in(item, f"{name}[{index}]")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _things_in(item, f"{name}[{key!r}]")

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
-from attnbench.conformance.checks import Check, chosen
+from attnbench.conformance.checks import CHECKS, Check, default_checks
 from attnbench.conformance.findings import (
     BROKEN,
     ConformanceReport,
     Finding,
-    broken,
-    excused,
-    fine,
-    skipped,
+    apply_exceptions,
+    failure,
+    skip,
+    success,
 )
-from attnbench.conformance.global_state import kept_surroundings
+from attnbench.conformance.global_state import preserve_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError
-from attnbench.registry.attention import Attention
+from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.plugins import Catalog
 from attnbench.utils.text import describe
 
-NOT_CHECKED = skipped(
+NOT_CHECKED = skip(
     "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
 )
 """Finding of all checks after a fatal finding, because they would fail in the same way."""
@@ -36,7 +39,7 @@ def examine(
     checks: Iterable[Check] | None = None,
     *,
     exceptions: Mapping[str, str] | None = None,
-    tell: Callable[[Check], object] = id,
+    on_check: Callable[[Check], object] = id,
 ) -> ConformanceReport:
     """Return the conformance report of a module.
 
@@ -44,14 +47,14 @@ def examine(
         attention: the module with its options.
         checks: checks to run; the quick ones if left out.
         exceptions: check to reason, in addition to those of the card.
-        tell: progress callback, called with each check before it begins.
+        on_check: called with each check before it begins.
     """
     started = time.perf_counter()
     subject = Subject(attention, exceptions or {})
     findings: list[Finding] = []
     fatal = False
-    for check in chosen() if checks is None else checks:
-        tell(check)
+    for check in default_checks() if checks is None else checks:
+        on_check(check)
         found = (NOT_CHECKED.of(check.name),) if fatal else run_check(check, subject)
         fatal = fatal or is_fatal(found)
         findings += found
@@ -70,36 +73,38 @@ def is_fatal(findings: Iterable[Finding]) -> bool:
 
 
 def run_check(
-    check: Check, subject: Subject, tell: Callable[[Finding], object] = id
+    check: Check, subject: Subject, on_finding: Callable[[Finding], object] = id
 ) -> tuple[Finding, ...]:
     """Return the findings of one check; at least one, which is ok if the check passes.
 
     Args:
         check: check to run.
         subject: module under examination.
-        tell: callback that receives each finding at once, before the card's exceptions apply.
+        on_finding: called with each finding at once, before the card's exceptions apply.
     """
     card = subject.card
     exceptions = {**(card.exceptions if card else {}), **subject.exceptions}
-    found = _found(check, subject, tell) or [fine()]
-    return excused(found, check.name, exceptions, card.defects if card else {})
+    found = _found(check, subject, on_finding) or [success()]
+    return apply_exceptions(found, check.name, exceptions, card.defects if card else {})
 
 
-def _found(check: Check, subject: Subject, tell: Callable[[Finding], object]) -> list[Finding]:
+def _found(
+    check: Check, subject: Subject, on_finding: Callable[[Finding], object]
+) -> list[Finding]:
     found: list[Finding] = []
     try:
         with _undisturbed():
             # one by one, so that findings before a crash are not lost
             for finding in check.run(subject):
                 found.append(finding)
-                tell(finding)
+                on_finding(finding)
     except AttnbenchError as error:
         found.append(
-            broken(str(error), "Make it build there, or declare a Constraint on its card.")
+            failure(str(error), "Make it build there, or declare a Constraint on its card.")
         )
     except Exception as error:
         if not any(finding.status == BROKEN for finding in found):
-            found.append(broken(f"raises {describe(error)}", "Make it run, or declare why not."))
+            found.append(failure(f"raises {describe(error)}", "Make it run, or declare why not."))
     return found
 
 
@@ -110,10 +115,44 @@ def _undisturbed() -> Iterator[None]:
     On exit, both are restored, and so are the settings that a module may change: the checks also
     run within the tests of other projects.
     """
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), kept_surroundings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), preserve_settings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         # maps are small: on a busy machine threads wait for each other, and a correct module may
         # take minutes
         torch.set_num_threads(1)
         yield
+
+
+class CheckTask:
+    """Task handler of a worker for checks; it keeps the last module from check to check.
+
+    Args:
+        catalog: catalog of the modules.
+        on_finding: called with each finding at once, as JSON, so that findings survive a check
+            that ends the process.
+    """
+
+    def __init__(self, catalog: Catalog, on_finding: Callable[[str], object]) -> None:
+        self._catalog, self._on_finding = catalog, on_finding
+        self._subjects: dict[str, Subject] = {}
+
+    def check(self, module: str, name: str) -> dict[str, Any]:
+        """Run a check on a module, given by its spec; return ``findings`` and ``seconds``.
+
+        Raises:
+            AttnbenchError: the catalog does not contain the module.
+        """
+        started = time.perf_counter()
+        found = run_check(
+            CHECKS[name],
+            self._subject(module),
+            lambda finding: self._on_finding(json.dumps(finding.to_dict())),
+        )
+        findings = [finding.to_dict() for finding in found]
+        return {"findings": findings, "seconds": time.perf_counter() - started}
+
+    def _subject(self, module: str) -> Subject:
+        if module not in self._subjects:
+            self._subjects = {module: Subject(find_attention(module, self._catalog))}
+        return self._subjects[module]

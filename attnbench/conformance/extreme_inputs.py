@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.conformance.findings import Finding, broken, listed, skipped
+from attnbench.conformance.findings import Finding, failure, join_names, skip
 from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.utils.text import describe
 
@@ -98,8 +98,8 @@ def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]
 def _reported(places: list[str], what: str) -> Iterator[Finding]:
     names = list(dict.fromkeys(places))
     if names:
-        yield broken(
-            f"{what} for {listed(names)}",
+        yield failure(
+            f"{what} for {join_names(names)}",
             "Add an epsilon within a root and to a divisor, subtract the largest value before exp, "
             "or use softmax and sigmoid.",
             places=names,
@@ -114,7 +114,7 @@ def nan(subject: Subject) -> Iterator[Finding]:
     with torch.no_grad(), counter:
         wanted = module(clean)
     if not wanted.isfinite().all():
-        yield skipped("its output is not finite on ordinary maps either", "See maps.")
+        yield skip("its output is not finite on ordinary maps either", "See maps.")
         return
     limit = _PATIENCE * counter.used + _LEAST
     for name, corrupted in _corrupted(clean):
@@ -138,12 +138,12 @@ def _run_limited(module: nn.Module, x: Tensor, limit: int) -> Any:
         with torch.no_grad(), _OperatorLimit(limit):
             return module(x)
     except _TooLongError:
-        return broken(
+        return failure(
             f"forward does not end on NaN or infinity: stopped after {limit} operators",
             "Bound the number of iterations; no comparison with NaN is ever true.",
         )
     except Exception as error:
-        return broken(
+        return failure(
             f"NaN or infinity in the input raises {describe(error)}",
             "Let it through to the output: training loops look for it there.",
         )
@@ -151,19 +151,19 @@ def _run_limited(module: nn.Module, x: Tensor, limit: int) -> Any:
 
 def _judged(y: Tensor, wanted: Tensor, name: str) -> Iterator[Finding]:
     if not y[0].isnan().any():
-        yield broken(
+        yield failure(
             f"{name} in the input leaves no NaN in the output of its image",
             "Take out nan_to_num and comparisons that hide it: nobody would notice the fault.",
         )
     others, before = y[1:], wanted[1:]
     share = 1 - float(others.isfinite().double().mean())
     if share:
-        yield broken(
+        yield failure(
             f"{name} in the first image spoils {share:.0%} of the output of the others",
             "Reduce over channels and positions of each image, never over dimension 0.",
         )
     elif relative_error(others, before) > _EXACT:
-        yield broken(
+        yield failure(
             f"{name} in the first image changes the output of the others by "
             f"{relative_error(others, before):.1e}",
             "Reduce over channels and positions of each image, never over dimension 0.",

@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
         return str(value)
 
 
-def broken(reason: str, remedy: str, **values: Any) -> Finding:
+def failure(reason: str, remedy: str, **values: Any) -> Finding:
     """Return the finding that the contract is broken."""
     return Finding(BROKEN, reason, remedy, values=values)
 
@@ -70,12 +70,12 @@ def note(reason: str, remedy: str = "", **values: Any) -> Finding:
     return Finding(NOTE, reason, remedy, values=values)
 
 
-def skipped(reason: str, remedy: str = "") -> Finding:
+def skip(reason: str, remedy: str = "") -> Finding:
     """Return the finding that the check cannot run here; the remedy makes it possible."""
     return Finding(SKIPPED, reason, remedy)
 
 
-def fine(reason: str = "", **values: Any) -> Finding:
+def success(reason: str = "", **values: Any) -> Finding:
     """Return the finding that the check holds; needed only for a reason or for values."""
     return Finding(OK, reason, values=values)
 
@@ -138,7 +138,7 @@ class ConformanceReport:
         }
 
 
-def excused(
+def apply_exceptions(
     findings: Sequence[Finding],
     check: str,
     exceptions: Mapping[str, str],
@@ -175,7 +175,7 @@ SHOWN = 4
 """Maximum number of names in a sentence; the values of the finding contain all of them."""
 
 
-def listed(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """Return the first names and the number of the others: ``a, b, c, d and 3 more``."""
     texts = [str(name) for name in names]
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""

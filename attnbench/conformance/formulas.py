@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from attnbench.cards import Card
-from attnbench.conformance.findings import Finding, broken, fine, note
+from attnbench.conformance.findings import Finding, failure, note, success
 from attnbench.conformance.module_under_test import Size, Subject
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
@@ -54,7 +54,7 @@ class _Tally:
     def findings(self) -> Iterator[Finding]:
         """Yield a finding with the first mismatch and the number of mismatches, if any."""
         if self.wrong:
-            yield broken(
+            yield failure(
                 f"the card's formula for {self.name} {self.wrong[0]} "
                 f"(wrong in {len(self.wrong)} of {self.places} places)",
                 "Correct the formula; it takes every option of the constructor by name, or **_.",
@@ -81,7 +81,7 @@ def formulas(subject: Subject) -> Iterator[Finding]:
     yield from wrong
     if wrong or missing:
         return
-    yield fine(variants=len(variants), params=params.places, macs=macs.places)
+    yield success(variants=len(variants), params=params.places, macs=macs.places)
 
 
 def _unblended(attention: Attention) -> Attention:
@@ -153,7 +153,7 @@ def _printed(card: Card, attention: Attention) -> Iterator[Finding]:
         card.printed.params(channels, **attention.options)
         card.printed.macs(channels, *size, **attention.options)
     except Exception as error:
-        yield broken(
+        yield failure(
             f"the printed formula fails for {_place(attention, channels, size)}: {describe(error)}",
             "Let it take every option of the constructor by name, or **_.",
         )

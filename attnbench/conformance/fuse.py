@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.conformance.findings import Finding, broken, fine, note
+from attnbench.conformance.findings import Finding, failure, note, success
 from attnbench.conformance.module_under_test import Size, Subject, relative_error
 from attnbench.models.fuse import fuse as fused_copy
 from attnbench.models.fuse import has_fused_form
@@ -24,7 +24,7 @@ _LAYOUTS = (torch.contiguous_format, torch.channels_last)
 def fuse(subject: Subject) -> Iterator[Finding]:
     """Compare both forms with perturbed weights, over sizes, batches, layouts and precisions."""
     if not has_fused_form(subject.build()):
-        yield fine("it has none")
+        yield success("it has none")
         return
     yield from _left_alone(subject)
     worst = 0.0
@@ -43,7 +43,7 @@ def fuse(subject: Subject) -> Iterator[Finding]:
                 if found:
                     return
     yield from _form(fused_copy(subject.build()), subject.build())
-    yield fine(error=worst)
+    yield success(error=worst)
 
 
 def _sizes(subject: Subject) -> list[Size]:
@@ -73,7 +73,7 @@ def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Findin
     """Report errors in the output of an inference form on a map."""
     place = f"at {'x'.join(map(str, x.shape))} in {str(x.dtype).removeprefix('torch.')}"
     if error > _TOLERANCE[x.dtype]:
-        yield broken(
+        yield failure(
             f"the inference form's output {place} is off by {error:.1e} of its largest value, "
             f"{_TOLERANCE[x.dtype]:.0e} is allowed",
             "Fold what eval computes: running statistics with eps, biases, dropout left out; and "
@@ -81,12 +81,12 @@ def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Findin
             error=error,
         )
     elif not kept:
-        yield broken(
+        yield failure(
             f"the inference form changes its input {place}",
             "Work in place on tensors of its own only, never on x or a view of it.",
         )
     elif y.dtype != x.dtype or any(_is(x, layout) and not _is(y, layout) for layout in _LAYOUTS):
-        yield broken(
+        yield failure(
             f"the inference form loses the dtype or layout of its input {place}: it gives "
             f"{y.dtype} with strides {y.stride()}",
             "Return a map of the input's dtype and memory format, as the plain form does.",
@@ -101,7 +101,7 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
     try:
         form = target.fuse()  # type: ignore[operator]
     except Exception as error:
-        yield broken(
+        yield failure(
             f"fuse() in training mode raises {root_cause(error)}",
             "Build the inference form from weights and running statistics, in any mode.",
         )
@@ -112,7 +112,7 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
     changed = [key for key in before if key not in after or not _same(before[key], after[key])]
     if changed or _modes(target) != modes:
         what = f"its {changed[0]}" if changed else "its mode"
-        yield broken(
+        yield failure(
             f"fuse() changes the module: {what}",
             "Return a new module with clones of the weights.",
         )

@@ -1,8 +1,8 @@
-"""Gradient checks: every live parameter and the input get a gradient, and a correct one."""
+"""Gradient check: each live parameter and the input get a gradient, as finite differences show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import isfinite
@@ -10,8 +10,7 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import DECLARED, Finding, broken, listed, note
-from attnbench.conformance.gradcheck import wrong_slopes
+from attnbench.conformance.findings import DECLARED, Finding, failure, join_names, note
 from attnbench.conformance.module_under_test import Subject
 from attnbench.utils.text import describe
 
@@ -41,15 +40,15 @@ def gradients(subject: Subject) -> Iterator[Finding]:
     for draw in range(_DRAWS):
         _draw(subject, draw, reached)
     if reached.cut:
-        yield broken(
+        yield failure(
             "the output is cut off from the input and all parameters: nothing gets a gradient",
             "Compute it without no_grad, detach() and .data.",
         )
         return
     if reached.nonfinite:
         names = list(dict.fromkeys(reached.nonfinite))
-        yield broken(
-            f"the gradient of {listed(names)} is NaN or infinite on ordinary maps",
+        yield failure(
+            f"the gradient of {join_names(names)} is NaN or infinite on ordinary maps",
             "Add an epsilon within a root and to a divisor: at zero their slope is infinite.",
             parameters=names,
         )
@@ -57,7 +56,7 @@ def gradients(subject: Subject) -> Iterator[Finding]:
     yield from _to_input(reached)
     yield from _to_parameters(subject, reached)
     yield from _again(subject)
-    yield from wrong_slopes(subject)
+    yield from _wrong_slopes(subject)
 
 
 def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
@@ -98,7 +97,7 @@ def _larger(before: float | None, tensor: Tensor, largest: float) -> float | Non
 def _to_input(reached: _Reached) -> Iterator[Finding]:
     if not reached.input:
         seen = "no gradient" if reached.input is None else "a gradient of exactly zero"
-        yield broken(
+        yield failure(
             f"the input gets {seen}: nothing before the module would learn",
             "Compute the output from the input itself, not from a detach() or .data of it.",
         )
@@ -112,15 +111,15 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     unexpected = {name: share for name, share in low.items() if name not in expected}
     unused = [name for name, share in unexpected.items() if share is None]
     if unused:
-        yield broken(
-            f"{listed(unused)} gets no gradient: never used",
+        yield failure(
+            f"{join_names(unused)} gets no gradient: never used",
             "Use it or remove it; declare under Card.dead what has to stay.",
             parameters=unused,
         )
     zero = [name for name, share in unexpected.items() if share == 0]
     if zero:
-        yield broken(
-            f"the gradient of {listed(zero)} is exactly zero in {_DRAWS} draws",
+        yield failure(
+            f"the gradient of {join_names(zero)} is exactly zero in {_DRAWS} draws",
             "Take it out from behind what cuts it off (max, comparison, rounding, detach), or "
             "declare it under Card.dead.",
             parameters=zero,
@@ -128,13 +127,13 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     tiny = [name for name, share in unexpected.items() if share]
     if tiny:
         yield note(
-            f"the gradient of {listed(tiny)} is zero but for rounding: what follows takes it away",
+            f"the gradient of {join_names(tiny)} is zero but for rounding: what follows takes it away",
             "Leave out a bias before a norm or softmax, or declare it under Card.dead.",
             parameters=tiny,
         )
     if reached.frozen:
         yield note(
-            f"{listed(reached.frozen)} is frozen by requires_grad=False",
+            f"{join_names(reached.frozen)} is frozen by requires_grad=False",
             "Make what never learns a buffer.",
             parameters=reached.frozen,
         )
@@ -147,7 +146,7 @@ def _declared(expected: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[
         if names:
             yield Finding(
                 DECLARED,
-                f"{listed(names)} gets no gradient (declared: {why})",
+                f"{join_names(names)} gets no gradient (declared: {why})",
                 values={"parameters": names},
             )
 
@@ -163,7 +162,7 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
     ]
     if alive:
         yield note(
-            f"{listed(alive)} is declared dead and gets a gradient",
+            f"{join_names(alive)} is declared dead and gets a gradient",
             "Take it out of Card.dead.",
             parameters=alive,
         )
@@ -173,7 +172,7 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
     ]
     if unmatched:
         yield note(
-            f"Card.dead names {listed(unmatched)}, which no parameter is called",
+            f"Card.dead names {join_names(unmatched)}, which no parameter is called",
             "Correct the name, or take it out.",
             patterns=unmatched,
         )
@@ -195,7 +194,7 @@ def _again(subject: Subject) -> Iterator[Finding]:
         for seed in (1, 2):
             _step(module, subject.maps(seed=seed))
     except Exception as error:
-        yield broken(
+        yield failure(
             f"a second backward pass in training raises {describe(error)}",
             "Keep no tensor of one forward pass for the next, or detach what is kept.",
         )
@@ -209,3 +208,104 @@ def _step(module: nn.Module, x: Tensor) -> None:
             if parameter.grad is not None:
                 parameter.sub_(1e-3 * parameter.grad)
                 parameter.grad = None
+
+
+_STEPS = (1e-6, 1e-3)
+"""Step sizes; the second is for modules that compute in float32, where the first is noise."""
+_TOLERANCE = 1e-4
+_NOISE = 10.0
+"""Tolerated gradient error, as a multiple of the error of an inaccurate difference."""
+_FLOOR = 1e-3
+"""Fraction of the largest gradient below which a difference is rounding error."""
+_SLOPE_DRAWS = 2
+_INPUT = "the input"
+
+Place = tuple[str, Tensor]
+"""Name of a tensor with a gradient, and the tensor."""
+
+
+def _wrong_slopes(subject: Subject) -> Iterator[Finding]:
+    """Compare directional derivatives in eval with central differences, tensor by tensor.
+
+    A kink of a ReLU or maximum may lie within the step of one draw; only gradients that differ in
+    all draws are reported.
+    """
+    errors: dict[str, float] = {}
+    for draw in range(_SLOPE_DRAWS):
+        for name, error in _errors(subject, draw).items():
+            errors[name] = min(error, errors.get(name, float("inf")))
+    wrong = {name: error for name, error in errors.items() if error > _TOLERANCE}
+    if wrong:
+        worst = max(wrong, key=lambda name: wrong[name])
+        names = [worst, *(name for name in wrong if name != worst)]
+        by = f"{min(wrong[worst], 1):.2g} of its size"
+        yield failure(
+            f"wrong gradient to {join_names(names)}: it is off by {by} from central differences",
+            "Correct the backward of an autograd.Function, or take out .data or detach(); if a "
+            "detach() is deliberate, say so in Card.exceptions['gradients'].",
+            errors=wrong,
+        )
+
+
+def _errors(subject: Subject, draw: int) -> dict[str, float]:
+    module = subject.build(seed=draw).double().eval()
+    x = subject.maps(2, seed=draw + 1, dtype=torch.float64).requires_grad_()
+    weights = subject.maps(2, seed=draw + 100, dtype=torch.float64)
+    y = module(x.clone())
+    if y.dtype != torch.float64 or not y.requires_grad:
+        return {}  # reported by `dtypes`, or as a cut graph by `gradients`
+    (y * weights).sum().backward()
+    places: list[Place] = [
+        (_INPUT, x),
+        *(
+            (name, parameter)
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        ),
+    ]
+    largest = max(_norm(tensor.grad) for _, tensor in places)
+    loss = _loss(module, x, weights)
+    return {name: _error(loss, tensor, _FLOOR * largest) for name, tensor in places}
+
+
+def _loss(module: nn.Module, x: Tensor, weights: Tensor) -> Callable[[], float]:
+    def loss() -> float:
+        # a fresh tensor, so that a module that caches by identity does not reuse a result
+        return float((module(x.detach().clone()) * weights).sum())
+
+    return loss
+
+
+def _error(loss: Callable[[], float], tensor: Tensor, floor: float) -> float:
+    """Return the relative error of autograd to a central difference along one direction."""
+    generator = torch.Generator().manual_seed(7)
+    direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    grad = tensor.grad
+    found = 0.0 if grad is None else float((grad * direction).sum())
+    error = float("inf")
+    for step in _STEPS:
+        fine, coarse = (_slope(loss, tensor, direction * size) / size for size in (step, 2 * step))
+        scale = max(_norm(grad), abs(fine), floor, 1e-30)
+        doubt = abs(fine - coarse) / scale
+        error = abs(found - fine) / scale
+        if doubt <= _TOLERANCE:
+            return error
+        error = 0.0 if error <= _NOISE * doubt else error
+    return error
+
+
+def _slope(loss: Callable[[], float], tensor: Tensor, move: Tensor) -> float:
+    with torch.no_grad():
+        start = tensor.clone()
+        try:
+            tensor.copy_(start + move)
+            up = loss()
+            tensor.copy_(start - move)
+            down = loss()
+        finally:
+            tensor.copy_(start)
+    return (up - down) / 2
+
+
+def _norm(grad: Tensor | None) -> float:
+    return 0.0 if grad is None else float(grad.norm())

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, fine
+from attnbench.conformance.findings import Finding, failure, success
 from attnbench.conformance.module_under_test import Size, Subject, relative_error
 from attnbench.runtimes.torch_export import capture_output, root_cause
 
@@ -45,7 +45,7 @@ def export(subject: Subject) -> Iterator[Finding]:
             return
     with capture_output():
         free = _free_size(subject)
-    yield fine(dynamic_size=free)
+    yield success(dynamic_size=free)
 
 
 def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
@@ -59,13 +59,13 @@ def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
             if found.requires_grad:
                 found.square().mean().backward()  # type: ignore[no-untyped-call]
         except Exception as error:
-            yield broken(f"is not one graph in {place}: {root_cause(error)}", _ONE_GRAPH)
+            yield failure(f"is not one graph in {place}: {root_cause(error)}", _ONE_GRAPH)
             return
         if mode == "training":
             continue  # running statistics and random numbers differ: eval is compared
         error_ = relative_error(found, _seeded(plain, x))
         if error_ > _TOLERANCE:
-            yield broken(
+            yield failure(
                 f"its graph gives another output in {place}, off by {error_:.1e} of the largest "
                 "value",
                 "Let forward depend on its input alone, not on attributes that it changes.",
@@ -98,7 +98,7 @@ def _exported(subject: Subject, example: int) -> Iterator[Finding]:
     try:
         program = _program(module, subject.maps(example), {0: _batch()})
     except Exception as error:
-        yield broken(
+        yield failure(
             f"cannot be exported with a free batch from an example of {example}: {_why(error)}",
             _ANY_BATCH,
         )
@@ -108,13 +108,13 @@ def _exported(subject: Subject, example: int) -> Iterator[Finding]:
         try:
             error_ = relative_error(_seeded(program, x), _seeded(module, x))
         except Exception as error:
-            yield broken(
+            yield failure(
                 f"exported from a batch of {example}, it fails on {batch}: {root_cause(error)}",
                 _ANY_BATCH,
             )
             return
         if error_ > _TOLERANCE:
-            yield broken(
+            yield failure(
                 f"exported from a batch of {example}, its output on {batch} is off by "
                 f"{error_:.1e} of the largest value",
                 _ANY_BATCH,

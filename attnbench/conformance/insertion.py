@@ -1,4 +1,4 @@
-"""Placement check: two training steps at each kind of site of small networks."""
+"""Insertion checks: training at each kind of site of small networks, and drift when untrained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, fine
+from attnbench.conformance.findings import Finding, failure, skip, success
 from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError, PlacementError
 from attnbench.models.backbones import build_backbone
@@ -60,7 +60,7 @@ def training(subject: Subject) -> Iterator[Finding]:
         try:
             slots, why_not = _slots(where, subject)
         except PlacementError as error:
-            yield broken(
+            yield failure(
                 f"the card's official placement cannot be: {error}",
                 "Name layers of the backbone in `official`; attnbench show backbone lists them.",
             )
@@ -68,7 +68,7 @@ def training(subject: Subject) -> Iterator[Finding]:
         places[str(where)] = ", ".join(map(str, slots)) or why_not
         if slots:
             yield from _trained(where, slots, subject.attention)
-    yield fine(places=places)
+    yield success(places=places)
 
 
 def _official(subject: Subject) -> list[_Location]:
@@ -105,19 +105,19 @@ def _trained(where: _Location, slots: list[Slot], attention: Attention) -> Itera
         start = {name: value.detach().clone() for name, value in _own(placed)}
         loss = _steps(placed)
     except Exception as error:
-        yield broken(f"{place}: {_one_line(error)}", _REMEDY)
+        yield failure(f"{place}: {_one_line(error)}", _REMEDY)
         return
     moved = any(not torch.equal(value, start[name]) for name, value in _own(placed))
     if not loss.isfinite():
-        yield broken(f"{place}: the loss is {float(loss)} after {_STEPS} steps", _REMEDY)
+        yield failure(f"{place}: the loss is {float(loss)} after {_STEPS} steps", _REMEDY)
     elif start and not moved:
-        yield broken(
+        yield failure(
             f"{place}: none of its {len(start)} parameters moves in {_STEPS} steps",
             "Let the output depend on the parameters by operations that have a gradient.",
         )
     if not all(torch.equal(value, before[name]) for name, value in network.state_dict().items()):
         _network.cache_clear()
-        yield broken(
+        yield failure(
             f"{place}: the network that it was placed in has changed",
             "Leave alone everything but its own parameters and buffers.",
         )
@@ -172,3 +172,33 @@ def _resnet() -> nn.Module:
 
     network: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=_CLASSES)
     return network
+
+
+_BATCH = 4
+_SEEDS = 5
+
+
+def drift(subject: Subject) -> Iterator[Finding]:
+    """Measure ||y - x|| / ||x|| and <y, x> / <x, x> on rectified noise, in eval, untrained.
+
+    Both are means over five seeds of the weights.
+    """
+    channels, size = subject.middle_place
+    x = subject.maps(_BATCH, channels, size).relu()
+    found = []
+    for seed in range(_SEEDS):
+        module = subject.build(channels, size, moved=False, seed=seed).eval()
+        with torch.no_grad():
+            y = module(x)
+        if y.shape != x.shape or not y.isfinite().all():
+            yield skip("its output is no finite map of the input's shape", "See maps.")
+            return
+        found.append((float((y - x).norm() / x.norm()), float((y * x).sum() / (x * x).sum())))
+    moved, gain = (sum(values) / _SEEDS for values in zip(*found, strict=True))
+    yield success(
+        f"{moved:.1%} of its norm, gain {gain:.2f}",
+        drift=moved,
+        gain=gain,
+        channels=channels,
+        size=list(size),
+    )

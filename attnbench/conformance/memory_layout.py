@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.conformance.findings import Finding, broken, note
+from attnbench.conformance.findings import Finding, failure, note
 from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.runtimes.torch_export import root_cause
 
@@ -45,7 +45,7 @@ def device(subject: Subject) -> Iterator[Finding]:
             yield _misplaced(error)
             return
         if y.device.type != "meta":
-            yield broken(
+            yield failure(
                 f"a map on one device comes out on {y.device}",
                 "Move nothing in forward: the caller places the module and its input.",
             )
@@ -69,16 +69,16 @@ def _in_layout(
         with _Losses(x.shape) as losses:
             found = _output(module, given)
     except Exception as error:
-        yield broken(
+        yield failure(
             f"{what}a {name} map raises {root_cause(error)}",
             "Use reshape or flatten where view needs one layout, and no parameters of 5 axes.",
         )
         return
     if not _is(found, layout):
         by = f", lost by {losses.first}" if losses.first else ""
-        yield broken(f"{what}a {name} map comes out in another layout{by}", _KEPT)
+        yield failure(f"{what}a {name} map comes out in another layout{by}", _KEPT)
     elif (off := relative_error(found, wanted)) > _TOLERANCE and not _random(subject, mode, x):
-        yield broken(
+        yield failure(
             f"{what}a {name} map gives another output, off by {off:.1e} of the largest value",
             "Read positions by their index, never by their order in memory (as_strided, storage).",
             error=off,
@@ -139,7 +139,7 @@ def _tensors(args: Any) -> list[Any]:
 def _misplaced(error: Exception) -> Finding:
     why = root_cause(error)
     if any(text in str(error) for text in _DATA_DEPENDENT):
-        return broken(
+        return failure(
             f"its forward looks at values: {why}",
             "Decide by shapes, not by values (.item(), if tensor, nonzero): they stop a device, "
             "and no graph can hold them.",
@@ -149,7 +149,7 @@ def _misplaced(error: Exception) -> Finding:
             f"it cannot be run on shapes alone: {why}",
             "Register a fake (meta) kernel of the operator.",
         )
-    return broken(
+    return failure(
         f"does not follow its input's device: {why}",
         "Make tensors with device=x.device or x.new_zeros, register the ones of the constructor "
         "as buffers, and call neither .cuda() nor .cpu().",
@@ -163,7 +163,7 @@ def _on_cuda(subject: Subject) -> Iterator[Finding]:
         found = subject.build().cuda().eval()(x.cuda()).cpu()
     error = relative_error(found, wanted)
     if error > _TOLERANCE:
-        yield broken(
+        yield failure(
             f"on CUDA the output is off by {error:.1e} of its largest value from the processor's",
             "Look for tensors made in forward and for operators without a fixed order.",
             error=error,

@@ -18,6 +18,7 @@ Size = tuple[int, int]
 
 WIDTHS = (32, 64, 96, 128, 16, 256, 512)
 SIZES: tuple[Size, ...] = ((7, 9), (7, 7), (8, 8), (14, 14), (16, 16), (28, 28), (56, 56))
+_MIDDLE: tuple[int, Size] = (64, (14, 14))
 
 
 @dataclass
@@ -62,6 +63,11 @@ class Subject:
                 if self.refusal(channels, size) is None and self._runs(channels, size):
                     return channels, size
         return WIDTHS[0], SIZES[0]
+
+    @cached_property
+    def middle_place(self) -> tuple[int, Size]:
+        """Return width and size of a middle layer of a network, if they work, else the usual."""
+        return _MIDDLE if self._runs(*_MIDDLE) else self._place
 
     def _runs(self, channels: int, size: Size) -> bool:
         try:

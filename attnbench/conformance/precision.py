@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, fine, skipped
+from attnbench.conformance.findings import Finding, failure, skip, success
 from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.runtimes.torch_export import root_cause
 
@@ -45,7 +45,7 @@ def dtypes(subject: Subject) -> Iterator[Finding]:
             yield from _in_dtype(subject, dtype, errors)
         except Exception as error:
             yield _refused(dtype, error)
-    yield fine(errors=errors)
+    yield success(errors=errors)
 
 
 def autocast(subject: Subject) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def autocast(subject: Subject) -> Iterator[Finding]:
         try:
             yield from _under_autocast(subject, device)
         except Exception as error:
-            yield broken(
+            yield failure(
                 f"under autocast on {device} it raises {root_cause(error)}",
                 "Autocast gives convolutions and products in bf16 and leaves the rest in fp32: "
                 "cast both sides to one dtype where they meet in place or by an operator that "
@@ -71,18 +71,18 @@ def _in_dtype(subject: Subject, dtype: torch.dtype, errors: dict[str, float]) ->
     name = _name(dtype)
     errors[name] = relative_error(found, wanted)
     if found.dtype != dtype:
-        yield broken(f"a {name} map comes out in {_name(found.dtype)}", _KEEP)
+        yield failure(f"a {name} map comes out in {_name(found.dtype)}", _KEEP)
     elif not found.isfinite().all():
-        yield broken(f"in {name} the output of normal maps is not finite", _OVERFLOW)
+        yield failure(f"in {name} the output of normal maps is not finite", _OVERFLOW)
     elif errors[name] > _allowed(exact, x, wanted):
-        yield broken(
+        yield failure(
             f"in {name} the output is off by {errors[name]:.1e} of its largest value from double "
             f"precision, {_TOLERANCE[dtype]:.0e} is allowed",
             "Sum and normalise in fp32 where numbers cancel, and cast back.",
             error=errors[name],
         )
     elif not _finite_on_large(module, exact, x):
-        yield broken(f"in {name} maps of size {_LARGE:g} overflow, in double not", _OVERFLOW)
+        yield failure(f"in {name} maps of size {_LARGE:g} overflow, in double not", _OVERFLOW)
     yield from _one_step(module.train(), x, name)
 
 
@@ -123,18 +123,18 @@ def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
     gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
     bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
     if not y.isfinite().all():
-        yield broken(f"in {name} the output in training is not finite", _OVERFLOW)
+        yield failure(f"in {name} the output in training is not finite", _OVERFLOW)
     elif bad:
-        yield broken(f"in {name} the gradient of {bad[0]} is not finite", _OVERFLOW)
+        yield failure(f"in {name} the gradient of {bad[0]} is not finite", _OVERFLOW)
     elif y.dtype != x.dtype:
-        yield broken(f"in training a {name} map comes out in {_name(y.dtype)}", _KEEP)
+        yield failure(f"in training a {name} map comes out in {_name(y.dtype)}", _KEEP)
 
 
 def _refused(dtype: torch.dtype, error: Exception) -> Finding:
     name, why = _name(dtype), root_cause(error)
     if _not_implemented(error):
-        return skipped(f"{name}: this processor cannot: {why}", "Check it where there is CUDA.")
-    return broken(f"in {name} it raises {why}", _KEEP)
+        return skip(f"{name}: this processor cannot: {why}", "Check it where there is CUDA.")
+    return failure(f"in {name} it raises {why}", _KEEP)
 
 
 def _not_implemented(error: Exception) -> bool:
@@ -150,9 +150,9 @@ def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
     error = relative_error(found, wanted)
     allowed = max(_TOLERANCE[torch.bfloat16], _CONDITION * _moved_by_bf16(subject, x, wanted))
     if found.dtype not in (torch.float32, torch.bfloat16):
-        yield broken(f"under autocast on {device} the output is {_name(found.dtype)}", _KEEP)
+        yield failure(f"under autocast on {device} the output is {_name(found.dtype)}", _KEEP)
     elif error > min(allowed, 0.5):
-        yield broken(
+        yield failure(
             f"under autocast on {device} the output is off by {error:.1e} of its largest value "
             f"from fp32, {allowed:.0e} is allowed",
             "Compute sums, exponentials and norms in fp32: torch.autocast(enabled=False).",
@@ -176,7 +176,7 @@ def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:
     bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
     if not loss.isfinite() or bad:
         what = f"the gradient of {bad[0]}" if bad else "the output"
-        yield broken(f"in training under autocast {what} is not finite", _OVERFLOW)
+        yield failure(f"in training under autocast {what} is not finite", _OVERFLOW)
 
 
 def _devices() -> list[str]:

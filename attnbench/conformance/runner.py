@@ -15,9 +15,9 @@ from attnbench.conformance.findings import (
     INTERRUPTED,
     ConformanceReport,
     Finding,
-    broken,
-    excused,
-    skipped,
+    apply_exceptions,
+    failure,
+    skip,
 )
 from attnbench.registry.attention import Attention
 from attnbench.workers.pool import SIGNAL_S, WorkerPool
@@ -154,13 +154,13 @@ class _Examination:
 
     def _left_out(self, check: Check) -> tuple[Finding, ...]:
         if self.interrupted.is_set():
-            return (skipped(INTERRUPTED).of(check.name),)
+            return (skip(INTERRUPTED).of(check.name),)
         if self.fatal:
             return (NOT_CHECKED.of(check.name),)
         if self.lost < _PATIENCE:
             return ()
         why = f"not tried after {_PATIENCE} checks in a row that had to be ended"
-        return (skipped(why, f"See to those, or name it: --select {check.name}.").of(check.name),)
+        return (skip(why, f"See to those, or name it: --select {check.name}.").of(check.name),)
 
     def _found(self, check: Check, worker: Worker) -> tuple[Finding, ...]:
         self.progress.check(self.name, check)
@@ -171,17 +171,17 @@ class _Examination:
         task = {"do": "check", "module": self.name, "check": check.name}
         try:
             answer = worker.run(task, lambda text: received.append(Finding(**json.loads(text))))
-        except (WorkerError, OSError, ValueError) as failure:  # also raised after stop()
+        except (WorkerError, OSError, ValueError) as error:  # also raised after stop()
             if self.interrupted.wait(SIGNAL_S):  # Ctrl-C ends the worker, too
                 return self._left_out(check)
             self.seconds += time.perf_counter() - started
-            return self._loss(check, received, str(failure))
+            return self._loss(check, received, str(error))
         self.lost = 0
         return self._answered(check, answer)
 
     def _answered(self, check: Check, answer: dict[str, Any]) -> tuple[Finding, ...]:
         if "error" in answer:
-            return (broken(answer["error"], "").of(check.name),)
+            return (failure(answer["error"], "").of(check.name),)
         self.seconds += answer["ok"]["seconds"]
         found = tuple(Finding(**values) for values in answer["ok"]["findings"])
         self.fatal = is_fatal(found)
@@ -191,8 +191,8 @@ class _Examination:
         self.lost += 1
         self.progress.lost(self.name, check, why)
         card = self.module.card
-        return excused(
-            [*received, broken(why, _remedy(why))],
+        return apply_exceptions(
+            [*received, failure(why, _remedy(why))],
             check.name,
             card.exceptions if card else {},
             card.defects if card else {},

@@ -1,7 +1,8 @@
-"""Common code of the deep checks: a module is built in a runtime and compared with eager."""
+"""Deep checks: a module that a runtime compiles, exports or quantizes gives the output of eager."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, fine, note, skipped
-from attnbench.conformance.module_under_test import Size, Subject
+from attnbench.conformance.findings import Finding, failure, note, skip, success
+from attnbench.conformance.graph_capture import own_dynamo
+from attnbench.conformance.module_under_test import Subject
 from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime
@@ -20,9 +22,6 @@ from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, Runt
 from attnbench.runtimes.sample_inputs import examples
 from attnbench.runtimes.torch_export import capture_output
 
-_CHANNELS = 64
-_SIZE: Size = (14, 14)
-"""Size of a middle layer, so that the runtime selects kernels as in a network."""
 _INPUTS = 4
 
 
@@ -56,7 +55,7 @@ class ExportOutcome:
 
 def forms(subject: Subject) -> list[ExportForm]:
     """Return the plain form and, if there is one, the inference form, both in eval."""
-    channels, size = _place(subject)
+    channels, size = subject.middle_place  # so that a runtime selects kernels as in a network
     example = subject.maps(1, channels, size)
 
     def built() -> nn.Module:
@@ -74,7 +73,7 @@ def lacking(name: str) -> Finding | None:
     if missing is None:
         return None
     what, _, way_out = missing.partition(": ")
-    return skipped(what, f"{way_out[:1].upper()}{way_out[1:]}.")
+    return skip(what, f"{way_out[:1].upper()}{way_out[1:]}.")
 
 
 def outcome(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutcome:
@@ -107,15 +106,15 @@ def in_runtime(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
         if found.agreement is not None:
             errors[form.name] = found.agreement.max_error
         yield from _judged(found, runtime(name), remedy)
-    yield fine(errors=errors)
+    yield success(errors=errors)
 
 
 def _judged(found: ExportOutcome, where: Runtime, remedy: str) -> Iterator[Finding]:
     if found.built is None or found.agreement is None:
-        yield broken(f"{found.form} cannot be built: {found.failure}", remedy)
+        yield failure(f"{found.form} cannot be built: {found.failure}", remedy)
         return
     if not found.agreement.equal:
-        yield broken(
+        yield failure(
             f"the output of {found.form} in {where.title} is off by "
             f"{found.agreement.max_error:.1e} of eager's largest value, "
             f"{found.agreement.tolerance:.0e} is allowed",
@@ -140,18 +139,6 @@ def left_out(found: ExportOutcome) -> Iterator[Finding]:
         )
 
 
-def _place(subject: Subject) -> tuple[int, Size]:
-    """Return channels and size of a middle layer, or those of the subject if these fail."""
-    if subject.refusal(_CHANNELS, _SIZE) is None:
-        try:
-            with torch.no_grad():
-                subject.build(_CHANNELS, _SIZE).eval()(subject.maps(1, _CHANNELS, _SIZE))
-        except Exception:  # the check `widths` reports it
-            return subject.channels, subject.size
-        return _CHANNELS, _SIZE
-    return subject.channels, subject.size
-
-
 @contextmanager
 def _undisturbed() -> Iterator[Path]:
     """Yield a temporary folder; on exit, delete it and restore the number of threads."""
@@ -161,3 +148,94 @@ def _undisturbed() -> Iterator[Path]:
             yield Path(folder)
         finally:
             torch.set_num_threads(threads)
+
+
+_SIMPLER = (
+    "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."
+)
+
+
+def onnx(subject: Subject) -> Iterator[Finding]:
+    """Export to ONNX and run in ONNX Runtime."""
+    yield from in_runtime(subject, "onnxruntime", _SIMPLER)
+
+
+def openvino(subject: Subject) -> Iterator[Finding]:
+    """Convert to OpenVINO and run."""
+    yield from in_runtime(subject, "openvino", _SIMPLER)
+
+
+def executorch(subject: Subject) -> Iterator[Finding]:
+    """Lower to ExecuTorch with XNNPACK and run."""
+    yield from in_runtime(subject, "executorch", _SIMPLER)
+
+
+def inductor(subject: Subject) -> Iterator[Finding]:
+    """Compile each form and compare outputs; reset the compiler cache, but keep its limits."""
+    config = torch._dynamo.config
+    limits = {
+        "recompile_limit": config.recompile_limit,
+        "accumulated_recompile_limit": config.accumulated_recompile_limit,
+    }
+    with config.patch(limits), own_dynamo():
+        yield from in_runtime(
+            subject,
+            "compile",
+            "Write the step that it names in plain tensor operations; `graph` tells of breaks.",
+        )
+
+
+_INT8_RUNTIMES = ("onnxruntime", "executorch")
+_DEMANDED = "onnxruntime"
+"""Runtime that must quantize the module; the other has few integer kernels, so it is noted."""
+_GOOD_DB = 20.0
+_LEAST_DB = 5.0
+"""Minimum signal-to-noise ratio.
+
+The modules that come with attnbench have 24.9 dB (non-local) to 39.1 dB (ULSAM), with input and
+output quantized too. Below 20 dB an inner operation costs more than those two; below 5 dB the noise
+is more than half as large as the signal. The ratio has little meaning for a module that hardly
+changes its map: for ULSAM, the identity without any attention would have 44 dB.
+"""
+
+
+def int8(subject: Subject) -> Iterator[Finding]:
+    """Quantize each form and compare with fp32 eager by the signal-to-noise ratio in dB."""
+    found: dict[str, float | None] = {}
+    for name in _INT8_RUNTIMES:
+        absent = lacking(name)
+        if absent:
+            yield absent
+            continue
+        for form in forms(subject):
+            result = outcome(name, form, "int8")
+            if result.agreement is not None:
+                found[f"{name}, {form.name}"] = result.agreement.sqnr_db
+            yield from _judged_int8(result, name)
+    yield success(sqnr_db=found)
+
+
+def _judged_int8(result: ExportOutcome, name: str) -> Iterator[Finding]:
+    where = runtime(name).title
+    if result.agreement is None:
+        refused = failure if name == _DEMANDED else note
+        yield refused(
+            f"{result.form} cannot be quantised by {where}: {result.failure}",
+            "Write the step that it names in operators that it has.",
+        )
+        return
+    ratio = result.agreement.sqnr_db
+    if not math.isfinite(result.agreement.max_error):
+        yield failure(
+            f"{result.form}, quantised by {where}, is not finite or of another shape",
+            "Keep the values between layers in a range that 8 bits can tell apart.",
+        )
+    elif ratio is not None and ratio < _GOOD_DB:
+        severity = failure if ratio < _LEAST_DB else note
+        yield severity(
+            f"{result.form}, quantised by {where}, has {ratio:.1f} dB of signal over noise, "
+            f"{_GOOD_DB:g} are good and {_LEAST_DB:g} the least",
+            "Avoid steps whose range is set by few values (exp, products of sums, division by "
+            "small numbers), or leave them in floating point.",
+            sqnr_db=ratio,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attnbench.conformance.findings import ConformanceReport, broken
+from attnbench.conformance.findings import ConformanceReport, failure
 from attnbench.errors import AttnbenchError, DuplicateNameError, PluginError, RequestError, unknown
 from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.backbone_names import is_backbone
@@ -19,7 +19,7 @@ _FIRST = "contract"
 """Check that a module fails if it cannot be loaded."""
 
 
-def chosen_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
+def select_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
     """Return the modules of specs and suites, each once.
 
     Raises:
@@ -29,23 +29,23 @@ def chosen_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
     return _each_once(choice for word in words for choice in _meant(word, catalog))
 
 
-def every_module(catalog: Catalog) -> list[Chosen]:
+def all_modules(catalog: Catalog) -> list[Chosen]:
     """Return all registered modules, and reports on plugins that failed to load."""
     found = [_registered(name, catalog) for name in catalog.modules.names()]
     reported = {
         report.findings[0].reason for report in found if isinstance(report, ConformanceReport)
     }
     failed = [
-        unloadable(failure.origin, failure.origin, failure.reason)
-        for failure in catalog.failures
-        if failure.reason not in reported
+        load_failure(loading.origin, loading.origin, loading.reason)
+        for loading in catalog.failures
+        if loading.reason not in reported
     ]
     return _each_once([*found, *failed])
 
 
-def unloadable(name: str, origin: str, reason: str) -> ConformanceReport:
+def load_failure(name: str, origin: str, reason: str) -> ConformanceReport:
     """Return the report on a module that cannot be loaded."""
-    found = broken(reason, "Nothing else was checked: make it load first.")
+    found = failure(reason, "Nothing else was checked: make it load first.")
     return ConformanceReport(name, name, origin, (found.of(_FIRST),))
 
 
@@ -71,10 +71,10 @@ def _module(word: str, name: str, catalog: Catalog) -> Chosen:
         raise
     except PluginError as error:
         if name in catalog.modules:
-            return unloadable(name, catalog.modules.entry(name).origin, str(error))
+            return load_failure(name, catalog.modules.entry(name).origin, str(error))
         if not _is_there(name, catalog):
             raise  # a missing file or class is a user error, not a broken module
-        return unloadable(name, name.rpartition(":")[0], str(error))
+        return load_failure(name, name.rpartition(":")[0], str(error))
 
 
 def _is_there(name: str, catalog: Catalog) -> bool:
@@ -89,7 +89,7 @@ def _registered(name: str, catalog: Catalog) -> Chosen:
     try:
         return find_attention(name, catalog)
     except AttnbenchError as error:
-        return unloadable(name, catalog.modules.entry(name).origin, str(error))
+        return load_failure(name, catalog.modules.entry(name).origin, str(error))
 
 
 def _of_suite(name: str, catalog: Catalog) -> list[str]:

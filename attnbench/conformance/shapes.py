@@ -1,4 +1,4 @@
-"""Shape checks: for maps of all shapes, the output keeps shape and dtype, and is finite."""
+"""Shape checks: maps of all sizes and widths keep shape and dtype, and the output is finite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, fine, listed
+from attnbench.conformance.findings import Finding, failure, join_names, note, success
 from attnbench.conformance.module_under_test import Size, Subject, relative_error
 from attnbench.counting.model_copies import shape_copy
 from attnbench.counting.trace import trace
@@ -55,8 +55,8 @@ class _Seen:
     def findings(self, remedies: dict[str, str]) -> Iterator[Finding]:
         """Yield one finding per kind: the text of its first place, and all places."""
         for kind, places in self.places.items():
-            yield broken(
-                f"{self.first[kind]} for {listed(places)}",
+            yield failure(
+                f"{self.first[kind]} for {join_names(places)}",
                 remedies[kind],
                 places=places,
             )
@@ -89,7 +89,7 @@ def maps(subject: Subject) -> Iterator[Finding]:
     if seen.places:
         return
     built = "rebuilt for each size: it takes feature_size"
-    yield fine(
+    yield success(
         built if subject.attention.signature.takes_feature_size else "",
         forbidden=forbidden,
         sizes=[_text(size) for size in (*_SIZES, *_HUGE)],
@@ -182,3 +182,93 @@ def _strided(x: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 def _text(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
+
+
+# fmt: off
+MOBILENET_WIDTHS = (
+    8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 112, 120, 128, 136, 144, 160, 184, 192, 200,
+    224, 240, 256, 288, 320, 336, 384, 432, 448, 480, 512, 528, 576, 672, 720, 768, 816, 960,
+    1024, 1280, 1344, 1792,
+)
+# fmt: on
+"""Channel numbers in MobileNetV1 (width 1, 0.75, 0.5, 0.25), V2 (1, 0.75, 0.5, 0.35, 1.4) and V3
+(small, large), after and within blocks. A test computes them from the networks."""
+_REFUSALS = (ValueError, AssertionError)
+"""Exceptions by which a constructor rejects a width; any other exception is a defect."""
+_HOW = "Constraint('channels must be a multiple of 16', lambda channels, **_: channels % 16 == 0)"
+
+
+def widths(subject: Subject) -> Iterator[Finding]:
+    """Build the module and run it in eval on a small map at every width that its card allows."""
+    forbidden: list[int] = []
+    problems: list[_Problem] = []
+    for channels in MOBILENET_WIDTHS:
+        if subject.refusal(channels, subject.size) is not None:
+            forbidden.append(channels)
+        elif (problem := _problem(subject, channels)) is not None:
+            problems.append(problem)
+    refused = [problem for problem in problems if problem.refusal]
+    failed = [problem for problem in problems if not problem.refusal]
+    yield from _refused(subject, refused)
+    yield from _failed(failed)
+    if failed or (refused and subject.card):
+        return
+    declared = f"{len(forbidden)} of {len(MOBILENET_WIDTHS)} forbidden by its card: "
+    yield success(
+        declared + join_names(forbidden) if forbidden else "",
+        forbidden=forbidden,
+        tried=len(MOBILENET_WIDTHS) - len(forbidden),
+    )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Width at which the module fails."""
+
+    channels: int
+    text: str
+    refusal: bool
+    """Whether the constructor rejects the width, instead of failing by a defect."""
+
+
+def _problem(subject: Subject, channels: int) -> _Problem | None:
+    try:
+        module = subject.build(channels, moved=False).eval()
+    except AttnbenchError as error:
+        cause = error.__cause__ or error
+        text = f"the constructor raises {describe(cause)}"
+        return _Problem(channels, text, isinstance(cause, _REFUSALS))
+    x = subject.maps(2, channels)
+    try:
+        with torch.no_grad():
+            y = module(x)
+    except Exception as error:
+        return _Problem(channels, f"forward raises {describe(error)}", False)
+    if y.shape != x.shape:
+        return _Problem(channels, f"{tuple(x.shape)} becomes {tuple(y.shape)}", False)
+    return None
+
+
+def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
+    if not problems:
+        return
+    found = note if subject.card is None else failure
+    numbers = [problem.channels for problem in problems]
+    yield found(
+        f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths are refused and no constraint of a card "
+        f"says so: {join_names(numbers)}; {problems[0].text}",
+        f"Declare it on the card, for instance {_HOW}.",
+        refused=numbers,
+    )
+
+
+def _failed(problems: list[_Problem]) -> Iterator[Finding]:
+    if not problems:
+        return
+    numbers = [problem.channels for problem in problems]
+    yield failure(
+        f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths do not work: {join_names(numbers)}; "
+        f"{problems[0].text}",
+        f"Make them work (a squeeze of at least 1 channel), or declare {_HOW}.",
+        failed=numbers,
+    )

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import Finding, broken, listed
-from attnbench.conformance.held_tensors import held_tensors
+from attnbench.conformance.copies import held_tensors
+from attnbench.conformance.findings import Finding, failure, join_names
 from attnbench.conformance.module_under_test import SIZES, Subject, relative_error
 from attnbench.utils.text import describe
 
@@ -27,12 +27,14 @@ def input_kept(subject: Subject) -> Iterator[Finding]:
             module(x)
         mode = "training" if training else "eval"
         if _form(x) != form:
-            yield broken(f"in {mode} forward turns its input from {form} into {_form(x)}", _LEAVE)
+            yield failure(f"in {mode} forward turns its input from {form} into {_form(x)}", _LEAVE)
         elif not torch.equal(x, before):
             error = relative_error(x, before)
-            yield broken(f"in {mode} forward changes its input by {error:.1e}", _LEAVE, error=error)
+            yield failure(
+                f"in {mode} forward changes its input by {error:.1e}", _LEAVE, error=error
+            )
         elif x._version != version:
-            yield broken(f"in {mode} forward writes to its input and puts it back", _LEAVE)
+            yield failure(f"in {mode} forward writes to its input and puts it back", _LEAVE)
     yield from _leaf_kept(subject)
 
 
@@ -46,11 +48,11 @@ def _leaf_kept(subject: Subject) -> Iterator[Finding]:
     try:
         module(leaf)
     except Exception as error:
-        yield broken(f"in training an input that is a leaf raises {describe(error)}", _LEAVE)
+        yield failure(f"in training an input that is a leaf raises {describe(error)}", _LEAVE)
         return
     if leaf.grad is not None or not leaf.requires_grad:
         seen = "has a gradient" if leaf.grad is not None else "needs no gradient any more"
-        yield broken(
+        yield failure(
             f"after forward alone the input {seen}",
             "Run no backward pass within forward, and leave requires_grad of the input as it is.",
         )
@@ -84,9 +86,9 @@ def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
         module(x.clone())
         names = [name for name, layer in module.named_modules() if layer.training != before[name]]
         if names:
-            yield broken(
+            yield failure(
                 f"forward in {'training' if training else 'eval'} changes the mode of "
-                f"{listed([name or 'itself' for name in names])}",
+                f"{join_names([name or 'itself' for name in names])}",
                 "Leave train() and eval() to whoever trains it.",
                 names=names,
             )
@@ -114,7 +116,7 @@ def _run_others(subject: Subject, module: nn.Module) -> None:
 def _same(wanted: Tensor, found: Tensor, what: str) -> Iterator[Finding]:
     error = relative_error(found, wanted)
     if error > _EXACT:
-        yield broken(
+        yield failure(
             f"{what}: they differ by {error:.1e} of the largest value",
             "Draw nothing and keep nothing in eval: give F.dropout training=self.training, and "
             "write buffers in training only.",
@@ -161,8 +163,8 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 
 def _reported(names: list[str], what: str) -> Iterator[Finding]:
     if names:
-        yield broken(
-            f"{what} {listed(names)}",
+        yield failure(
+            f"{what} {join_names(names)}",
             "Update buffers in training only, and keep no map or gate on self: return it from a "
             "method of its own.",
             names=names,

@@ -68,7 +68,7 @@ class WorkerTasks:
 
     def _examiner(self) -> Any:
         if self._examined is None:
-            from attnbench.conformance.worker_task import CheckTask  # the checks
+            from attnbench.conformance.examine import CheckTask  # the checks
 
             self._examined = CheckTask(self._catalog, self._tell)
         return self._examined

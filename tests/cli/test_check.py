@@ -11,7 +11,7 @@ import pytest
 
 from attnbench.cli.progress import CheckBar, CheckLines, check_progress
 from attnbench.conformance.checks import CHECKS
-from attnbench.conformance.findings import ConformanceReport, broken, fine
+from attnbench.conformance.findings import ConformanceReport, failure, success
 
 QUICK = ("--select", "batch_independence,batch_one")
 TROUBLE = """
@@ -203,7 +203,9 @@ def test_checks_are_followed_on_standard_error(display, capsys):
             shown.check(name, CHECKS[check])
         shown.lost(name, CHECKS["onnx"], "did not finish")
         shown.done(
-            ConformanceReport(name, name, "", (fine().of("maps"), broken("x", "").of("onnx")), 1.5)
+            ConformanceReport(
+                name, name, "", (success().of("maps"), failure("x", "").of("onnx")), 1.5
+            )
         )
     shown.end()
     written = capsys.readouterr()

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from attnbench.conformance.checks import CHECKS, chosen
+from attnbench.conformance.checks import CHECKS, default_checks
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
@@ -15,5 +15,5 @@ def test_every_check_has_its_function(check):
 
 
 def test_deep_checks_come_last():
-    assert chosen(deep=True)[: len(chosen())] == chosen()
-    assert len(chosen(deep=True)) == len(CHECKS) > len(chosen())
+    assert default_checks(deep=True)[: len(default_checks())] == default_checks()
+    assert len(default_checks(deep=True)) == len(CHECKS) > len(default_checks())

@@ -10,7 +10,7 @@ from torch import nn
 from attnbench.cards import Card, Constraint
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
-from attnbench.conformance.global_state import surroundings
+from attnbench.conformance.global_state import read_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
 
@@ -182,9 +182,9 @@ class FailingConstraint(Clean):
     ],
 )
 def test_broken_contracts_are_found(mutant, text):
-    before = surroundings()
+    before = read_settings()
     assert_found(mutant, "contract", text)
-    assert surroundings() == before
+    assert read_settings() == before
 
 
 @pytest.mark.parametrize(

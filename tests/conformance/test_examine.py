@@ -9,8 +9,8 @@ import torch
 from attnbench.cards import Card
 from attnbench.conformance.checks import CHECKS, Check
 from attnbench.conformance.examine import examine, run_check
-from attnbench.conformance.findings import fine, note
-from attnbench.conformance.global_state import surroundings
+from attnbench.conformance.findings import note, success
+from attnbench.conformance.global_state import read_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import RequestError
 from attnbench.registry.attention import from_callable
@@ -164,7 +164,7 @@ def test_exceptions_given_and_declared_excuse():
 
 def test_each_check_is_told_of_before_it_runs():
     told = []
-    examined(Clean, "drift", "nan", tell=lambda one: told.append(one.name))
+    examined(Clean, "drift", "nan", on_check=lambda one: told.append(one.name))
     assert told == ["drift", "nan"]
 
 
@@ -179,11 +179,11 @@ def test_generators_warnings_and_settings_are_left_as_they_were():
         torch.set_default_device("meta")
         torch.set_float32_matmul_precision("medium")
         warnings.simplefilter("always")
-        yield fine()
+        yield success()
 
-    before, filters, state = surroundings(), list(warnings.filters), torch.get_rng_state()
+    before, filters, state = read_settings(), list(warnings.filters), torch.get_rng_state()
     assert [one.status for one in run(disturbs)] == ["ok"]
-    assert surroundings() == before
+    assert read_settings() == before
     assert list(warnings.filters) == filters
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.empty(()).device.type == "cpu"
@@ -194,9 +194,9 @@ def test_they_are_also_after_a_crash():
         torch.set_default_dtype(torch.float64)
         raise ZeroDivisionError
 
-    before = surroundings()
+    before = read_settings()
     run(disturbs)
-    assert surroundings() == before
+    assert read_settings() == before
 
 
 def test_settings_of_the_user_are_kept():
@@ -213,13 +213,13 @@ def test_settings_of_the_user_are_kept():
 
 @pytest.mark.parametrize("name", MINE)
 def test_all_checks_say_the_same_again_and_leave_no_trace(name):
-    before, state, python = surroundings(), torch.get_rng_state(), random.getstate()
+    before, state, python = read_settings(), torch.get_rng_state(), random.getstate()
     first = findings(Clean, name)
     torch.manual_seed(99)
     second = findings(Clean, name)
     torch.set_rng_state(state)
     assert first == second
-    assert surroundings() == before
+    assert read_settings() == before
     assert random.getstate() == python
 
 

@@ -8,37 +8,37 @@ from attnbench.conformance.findings import (
     STATUSES,
     ConformanceReport,
     Finding,
-    broken,
-    excused,
-    fine,
-    listed,
+    apply_exceptions,
+    failure,
+    join_names,
     note,
-    skipped,
+    skip,
+    success,
 )
 
 
 def status_of(findings, exceptions=None, defects=None):
-    found = excused(findings, "maps", exceptions or {}, defects or {})
+    found = apply_exceptions(findings, "maps", exceptions or {}, defects or {})
     return [(one.check, one.status) for one in found]
 
 
 @pytest.mark.parametrize(
     "finding",
     [
-        fine("well", value=1),
+        success("well", value=1),
         note("a note", "a remedy"),
-        skipped("no device"),
-        broken("bad", "mend"),
+        skip("no device"),
+        failure("bad", "mend"),
     ],
 )
 def test_without_a_card_findings_stay_and_get_their_name(finding):
-    (found,) = excused([finding], "maps", {}, {})
+    (found,) = apply_exceptions([finding], "maps", {}, {})
     assert found == Finding(finding.status, finding.reason, finding.remedy, "maps", finding.values)
 
 
 def test_an_exception_excuses_what_is_broken_only():
-    found = excused(
-        [broken("bad", "mend it", size=3), note("a note")], "maps", {"maps": "tiles of 8"}, {}
+    found = apply_exceptions(
+        [failure("bad", "mend it", size=3), note("a note")], "maps", {"maps": "tiles of 8"}, {}
     )
     assert [one.status for one in found] == ["declared", "note"]
     assert found[0].reason == "bad (declared: tiles of 8)"
@@ -46,31 +46,31 @@ def test_an_exception_excuses_what_is_broken_only():
 
 
 def test_an_exception_for_another_check_excuses_nothing():
-    assert status_of([broken("bad", "mend")], {"widths": "why"}) == [("maps", "broken")]
+    assert status_of([failure("bad", "mend")], {"widths": "why"}) == [("maps", "broken")]
 
 
 def test_an_exception_that_is_not_needed_is_stale():
-    found = excused([fine("well"), note("a note")], "maps", {"maps": "tiles of 8"}, {})
+    found = apply_exceptions([success("well"), note("a note")], "maps", {"maps": "tiles of 8"}, {})
     assert [one.status for one in found] == ["note", "note"]
     assert found[1].reason == "the card declares an exception that is not needed: tiles of 8"
     assert found[1].remedy
 
 
 def test_what_could_not_be_checked_makes_no_exception_stale():
-    assert status_of([skipped("no device")], {"maps": "why"}) == [("maps", "skipped")]
+    assert status_of([skip("no device")], {"maps": "why"}) == [("maps", "skipped")]
 
 
 def test_a_known_defect_is_named_and_not_excused():
-    (found,) = excused([broken("bad", "mend")], "maps", {}, {"maps": "*dd for **dd"})
+    (found,) = apply_exceptions([failure("bad", "mend")], "maps", {}, {"maps": "*dd for **dd"})
     assert (found.status, found.reason) == ("broken", "bad (known: *dd for **dd)")
 
 
 def test_a_known_defect_that_is_gone_leaves_the_findings():
-    assert status_of([fine()], {}, {"maps": "*dd for **dd"}) == [("maps", "ok")]
+    assert status_of([success()], {}, {"maps": "*dd for **dd"}) == [("maps", "ok")]
 
 
 def test_an_exception_outranks_a_defect():
-    assert status_of([broken("bad", "mend")], {"maps": "why"}, {"maps": "known"}) == [
+    assert status_of([failure("bad", "mend")], {"maps": "why"}, {"maps": "known"}) == [
         ("maps", "declared")
     ]
 
@@ -81,12 +81,12 @@ def report(*findings):
 
 def test_a_report_passes_unless_something_is_broken():
     declared = Finding("declared", "bad")
-    assert report(fine(), note("n"), skipped("s"), declared).passed
-    assert not report(fine(), broken("bad", "mend")).passed
+    assert report(success(), note("n"), skip("s"), declared).passed
+    assert not report(success(), failure("bad", "mend")).passed
 
 
 def test_a_report_is_json_with_a_count_of_each_status():
-    whole = report(fine().of("maps"), broken("bad", "mend", size=[1, 2]).of("nan"), note("n"))
+    whole = report(success().of("maps"), failure("bad", "mend", size=[1, 2]).of("nan"), note("n"))
     read = json.loads(json.dumps(whole.to_dict(), allow_nan=False))
     assert read["counts"] == dict(zip(STATUSES, (1, 0, 1, 0, 1), strict=True))
     assert (read["passed"], read["seconds"]) == (False, 1.23)
@@ -101,7 +101,7 @@ def test_a_report_is_json_with_a_count_of_each_status():
 
 
 def test_values_that_json_cannot_say_are_null():
-    found = broken("bad", "mend", error=float("inf"), all={"a": [float("nan"), 1.5]}, size=(1, 2))
+    found = failure("bad", "mend", error=float("inf"), all={"a": [float("nan"), 1.5]}, size=(1, 2))
     read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert read["values"] == {"error": None, "all": {"a": [None, 1.5]}, "size": [1, 2]}
 
@@ -111,4 +111,4 @@ def test_values_that_json_cannot_say_are_null():
     [([], ""), (["a"], "a"), (range(4), "0, 1, 2, 3"), (range(6), "0, 1, 2, 3 and 2 more")],
 )
 def test_lists_are_cut_short(names, text):
-    assert listed(names) == text
+    assert join_names(names) == text

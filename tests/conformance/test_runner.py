@@ -10,7 +10,7 @@ import pytest
 
 from attnbench.cards import Card
 from attnbench.conformance.checks import CHECKS
-from attnbench.conformance.findings import broken, fine, note
+from attnbench.conformance.findings import failure, note, success
 from attnbench.conformance.runner import ConformanceRunner
 from attnbench.workers.process import Limits, WorkerError
 
@@ -50,7 +50,7 @@ class FakeWorker:
             if isinstance(one, WorkerError):
                 raise one
             on_progress(json.dumps(one.to_dict()))
-        shown = [one.of(task["check"]).to_dict() for one in found or [fine()]]
+        shown = [one.of(task["check"]).to_dict() for one in found or [success()]]
         return {"ok": {"findings": shown, "seconds": 1.5}}
 
 
@@ -101,7 +101,7 @@ def seen(report):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_reports_come_in_the_order_asked_for(jobs):
-    done = examine({("b", "nan"): [note("n")], "maps": [fine(x=1)]}, "a", "b", "c", jobs=jobs)
+    done = examine({("b", "nan"): [note("n")], "maps": [success(x=1)]}, "a", "b", "c", jobs=jobs)
     assert [one.name for one in done.reports] == ["a", "b", "c"]
     assert [one.status for one in done.reports[1].findings] == ["ok", "note", "ok", "ok"]
     assert done.reports[0].findings[0].values == {"x": 1} and done.reports[0].seconds == 6.0
@@ -163,7 +163,7 @@ def test_three_that_are_not_in_a_row_are_not_too_many():
 
 
 def test_after_a_fatal_finding_nothing_else_is_tried():
-    done = examine({("a", "maps"): [broken("cannot be built", "x", fatal=True)]}, "a", "b")
+    done = examine({("a", "maps"): [failure("cannot be built", "x", fatal=True)]}, "a", "b")
     assert [one.status for one in done.reports[0].findings] == ["broken", *["skipped"] * 3]
     assert "cannot be built and run" in done.reports[0].findings[3].reason
     assert [check for name, check, _ in done.workers[0].asked if name == "a"] == ["maps"]
@@ -171,7 +171,7 @@ def test_after_a_fatal_finding_nothing_else_is_tried():
 
 
 def test_a_worker_that_saw_a_broken_module_is_not_used_again():
-    done = examine({("a", "nan"): [broken("x", "y")]}, "a", "b")
+    done = examine({("a", "nan"): [failure("x", "y")]}, "a", "b")
     assert done.workers[0].stops == 2  # after a, and at the end
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.conformance.select import chosen_modules, every_module
+from attnbench.conformance.select import all_modules, select_modules
 from attnbench.errors import DuplicateNameError, RequestError, UnknownNameError
 from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import Catalog
@@ -72,21 +72,21 @@ def suite(tmp_path, monkeypatch):
 )
 def test_names_and_suites_are_taken_together_each_once(words, wanted, catalog, suite):
     suite("bam")
-    assert names(chosen_modules(words, catalog)) == wanted
+    assert names(select_modules(words, catalog)) == wanted
 
 
 def test_a_suite_over_all_modules_has_those_that_can_be_loaded(catalog, suite):
-    found = names(chosen_modules([suite("@all")], catalog))
+    found = names(select_modules([suite("@all")], catalog))
     assert sorted(found) == sorted(set(catalog.modules.names()) - {"gone"})
 
 
 def test_a_shipped_suite_by_name(catalog):
     groups = {f"ulsam,groups={number}" for number in (1, 2, 8, 16)}
-    assert {*names(chosen_modules(["ulsam-ablation"], catalog))} == {"ulsam", "identity", *groups}
+    assert {*names(select_modules(["ulsam-ablation"], catalog))} == {"ulsam", "identity", *groups}
 
 
 def test_all_are_the_registered_ones_and_what_is_broken_says_why(catalog):
-    found = every_module(catalog)
+    found = all_modules(catalog)
     assert set(catalog.modules.names()) - {"gone"} <= {*names(found)}
     bad = {one.name: one.findings[0] for one in found if not isinstance(one, Attention)}
     assert set(bad) == {"gone", "half (half:TABLE)"}
@@ -99,9 +99,9 @@ def test_a_named_module_that_breaks_the_contract_is_a_finding_not_a_mistake(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.py").write_text(BROKEN)
-    (report,) = chosen_modules(["my.py:NoForward"], catalog)
+    (report,) = select_modules(["my.py:NoForward"], catalog)
     assert not report.passed and "has no forward method" in report.findings[0].reason
-    assert names(chosen_modules(["gone"], catalog)) == [("gone", False)]
+    assert names(select_modules(["gone"], catalog)) == [("gone", False)]
 
 
 @pytest.mark.parametrize(
@@ -124,17 +124,17 @@ def test_mistakes(word, text, catalog, suite, tmp_path):
     suite("sse")
     (tmp_path / "my.py").write_text(BROKEN)
     with pytest.raises(RequestError, match=text.replace("(", r"\(")):
-        chosen_modules([word], catalog)
+        select_modules([word], catalog)
 
 
 def test_unknown_names_are_lookup_errors_and_disputed_ones_name_both(catalog):
     with pytest.raises(UnknownNameError):
-        chosen_modules(["sse"], catalog)
+        select_modules(["sse"], catalog)
     catalog.add_table({"se": "other:SE"}, "other (other:TABLE)")
     with pytest.raises(DuplicateNameError, match="registered twice"):
-        chosen_modules(["se"], catalog)
+        select_modules(["se"], catalog)
     assert any(
         "registered twice" in one.findings[0].reason
-        for one in every_module(catalog)
+        for one in all_modules(catalog)
         if not isinstance(one, Attention)
     )

@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.conformance import checks
 from attnbench.conformance.checks import CHECKS, Check
-from attnbench.conformance.findings import fine, note, skipped
+from attnbench.conformance.findings import note, skip, success
 
 HEAD = """
 import torch
@@ -96,7 +96,7 @@ class TestIt(ModuleConformance):
 
 
 def test_notes_are_no_warnings_and_stand_in_the_report(project, stub):
-    stub(note("the card has no formula", "Add one."), fine(error=0.5))
+    stub(note("the card has no formula", "Add one."), success(error=0.5))
     result = project(
         f"{HEAD}\nclass TestIt(ModuleConformance):\n    module = Gate\n",
         "-rP",
@@ -109,7 +109,7 @@ def test_notes_are_no_warnings_and_stand_in_the_report(project, stub):
 
 
 def test_what_cannot_be_checked_is_skipped_with_the_reason(project, stub):
-    stub(skipped("OpenVINO is not installed", "pip install it"))
+    stub(skip("OpenVINO is not installed", "pip install it"))
     result = project(f"{HEAD}\nclass TestIt(ModuleConformance):\n    module = Gate\n", "-rs")
     result.assert_outcomes(passed=2, skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED*OpenVINO is not installed do: pip install it"])

@@ -10,9 +10,9 @@ import os
 
 import pytest
 
-from attnbench.conformance.checks import CHECKS, chosen
+from attnbench.conformance.checks import CHECKS, default_checks
 from attnbench.conformance.examine import run_check
-from attnbench.conformance.findings import DECLARED, NOTE, OK, broken
+from attnbench.conformance.findings import DECLARED, NOTE, OK, failure
 from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
 from attnbench.registry.specs import Spec
@@ -22,7 +22,7 @@ from .table import NAMES, OPTIONS
 EXTENT = os.environ.get("ATTNBENCH_TEST_MODULES", "quick")
 _SLOW = ("export", "formulas", "graph", "training", "widths")
 SLOW = () if EXTENT in ("full", "deep") else _SLOW
-CHECKED = [one.name for one in chosen(EXTENT == "deep") if one.name not in SLOW]
+CHECKED = [one.name for one in default_checks(EXTENT == "deep") if one.name not in SLOW]
 WITH_OPTIONS = (
     "maps",
     "batch_independence",
@@ -82,7 +82,7 @@ def test_cheap_checks_pass_with_options(case):
 
 
 def test_the_tests_above_can_fail(monkeypatch):
-    for ones in ((), (broken("wrong", "mend it"),)):
+    for ones in ((), (failure("wrong", "mend it"),)):
         monkeypatch.setitem(globals(), "run_check", lambda *_, ones=ones: ones)
         assert not_ok("se", ["maps"]) == {"maps": ones}
 

@@ -14,7 +14,7 @@ import os
 import pytest
 from attnbench_modules.timm_table import LAYERS
 
-from attnbench.conformance.checks import CHECKS, chosen
+from attnbench.conformance.checks import CHECKS, default_checks
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, NOTE
 from attnbench.conformance.module_under_test import Subject
@@ -30,7 +30,9 @@ BY_CHANCE = {"lambda": {"dtypes", "autocast"}}
 
 def here():
     """The checks that run."""
-    return [one for one in chosen(EXTENT == "deep") if EXTENT != "quick" or one.name not in SLOW]
+    return [
+        one for one in default_checks(EXTENT == "deep") if EXTENT != "quick" or one.name not in SLOW
+    ]
 
 
 @pytest.mark.parametrize(

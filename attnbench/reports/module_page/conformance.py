@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attnbench.conformance.checks import Check, chosen
+from attnbench.conformance.checks import Check, default_checks
 from attnbench.conformance.findings import BROKEN, DECLARED, NOTE, SKIPPED, STATUSES
 from attnbench.registry.attention import Attention
 
@@ -21,7 +21,7 @@ def conformance_of(attention: Attention, tell: Callable[[Check], object] = id) -
     """
     from attnbench.conformance.examine import examine
 
-    report = examine(attention, chosen(), tell=tell)
+    report = examine(attention, default_checks(), on_check=tell)
     results = report.to_dict()
     conformance = {key: results[key] for key in ("passed", "counts", "findings")}
     return {"conformance": conformance, "drift": report.drift}

@@ -7,7 +7,7 @@ import pytest
 
 from attnbench.conformance import examine
 from attnbench.conformance.checks import CHECKS
-from attnbench.conformance.findings import fine
+from attnbench.conformance.findings import success
 from attnbench.registry.attention import find_attention, from_callable
 from attnbench.reports.module_page import conformance
 from attnbench.reports.module_page.conformance import conformance_of, drift_text, summary
@@ -86,7 +86,7 @@ def test_what_is_broken_is_found(monkeypatch):
 
 
 def test_drift_is_what_its_check_measured(monkeypatch):
-    one = fine(drift=0.25, gain=math.inf, size=[7, 9])
+    one = success(drift=0.25, gain=math.inf, size=[7, 9])
     found, _, _ = run(monkeypatch, find_attention("se"), "drift", drift=[one])
     assert found["drift"] == 0.25
     values = found["conformance"]["findings"][0]["values"]

@@ -1,4 +1,4 @@
-"""Modules that runtimes cannot take, or take for another."""
+"""Modules that runtimes, the compiler or 8 bits cannot take, or take for another."""
 
 import copy
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from attnbench.conformance import runtime_export
+from attnbench.conformance.runtime_export import ExportOutcome
+from attnbench.runtimes.registry import runtime
 
 from .clean import Clean, assert_found, findings, statuses
 
@@ -98,3 +100,63 @@ def test_its_own_place_where_the_usual_one_is_not_allowed_and_threads_as_before(
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+class AnotherWhenCompiled(Clean):
+    def forward(self, x):
+        return x if torch.compiler.is_compiling() else super().forward(x)
+
+
+@pytest.mark.skipif(runtime("compile").missing() is not None, reason="needs a C++ compiler")
+def test_inductor():
+    before = torch._dynamo.config.recompile_limit, torch.get_num_threads()
+    assert_found(AnotherWhenCompiled, "inductor", "the plain form at 1x64x14x14 in torch.compile")
+    assert statuses(Clean, "inductor") == ["ok"]
+    assert before == (torch._dynamo.config.recompile_limit, torch.get_num_threads())
+
+
+@pytest.fixture(autouse=True)
+def _one_runtime(monkeypatch):
+    """ONNX Runtime alone: ExecuTorch's quantiser takes seconds a module."""
+    monkeypatch.setattr(runtime_export, "_INT8_RUNTIMES", ("onnxruntime",))
+
+
+class FarFromZero(Clean):
+    """Adds and takes away what 8 bits cannot hold beside the map."""
+
+    def forward(self, x):
+        far = super().forward(x) + 1000
+        return far.relu() - 1000
+
+
+class SomewhatFar(Clean):
+    def forward(self, x):
+        far = super().forward(x) + 100
+        return far.relu() - 100
+
+
+def test_what_8_bits_cannot_hold_is_found():
+    assert_found(FarFromZero, "int8", "dB of signal over noise")
+
+
+def test_what_cannot_be_quantised_is_found(monkeypatch):
+    def failed(name, form, precision):
+        return ExportOutcome(form, failure="no such operator: eigh")
+
+    monkeypatch.setattr(runtime_export, "outcome", failed)
+    assert_found(Clean, "int8", "cannot be quantised by ONNX Runtime: no such operator: eigh")
+    monkeypatch.setattr(runtime_export, "_INT8_RUNTIMES", ("executorch",))
+    monkeypatch.setattr(runtime_export, "lacking", lambda name: None)
+    noted, _ = findings(Clean, "int8")
+    assert noted.status == "note" and "by ExecuTorch (XNNPACK)" in noted.reason
+
+
+def test_what_is_near_the_edge_is_noted():
+    found = findings(SomewhatFar, "int8")
+    assert [one.status for one in found] == ["note", "ok"]
+    assert 5 < found[0].values["sqnr_db"] < 20
+
+
+def test_clean_module_keeps_its_output_in_int8():
+    (found,) = findings(Clean, "int8")
+    assert found.status == "ok" and found.values["sqnr_db"]["onnxruntime, plain"] > 30
