@@ -29,33 +29,33 @@ def command(
             metavar="MODULE|SUITE", help="name,key=value, FILE.py:Class, a suite or its file."
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every registered module.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Check every registered module.")] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also compile, export and quantise: minutes.")
+        bool, typer.Option("--deep", help="Also compile, export and quantize; takes minutes.")
     ] = False,
     select: Annotated[
-        str | None, typer.Option("--select", metavar="CHECK,...", help="These checks alone.")
+        str | None, typer.Option("--select", metavar="CHECK,...", help="Run only these checks.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", min=1, help="Modules at the same time, a thread each.")
+        int, typer.Option("--jobs", min=1, help="Modules in parallel, one thread each.")
     ] = 1,
     limit: Annotated[
         float | None,
         typer.Option(
             "--limit",
             metavar="SECONDS",
-            help="End a check that shows no sign of life.",
+            help="End a check after this time without progress.",
             show_default="60, deep checks 300",
         ),
     ] = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="List what holds, too.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show passed checks.")] = False,
     plugin: Plugins = None,
     format: CommentFormat = None,
     json: Json = False,
 ) -> None:
-    """Prove modules: shapes, gradients, batches, precisions, exports; status 1 if one is broken.
+    """Check modules: shapes, gradients, batches, precisions, exports; status 1 if one is broken.
 
-    Without a name: what the plugins of [tool.attnbench], or of --plugin, register.
+    Without a name: the modules that the plugins of [tool.attnbench] or --plugin register.
     """
     from attnbench.conformance.runner import ConformanceRunner
     from attnbench.runner.worker_main import new_worker
@@ -63,20 +63,20 @@ def command(
     chosen = chosen_format(format, json, FORMATS)
     checks = _checks(select, deep)
     if limit is not None and not 0 < limit < float("inf"):
-        raise RequestError(f"--limit {limit} must be a number of seconds above 0")
+        raise RequestError(f"--limit must be a number of seconds above 0: got {limit}")
     catalog, own = _catalog(plugin)
     words = list(module or ([] if every else own))
     if not words and not every:
         raise RequestError(
-            "check which module? Name modules or suites, or --all; in a project whose "
-            "[tool.attnbench] plugins register some, those are checked"
+            "check needs a module: got none, and no plugin of [tool.attnbench] or --plugin "
+            "registers one. Name modules or suites, or pass --all."
         )
-    with ConformanceRunner(new_worker(plugin or []), jobs) as examiner:
-        examiner.start()  # the worker imports torch in parallel
+    with ConformanceRunner(new_worker(plugin or []), jobs) as runner:
+        runner.start()  # the worker imports torch in parallel
         requested = _requested(words, every, catalog)
-        reports = _examined(examiner, requested, checks, limit)
+        reports = _examine(runner, requested, checks, limit)
     _print(reports, chosen, verbose=verbose)
-    if examiner.interrupted:
+    if runner.interrupted:
         count = f"{len(reports)} of {len(requested)} modules"
         say(f"attnbench: check interrupted; {count} are reported")
         sys.exit(130)
@@ -126,8 +126,8 @@ def _name(module: Chosen) -> str:
     return module.name if isinstance(module, ConformanceReport) else str(module.spec)
 
 
-def _examined(
-    examiner: ConformanceRunner,
+def _examine(
+    runner: ConformanceRunner,
     requested: Sequence[Chosen],
     checks: Sequence[Check],
     limit: float | None,
@@ -136,16 +136,12 @@ def _examined(
     from attnbench.cli.progress import check_progress
     from attnbench.conformance.findings import ConformanceReport
 
-    modules = [module for module in requested if not isinstance(module, ConformanceReport)]
-    made = examiner.examine(modules, checks, check_progress(), limit) if modules else []
-    reports = {
-        report.name: report
-        for report in [
-            *made,
-            *(report for report in requested if isinstance(report, ConformanceReport)),
-        ]
-    }
-    return [reports[name] for name in map(_name, requested) if name in reports]
+    reports = [choice for choice in requested if isinstance(choice, ConformanceReport)]
+    modules = [choice for choice in requested if not isinstance(choice, ConformanceReport)]
+    if modules:
+        reports += runner.examine(modules, checks, check_progress(), limit)
+    by_name = {report.name: report for report in reports}
+    return [by_name[name] for name in map(_name, requested) if name in by_name]
 
 
 def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) -> None:

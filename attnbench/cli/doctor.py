@@ -10,7 +10,7 @@ from attnbench.cli.options import Format, Json, chosen_format
 from attnbench.cli.output import console, guests, print_json, say, writing
 
 if TYPE_CHECKING:
-    from attnbench.doctor.findings import SystemFinding
+    from attnbench.doctor.host import SystemFinding
     from attnbench.doctor.noise_floor import NoiseFloor
 
 _ORDER = ("warning", "note", "ok")
@@ -19,13 +19,13 @@ _ORDER = ("warning", "note", "ok")
 def command(
     budget: Annotated[
         float,
-        typer.Option(min=0, help="Seconds for timing a model against its copy; 0 leaves it out."),
+        typer.Option(min=0, help="Seconds for timing a model against its copy; 0 skips it."),
     ] = 5.0,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
     format: Format = None,
     json: Json = False,
 ) -> None:
-    """Say what on this machine hurts timing and what to do, and measure its own noise floor."""
+    """Report what disturbs timing on this machine, with remedies, and measure its noise floor."""
     from attnbench.doctor.diagnose import examine
     from attnbench.doctor.host import this_host
     from attnbench.system.cpu import isa

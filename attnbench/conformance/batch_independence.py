@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from attnbench.conformance.findings import Finding, failure
-from attnbench.conformance.module_under_test import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error, run
 from attnbench.utils.text import describe
 
 _EXACT = 1e-9
@@ -63,24 +63,11 @@ def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
 
     For example, a spectral norm takes a step with each call in training.
     """
-    module = frozen(subject.build().double()) if mode == "training" else evaluated(subject)
-    with torch.no_grad():
-        y: Tensor = module(x.clone())
-        return y
-
-
-def evaluated(subject: Subject) -> nn.Module:
-    """Return the module in eval mode and double precision."""
-    return subject.build().double().eval()
-
-
-def frozen(module: nn.Module) -> nn.Module:
-    """Set a module to training mode, except for its batch norms and dropouts."""
-    module.train()
+    module = subject.build().double().train(mode == "training")
     for layer in module.modules():
         if isinstance(layer, _FROZEN):
             layer.eval()
-    return module
+    return run(module, x.clone())
 
 
 def _difference(together: Tensor, alone: Tensor, error: float) -> str:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from attnbench.conformance.findings import Finding, skip
-from attnbench.errors import RequestError, suggestion
+from attnbench.errors import unknown
 
 if TYPE_CHECKING:
     from attnbench.conformance.module_under_test import Subject
@@ -51,11 +51,7 @@ class Check:
             return None
 
 
-def _named(*checks: Check) -> Mapping[str, Check]:
-    return {check.name: check for check in checks}
-
-
-CHECKS = _named(
+_CHECKS = (
     Check(
         "contract", "is built from the number of channels alone, afresh each time", "construction"
     ),
@@ -90,6 +86,7 @@ CHECKS = _named(
     Check("executorch", "exports to ExecuTorch with the same output", "runtime_export", deep=True),
     Check("int8", "keeps its output when quantised to int8", "runtime_export", deep=True),
 )
+CHECKS: Mapping[str, Check] = {check.name: check for check in _CHECKS}
 """Checks by name, in order."""
 
 
@@ -97,14 +94,12 @@ def find_checks(names: Iterable[str]) -> list[Check]:
     """Return the checks of some names, in the order in which they run.
 
     Raises:
-        RequestError: a name is not a check; the message suggests similar names.
+        UnknownNameError: a name is not a check; the message suggests similar names.
     """
     wanted = list(names)
     for name in wanted:
         if name not in CHECKS:
-            raise RequestError(
-                f"{name!r} is no check.{suggestion(name, CHECKS)} The checks: {', '.join(CHECKS)}"
-            )
+            raise unknown("check", name, CHECKS)
     return [check for check in CHECKS.values() if check.name in wanted]
 
 

@@ -16,7 +16,15 @@ from attnbench.conformance.global_state import (
     preserve_settings,
     read_settings,
 )
-from attnbench.conformance.module_under_test import SIZES, WIDTHS, Size, Subject
+from attnbench.conformance.module_under_test import (
+    SIZES,
+    WIDTHS,
+    Size,
+    Subject,
+    equal_values,
+    join_shape,
+    run,
+)
 from attnbench.errors import PluginError
 from attnbench.utils.text import describe
 
@@ -59,11 +67,16 @@ def _fatal(subject: Subject) -> Finding | None:
             fatal=True,
         )
     channels, size = place
-    where = f"{channels} channels at {size[0]}x{size[1]}"
+    where = f"{channels} channels at {join_shape(size)}"
     try:
         module = subject.build(channels, size, moved=False).eval()
     except Exception as error:
-        return _not_built(error.__cause__ or error, where)
+        return failure(
+            f"it cannot be built for {where}: {describe(error.__cause__ or error)}",
+            "Let the constructor take the number of channels by position and defaults for the "
+            "rest.",
+            fatal=True,
+        )
     try:
         # not within no_grad(), which would restore the grad mode that forward sets
         y = module(subject.maps(2, channels, size))
@@ -81,14 +94,6 @@ def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
         return subject.channels, subject.size
     places = ((channels, size) for channels in WIDTHS for size in SIZES)
     return next((place for place in places if subject.refusal(*place) is None), None)
-
-
-def _not_built(error: BaseException, where: str) -> Finding:
-    return failure(
-        f"it cannot be built for {where}: {describe(error)}",
-        "Let the constructor take the number of channels by position and defaults for the rest.",
-        fatal=True,
-    )
 
 
 def _no_map(y: Any) -> Finding:
@@ -139,8 +144,7 @@ def _memory(tensor: Tensor) -> int:
 
 def _used(subject: Subject) -> nn.Module:
     module = subject.build(moved=False).eval()
-    with torch.no_grad():
-        module(subject.maps())
+    run(module, subject.maps())
     return module
 
 
@@ -180,7 +184,7 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
     differing = [
         name
         for name, tensor in first.items()
-        if name not in second or not _same(tensor.detach(), second[name].detach())
+        if name not in second or not equal_values(tensor.detach(), second[name].detach())
     ]
     if differing:
         yield failure(
@@ -192,12 +196,6 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
             "building it seeds torch's generator: all seeds give the same weights",
             "Take the manual_seed out of the constructor.",
         )
-
-
-def _same(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and bool(
-        torch.equal(first.nan_to_num(), second.nan_to_num())
-    )
 
 
 def _state_after(subject: Subject, seed: int) -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure
-from attnbench.conformance.module_under_test import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, equal_values, relative_error, run
 from attnbench.runtimes.torch_export import root_cause
 
 _SAME = 1e-6
@@ -93,7 +93,7 @@ def _independent(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Fi
     for (changed_name, changed), (other_name, other) in pairs:
         before = _output(other, x)
         _change(changed)
-        if not _equal(_output(other, x), before):
+        if not equal_values(_output(other, x), before):
             yield failure(
                 f"changing the weights of {changed_name} changes the output of {other_name}",
                 "Reach layers by self in forward: a lambda or partial made in the constructor "
@@ -152,41 +152,27 @@ def _output(module: nn.Module, x: Tensor) -> Tensor:
     """Return the output in eval mode; restore the mode of the module."""
     training = module.training
     torch.manual_seed(0)
-    with torch.no_grad():
-        y: Tensor = module.eval()(x.clone())
+    y = run(module.eval(), x.clone())
     module.train(training)
     return y.clone()
 
 
-def _equal(found: Tensor, wanted: Tensor) -> bool:
-    return torch.equal(found.nan_to_num(7.0), wanted.nan_to_num(7.0))
-
-
 def _change(module: nn.Module) -> None:
     with torch.no_grad():
-        for tensor in _tensors(module):
+        for tensor in (*module.parameters(), *module.buffers()):
             if tensor.is_floating_point():
                 tensor.add_(torch.rand_like(tensor) + 0.5)
 
 
-def _tensors(module: nn.Module) -> Iterable[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
-
-
 def _shared(module: nn.Module, copied: nn.Module) -> str:
     """Return a parameter, buffer or plain tensor that two modules share; empty if none."""
-    own = {address for _, address in _memory(copied)}
-    return next((name for name, address in _memory(module) if address in own), "")
+    own = {address for _, address in _addresses(copied)}
+    return next((name for name, address in _addresses(module) if address in own), "")
 
 
-def _memory(module: nn.Module) -> Iterator[tuple[str, int]]:
+def _addresses(module: nn.Module) -> Iterator[tuple[str, int]]:
     """Yield name and storage address of every non-empty tensor."""
-    named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    for path, part in module.named_modules():
-        plain = {key: value for key, value in vars(part).items() if isinstance(value, Tensor)}
-        named |= {f"{path}.{key}".lstrip("."): tensor for key, tensor in plain.items()}
-    for name, tensor in named.items():
+    for name, tensor in held_tensors(module).items():
         if tensor.numel() and tensor.device.type != "meta":
             yield name, tensor.untyped_storage().data_ptr()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Finding, failure, join_names, skip
-from attnbench.conformance.module_under_test import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error, run
 from attnbench.utils.text import describe
 
 _LARGE = 1e4
@@ -65,7 +65,13 @@ def extremes(subject: Subject) -> Iterator[Finding]:
             )
             places.setdefault(kind, []).append(f"{name} in {mode}")
     for problem, names in places.items():
-        yield from _reported(names, problem)
+        names = list(dict.fromkeys(names))
+        yield failure(
+            f"{problem} for {join_names(names)}",
+            "Add an epsilon within a root and to a divisor, subtract the largest value before exp, "
+            "or use softmax and sigmoid.",
+            places=names,
+        )
 
 
 def _kind(problem: str) -> str:
@@ -85,25 +91,13 @@ def _problem(module: nn.Module, x: Tensor, *, backward: bool) -> str | None:
 def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]:
     """Return the output, and whether all gradients are finite."""
     if not backward:
-        with torch.no_grad():
-            return module(x), True
+        return run(module, x), True
     x = x.clone().requires_grad_()
     y: Tensor = module(x.clone())
     if y.requires_grad:
         torch.autograd.backward(y.sum())
     grads = [tensor.grad for tensor in (x, *module.parameters()) if tensor.grad is not None]
     return y.detach(), all(bool(grad.isfinite().all()) for grad in grads)
-
-
-def _reported(places: list[str], what: str) -> Iterator[Finding]:
-    names = list(dict.fromkeys(places))
-    if names:
-        yield failure(
-            f"{what} for {join_names(names)}",
-            "Add an epsilon within a root and to a divisor, subtract the largest value before exp, "
-            "or use softmax and sigmoid.",
-            places=names,
-        )
 
 
 def nan(subject: Subject) -> Iterator[Finding]:
@@ -155,17 +149,15 @@ def _judged(y: Tensor, wanted: Tensor, name: str) -> Iterator[Finding]:
             f"{name} in the input leaves no NaN in the output of its image",
             "Take out nan_to_num and comparisons that hide it: nobody would notice the fault.",
         )
-    others, before = y[1:], wanted[1:]
+    others, effect = y[1:], ""
     share = 1 - float(others.isfinite().double().mean())
     if share:
+        effect = f"spoils {share:.0%} of the output of the others"
+    elif (error := relative_error(others, wanted[1:])) > _EXACT:
+        effect = f"changes the output of the others by {error:.1e}"
+    if effect:
         yield failure(
-            f"{name} in the first image spoils {share:.0%} of the output of the others",
-            "Reduce over channels and positions of each image, never over dimension 0.",
-        )
-    elif relative_error(others, before) > _EXACT:
-        yield failure(
-            f"{name} in the first image changes the output of the others by "
-            f"{relative_error(others, before):.1e}",
+            f"{name} in the first image {effect}",
             "Reduce over channels and positions of each image, never over dimension 0.",
         )
 

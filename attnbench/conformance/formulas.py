@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -13,7 +13,7 @@ from torch import nn
 
 from attnbench.cards import Card
 from attnbench.conformance.findings import Finding, failure, note, success
-from attnbench.conformance.module_under_test import Size, Subject
+from attnbench.conformance.module_under_test import Size, Subject, join_shape
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention
@@ -38,11 +38,18 @@ class _Tally:
     places: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def compare(self, formula: Callable[[], Any], counted: int, place: str) -> None:
+    def compare(
+        self,
+        formula: Callable[..., Any],
+        channels_and_size: tuple[int, ...],
+        options: Mapping[str, Any],
+        counted: int,
+        place: str,
+    ) -> None:
         """Compare one value of a formula with a count."""
         self.places += 1
         try:
-            value = formula()
+            value = formula(*channels_and_size, **options)
         except Exception as error:
             self.wrong.append(f"fails with {describe(error)} for {place}")
             return
@@ -97,7 +104,7 @@ def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> F
         channels, size = subject.channels, subject.size
         module = attention.build(channels, size)
     params, macs = _params(module), _macs(module, channels, size)
-    where = f"{channels} channels at {size[0]}x{size[1]}"
+    where = f"{channels} channels at {join_shape(size)}"
     counted = f"{params:,} parameters" + (
         f" and {macs:,} multiply-adds" if macs is not None else ""
     )
@@ -112,24 +119,21 @@ def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> F
 
 
 def _compare_params(tally: _Tally, card: Card, attention: Attention) -> None:
-    formula = card.params
-    if formula is None:
+    if card.params is None:
         return
+    size = (14, 14)
+    options = dict(attention.options)
+    if attention.signature.takes_feature_size:
+        options["feature_size"] = size
     for channels in _WIDTHS:
-        size = (14, 14)
         module = _built(attention, channels, size)
         if module is not None:
-            options = _formula_options(attention, size)
-            tally.compare(
-                lambda c=channels, o=options: formula(c, **o),  # type: ignore[misc]
-                _params(module),
-                _place(attention, channels),
-            )
+            place = _place(attention, channels)
+            tally.compare(card.params, (channels,), options, _params(module), place)
 
 
 def _compare_macs(tally: _Tally, card: Card, attention: Attention, *, few: bool) -> None:
-    formula = card.macs
-    if formula is None:
+    if card.macs is None:
         return
     number = _FEW if few else len(_SIZES)
     for channels in _MACS_WIDTHS[:number]:
@@ -137,11 +141,8 @@ def _compare_macs(tally: _Tally, card: Card, attention: Attention, *, few: bool)
             module = _built(attention, channels, size)
             counted = None if module is None else _macs(module, channels, size)
             if counted is not None:
-                tally.compare(
-                    lambda c=channels, s=size: formula(c, *s, **attention.options),  # type: ignore[misc]
-                    counted,
-                    _place(attention, channels, size),
-                )
+                place = _place(attention, channels, size)
+                tally.compare(card.macs, (channels, *size), attention.options, counted, place)
 
 
 def _printed(card: Card, attention: Attention) -> Iterator[Finding]:
@@ -159,15 +160,8 @@ def _printed(card: Card, attention: Attention) -> Iterator[Finding]:
         )
 
 
-def _formula_options(attention: Attention, size: Size) -> dict[str, Any]:
-    options = dict(attention.options)
-    if attention.signature.takes_feature_size:
-        options["feature_size"] = size
-    return options
-
-
 def _place(attention: Attention, channels: int, size: Size | None = None) -> str:
-    at = f" at {size[0]}x{size[1]}" if size else ""
+    at = f" at {join_shape(size)}" if size else ""
     options = [f"{key}={value_text(value)}" for key, value in attention.spec.options.items()]
     return f"{channels} channels{at}" + (f" with {', '.join(options)}" if options else "")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.conformance.findings import Finding, failure, note, success
-from attnbench.conformance.module_under_test import Size, Subject, relative_error
+from attnbench.conformance.module_under_test import Size, Subject, join_shape, relative_error, run
 from attnbench.models.fuse import fuse as fused_copy
 from attnbench.models.fuse import has_fused_form
 from attnbench.registry.blend import Blend
@@ -33,9 +33,9 @@ def fuse(subject: Subject) -> Iterator[Finding]:
             plain = subject.build(size=size).to(dtype).train()
             form = fused_copy(plain)  # from training mode: the mode must not matter
             for x in _maps(subject, size, dtype):
-                wanted = _output(plain.eval(), x.clone(memory_format=torch.preserve_format))
+                wanted = run(plain.eval(), x.clone(memory_format=torch.preserve_format))
                 given = x.clone(memory_format=torch.preserve_format)
-                y = _output(form, given)
+                y = run(form, given)
                 error = relative_error(y, wanted)
                 worst = max(worst, error)
                 found = list(_wrong(y, x, error, kept=torch.equal(given, x)))
@@ -49,17 +49,7 @@ def fuse(subject: Subject) -> Iterator[Finding]:
 def _sizes(subject: Subject) -> list[Size]:
     """Return the sizes that the module supports, the default size first."""
     sizes = dict.fromkeys((subject.size, *_SIZES))
-    return [size for size in sizes if size == subject.size or _runs(subject, size)]
-
-
-def _runs(subject: Subject, size: Size) -> bool:
-    if subject.refusal(subject.channels, size):
-        return False
-    try:
-        _output(subject.build(size=size).eval(), subject.maps(size=size))
-    except Exception:  # the check `maps` reports it
-        return False
-    return True
+    return [size for size in sizes if size == subject.size or subject.runs(subject.channels, size)]
 
 
 def _maps(subject: Subject, size: Size, dtype: torch.dtype) -> Iterator[Tensor]:
@@ -71,7 +61,7 @@ def _maps(subject: Subject, size: Size, dtype: torch.dtype) -> Iterator[Tensor]:
 
 def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Finding]:
     """Report errors in the output of an inference form on a map."""
-    place = f"at {'x'.join(map(str, x.shape))} in {str(x.dtype).removeprefix('torch.')}"
+    place = f"at {join_shape(x.shape)} in {str(x.dtype).removeprefix('torch.')}"
     if error > _TOLERANCE[x.dtype]:
         yield failure(
             f"the inference form's output {place} is off by {error:.1e} of its largest value, "
@@ -141,12 +131,6 @@ def _same(first: object, second: object) -> bool:
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return torch.equal(first, second)
     return first is second or bool(first == second)
-
-
-def _output(module: nn.Module, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        y: Tensor = module(x)
-    return y
 
 
 def _is(x: Tensor, layout: torch.memory_format) -> bool:

@@ -127,7 +127,8 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     tiny = [name for name, share in unexpected.items() if share]
     if tiny:
         yield note(
-            f"the gradient of {join_names(tiny)} is zero but for rounding: what follows takes it away",
+            f"the gradient of {join_names(tiny)} is zero but for rounding: what follows takes it "
+            "away",
             "Leave out a bias before a norm or softmax, or declare it under Card.dead.",
             parameters=tiny,
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure, success
-from attnbench.conformance.module_under_test import Size, Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, join_shape, relative_error
 from attnbench.runtimes.torch_export import capture_output, root_cause
 
 _TOLERANCE = 1e-5
@@ -53,7 +53,7 @@ def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
     call = torch.compile(module, fullgraph=True, backend="eager")
     for x in _shapes(subject):
         plain = subject.build().train(mode == "training")
-        place = f"{mode} at {'x'.join(map(str, x.shape))}"
+        place = f"{mode} at {join_shape(x.shape)}"
         try:
             found = _seeded(call, x, grad=mode == "training")
             if found.requires_grad:
@@ -76,13 +76,12 @@ def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
 
 def _shapes(subject: Subject) -> list[Tensor]:
     """Return maps of the default shape, of another batch and, if allowed, of another size."""
-    height, width = subject.size
-    maps = [subject.maps(3), subject.maps(2)]
-    return [*maps, *_other(subject, (2 * height, 2 * width))]
+    return [subject.maps(3), subject.maps(2), *_double_size(subject)]
 
 
-def _other(subject: Subject, size: Size) -> list[Tensor]:
-    """Return a map of another size, if one instance supports both sizes."""
+def _double_size(subject: Subject) -> list[Tensor]:
+    """Return a map of twice the size, if one instance supports both sizes."""
+    size = (2 * subject.size[0], 2 * subject.size[1])
     if subject.attention.signature.takes_feature_size or subject.refusal(subject.channels, size):
         return []
     x = subject.maps(2, size=size)
@@ -125,8 +124,7 @@ def _exported(subject: Subject, example: int) -> Iterator[Finding]:
 
 def _free_size(subject: Subject) -> bool:
     """Return whether height and width can be dynamic as well."""
-    height, width = subject.size
-    other = _other(subject, (2 * height, 2 * width))
+    other = _double_size(subject)
     if not other:
         return False
     free = torch.export.Dim.DYNAMIC

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure, skip, success
-from attnbench.conformance.module_under_test import Subject
+from attnbench.conformance.module_under_test import Subject, run
 from attnbench.errors import AttnbenchError, PlacementError
 from attnbench.models.backbones import build_backbone
 from attnbench.models.inserted import Inserted
@@ -158,12 +158,11 @@ def _network(name: str) -> tuple[nn.Module, SiteSurvey]:
     """Return a small network with random weights and its insertion sites; both are read-only."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = _resnet() if name == "resnet" else _mobilenet(name)
+        if name == "resnet":
+            network = _resnet()
+        else:
+            network = build_backbone(name, width=0.35, num_classes=_CLASSES)
     return network, SiteSurvey(network, (1, *_INPUT[1:]))
-
-
-def _mobilenet(name: str) -> nn.Module:
-    return build_backbone(name, width=0.35, num_classes=_CLASSES)
 
 
 def _resnet() -> nn.Module:
@@ -188,8 +187,7 @@ def drift(subject: Subject) -> Iterator[Finding]:
     found = []
     for seed in range(_SEEDS):
         module = subject.build(channels, size, moved=False, seed=seed).eval()
-        with torch.no_grad():
-            y = module(x)
+        y = run(module, x)
         if y.shape != x.shape or not y.isfinite().all():
             yield skip("its output is no finite map of the input's shape", "See maps.")
             return

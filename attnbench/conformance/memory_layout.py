@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Finding, failure, note
-from attnbench.conformance.module_under_test import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error, run
 from attnbench.runtimes.torch_export import root_cause
 
 _TOLERANCE = 1e-4
@@ -96,16 +96,13 @@ def _prepared(subject: Subject, mode: str) -> nn.Module:
 
 def _output(module: nn.Module, x: Tensor) -> Tensor:
     torch.manual_seed(0)
-    with torch.no_grad():
-        y: Tensor = module(x)
-    return y
+    return run(module, x)
 
 
 def _random(subject: Subject, mode: str, x: Tensor) -> bool:
     """Return whether the output is random, and so depends on the layout."""
     first = _output(_prepared(subject, mode), x)
-    with torch.no_grad():
-        return not torch.equal(first, _prepared(subject, mode)(x))
+    return not torch.equal(first, run(_prepared(subject, mode), x))
 
 
 def _is(x: Tensor, layout: torch.memory_format) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -60,19 +60,19 @@ class Subject:
         """
         for channels in WIDTHS:
             for size in SIZES:
-                if self.refusal(channels, size) is None and self._runs(channels, size):
+                if self.refusal(channels, size) is None and self.runs(channels, size):
                     return channels, size
         return WIDTHS[0], SIZES[0]
 
     @cached_property
     def middle_place(self) -> tuple[int, Size]:
         """Return width and size of a middle layer of a network, if they work, else the usual."""
-        return _MIDDLE if self._runs(*_MIDDLE) else self._place
+        return _MIDDLE if self.runs(*_MIDDLE) else self._place
 
-    def _runs(self, channels: int, size: Size) -> bool:
+    def runs(self, channels: int, size: Size) -> bool:
+        """Return whether the module can be built and run in eval at a width and size."""
         try:
-            with torch.no_grad():
-                self.build(channels, size, moved=False).eval()(self.maps(2, channels, size))
+            run(self.build(channels, size, moved=False).eval(), self.maps(2, channels, size))
         except Exception:
             return False
         return True
@@ -142,6 +142,23 @@ def _moved(module: nn.Module) -> nn.Module:
                 if norm.running_var is not None:
                     norm.running_var.uniform_(0.5, 2.0)
     return module
+
+
+def run(module: nn.Module, x: Tensor) -> Tensor:
+    """Return the output without recording gradients."""
+    with torch.no_grad():
+        y: Tensor = module(x)
+    return y
+
+
+def equal_values(first: Tensor, second: Tensor) -> bool:
+    """Return whether two tensors have equal shapes and values; NaN equals NaN."""
+    return first.shape == second.shape and torch.equal(first.nan_to_num(), second.nan_to_num())
+
+
+def join_shape(shape: Iterable[int]) -> str:
+    """Return ``3x32x7x9``."""
+    return "x".join(map(str, shape))
 
 
 def relative_error(found: Tensor, wanted: Tensor) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure, skip, success
-from attnbench.conformance.module_under_test import Subject, relative_error
+from attnbench.conformance.module_under_test import Subject, relative_error, run
 from attnbench.runtimes.torch_export import root_cause
 
 _TOLERANCE = {
@@ -50,7 +50,7 @@ def dtypes(subject: Subject) -> Iterator[Finding]:
 
 def autocast(subject: Subject) -> Iterator[Finding]:
     """Train and run under autocast; compare with fp32."""
-    for device in _devices():
+    for device in ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]:
         try:
             yield from _under_autocast(subject, device)
         except Exception as error:
@@ -66,8 +66,7 @@ def _in_dtype(subject: Subject, dtype: torch.dtype, errors: dict[str, float]) ->
     device = "cuda" if _cpu_cannot(subject, dtype) and torch.cuda.is_available() else "cpu"
     module, x = _placed(subject, dtype, device), subject.maps().to(device, dtype)
     exact = _placed(subject, dtype, device).double()
-    with torch.no_grad():
-        found, wanted = module(x), exact(x.double())
+    found, wanted = run(module, x), run(exact, x.double())
     name = _name(dtype)
     errors[name] = relative_error(found, wanted)
     if found.dtype != dtype:
@@ -103,16 +102,14 @@ def _cpu_cannot(subject: Subject, dtype: torch.dtype) -> bool:
 def _allowed(exact: nn.Module, x: Tensor, wanted: Tensor) -> float:
     """Return the tolerance of a dtype, or more where the module amplifies rounding errors."""
     noise = 1 + torch.finfo(x.dtype).eps * torch.randn_like(x.double())
-    with torch.no_grad():
-        moved = relative_error(exact(x.double() * noise), wanted)
+    moved = relative_error(run(exact, x.double() * noise), wanted)
     return max(_TOLERANCE[x.dtype], min(_CONDITION * moved, 0.5))
 
 
 def _finite_on_large(module: nn.Module, exact: nn.Module, x: Tensor) -> bool:
-    with torch.no_grad():
-        if not exact(_LARGE * x.double()).isfinite().all():
-            return True  # range is not the cause: the check `extremes` reports it
-        return bool(module(_LARGE * x).isfinite().all())
+    if not run(exact, _LARGE * x.double()).isfinite().all():
+        return True  # range is not the cause: the check `extremes` reports it
+    return bool(run(module, _LARGE * x).isfinite().all())
 
 
 def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
@@ -120,14 +117,20 @@ def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
     given = x.clone().requires_grad_()
     y = module(given)
     y.float().square().mean().backward()
-    gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
-    bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
+    bad = _nonfinite_gradients(module, given)
     if not y.isfinite().all():
         yield failure(f"in {name} the output in training is not finite", _OVERFLOW)
     elif bad:
         yield failure(f"in {name} the gradient of {bad[0]} is not finite", _OVERFLOW)
     elif y.dtype != x.dtype:
         yield failure(f"in training a {name} map comes out in {_name(y.dtype)}", _KEEP)
+
+
+def _nonfinite_gradients(module: nn.Module, x: Tensor) -> list[str]:
+    gradients = {"input": x.grad} | {key: p.grad for key, p in module.named_parameters()}
+    return [
+        key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()
+    ]
 
 
 def _refused(dtype: torch.dtype, error: Exception) -> Finding:
@@ -172,15 +175,10 @@ def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:
         y = module(given)
         loss = y.float().square().mean()
     loss.backward()
-    gradients = {"input": given.grad} | {key: p.grad for key, p in module.named_parameters()}
-    bad = [key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()]
+    bad = _nonfinite_gradients(module, given)
     if not loss.isfinite() or bad:
         what = f"the gradient of {bad[0]}" if bad else "the output"
         yield failure(f"in training under autocast {what} is not finite", _OVERFLOW)
-
-
-def _devices() -> list[str]:
-    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from attnbench.conformance.checks import Check
@@ -36,23 +36,18 @@ class CheckProgress(Protocol):
 
     def begin(self, modules: int, checks: int) -> None:
         """Report the number of modules and the number of checks per module."""
-        ...
 
     def check(self, module: str, check: Check) -> None:
         """Report that a check begins."""
-        ...
 
     def lost(self, module: str, check: Check, why: str) -> None:
         """Report that a check was ended, or that it ended the process."""
-        ...
 
     def done(self, report: ConformanceReport) -> None:
         """Report that a module was examined."""
-        ...
 
     def end(self) -> None:
         """Report that the run has ended."""
-        ...
 
 
 class ConformanceRunner:
@@ -118,25 +113,25 @@ class ConformanceRunner:
             worker.stop()  # its state must not affect the next module
 
 
+@dataclass
 class _Examination:
     """Checks of one module, robust to crashes and hangs."""
 
-    def __init__(
-        self,
-        module: Attention,
-        checks: Sequence[Check],
-        progress: CheckProgress,
-        limit_s: float | None,
-        interrupted: threading.Event,
-    ) -> None:
-        self.module, self.checks, self.progress, self.limit_s = module, checks, progress, limit_s
-        self.interrupted = interrupted
-        self.name = str(module.spec)
-        self.report: ConformanceReport | None = None
-        self.lost = 0
-        self.fatal = False
-        self.seconds = 0.0
-        """Duration of the checks, without the start of workers."""
+    module: Attention
+    checks: Sequence[Check]
+    progress: CheckProgress
+    limit_s: float | None
+    interrupted: threading.Event
+    report: ConformanceReport | None = None
+    lost: int = 0
+    fatal: bool = False
+    seconds: float = 0.0
+    """Duration of the checks, without the start of workers."""
+
+    @property
+    def name(self) -> str:
+        """Return the canonical spec of the module."""
+        return str(self.module.spec)
 
     def run(self, worker: Worker) -> ConformanceReport:
         findings: list[Finding] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,30 @@ from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure, note, skip, success
 from attnbench.conformance.graph_capture import own_dynamo
-from attnbench.conformance.module_under_test import Subject
+from attnbench.conformance.module_under_test import Subject, join_shape
 from attnbench.models.fuse import fuse, has_fused_form
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime
-from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import BuiltModel, RuntimeFailure, RuntimeSettings
 from attnbench.runtimes.sample_inputs import examples
 from attnbench.runtimes.torch_export import capture_output
 
 _INPUTS = 4
+_SIMPLER = (
+    "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."
+)
+_INT8_RUNTIMES = ("onnxruntime", "executorch")
+_DEMANDED = "onnxruntime"
+"""Runtime that must quantize the module; the other has few integer kernels, so it is noted."""
+_GOOD_DB = 20.0
+_LEAST_DB = 5.0
+"""Minimum signal-to-noise ratio.
+
+The modules that come with attnbench have 24.9 dB (non-local) to 39.1 dB (ULSAM), with input and
+output quantized too. Below 20 dB an inner operation costs more than those two; below 5 dB the noise
+is more than half as large as the signal. The ratio has little meaning for a module that hardly
+changes its map: for ULSAM, the identity without any attention would have 44 dB.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,7 @@ class ExportForm:
     def __str__(self) -> str:
         """Return ``the plain form at 1x64x14x14``."""
         kind = "plain form" if self.name == "plain" else self.name
-        return f"the {kind} at {'x'.join(map(str, self.example.shape))}"
+        return f"the {kind} at {join_shape(self.example.shape)}"
 
 
 @dataclass(frozen=True)
@@ -53,21 +68,50 @@ class ExportOutcome:
     failure: str = ""
 
 
-def forms(subject: Subject) -> list[ExportForm]:
-    """Return the plain form and, if there is one, the inference form, both in eval."""
-    channels, size = subject.middle_place  # so that a runtime selects kernels as in a network
-    example = subject.maps(1, channels, size)
-
-    def built() -> nn.Module:
-        return subject.build(channels, size).eval()
-
-    found = [ExportForm("plain", built(), built(), example)]
-    if has_fused_form(built()):
-        found.append(ExportForm("inference form", fuse(built()), built(), example))
-    return found
+def onnx(subject: Subject) -> Iterator[Finding]:
+    """Export to ONNX and run in ONNX Runtime."""
+    return _compare(subject, "onnxruntime", _SIMPLER)
 
 
-def lacking(name: str) -> Finding | None:
+def openvino(subject: Subject) -> Iterator[Finding]:
+    """Convert to OpenVINO and run."""
+    return _compare(subject, "openvino", _SIMPLER)
+
+
+def executorch(subject: Subject) -> Iterator[Finding]:
+    """Lower to ExecuTorch with XNNPACK and run."""
+    return _compare(subject, "executorch", _SIMPLER)
+
+
+def inductor(subject: Subject) -> Iterator[Finding]:
+    """Compile each form and compare outputs; reset the compiler cache, but keep its limits."""
+    config = torch._dynamo.config
+    limits = ("recompile_limit", "accumulated_recompile_limit")
+    with config.patch({name: getattr(config, name) for name in limits}), own_dynamo():
+        yield from _compare(
+            subject,
+            "compile",
+            "Write the step that it names in plain tensor operations; `graph` tells of breaks.",
+        )
+
+
+def int8(subject: Subject) -> Iterator[Finding]:
+    """Quantize each form and compare with fp32 eager by the signal-to-noise ratio in dB."""
+    ratios: dict[str, float | None] = {}
+    for name in _INT8_RUNTIMES:
+        missing = find_missing(name)
+        if missing:
+            yield missing
+            continue
+        for form in _forms(subject):
+            result = build_form(name, form, "int8")
+            if result.agreement is not None:
+                ratios[f"{name}, {form.name}"] = result.agreement.sqnr_db
+            yield from _judge_int8(result, name)
+    yield success(sqnr_db=ratios)
+
+
+def find_missing(name: str) -> Finding | None:
     """Return a finding with instructions if a runtime cannot be used here, else None."""
     missing = runtime(name).missing()
     if missing is None:
@@ -76,7 +120,21 @@ def lacking(name: str) -> Finding | None:
     return skip(what, f"{way_out[:1].upper()}{way_out[1:]}.")
 
 
-def outcome(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutcome:
+def _forms(subject: Subject) -> list[ExportForm]:
+    """Return the plain form and, if there is one, the inference form, both in eval."""
+    channels, size = subject.middle_place  # so that a runtime selects kernels as in a network
+    example = subject.maps(1, channels, size)
+
+    def build() -> nn.Module:
+        return subject.build(channels, size).eval()
+
+    forms = [ExportForm("plain", build(), build(), example)]
+    if has_fused_form(build()):
+        forms.append(ExportForm("inference form", fuse(build()), build(), example))
+    return forms
+
+
+def build_form(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutcome:
     """Build a form in a runtime, in a temporary folder, and compare it with eager."""
     settings = RuntimeSettings(precision=precision)
     with _undisturbed() as folder:
@@ -86,57 +144,6 @@ def outcome(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutco
         except RuntimeFailure as error:
             return ExportOutcome(form, failure=str(error))
     return ExportOutcome(form, built, compared)
-
-
-def in_runtime(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
-    """Report for each form build failures, differences from eager, and operator fallbacks.
-
-    Args:
-        subject: module under examination.
-        name: name of the runtime.
-        remedy: recommended change if it cannot be built.
-    """
-    absent = lacking(name)
-    if absent:
-        yield absent
-        return
-    errors: dict[str, float] = {}
-    for form in forms(subject):
-        found = outcome(name, form)
-        if found.agreement is not None:
-            errors[form.name] = found.agreement.max_error
-        yield from _judged(found, runtime(name), remedy)
-    yield success(errors=errors)
-
-
-def _judged(found: ExportOutcome, where: Runtime, remedy: str) -> Iterator[Finding]:
-    if found.built is None or found.agreement is None:
-        yield failure(f"{found.form} cannot be built: {found.failure}", remedy)
-        return
-    if not found.agreement.equal:
-        yield failure(
-            f"the output of {found.form} in {where.title} is off by "
-            f"{found.agreement.max_error:.1e} of eager's largest value, "
-            f"{found.agreement.tolerance:.0e} is allowed",
-            "Find the operator that differs by exporting halves of forward; write it in simpler "
-            "ones.",
-            error=found.agreement.max_error,
-        )
-    yield from left_out(found)
-
-
-def left_out(found: ExportOutcome) -> Iterator[Finding]:
-    """Note the operators that left the fast path, each with its count."""
-    fallbacks = found.built.fallbacks if found.built else {}
-    if fallbacks:
-        operators = ", ".join(
-            f"{what} ({count} time{'s' * (count != 1)})" for what, count in fallbacks.items()
-        )
-        yield note(
-            f"{found.form}: {operators}",
-            "Write these steps in operators that the runtime has, in the plain form or in fuse().",
-            fallbacks=dict(fallbacks),
-        )
 
 
 @contextmanager
@@ -150,72 +157,52 @@ def _undisturbed() -> Iterator[Path]:
             torch.set_num_threads(threads)
 
 
-_SIMPLER = (
-    "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."
-)
+def _compare(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
+    """Report for each form build failures, differences from eager, and operator fallbacks.
+
+    The remedy is that of a form that cannot be built.
+    """
+    missing = find_missing(name)
+    if missing:
+        yield missing
+        return
+    errors: dict[str, float] = {}
+    for form in _forms(subject):
+        result = build_form(name, form)
+        if result.built is None or result.agreement is None:
+            yield failure(f"{form} cannot be built: {result.failure}", remedy)
+            continue
+        errors[form.name] = result.agreement.max_error
+        yield from _judge(form, result.agreement, runtime(name).title)
+        yield from _fallbacks(form, result.built.fallbacks)
+    yield success(errors=errors)
 
 
-def onnx(subject: Subject) -> Iterator[Finding]:
-    """Export to ONNX and run in ONNX Runtime."""
-    yield from in_runtime(subject, "onnxruntime", _SIMPLER)
-
-
-def openvino(subject: Subject) -> Iterator[Finding]:
-    """Convert to OpenVINO and run."""
-    yield from in_runtime(subject, "openvino", _SIMPLER)
-
-
-def executorch(subject: Subject) -> Iterator[Finding]:
-    """Lower to ExecuTorch with XNNPACK and run."""
-    yield from in_runtime(subject, "executorch", _SIMPLER)
-
-
-def inductor(subject: Subject) -> Iterator[Finding]:
-    """Compile each form and compare outputs; reset the compiler cache, but keep its limits."""
-    config = torch._dynamo.config
-    limits = {
-        "recompile_limit": config.recompile_limit,
-        "accumulated_recompile_limit": config.accumulated_recompile_limit,
-    }
-    with config.patch(limits), own_dynamo():
-        yield from in_runtime(
-            subject,
-            "compile",
-            "Write the step that it names in plain tensor operations; `graph` tells of breaks.",
+def _judge(form: ExportForm, found: Agreement, title: str) -> Iterator[Finding]:
+    if not found.equal:
+        yield failure(
+            f"the output of {form} in {title} is off by {found.max_error:.1e} of eager's largest "
+            f"value, {found.tolerance:.0e} is allowed",
+            "Find the operator that differs by exporting halves of forward; write it in simpler "
+            "ones.",
+            error=found.max_error,
         )
 
 
-_INT8_RUNTIMES = ("onnxruntime", "executorch")
-_DEMANDED = "onnxruntime"
-"""Runtime that must quantize the module; the other has few integer kernels, so it is noted."""
-_GOOD_DB = 20.0
-_LEAST_DB = 5.0
-"""Minimum signal-to-noise ratio.
-
-The modules that come with attnbench have 24.9 dB (non-local) to 39.1 dB (ULSAM), with input and
-output quantized too. Below 20 dB an inner operation costs more than those two; below 5 dB the noise
-is more than half as large as the signal. The ratio has little meaning for a module that hardly
-changes its map: for ULSAM, the identity without any attention would have 44 dB.
-"""
-
-
-def int8(subject: Subject) -> Iterator[Finding]:
-    """Quantize each form and compare with fp32 eager by the signal-to-noise ratio in dB."""
-    found: dict[str, float | None] = {}
-    for name in _INT8_RUNTIMES:
-        absent = lacking(name)
-        if absent:
-            yield absent
-            continue
-        for form in forms(subject):
-            result = outcome(name, form, "int8")
-            if result.agreement is not None:
-                found[f"{name}, {form.name}"] = result.agreement.sqnr_db
-            yield from _judged_int8(result, name)
-    yield success(sqnr_db=found)
+def _fallbacks(form: ExportForm, fallbacks: Mapping[str, int]) -> Iterator[Finding]:
+    """Note the operators that left the fast path, each with its count."""
+    if fallbacks:
+        operators = ", ".join(
+            f"{what} ({count} time{'s' * (count != 1)})" for what, count in fallbacks.items()
+        )
+        yield note(
+            f"{form}: {operators}",
+            "Write these steps in operators that the runtime has, in the plain form or in fuse().",
+            fallbacks=dict(fallbacks),
+        )
 
 
-def _judged_int8(result: ExportOutcome, name: str) -> Iterator[Finding]:
+def _judge_int8(result: ExportOutcome, name: str) -> Iterator[Finding]:
     where = runtime(name).title
     if result.agreement is None:
         refused = failure if name == _DEMANDED else note

@@ -53,8 +53,8 @@ def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
     name = word if word.endswith(".toml") else parse_spec(word, "module").name
     if name.endswith(".py"):
         raise RequestError(
-            f"{word!r}: which class of it? Write {name}:Class, or --plugin {name} for what it "
-            "registers"
+            f"{word!r} names no class. Write {name}:Class, or pass --plugin {name} to check what "
+            "it registers."
         )
     if name in catalog.modules or (":" in name and not name.endswith(".toml")):
         yield _module(word, name, catalog)

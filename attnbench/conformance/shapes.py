@@ -10,32 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure, join_names, note, success
-from attnbench.conformance.module_under_test import Size, Subject, relative_error
+from attnbench.conformance.module_under_test import Size, Subject, join_shape, relative_error, run
 from attnbench.counting.model_copies import shape_copy
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
 from attnbench.utils.text import describe
 
-_SIZES: tuple[Size, ...] = (
-    (7, 7),
-    (14, 14),
-    (13, 13),
-    (7, 12),
-    (12, 7),
-    (3, 3),
-    (2, 2),
-    (1, 1),
-    (1, 9),
-    (9, 1),
-    (56, 56),
-    (112, 2),
-    (2, 112),
-)
-_LARGE: tuple[Size, ...] = ((56, 56), (112, 2), (2, 112))
+_SMALL = ((7, 7), (14, 14), (13, 13), (7, 12), (12, 7), (3, 3), (2, 2), (1, 1), (1, 9), (9, 1))
+_LARGE = ((56, 56), (112, 2), (2, 112))
 """Large sizes, which run in eval only."""
-_HUGE: tuple[Size, ...] = ((112, 112),)
+_HUGE = ((112, 112),)
 _HEAVY = 10**9
 """Bytes moved above which a huge map runs on the meta device: N x N scores take 600 MB."""
+_SIZES = (*_SMALL, *_LARGE, *_HUGE)
 _BATCHES = (1, 2, 3)
 _EXACT = 1e-9
 
@@ -52,14 +39,11 @@ class _Seen:
         self.first.setdefault(kind, text)
         self.places.setdefault(kind, []).append(place)
 
-    def findings(self, remedies: dict[str, str]) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """Yield one finding per kind: the text of its first place, and all places."""
         for kind, places in self.places.items():
-            yield failure(
-                f"{self.first[kind]} for {join_names(places)}",
-                remedies[kind],
-                places=places,
-            )
+            text = f"{self.first[kind]} for {join_names(places)}"
+            yield failure(text, _REMEDIES[kind], places=places)
 
 
 _REMEDIES = {
@@ -75,30 +59,30 @@ _REMEDIES = {
 def maps(subject: Subject) -> Iterator[Finding]:
     """Run maps of all sizes that the card allows, batches, and non-contiguous maps."""
     seen, forbidden = _Seen(), []
-    for size in (*_SIZES, *_HUGE):
+    for size in _SIZES:
         if subject.refusal(subject.channels, size) is not None:
-            forbidden.append(_text(size))
+            forbidden.append(join_shape(size))
             continue
         for training in (False, True):
-            if not training or size not in (*_LARGE, *_HUGE):
+            if not training or size in _SMALL:
                 _show(subject, size, training, seen)
     for batch in _BATCHES:
         _judge(seen, lambda b=batch: _run(subject, subject.maps(b)), f"a batch of {batch}")  # type: ignore[misc]
     _show_strided(subject, seen)
-    yield from seen.findings(_REMEDIES)
+    yield from seen.findings()
     if seen.places:
         return
     built = "rebuilt for each size: it takes feature_size"
     yield success(
         built if subject.attention.signature.takes_feature_size else "",
         forbidden=forbidden,
-        sizes=[_text(size) for size in (*_SIZES, *_HUGE)],
+        sizes=[join_shape(size) for size in _SIZES],
         feature_size=subject.attention.signature.takes_feature_size,
     )
 
 
 def _show(subject: Subject, size: Size, training: bool, seen: _Seen) -> None:
-    place = f"{_text(size)} in {'training' if training else 'eval'}"
+    place = f"{join_shape(size)} in {'training' if training else 'eval'}"
     # two images, so that a batch norm has more than one value per channel even on 1x1
     x = subject.maps(1 if size in _HUGE else 2, size=size)
     if size in _HUGE and _is_heavy(subject, x) and _keeps_shape(subject, x):
@@ -109,9 +93,7 @@ def _show(subject: Subject, size: Size, training: bool, seen: _Seen) -> None:
 def _run(
     subject: Subject, x: Tensor, size: Size | None = None, training: bool = False
 ) -> tuple[Tensor, Any]:
-    module = subject.build(size=size).train(training)
-    with torch.no_grad():
-        return x, module(x)
+    return x, run(subject.build(size=size).train(training), x)
 
 
 def _is_heavy(subject: Subject, x: Tensor) -> bool:
@@ -127,8 +109,7 @@ def _keeps_shape(subject: Subject, x: Tensor) -> bool:
     try:
         size = (x.shape[2], x.shape[3])
         module: nn.Module = shape_copy(subject.build(size=size, moved=False))
-        with torch.no_grad():
-            return tuple(module(x.to("meta")).shape) == tuple(x.shape)
+        return tuple(run(module, x.to("meta")).shape) == tuple(x.shape)
     except Exception:
         return False
 
@@ -158,8 +139,7 @@ def _show_strided(subject: Subject, seen: _Seen) -> None:
     module = subject.build().double().eval()
     for name, x in _strided(subject.maps(dtype=torch.float64)):
         try:
-            with torch.no_grad():
-                error = relative_error(module(x), module(x.contiguous()))
+            error = relative_error(run(module, x), run(module, x.contiguous()))
         except Exception as raised:
             seen.add("raises", f"raises {describe(raised)}", f"a map that is {name}")
             continue
@@ -180,10 +160,6 @@ def _strided(x: Tensor) -> Iterator[tuple[str, Tensor]]:
     yield "transposed", x.transpose(2, 3).contiguous().transpose(2, 3)
 
 
-def _text(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
 # fmt: off
 MOBILENET_WIDTHS = (
     8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 112, 120, 128, 136, 144, 160, 184, 192, 200,
@@ -200,75 +176,47 @@ _HOW = "Constraint('channels must be a multiple of 16', lambda channels, **_: ch
 
 def widths(subject: Subject) -> Iterator[Finding]:
     """Build the module and run it in eval on a small map at every width that its card allows."""
+    total = len(MOBILENET_WIDTHS)
     forbidden: list[int] = []
-    problems: list[_Problem] = []
+    refused: dict[int, str] = {}
+    failed: dict[int, str] = {}
     for channels in MOBILENET_WIDTHS:
         if subject.refusal(channels, subject.size) is not None:
             forbidden.append(channels)
         elif (problem := _problem(subject, channels)) is not None:
-            problems.append(problem)
-    refused = [problem for problem in problems if problem.refusal]
-    failed = [problem for problem in problems if not problem.refusal]
-    yield from _refused(subject, refused)
-    yield from _failed(failed)
+            text, is_refusal = problem
+            (refused if is_refusal else failed)[channels] = text
+    if refused:
+        found = note if subject.card is None else failure
+        yield found(
+            f"{len(refused)} of {total} widths are refused and no constraint of a card says so: "
+            f"{join_names(refused)}; {next(iter(refused.values()))}",
+            f"Declare it on the card, for instance {_HOW}.",
+            refused=list(refused),
+        )
+    if failed:
+        yield failure(
+            f"{len(failed)} of {total} widths do not work: {join_names(failed)}; "
+            f"{next(iter(failed.values()))}",
+            f"Make them work (a squeeze of at least 1 channel), or declare {_HOW}.",
+            failed=list(failed),
+        )
     if failed or (refused and subject.card):
         return
-    declared = f"{len(forbidden)} of {len(MOBILENET_WIDTHS)} forbidden by its card: "
-    yield success(
-        declared + join_names(forbidden) if forbidden else "",
-        forbidden=forbidden,
-        tried=len(MOBILENET_WIDTHS) - len(forbidden),
-    )
+    declared = f"{len(forbidden)} of {total} forbidden by its card: {join_names(forbidden)}"
+    yield success(declared if forbidden else "", forbidden=forbidden, tried=total - len(forbidden))
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """Width at which the module fails."""
-
-    channels: int
-    text: str
-    refusal: bool
-    """Whether the constructor rejects the width, instead of failing by a defect."""
-
-
-def _problem(subject: Subject, channels: int) -> _Problem | None:
+def _problem(subject: Subject, channels: int) -> tuple[str, bool] | None:
+    """Return why a width fails, and whether the constructor rejects it, instead of a defect."""
     try:
         module = subject.build(channels, moved=False).eval()
     except AttnbenchError as error:
         cause = error.__cause__ or error
-        text = f"the constructor raises {describe(cause)}"
-        return _Problem(channels, text, isinstance(cause, _REFUSALS))
+        return f"the constructor raises {describe(cause)}", isinstance(cause, _REFUSALS)
     x = subject.maps(2, channels)
     try:
-        with torch.no_grad():
-            y = module(x)
+        y = run(module, x)
     except Exception as error:
-        return _Problem(channels, f"forward raises {describe(error)}", False)
-    if y.shape != x.shape:
-        return _Problem(channels, f"{tuple(x.shape)} becomes {tuple(y.shape)}", False)
-    return None
-
-
-def _refused(subject: Subject, problems: list[_Problem]) -> Iterator[Finding]:
-    if not problems:
-        return
-    found = note if subject.card is None else failure
-    numbers = [problem.channels for problem in problems]
-    yield found(
-        f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths are refused and no constraint of a card "
-        f"says so: {join_names(numbers)}; {problems[0].text}",
-        f"Declare it on the card, for instance {_HOW}.",
-        refused=numbers,
-    )
-
-
-def _failed(problems: list[_Problem]) -> Iterator[Finding]:
-    if not problems:
-        return
-    numbers = [problem.channels for problem in problems]
-    yield failure(
-        f"{len(numbers)} of {len(MOBILENET_WIDTHS)} widths do not work: {join_names(numbers)}; "
-        f"{problems[0].text}",
-        f"Make them work (a squeeze of at least 1 channel), or declare {_HOW}.",
-        failed=numbers,
-    )
+        return f"forward raises {describe(error)}", False
+    return None if y.shape == x.shape else (f"{tuple(x.shape)} becomes {tuple(y.shape)}", False)

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from attnbench.conformance.copies import held_tensors
 from attnbench.conformance.findings import Finding, failure, join_names
-from attnbench.conformance.module_under_test import SIZES, Subject, relative_error
+from attnbench.conformance.module_under_test import (
+    SIZES,
+    Subject,
+    equal_values,
+    relative_error,
+    run,
+)
 from attnbench.utils.text import describe
 
 _EXACT = 1e-12
@@ -23,8 +29,7 @@ def input_kept(subject: Subject) -> Iterator[Finding]:
         module = subject.build().train(training)
         x = subject.maps()
         before, version, form = x.clone(), x._version, _form(x)
-        with torch.no_grad():
-            module(x)
+        run(module, x)
         mode = "training" if training else "eval"
         if _form(x) != form:
             yield failure(f"in {mode} forward turns its input from {form} into {_form(x)}", _LEAVE)
@@ -66,10 +71,12 @@ def determinism(subject: Subject) -> Iterator[Finding]:
     first = _run(module, x)
     yield from _modes(subject, x)
     yield from _same(first, _run(module, x), "the same map gives another output in eval")
-    yield from _written(module, start)
+    yield from _report(_changed(module, start), "eval changes")
     before = _values(module)
-    _run(module, subject.maps(seed=2, dtype=torch.float64))
-    yield from _kept(module, before)
+    _run(module, subject.maps(seed=2, dtype=torch.float64))  # a table for this size may stay
+    more = [name for name in held_tensors(module) if name not in before]
+    kept = "eval keeps something of the map it saw last in"
+    yield from _report([*_changed(module, before), *more], kept)
     _run_others(subject, module)
     yield from _same(
         first, _run(module, x), "after other maps the same map gives another output in eval"
@@ -95,9 +102,7 @@ def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
 
 
 def _run(module: nn.Module, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        y: Tensor = module(x.clone())
-        return y.clone()
+    return run(module, x.clone()).clone()
 
 
 def _run_others(subject: Subject, module: nn.Module) -> None:
@@ -134,34 +139,16 @@ def _registered(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in _values(module).items() if name in names}
 
 
-def _written(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
-    """Report parameters and buffers that differ from those before the first call."""
-    yield from _reported(_changed(module, before), "eval changes")
-
-
-def _kept(module: nn.Module, before: Mapping[str, Tensor]) -> Iterator[Finding]:
-    """Report state that another map of the same size changes, unlike a table for a size."""
-    more = [name for name in held_tensors(module) if name not in before]
-    what = "eval keeps something of the map it saw last in"
-    yield from _reported([*_changed(module, before), *more], what)
-
-
 def _changed(module: nn.Module, before: Mapping[str, Tensor]) -> list[str]:
     now = held_tensors(module)
     return [
         name
         for name, old in before.items()
-        if name not in now or not _equal(now[name].detach(), old)
+        if name not in now or not equal_values(now[name].detach(), old)
     ]
 
 
-def _equal(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and bool(
-        torch.equal(first.nan_to_num(), second.nan_to_num())
-    )
-
-
-def _reported(names: list[str], what: str) -> Iterator[Finding]:
+def _report(names: list[str], what: str) -> Iterator[Finding]:
     if names:
         yield failure(
             f"{what} {join_names(names)}",

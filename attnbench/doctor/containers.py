@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnbench.doctor.findings import SystemFinding
-from attnbench.doctor.host import Host
+from attnbench.doctor.host import Host, SystemFinding, note, ok, warning
 from attnbench.system.cpu import number, read, read_number, read_table
 
 _UNLIMITED = 2**60  # version 1 writes a number near 2^63 for no limit
@@ -19,11 +18,9 @@ def virtual(host: Host) -> SystemFinding | None:
     if flags is None:
         return None  # other architectures do not report flags
     if "hypervisor" not in flags.split():
-        return SystemFinding("virtualisation", "ok", "none")
+        return ok("none")
     vendor = read(host.sys / "class/dmi/id/sys_vendor")
-    return SystemFinding(
-        "virtualisation",
-        "note",
+    return note(
         f"virtual machine{f' ({vendor})' if vendor else ''}",
         "neighbours share caches, memory bandwidth and the power budget, unseen from here",
         "compare only what was timed in one run; pool several processes",
@@ -37,11 +34,9 @@ def quota(host: Host) -> SystemFinding | None:
         return None
     value = f"{min(limits):g} of {host.usable} cores"
     if min(limits) >= host.usable:
-        return SystemFinding("processor quota", "ok", value)
+        return ok(value)
     whole = max(1, int(min(limits)))
-    return SystemFinding(
-        "processor quota",
-        "warning",
+    return warning(
         value,
         "once it is used up, all threads stop until the next period, some 100 ms",
         f"use at most {whole} {'thread' if whole == 1 else 'threads'}, or start the container with "
@@ -49,17 +44,15 @@ def quota(host: Host) -> SystemFinding | None:
     )
 
 
-def stopped(host: Host) -> SystemFinding | None:
+def quota_stops(host: Host) -> SystemFinding | None:
     """Report the number of times that the CPU quota has throttled this container."""
     tables = [read_table(folder / "cpu.stat") for folder in _groups(host)]
     counts = [table["nr_throttled"] for table in tables if "nr_throttled" in table]
     if not counts:
         return None
     if not max(counts):
-        return SystemFinding("quota stops", "ok", "none")
-    return SystemFinding(
-        "quota stops",
-        "warning",
+        return ok("none")
+    return warning(
         f"stopped {max(counts)} times since the container started",
         "a stop in the middle of a call is measured as that call",
         "use fewer threads than the quota allows, or lift it",
@@ -74,10 +67,8 @@ def memory_limit(host: Host) -> SystemFinding | None:
     gib = min(limits) / 2**30
     value = f"{gib:.1f} GiB"
     if gib >= 2:
-        return SystemFinding("memory limit", "ok", value)
-    return SystemFinding(
-        "memory limit",
-        "warning",
+        return ok(value)
+    return warning(
         value,
         "runtimes that compile need 1 to 2 GiB, and near the limit pages are reclaimed",
         "start the container with a larger --memory",
@@ -90,9 +81,7 @@ def cpuset(host: Host) -> SystemFinding | None:
     found = [text for folder in _groups(host) for name in names if (text := read(folder / name))]
     if not found or _size(found[0]) >= host.cores:
         return None
-    return SystemFinding(
-        "cpuset",
-        "note",
+    return note(
         found[0],
         "this container has these cores; make sure that no other one has them too",
     )
@@ -138,4 +127,10 @@ def _size(cores: str) -> int:
     return total
 
 
-CHECKS = (virtual, quota, stopped, memory_limit, cpuset)
+CHECKS = {
+    "virtualisation": virtual,
+    "processor quota": quota,
+    "quota stops": quota_stops,
+    "memory limit": memory_limit,
+    "cpuset": cpuset,
+}

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from attnbench.doctor import containers, cpu_frequency, software, system_load, threads
-from attnbench.doctor.findings import SystemFinding
-from attnbench.doctor.host import Host
+from attnbench.doctor import containers, resources, software
+from attnbench.doctor.host import Host, SystemFinding
 
 Check = Callable[[Host], SystemFinding | None]
-CHECKS: tuple[Check, ...] = (
-    *system_load.CHECKS,
-    *threads.CHECKS,
-    *cpu_frequency.CHECKS,
-    *containers.CHECKS,
-    *software.CHECKS,
-)
+CHECKS: Mapping[str, Check] = {**resources.CHECKS, **containers.CHECKS, **software.CHECKS}
+"""Checks by the name of their findings; None if a check does not apply to the machine."""
 
 
-def examine(host: Host, checks: Sequence[Check] = CHECKS) -> list[SystemFinding]:
+def examine(host: Host, checks: Mapping[str, Check] = CHECKS) -> list[SystemFinding]:
     """Return the findings of all checks that apply; a check that raises yields a finding too."""
-    return [finding for check in checks if (finding := _run(check, host)) is not None]
+    findings = [_run(name, check, host) for name, check in checks.items()]
+    return [finding for finding in findings if finding is not None]
 
 
-def _run(check: Check, host: Host) -> SystemFinding | None:
+def _run(name: str, check: Check, host: Host) -> SystemFinding | None:
     try:
-        return check(host)
+        finding = check(host)
     except Exception as error:  # one failing check must not hide the other findings
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return SystemFinding(check.__name__, "note", f"could not be looked at ({reason})")
+    return replace(finding, name=name) if finding else None

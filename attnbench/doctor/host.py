@@ -1,12 +1,15 @@
-"""The input of the checks: ``/proc``, ``/sys`` and values from operating-system calls."""
+"""Input of the checks (``/proc``, ``/sys``, operating-system calls) and their findings."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Literal
+
+Level = Literal["ok", "note", "warning"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,44 @@ class Host:
     def usable(self) -> int:
         """Return the number of cores that this process may use."""
         return len(self.allowed) if self.allowed else self.cores
+
+
+@dataclass(frozen=True)
+class SystemFinding:
+    """The result of one check.
+
+    Attributes:
+        name: the name of the check, such as ``"frequency governor"``.
+        level: ``ok``; ``note`` (information only); ``warning`` (to be remedied before timing).
+        value: the observed value, with its unit.
+        why: the adverse effect on timing; empty if there is none.
+        remedy: the remedy, as a command where one exists; empty if there is none.
+    """
+
+    name: str
+    level: Level
+    value: str
+    why: str = ""
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+def ok(value: str) -> SystemFinding:
+    """Return a finding without effect on timing."""
+    return SystemFinding("", "ok", value)
+
+
+def note(value: str, why: str, remedy: str = "") -> SystemFinding:
+    """Return a finding for information only."""
+    return SystemFinding("", "note", value, why, remedy)
+
+
+def warning(value: str, why: str, remedy: str) -> SystemFinding:
+    """Return a finding to be remedied before timing."""
+    return SystemFinding("", "warning", value, why, remedy)
 
 
 def this_host(watch_s: float = 0.5) -> Host:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 MODEL = "mobilenet_v2"
@@ -66,14 +66,19 @@ def measure_floor(
         compare: a replacement for :func:`attnbench.latency.compare`.
         calls: ``model``, ``copy`` and ``control`` (a second copy); by default MobileNetV2's.
     """
-    if compare is None:
-        from attnbench.latency import compare as compare_arms
+    import torch
 
-        compare = compare_arms
-    with _one_thread():
+    from attnbench import latency
+
+    compare = compare or latency.compare
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
         arms = dict(calls or _copies())
         again = arms.pop("control")
         found = compare(arms, baseline="model", budget_s=budget_s, again=again, threads=1)["copy"]
+    finally:
+        torch.set_num_threads(threads)
     return NoiseFloor(
         MODEL,
         budget_s,
@@ -95,27 +100,9 @@ def _copies() -> dict[str, Callable[[], object]]:
     model = build_backbone(MODEL).eval()
     image = torch.zeros(1, 3, _SIZE, _SIZE)
 
-    def bound(network: Any) -> Callable[[], object]:
-        def run() -> object:
-            with torch.inference_mode():
-                return network(image)
+    def run(network: Any) -> object:
+        with torch.inference_mode():
+            return network(image)
 
-        return run
-
-    return {
-        "model": bound(model),
-        "copy": bound(copy.deepcopy(model)),
-        "control": bound(copy.deepcopy(model)),
-    }
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    networks = {"model": model, "copy": copy.deepcopy(model), "control": copy.deepcopy(model)}
+    return {name: partial(run, network) for name, network in networks.items()}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from attnbench.doctor.findings import SystemFinding
-from attnbench.doctor.host import Host
+from attnbench.doctor.host import Host, SystemFinding, note, ok, warning
 from attnbench.system.cpu import isa
 
 
@@ -14,9 +13,7 @@ def versions(host: Host) -> SystemFinding:
     """Report the versions that compared measurements must share."""
     import torch
 
-    return SystemFinding(
-        "versions", "ok", f"Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    return ok(f"Python {platform.python_version()}, torch {torch.__version__}")
 
 
 def instructions(host: Host) -> SystemFinding:
@@ -27,30 +24,24 @@ def instructions(host: Host) -> SystemFinding:
 def judge_instructions(found: str, forced: str | None) -> SystemFinding:
     """Return the finding for an instruction set and the cap set by the environment, if any."""
     if forced:
-        return SystemFinding(
-            "instruction set",
-            "warning",
+        return warning(
             f"{found} (ATEN_CPU_CAPABILITY={forced})",
             "PyTorch is held to fewer instructions than the processor has",
             "unset ATEN_CPU_CAPABILITY",
         )
     if found in ("DEFAULT", "NO AVX"):
-        return SystemFinding(
-            "instruction set",
-            "warning",
+        return warning(
             found,
             "PyTorch runs its generic kernels, several times slower than on common processors",
             "use a processor, or a virtual machine type, with AVX2",
         )
-    return SystemFinding("instruction set", "ok", found)
+    return ok(found)
 
 
-def runtimes(host: Host) -> SystemFinding | None:
+def runtimes(host: Host) -> SystemFinding:
     """Report the runtimes that cannot be used on this machine."""
-    try:
-        from attnbench.runtimes.registry import runtime, runtimes
-    except ImportError:
-        return None
+    from attnbench.runtimes.registry import runtime, runtimes
+
     return judge_runtimes({name: _missing(runtime, name) for name in runtimes()})
 
 
@@ -59,10 +50,8 @@ def judge_runtimes(missing: dict[str, str | None]) -> SystemFinding:
     there = [name for name, why in missing.items() if why is None]
     absent = {name: why for name, why in missing.items() if why is not None}
     if not absent:
-        return SystemFinding("runtimes", "ok", ", ".join(there))
-    return SystemFinding(
-        "runtimes",
-        "note",
+        return ok(", ".join(there))
+    return note(
         f"{', '.join(there) or 'none'}; missing: {', '.join(absent)}",
         "their columns stay empty",
         "; ".join(dict.fromkeys(absent.values())),
@@ -91,33 +80,32 @@ def judge_accelerator(seen: dict[str, Any]) -> SystemFinding:
     """Return the finding for a device's description of itself."""
     clocks, title = seen.get("clocks"), str(seen["title"])
     if not seen["name"].startswith("cuda"):
-        return SystemFinding("accelerator", "ok", title)
+        return ok(title)
     if clocks is None:
-        return SystemFinding(
-            "accelerator",
-            "note",
+        return note(
             title,
             "its clocks and throttle reasons cannot be seen, so throttled rounds are not dropped",
             "pip install nvidia-ml-py",
         )
     value = f"{title}, {clocks['sm_mhz']} MHz, {clocks['temperature_c']} °C, {clocks['power_w']} W"
     if clocks["throttle_reasons"]:
-        return SystemFinding(
-            "accelerator",
-            "warning",
+        return warning(
             f"{value}: {', '.join(clocks['throttle_reasons'])}",
             "clocks are held down now, and will change",
             "let it cool; lock the clock with nvidia-smi --lock-gpu-clocks",
         )
     if clocks["persistence"] is False:
-        return SystemFinding(
-            "accelerator",
-            "note",
+        return note(
             f"{value}, persistence mode off",
             "the driver unloads between processes, so each starts slowly and with cold clocks",
             "sudo nvidia-smi -pm 1",
         )
-    return SystemFinding("accelerator", "ok", value)
+    return ok(value)
 
 
-CHECKS = (versions, instructions, runtimes, accelerator)
+CHECKS = {
+    "versions": versions,
+    "instruction set": instructions,
+    "runtimes": runtimes,
+    "accelerator": accelerator,
+}

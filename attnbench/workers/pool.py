@@ -35,7 +35,6 @@ class Pool(Protocol):
             tasks: tasks by key, started in this order.
             on_progress: called with the key and the text of each progress report of a task.
         """
-        ...
 
 
 class WorkerPool:
@@ -100,7 +99,7 @@ class WorkerPool:
         on_start: Callable[[K], object] = id,
         on_progress: Callable[[K, str], object] = lambda key, text: None,
     ) -> Iterator[tuple[K, Answer, float]]:
-        """Yield key, answer and duration of each task, as tasks end; the processes stay.
+        """Yield key, answer and duration of each task as in :class:`Pool`; keep all processes.
 
         Args:
             tasks: tasks by key, started in this order.

@@ -56,11 +56,11 @@ class RayPool:
             import ray
         except ImportError:
             raise MissingExtraError(
-                "--executor ray needs Ray; install it with: pip install 'attnbench[ray]'"
+                "--executor ray needs Ray: not installed. Run: pip install 'attnbench[ray]'"
             ) from None
         self.limits = Limits()
         self._ray: Any = ray
-        self._plugins = tuple(_Sent.read_plugin(plugin) for plugin in plugins)
+        self._plugins = tuple(_Sent.read(plugin) for plugin in plugins)
         self._address = address
         self._arguments = tuple(arguments)
 
@@ -89,8 +89,8 @@ class RayPool:
         except (ConnectionError, ValueError) as error:
             where = self._address or os.environ.get("RAY_ADDRESS") or "of `ray start`"
             raise RequestError(
-                f"Ray cluster {where}: {describe(error)}; start one with `ray start --head`, or "
-                "unset RAY_ADDRESS and run `ray stop` to have one started here"
+                f"Ray cluster {where} cannot be reached: {describe(error)}. Start one with `ray "
+                "start --head`, or unset RAY_ADDRESS and run `ray stop` to have one started here."
             ) from error
         try:
             yield
@@ -159,32 +159,23 @@ class _Sent:
 
     @classmethod
     def read(cls, path: str) -> _Sent:
-        """Read a file."""
+        """Read a file or a plugin folder."""
         full = Path(path).expanduser()
-        return cls(full.name, _contents({full.name: full}))
+        contents = {}
+        for name, source in plugin_sources(full).items():
+            try:
+                contents[name] = source.read_bytes()
+            except OSError as error:
+                why = error.strerror
+                raise RequestError(f"file {str(source)!r} cannot be read: {why}") from error
+        return cls("" if full.is_dir() else full.name, contents)
 
-    @classmethod
-    def read_plugin(cls, path: str) -> _Sent:
-        """Read a plugin file or a plugin folder."""
-        full = Path(path).expanduser()
-        return cls("" if full.is_dir() else full.name, _contents(plugin_sources(full)))
-
-    def written(self, folder: Path) -> str:
+    def write(self, folder: Path) -> str:
         """Write the files on the node; return the path."""
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         return str(folder / self.name)
-
-
-def _contents(files: Mapping[str, Path]) -> dict[str, bytes]:
-    found = {}
-    for name, path in files.items():
-        try:
-            found[name] = path.read_bytes()
-        except OSError as error:
-            raise RequestError(f"file {str(path)!r} cannot be read: {error.strerror}") from error
-    return found
 
 
 @dataclass(frozen=True)
@@ -201,7 +192,7 @@ class _RemoteTask:
     """Working directory of the driver, for relative paths on a shared disk."""
 
     def worker(self, folder: Path) -> Worker:
-        plugins = [plugin.written(folder / str(place)) for place, plugin in enumerate(self.plugins)]
+        plugins = [plugin.write(folder / str(place)) for place, plugin in enumerate(self.plugins)]
         # set explicitly: Ray keeps a value that the node already has
         return Worker([*self.arguments, *plugins], self.limits, {"OMP_NUM_THREADS": "1"})
 
@@ -211,7 +202,7 @@ class _RemoteTask:
         if self.recipe is not None:
             training = {
                 **task["case"]["training"],
-                "recipe": self.recipe.written(folder / "recipe"),
+                "recipe": self.recipe.write(folder / "recipe"),
             }
             task["case"] = {**task["case"], "training": training}
         return task

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from attnbench.cli import app, doctor
-from attnbench.doctor.findings import SystemFinding
+from attnbench.doctor.host import SystemFinding
 from attnbench.doctor.noise_floor import NoiseFloor
 
 FLOOR = NoiseFloor("mobilenet_v2", 2.0, 40, 30.0, 1.001, 0.996, 1.004, 0.004, "ok")

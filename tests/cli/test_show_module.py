@@ -54,7 +54,7 @@ def plugin(tmp_path):
 def two_checks(monkeypatch):
     """The kit as a whole takes seconds, and is tested where it is."""
     chosen = [CHECKS["batch_independence"], CHECKS["batch_one"]]
-    monkeypatch.setattr(conformance, "chosen", lambda: chosen)
+    monkeypatch.setattr(conformance, "default_checks", lambda: chosen)
 
 
 def show(attnbench, *words):

@@ -143,10 +143,10 @@ def test_what_cannot_be_quantised_is_found(monkeypatch):
     def failed(name, form, precision):
         return ExportOutcome(form, failure="no such operator: eigh")
 
-    monkeypatch.setattr(runtime_export, "outcome", failed)
+    monkeypatch.setattr(runtime_export, "build_form", failed)
     assert_found(Clean, "int8", "cannot be quantised by ONNX Runtime: no such operator: eigh")
     monkeypatch.setattr(runtime_export, "_INT8_RUNTIMES", ("executorch",))
-    monkeypatch.setattr(runtime_export, "lacking", lambda name: None)
+    monkeypatch.setattr(runtime_export, "find_missing", lambda name: None)
     noted, _ = findings(Clean, "int8")
     assert noted.status == "note" and "by ExecuTorch (XNNPACK)" in noted.reason
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from attnbench.doctor import containers, cpu_frequency, software, system_load, threads
-from attnbench.doctor.diagnose import CHECKS, examine
-from attnbench.doctor.findings import SystemFinding
+from attnbench.doctor import containers, resources, software
+from attnbench.doctor.diagnose import examine
+from attnbench.doctor.host import SystemFinding
 
 CPU = "sys/devices/system/cpu"
 GROUP = "sys/fs/cgroup"
@@ -27,7 +27,7 @@ def seen(finding):
     ],
 )
 def test_load(value, expected, machine):
-    assert seen(system_load.load(machine(load=value))) == expected
+    assert seen(resources.load(machine(load=value))) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_load(value, expected, machine):
     [(0.0, ("ok", "0.0%")), (1.0, ("note", "1.0%")), (7.25, ("warning", "7.2%")), (None, None)],
 )
 def test_steal(value, expected, machine):
-    assert seen(system_load.steal(machine(steal=value))) == expected
+    assert seen(resources.steal(machine(steal=value))) == expected
 
 
 def meminfo(available, total=0, free=0):
@@ -45,11 +45,11 @@ def meminfo(available, total=0, free=0):
 
 def test_memory_and_swap(machine):
     host = machine(meminfo(2**21))
-    assert seen(system_load.memory(host)) == ("ok", "2.0 GiB available")
-    assert seen(system_load.swap(host)) == ("ok", "not in use")
+    assert seen(resources.memory(host)) == ("ok", "2.0 GiB available")
+    assert seen(resources.swap(host)) == ("ok", "not in use")
     host = machine(meminfo(2**19, total=2**21, free=2**20))
-    assert seen(system_load.memory(host)) == ("warning", "0.5 GiB available")
-    assert seen(system_load.swap(host)) == ("note", "1.0 GiB in use")
+    assert seen(resources.memory(host)) == ("warning", "0.5 GiB available")
+    assert seen(resources.swap(host)) == ("note", "1.0 GiB in use")
 
 
 # -- threads and cores
@@ -68,39 +68,39 @@ def test_memory_and_swap(machine):
 def test_threads(count, environ, allowed, expected, machine):
     allowed = frozenset(allowed) if allowed else None
     host = machine(threads=count, environ=environ, allowed=allowed)
-    assert seen(threads.threads(host)) == expected
+    assert seen(resources.threads(host)) == expected
 
 
 def test_affinity(machine):
-    assert threads.affinity(machine()) is None
-    assert seen(threads.affinity(machine(allowed=frozenset(range(4))))) == ("ok", "4 of 4 cores")
-    part = threads.affinity(machine(cores=16, allowed=frozenset({0, 1, 2, 8, 10, 11})))
+    assert resources.affinity(machine()) is None
+    assert seen(resources.affinity(machine(allowed=frozenset(range(4))))) == ("ok", "4 of 4 cores")
+    part = resources.affinity(machine(cores=16, allowed=frozenset({0, 1, 2, 8, 10, 11})))
     assert seen(part) == ("note", "6 of 16 cores: 0-2,8,10-11")
 
 
 def test_hardware_threads(machine):
-    assert threads.siblings(machine()) is None
-    assert threads.siblings(machine({f"{CPU}/smt/active": "1\n"})).level == "note"
-    assert threads.siblings(machine({f"{CPU}/smt/active": "0\n"})).level == "ok"
+    assert resources.siblings(machine()) is None
+    assert resources.siblings(machine({f"{CPU}/smt/active": "1\n"})).level == "note"
+    assert resources.siblings(machine({f"{CPU}/smt/active": "0\n"})).level == "ok"
 
 
 def test_hardware_threads_of_an_older_kernel(machine):
     siblings = f"{CPU}/cpu0/topology/thread_siblings_list"
-    assert threads.siblings(machine({siblings: "0"})).level == "ok"
-    assert threads.siblings(machine({siblings: "0,4"})).level == "note"
+    assert resources.siblings(machine({siblings: "0"})).level == "ok"
+    assert resources.siblings(machine({siblings: "0,4"})).level == "note"
 
 
 # -- clock
 
 
 def test_governor(machine):
-    assert cpu_frequency.governor(machine()) is None  # not Linux
-    hidden = cpu_frequency.governor(machine({f"{CPU}/online": "0-3"}))
+    assert resources.governor(machine()) is None  # not Linux
+    hidden = resources.governor(machine({f"{CPU}/online": "0-3"}))
     assert seen(hidden) == ("note", "not visible")
     name = "cpufreq/scaling_governor"
     fast = machine({f"{CPU}/cpu0/{name}": "performance\n", f"{CPU}/cpu1/{name}": "performance\n"})
-    assert seen(cpu_frequency.governor(fast)) == ("ok", "performance")
-    mixed = cpu_frequency.governor(machine({f"{CPU}/cpu1/{name}": "powersave\n"}))
+    assert seen(resources.governor(fast)) == ("ok", "performance")
+    mixed = resources.governor(machine({f"{CPU}/cpu1/{name}": "powersave\n"}))
     assert seen(mixed) == ("warning", "performance, powersave")
     assert "cpupower" in mixed.remedy
 
@@ -116,7 +116,7 @@ def test_governor(machine):
     ],
 )
 def test_turbo(path, text, expected, machine):
-    found = cpu_frequency.turbo(machine({f"{CPU}/{path}": text}))
+    found = resources.turbo(machine({f"{CPU}/{path}": text}))
     assert seen(found) == expected
     if expected == ("note", "on"):
         assert path in found.remedy
@@ -175,10 +175,10 @@ def test_a_group_of_version_1_by_its_controller(machine):
 
 
 def test_stops_by_the_quota(machine):
-    assert containers.stopped(machine()) is None
+    assert containers.quota_stops(machine()) is None
     stat = f"{GROUP}/cpu.stat"
-    assert containers.stopped(machine({stat: "usage_usec 5\nnr_throttled 0\n"})).level == "ok"
-    found = containers.stopped(machine({stat: "nr_periods 9\nnr_throttled 7\n"}))
+    assert containers.quota_stops(machine({stat: "usage_usec 5\nnr_throttled 0\n"})).level == "ok"
+    found = containers.quota_stops(machine({stat: "nr_periods 9\nnr_throttled 7\n"}))
     assert found.level == "warning"
     assert "7 times" in found.value
 
@@ -272,7 +272,7 @@ def test_a_check_that_fails_is_said_and_the_others_go_on(machine):
     def broken(host):
         raise OSError("no such thing\nmore")
 
-    found = examine(machine(load=0.0), (broken, system_load.load))
+    found = examine(machine(load=0.0), {"fails": broken, "load": resources.load})
     assert found[0] == SystemFinding(
         "broken", "note", "could not be looked at (OSError: no such thing)"
     )
@@ -299,7 +299,3 @@ def test_warnings_say_why_and_what_to_do(machine):
         "quota stops", "memory limit", "instruction set",
     }  # fmt: skip
     assert all(one.why and one.remedy for one in warnings)
-
-
-def test_every_check_has_a_name_of_its_own():
-    assert len({check.__name__ for check in CHECKS}) == len(CHECKS)

@@ -53,7 +53,7 @@ def test_drift_is_told_with_two_digits(drift, said):
 def run(monkeypatch, attention, *checks, **functions):
     """Run these checks alone, each with the function given for it."""
     chosen = [CHECKS[name] for name in checks]
-    monkeypatch.setattr(conformance, "chosen", lambda: chosen)
+    monkeypatch.setattr(conformance, "default_checks", lambda: chosen)
     found = lambda check, subject: [one.of(check.name) for one in functions[check.name]]  # noqa: E731
     if functions:
         monkeypatch.setattr(examine, "run_check", found)
