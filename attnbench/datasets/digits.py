@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from attnbench.datasets.dataset import Data, Dataset, in_memory
 
@@ -38,10 +37,11 @@ class Digits(Dataset):
         """Return both splits, images of (1, 8, 8)."""
         import numpy as np
         import torch
-        from sklearn.datasets import load_digits
 
-        embedded: Any = load_digits(return_X_y=True)
-        values, labels = embedded
+        # read as a file: sklearn.datasets takes a second to import
+        (package,) = find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr,misc]
+        table = np.loadtxt(Path(package, "datasets/data/digits.csv.gz"), delimiter=",")
+        values, labels = table[:, :-1], table[:, -1].astype(int)
         random = np.random.RandomState(0)  # numpy guarantees that its streams never change
         rows = [np.flatnonzero(labels == label) for label in range(10)]
         test = np.sort(np.concatenate([random.permutation(own)[:_TEST] for own in rows]))

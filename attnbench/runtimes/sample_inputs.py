@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -74,12 +76,16 @@ def _crop(photo: Tensor, size: tuple[int, int], generator: torch.Generator) -> T
 @cache
 def _photographs() -> tuple[Tensor, ...]:
     """Return the photographs, (3, 427, 640) each, from 0 to 1."""
-    from sklearn.datasets import load_sample_images
+    import numpy as np
+    from PIL import Image
 
-    return tuple(
-        torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
-        for image in load_sample_images().images
-    )
+    # read as files: sklearn.datasets takes a second to import, in each process that times
+    (package,) = find_spec("sklearn").submodule_search_locations  # type: ignore[union-attr,misc]
+    images = [
+        np.array(Image.open(Path(package, "datasets/images", name)))
+        for name in ("china.jpg", "flower.jpg")
+    ]
+    return tuple(torch.from_numpy(image).permute(2, 0, 1).float() / 255 for image in images)
 
 
 @torch.no_grad()

@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
+from sklearn.datasets import load_sample_images
 from torch import nn
 
 import attnbench
-from attnbench.runtimes.sample_inputs import examples, photos, randomize_weights
+from attnbench.runtimes.sample_inputs import _photographs, examples, photos, randomize_weights
 
 TINY = torch.finfo(torch.float32).tiny
 
@@ -93,6 +94,11 @@ def test_pictures_are_normalised_reproducible_and_all_different():
     assert not torch.equal(first, photos(6, (32, 48), seed=1))
     assert len({float(one.sum()) for one in first}) == 6
     assert abs(first.mean()) < 1.5 and 0.5 < first.std() < 2
+
+
+def test_pictures_are_those_of_scikit_learn():
+    for found, image in zip(_photographs(), load_sample_images().images, strict=True):
+        assert torch.equal(found, torch.from_numpy(image.copy()).permute(2, 0, 1) / 255)
 
 
 def test_examples_have_the_shape_of_the_example():
