@@ -6,10 +6,11 @@ import signal
 
 import pytest
 
+from .forked_workers import fork_server, forked_workers
 from .git_repository import repository
 from .simulated_timing import clock, simulate
 
-__all__ = ["clock", "repository", "simulate"]
+__all__ = ["clock", "fork_server", "forked_workers", "repository", "simulate"]
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every process below inherits
 # that: tests of interruptions would wait for what never comes.

@@ -26,6 +26,11 @@ class Done:
 
 
 @pytest.fixture(autouse=True)
+def workers_start_fast(forked_workers):
+    """The commands of these tests fork their workers; tests/workers starts them as users do."""
+
+
+@pytest.fixture(autouse=True)
 def forget_plugins():
     """Plugin files of one test must not be known to the next."""
     before = catalog().modules.entries()

@@ -18,6 +18,11 @@ def plain_git(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
 
 
+@pytest.fixture(autouse=True)
+def sides_start_fast(forked_workers):
+    """Each side is a process of its own all the same, and imports its own attnbench."""
+
+
 @pytest.fixture
 def git():
     def call(folder, *words):

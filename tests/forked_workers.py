@@ -1,0 +1,204 @@
+"""Worker processes forked from one that has imported torch: real processes, without the seconds.
+
+What a worker imports first (torch, torchvision) costs 4 s of processor time, more than most tests do
+with it. Nothing of attnbench is imported before the fork. Tests of the start itself use none of this.
+"""
+
+import atexit
+import contextlib
+import gc
+import json
+import os
+import runpy
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+LIMIT = 2**20
+RELEVANT = ("PYTHON", "LD_", "MALLOC", "OMP_", "MKL_")
+"""Beginnings of the variables that an interpreter or a library reads as it starts."""
+
+
+class ForkServer:
+    """The process that forks, started with the first worker."""
+
+    def __init__(self):
+        self._environment = relevant(os.environ)
+        self._channel = None
+        self._process = None
+
+    def start(self, command, **options):
+        """Stand in for ``subprocess.Popen``: fork where this interpreter would start as it did."""
+        same = relevant(options["env"]) == self._environment and not customized(options["env"])
+        if command[0] != sys.executable or not same or command[1] not in ("-m", "-P"):
+            return subprocess.Popen(command, **options)
+        return ForkedProcess(self._connected(), command, options["stderr"], options["env"])
+
+    def stand_in(self, patch):
+        """Have workers started here, as long as the patch holds."""
+        own = SimpleNamespace(Popen=self.start, PIPE=subprocess.PIPE)
+        patch.setattr("attnbench.workers.process.subprocess", own)
+
+    def _connected(self):
+        if self._channel is None:
+            self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            words = [sys.executable, "-P", __file__, str(theirs.fileno())]
+            self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()])
+            theirs.close()
+        return self._channel
+
+    def stop(self):
+        if self._channel is not None:
+            self._channel.close()
+            self._process.wait()
+
+
+def relevant(environment):
+    return {
+        name: text
+        for name, text in environment.items()
+        if name.startswith(RELEVANT) and name != "PYTHONPATH"
+    }
+
+
+def folders(environment):
+    """Return the entries of ``PYTHONPATH``, which a forked process takes over."""
+    return [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+
+
+def customized(environment):
+    return any(Path(entry, "sitecustomize.py").exists() for entry in folders(environment))
+
+
+class ForkedProcess:
+    """A forked worker with the face of ``subprocess.Popen``."""
+
+    def __init__(self, channel, command, stderr, environment):
+        stdin, own_stdin = os.pipe()
+        own_stdout, stdout = os.pipe()
+        own_status, status = os.pipe()
+        request = json.dumps([command[1:], dict(environment), str(Path.cwd())]).encode()
+        socket.send_fds(channel, [request], [stdin, stdout, stderr.fileno(), status])
+        for end in (stdin, stdout, status):
+            os.close(end)
+        self.stdin = os.fdopen(own_stdin, "w", encoding="utf-8")
+        self.stdout = os.fdopen(own_stdout, encoding="utf-8")
+        self._status = os.fdopen(own_status, encoding="utf-8")
+        self.pid = int(self._status.readline())
+        self.returncode = None
+
+    def poll(self):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked worker", timeout)
+            self.returncode = os.waitstatus_to_exitcode(int(self._status.readline()))
+            self._status.close()
+        return self.returncode
+
+    def kill(self):
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    server = ForkServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def forked_workers(fork_server, monkeypatch):
+    """Start the workers of this test by a fork."""
+    fork_server.stand_in(monkeypatch)
+
+
+def serve(channel):
+    """Fork for each request until the other end is closed, and pass exit statuses on."""
+    import scipy.stats  # noqa: F401
+    import torch._dynamo
+    import torchvision  # noqa: F401
+
+    torch.set_num_threads(1)
+    gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with selectors.DefaultSelector() as ready:
+        ready.register(channel, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                if key.fileobj is channel:
+                    if not fork(channel, ready):
+                        return
+                else:
+                    ready.unregister(key.fileobj)
+                    pid, status = key.data
+                    os.write(status, b"%d\n" % os.waitpid(pid, 0)[1])
+                    os.close(status)
+                    os.close(key.fileobj)
+
+
+def fork(channel, ready):
+    """Answer a request; False when there will be no more."""
+    request, ends, _, _ = socket.recv_fds(channel, LIMIT, 4)
+    if not request:
+        return False
+    pid = os.fork()
+    if pid == 0:
+        become(ends, *json.loads(request))
+    status = ends.pop()
+    for end in ends:
+        os.close(end)
+    os.write(status, b"%d\n" % pid)
+    ready.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
+    return True
+
+
+def become(ends, arguments, environment, folder):
+    """Run what the interpreter would with these arguments, and end."""
+    for number, end in enumerate(ends[:3]):
+        os.dup2(end, number)
+    os.closerange(3, 1024)
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, mode) for n, mode in enumerate("rww"))
+    before = folders(os.environ)
+    sys.path[:] = [*folders(environment), *(entry for entry in sys.path if entry not in before)]
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    flag, what, *sys.argv[1:] = arguments
+    sys.argv[0] = what
+    code = 0
+    try:
+        if flag == "-m":
+            sys.path.insert(0, folder)
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(what, run_name="__main__")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    finally:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
