@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from attnbench.pytest_plugin.project import DEFAULT_OUT, Project
 from attnbench.records.format import Record
@@ -26,7 +29,7 @@ class CostBaseline:
 
     Attributes:
         suite: the suite's name.
-        asked: the argument of ``attnbench run``: the name of a shipped suite, or the file.
+        requested: the argument of ``attnbench run``: the name of a shipped suite, or the file.
         path: the path of the records, existing or not; None if no folder is set.
         run: the content of the records; None if there are none.
         gates: the tolerances of the metrics, from the settings.
@@ -34,7 +37,7 @@ class CostBaseline:
     """
 
     suite: str
-    asked: str
+    requested: str
     path: Path | None
     run: Run | None
     gates: Gates
@@ -52,15 +55,15 @@ class CostBaseline:
         run = read_run(path) if path is not None and path.is_file() else None
         settings = project.settings
         shipped = suite in project.catalog.suites and project.catalog.suites.get(suite) == file
-        asked = suite if shipped else shown_path(file)
-        return cls(suite, asked, path, run, Gates(settings.gates), settings.out or DEFAULT_OUT)
+        requested = suite if shipped else shown_path(file)
+        return cls(suite, requested, path, run, Gates(settings.gates), settings.out or DEFAULT_OUT)
 
     def missing(self) -> str:
         """Return the reason why nothing is compared, if there is no baseline."""
         if self.path is None:
             return (
-                "no baseline: nothing was compared; --attnbench-baseline DIR, or baseline in "
-                "[tool.attnbench], says where it is"
+                "no baseline: nothing was compared. Name its folder with --attnbench-baseline DIR, "
+                "or as baseline in [tool.attnbench]"
             )
         return f"no baseline at {shown_path(self.path)}: nothing was compared"
 
@@ -92,19 +95,17 @@ class CostBaseline:
                 near = _nearest(record, fresh)
                 yield f"  {case}" + (f", now perhaps {' or '.join(near)}" if near else "")
 
-    def way_out(self, case: str = "") -> str:
-        """Return the commands that make the measured values the new baseline."""
-        base, new = self._folders()
-        accept = ["attnbench", "accept", base, new, *([case] if case else [])]
-        return (
-            f"If that is meant: attnbench run {shlex.quote(self.asked)}, then "
-            f"{shlex.join(accept)} --reason TEXT; attnbench compare {shlex.join([base, new])} "
-            "shows all"
-        )
-
-    def _folders(self) -> tuple[str, str]:
+    def fail(self, head: str, lines: Iterable[str], case: str = "") -> NoReturn:
+        """Fail a test, with the commands that make the measured values the new baseline."""
         base = shown_path(self.path.parent) if self.path is not None else "BASE"
-        return base, f"{self.out.rstrip('/')}/{self.suite}"
+        new = f"{self.out.rstrip('/')}/{self.suite}"
+        accept = ["attnbench", "accept", base, new, *([case] if case else [])]
+        remedy = (
+            f"If this is intended: attnbench run {shlex.quote(self.requested)}, then "
+            f"{shlex.join(accept)} --reason TEXT. attnbench compare {shlex.join([base, new])} "
+            "lists all differences"
+        )
+        pytest.fail("\n".join([head, *lines, remedy]), pytrace=False)
 
 
 def _line(metric: str, base: int, now: int) -> str:

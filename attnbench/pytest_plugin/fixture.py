@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from attnbench.errors import CountingError, RequestError
-from attnbench.pytest_plugin.errors import report_user_errors
-from attnbench.pytest_plugin.latency_item import pedantic
+from attnbench.pytest_plugin.benchmark import pedantic
 from attnbench.pytest_plugin.project import project_of
+from attnbench.pytest_plugin.reporting import report_user_errors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -104,7 +104,7 @@ class AttentionBenchmark:
             attention = from_callable(cast("Callable[..., nn.Module]", module), {})
         else:
             raise RequestError(
-                f"a module is a nn.Module, a spec or a class, not a {type(module).__name__}"
+                f"module is neither a nn.Module, a spec nor a class: got a {type(module).__name__}"
             )
         size = (shape[2], shape[3]) if len(shape) == 4 else None
         return eval_copy(attention.build(shape[1], size))
@@ -138,7 +138,7 @@ def _map(input: Any) -> tuple[Tensor, tuple[int, ...]]:
         return input.detach().clone(), tuple(input.shape)
     shape = tuple(input)
     if len(shape) < 2 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise RequestError(f"input must be a shape (B, C, H, W) or a tensor, not {input!r}")
+        raise RequestError(f"input is neither a shape (B, C, H, W) nor a tensor: got {input!r}")
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)), shape
 
 

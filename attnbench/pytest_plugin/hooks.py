@@ -26,20 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         dest="attnbench_suites",
         metavar="SUITE",
-        help="Collect the cases of a suite too: a shipped one's name or a .toml file; repeats.",
+        help="Collect also the cases of a suite: name of a shipped one, or a .toml file; repeats.",
     )
     group.addoption(
         "--attnbench-baseline",
         dest="attnbench_baseline",
         metavar="DIR",
-        help="Compare costs with DIR/SUITE/records.jsonl; by default [tool.attnbench] says where.",
+        help="Compare costs with DIR/SUITE/records.jsonl; default: baseline of [tool.attnbench].",
     )
     group.addoption(
         "--attnbench-budget",
         dest="attnbench_budget",
         type=_seconds,
         metavar="SECONDS",
-        help="Of sampling for each latency case; by default [tool.attnbench] or the suite says.",
+        help="Sampling time of each latency case; default: of [tool.attnbench] or the suite.",
     )
 
 
@@ -83,5 +83,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(f"{text!r} must be a number of seconds above 0")
+        raise ArgumentTypeError(f"not a number of seconds above 0: got {text!r}")
     return seconds

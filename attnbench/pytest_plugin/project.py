@@ -88,5 +88,5 @@ def _project(config: pytest.Config) -> Project:
     if folder is not None:
         baseline = config.invocation_params.dir / folder
         if not baseline.is_dir():
-            raise RequestError(f"--attnbench-baseline {folder}: there is no such folder")
+            raise RequestError(f"--attnbench-baseline folder does not exist: got {folder!r}")
     return Project(found, baseline, config.getoption("attnbench_budget") or found.budget)

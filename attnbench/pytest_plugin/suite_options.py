@@ -11,7 +11,7 @@ import pytest
 
 from attnbench.errors import AttnbenchError
 from attnbench.pytest_plugin.project import project_of
-from attnbench.pytest_plugin.report_notes import Notes
+from attnbench.pytest_plugin.reporting import Notes
 
 if TYPE_CHECKING:
     from attnbench.pytest_plugin.collect import SuiteFile
@@ -29,7 +29,7 @@ class Suites:
 
     def __init__(self, config: pytest.Config) -> None:
         names: Any = config.getoption("attnbench_suites")
-        self.asked = dict.fromkeys(_file(name, config) for name in names)
+        self.requested = dict.fromkeys(_file(name, config) for name in names)
         folder = config.invocation_params.dir
         named = {(folder / path.partition("::")[0]).resolve() for path in config.args}
         self.named = {path for path in named if path.suffix == ".toml"}
@@ -42,7 +42,7 @@ class Suites:
         if file_path.suffix != ".toml":
             return None
         path = file_path.resolve()
-        if path not in self.asked and not (path in self.named and is_suite(path)):
+        if path not in self.requested and not (path in self.named and is_suite(path)):
             return None
         from attnbench.pytest_plugin.collect import SuiteFile
 
@@ -60,7 +60,7 @@ class Suites:
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> None:
         """Add the suites of ``--attnbench``, in any folder, before -k and other filters apply."""
-        for path in self.asked:
+        for path in self.requested:
             # a suite that is also an argument was collected as such, perhaps only one of its cases
             if path not in self.collected and (file := self.pytest_collect_file(path, session)):
                 items.extend(session.genitems(file))
@@ -99,7 +99,7 @@ def _file(name: str, config: pytest.Config) -> Path:
     if name.endswith(".toml") or "/" in name:
         path = config.invocation_params.dir / name
         if not path.is_file():
-            raise pytest.UsageError(f"--attnbench {name}: there is no such file")
+            raise pytest.UsageError(f"--attnbench file does not exist: got {name!r}")
         return path.resolve()
     from attnbench.registry.plugins import catalog
 

@@ -85,7 +85,7 @@ def test_a_shipped_suite_by_name(project):
     ("asked", "said"),
     [
         ("ulsam-table2", "*unknown suite 'ulsam-table2'. Did you mean 'ulsam-table1'*"),
-        ("nowhere/x.toml", "*--attnbench nowhere/x.toml: there is no such file"),
+        ("nowhere/x.toml", "*--attnbench *'nowhere/x.toml'"),
     ],
 )
 def test_a_suite_that_is_not_there(project, asked, said):
@@ -197,4 +197,4 @@ def test_accuracy_cases_are_not_collected(project):
 def test_a_budget_that_cannot_be(project, budget):
     result = project("suite.toml", f"--attnbench-budget={budget}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*'{budget}' must be a number of seconds above 0*"])
+    result.stderr.fnmatch_lines([f"*--attnbench-budget*seconds*'{budget}'*"])

@@ -90,8 +90,8 @@ def test_disabled_it_calls_once_and_says_so(project):
     ("call", "said"),
     [
         ("'gaet'", "*unknown module 'gaet'. Did you mean 'gate'*"),
-        ("3", "a module is a nn.Module, a spec or a class, not a int"),
-        ("'se', input=(1, 0, 2)", "input must be a shape (B, C, H, W) or a tensor, not (1, 0, 2)"),
+        ("3", "module is neither a nn.Module, a spec nor a class: got a int"),
+        ("'se', input=(1, 0, 2)", "input *(B, C, H, W)*: got (1, 0, 2)"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(project, call, said):
