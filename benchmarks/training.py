@@ -51,8 +51,7 @@ from attnbench.datasets.registry import load
 from attnbench.errors import RequestError
 from attnbench.models.backbones import build_backbone
 from attnbench.timing.isolation import allowed_cores
-from attnbench.training.recipe import Augment, Recipe, find_recipe
-from attnbench.training.strides import adapt
+from attnbench.training.recipe import Augment, Recipe, adapt, find_recipe
 
 UNTIMED = 6  # steps; a DataLoader prepares two batches for each worker
 EPOCHS = 1000  # of ours: more than anybody waits for

@@ -24,14 +24,13 @@ def command(
 
     It works as it is written: then replace the module with yours.
     """
-    from attnbench.scaffold.package_names import checked_name
-    from attnbench.scaffold.write_package import written
+    from attnbench.scaffold.plugin_package import check_name, write_package
 
-    names = checked_name(name, load_catalog(None))
+    names = check_name(name, load_catalog(None))
     if names.module != name:
         say(f"attnbench: the module is {names.module}, the distribution {names.distribution}")
     folder = output or Path(names.module)
-    files = written(names, folder)
+    files = write_package(names, folder)
     with writing():
         sys.stdout.write("".join(f"{path}\n" for path in files))
     say(_next(names.module, folder))

@@ -49,7 +49,7 @@ class _Cifar(PublishedDataset):
             found = [reader(folder.parent, train=train) for train in (True, False)]
         except (RuntimeError, OSError) as error:  # raised before a file is unpickled
             problem = "has a file that cannot be read or whose MD5 is not the published one"
-            raise self.damaged(problem, folder) from error
+            raise self.damage_error(problem, folder) from error
         splits = [
             (torch.from_numpy(split.data).permute(0, 3, 1, 2), torch.tensor(split.targets))
             for split in found
@@ -66,7 +66,9 @@ class _Cifar(PublishedDataset):
             except OSError as error:
                 raise RequestError(f"{path} cannot be read: {error.strerror}") from error
             if not part or len(part) % size:
-                raise self.damaged(f"is damaged: {len(part):,} bytes, an image has {size:,}", path)
+                raise self.damage_error(
+                    f"is damaged: {len(part):,} bytes, an image has {size:,}", path
+                )
             content += part
         rows = torch.frombuffer(content, dtype=torch.uint8).view(-1, size)
         images, targets = rows[:, self.label_bytes :], rows[:, self.label_bytes - 1]

@@ -155,7 +155,7 @@ class PublishedDataset(Dataset):
         self.check(len(classes), *(len(targets) for _, targets in splits))
         highest = max(int(targets.max()) for _, targets in splits)
         if highest >= self.classes:
-            raise self.damaged(f"has label {highest}: published are 0 to {self.classes - 1}")
+            raise self.damage_error(f"has label {highest}: published are 0 to {self.classes - 1}")
         train, test = (in_memory(*split, tuple(classes)) for split in splits)
         return Data(self.name, train, test)
 
@@ -168,9 +168,9 @@ class PublishedDataset(Dataset):
         kinds = ("classes", "training images", "test images")
         for kind, count, published in zip(kinds, counts, (self.classes, *self.counts), strict=True):
             if count != published:
-                raise self.damaged(f"has {count:,} {kind}: published are {published:,}")
+                raise self.damage_error(f"has {count:,} {kind}: published are {published:,}")
 
-    def damaged(self, problem: str, subject: Path | str = "") -> RequestError:
+    def damage_error(self, problem: str, subject: Path | str = "") -> RequestError:
         """Return the error of a copy, or a file of it, that differs from the published one."""
         return RequestError(
             f"{subject or f'data set {self.name}'} {problem}. Download it again from {self.page}"

@@ -56,7 +56,7 @@ class FashionMnist(PublishedDataset):
         images, targets = map(self._tensor, paths, (read_image_file, read_label_file))
         if images.shape != (len(targets), 28, 28):
             shape = "x".join(map(str, images.shape))
-            raise self.damaged(
+            raise self.damage_error(
                 f"holds images of {shape} for {len(targets):,} labels: published are 28x28",
                 paths[0],
             )
@@ -72,7 +72,7 @@ class FashionMnist(PublishedDataset):
                     shutil.copyfileobj(packed, file)
                 return reader(str(plain))
         except Exception as error:  # the reader raises many kinds on damaged files
-            raise self.damaged(f"cannot be read: {describe(error)}", path) from error
+            raise self.damage_error(f"cannot be read: {describe(error)}", path) from error
 
     def _holds(self, folder: Path) -> bool:
         names = [f"{split}-{kind}" for split in _SPLITS for kind in _KINDS]

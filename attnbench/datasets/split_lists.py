@@ -80,7 +80,7 @@ class Cub200(FileListDataset):
         files, labels, marks = (self._values(folder / name) for name in self.needed[:3])
         if not files.keys() == marks.keys() == labels.keys() or not {*marks.values()} <= {"0", "1"}:
             names = ", ".join(self.needed[:3])
-            raise self.damaged(f"has lists that do not name the same images: {names}", folder)
+            raise self.damage_error(f"has lists that do not name the same images: {names}", folder)
         train, test = ([files[key] for key in files if marks[key] == mark] for mark in "10")
         return train, test
 
@@ -89,7 +89,7 @@ class Cub200(FileListDataset):
         try:
             return dict(line.split(maxsplit=1) for line in read_lines(path))
         except ValueError as error:
-            raise self.damaged("is damaged: a line is not NUMBER VALUE", path) from error
+            raise self.damage_error("is damaged: a line is not NUMBER VALUE", path) from error
 
 
 class StanfordDogs(FileListDataset):
@@ -120,7 +120,7 @@ class StanfordDogs(FileListDataset):
             return [str(row[0]) for row in loadmat(str(path))["file_list"].ravel()]
         except Exception as error:  # the reader raises many kinds on damaged files
             problem = f"cannot be read as a list of files: {describe(error)}"
-            raise self.damaged(problem, path) from error
+            raise self.damage_error(problem, path) from error
 
     def _holds(self, folder: Path) -> bool:
         return (folder / "Images").is_dir() and all(path.is_file() for path in self._paths(folder))

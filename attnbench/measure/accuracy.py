@@ -30,10 +30,9 @@ from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case
 from attnbench.suites.conditions import Training
-from attnbench.training.augmentation import transforms
-from attnbench.training.recipe import Recipe, find_recipe
+from attnbench.training.dataloader import transforms
+from attnbench.training.recipe import Recipe, adapt, find_recipe
 from attnbench.training.seeds import backbone_seed, module_seed
-from attnbench.training.strides import adapt
 from attnbench.utils.bitmask import pack
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ class AccuracyMeter:
         model = self.network(case)
         kept = str(transfer(model, Path(training.weights))) if training.weights else None
         trained = train(
-            model, data, recipe, training.seed, folder=folder, epochs=training.epochs, tell=tell
+            model, data, recipe, training.seed, folder=folder, epochs=training.epochs, report=tell
         )
         if save is not None:
             save.parent.mkdir(parents=True, exist_ok=True)

@@ -10,29 +10,19 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 
 from attnbench.errors import RequestError
 from attnbench.utils.text import describe
 
 _CURRENT, _MARK, _OWN = "current", "whole.json", "own.pt"
 _NEW, _OLD = ".new-", ".old-"
-
-
-class Stateful(Protocol):
-    """The interface of an object with a state to be saved."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as tensors and plain values."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Restore a saved state."""
-        ...
 
 
 @dataclass
@@ -57,6 +47,11 @@ class TrainingProgress:
         self.losses = list(state["losses"].unbind())
 
 
+Stateful = TrainingProgress | LRScheduler | AveragedModel
+"""Objects with a state to be saved."""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The checkpoint of one training run in a folder of its own.
 
@@ -72,10 +67,9 @@ class Checkpoint:
         states: the objects saved in addition to the accelerator's network and optimizer.
     """
 
-    def __init__(self, folder: Path, identity: str, states: Mapping[str, Stateful]) -> None:
-        self.folder = folder
-        self.identity = identity
-        self.states = states
+    folder: Path
+    identity: str
+    states: Mapping[str, Stateful]
 
     def save(self, accelerator: Accelerator) -> None:
         """Write the state of a training run.
@@ -106,7 +100,10 @@ class Checkpoint:
         Raises:
             RequestError: a checkpoint is complete, but cannot be read.
         """
-        found = next((path for path in self._candidates() if self._is_whole(path)), None)
+        current = self.folder / _CURRENT
+        # without a current checkpoint, a kill between the renames may have left complete ones
+        candidates = [current] if current.is_dir() else self._left()
+        found = next((path for path in candidates if self._is_whole(path)), None)
         if found is None:
             return False
         try:
@@ -115,9 +112,8 @@ class Checkpoint:
             for name, state in self.states.items():
                 state.load_state_dict(own[name])
         except Exception as error:  # the readers raise many kinds
-            raise RequestError(
-                f"checkpoint {found} cannot be read: {describe(error)}; remove it to start anew"
-            ) from error
+            problem = f"checkpoint {found} cannot be read: {describe(error).rstrip('.')}."
+            raise RequestError(f"{problem} Remove it to start anew.") from error
         return True
 
     def _write(self, fresh: Path, accelerator: Accelerator) -> None:
@@ -127,18 +123,9 @@ class Checkpoint:
         mark = {"identity": self.identity, "files": _digests(fresh)}
         (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
 
-    def _candidates(self) -> list[Path]:
-        """Return the current checkpoint, or those that a kill between the renames left."""
-        current = self.folder / _CURRENT
-        return [current] if current.is_dir() else self._left()
-
     def _left(self) -> list[Path]:
         """Return the other checkpoints that a kill, or this process, left; new before old."""
-        try:
-            paths = list(self.folder.iterdir())
-            return sorted(path for path in paths if path.name.startswith((_NEW, _OLD)))
-        except OSError:
-            return []
+        return sorted([*self.folder.glob(f"{_NEW}*"), *self.folder.glob(f"{_OLD}*")])
 
     def _is_whole(self, path: Path) -> bool:
         try:
@@ -150,9 +137,5 @@ class Checkpoint:
 
 def _digests(folder: Path) -> dict[str, str]:
     """Return the digests of the files; after a power cut, a file of full size may be empty."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.name != _MARK:
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
-    return found
+    paths = sorted(path for path in folder.iterdir() if path.name != _MARK)
+    return {path.name: hashlib.blake2b(path.read_bytes()).hexdigest() for path in paths}

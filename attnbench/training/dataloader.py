@@ -1,70 +1,48 @@
-"""Batches of a split: from memory if its images fit, otherwise from files."""
+"""Batches of a split, from memory if its images fit, otherwise from files; their augmentation."""
 
 from __future__ import annotations
 
-import os
+import inspect
 import traceback
-from collections.abc import Iterator
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from attnbench.datasets.dataset import LabeledImages
-from attnbench.errors import RequestError
-from attnbench.training.augmentation import Transform, augmented, transforms
-from attnbench.training.recipe import Recipe
+from attnbench.errors import RequestError, suggestion, unknown
+from attnbench.timing.isolation import allowed_cores
+from attnbench.training.recipe import Augment, Recipe
 from attnbench.training.seeds import image_seed, order
+from attnbench.utils.text import describe
 
 _MEMORY = 2**30
 """Limit in bytes for the images of a split in memory; the same on every machine, as the two kinds
 of feed augment differently."""
 _TEST_BATCH = 256
-_OF_WHOLE = "RandomResizedCrop"
 _PREFIX = f"{RequestError.__module__}.{RequestError.__name__}: "
 Batch = tuple[Tensor, Tensor]
+Epoch = tuple[int, int]
+"""Seed and number of an epoch."""
+Transform = Callable[[Tensor], Tensor]
+Mixing = Callable[[Tensor, Tensor], Batch]
 
 
-class Feed(Protocol):
-    """The batches of a split: images (B, 3, S, S) in float32, normalised, and targets (B,)."""
-
-    @property
-    def steps(self) -> int:
-        """The number of training batches per epoch."""
-        ...
-
-    def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number ``first`` on.
-
-        The caller seeds the global generator before it requests a batch.
-        """
-        ...
-
-    def test(self) -> Iterator[Batch]:
-        """Yield all images in order, without augmentation."""
-        ...
-
-
-def feed(samples: LabeledImages, recipe: Recipe, processes: int = 1) -> Feed:
-    """Return the feed of a split for a recipe.
+class Feed(ABC):
+    """The batches of a split: images (B, 3, S, S) in float32, normalized, and targets (B,).
 
     Args:
         samples: the split.
-        recipe: the recipe, for size and augmentation of the images.
+        recipe: the recipe, for sizes, normalization and transforms.
         processes: the number of processes that share each batch in training.
     """
-    side = recipe.resize or recipe.size
-    channels = 3 if samples.stacked is None else samples.stacked.shape[1]
-    fits = len(samples) * channels * side**2 <= _MEMORY
-    # it crops whole images, but a feed from memory holds only their centres
-    whole = samples.stacked is None and any(augment.name == _OF_WHOLE for augment in recipe.augment)
-    kind = MemoryFeed if fits and not whole else FileFeed
-    return kind(samples, recipe, processes)
 
-
-class _Base:
     def __init__(self, samples: LabeledImages, recipe: Recipe, processes: int = 1) -> None:
         self.samples = samples
         self.recipe = recipe
@@ -79,12 +57,24 @@ class _Base:
         whole, rest = divmod(len(self.samples), self.recipe.batch_size)
         return max(1, whole + (rest >= self.least))
 
-    def _numbers(self, seed: int, epoch: int, first: int) -> Iterator[Tensor]:
+    def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Return the batches of an epoch from number ``first`` on.
+
+        The caller seeds the global generator before it requests a batch.
+        """
         parts = torch.split(order(seed, epoch, len(self.samples)), self.recipe.batch_size)
-        yield from parts[first : self.steps]
+        return self._batches(parts[first : self.steps], (seed, epoch))
+
+    def test(self) -> Iterator[Batch]:
+        """Return the batches of all images in order, without augmentation."""
+        return self._batches(torch.split(torch.arange(len(self.samples)), _TEST_BATCH), None)
+
+    @abstractmethod
+    def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
+        """Yield batches of the images with these numbers, augmented in an epoch of a seed."""
 
     def _normalized(self, images: Tensor) -> Tensor:
-        """Return uint8 images as normalised float32 with three channels, in the recipe's layout."""
+        """Return uint8 images as normalized float32 with three channels, in the recipe's layout."""
         scaled = images.to(torch.float32).div_(255.0)
         normal = (scaled - self._mean) / self._std  # broadcasts one channel to three
         if self.recipe.channels_last:
@@ -92,58 +82,44 @@ class _Base:
         return normal
 
 
-class MemoryFeed(_Base):
-    """A feed with all images of a split in memory, as squares in uint8.
+def feed(samples: LabeledImages, recipe: Recipe, processes: int = 1) -> Feed:
+    """Return the feed of a split for a recipe; ``processes`` share each batch in training."""
+    side = recipe.resize or recipe.size
+    channels = 3 if samples.stacked is None else samples.stacked.shape[1]
+    fits = len(samples) * channels * side**2 <= _MEMORY
+    # this transform crops whole images, but a feed from memory holds only their centers
+    crops = any(augment.name == "RandomResizedCrop" for augment in recipe.augment)
+    kind = MemoryFeed if fits and not (crops and samples.stacked is None) else FileFeed
+    return kind(samples, recipe, processes)
 
-    Args:
-        samples: the split.
-        recipe: the recipe, for sizes, normalisation and transforms.
-        processes: the number of processes that share each batch in training.
-    """
+
+class MemoryFeed(Feed):
+    """A feed with all images of a split in memory, as squares in uint8."""
 
     def __init__(self, samples: LabeledImages, recipe: Recipe, processes: int = 1) -> None:
         super().__init__(samples, recipe, processes)
-        side = recipe.resize or recipe.size
-        self._images = _squares(samples, side)
+        self._images = _squares(samples, recipe.resize or recipe.size)
 
-    def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number ``first`` on."""
-        for chosen in self._numbers(seed, epoch, first):
-            images = augmented(self._images[chosen], self._transform, self.recipe.draw)
+    def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
+        transform = self._transform if epoch else None
+        for chosen in numbers:
+            images = augment_batch(self._images[chosen], transform, self.recipe.draw)
             yield self._normalized(_cut(images, self.recipe)), self.samples.targets[chosen]
 
-    def test(self) -> Iterator[Batch]:
-        """Yield all images in order."""
-        for chosen in torch.split(torch.arange(len(self.samples)), _TEST_BATCH):
-            images = _cut(self._images[chosen], self.recipe)
-            yield self._normalized(images), self.samples.targets[chosen]
 
-
-class FileFeed(_Base):
+class FileFeed(Feed):
     """A feed that reads and decodes images on demand, in worker processes of a ``DataLoader``.
 
     Each image has random draws of its own, determined by seed, epoch and index, so that the result
     does not depend on the number of processes.
     """
 
-    def training(self, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number ``first`` on."""
-        numbers = [chosen.tolist() for chosen in self._numbers(seed, epoch, first)]
-        images = _Images(self.samples, self.recipe, self._transform, (seed, epoch))
-        yield from self._loaded(images, numbers)
-
-    def test(self) -> Iterator[Batch]:
-        """Yield all images in order."""
-        numbers = [
-            part.tolist() for part in torch.split(torch.arange(len(self.samples)), _TEST_BATCH)
-        ]
-        yield from self._loaded(_Images(self.samples, self.recipe, None, None), numbers)
-
-    def _loaded(self, images: _Images, numbers: list[list[int]]) -> Iterator[Batch]:
+    def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
+        transform = self._transform if epoch else None
         loader = DataLoader(
-            images,
-            batch_sampler=numbers,
-            num_workers=min(self.recipe.workers, _cores()),
+            _Images(self.samples, self.recipe, transform, epoch or (0, 0)),
+            batch_sampler=[chosen.tolist() for chosen in numbers],
+            num_workers=min(self.recipe.workers, len(allowed_cores())),
             generator=torch.Generator(),  # the default would draw from the global generator
         )
         batches = iter(loader)
@@ -154,34 +130,81 @@ class FileFeed(_Base):
             yield self._normalized(found[0]), found[1]
 
 
-class _Images(Dataset[tuple[Tensor, Tensor]]):
+@dataclass(eq=False)
+class _Images(Dataset[Batch]):
     """A map-style data set for a ``DataLoader``: images (3, S, S), uint8, augmented."""
 
-    def __init__(
-        self,
-        samples: LabeledImages,
-        recipe: Recipe,
-        transform: Transform | None,
-        epoch: tuple[int, int] | None,
-    ) -> None:
-        self._samples = samples
-        self._recipe = recipe
-        self._transform = transform
-        self._epoch = epoch
+    samples: LabeledImages
+    recipe: Recipe
+    transform: Transform | None
+    epoch: Epoch
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = _rgb(self._samples.image(index))
-        if self._epoch is None or self._transform is None:
-            image = _square(image, self._recipe.resize or self._recipe.size)
+    def __getitem__(self, index: int) -> Batch:
+        image = _rgb(self.samples.image(index))
+        if self.transform is None:
+            image = _square(image, self.recipe.resize or self.recipe.size)
         else:
             with torch.random.fork_rng(devices=[]):
                 # not torch.manual_seed: it would also seed the GPUs, which are not restored
-                torch.default_generator.manual_seed(image_seed(*self._epoch, index))
-                image = self._transform(image)
-        return _cut(image, self._recipe), self._samples.targets[index]
+                torch.default_generator.manual_seed(image_seed(*self.epoch, index))
+                image = self.transform(image)
+        return _cut(image, self.recipe), self.samples.targets[index]
+
+
+def transforms(recipe: Recipe) -> Transform | None:
+    """Return a recipe's transforms of uint8 images (..., C, H, W), composed; None without any.
+
+    Raises:
+        RequestError: torchvision has no such transform, or the transform lacks an option.
+    """
+    made = [_transform(augment, recipe) for augment in recipe.augment]
+    return v2.Compose(made) if made else None
+
+
+def augment_batch(images: Tensor, transform: Transform | None, draw: int) -> Tensor:
+    """Return transformed images (B, C, H, W); groups of ``draw`` images share the random draws."""
+    if transform is None:
+        return images
+    return torch.cat([transform(part) for part in torch.split(images, draw)])
+
+
+def find_mixing(recipe: Recipe, classes: int) -> Mixing | None:
+    """Return mixup, cutmix or a random choice of the two; None if a recipe has neither."""
+    found: list[Any] = [
+        kind(alpha=alpha, num_classes=classes)
+        for kind, alpha in ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
+        if alpha > 0
+    ]
+    mix: Mixing | None = v2.RandomChoice(found) if len(found) > 1 else next(iter(found), None)
+    return mix
+
+
+def _transform(augment: Augment, recipe: Recipe) -> Transform:
+    kind: Any = getattr(v2, augment.name, None)
+    if not _is_transform(kind):
+        names = [name for name in dir(v2) if _is_transform(getattr(v2, name))]
+        way_out = f"Recipe {recipe.name} may name those of torchvision.transforms.v2."
+        raise unknown("transform", augment.name, names, listed=(), way_out=way_out)
+    known = list(inspect.signature(kind).parameters)
+    for option in augment.options:
+        if option not in known:
+            raise RequestError(
+                f"recipe {recipe.name}: {augment.name} has no option {option!r}. Choose from "
+                f"{', '.join(known)}.{suggestion(option, known)}"
+            )
+    try:
+        return kind(**augment.options)  # type: ignore[no-any-return]
+    except Exception as error:
+        raise RequestError(
+            f"recipe {recipe.name}: {augment.name} cannot be built: {describe(error)}"
+        ) from error
+
+
+def _is_transform(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, v2.Transform)
 
 
 def _next(batches: Iterator[Batch]) -> Batch | str | None:
@@ -195,7 +218,7 @@ def _next(batches: Iterator[Batch]) -> Batch | str | None:
 
 
 def _squares(samples: LabeledImages, side: int) -> Tensor:
-    """Return all images as (N, C, side, side): shorter side resized, centre cropped."""
+    """Return all images as (N, C, side, side): shorter side resized, center cropped."""
     if samples.stacked is not None:
         return torch.cat([_square(part, side) for part in torch.split(samples.stacked, 1024)])
     found = torch.empty(len(samples), 3, side, side, dtype=torch.uint8)
@@ -207,22 +230,17 @@ def _squares(samples: LabeledImages, side: int) -> Tensor:
 def _square(images: Tensor, side: int) -> Tensor:
     if images.shape[-2:] == (side, side):
         return images
-    fitted = tv.resize(images, [side], antialias=True)
-    square: Tensor = tv.center_crop(fitted, [side, side])
+    square: Tensor = tv.center_crop(tv.resize(images, [side], antialias=True), [side, side])
     return square
 
 
 def _cut(images: Tensor, recipe: Recipe) -> Tensor:
-    """Return images of the recipe's size, cropped at the centre if they have another."""
+    """Return images of the recipe's size, cropped at the center if they have another."""
     side = recipe.size
     if images.shape[-2:] == (side, side):
         return images
     square: Tensor = tv.center_crop(_square(images, recipe.resize or side), [side, side])
     return square
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rgb(image: Tensor) -> Tensor:

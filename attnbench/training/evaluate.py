@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +12,6 @@ from torchmetrics.functional.classification import multiclass_accuracy
 
 from attnbench.errors import AttnbenchError
 from attnbench.training.dataloader import Feed
-
-_TOP = 5
 
 
 class Diverged(AttnbenchError):  # noqa: N818 - the name states the result
@@ -38,7 +35,7 @@ def score(model: nn.Module, feed: Feed, device: torch.device, classes: int) -> S
     Raises:
         Diverged: an output is not finite.
     """
-    logits, targets = predicted(model, feed, device)
+    logits, targets = predict(model, feed, device)
     return score_of(logits, targets, classes)
 
 
@@ -51,18 +48,15 @@ def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
     if not bool(torch.isfinite(logits).all()):
         raise Diverged("the trained network's output is not finite on test images")
     correct = logits.argmax(1) == targets
-    found: Any = None
-    if classes > _TOP:
-        found = multiclass_accuracy(logits, targets, classes, top_k=_TOP, average="micro")
-    return Score(
-        top1=100.0 * int(correct.sum()) / len(targets),
-        top5=None if found is None else 100.0 * round(float(found) * len(targets)) / len(targets),
-        correct=correct.numpy(),
-    )
+    top5 = None
+    if classes > 5:
+        share = float(multiclass_accuracy(logits, targets, classes, top_k=5, average="micro"))
+        top5 = 100.0 * round(share * len(targets)) / len(targets)
+    return Score(100.0 * int(correct.sum()) / len(targets), top5, correct.numpy())
 
 
 @torch.inference_mode()
-def predicted(model: nn.Module, feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
+def predict(model: nn.Module, feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return logits (N, classes) and targets (N,) of a test set, on the CPU."""
     model.eval()
     logits, targets = [], []

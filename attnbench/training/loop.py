@@ -15,19 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from attnbench.datasets.dataset import Data
 from attnbench.errors import RequestError
-from attnbench.training.augmentation import mixing
 from attnbench.training.checkpoint import Checkpoint, Stateful, TrainingProgress
-from attnbench.training.dataloader import Feed, feed
+from attnbench.training.dataloader import Batch, Feed, feed, find_mixing
 from attnbench.training.evaluate import Diverged, Score, score
 from attnbench.training.optimizer import optimizer_of, schedule_of
 from attnbench.training.recipe import Recipe
@@ -37,22 +34,15 @@ _SAVE_S = 20.0
 """Seconds of training between checkpoints."""
 _LOOK = 20
 """Steps between checks of the losses: each check waits for the device."""
-_TELL_S = 1.0
-Tell = Callable[[str], object]
+_REPORT_S = 1.0
+Report = Callable[[str], object]
 _Tensors = list[Tensor] | tuple[Tensor, ...]
-
-__all__ = ["Diverged", "TrainingResult", "train"]
 
 
 @dataclass(frozen=True)
-class TrainingResult:
-    """The result of one training run."""
+class TrainingResult(Score):
+    """The result of one training run, with the score on the test images after the last epoch."""
 
-    top1: float
-    """Top-1 accuracy in percent on the test images, after the last epoch."""
-    top5: float | None
-    correct: NDArray[np.bool_]
-    """Flags of correct classification, (N,), one for each test image in order."""
     loss: float
     """Mean training loss of the last epoch."""
     curve: list[dict[str, Any]]
@@ -74,7 +64,7 @@ def train(
     *,
     folder: Path | None = None,
     epochs: int | None = None,
-    tell: Tell = str,
+    report: Report = str,
 ) -> TrainingResult:
     """Train a network in place and test it.
 
@@ -87,21 +77,21 @@ def train(
         folder: the folder of checkpoints, written every 20 seconds; an interrupted training run
             resumes from the last one, with the same result as without the interruption.
         epochs: the number of epochs, in place of the recipe's.
-        tell: the progress callback; it receives the progress as a text.
+        report: the progress callback; it receives the progress as a text.
 
     Raises:
         Diverged: the loss became infinite or NaN; the error gives the step.
         RequestError: the recipe cannot be applied on this machine or to this data set.
     """
-    return _Training(model, data, recipe, seed, epochs or recipe.epochs, tell).run(folder)
+    return _Training(model, data, recipe, seed, epochs or recipe.epochs, report).run(folder)
 
 
 class _Training:
     def __init__(
-        self, model: nn.Module, data: Data, recipe: Recipe, seed: int, epochs: int, tell: Tell
+        self, model: nn.Module, data: Data, recipe: Recipe, seed: int, epochs: int, report: Report
     ) -> None:
         self.plain, self.recipe, self.seed, self.epochs = model, recipe, seed, epochs
-        self.tell = tell
+        self.report = report
         self.accelerator = _accelerator(recipe)
         if recipe.channels_last:
             model.to(memory_format=torch.channels_last)
@@ -110,8 +100,8 @@ class _Training:
         _check(data, recipe, processes)
         self.data: Feed = feed(data.train, recipe, processes)
         self.test: Feed = feed(data.test, recipe)
-        where = [self.accelerator.device.type, processes]
-        self.identity = _identity(model, data, recipe, [seed, epochs, *where])
+        others = [seed, epochs, self.accelerator.device.type, processes]
+        self.identity = _identity(model, data, recipe, others)
         self.average = _averaged(model, recipe, self.accelerator.device)
         optimizer = optimizer_of(model, recipe)
         self.schedule = schedule_of(optimizer, recipe, self.data.steps, epochs)
@@ -119,26 +109,21 @@ class _Training:
         _bare(self.accelerator, self.model)
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-        self.mix = mixing(recipe, self.classes)
+        self.mix = find_mixing(recipe, self.classes)
         self.progress = TrainingProgress()
-        self.images = 0
-        self.busy_s = 0.0
+        self.images, self.busy_s = 0, 0.0
+        self.checkpoint: Checkpoint | None = None
+        self.saved = self.reported = 0.0
 
     def run(self, folder: Path | None) -> TrainingResult:
         start = time.perf_counter()
-        checkpoint = Checkpoint(folder, self.identity, self._states()) if folder else None
-        if checkpoint and checkpoint.load(self.accelerator):
-            losses = self.progress.losses
-            self.progress.losses = [loss.to(self.accelerator.device) for loss in losses]
-        ticker = _Ticker(self, checkpoint)
-        total = self.epochs * self.data.steps
-        while self.progress.step < total:
-            self._epoch(ticker)
-        final = self._score()
+        if folder:
+            self._resume(folder)
+        self.saved = self.reported = time.monotonic()
+        while self.progress.step < self.epochs * self.data.steps:
+            self._epoch()
         return TrainingResult(
-            top1=final.top1,
-            top5=final.top5,
-            correct=final.correct,
+            **vars(self._score()),
             loss=float(self.progress.curve[-1]["loss"]),
             curve=self.progress.curve,
             steps=self.progress.step,
@@ -148,11 +133,17 @@ class _Training:
             threads=torch.get_num_threads(),
         )
 
-    def _states(self) -> dict[str, Stateful]:
-        own: dict[str, Stateful] = {"schedule": self.schedule, "progress": self.progress}
-        return own if self.average is None else own | {"average": self.average}
+    def _resume(self, folder: Path) -> None:
+        """Load the last checkpoint, if there is one that matches."""
+        states: dict[str, Stateful] = {"schedule": self.schedule, "progress": self.progress}
+        if self.average is not None:
+            states["average"] = self.average
+        self.checkpoint = Checkpoint(folder, self.identity, states)
+        if self.checkpoint.load(self.accelerator):
+            losses = self.progress.losses
+            self.progress.losses = [loss.to(self.accelerator.device) for loss in losses]
 
-    def _epoch(self, ticker: _Ticker) -> None:
+    def _epoch(self) -> None:
         """Train the remaining steps of the current epoch."""
         epoch, first = divmod(self.progress.step, self.data.steps)
         self.model.train()
@@ -162,14 +153,13 @@ class _Training:
             self._step(images, targets)
             self.images += len(images)
             if self.progress.step % _LOOK == 0:
-                self._check_losses()
-            ended = self.progress.step % self.data.steps == 0
-            if ended:
+                self._finite_losses()
+            if self.progress.step % self.data.steps == 0:
                 self._end_epoch(epoch)
             self.busy_s += time.perf_counter() - begin
-            ticker.tick()
+            self._save_and_report()
 
-    def _seeded(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _seeded(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Yield the batches; the global generator is seeded before each batch is made."""
         while True:
             torch.manual_seed(step_seed(self.seed, self.progress.step))
@@ -211,28 +201,26 @@ class _Training:
         self.progress.step += 1
         self.progress.losses.append(losses[0] if count == 1 else torch.stack(losses).mean())
 
-    def _check_losses(self) -> None:
-        """Raise if a loss of the current epoch is not finite, in all processes equally."""
-        losses = self._losses()
+    def _finite_losses(self) -> Tensor:
+        """Return the losses of the current epoch so far, (steps,), equal in all processes.
+
+        Raises:
+            Diverged: a loss is not finite.
+        """
+        losses = torch.stack(self.progress.losses)
+        if self.accelerator.num_processes > 1:
+            losses = torch.as_tensor(self.accelerator.reduce(losses, reduction="mean"))
         bad = torch.nonzero(~torch.isfinite(losses)).flatten().tolist()
         if bad:
             step = self.progress.step - len(losses) + bad[0] + 1
             epoch = (step - 1) // self.data.steps + 1
             raise Diverged(f"diverged: loss {losses[bad[0]]} at step {step}, in epoch {epoch}")
-
-    def _losses(self) -> Tensor:
-        """Return the losses of the current epoch so far, (steps,), each of a whole batch."""
-        own = torch.stack(self.progress.losses)
-        if self.accelerator.num_processes == 1:
-            return own
-        shared: Any = self.accelerator.reduce(own, reduction="mean")
-        return torch.as_tensor(shared)
+        return losses
 
     def _end_epoch(self, epoch: int) -> None:
-        self._check_losses()
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
-            "loss": float(self._losses().double().mean()),
+            "loss": float(self._finite_losses().double().mean()),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
         every = self.recipe.evaluate_every
@@ -253,31 +241,23 @@ class _Training:
             self.plain.eval().to("cpu")
         return found
 
-
-class _Ticker:
-    """The timer of checkpoints and progress reports."""
-
-    def __init__(self, training: _Training, checkpoint: Checkpoint | None) -> None:
-        self._training, self._checkpoint = training, checkpoint
-        self._saved = self._reported = time.monotonic()
-
-    def tick(self) -> None:
+    def _save_and_report(self) -> None:
+        """Save a checkpoint and report the progress, each if the last is long enough ago."""
         now = time.monotonic()
-        if self._checkpoint and now - self._saved > _SAVE_S:
-            self._checkpoint.save(self._training.accelerator)
-            self._saved = time.monotonic()
-        if now - self._reported > _TELL_S:
-            self._reported = now
-            self._training.tell(self._text())
+        if self.checkpoint and now - self.saved > _SAVE_S:
+            self.checkpoint.save(self.accelerator)
+            self.saved = time.monotonic()
+        if now - self.reported > _REPORT_S:
+            self.reported = now
+            self.report(self._progress_text())
 
-    def _text(self) -> str:
-        training = self._training
-        progress, steps = training.progress, training.data.steps
-        epoch, step = divmod(progress.step, steps)
-        speed = training.images / training.busy_s if training.busy_s else 0.0
-        loss = f", loss {float(progress.losses[-1]):.3f}" if progress.losses else ""
-        shown = min(epoch + 1, training.epochs)
-        return f"epoch {shown}/{training.epochs}, step {step}/{steps}{loss}, {speed:,.0f} images/s"
+    def _progress_text(self) -> str:
+        steps, losses = self.data.steps, self.progress.losses
+        epoch, step = divmod(self.progress.step, steps)
+        speed = self.images / self.busy_s if self.busy_s else 0.0
+        loss = f", loss {float(losses[-1]):.3f}" if losses else ""
+        at = f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}, step {step}/{steps}"
+        return f"{at}{loss}, {speed:,.0f} images/s"
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:
@@ -287,7 +267,7 @@ def _accelerator(recipe: Recipe) -> Accelerator:
         GradientState._reset_state()
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     if precision == "fp16" and not torch.cuda.is_available():
-        raise RequestError(f"recipe {recipe.name}: precision fp16 needs a GPU; bf16 does not")
+        raise RequestError(f"recipe {recipe.name}: precision fp16 needs a GPU. bf16 does not.")
     return Accelerator(mixed_precision=precision, gradient_accumulation_steps=recipe.accumulate)
 
 
@@ -323,13 +303,13 @@ def _check(data: Data, recipe: Recipe, processes: int) -> None:
     least = 2 * recipe.accumulate * processes
     if recipe.batch_size < least:
         raise RequestError(
-            f"recipe {recipe.name}: batch_size {recipe.batch_size} is too small for accumulate "
-            f"{recipe.accumulate} on {processes} processes: at least {least}"
+            f"recipe {recipe.name}: batch_size is too small for accumulate {recipe.accumulate} on "
+            f"{processes} processes: got {recipe.batch_size}. Give at least {least}."
         )
     if len(data.train) < least:
         raise RequestError(
-            f"data set {data.name} has {len(data.train)} training images; recipe {recipe.name} "
-            f"needs at least {least}"
+            f"data set {data.name} has too few training images for recipe {recipe.name}: "
+            f"got {len(data.train)}. It needs at least {least}."
         )
 
 

@@ -19,15 +19,11 @@ def optimizer_of(model: nn.Module, recipe: Recipe) -> Optimizer:
     """Return a recipe's optimizer; one-dimensional parameters have a separate weight decay."""
     chosen = recipe.optimizer
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    vectors = [parameter for parameter in trained if parameter.ndim <= 1]
     groups = [
-        {
-            "params": [parameter for parameter in trained if parameter.ndim > 1],
-            "weight_decay": chosen.weight_decay,
-        },
-        {
-            "params": [parameter for parameter in trained if parameter.ndim <= 1],
-            "weight_decay": chosen.norm_weight_decay,
-        },
+        {"params": matrices, "weight_decay": chosen.weight_decay},
+        {"params": vectors, "weight_decay": chosen.norm_weight_decay},
     ]
     if chosen.name == "adamw":
         return AdamW(groups, lr=chosen.lr)

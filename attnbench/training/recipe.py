@@ -1,19 +1,23 @@
-"""Training recipes as TOML. Imports no torch."""
+"""Training recipes as TOML. Only their application to a network imports torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tomllib
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attnbench.errors import RequestError, suggestion, unknown
 from attnbench.utils.text import shown_path
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -44,7 +48,7 @@ class Optimizer(_Strict):
     @model_validator(mode="after")
     def _momentum_fits(self) -> Self:
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
+            raise ValueError("nesterov needs a momentum above 0.")
         return self
 
 
@@ -140,11 +144,11 @@ class Recipe(_Strict):
     def _parts_fit(self) -> Self:
         if self.batch_size < 2 * self.accumulate:
             raise ValueError(
-                f"batch_size {self.batch_size} is too small for accumulate {self.accumulate}: "
-                "each part needs 2 images"
+                f"batch_size is too small for accumulate {self.accumulate}: "
+                f"got {self.batch_size}. Each part needs 2 images."
             )
         if self.resize is not None and self.resize < self.size:
-            raise ValueError(f"resize {self.resize} is below size {self.size}")
+            raise ValueError(f"resize is below size {self.size}: got {self.resize}.")
         return self
 
     @property
@@ -155,11 +159,14 @@ class Recipe(_Strict):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_TABLES: dict[str, type[_Strict]]
+_TABLES = {"optimizer": Optimizer, "schedule": Schedule, "stem": Stem, "baseline": RecipeBaseline}
+
+
 def recipes() -> list[str]:
     """Return the names of the shipped recipes, sorted."""
-    return sorted(
-        path.name.removesuffix(".toml") for path in _shipped().iterdir() if _is_toml(path)
-    )
+    names = [path.name for path in _shipped().iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def find_recipe(name: str) -> Recipe:
@@ -170,7 +177,10 @@ def find_recipe(name: str) -> Recipe:
         RequestError: the file cannot be read, or violates the schema.
     """
     if name.endswith(".toml") or "/" in name:
-        return _read(Path(name), _changed(Path(name)))
+        changed = 0
+        with suppress(OSError, ValueError):  # an absent file
+            changed = Path(name).stat().st_mtime_ns
+        return _read(Path(name), changed)  # a newer file is read again
     if name not in recipes():
         raise unknown("recipe", name, recipes(), way_out="Or give the path of a .toml file.")
     return _read(Path(str(_shipped() / f"{name}.toml")), 0)
@@ -180,6 +190,31 @@ def default_recipe(dataset: str) -> str:
     """Return the name of a data set's default recipe; ``folder`` if it has none."""
     name = dataset.split(",")[0]
     return next((recipe for recipe in recipes() if name in find_recipe(recipe).datasets), FALLBACK)
+
+
+def adapt(model: nn.Module, recipe: Recipe) -> nn.Module:
+    """Set the strides that a recipe requests, in place, and return the network.
+
+    Weights and their shapes are unchanged.
+
+    Raises:
+        RequestError: the recipe has more strides than the network has convolutions of stride 2.
+    """
+    from torch import nn
+
+    if recipe.stem is None:
+        return model
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    strided = [found for found in convolutions if tuple(found.stride) == (2, 2)]
+    wanted = recipe.stem.strides
+    if len(wanted) > len(strided):
+        raise RequestError(
+            f"recipe {recipe.name}: stem.strides has too many strides: got {len(wanted)}. "
+            f"{type(model).__name__} has {len(strided)} convolutions of stride 2."
+        )
+    for convolution, stride in zip(strided, wanted, strict=False):
+        convolution.stride = (stride, stride)
+    return model
 
 
 @cache
@@ -194,38 +229,19 @@ def _read(path: Path, changed: int) -> Recipe:
         first = error.errors()[0]
         raise RequestError(f"recipe {shown}: {_mistake(first['loc'], first)}") from error
     except ValueError as error:
-        raise RequestError(f"recipe {shown} is no TOML: {error}") from error
+        raise RequestError(f"recipe {shown} is invalid TOML: {error}") from error
 
 
 def _mistake(place: tuple[int | str, ...], found: Any) -> str:
-    """Return a validation error as text: ``optimizer.momentun: unknown key; known: ...``."""
+    """Return a validation error as text: ``optimizer.momentun is an unknown key. ...``."""
     shown = ".".join(str(part) for part in place)
     if found["type"] != "extra_forbidden":
         message = found["msg"].removeprefix("Value error, ")
         return f"{shown}: {message[0].lower()}{message[1:]}" if shown else message
-    table: dict[str, type[_Strict]] = {
-        "optimizer": Optimizer,
-        "schedule": Schedule,
-        "stem": Stem,
-        "baseline": RecipeBaseline,
-    }
-    schema = Recipe if len(place) == 1 else table[str(place[0])]
-    known = list(schema.model_fields)
+    known = list((_TABLES[str(place[0])] if place[1:] else Recipe).model_fields)
     near = suggestion(str(place[-1]), known)
-    return f"{shown}: unknown key; known: {', '.join(known)}.{near}"
-
-
-def _changed(path: Path) -> int:
-    """Return the modification time of a file, so that a newer one is read again; 0 if absent."""
-    try:
-        return path.stat().st_mtime_ns
-    except (OSError, ValueError):
-        return 0
+    return f"{shown} is an unknown key. Choose from {', '.join(known)}.{near}"
 
 
 def _shipped() -> Any:
     return resources.files("attnbench.training") / "recipes"
-
-
-def _is_toml(path: Any) -> bool:
-    return bool(path.name.endswith(".toml"))

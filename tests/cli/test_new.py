@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.scaffold.write_package import FILES
+from attnbench.scaffold.plugin_package import FILES
 
 
 def test_a_package_that_the_next_command_knows(attnbench, tmp_path, monkeypatch):

@@ -19,11 +19,10 @@ from attnbench.registry.registry import Entry
 from attnbench.suites.conditions import Training
 from attnbench.suites.plan import make_case
 from attnbench.training.dataloader import MemoryFeed, feed
-from attnbench.training.evaluate import predicted
+from attnbench.training.evaluate import predict
 from attnbench.training.loop import train
-from attnbench.training.recipe import find_recipe
+from attnbench.training.recipe import adapt, find_recipe
 from attnbench.training.seeds import backbone_seed
-from attnbench.training.strides import adapt
 from attnbench.utils.bitmask import unpack
 
 DATA = "synthetic,classes=4,count=64"
@@ -262,9 +261,9 @@ def test_a_blended_arm_has_the_logits_of_the_pretrained_backbone(
     for module, placement in ((None, None), ("ulsam,blend=true", "after:3,8")):
         model = meter.network(case(backbone, module, placement))
         transfer(model, path)
-        logits.append(predicted(model, test, torch.device("cpu"))[0])
+        logits.append(predict(model, test, torch.device("cpu"))[0])
     assert torch.equal(*logits)
-    fresh = predicted(meter.network(case(backbone)), test, torch.device("cpu"))[0]
+    fresh = predict(meter.network(case(backbone)), test, torch.device("cpu"))[0]
     assert not torch.equal(fresh, logits[0])
 
 

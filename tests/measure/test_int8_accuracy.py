@@ -12,7 +12,7 @@ from attnbench.datasets.registry import load
 from attnbench.measure import int8_accuracy
 from attnbench.measure.int8_accuracy import BATCH, CALIBRATION_BATCHES, quantised_correct
 from attnbench.training.dataloader import feed
-from attnbench.training.evaluate import predicted, score_of
+from attnbench.training.evaluate import predict, score_of
 from attnbench.training.loop import train
 from attnbench.training.recipe import Recipe, find_recipe
 
@@ -49,7 +49,7 @@ def trained(own):
 
 
 def answers(model, recipe):
-    logits, targets = predicted(model, feed(load(DATA).test, recipe), torch.device("cpu"))
+    logits, targets = predict(model, feed(load(DATA).test, recipe), torch.device("cpu"))
     return score_of(logits, targets, 4).correct
 
 

@@ -25,7 +25,7 @@ class Stop(Exception):  # noqa: N818
 @pytest.fixture(autouse=True)
 def _at_every_step(monkeypatch):
     monkeypatch.setattr(loop, "_SAVE_S", -1.0)
-    monkeypatch.setattr(loop, "_TELL_S", -1.0)
+    monkeypatch.setattr(loop, "_REPORT_S", -1.0)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def after(steps):
 
 def stopped(model, data, recipe, folder, steps, seed=0, epochs=None):
     with pytest.raises(Stop):
-        train(model, data, recipe, seed, folder=folder, epochs=epochs, tell=after(steps))
+        train(model, data, recipe, seed, folder=folder, epochs=epochs, report=after(steps))
 
 
 def counted(model):
@@ -297,7 +297,7 @@ def test_nothing_is_unpickled_that_runs_code(left, data, busy, network, tmp_path
     if name == "random_states_0.pkl":  # accelerate goes on without
         assert resumes(data, busy, network, left) == 2
     else:
-        with pytest.raises(RequestError, match=r"current cannot be read: .*remove it to start"):
+        with pytest.raises(RequestError, match=r"current .*[^.]\. Remove it"):
             resumes(data, busy, network, left)
     assert not witness.exists()
     pickle.loads(pickle.dumps(Evil(witness)))

@@ -270,19 +270,19 @@ def test_a_network_can_be_trained_twice(data, recipe, network):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can train in fp16")
 def test_fp16_needs_a_gpu(data, recipe, network):
-    with pytest.raises(RequestError, match="tiny: precision fp16 needs a GPU; bf16 does not"):
+    with pytest.raises(RequestError, match=r"tiny: .*fp16.*GPU.*bf16"):
         train(network(), data, recipe(precision="fp16"), 0)
 
 
 def test_too_few_images(split, recipe, network):
     data = Data("few", split(7), split(7))
-    message = "data set few has 7 training images; recipe tiny needs at least 8"
+    message = "data set few .*recipe tiny: got 7.* 8"
     with pytest.raises(RequestError, match=message):
         train(network(), data, recipe(accumulate=4), 0)
 
 
 def test_a_batch_that_is_too_small_for_the_processes(data, recipe):
-    with pytest.raises(RequestError, match=r"batch_size 4 is too small .* on 3 processes: .* 6"):
+    with pytest.raises(RequestError, match=r"batch_size .* 3 processes: got 4.* 6"):
         loop._check(data, recipe(batch_size=4), 3)
 
 
@@ -307,9 +307,9 @@ def test_it_learns(recipe, network):
 
 
 def test_progress_is_told(data, recipe, network, monkeypatch):
-    monkeypatch.setattr(loop, "_TELL_S", -1.0)
+    monkeypatch.setattr(loop, "_REPORT_S", -1.0)
     told = []
-    train(network(), data, recipe(), 0, tell=told.append)
+    train(network(), data, recipe(), 0, report=told.append)
     assert len(told) == 6
     assert told[0].startswith("epoch 1/2, step 1/3, loss ")
     assert told[2].startswith("epoch 2/2, step 0/3, ")
