@@ -36,8 +36,7 @@ def mcnemar(a: Correct, b: Correct) -> McNemar:
 
     With several seeds, an image counts once, for the side that is right with more of the seeds,
     and is dropped in a tie: a sign test over images, which for a single seed is McNemar's. The
-    p-values of the seeds are not combined, as they concern the same images and are dependent;
-    :func:`per_seed` returns each.
+    p-values of the seeds are not combined, as they concern the same images and are dependent.
 
     Args:
         a: whether an image is classified correctly, (images,) or (seeds, images).
@@ -53,19 +52,6 @@ def mcnemar(a: Correct, b: Correct) -> McNemar:
         return McNemar(only_a, only_b, 1.0)
     test = stats.binomtest(only_a, only_a + only_b)
     return McNemar(only_a, only_b, float(test.pvalue))
-
-
-def per_seed(a: Correct, b: Correct) -> list[McNemar]:
-    """Return McNemar's test of each pair of networks of (seeds, images).
-
-    The p-values are not independent: do not combine them or select the smallest.
-
-    Raises:
-        RequestError: the shapes differ, or are neither (images,) nor (seeds, images).
-    """
-    _check(a, b)
-    pairs = zip(np.atleast_2d(a), np.atleast_2d(b), strict=True)
-    return [mcnemar(first, second) for first, second in pairs]
 
 
 def _check(a: Correct, b: Correct) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attnbench.errors import RequestError, suggestion
@@ -53,15 +53,10 @@ class TimingSamples:
         if arm not in self.seconds:
             raise RequestError(f"no arm {arm!r} was timed.{suggestion(arm, self.seconds)}")
         kept = dict.fromkeys((self.baseline, AGAIN, arm))
-        return TimingSamples(
-            self.baseline,
-            {name: self.seconds[name] for name in kept},
-            {name: self.calls[name] for name in kept},
-            self.warmup_s,
-            self.sampling_s,
-            self.stopped,
-            self.dropped,
-            self.conditions,
+        return replace(
+            self,
+            seconds={name: self.seconds[name] for name in kept},
+            calls={name: self.calls[name] for name in kept},
         )
 
     def to_json(self) -> dict[str, Any]:

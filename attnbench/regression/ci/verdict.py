@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from attnbench.regression.ci.inspect_networks import NetworkPair
 from attnbench.regression.ci.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
 from attnbench.regression.compare.comparison import OUTCOMES, Judged, MetricChange, RunComparison
+from attnbench.regression.compare.exact_metrics import STATUS, judge_count
 from attnbench.regression.compare.gates import LATENCY, Gates
 from attnbench.stats.latency_ratio import (
     RatioEstimate,
@@ -64,7 +65,10 @@ def compare_sides(
         costs: whether exact metrics are compared.
     """
     found: list[Judged] = [*_existence(pairs)]
-    found += [("missing", _missing(name)) for name in missing]
+    reason = "head has no such case"
+    found += [
+        ("missing", MetricChange(name, STATUS, "ok", None, reason=reason)) for name in missing
+    ]
     if costs:
         found += [change for pair in pairs for change in _costs(pair, gates)]
     found += _exports(times, gates)
@@ -80,31 +84,20 @@ def compare_sides(
     )
 
 
-def _missing(name: str) -> MetricChange:
-    return MetricChange(name, "status", "ok", None, reason="head has no such case")
-
-
 def _existence(pairs: Sequence[NetworkPair]) -> Iterator[Judged]:
+    """Judge the networks that cannot be built on both sides."""
     for pair in pairs:
         name, base, head = pair.name("cost"), pair.base.error, pair.head.error
-        if head is None and base is None:
-            continue
-        if head is None:
-            if pair.base.unknown:
-                yield (
-                    "added",
-                    MetricChange(name, "status", None, "ok", reason="base has no such module"),
-                )
-            else:
-                yield (
-                    "improvements",
-                    MetricChange(name, "status", "failed", "ok", reason=f"base: {base}"),
-                )
-        elif base is None:
-            yield "regressions", MetricChange(name, "status", "ok", "failed", reason=str(head))
-        else:
+        if head is not None and base is not None:
             reason = f"fails on both sides: {head}"
-            yield "unchanged", MetricChange(name, "status", "failed", "failed", reason=reason)
+            yield "unchanged", MetricChange(name, STATUS, "failed", "failed", reason=reason)
+        elif head is not None:
+            yield "regressions", MetricChange(name, STATUS, "ok", "failed", reason=head)
+        elif pair.base.unknown:
+            reason = "base has no such module"
+            yield "added", MetricChange(name, STATUS, None, "ok", reason=reason)
+        elif base is not None:
+            yield "improvements", MetricChange(name, STATUS, "failed", "ok", reason=f"base: {base}")
 
 
 def _costs(pair: NetworkPair, gates: Gates) -> Iterator[Judged]:
@@ -114,17 +107,11 @@ def _costs(pair: NetworkPair, gates: Gates) -> Iterator[Judged]:
     metrics = [metric for metric in COSTS if metric in pair.counted]
     for metric in filter(gates.judges, metrics):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
-        share = head / base - 1 if base else math.copysign(math.inf, head)
-        share = 0.0 if base == head else share
-        reason = f"{head - base:+,}" if share else ""
-        change = MetricChange(
-            pair.name("cost"), metric, base, head, reason=reason, change=_finite(share)
-        )
-        if share < 0:
-            yield "improvements", change
-        else:
-            passed = head - base <= gates.allowed(metric) * base
-            yield "unchanged" if passed else "regressions", change
+        found = judge_count(pair.name("cost"), metric, base, head, gates.allowed(metric))
+        if found:
+            verdict, change = found
+            share = None if change.change is None else round(change.change, 6)
+            yield verdict, replace(change, change=share)
 
 
 def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]:
@@ -175,17 +162,9 @@ def share_spreads(found: Mapping[str, LatencyRatio]) -> dict[str, LatencyRatio]:
     Three processes leave four degrees of freedom: too few for one row among many that are judged
     together, however large its effect.
     """
-    shared = shrink_ratios(
-        {
-            name: latency.ratio
-            for name, latency in found.items()
-            if latency.interleaved and latency.ratio.processes > 1
-        }
-    )
-    return {
-        name: replace(latency, ratio=shared.get(name, latency.ratio))
-        for name, latency in found.items()
-    }
+    rows = {name: row.ratio for name, row in found.items() if row.interleaved}
+    shared = shrink_ratios({name: ratio for name, ratio in rows.items() if ratio.processes > 1})
+    return {name: replace(row, ratio=shared.get(name, row.ratio)) for name, row in found.items()}
 
 
 def _untimed(name: str, timed: TimedPair) -> Judged:

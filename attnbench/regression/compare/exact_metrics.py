@@ -16,14 +16,22 @@ from attnbench.regression.compare.comparison import (
 )
 from attnbench.regression.compare.gates import COSTS, Gates
 
+STATUS = "status"
+_ABSENT = "absent"
+_PACKAGES = ("torch", "torchvision", "timm")
+"""Packages that build and trace a network."""
+_BREAK = "graph break"
+_MEASURED_PEAK = 0.01
+"""Least tolerance of a measured peak: a device's allocator is not exact."""
+
 
 def judge_count(
-    pair: RecordPair, metric: str, base: Value, new: Value, allowed: float = 0.0, reason: str = ""
+    case: str, metric: str, base: Value, new: Value, allowed: float = 0.0, reason: str = ""
 ) -> Judged | None:
     """Judge an exact metric of a case; return None where neither run has it.
 
     Args:
-        pair: the case.
+        case: the case's name.
         metric: its name.
         base: its value in BASE.
         new: its value in NEW.
@@ -33,15 +41,17 @@ def judge_count(
     if base is None and new is None:
         return None
     if not isinstance(base, int | float) or not isinstance(new, int | float):
-        side = "BASE" if base is None else "NEW"
-        return "incomparable", pair.of(metric, base, new, f"{side} has no such figure")
+        reason = f"{'BASE' if base is None else 'NEW'} has no such figure"
+        return "incomparable", MetricChange(case, metric, base, new, reason=reason)
     if base == new:
-        return "unchanged", pair.of(metric, base, new, change=0.0)
-    change = new / base - 1 if base else math.copysign(math.inf, new)
-    reasons = [f"{_signed(new - base)}", *([reason] if reason else [])]
-    return _count_verdict(new - base, allowed * abs(base)), MetricChange(
-        pair.case, metric, base, new, reason="; ".join(reasons), change=finite(change)
-    )
+        return "unchanged", MetricChange(case, metric, base, new, change=0.0)
+    more, share = new - base, new / base - 1 if base else math.copysign(math.inf, new)
+    reason = "; ".join(filter(None, (_signed(more), reason)))
+    change = MetricChange(case, metric, base, new, reason=reason, change=finite(share))
+    if more < 0:
+        return "improvements", change
+    # 1000 plus 10% is 1100, which rounding of 1000 * 0.1 may miss
+    return "regressions" if more > allowed * abs(base) * (1 + 1e-9) else "unchanged", change
 
 
 def finite(value: float) -> float | None:
@@ -49,61 +59,43 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _count_verdict(more: float, allowed: float) -> Verdict:
-    if more < 0:
-        return "improvements"
-    # 1000 plus 10% is 1100, which rounding of 1000 * 0.1 may miss
-    return "regressions" if more > allowed * (1 + 1e-9) else "unchanged"
-
-
 def _signed(difference: float) -> str:
     return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+,.6g}"
-
-
-STATUS = "status"
-ABSENT = "absent"
 
 
 def judge_statuses(base: Run, new: Run) -> Iterator[Judged]:
     """Judge the cases that are not ``ok`` in both runs."""
     for case in dict.fromkeys([*base.records, *new.records]):
         before, after = base.records.get(case), new.records.get(case)
-        found = _judge_status(case, before, after)
-        if found:
-            yield found
+        was, now = (record.status if record else _ABSENT for record in (before, after))
+        verdict, reason = _judge_status(was, now, *map(_reason, (before, after)))
+        if verdict is not None:
+            yield verdict, MetricChange(case, STATUS, was, now, reason=reason)
 
 
-def _judge_status(case: str, before: Record | None, after: Record | None) -> Judged | None:
-    was, now = _status(before), _status(after)
-    reason = (after and after.reason) or ""
-    change = MetricChange(case, STATUS, was, now, reason=reason)
+def _judge_status(was: str, now: str, before: str, after: str) -> tuple[Verdict | None, str]:
+    """Return the verdict, None for ok in both runs, and its reason."""
     match was, now:
         case ("ok", "ok"):
-            return None
+            return None, ""
         case ("absent", _):
-            return "added", change
+            return "added", after
         case (_, "absent"):
-            return "missing", MetricChange(case, STATUS, was, now, reason="NEW has no such case")
-        case ("skipped", "skipped") if before and before.reason != reason:
-            explanation = f"{reason}; before: {before.reason}"
-            return "incomparable", MetricChange(case, STATUS, was, now, reason=explanation)
+            return "missing", "NEW has no such case"
+        case ("skipped", "skipped") if before != after:
+            return "incomparable", f"{after}; before: {before}"
         case ("failed", "failed") | ("skipped", "skipped"):
-            return "unchanged", change
+            return "unchanged", after
         case (_, "failed"):
-            return "regressions", change
+            return "regressions", after
         case (_, "skipped"):
-            return "missing", change
+            return "missing", after
         case _:
-            explanation = f"was {was}: {before.reason if before else ''}"
-            return "improvements", MetricChange(case, STATUS, was, now, reason=explanation)
+            return "improvements", f"was {was}: {before}"
 
 
-def _status(record: Record | None) -> str:
-    return record.status if record else ABSENT
-
-
-_PACKAGES = ("torch", "torchvision", "timm")
-"""Packages that build and trace a network."""
+def _reason(record: Record | None) -> str:
+    return (record and record.reason) or ""
 
 
 def judge_costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
@@ -111,21 +103,10 @@ def judge_costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
     for pair in pairs:
         versions = pair.versions(_PACKAGES)
         for metric in filter(gates.judges, COSTS):
-            found = judge_count(
-                pair,
-                metric,
-                pair.base.values.get(metric),
-                pair.new.values.get(metric),
-                gates.allowed(metric),
-                versions,
-            )
+            base, new = (record.values.get(metric) for record in (pair.base, pair.new))
+            found = judge_count(pair.case, metric, base, new, gates.allowed(metric), versions)
             if found:
                 yield found
-
-
-_BREAK = "graph break"
-_MEASURED_PEAK = 0.01
-"""Least tolerance of a measured peak: a device's allocator is not exact."""
 
 
 def judge_validation(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
@@ -144,13 +125,13 @@ def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged
         base, new = (_left(record, breaks=breaks) for record in (pair.base, pair.new))
         if not gates.judges(metric) or not (base or new):
             continue
-        totals = sum(base.values()), sum(new.values())
+        totals, moved = (sum(base.values()), sum(new.values())), _moved(base, new)
         if versions:
             yield "incomparable", pair.of(metric, *totals, versions)
         elif totals[0] == totals[1] and base != new:
-            yield "regressions", pair.of(metric, *totals, _moved(base, new))
+            yield "regressions", pair.of(metric, *totals, moved)
         else:
-            found = judge_count(pair, metric, *totals, gates.allowed(metric), _moved(base, new))
+            found = judge_count(pair.case, metric, *totals, gates.allowed(metric), moved)
             yield from [found] if found else []
 
 
@@ -176,7 +157,7 @@ def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
         allowed = gates.allowed("peak_bytes")
         if not _is_cpu(pair):
             allowed = max(allowed, _MEASURED_PEAK)
-        found = judge_count(pair, "peak_bytes", base, new, allowed)
+        found = judge_count(pair.case, "peak_bytes", base, new, allowed)
         yield from [found] if found else []
 
 
@@ -185,16 +166,15 @@ def _is_cpu(pair: RecordPair) -> bool:
 
 
 def _output(pair: RecordPair) -> Iterator[Judged]:
-    base, new = (_equality(record) for record in (pair.base, pair.new))
+    base, new = _equality(pair.base), _equality(pair.new)
     if base is None or new is None:
         return
-    outputs: tuple[Value, Value] = (base, new)
     if base == new:
-        yield "unchanged", pair.of("output", *outputs)
+        yield "unchanged", pair.of("output", base, new)
     elif base == "equal":
-        yield "regressions", pair.of("output", *outputs, _error(pair.new))
+        yield "regressions", pair.of("output", base, new, _error(pair.new))
     else:
-        yield "improvements", pair.of("output", *outputs)
+        yield "improvements", pair.of("output", base, new)
 
 
 def _equality(record: Record) -> str | None:
