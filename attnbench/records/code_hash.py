@@ -309,7 +309,7 @@ def _constant_import(node: ast.AST, lookups: set[tuple[str, ...]], path: Path) -
     if chain not in lookups or not isinstance(name, str) or chain in {("eval",), ("exec",)}:
         return None
     level = len(name) - len(name.lstrip("."))
-    return absolute_name(ast.ImportFrom(name[level:], [], level), path)
+    return absolute_name(ast.ImportFrom(name[level:], [], level), package_of(path))
 
 
 def _global_names(text: str) -> set[str]:

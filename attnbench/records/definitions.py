@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
-from attnbench.records.source_files import ENGINE, absolute_name, find_own
+from attnbench.records.source_files import ENGINE, absolute_name, find_own, package_of
 
 DOCSTRING = "__doc__"
 """Name of the pseudo-definition for a file's docstring."""
@@ -349,7 +349,7 @@ def _bindings(node: ast.Import | ast.ImportFrom, path: Path) -> Bindings:
             ]
             for alias in node.names
         }
-    module = absolute_name(node, path)
+    module = absolute_name(node, package_of(path))
     if module == "__future__":
         return {}
     return {alias.asname or alias.name: [Import(module, alias.name)] for alias in node.names}
@@ -365,7 +365,7 @@ def _imported_modules(node: ast.AST, path: Path) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        module = absolute_name(node, path)
+        module = absolute_name(node, package_of(path))
         yield module
         yield from (f"{module}.{alias.name}" for alias in node.names)
 

@@ -1,7 +1,8 @@
 """Source files of a distribution: the modules that a file can import from its own distribution.
 
 The files are located by folders and metadata, without any import. The engine is not part of any
-module's own code, not even of that of the shipped modules.
+module's own code, not even of that of the shipped modules. Standard library only, as
+:mod:`attnbench.regression.ci` uses it in the processes of both sides.
 """
 
 from __future__ import annotations
@@ -62,9 +63,8 @@ def _find_in_namespace(module: str, importer: Path) -> OwnModule | None:
     return _existing(above[0].joinpath(*rest))
 
 
-def absolute_name(node: ast.ImportFrom, importer: Path) -> str:
-    """Return the absolute name of the module that ``from ... import`` names."""
-    package = package_of(importer)
+def absolute_name(node: ast.ImportFrom, package: list[str]) -> str:
+    """Return the absolute name of the module that ``from ... import`` in a package names."""
     above = package[: len(package) - node.level + 1] if node.level else []
     return ".".join([*above, *([node.module] if node.module else [])])
 

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from attnbench.records.source_files import absolute_name, package_of
 from attnbench.regression.ci.launcher import SourceTrees
 
 _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
@@ -104,8 +105,7 @@ def _imports(tree: ast.AST, package: list[str]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
+            base = absolute_name(node, package)
             within = [f"{base}.{alias.name}" for alias in node.names]
             yield from (found := [name for name in within if _file(name) is not None])
             if len(found) < len(within):  # a name that the package itself defines
@@ -132,12 +132,7 @@ def _package(path: Path) -> list[str]:
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) == str(path) and name != "__main__":
             return name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    parts: list[str] = []
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return parts
+    return package_of(path)
 
 
 def _is_followed(path: Path, importer: Path, trees: SourceTrees) -> bool:

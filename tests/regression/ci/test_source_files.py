@@ -1,10 +1,13 @@
 """Sources of a class: its own file and what it imports of the tree, wherever that is."""
 
+import ast
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 
+from attnbench.records import source_files as records_source_files
 from attnbench.regression.ci import source_files
 from attnbench.regression.ci.launcher import SourceTrees
 
@@ -68,3 +71,12 @@ def test_functions_and_files_of_plugins(tree):
     assert one["class"] == "thepack.deep:late" and one["file"].endswith("deep.py")
     named = type("Gate", (), {"__module__": "attnbench_plugin_my_file_0123abcd"})
     assert source_files.classes_of([named()], trees)[0]["class"] == "my_file.py:Gate"
+
+
+def test_the_imports_are_read_by_the_standard_library_alone():
+    tree = ast.parse(Path(records_source_files.__file__).read_bytes())
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [
+        getattr(node, "module", None) or alias.name for node in imported for alias in node.names
+    ]
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
