@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,7 +40,7 @@ def command(
         print_json(
             {
                 "machine": facts,
-                "findings": [finding.to_dict() for finding in findings],
+                "findings": [asdict(finding) for finding in findings],
                 "floor": floor.to_dict() if floor else None,
             }
         )

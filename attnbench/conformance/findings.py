@@ -18,6 +18,8 @@ reason; worth knowing or not declared; cannot be checked here; holds."""
 
 INTERRUPTED = "interrupted before it ended"
 """Reason of a check that the user interrupted: its result is unknown."""
+SHOWN = 4
+"""Maximum number of names in a sentence; the values of the finding contain all of them."""
 
 
 @dataclass(frozen=True)
@@ -154,25 +156,20 @@ def apply_exceptions(
     """
     why, defect = exceptions.get(check), defects.get(check)
     named = tuple(finding.of(check) for finding in findings)
-    bad = [finding for finding in named if finding.status == BROKEN]
-    if why and not bad and not any(finding.status == SKIPPED for finding in named):
+    if why and not {finding.status for finding in named} & {BROKEN, SKIPPED}:
         stale = note(f"the card declares an exception that is not needed: {why}", "Take it out.")
         return (*(finding for finding in named if finding.status != OK), stale.of(check))
     if why:
-        return tuple(_with(finding, DECLARED, f"declared: {why}") for finding in named)
-    return (
-        tuple(_with(finding, BROKEN, f"known: {defect}") for finding in named) if defect else named
-    )
+        return tuple(_amend(finding, DECLARED, f"declared: {why}") for finding in named)
+    if defect:
+        return tuple(_amend(finding, BROKEN, f"known: {defect}") for finding in named)
+    return named
 
 
-def _with(found: Finding, status: str, text: str) -> Finding:
-    if found.status != BROKEN:
-        return found
-    return replace(found, status=status, reason=f"{found.reason} ({text})")
-
-
-SHOWN = 4
-"""Maximum number of names in a sentence; the values of the finding contain all of them."""
+def _amend(finding: Finding, status: str, text: str) -> Finding:
+    if finding.status != BROKEN:
+        return finding
+    return replace(finding, status=status, reason=f"{finding.reason} ({text})")
 
 
 def join_names(names: Iterable[object]) -> str:

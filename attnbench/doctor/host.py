@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-Level = Literal["ok", "note", "warning"]
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -56,29 +55,14 @@ class SystemFinding:
     """
 
     name: str
-    level: Level
+    level: Literal["ok", "note", "warning"]
     value: str
     why: str = ""
     remedy: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
 
-
-def ok(value: str) -> SystemFinding:
-    """Return a finding without effect on timing."""
-    return SystemFinding("", "ok", value)
-
-
-def note(value: str, why: str, remedy: str = "") -> SystemFinding:
-    """Return a finding for information only."""
-    return SystemFinding("", "note", value, why, remedy)
-
-
-def warning(value: str, why: str, remedy: str) -> SystemFinding:
-    """Return a finding to be remedied before timing."""
-    return SystemFinding("", "warning", value, why, remedy)
+ok, note, warning = (partial(SystemFinding, "", level) for level in ("ok", "note", "warning"))
+"""Factories of the findings of one level; :func:`~attnbench.doctor.diagnose.examine` names them."""
 
 
 def this_host(watch_s: float = 0.5) -> Host:
