@@ -22,6 +22,37 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("TF_BUILD", "True")
 
 
+# The files that take longest, with the longest first: a worker that gets one of them last keeps the
+# others waiting.
+LONGEST = (
+    "benchmarks/test_smoke.py",
+    "runner/test_trainings.py",
+    "cli/test_ci.py",
+    "cli/test_latency.py",
+    "cli/test_run.py",
+    "modules/test_conformance.py",
+    "regression/ci/test_bridge.py",
+    "measure/test_latency.py",
+    "runtimes/",
+    "cli/",
+    "conformance/",
+)
+
+
+def pytest_configure(config):
+    if hasattr(config.option, "loadscopereorder"):  # by the number of tests in a file
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        path = item.path.as_posix()
+        places = (at for at, name in enumerate(LONGEST) if f"/tests/{name}" in path)
+        return next(places, len(LONGEST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def operators_translated_once():
     """``torch.onnx.export`` translates its 500 operators anew at every call: half of a small export.

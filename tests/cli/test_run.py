@@ -241,7 +241,7 @@ def test_killed_at_any_instant_and_run_again_gives_the_same_tables(attnbench, tm
     draw = random.Random(20)
     kills = 0
     for _ in range(4):
-        if kills == 3:
+        if kills == 2:
             break
         process = start(tmp_path, "mine.toml", "--out", "wild")
         path = tmp_path / "wild/mine/records.jsonl"

@@ -346,7 +346,7 @@ class TestKills:
 
     @pytest.fixture
     def suite(self, tmp_path):
-        return written(tmp_path, 2, modules='["identity", "se"]', count=256, epochs=6)
+        return written(tmp_path, 2, modules='["se"]', count=256, epochs=6)
 
     @staticmethod
     def environment():
@@ -366,7 +366,7 @@ class TestKills:
         sys.stderr.write(done.stdout)
         assert len(done.stdout.splitlines()) == KILLS
         expected = _lasting(tmp_path / "whole")
-        assert len(expected) == 6
+        assert len(expected) == 4
         killed = sorted(tmp_path.glob("killed-*"))
         assert killed
         for out in killed:
