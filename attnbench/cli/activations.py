@@ -30,12 +30,10 @@ def command(
         Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .pdf or .svg file.")
     ],
     weights: Annotated[
-        Path, typer.Option("--weights", metavar="FILE", help="As attnbench accuracy --save keeps.")
+        Path, typer.Option("--weights", metavar="FILE", help="From attnbench accuracy --save.")
     ],
-    dataset: Annotated[
-        str, typer.Option("--dataset", help="What the network was trained on.")
-    ] = "digits",
-    recipe: Annotated[str | None, typer.Option("--recipe", help="With which it was.")] = None,
+    dataset: Annotated[str, typer.Option("--dataset", help="Data set of the training.")] = "digits",
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Recipe of the training.")] = None,
     plugin: Plugins = None,
 ) -> None:
     """Draw the feature maps before and after each inserted module, and what it changes."""
@@ -44,8 +42,9 @@ def command(
         from attnbench.measure.accuracy import AccuracyMeter
         from attnbench.measure.cost import CostMeter
         from attnbench.models.pretrained import transfer
-        from attnbench.reports.figures.activation_figure import draw_maps, save
+        from attnbench.reports.figures.activations import draw_maps
         from attnbench.reports.figures.feature_maps import attention_maps
+        from attnbench.reports.figures.figure_files import save
 
         case = _case(catalog, backbone, module, placement, dataset, recipe)
         meter = AccuracyMeter(CostMeter(catalog))
@@ -101,5 +100,7 @@ def _raw(image: str, dataset: str) -> Tensor:
             raise RequestError(f"--image {image} cannot be read: {describe(error)}") from error
     test = load(dataset).test
     if int(image) >= len(test):
-        raise RequestError(f"--image {image}: {dataset} has test images 0 to {len(test) - 1}")
+        raise RequestError(
+            f"--image is out of range: got {image}. {dataset} has test images 0 to {len(test) - 1}."
+        )
     return test.image(int(image))

@@ -145,7 +145,7 @@ def _examine(
 
 
 def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) -> None:
-    from attnbench.conformance.report import as_markdown, print_text
+    from attnbench.reports.conformance import as_markdown, print_text
 
     if form == "json":
         found = [report.to_dict() for report in reports]

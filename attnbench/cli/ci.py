@@ -20,7 +20,7 @@ from attnbench.cli.options import (
     chosen_format,
     chosen_kinds,
 )
-from attnbench.cli.output import print_json, say, writing
+from attnbench.cli.output import print_document, print_json, say
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -120,10 +120,9 @@ def _request(
 
 
 def _print(result: CiResult, form: str, *, strict: bool, allow_missing: bool) -> None:
-    from attnbench.regression.ci import report
+    from attnbench.regression.ci.report import ci_markdown_blocks, ci_text_blocks
 
     if form == "json":
         print_json(result.to_json(strict=strict, allow_missing=allow_missing))
-        return
-    with writing():
-        sys.stdout.write(report.to_comment(result) if form == "md" else report.to_text(result))
+    else:
+        print_document(ci_markdown_blocks(result) if form == "md" else ci_text_blocks(result), form)

@@ -18,7 +18,7 @@ from attnbench.cli.options import (
     chosen_format,
     chosen_kinds,
 )
-from attnbench.cli.output import print_json, writing
+from attnbench.cli.output import print_document, print_json
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -93,10 +93,9 @@ def folder_of_runs(out: str | None, settled: ProjectSettings) -> Path:
 
 
 def _print(found: RunComparison, form: str, *, strict: bool, allow_missing: bool) -> None:
-    from attnbench.regression.compare.report import as_markdown, as_text
+    from attnbench.regression.compare.report import markdown_blocks, text_blocks
 
     if form == "json":
         print_json(found.to_json(strict=strict, allow_missing=allow_missing))
-        return
-    with writing():
-        sys.stdout.write(as_markdown(found) if form == "md" else as_text(found))
+    else:
+        print_document(markdown_blocks(found) if form == "md" else text_blocks(found), form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +37,8 @@ def command(
     chosen = chosen_format(format, json, ("text", "json"))
     if what not in _ROWS:
         raise RequestError(
-            f"cannot list {what!r}; there are {', '.join(_ROWS)}.{suggestion(what, _ROWS)}"
+            f"what to list is unknown: got {what!r}. Choose from {', '.join(_ROWS)}."
+            f"{suggestion(what, _ROWS)}"
         )
     catalog = load_catalog(plugin)
     rows = _ROWS[what](catalog)
@@ -54,49 +55,31 @@ def command(
 
 
 def _modules(catalog: Catalog) -> Rows:
-    return [
-        {
-            "name": entry.name,
-            "family": entry.family,
-            "year": entry.year,
-            "paper": entry.paper,
-            "title": entry.title,
-            "origin": entry.origin,
-        }
-        for entry in map(catalog.modules.entry, catalog.modules.names())
-    ]
+    keys = ("name", "family", "year", "paper", "title", "origin")
+    return _picked(map(catalog.modules.entry, catalog.modules.names()), keys)
 
 
 def _backbones(catalog: Catalog) -> Rows:
     from attnbench.registry.backbone_names import BACKBONES, FAMILIES
 
-    return [
-        {
-            "name": backbone.name,
-            "title": backbone.title,
-            "source": backbone.source,
-            "options": ", ".join(backbone.options),
-        }
-        for backbone in (*BACKBONES, *FAMILIES)
-    ]
+    rows = _picked((*BACKBONES, *FAMILIES), ("name", "title", "source", "options"))
+    return [row | {"options": ", ".join(row["options"])} for row in rows]
 
 
 def _suites(catalog: Catalog) -> Rows:
-    return [
-        {"name": entry.name, "title": entry.title, "paper": entry.paper, "origin": entry.origin}
-        for entry in map(catalog.suites.entry, catalog.suites.names())
-    ]
+    keys = ("name", "title", "paper", "origin")
+    return _picked(map(catalog.suites.entry, catalog.suites.names()), keys)
+
+
+def _picked(things: Iterable[object], keys: Sequence[str]) -> Rows:
+    return [{key: getattr(thing, key) for key in keys} for thing in things]
 
 
 def _runtimes(catalog: Catalog) -> Rows:
     from attnbench.runtimes.registry import describe_runtime, runtimes
 
-    return [_runtime(describe_runtime(name)) for name in runtimes()]
-
-
-def _runtime(found: dict[str, Any]) -> dict[str, Any]:
     keys = ("name", "title", "precisions", "devices", "available", "missing", "versions", "origin")
-    return {key: found.get(key) for key in keys}
+    return [{key: found.get(key) for key in keys} for found in map(describe_runtime, runtimes())]
 
 
 def _datasets(catalog: Catalog) -> Rows:
@@ -142,12 +125,11 @@ def _details(name: str) -> dict[str, Any]:
 
 
 def _print(rows: Rows) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from attnbench.reports.terminal import simple_table
 
     out = console()
     shown = _fitting(rows, out.width)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = simple_table()
     for key in shown:
         table.add_column(
             key.replace("_", " "),
@@ -195,12 +177,10 @@ def _print_families(catalog: Catalog) -> None:
 
 
 def _cell(key: str, value: Any) -> str:
-    if key == "params_512" and value is not None:
+    if key in ("params_512", "train", "test") and value is not None:
         return f"{value:,}"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if key in ("train", "test") and value is not None:
-        return f"{value:,}"
     if isinstance(value, list):
         return "; ".join(value)
     if isinstance(value, dict):

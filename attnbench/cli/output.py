@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from attnbench.records.store import Run
     from attnbench.registry.plugins import Catalog
+    from attnbench.reports.document import Block
     from attnbench.reports.tables.report import Report
 
 
@@ -64,16 +65,26 @@ def print_json(document: Any) -> None:
 def print_report(report: Report, form: str) -> None:
     """Write a report to standard output: ``text``, or one of the file formats."""
     if form == "text":
-        from attnbench.reports.tables.terminal import print_text
+        from attnbench.reports.terminal import print_report as print_tables
 
         with writing():
-            print_text(report, console())
+            print_tables(report, console())
     else:
         from attnbench.reports.tables.render import render
 
         text = render(report, form)
         with writing():
             sys.stdout.write(text)
+
+
+def print_document(blocks: Iterable[Block], form: str) -> None:
+    """Write the blocks of a document to standard output, as ``md`` or plain ``text``."""
+    if form == "md":
+        from attnbench.reports.markdown import to_markdown as written
+    else:
+        from attnbench.reports.terminal import to_text as written
+    with writing():
+        sys.stdout.write(written(blocks))
 
 
 def console() -> Console:

@@ -22,14 +22,14 @@ def command(
     ],
     place: Annotated[
         list[str] | None,
-        typer.Option("-p", "--placement", help="Only this one, in this order; repeats."),
+        typer.Option("-p", "--placement", help="Show only this one, in this order; repeats."),
     ] = None,
     into: Annotated[
         Path | None,
         typer.Option(metavar="FILE.md", help="Write it into a Markdown file, between comments."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="With --into: status 1 if the file says otherwise.")
+        bool, typer.Option("--check", help="With --into: status 1 if the file differs.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -42,19 +42,21 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Print what several runs say of each module: cost, latency and accuracy side by side."""
+    """Print the cost, latency and accuracy of each module in several runs, side by side."""
     if check and into is None:
-        raise RequestError("--check compares a file: give --into FILE.md as well")
+        raise RequestError("--check needs a file to compare. Give --into FILE.md as well.")
     chosen = chosen_format(format, json)
     if into is not None and (format or json) and chosen != "md":
-        raise RequestError(f"--into writes Markdown, not {chosen}; leave one of the two out")
+        raise RequestError(
+            f"--into writes Markdown only: got --format {chosen}. Leave one of the two out."
+        )
     places, report = _overview(runs, place or [], out)
     if output is not None:
         _draw(places, output)
     if into is not None:
         _into(into, report, check)
     elif chosen == "json":
-        from attnbench.reports.overview.to_json import objects
+        from attnbench.reports.overview.build_overview import objects
 
         print_json([row for found in places for row in objects(found)])
     else:
@@ -82,11 +84,11 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
 def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
     named = {place.name: place for place in places}
     if not named:
-        raise RequestError("these runs have no module")
+        raise RequestError("the runs have no module. Name a run with one.")
     unknown = [name for name in wanted if name not in named]
     if unknown:
         raise RequestError(
-            f"no module of these runs is at {unknown[0]!r}; there is {', '.join(named)}"
+            f"--placement is unknown: got {unknown[0]!r}. Choose from {', '.join(named)}."
         )
     return [named[name] for name in dict.fromkeys(wanted)] if wanted else places
 
@@ -97,21 +99,21 @@ def _draw(places: list[Place], path: Path) -> None:
 
     if len(places) > 1:
         names = ", ".join(place.name for place in places)
-        raise RequestError(f"-o draws one place; choose it with -p: {names}")
+        raise RequestError(f"-o draws one place: got {len(places)}. Choose it with -p: {names}.")
     say(f"wrote {save(picture(places[0]), path)}")
 
 
 def _into(path: Path, report: Report, check: bool) -> None:
     from dataclasses import replace
 
-    from attnbench.reports.overview.markdown_block import read, with_report, write
+    from attnbench.reports.overview.build_overview import read_page, with_report, write_page
     from attnbench.reports.tables.render import render
 
-    text = read(path)
+    text = read_page(path)
     wanted = with_report(text, render(replace(report, title=""), "md"), str(path))
     if not check:
-        write(path, wanted)
+        write_page(path, wanted)
         say(f"wrote {path}")
     elif text != wanted:
-        say(f"attnbench: {path} is not what the runs say; without --check it is written")
+        say(f"attnbench: {path} differs from the runs. Run without --check to update it.")
         raise typer.Exit(1)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
-from attnbench.cli.output import console, guests, load_catalog, print_json, writing
-from attnbench.cli.show_module import MODULE_FORMATS, show_module
+from attnbench.cli.output import console, guests, load_catalog, print_json, say, writing
 from attnbench.errors import RequestError, suggestion
-from attnbench.registry.plugins import Catalog
+
+if TYPE_CHECKING:
+    from attnbench.conformance.checks import Check
+    from attnbench.registry.plugins import Catalog
+
+Document = dict[str, Any]
 
 
 def command(
@@ -37,37 +43,97 @@ def command(
     json: Json = False,
 ) -> None:
     """Show all about a module, a backbone's sites or a suite's cases."""
-    if what not in _SHOWN:
+    if what not in _FORMATS:
         raise RequestError(
-            f"cannot show {what!r}; there are {', '.join(_SHOWN)}.{suggestion(what, _SHOWN)}"
+            f"what to show is unknown: got {what!r}. Choose from {', '.join(_FORMATS)}."
+            f"{suggestion(what, _FORMATS)}"
         )
-    chosen = chosen_format(format, json, MODULE_FORMATS if what == "module" else ("text", "json"))
+    chosen = chosen_format(format, json, _FORMATS[what])
     catalog = load_catalog(plugin)
-    if what == "module":
-        show_module(catalog, name, chosen, check=check)
-    else:
-        _show(catalog, what, name, parse_size(size), chosen)
-
-
-def _show(catalog: Catalog, what: str, name: str, size: tuple[int, int], chosen: str) -> None:
-    describe, write = _WRITTEN[what]
+    document: Any
     with guests():
-        document = describe(catalog, name, size)
+        if what == "module":
+            document = _module(catalog, name, check=check and chosen != "tex")
+        elif what == "backbone":
+            document = _backbone(catalog, name, parse_size(size))
+        else:
+            document = _suite(catalog, name)
     if chosen == "json":
         print_json(document)
+    elif what == "module":
+        _write_module(document, chosen)
     else:
         with writing():
-            write(document)
+            (_write_backbone if what == "backbone" else _write_suite)(document)
 
 
-def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[dict[str, Any]]:
+_FORMATS = {
+    "module": ("text", "json", "md", "tex"),
+    "backbone": ("text", "json"),
+    "suite": ("text", "json"),
+}
+
+
+def _module(catalog: Catalog, name: str, *, check: bool) -> Document:
+    from attnbench.registry.attention import find_attention
+    from attnbench.reports.module_page.document import conformance_of, describe_module
+
+    attention = find_attention(name, catalog)
+    document = describe_module(attention, catalog)
+    if not check:
+        return document
+    with _check_callback(str(attention.spec)) as callback:
+        return document | conformance_of(attention, callback)
+
+
+@contextmanager
+def _check_callback(spec: str) -> Iterator[Callable[[Check], object]]:
+    """Report progress on standard error: each check on a terminal, otherwise a single line."""
+    if not sys.stderr.isatty():
+        say(f"checking {spec}, which takes seconds; --no-check leaves it out")
+        yield id
+        return
+    try:
+        yield lambda check: _overwrite(f"checking {spec}: {check.name}")
+    finally:
+        _overwrite("")
+
+
+def _overwrite(line: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"\r\033[K{line}")
+        sys.stderr.flush()
+
+
+def _write_module(document: Document, form: str) -> None:
+    from attnbench.reports.document import Equations
+    from attnbench.reports.markdown import to_markdown
+    from attnbench.reports.module_page.sections import headline, page_of
+    from attnbench.reports.terminal import print_blocks
+
+    if form == "tex" and not document["formula_tex"]:
+        raise RequestError(
+            f"{document['spec']} ({document['origin']}) declares no formula for LaTeX. "
+            "Declare it as formula_tex on its card."
+        )
+    with writing():
+        if form == "text":
+            print_blocks(page_of(document), console())
+        elif form == "md":
+            sys.stdout.write(to_markdown(page_of(document)))
+        else:
+            equations = Equations(document["formula_tex"]).display()
+            sys.stdout.write(f"% {headline(document)}\n{equations}\n")
+
+
+def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[Document]:
     from attnbench.measure.cost import CostMeter
 
     survey = CostMeter(catalog).known(name, size).survey
     return [site.to_dict() for site in survey.sites()]
 
 
-def _suite(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any]:
+def _suite(catalog: Catalog, name: str) -> Document:
     from attnbench.measure.cost import CostMeter
     from attnbench.measure.iso_macs import IsoMacBaselines
     from attnbench.suites.load import find_suite
@@ -91,49 +157,39 @@ def _suite(catalog: Catalog, name: str, size: tuple[int, int]) -> dict[str, Any]
     }
 
 
-def _write_backbone(sites: list[dict[str, Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _write_backbone(sites: list[Document]) -> None:
+    from attnbench.reports.terminal import simple_table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head, justify in _SITE_COLUMNS:
-        table.add_column(head, justify=justify)
+    table = simple_table()
+    for head in _site_cells(sites[0]) if sites else ():
+        table.add_column(head, justify="right" if head in _NUMERIC else "left")
     for site in sites:
-        table.add_row(*_site_cells(site))
+        table.add_row(*_site_cells(site).values())
     console().print(table)
     usable = sum(1 for site in sites if site["placeable"])
     console().print(f"{usable} of {len(sites)} sites can take a module")
 
 
-_SITE_COLUMNS: tuple[tuple[str, Any], ...] = (
-    ("layer", "right"),
-    ("module path", "left"),
-    ("class", "left"),
-    ("channels", "right"),
-    ("size", "right"),
-    ("expanded", "right"),
-    ("replaceable", "left"),
-    ("SE", "left"),
-    ("why not", "left"),
-)
+_NUMERIC = ("layer", "channels", "size", "expanded")
 
 
-def _site_cells(site: dict[str, Any]) -> list[str]:
+def _site_cells(site: Document) -> dict[str, str]:
+    """Return the cells of a site by their heads."""
     placeable = site["placeable"]
-    return [
-        str(site["layer"] or ""),
-        site["path"],
-        site["kind"],
-        str(site["channels"]) if placeable else "",
-        "x".join(map(str, site["size"])) if placeable else "",
-        str(site["expanded"] or ""),
-        "yes" if site["replaceable"] else "",
-        "yes" if site["replace_se"] else "",
-        site["reason"] or "",
-    ]
+    return {
+        "layer": str(site["layer"] or ""),
+        "module path": site["path"],
+        "class": site["kind"],
+        "channels": str(site["channels"]) if placeable else "",
+        "size": "x".join(map(str, site["size"])) if placeable else "",
+        "expanded": str(site["expanded"] or ""),
+        "replaceable": "yes" if site["replaceable"] else "",
+        "SE": "yes" if site["replace_se"] else "",
+        "why not": site["reason"] or "",
+    }
 
 
-def _write_suite(document: dict[str, Any]) -> None:
+def _write_suite(document: Document) -> None:
     out = console()
     out.print(
         f"{document['name']} (version {document['version']}): {document['title']}", style="bold"
@@ -146,12 +202,3 @@ def _write_suite(document: dict[str, Any]) -> None:
         out.print(f"\n{table['title'] or 'table'}: {', '.join(table['columns'])}", soft_wrap=True)
         for row in table["rows"]:
             out.print(f"  {row['label']:<40} {'  '.join(row['cases'])}", soft_wrap=True)
-
-
-_SHOWN = ("module", "backbone", "suite")
-_WRITTEN: dict[
-    str, tuple[Callable[[Catalog, str, tuple[int, int]], Any], Callable[[Any], None]]
-] = {
-    "backbone": (_backbone, _write_backbone),
-    "suite": (_suite, _write_suite),
-}

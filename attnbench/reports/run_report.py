@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from attnbench.records.store import Run
-from attnbench.reports.figures.accuracy_figures import write_plots
+from attnbench.reports.figures.training_curves import write_plots
 from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.render import write
 from attnbench.reports.tables.report import Report
 from attnbench.reports.tables.row_views import Records
-from attnbench.reports.tables.write import write
 from attnbench.suites.case import PlannedTable, tables_from_json
 from attnbench.suites.load import parse_suite
 from attnbench.suites.schema import Suite
@@ -30,5 +30,7 @@ def report_of(run: Run) -> Report:
 
 def write_tables(run: Run, folder: Path) -> list[str]:
     """Write the tables and figures of a run and return their paths in display form."""
-    written = [*write(report_of(run), folder), *write_plots(run, folder)]
+    planned = planned_of(run)
+    report = build_report(*planned, run.measured_with())
+    written = [*write(report, folder), *write_plots(*planned, folder)]
     return [shown_path(path) for path in written]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 
 class EscapedText(str):
@@ -62,6 +61,7 @@ _LATEX = {
     "…": r"\ldots{}",
 }
 _LAST_LATIN = "\u017f"  # the last letter in LaTeX's T1 fonts
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKDOWN = re.compile(r"[\\`*\[\]|$~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 
@@ -78,11 +78,7 @@ def markdown(text: object) -> EscapedText:
 
 
 def _one_line(text: str) -> str:
-    shown = (
-        " " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character
-        for character in text
-    )
-    return " ".join("".join(shown).split())
+    return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def _latex_character(character: str) -> str:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from attnbench.reports.overview.markdown_block import BEGIN, END
+from attnbench.reports.overview.build_overview import BEGIN, END
 
 SUITE = """
 [suite]

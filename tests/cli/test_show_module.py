@@ -8,7 +8,7 @@ import pytest
 from attnbench_modules import MODULES
 
 from attnbench.conformance.checks import CHECKS
-from attnbench.reports.module_page import conformance
+from attnbench.reports.module_page import document as module_document
 
 PLUGIN = """
 from torch import nn
@@ -54,7 +54,7 @@ def plugin(tmp_path):
 def two_checks(monkeypatch):
     """The kit as a whole takes seconds, and is tested where it is."""
     chosen = [CHECKS["batch_independence"], CHECKS["batch_one"]]
-    monkeypatch.setattr(conformance, "default_checks", lambda: chosen)
+    monkeypatch.setattr(module_document, "default_checks", lambda: chosen)
 
 
 def show(attnbench, *words):

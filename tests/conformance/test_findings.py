@@ -112,3 +112,23 @@ def test_values_that_json_cannot_say_are_null():
 )
 def test_lists_are_cut_short(names, text):
     assert join_names(names) == text
+
+
+def test_values_in_json_are_json():
+    import torch
+
+    values = {
+        "error": float("inf"),
+        "sizes": (1, 2),
+        "scale": torch.tensor(2.0),
+        "shape": {"b": torch.Size([3])},
+        "many": torch.ones(2),
+    }
+    found = Finding("ok", values=values).to_dict()["values"]
+    assert found == {
+        "error": None,
+        "sizes": [1, 2],
+        "scale": 2.0,
+        "shape": {"b": [3]},
+        "many": "tensor([1., 1.])",
+    }

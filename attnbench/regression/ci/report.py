@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from attnbench.errors import AttnbenchError
 from attnbench.regression.ci.run import CiResult
-from attnbench.regression.compare.report import as_markdown, as_text
-from attnbench.utils.escape import markdown
+from attnbench.regression.compare.report import markdown_blocks, text_blocks
+from attnbench.reports.document import Block, Folded, Grid, Heading, Items, Lines, code
+from attnbench.reports.markdown import to_markdown
+from attnbench.utils.escape import EscapedText, markdown
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 _LISTED = 6
+_TABLE = "| Side | Class | File | Hash |\n|---|---|---|---|"
 
 
-def to_text(result: CiResult) -> str:
-    """Return the result as lines for a terminal."""
-    lines = [as_text(result.comparison).rstrip("\n")]
+def ci_text_blocks(result: CiResult) -> Iterator[Block]:
+    """Yield the result as blocks for a terminal."""
+    yield from text_blocks(result.comparison)
     if result.untouched:
-        lines += ["", f"Untouched, the same sources on both sides: {len(result.untouched)}"]
-        lines += [f"  {name}" for name in result.untouched[:_LISTED]]
+        yield Heading(f"Untouched, the same sources on both sides: {len(result.untouched)}")
+        yield Lines([f"  {name}" for name in result.untouched[:_LISTED]])
         left = len(result.untouched) - _LISTED
-        lines += [f"  and {left} more"] if left > 0 else []
+        yield Lines([f"  and {left} more"] if left > 0 else [])
     for name, side in result.sides.items():
-        lines += ["", f"Measured of {name} ({side['revision'][:12]}, {side['tree']})"]
-        lines += [f"  {_class_line(entry)}" for entry in _own_classes(side)]
-    return "\n".join(lines) + "\n"
+        yield Heading(f"Measured of {name} ({side['revision'][:12]}, {side['tree']})")
+        yield Lines([f"  {_class_line(entry)}" for entry in _own_classes(side)])
 
 
-def to_comment(result: CiResult) -> str:
-    """Return the result in GitHub's Markdown."""
-    blocks = [as_markdown(result.comparison).rstrip("\n")]
+def ci_markdown_blocks(result: CiResult) -> Iterator[Block]:
+    """Yield the result as blocks for Markdown."""
+    yield from markdown_blocks(result.comparison)
     if result.untouched:
-        names = "\n".join(f"- `{name}`" for name in result.untouched)
         title = f"{len(result.untouched)} untouched: the same sources on both sides, not timed"
-        blocks.append(_fold(title, names))
+        yield Folded(title, [Items(tuple(map(code, result.untouched)))])
     rows = [
-        f"| {name} `{side['revision'][:12]}` | {_cells(entry)} |"
+        (EscapedText(f"{name} {code(side['revision'][:12])}"), *_cells(entry))
         for name, side in result.sides.items()
         for entry in _own_classes(side)
     ]
-    table = "\n".join(["| Side | Class | File | Hash |", "|---|---|---|---|", *rows])
-    blocks.append(_fold("What was measured", table))
-    return "\n\n".join(blocks) + "\n"
+    yield Folded("What was measured", [Grid(_TABLE, rows)])
 
 
 def append_summary(result: CiResult) -> None:
@@ -58,7 +57,7 @@ def append_summary(result: CiResult) -> None:
         return
     try:
         with Path(place).open("a", encoding="utf-8") as file:
-            file.write(to_comment(result) + "\n")
+            file.write(to_markdown(ci_markdown_blocks(result)) + "\n")
     except OSError as error:
         raise AttnbenchError(f"{SUMMARY}={place} cannot be written: {error.strerror}") from error
 
@@ -74,10 +73,7 @@ def _class_line(entry: Mapping[str, str]) -> str:
     return f"{entry['class']}  {entry['file']}  {entry['hash']}{installed}"
 
 
-def _cells(entry: Mapping[str, str]) -> str:
+def _cells(entry: Mapping[str, str]) -> tuple[str, ...]:
     installed = " (installed)" if entry["kind"] == "installed" else ""
-    return f"`{entry['class']}` | {markdown(entry['file'])}{installed} | `{entry['hash']}`"
-
-
-def _fold(title: str, inside: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
+    file = EscapedText(f"{markdown(entry['file'])}{installed}")
+    return code(entry["class"]), file, code(entry["hash"])

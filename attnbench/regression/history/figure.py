@@ -13,22 +13,24 @@ from attnbench.regression.history.changes import ChangePoint, Track
 from attnbench.regression.history.metric_values import OVERHEAD, STATUS, Group
 from attnbench.regression.history.report_data import HistoryReport, group_names
 from attnbench.regression.history.series import Point
-from attnbench.reports.figures.figure_files import blank
+from attnbench.reports.figures.figure_files import (
+    BLUE,
+    PLAIN,
+    SMALL,
+    blank,
+    style_axes,
+    style_legend,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_history"]
-
-_SMALL, _PLAIN, _LARGE = 8, 9, 12
 _PANELS = 12
 _TICKS = 16
 _WORSE, _BETTER = "#b2182b", "#1b7837"
-_COLORS = ("#35608d", "#e08214", "#5aae61", "#762a83", "#7f7f7f")
+_COLORS = (BLUE, "#e08214", "#5aae61", "#762a83", "#7f7f7f")
 _MARKS = "osD^v"
-_CHARACTER = 0.075
-"""Approximate width in inches of a character of plain size."""
 
 
 def draw_history(found: HistoryReport, title: str) -> Figure:
@@ -49,8 +51,7 @@ def draw_history(found: HistoryReport, title: str) -> Figure:
     shown, rest = _shown(found.tracks)
     columns = 1 if len(shown) < 5 else 2
     rows = -(-len(shown) // columns)
-    figure = blank(9.0 if columns == 1 else 14.0, 1.3 + 2.6 * rows)
-    figure.suptitle(title + rest, fontsize=_LARGE, parse_math=False)
+    figure = blank(9.0 if columns == 1 else 14.0, 1.3 + 2.6 * rows, title + rest)
     grid = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
     for axes, track in zip(grid, shown, strict=False):
         _draw_panel(axes, found, track)
@@ -90,23 +91,17 @@ def _draw_panel(axes: Axes, found: HistoryReport, track: Track) -> None:
         gaps = sorted(track.series.gaps)
         axes.plot(gaps, [0.03] * len(gaps), "x", color="0.5", markersize=5, transform=foot)
     heading = f"{track.series.case}   {metric}"
-    axes.set_title(heading, fontsize=_PLAIN, loc="left", parse_math=False)
-    axes.set_ylabel(_axis_name(metric), fontsize=_SMALL)
-    axes.tick_params(labelsize=_SMALL)
-    axes.grid(axis="y", color="0.92")
-    axes.set_axisbelow(True)
+    style_axes(axes, heading, y=_axis_name(metric), grid="y", loc="left")
     _number_format(axes, metric)
     if len(names) > 1:
-        legend = axes.legend(fontsize=_SMALL, frameon=False, loc="best")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        style_legend(axes.legend(fontsize=SMALL, loc="best"))
 
 
 def _draw_group(axes: Axes, track: Track, group: Group, at: int, name: str) -> None:
     points = track.series.of_group(group)
     color = _COLORS[at % len(_COLORS)]
     runs = [point.run for point in points]
-    values = [_number(track, point) for point in points]
+    values = [_outward(track, point.number) for point in points]
     if track.series.is_exact:
         axes.plot(runs, values, color=color, linewidth=1.2, drawstyle="steps-mid")
     axes.errorbar(
@@ -134,7 +129,7 @@ def _reaches(track: Track, points: Sequence[Point]) -> Any:
         return None
     found = []
     for point in points:
-        value, own = _number(track, point), point.reading
+        value, own = _outward(track, point.number), point.reading
         ends = [_outward(track, end) if end is not None else value for end in (own.low, own.high)]
         found.append([max(0.0, value - ends[0]), max(0.0, ends[1] - value)])
     return np.array(found).T
@@ -172,7 +167,7 @@ def _draw_change(axes: Axes, found: HistoryReport, track: Track, change: ChangeP
         textcoords="offset points",
         horizontalalignment="right" if late else "left",
         verticalalignment="top",
-        fontsize=_SMALL,
+        fontsize=SMALL,
         color=color,
         parse_math=False,
     )
@@ -185,10 +180,10 @@ def _name_runs(axes: Axes, found: HistoryReport) -> None:
     places = range(0, len(labels), step)
     names = [_shortened(labels[at]) for at in places]
     axes.tick_params(axis="x", labelbottom=True)
-    axes.set_xticks(places, names, rotation=45, ha="right", fontsize=_SMALL, parse_math=False)
+    axes.set_xticks(places, names, rotation=45, ha="right", fontsize=SMALL, parse_math=False)
     axes.set_xlim(-0.7, len(labels) - 0.3)
     order = {"git": "commit", "date": "run, by date", "name": "run, by folder"}
-    axes.set_xlabel(order[found.history.order], fontsize=_PLAIN)
+    axes.set_xlabel(order[found.history.order], fontsize=PLAIN)
 
 
 def _shortened(label: str) -> str:
@@ -209,10 +204,6 @@ def _number_format(axes: Axes, metric: str) -> None:
     elif not value_format.unit(metric).startswith("points"):
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-
-
-def _number(track: Track, point: Point) -> float:
-    return _outward(track, point.number)
 
 
 def _outward(track: Track, value: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from attnbench.regression.history import value_format
 from attnbench.regression.history.changes import ChangePoint, Track
 from attnbench.regression.history.report_data import ChangeOrigin, HistoryReport, group_names
+from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 
 _LISTED = 30
@@ -53,17 +54,14 @@ def report(found: HistoryReport, folder: str) -> Report:
 
 
 def _changes(found: HistoryReport) -> Table:
-    rows, notes = [], list[str]()
+    notes = Footnotes()
+    rows = []
     for track in found.changed:
         for change in track.changes:
             origin = found.origin(track, change)
-            marks = []
-            for note in _notes(track, change, origin):
-                if note not in notes:
-                    notes.append(note)
-                marks.append(notes.index(note) + 1)
-            rows.append(_row(track, change, origin, tuple(marks)))
-    return Table("Changes", _CHANGES, tuple(rows), footnotes=tuple(notes))
+            marks = notes.add(*_notes(track, change, origin))
+            rows.append(_row(track, change, origin, marks))
+    return Table("Changes", _CHANGES, tuple(rows), footnotes=notes.texts)
 
 
 def _row(

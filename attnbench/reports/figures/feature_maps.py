@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from attnbench.counting.forward_pass import quiet_pass
 from attnbench.errors import RequestError
 from attnbench.models.inserted import Inserted
-from attnbench.reports.figures.activation_stats import Array, SiteMap
+from attnbench.reports.figures.activations import Array, SiteMap
 
 __all__ = ["SiteMap", "attention_maps"]
 
@@ -35,8 +35,7 @@ def attention_maps(model: nn.Module, image: Tensor) -> list[SiteMap]:
     sites = [(path, module) for path, module in modules if isinstance(module, Inserted)]
     if not sites:
         raise RequestError(
-            f"{type(model).__name__} has no inserted module, so there is nothing to show; "
-            "attnbench.insert puts one in"
+            f"{type(model).__name__} has no inserted module. Insert one with attnbench.insert."
         )
     _check(image)
     maps: list[SiteMap] = []
@@ -53,9 +52,9 @@ def attention_maps(model: nn.Module, image: Tensor) -> list[SiteMap]:
 def _check(image: Tensor) -> None:
     if not isinstance(image, Tensor) or image.dim() != 4 or image.shape[0] != 1:
         given = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
-        raise RequestError(f"activation maps need one image of shape (1, 3, H, W), not {given}")
+        raise RequestError(f"image has the wrong shape: got {given}. Give one image, (1, 3, H, W).")
     if not image.is_floating_point():
-        raise RequestError(f"the image is {image.dtype}; give it normalised, as floats")
+        raise RequestError(f"image is not floating point: got {image.dtype}. Normalize it.")
 
 
 def _run(model: nn.Module, image: Tensor) -> None:
@@ -111,6 +110,8 @@ def _features(path: str, value: Any) -> Array:
     """Return a copy of the features of one image, (C, h, w)."""
     if not isinstance(value, Tensor) or value.dim() != 4 or value.shape[0] != 1:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise RequestError(f"{path}: maps need features (1, C, h, w) of one image, not {shape}")
+        raise RequestError(
+            f"{path}: features are not those of one image: got {shape}, expected (1, C, h, w)."
+        )
     copied: Array = value[0].detach().to("cpu", torch.float64, copy=True).numpy()
     return copied

@@ -1,32 +1,63 @@
-"""Creation of empty figures, and figure files."""
+"""The common style of all figures, and figure files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from attnbench.errors import RequestError
 from attnbench.utils.files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
+SMALL, PLAIN, LARGE = 8, 9, 12
+"""Font sizes, in points: ticks and notes; titles and labels of axes; the figure's title."""
+BLUE = "#35608d"
+CHARACTER = 0.075
+"""Approximate width of a character of plain size, in inches."""
 
 # no date, so that equal data give identical files
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {},
-    "pdf": {"CreationDate": None},
-    "svg": {"Date": None},
-}
+_METADATA = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
-def blank(width: float, height: float) -> Figure:
-    """Return an empty figure, sized in inches, drawn by Agg and without pyplot's global state."""
+def blank(width: float, height: float, title: str, size: int = LARGE) -> Figure:
+    """Return a figure, sized in inches, drawn by Agg and without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=size, parse_math=False)
     return figure
+
+
+def style_axes(
+    axes: Axes,
+    title: str = "",
+    x: str = "",
+    y: str = "",
+    *,
+    grid: Literal["x", "y", "both", ""] = "",
+    loc: Literal["left", "center"] = "center",
+) -> None:
+    """Set the title, the labels, the size of the ticks and, below all else, the grid lines."""
+    axes.set_title(title, fontsize=PLAIN, loc=loc, parse_math=False)
+    axes.set_xlabel(x, fontsize=PLAIN)
+    axes.set_ylabel(y, fontsize=PLAIN)
+    axes.tick_params(labelsize=SMALL)
+    if grid:
+        axes.grid(axis=grid, color="0.92")
+        axes.set_axisbelow(True)
+
+
+def style_legend(legend: Legend) -> None:
+    """Remove the frame, and show dollar signs of names as they are."""
+    legend.set_frame_on(False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -39,18 +70,15 @@ def save(figure: Figure, path: Path) -> Path:
     """
     form = path.suffix.lower().removeprefix(".")
     if form not in _METADATA:
-        raise RequestError(f"{path}: a figure's file ends in .png, .pdf or .svg")
+        raise RequestError(
+            f"{path} is no figure file: got suffix {path.suffix!r}. Choose from .png, .pdf, .svg."
+        )
+    from matplotlib import rc_context
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            _write(figure, temporary, form)
+        with replacing(path) as temporary, rc_context({"svg.hashsalt": "attnbench"}):
+            figure.savefig(temporary, format=form, dpi=150, metadata=_METADATA[form])
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error}") from error
     return path
-
-
-def _write(figure: Figure, path: Path, form: str) -> None:
-    from matplotlib import rc_context
-
-    with rc_context({"svg.hashsalt": "attnbench"}):
-        figure.savefig(path, format=form, dpi=150, metadata=_METADATA[form])

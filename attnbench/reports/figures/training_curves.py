@@ -1,31 +1,75 @@
-"""Training curves and a forest plot of paired differences, without importing torch."""
+"""Figures of a run's accuracies: training curves, and a forest plot of paired differences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isinf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attnbench.errors import RequestError
-from attnbench.reports.figures.figure_files import blank
+from attnbench.reports.figures.figure_files import (
+    BLUE,
+    CHARACTER,
+    PLAIN,
+    SMALL,
+    blank,
+    save,
+    style_axes,
+    style_legend,
+)
+from attnbench.reports.tables.accuracy_results import trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_curves", "draw_differences"]
+    from attnbench.reports.tables.accuracy_results import PairedTrainings
+    from attnbench.reports.tables.row_views import Records
+    from attnbench.suites.case import PlannedTable
+    from attnbench.suites.schema import Suite
 
 Epoch = Mapping[str, float]
 Row = tuple[str, Sequence[float], float, float, float]
 
-_SMALL, _PLAIN, _LARGE = 8, 9, 12
-_COLOR = "#35608d"
-_CHARACTER = 0.075
-"""Approximate width of a character at the regular font size, in inches."""
 _FEW = 20
 """Number of epochs below which a curve has a marker at each epoch."""
+
+
+def write_plots(
+    suite: Suite, tables: Sequence[PlannedTable], records: Records, folder: Path
+) -> list[Path]:
+    """Write ``differences.png`` and ``curves.png`` if a run has accuracies; return the paths."""
+    measured = {label: pair for label, pair in _results(tables, records) if pair.own}
+    if not measured:
+        return []
+    title = suite.suite.title
+    rows = [row for label, pair in measured.items() if (row := _difference(label, pair))]
+    written = [save(draw_differences(rows, title), folder / "differences.png")] if rows else []
+    curves = {
+        label: [record["training"]["curve"] for _, record in sorted(pair.own.items())]
+        for label, pair in measured.items()
+    }
+    return [*written, save(draw_curves(curves, title), folder / "curves.png")]
+
+
+def _results(
+    tables: Sequence[PlannedTable], records: Records
+) -> Iterator[tuple[str, PairedTrainings]]:
+    for table in tables:
+        for row, results in zip(table.rows, trained(table.rows, records), strict=True):
+            for case, pair in zip(row.cases, results, strict=False):
+                more = f" ({case.module})" if len(results) > 1 else ""
+                yield f"{row.label}{more}", pair
+
+
+def _difference(label: str, pair: PairedTrainings) -> Row | None:
+    found = pair.difference()
+    if pair.is_plain or found is None:
+        return None
+    return label, pair.differences(), found.mean, found.low, found.high
 
 
 def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> Figure:
@@ -34,7 +78,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
     Each seed has a thin line. A thick line shows their mean, over the epochs that all seeds have.
 
     Args:
-        curves: arm -> seeds -> epochs with ``epoch``, ``loss`` and, where tested, ``top1`` (%).
+        curves: variant -> seeds -> epochs with ``epoch``, ``loss`` and, where tested, ``top1`` (%).
         title: the title of the figure.
 
     Raises:
@@ -45,8 +89,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
     panels = [("loss", "training loss")] + [("top1", "test top-1, %")] * tested
     width = 1.0 + 5.5 * len(panels)
     columns = _columns(curves, width)
-    figure = blank(width, 4.6 + 0.2 * -(-len(curves) // columns))
-    figure.suptitle(title, fontsize=_LARGE, parse_math=False)
+    figure = blank(width, 4.6 + 0.2 * -(-len(curves) // columns), title)
     grid = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
     means = [
         _draw_panel(axes, curves, key, name) for axes, (key, name) in zip(grid, panels, strict=True)
@@ -56,7 +99,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
 
 
 def draw_differences(rows: Sequence[Row], title: str) -> Figure:
-    """Draw the paired differences to the plain backbone, one row per arm, with a line at zero.
+    """Draw the paired differences to the plain backbone, one row per variant, with a line at zero.
 
     A dot marks each seed, a diamond the mean, a bar the interval; an infinite bound is drawn as an
     arrow out of the figure. NaN values are left out.
@@ -69,10 +112,9 @@ def draw_differences(rows: Sequence[Row], title: str) -> Figure:
         RequestError: there is no row.
     """
     if not rows:
-        raise RequestError("no difference to draw; give a row for each arm")
+        raise RequestError("draw_differences() needs at least one row: got none.")
     longest = max(len(row[0]) for row in rows)
-    figure = blank(7.5 + _CHARACTER * longest, 1.7 + 0.45 * len(rows))
-    figure.suptitle(title, fontsize=_LARGE, parse_math=False)
+    figure = blank(7.5 + CHARACTER * longest, 1.7 + 0.45 * len(rows), title)
     axes = figure.subplots()
     limits = _extent(rows)
     for at, row in enumerate(rows):
@@ -87,11 +129,11 @@ def _check(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> None:
             for epoch in seed:
                 if "epoch" not in epoch or "loss" not in epoch:
                     raise RequestError(
-                        f"{arm}, seed {number}: an epoch has {', '.join(epoch) or 'nothing'}; "
-                        "curves need epoch and loss"
+                        f"{arm}, seed {number}: an epoch lacks epoch or loss: got "
+                        f"{', '.join(epoch) or 'nothing'}. Give both."
                     )
     if not any(seed for seeds in curves.values() for seed in seeds):
-        raise RequestError("no epoch to draw: the arms have no training history")
+        raise RequestError("draw_curves() needs at least one epoch: got none.")
 
 
 def _draw_panel(
@@ -106,11 +148,8 @@ def _draw_panel(
             axes.plot(*_points(line), color=color, linewidth=0.7, alpha=0.5, **_marks(line, 2))
         mean = _mean(lines)
         means += axes.plot(*_points(mean), color=color, linewidth=2.2, **_marks(mean, 4))
-    axes.set_xlabel("epoch", fontsize=_PLAIN)
-    axes.set_title(name, fontsize=_PLAIN + 1)
+    style_axes(axes, name, x="epoch", grid="both")
     axes.locator_params(axis="x", integer=True)
-    axes.tick_params(labelsize=_SMALL)
-    axes.grid(color="0.9")
     return means
 
 
@@ -141,7 +180,7 @@ def _colors(count: int) -> list[Any]:
 
 def _columns(names: Mapping[str, object], width: float) -> int:
     """Return the number of legend columns."""
-    each = 0.6 + _CHARACTER * max(len(name) for name in names)
+    each = 0.6 + CHARACTER * max(len(name) for name in names)
     return max(1, min(len(names), int(width / each)))
 
 
@@ -151,13 +190,11 @@ def _legend(figure: Figure, lines: Sequence[Any], names: Sequence[str], columns:
         names,
         loc="outside lower center",
         ncols=columns,
-        fontsize=_PLAIN,
-        frameon=False,
+        fontsize=PLAIN,
         title="thick: mean of the seeds; thin: each seed",
-        title_fontsize=_SMALL,
+        title_fontsize=SMALL,
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    style_legend(legend)
 
 
 def _extent(rows: Sequence[Row]) -> tuple[float, float]:
@@ -178,41 +215,35 @@ def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> Non
         return
     for bound, edge in ((low, limits[0]), (high, limits[1])):
         _draw_side(axes, at, mean, bound, edge)
-    axes.plot([mean], [at], "D", color=_COLOR, markersize=6, zorder=3)
+    axes.plot([mean], [at], "D", color=BLUE, markersize=6, zorder=3)
 
 
 def _draw_side(axes: Axes, at: int, mean: float, bound: float, edge: float) -> None:
     """Draw one side of an interval, up to its bound or as an arrow to the figure's edge."""
     if isinf(bound):
-        style = {"arrowstyle": "-|>", "color": _COLOR, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+        style = {"arrowstyle": "-|>", "color": BLUE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (edge, at), (mean, at), arrowprops=style)
     elif isfinite(bound):
-        axes.plot([mean, bound], [at, at], color=_COLOR, linewidth=2, solid_capstyle="butt")
-        axes.plot([bound], [at], "|", color=_COLOR, markersize=9, markeredgewidth=2)
+        axes.plot([mean, bound], [at, at], color=BLUE, linewidth=2, solid_capstyle="butt")
+        axes.plot([bound], [at], "|", color=BLUE, markersize=9, markeredgewidth=2)
 
 
 def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:
     """Add the zero line, the labels on the left and the numbers on the right."""
+    quantity = "top-1 minus that of the plain backbone, percentage points"
+    style_axes(axes, x=f"{quantity}\n(diamond: mean; bar: interval; dots: seeds)", grid="x")
     axes.axvline(0.0, color="0.2", linewidth=1, linestyle="--", zorder=1)
     axes.set_xlim(*limits)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=_PLAIN, parse_math=False)
-    axes.tick_params(axis="x", labelsize=_SMALL)
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_xlabel(
-        "top-1 minus that of the plain backbone, percentage points\n"
-        "(diamond: mean; bar: interval; dots: seeds)",
-        fontsize=_PLAIN,
-    )
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=PLAIN, parse_math=False)
     for at, row in enumerate(rows):
         axes.text(
             *(1.02, at, _numbers(row)),
             transform=axes.get_yaxis_transform(),
-            fontsize=_PLAIN,
+            fontsize=PLAIN,
             verticalalignment="center",
         )
 

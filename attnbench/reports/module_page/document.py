@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from attnbench.cards import Card, Paper, Traits
+from attnbench.cards import Card
+from attnbench.conformance.checks import Check, default_checks
+from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import Catalog
-from attnbench.reports.module_page.costs import costs_of
+from attnbench.utils.text import describe
 
+CHANNELS, SIZE = 512, (14, 14)
 _UNDECLARED = Card(title="", family="")
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -20,6 +23,7 @@ def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     """Return the description of a module, without the results of the conformance checks."""
     declared = attention.card is not None
     card = attention.card or _UNDECLARED
+    paper = card.paper
     return {
         "name": attention.name,
         "spec": str(attention.spec),
@@ -28,8 +32,8 @@ def describe_module(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         "declared": declared,
         "family": card.family or None,
         "version": card.version if declared else None,
-        "paper": _paper(card.paper),
-        "traits": _traits(card.traits),
+        "paper": {**asdict(paper), "bibtex": paper.bibtex()} if paper else None,
+        "traits": asdict(card.traits) if card.traits else None,
         "formula": attention.formula,
         "formula_tex": card.formula_tex,
         "options": options_of(attention),
@@ -83,9 +87,76 @@ def _type_name(annotation: Any) -> str | None:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
-def _paper(paper: Paper | None) -> dict[str, Any] | None:
-    return {**asdict(paper), "bibtex": paper.bibtex()} if paper else None
+def conformance_of(
+    attention: Attention, on_progress: Callable[[Check], object] = id
+) -> dict[str, Any]:
+    """Run the quick checks; return ``conformance`` and ``drift``, the relative change of a map.
+
+    Args:
+        attention: the module with its options.
+        on_progress: called with each check as it begins.
+    """
+    from attnbench.conformance.examine import examine
+
+    report = examine(attention, default_checks(), on_check=on_progress)
+    results = report.to_dict()
+    conformance = {key: results[key] for key in ("passed", "counts", "findings")}
+    return {"conformance": conformance, "drift": report.drift}
 
 
-def _traits(traits: Traits | None) -> dict[str, Any] | None:
-    return asdict(traits) if traits else None
+def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
+    """Return formulas and values at 512 channels on 14x14.
+
+    Costs without a formula are counted, and ``costs_counted`` names them. If the module cannot be
+    built at this size, the values are null and ``costs_reason`` holds the reason.
+    """
+    card = attention.card or _UNDECLARED
+    values: dict[str, Any] = {"params_512": None, "macs_512x14x14": None}
+    counted: list[str] = []
+    printed, reason = None, None
+    try:
+        attention.check(CHANNELS, SIZE)
+        values = _by_formula(attention)
+        counted = [key for key, value in values.items() if value is None]
+        if counted:
+            values |= _counted(attention, catalog, counted)
+        printed = _printed(card, attention)
+    except AttnbenchError as error:
+        counted, reason = [], str(error)
+    except Exception as error:  # a card's formula may raise anything
+        counted, reason = [], describe(error)
+    return {
+        "params_text": card.params_text,
+        "macs_text": card.macs_text,
+        **values,
+        "costs_counted": counted,
+        "costs_reason": reason,
+        "printed": printed,
+    }
+
+
+def _by_formula(attention: Attention) -> dict[str, int | None]:
+    card = attention.card
+    macs = card.macs(CHANNELS, *SIZE, **attention.options) if card and card.macs else None
+    return {"params_512": attention.params(CHANNELS), "macs_512x14x14": macs}
+
+
+def _counted(attention: Attention, catalog: Catalog, keys: list[str]) -> dict[str, int]:
+    from attnbench.measure.cost import CostMeter
+
+    part = CostMeter(catalog).part(attention, CHANNELS, SIZE)
+    found = {"params_512": part.params, "macs_512x14x14": part.macs}
+    return {key: found[key] for key in keys}
+
+
+def _printed(card: Card, attention: Attention) -> dict[str, Any] | None:
+    printed = card.printed
+    if printed is None:
+        return None
+    keys = ("source", "params_text", "macs_text", "params_tex", "macs_tex")
+    return {
+        **{key: getattr(printed, key) for key in keys},
+        "params_512": printed.params(CHANNELS, **attention.options),
+        "macs_512x14x14": printed.macs(CHANNELS, *SIZE, **attention.options),
+        "differences": list(printed.differences),
+    }

@@ -6,53 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attnbench.conformance.findings import BROKEN
+from attnbench.conformance.findings import BROKEN, DECLARED, NOTE, SKIPPED, STATUSES
 from attnbench.registry.specs import value_text
-from attnbench.reports.module_page.conformance import drift_text, summary
+from attnbench.reports.document import (
+    Block,
+    CodeBlock,
+    Equations,
+    Formula,
+    Heading,
+    Items,
+    Rows,
+)
 
 UNDECLARED = "not declared"
+_TRAITS = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
+_COUNTED = (BROKEN, DECLARED, SKIPPED)
 
 Document = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Labels, each with a text."""
-
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Items:
-    """Sentences, below an optional heading line."""
-
-    texts: tuple[str, ...]
-    head: str = ""
-
-
-@dataclass(frozen=True)
-class Formula:
-    """Lines of mathematics as plain text, with shapes after a gap."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Equations:
-    """The LaTeX form of a formula, taken from the card."""
-
-    tex: str
-
-
-@dataclass(frozen=True)
-class CodeBlock:
-    """Lines of code to copy."""
-
-    text: str
-    language: str
-
-
-Block = Rows | Items | Formula | Equations | CodeBlock
 
 
 @dataclass(frozen=True)
@@ -61,6 +31,21 @@ class Section:
 
     title: str
     blocks: tuple[Block, ...]
+
+
+def page_of(document: Document) -> list[Block]:
+    """Return a module's page: its headline and its sections, the first one without its title."""
+    blocks: list[Block] = [Heading(headline(document), 2)]
+    for number, section in enumerate(sections_of(document)):
+        blocks += [Heading(section.title, 3)] if number else []
+        blocks += section.blocks
+    return blocks
+
+
+def headline(document: Document) -> str:
+    """Return the spec of a module, with its title where it has one of its own."""
+    spec, title = document["spec"], document["title"]
+    return spec if title == document["name"] else f"{spec}: {' '.join(title.split())}"
 
 
 def sections_of(document: Document) -> tuple[Section, ...]:
@@ -101,31 +86,22 @@ _NOTHING = _sentence(UNDECLARED)
 def _origin(document: Document) -> Rows:
     paper = document["paper"]
     family = document["family"]
-    traits = [name for name, has in (document["traits"] or {}).items() if has]
+    traits = [_TRAITS.get(name, name) for name, has in (document["traits"] or {}).items() if has]
     rows = [
         ("paper", f"{paper['title']} ({paper['short']})" if paper else UNDECLARED),
         ("address", paper["url"] if paper else ""),
-        ("family", ", ".join([family, *map(_trait, traits)]) if family else UNDECLARED),
+        ("family", ", ".join([family, *traits]) if family else UNDECLARED),
         ("code", document["origin"]),
         ("card", f"version {document['version']}" if document["declared"] else UNDECLARED),
     ]
     return Rows(tuple(row for row in rows if row[1]))
 
 
-def _trait(name: str) -> str:
-    labels = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
-    return labels.get(name, name)
-
-
 def _formula(document: Document) -> tuple[Block, ...]:
-    if not document["formula"] and not document["formula_tex"]:
+    formula, tex = document["formula"], document["formula_tex"]
+    if not formula and not tex:
         return (_NOTHING,)
-    found: list[Block] = []
-    if document["formula"]:
-        found.append(Formula(document["formula"]))
-    if document["formula_tex"]:
-        found.append(Equations(document["formula_tex"]))
-    return tuple(found)
+    return (*([Formula(formula)] if formula else []), *([Equations(tex)] if tex else []))
 
 
 def _options(document: Document) -> tuple[Block, ...]:
@@ -221,6 +197,31 @@ def _conformance(document: Document) -> tuple[Block, ...]:
         *((Items(broken, "Broken:"),) if broken else ()),
         _sentence(drift_text(document["drift"])),
     )
+
+
+def summary(findings: Sequence[Mapping[str, Any]]) -> str:
+    """Return ``22 checks hold, 1 declared, 2 notes``, by each check's most severe finding."""
+    worst: dict[str, str] = {}
+    for finding in findings:
+        before = worst.get(finding["check"], finding["status"])
+        worst[finding["check"]] = min(before, finding["status"], key=STATUSES.index)
+    statuses = list(worst.values())
+    holding = sum(1 for status in statuses if status not in _COUNTED)
+    parts = [f"{holding} {'check holds' if holding == 1 else 'checks hold'}"]
+    parts += [f"{statuses.count(status)} {status}" for status in _COUNTED if status in statuses]
+    notes = sum(1 for finding in findings if finding["status"] == NOTE)
+    return ", ".join([*parts, *([f"{notes} {'note' if notes == 1 else 'notes'}"] if notes else [])])
+
+
+def drift_text(drift: float | None) -> str:
+    """Return the drift as a sentence, with two significant digits: 0.51%, 0.0012%, 26%, 140%."""
+    if drift is None:
+        return "how much it changes an untrained map is not known"
+    if drift == 0:
+        return "leaves every map as it is before training"
+    percent = 100 * drift
+    figure = f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"
+    return f"changes an untrained map by {figure} (||y-x||/||x||)"
 
 
 def _broken(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
-"""The report of an overview, built from places and their modules."""
+"""The report of an overview, its values as data, and its block in a Markdown file."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from attnbench.reports.overview.columns import common, figures, ranked
+from attnbench.errors import RequestError
+from attnbench.reports.overview.columns import common, figures, place_notes, ranked
 from attnbench.reports.overview.entries import OverviewEntry, Place
-from attnbench.reports.overview.notes import place_notes
-from attnbench.reports.overview.to_json import lines
 from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE
 from attnbench.reports.tables.build import CONVENTIONS
 from attnbench.reports.tables.case_result import NOT_RUN
@@ -16,11 +17,18 @@ from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.latency_format import VERDICT_RULE
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.utils.files import replace_file
 
 if TYPE_CHECKING:
+    from attnbench.reports.tables.accuracy_results import PairedTrainings
+    from attnbench.reports.tables.latency_results import LatencyCell
     from attnbench.reports.tables.row_views import CostResult
 
 NOT_DECLARED = "not declared"
+COUNTS = ("params", "macs", "activations", "bytes")
+BEGIN = "<!-- attnbench overview -->"
+END = "<!-- /attnbench overview -->"
+_BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
 
 
 def build_overview(
@@ -54,16 +62,14 @@ def _table(place: Place) -> Table:
     rows = tuple(
         (
             *_module_cells(entry, notes),
-            *(Cell(column.text(entry), notes=notes.add(*column.notes(entry))) for column in shown),
+            *(column.cell(entry, notes) for column in shown),
         )
         for entry in ranked(place)
     )
     return Table(
         title=f"At {place.name}",
         columns=(
-            Column("Module"),
-            Column("Family"),
-            Column("Paper"),
+            *map(Column, ("Module", "Family", "Paper")),
             *(column.column for column in shown),
         ),
         rows=rows,
@@ -99,3 +105,127 @@ def _footer(
         yield ACCURACY_RULE
     measured = ", ".join(f"{name} {version}" for name, version in provenance.items())
     yield f"From the runs {', '.join(sources)}, measured with {measured}."
+
+
+def objects(place: Place) -> list[dict[str, Any]]:
+    """Return the JSON objects, with every setting of the runs, including those not in tables."""
+    return [_object(place, entry) for entry in ranked(place)]
+
+
+def lines(place: Place) -> Iterator[Mapping[str, Any]]:
+    """Yield the CSV lines: the same objects, flattened, with column names joined by slashes."""
+    for record in objects(place):
+        flat: dict[str, Any] = {
+            key: record[key] for key in ("placement", "module", "family", "paper")
+        }
+        for kind in ("costs", "latencies", "accuracies"):
+            for entry in record[kind]:
+                where = "/".join(str(entry[key]) for key in _WHERE[kind] if entry.get(key))
+                values = {key: v for key, v in entry.items() if key not in _WHERE[kind]}
+                flat |= {f"{where}/{key}": value for key, value in values.items()}
+        yield flat
+
+
+_WHERE = {
+    "costs": ("backbone",),
+    "latencies": ("backbone", "conditions", "form"),
+    "accuracies": ("backbone", "dataset", "recipe"),
+}
+
+
+def _object(place: Place, entry: OverviewEntry) -> dict[str, Any]:
+    return {
+        "module": entry.module,
+        "placement": place.name,
+        "family": entry.card.get("family"),
+        "paper": entry.card.get("short"),
+        "costs": [_cost(name, result) for name, result in entry.costs.items()],
+        "latencies": [
+            {"backbone": at.backbone, "conditions": at.name, **_timed(form, cell)}
+            for form, cells in (("plain", entry.latencies), ("fused", entry.fused))
+            for at, cell in cells.items()
+        ],
+        "accuracies": [
+            {"backbone": at.backbone, "dataset": at.name, "recipe": at.recipe, **_trained(pair)}
+            for at, pair in entry.accuracies.items()
+        ],
+    }
+
+
+def _cost(backbone: str, result: CostResult) -> dict[str, Any]:
+    keys = (*COUNTS, *(f"delta_{key}" for key in COUNTS))
+    values = {key: result.values.get(key) for key in keys}
+    return {"backbone": backbone, "status": result.status, **values}
+
+
+def _timed(form: str, cell: LatencyCell) -> dict[str, Any]:
+    arm = cell.timing.arm if cell.timing else None
+    return {
+        "form": form,
+        "status": cell.status,
+        "ratio": arm and arm.ratio,
+        "ratio_low": arm and arm.low,
+        "ratio_high": arm and arm.high,
+        "verdict": cell.judgement.verdict if cell.judgement else None,
+        "median_ms": cell.timing and 1000 * cell.timing.own.median,
+        "peak_bytes": cell.values.get("peak_bytes"),
+    }
+
+
+def _trained(pair: PairedTrainings) -> dict[str, Any]:
+    found = pair.difference()
+    mean = pair.mean()
+    return {
+        "status": pair.status,
+        "seeds": len(pair.seeds),
+        "top1_mean": mean and mean.mean,
+        "difference": found and found.mean,
+        "difference_low": found and found.low,
+        "difference_high": found and found.high,
+        "verdict": pair.judgement.verdict if pair.judgement else None,
+    }
+
+
+def with_report(text: str, report: str, name: str) -> str:
+    """Return a file's text with the report in place of the text between the comments.
+
+    Args:
+        text: the file's content.
+        report: the report, in Markdown.
+        name: the file's name, for the error message.
+
+    Raises:
+        RequestError: there are not exactly two such comments, one after the other.
+    """
+    if text.count(BEGIN) != 1 or len(_BETWEEN.findall(text)) != 1:
+        raise RequestError(
+            f"{name} has no place for the overview. Put the lines {BEGIN} and {END} where it goes."
+        )
+    return _BETWEEN.sub(lambda match: f"\n{report.strip()}\n\n", text)
+
+
+def read_page(path: Path) -> str:
+    """Return a Markdown file's text, with line endings normalized to newlines.
+
+    Raises:
+        RequestError: the file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} cannot be read: {error}") from error
+
+
+def write_page(path: Path, text: str) -> None:
+    """Replace a file's text, and keep its line endings, its mode and any symbolic link.
+
+    Raises:
+        RequestError: the file cannot be written.
+    """
+    try:
+        real = path.resolve()
+        mode, returns = real.stat().st_mode, b"\r\n" in real.read_bytes()
+        replace_file(real, text.replace("\n", "\r\n") if returns else text)
+        real.chmod(mode)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error}") from error

@@ -55,7 +55,7 @@ def read_printed(figure: str | float, base: int = 1000) -> ReportedValue:
     match = FIGURE.fullmatch(text)
     if match is None:
         raise RequestError(
-            f"printed figure {text!r} cannot be read; write it like 261.88M, 524k, 33x or 70.65"
+            f"printed figure is no number: got {text!r}. Write it like 261.88M, 524k, 33x or 70.65."
         )
     decimals = len(match["decimals"] or "")
     digits = match["digits"].replace(",", "").replace(".", "")

@@ -1,11 +1,12 @@
-"""Rendering of a report as Markdown, CSV, LaTeX or HTML."""
+"""Rendering of a report as Markdown, CSV, LaTeX or HTML, and its files beside the records."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,6 +15,7 @@ from attnbench.errors import RequestError, suggestion
 from attnbench.reports.tables.long_format import to_csv
 from attnbench.reports.tables.report import Cell, Column, Report
 from attnbench.utils.escape import EscapedText, latex, markdown
+from attnbench.utils.files import replace_file
 
 FORMATS = ("md", "csv", "tex", "html")
 
@@ -28,25 +30,10 @@ def render(report: Report, form: str) -> str:
         return to_csv(report.lines)
     if form not in FORMATS:
         known = ", ".join(FORMATS)
-        raise RequestError(f"unknown format {form!r}; known: {known}.{suggestion(form, FORMATS)}")
+        near = suggestion(form, FORMATS)
+        raise RequestError(f"format is unknown: got {form!r}. Choose from {known}.{near}")
     # a report without a title starts with its table
     return _environment(form).get_template(f"table.{form}.j2").render(report=report).lstrip("\n")
-
-
-def latex_document(report: Report, bibliography: str = "table") -> str:
-    """Return a complete LaTeX document with the tables, for preview.
-
-    Args:
-        report: the report.
-        bibliography: name of the ``.bib`` file in the same folder, without its suffix.
-    """
-    template = _environment("tex").get_template("document.tex.j2")
-    cites = any(cell.cite for table in report.tables for row in table.rows for cell in row)
-    return template.render(
-        report=report,
-        body=EscapedText(render(report, "tex")),
-        bibliography=bibliography if cites else "",
-    )
 
 
 def bibtex(report: Report) -> str:
@@ -54,9 +41,29 @@ def bibtex(report: Report) -> str:
     return "\n".join(report.bibtex)
 
 
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write ``table.md``, ``.csv``, ``.tex``, ``.html`` and, if papers are known, ``.bib``.
+
+    Each file is replaced atomically.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {form: render(report, form) for form in FORMATS} | {"bib": bibtex(report)}
+    if not contents["bib"]:
+        (folder / "table.bib").unlink(missing_ok=True)
+    return [
+        replace_file(folder / f"table.{form}", content)
+        for form, content in contents.items()
+        if content
+    ]
+
+
 @cache
 def _environment(form: str) -> Environment:
-    escape = {"md": markdown, "tex": latex}.get(form)
+    escape = {"md": markdown, "tex": latex}.get(form, EscapedText)
+
+    def finalize(value: object) -> EscapedText:
+        return value if isinstance(value, EscapedText) else escape(value)
+
     delimiters: dict[str, Any] = {}
     if form == "tex":  # braces and percent signs are LaTeX's own
         delimiters = {
@@ -71,7 +78,7 @@ def _environment(form: str) -> Environment:
         loader=PackageLoader("attnbench.reports.tables"),
         undefined=StrictUndefined,
         autoescape=form == "html",
-        finalize=_finalizer(escape) if escape else None,
+        finalize=None if form == "html" else finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -86,11 +93,6 @@ def _environment(form: str) -> Environment:
         "tex_group": _latex_group,
     }
     return environment
-
-
-def _finalizer(escape: Callable[[object], EscapedText]) -> Callable[[object], str]:
-    """Return the finalizer that escapes every template output not marked as safe."""
-    return lambda value: value if isinstance(value, EscapedText) else escape(value)
 
 
 def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:

@@ -4,7 +4,18 @@ import pytest
 
 from attnbench.regression.compare.comparison import MetricChange, RunComparison
 from attnbench.regression.compare.number_format import change, summary, value, why
-from attnbench.regression.compare.report import as_markdown, as_text, commands_of
+from attnbench.regression.compare.report import commands_of, markdown_blocks, text_blocks
+from attnbench.reports.markdown import to_markdown
+from attnbench.reports.terminal import to_text
+
+
+def as_text(comparison):
+    return to_text(text_blocks(comparison))
+
+
+def as_markdown(comparison):
+    return to_markdown(markdown_blocks(comparison))
+
 
 CASE = "cost/net/ulsam,groups=4/after:14,17"
 SLOWER = MetricChange("latency/net/se/eager", "overhead", 1.05, 1.102, 0.039, 0.0621, change=0.05)

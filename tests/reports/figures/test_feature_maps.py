@@ -178,9 +178,9 @@ def test_a_failure_leaves_no_hooks(image):
 @pytest.mark.parametrize(
     ("attention", "says"),
     [
-        (Resizes(), r"1: maps need .* \(3, 4, 6\) and \(3, 4, 1\)"),
-        (Pair(), r"1: maps need features \(1, C, h, w\) of one image, not tuple"),
-        (nn.Flatten(), r"not \(1, 72\)"),
+        (Resizes(), r"1: .* \(3, 4, 6\) and \(3, 4, 1\)"),
+        (Pair(), r"1: .* got tuple, expected \(1, C, h, w\)"),
+        (nn.Flatten(), r"got \(1, 72\)"),
     ],
 )
 def test_what_is_no_map(image, attention, says):
@@ -191,19 +191,19 @@ def test_what_is_no_map(image, attention, says):
 
 
 def test_nothing_to_show(image):
-    with pytest.raises(RequestError, match="Sequential has no inserted module"):
+    with pytest.raises(RequestError, match=r"Sequential .*attnbench\.insert"):
         attention_maps(nn.Sequential(nn.Identity()), image)
-    with pytest.raises(RequestError, match="no inserted module ran in the forward pass: aside"):
+    with pytest.raises(RequestError, match="aside"):
         attention_maps(Unused(), image)
 
 
 @pytest.mark.parametrize(
     ("image", "says"),
     [
-        (torch.zeros(3, 4, 4), r"not \(3, 4, 4\)"),
-        (torch.zeros(2, 3, 4, 4), r"not \(2, 3, 4, 4\)"),
-        (torch.zeros((1, 3, 4, 4), dtype=torch.uint8), "torch.uint8; give it normalised"),
-        ([1.0], "not list"),
+        (torch.zeros(3, 4, 4), r"got \(3, 4, 4\)"),
+        (torch.zeros(2, 3, 4, 4), r"got \(2, 3, 4, 4\)"),
+        (torch.zeros((1, 3, 4, 4), dtype=torch.uint8), "torch.uint8"),
+        ([1.0], "got list"),
     ],
 )
 def test_what_is_no_image(image, says):

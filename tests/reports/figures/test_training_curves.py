@@ -8,7 +8,14 @@ from matplotlib.colors import same_color
 from matplotlib.text import Annotation
 
 from attnbench.errors import RequestError
-from attnbench.reports.figures.training_curves import draw_curves, draw_differences
+from attnbench.records.format import FORMAT, Header, Record
+from attnbench.records.store import Run
+from attnbench.registry.plugins import catalog
+from attnbench.reports.figures.training_curves import draw_curves, draw_differences, write_plots
+from attnbench.reports.run_report import planned_of
+from attnbench.suites.case import tables_to_json
+from attnbench.suites.load import parse_suite
+from attnbench.suites.plan import plan
 
 
 def seed(*losses):
@@ -73,13 +80,11 @@ class TestCurves:
 
     @pytest.mark.parametrize("curves", [{}, {"plain": []}, {"plain": [[]]}])
     def test_nothing_to_draw(self, curves):
-        with pytest.raises(RequestError, match="no epoch to draw"):
+        with pytest.raises(RequestError, match="at least one epoch: got none"):
             draw_curves(curves, "t")
 
     def test_an_epoch_without_its_loss(self):
-        with pytest.raises(
-            RequestError, match="plain, seed 1: an epoch has epoch, lr; curves need"
-        ):
+        with pytest.raises(RequestError, match=r"plain, seed 1: .* got epoch, lr"):
             draw_curves({"plain": [seed(1.0), [{"epoch": 1, "lr": 0.1}]]}, "t")
 
     def test_an_arm_without_history_beside_one_that_has(self, colours):
@@ -135,7 +140,7 @@ class TestDifferences:
         assert low < min(value, 0) <= 0 < high
 
     def test_no_row(self):
-        with pytest.raises(RequestError, match="no difference to draw"):
+        with pytest.raises(RequestError, match="at least one row: got none"):
             draw_differences([], "t")
 
 
@@ -146,3 +151,64 @@ def test_curves_need_neither_torch_nor_pyplot():
         "assert not {'torch', 'matplotlib.pyplot'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+SUITE = {
+    "suite": {"name": "mine", "title": "Mine"},
+    "accuracy": {"dataset": "digits", "seeds": 3},
+    "table": [
+        {
+            "columns": ["label"],
+            "accuracy": {},
+            "row": [
+                {"backbone": "mobilenet_v2"},
+                {"backbone": "mobilenet_v2", "module": "se", "placement": "after:14"},
+            ],
+        }
+    ],
+}
+
+
+def run_of(tmp_path, top1):
+    suite = parse_suite(SUITE, "here")
+    tables = plan(suite, catalog())
+    header = Header(
+        format=FORMAT,
+        suite=suite.model_dump(mode="json"),
+        suite_hash="",
+        tables=tables_to_json(suite, tables),
+        versions={},
+        machine={},
+    )
+    cases = [case for row in tables[0].rows for cases in row.accuracy for case in cases]
+    records = [
+        Record(
+            case=case.name,
+            kind="accuracy",
+            status="ok",
+            hash="",
+            conditions=case.to_json(),
+            values={"top1": top1(case)},
+            training={"curve": [{"epoch": 1, "loss": 1.0, "lr": 0.1}], "images": [10, 100]},
+        )
+        for case in cases
+        if top1(case) is not None
+    ]
+    return Run(tmp_path / "records.jsonl", [header], {one.case: one for one in records})
+
+
+def test_plots_of_a_run(tmp_path):
+    run = run_of(tmp_path, lambda case: 90.0 + case.training.seed + (1 if case.module else 0))
+    names = [path.name for path in write_plots(*planned_of(run), tmp_path)]
+    assert names == ["differences.png", "curves.png"]
+    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in names)
+
+
+def test_a_plain_backbone_alone_has_no_difference(tmp_path):
+    run = run_of(tmp_path, lambda case: None if case.module else 90.0)
+    assert [path.name for path in write_plots(*planned_of(run), tmp_path)] == ["curves.png"]
+
+
+def test_nothing_measured_no_plot_written(tmp_path):
+    assert write_plots(*planned_of(run_of(tmp_path, lambda case: None)), tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -3,9 +3,18 @@
 import pytest
 from attnbench_modules import MODULES as TABLE
 
+from attnbench.errors import RequestError
 from attnbench.registry.plugins import Catalog
 from attnbench.reports.overview import build_overview, collect
-from attnbench.reports.overview.to_json import lines, objects
+from attnbench.reports.overview.build_overview import (
+    BEGIN,
+    END,
+    lines,
+    objects,
+    read_page,
+    with_report,
+    write_page,
+)
 from attnbench.reports.tables.render import FORMATS, render
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import all_cases, plan
@@ -237,3 +246,54 @@ def test_a_plain_record_of_before_bytes_were_counted():
     old = {key: value for key, value in COSTS.items() if key != "bytes"}
     table = table_of(planned(timed_suite(), {"cost/mobilenet_v2/plain": {"values": old}}))
     assert table.notes[0] == "Plain mobilenet_v2: 1,000 parameters, 50,000 MACs."
+
+
+PAGE = f"# Mine\n\n{BEGIN}\nold\n{END}\n\nMore.\n"
+
+
+def test_what_stands_between_is_replaced_and_nothing_else():
+    assert with_report(PAGE, "new", "x") == f"# Mine\n\n{BEGIN}\n\nnew\n\n{END}\n\nMore.\n"
+
+
+def test_twice_is_once():
+    once = with_report(PAGE, r"new \1 \g<0>", "x")
+    assert r"new \1 \g<0>" in once
+    assert with_report(once, r"new \1 \g<0>", "x") == once
+
+
+def test_the_first_time_there_is_nothing_between():
+    assert "new" in with_report(f"{BEGIN}\n{END}\n", "new", "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n" * 2],
+    ids=["none", "no end", "turned round", "two"],
+)
+def test_no_place_for_it_says_how_to_make_one(text):
+    with pytest.raises(RequestError, match=BEGIN) as error:
+        with_report(text, "new", "README.md")
+    assert "README.md" in str(error.value)
+
+
+def test_files(tmp_path):
+    path = tmp_path / "page.md"
+    with pytest.raises(RequestError, match="cannot be read"):
+        read_page(path)
+    path.write_text("older\n")
+    write_page(path, PAGE)
+    assert read_page(path) == PAGE
+    with pytest.raises(RequestError, match="cannot be written"):
+        write_page(tmp_path / "no" / "page.md", PAGE)
+
+
+def test_line_ends_and_links_and_modes_stay(tmp_path):
+    path, link = tmp_path / "page.md", tmp_path / "link.md"
+    path.write_bytes(PAGE.replace("\n", "\r\n").encode())
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write_page(link, with_report(read_page(link), "new", "x"))
+    assert path.read_bytes().startswith(b"# Mine\r\n\r\n")
+    assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640

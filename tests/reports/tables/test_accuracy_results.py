@@ -12,7 +12,7 @@ import pytest
 
 from attnbench.reports.tables import build_report
 from attnbench.reports.tables.number_format import NOTHING
-from attnbench.reports.tables.render import FORMATS, latex_document, render
+from attnbench.reports.tables.render import FORMATS, render
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import all_cases, plan
 from attnbench.utils.bitmask import pack
@@ -398,7 +398,7 @@ class TestForms:
         assert ("Accuracy: mean over seeds" in text) == (form != "tex")  # the paper says how
 
     def test_the_long_head_is_broken_in_latex(self, shown):
-        text = latex_document(shown(self.TOPS, accuracy={"epochs": 7}))
+        text = render(shown(self.TOPS, accuracy={"epochs": 7}), "tex")
         assert r"\multicolumn{2}{c}{\shortstack{digits, 12$\times$12, recipe \\" in text
 
     def test_without_accuracy_nothing_is_said_of_it(self, report_of, content):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from attnbench.reports.figures.activation_stats import SiteMap
+from attnbench.reports.figures.activations import SiteMap
 
 
 @pytest.fixture

@@ -3,7 +3,15 @@
 import pytest
 from matplotlib.mathtext import MathTextParser
 
-from attnbench.reports.module_page.latex_formula import display, mathematics
+from attnbench.reports.document import Equations
+
+
+def display(tex):
+    return Equations(tex).display()
+
+
+def mathematics(tex):
+    return Equations(tex).mathematics()
 
 
 def test_one_equation_is_set_alone():

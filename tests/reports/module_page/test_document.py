@@ -9,8 +9,9 @@ from attnbench.conformance import examine
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.findings import success
 from attnbench.registry.attention import find_attention, from_callable
-from attnbench.reports.module_page import conformance
-from attnbench.reports.module_page.conformance import conformance_of, drift_text, summary
+from attnbench.reports.module_page import document
+from attnbench.reports.module_page.document import conformance_of
+from attnbench.reports.module_page.sections import drift_text, summary
 
 
 def findings(**statuses):
@@ -53,7 +54,7 @@ def test_drift_is_told_with_two_digits(drift, said):
 def run(monkeypatch, attention, *checks, **functions):
     """Run these checks alone, each with the function given for it."""
     chosen = [CHECKS[name] for name in checks]
-    monkeypatch.setattr(conformance, "default_checks", lambda: chosen)
+    monkeypatch.setattr(document, "default_checks", lambda: chosen)
     found = lambda check, subject: [one.of(check.name) for one in functions[check.name]]  # noqa: E731
     if functions:
         monkeypatch.setattr(examine, "run_check", found)

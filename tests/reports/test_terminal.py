@@ -2,8 +2,8 @@
 
 import pytest
 
-from attnbench.reports.module_page.sections import CodeBlock, Equations, Formula, Items, Rows
-from attnbench.reports.module_page.terminal import block_lines
+from attnbench.reports.document import CodeBlock, Equations, Formula, Items, Rows
+from attnbench.reports.terminal import block_lines
 
 LONG = "words that go on for longer than one line of the terminal has room for, and then some more"
 

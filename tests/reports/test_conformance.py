@@ -1,7 +1,6 @@
 """Reports for people: short where all is well, readable at any width, safe in Markdown."""
 
 import io
-import sys
 
 import pytest
 from rich.console import Console
@@ -10,13 +9,12 @@ from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.findings import (
     INTERRUPTED,
     ConformanceReport,
-    Finding,
     failure,
     note,
     skip,
     success,
 )
-from attnbench.conformance.report import as_markdown, print_text
+from attnbench.reports.conformance import as_markdown, print_text
 
 LONG = (
     "the card's formula gives 1,024 parameters and the module has 1,056: 32 of them are in squeeze.bias, "
@@ -127,36 +125,3 @@ def test_markdown_of_one_module_and_of_very_many_findings():
 def test_nothing_examined_is_not_all_well():
     assert as_markdown([]) == "**attnbench check: no module was examined**\n"
     assert report("se", [("drift", skip(INTERRUPTED))]).to_dict()["verdict"] == "unfinished"
-
-
-def test_a_check_whose_code_is_missing_says_so(monkeypatch):
-    from attnbench.conformance.checks import Check
-
-    for lost in (Check("maps", "", "nowhere"), Check("nothing", "", "batch_independence")):
-        (found,) = lost.run(None)
-        assert found.status == "skipped" and f"has no {lost.name}" in found.reason and found.remedy
-    # what a check's own file cannot import is another matter
-    monkeypatch.setitem(sys.modules, "attnbench.conformance.module_under_test", None)
-    monkeypatch.delitem(sys.modules, "attnbench.conformance.batch_independence", raising=False)
-    with pytest.raises(ModuleNotFoundError):
-        Check("batch_one", "", "batch_independence").run(None)
-
-
-def test_values_in_json_are_json():
-    import torch
-
-    values = {
-        "error": float("inf"),
-        "sizes": (1, 2),
-        "scale": torch.tensor(2.0),
-        "shape": {"b": torch.Size([3])},
-        "many": torch.ones(2),
-    }
-    found = Finding("ok", values=values).to_dict()["values"]
-    assert found == {
-        "error": None,
-        "sizes": [1, 2],
-        "scale": 2.0,
-        "shape": {"b": [3]},
-        "many": "tensor([1., 1.])",
-    }

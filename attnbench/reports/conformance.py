@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from attnbench.conformance.checks import CHECKS
-from attnbench.conformance.findings import BROKEN, DECLARED, NOTE, OK, SKIPPED, STATUSES, Finding
-from attnbench.conformance.findings import ConformanceReport as Found
-from attnbench.utils.escape import markdown
+from attnbench.conformance.findings import (
+    BROKEN,
+    DECLARED,
+    NOTE,
+    OK,
+    SKIPPED,
+    STATUSES,
+    ConformanceReport,
+    Finding,
+)
+from attnbench.reports.document import Block, Folded, Grid, Heading, code, limited
+from attnbench.reports.markdown import to_markdown
+from attnbench.reports.terminal import simple_table
+from attnbench.utils.escape import EscapedText, markdown
 
 _STYLES = {BROKEN: "bold red", DECLARED: "yellow", NOTE: "cyan", SKIPPED: "dim", OK: "green"}
 _COUNTED = (BROKEN, DECLARED, NOTE, SKIPPED)
-_PLURAL = {NOTE: "notes"}
 _MOST_ROWS = 40
 """Maximum number of rows per module in Markdown: a comment holds 65,536 characters."""
 
 
-def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = False) -> None:
+def print_text(
+    reports: Sequence[ConformanceReport], console: Console, *, verbose: bool = False
+) -> None:
     """Print one line per module with its problems below; for several modules, also a table."""
     name_width = max((len(report.name) for report in reports), default=0)
     for report in reports:
@@ -34,19 +44,17 @@ def print_text(reports: Sequence[Found], console: Console, *, verbose: bool = Fa
         console.print(Text(summary(reports)), soft_wrap=True)
 
 
-def as_markdown(reports: Sequence[Found]) -> str:
+def as_markdown(reports: Sequence[ConformanceReport]) -> str:
     """Return reports in GitHub Markdown: broken modules expanded, all others folded."""
-    blocks = [f"**attnbench check: {markdown(summary(reports))}**"]
+    blocks: list[Block] = [Heading(f"attnbench check: {summary(reports)}", 0)]
     if len(reports) > 1:
-        blocks.append(_markdown_table(reports))
+        blocks.append(_overview(reports))
     for report in sorted(reports, key=lambda report: report.passed):
-        rows = [_markdown_row(group) for group in _groups(report)]
-        if rows:
-            blocks.append(_markdown_block(report, rows))
-    return "\n\n".join(blocks) + "\n"
+        blocks += _details(report)
+    return to_markdown(blocks)
 
 
-def summary(reports: Sequence[Found]) -> str:
+def summary(reports: Sequence[ConformanceReport]) -> str:
     """Return one sentence that summarizes all modules."""
     if not reports:
         return "no module was examined"
@@ -59,19 +67,18 @@ def summary(reports: Sequence[Found]) -> str:
     return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}, all ok"
 
 
-def counts(report: Found) -> str:
+def counts(report: ConformanceReport) -> str:
     """Return the number of checks and of findings by status: ``22 checks, 2 notes``."""
     checks = len({finding.check for finding in report.findings})
     parts = [f"{checks} {'check' if checks == 1 else 'checks'}"]
     for status in _COUNTED:
         number = len(report.with_status(status))
         if number:
-            word = _PLURAL.get(status, status) if number > 1 else status
-            parts.append(f"{number} {word}")
+            parts.append(f"{number} {status}{'s' * (status == NOTE and number > 1)}")
     return ", ".join(parts)
 
 
-def drift_text(report: Found) -> str:
+def drift_text(report: ConformanceReport) -> str:
     """Return the drift of the untrained module in percent; empty where it is unknown."""
     return "" if report.drift is None else f"{report.drift:.1%}"
 
@@ -80,7 +87,7 @@ Row = tuple[str, str, list[str]]
 """Status, check, lines of text."""
 
 
-def _head(report: Found, name_width: int) -> Text:
+def _head(report: ConformanceReport, name_width: int) -> Text:
     head = Text(f"{report.name:<{name_width}}  ")
     head.append(f"{report.verdict:<6}", _STYLES.get(report.verdict, "yellow"))
     head.append(f"  {counts(report)}, {report.seconds:.1f} s")
@@ -100,35 +107,29 @@ def _print_rows(rows: Iterable[Row], console: Console) -> None:
         console.print(grid)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Finding that one or several checks have in common."""
-
-    status: str
-    reason: str
-    remedy: str
-    checks: Sequence[str]
+Group = tuple[str, str, str, Sequence[str]]
+"""Status, reason and remedy that one or several checks have in common, and these checks."""
 
 
-def _groups(report: Found) -> list[_Group]:
+def _groups(report: ConformanceReport) -> list[Group]:
     """Return the findings other than ok, grouped by text, most severe status first."""
     groups: dict[tuple[str, str, str], dict[str, None]] = {}
     for finding in sorted(report.findings, key=lambda finding: STATUSES.index(finding.status)):
         if finding.status != OK:
-            groups.setdefault((finding.status, finding.reason, finding.remedy), {})[
-                finding.check
-            ] = None
-    return [_Group(*key, tuple(checks)) for key, checks in groups.items()]
+            key = finding.status, finding.reason, finding.remedy
+            groups.setdefault(key, {})[finding.check] = None
+    return [(*key, tuple(checks)) for key, checks in groups.items()]
 
 
-def _row(group: _Group) -> Row:
-    lines = _lines(group.reason, group.remedy)
-    if len(group.checks) == 1:
-        return group.status, group.checks[0], lines
-    return group.status, f"{len(group.checks)} checks", [*lines, ", ".join(group.checks)]
+def _row(group: Group) -> Row:
+    status, reason, remedy, checks = group
+    lines = _lines(reason, remedy)
+    if len(checks) == 1:
+        return status, checks[0], lines
+    return status, f"{len(checks)} checks", [*lines, ", ".join(checks)]
 
 
-def _every(report: Found) -> Iterator[Row]:
+def _every(report: ConformanceReport) -> Iterator[Row]:
     """Yield a row for every finding, in the order of the checks, with the title of its check."""
     for finding in report.findings:
         title = CHECKS[finding.check].title if finding.check in CHECKS else ""
@@ -138,7 +139,7 @@ def _every(report: Found) -> Iterator[Row]:
             yield finding.status, finding.check, [title, *_lines(finding.reason, finding.remedy)]
 
 
-def _sentence(title: str, found: Finding, report: Found) -> str:
+def _sentence(title: str, found: Finding, report: ConformanceReport) -> str:
     text = found.reason or (drift_text(report) if found.check == "drift" else "")
     joint = " " if title.endswith(" by") else ": "
     return f"{title}{joint}{text}" if text else title
@@ -148,46 +149,50 @@ def _lines(reason: str, remedy: str) -> list[str]:
     return [reason, *([f"do: {remedy}"] if remedy else [])]
 
 
-def _table(reports: Sequence[Found]) -> Table:
-    drifts = any(drift_text(report) for report in reports)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+def _table(reports: Sequence[ConformanceReport]) -> Table:
+    heads, rows = _statistics(reports)
+    table = simple_table()
     table.add_column("Module", overflow="fold")
-    for head in _heads(drifts):
+    for head in heads:
         table.add_column(head, justify="right")
-    for report in reports:
-        bad = "bold red" if not report.passed else ""
-        table.add_row(Text(report.name, bad), *map(Text, _cells(report, drifts)))
+    for report, row in zip(reports, rows, strict=True):
+        table.add_row(Text(report.name, "" if report.passed else "bold red"), *map(Text, row))
     return table
 
 
-def _heads(drifts: bool) -> list[str]:
-    return [*(status.capitalize() for status in _COUNTED), *(["Drift"] if drifts else [])]
+def _overview(reports: Sequence[ConformanceReport]) -> Grid:
+    heads, rows = _statistics(reports)
+    ruler = f"| --- | --- |{' --: |' * len(heads)}"
+    named = [
+        [code(report.name), report.verdict, *row] for report, row in zip(reports, rows, strict=True)
+    ]
+    return Grid(f"| Module |  | {' | '.join(heads)} |\n{ruler}", named)
 
 
-def _cells(report: Found, drifts: bool) -> list[str]:
-    numbers = [str(len(report.with_status(status))) for status in _COUNTED]
-    return [*numbers, *([drift_text(report)] if drifts else [])]
+def _statistics(reports: Sequence[ConformanceReport]) -> tuple[list[str], list[list[str]]]:
+    """Return heads, and cells of each report: findings by status and, if one is known, drifts."""
+    heads = [status.capitalize() for status in _COUNTED]
+    rows = [[str(len(report.with_status(status))) for status in _COUNTED] for report in reports]
+    drifts = list(map(drift_text, reports))
+    if any(drifts):
+        return [*heads, "Drift"], [[*row, drift] for row, drift in zip(rows, drifts, strict=True)]
+    return heads, rows
 
 
-def _markdown_table(reports: Sequence[Found]) -> str:
-    drifts = any(drift_text(report) for report in reports)
-    heads = ["Module", "", *_heads(drifts)]
-    ruler = ["---", "---", *["--:"] * (len(heads) - 2)]
-    rows = [[f"`{report.name}`", report.verdict, *_cells(report, drifts)] for report in reports]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ruler, *rows))
-
-
-def _markdown_block(report: Found, rows: Sequence[str]) -> str:
+def _details(report: ConformanceReport) -> Iterator[Block]:
+    """Yield a table of the findings other than ok, folded unless the module is broken."""
+    rows = [
+        (status, EscapedText(", ".join(checks)), reason, remedy)
+        for status, reason, remedy, checks in _groups(report)
+    ]
+    if not rows:
+        return
     head = "| | Check | What was seen | What to do |\n|---|---|---|---|"
-    left = len(rows) - _MOST_ROWS
-    more = [f"\nand {left} more; `attnbench check` lists them all"] if left > 0 else []
-    table = "\n".join([head, *rows[:_MOST_ROWS], *more])
-    if not report.passed:
-        return f"#### `{report.name}`: broken ({markdown(report.origin)})\n\n{table}"
-    title = f"<code>{escape(report.name)}</code>: {counts(report)}"
-    return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
-
-
-def _markdown_row(group: _Group) -> str:
-    cells = [group.status, ", ".join(group.checks), markdown(group.reason), markdown(group.remedy)]
-    return f"| {' | '.join(cells)} |"
+    blocks = limited(Grid(head, rows), _MOST_ROWS, "attnbench check")
+    if report.passed:
+        title = f"<code>{escape(report.name)}</code>: {counts(report)}"
+        yield Folded(title, tuple(blocks))
+    else:
+        title = f"{code(report.name)}: broken ({markdown(report.origin)})"
+        yield Heading(EscapedText(title))
+        yield from blocks

@@ -1,7 +1,7 @@
 import pytest
 
 from attnbench.errors import RequestError
-from attnbench.reports.figures.dot_plot import Panel, draw_panels
+from attnbench.reports.overview.figure import Panel, draw_panels
 
 MARKS = [(1.0, 2.0, 3.0), None, (4.0, 4.0, 4.0)]
 
@@ -39,5 +39,7 @@ def test_counts_of_all_sizes_are_told_apart():
 
 @pytest.mark.parametrize(("modules", "panels"), [([], [Panel("p", [])]), (["a"], [])])
 def test_nothing_to_draw(modules, panels):
-    with pytest.raises(RequestError, match="nothing to draw"):
+    with pytest.raises(
+        RequestError, match=f"got {len(modules)} modules and {len(panels)} quantities"
+    ):
         draw_panels(modules, panels, "title")
