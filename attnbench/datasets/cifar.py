@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attnbench.datasets.dataset import Data, PublishedDataset
 from attnbench.datasets.split_lists import read_lines
-from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,11 +63,10 @@ class _Cifar(PublishedDataset):
             try:
                 part = path.read_bytes()
             except OSError as error:
-                raise RequestError(f"{path} cannot be read: {error.strerror}") from error
+                raise self.damage_error(f"cannot be read: {error.strerror}", path) from error
             if not part or len(part) % size:
-                raise self.damage_error(
-                    f"is damaged: {len(part):,} bytes, an image has {size:,}", path
-                )
+                problem = f"is damaged: {len(part):,} bytes, an image has {size:,}"
+                raise self.damage_error(problem, path)
             content += part
         rows = torch.frombuffer(content, dtype=torch.uint8).view(-1, size)
         images, targets = rows[:, self.label_bytes :], rows[:, self.label_bytes - 1]

@@ -55,11 +55,8 @@ class FashionMnist(PublishedDataset):
         paths = [_file(folder / f"{name}-{kind}") for kind in _KINDS]
         images, targets = map(self._tensor, paths, (read_image_file, read_label_file))
         if images.shape != (len(targets), 28, 28):
-            shape = "x".join(map(str, images.shape))
-            raise self.damage_error(
-                f"holds images of {shape} for {len(targets):,} labels: published are 28x28",
-                paths[0],
-            )
+            problem = f"has shape {tuple(images.shape)} for {len(targets):,} labels"
+            raise self.damage_error(f"{problem}: published are 28x28 pixels", paths[0])
         return images[:, None], targets
 
     def _tensor(self, path: Path, reader: Callable[[str], Tensor]) -> Tensor:

@@ -77,11 +77,10 @@ def from_files(
 
     bad = _unreadable(folder, [file for file, _ in files])
     if len(bad) > _FATAL * len(files):
-        more = ["..."] if len(bad) > 3 else []
+        shown = ", ".join([*map(printable, bad[:3]), *(["..."] if len(bad) > 3 else [])])
         raise RequestError(
             f"{name}: {len(bad):,} of {len(files):,} images ({len(bad) / len(files):.0%}) cannot "
-            f"be decoded: {', '.join([*map(printable, bad[:3]), *more])}. "
-            "Replace or remove them."
+            f"be decoded: {shown}. Replace or remove them."
         )
     left_out = set(bad)
     kept = [(file, target) for file, target in files if file not in left_out]

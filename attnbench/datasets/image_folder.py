@@ -157,9 +157,7 @@ def class_names(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(
-                entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."
-            )
+            return sorted(item.name for item in entries if item.is_dir() and item.name[0] != ".")
     except OSError:
         return []
 

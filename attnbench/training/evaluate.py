@@ -29,16 +29,6 @@ class Score:
     """Flags of correct top-1 classification, (N,), one for each test image in order."""
 
 
-def score(model: nn.Module, feed: Feed, device: torch.device, classes: int) -> Score:
-    """Return the score of a network and leave it in evaluation mode.
-
-    Raises:
-        Diverged: an output is not finite.
-    """
-    logits, targets = predict(model, feed, device)
-    return score_of(logits, targets, classes)
-
-
 def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
     """Return the score of (N, classes) logits.
 
@@ -57,7 +47,7 @@ def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
 
 @torch.inference_mode()
 def predict(model: nn.Module, feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return logits (N, classes) and targets (N,) of a test set, on the CPU."""
+    """Return logits (N, classes) and targets (N,) on the CPU; set the evaluation mode."""
     model.eval()
     logits, targets = [], []
     for images, wanted in feed.test():

@@ -25,7 +25,7 @@ from attnbench.datasets.dataset import Data
 from attnbench.errors import RequestError
 from attnbench.training.checkpoint import Checkpoint, Stateful, TrainingProgress
 from attnbench.training.dataloader import Batch, Feed, feed, find_mixing
-from attnbench.training.evaluate import Diverged, Score, score
+from attnbench.training.evaluate import Diverged, Score, predict, score_of
 from attnbench.training.optimizer import optimizer_of, schedule_of
 from attnbench.training.recipe import Recipe
 from attnbench.training.seeds import step_seed
@@ -235,7 +235,7 @@ class _Training:
         tested = self.accelerator.unwrap_model(self.model)
         if self.average is not None:
             tested = self.average.module
-        found = score(tested, self.test, self.accelerator.device, self.classes)
+        found = score_of(*predict(tested, self.test, self.accelerator.device), self.classes)
         if self.progress.step == self.epochs * self.data.steps:
             self.plain.load_state_dict(tested.state_dict())
             self.plain.eval().to("cpu")

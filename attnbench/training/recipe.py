@@ -109,7 +109,7 @@ class Recipe(_Strict):
     size: Positive
     """Side of the square images, in training and in test."""
     resize: Positive | None = None
-    """Shorter side before the centre crop in test; ``size`` if omitted."""
+    """Shorter side before the center crop in test; ``size`` if omitted."""
     epochs: Positive
     batch_size: Annotated[int, Field(ge=2)]
     accumulate: Positive = 1

@@ -2,7 +2,7 @@
 
 Arms with the same seed have the same initial weights of the backbone, the same images in the same
 order with the same augmentation, and the same dropout masks of the backbone. There are three
-reasons: modules are initialised from streams of their own, the order of an epoch has its own
+reasons: modules are initialized from streams of their own, the order of an epoch has its own
 stream, too, and the global generator is seeded anew before every step, so that the random draws of
 a module's forward pass do not affect later steps. For the same reason, a training run that resumes
 from a checkpoint needs no saved generator state.

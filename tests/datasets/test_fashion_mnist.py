@@ -64,8 +64,8 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         ({IMAGES: idx(np.zeros((6, 28, 28), np.uint8))[:-1]}, f"{IMAGES}.*4703"),
         ({IMAGES: b"\0\0\x0d\x03" + bytes(12)}, IMAGES),
         ({IMAGES: b"\0"}, IMAGES),
-        ({IMAGES: np.zeros((6, 32, 32))}, "6x32x32 for 6 labels.*28x28"),
-        ({LABELS: np.zeros(5)}, "6x28x28 for 5 labels"),
+        ({IMAGES: np.zeros((6, 32, 32))}, r"\(6, 32, 32\) for 6 labels.*28x28"),
+        ({LABELS: np.zeros(5)}, r"\(6, 28, 28\) for 5 labels"),
         ({LABELS: np.full(6, 10)}, "label 10.*0 to 9"),
     ],
 )
