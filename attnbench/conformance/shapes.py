@@ -99,7 +99,7 @@ def _run(
 def _is_heavy(subject: Subject, x: Tensor) -> bool:
     try:
         size = (x.shape[2], x.shape[3])
-        return trace(subject.build(size=size, moved=False), x.shape).bytes > _HEAVY
+        return trace(subject.build(size=size, moved=False), x.shape).totals.bytes > _HEAVY
     except Exception:
         return False
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from attnbench.counting.counters import count_all
 from attnbench.counting.forward_pass import checked_size
-from attnbench.counting.reconcile import CounterReport, count_all
+from attnbench.counting.reconcile import CounterReport
 from attnbench.counting.trace import Trace, trace
 from attnbench.errors import CountingError, RequestError
 
@@ -33,10 +35,9 @@ class Cost:
         self.trace: Trace = trace(model, input_size)
         self.params: int = sum(p.numel() for p in model.parameters())
         self.trainable: int = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        self.macs: int = self.trace.macs
-        self.activations: int = self.trace.activations
-        self.bytes: int = self.trace.bytes
-        self.operators: int = self.trace.operators
+        totals = self.trace.totals
+        self.macs, self.activations = totals.macs, totals.activations
+        self.bytes, self.operators = totals.bytes, totals.operators
         self._model, self._input_size = model, input_size
 
     @cached_property
@@ -49,14 +50,8 @@ class Cost:
 
     def to_dict(self, *, counters: bool = False) -> dict[str, Any]:
         """Return the JSON form of a cost; `counters` adds the other tools' reports."""
-        values: dict[str, Any] = {
-            "params": self.params,
-            "trainable": self.trainable,
-            "macs": self.macs,
-            "activations": self.activations,
-            "bytes": self.bytes,
-            "operators": self.operators,
-        }
+        values: dict[str, Any] = {"params": self.params, "trainable": self.trainable}
+        values |= asdict(self.trace.totals)
         if counters:
             values["counters"] = {name: r.to_dict() for name, r in self.counters.items()}
         return values
@@ -81,7 +76,7 @@ def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost
         300774272
     """
     if not isinstance(model, nn.Module):
-        raise RequestError(f"cost takes a nn.Module, not a {type(model).__name__}")
+        raise RequestError(f"cost() needs a nn.Module: got {type(model).__name__}.")
     return Cost(model, (1, *checked_size(input_size)[1:]))
 
 

@@ -58,7 +58,8 @@ def checked_size(input_size: Sequence[int]) -> tuple[int, ...]:
     size = tuple(input_size) if isinstance(input_size, Sequence) else ()
     if not size or any(not isinstance(n, int) or n < 1 for n in size):
         raise RequestError(
-            f"input size {input_size!r}: give positive integers, batch first, as (1, 3, 224, 224)"
+            f"input size is invalid: got {input_size!r}. "
+            "Give positive integers, batch first, as (1, 3, 224, 224)."
         )
     return size
 

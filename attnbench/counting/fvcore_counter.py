@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnbench.counting import mac_rules
 from attnbench.counting.forward_pass import on_real_copy
-from attnbench.counting.mac_rules import Shape
-from attnbench.counting.raw_counts import RawCount, RawCounts
+from attnbench.counting.mac_rules import RULES, Rule, Shape, plain_convolution
+from attnbench.counting.reconcile import RawCount, RawCounts
 from attnbench.counting.trace import macs_of
 
 UNIT = (
@@ -62,10 +61,8 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
     unsupported = Counter({_bare(k): int(n) for k, n in analysis.unsupported_ops().items()})
     unsupported.update(observer.missed)
     return RawCounts(
-        name="fvcore",
         version=version("fvcore"),
         unit=UNIT,
-        factor=1,
         total=total,
         rows=(*observer.rows, *_unseen(analysis.by_operator(), observer.rows)),
         unsupported=dict(sorted(unsupported.items())),
@@ -80,32 +77,27 @@ class _Observer:
         self.missed: Counter[str] = Counter()
 
     def attach(self, analysis: Any) -> None:
-        handles = dict(analysis._op_handles)  # the table in use, not a copy of it
         for kind, ours in _PRODUCTS.items():
-            if kind in handles:
-                analysis.set_op_handle(kind, self._beside(kind, handles[kind], ours))
-            else:
-                analysis.set_op_handle(kind, self._instead(kind, ours))
+            handle = analysis._op_handles.get(kind)  # in the table in use, not in a copy of it
+            analysis.set_op_handle(kind, self._observe(kind, handle, ours))
 
-    def _beside(self, kind: str, handle: Callable[..., Any], ours: _Ours) -> Callable[..., Any]:
-        def counted(inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    def _observe(
+        self, kind: str, handle: Callable[..., Any] | None, ours: _Ours
+    ) -> Callable[..., Any]:
+        def observed(inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+            macs = ours(inputs, outputs)
+            if handle is None:
+                self.missed[_bare(kind)] += 1
+                self.rows.append(RawCount(_bare(kind), 0, macs, _MISSED))
+                return Counter()  # fvcore's own total stays unchanged
             result = handle(inputs, outputs)
             raw = int(sum(result.values()) if isinstance(result, Counter) else result)
-            macs = ours(inputs, outputs)
             why = "" if raw == macs else _why(kind, inputs, outputs, raw, macs)
             name = next(iter(result)) if isinstance(result, Counter) else _bare(kind)
             self.rows.append(RawCount(name, raw, macs, why))
             return result
 
-        return counted
-
-    def _instead(self, kind: str, ours: _Ours) -> Callable[..., Any]:
-        def missed(inputs: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
-            self.missed[_bare(kind)] += 1
-            self.rows.append(RawCount(_bare(kind), 0, ours(inputs, outputs), _MISSED))
-            return Counter()  # fvcore's own total stays unchanged
-
-        return missed
+        return observed
 
 
 def _unseen(counts: Any, rows: Sequence[RawCount]) -> list[RawCount]:
@@ -134,31 +126,14 @@ def _shape(value: Any) -> Shape:
     return tuple(value.type().sizes())
 
 
-def _convolution(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
-    transposed = bool(inputs[6].toIValue())
-    image, weight = _shape(inputs[0]), _shape(inputs[1])
-    return mac_rules.convolution(image, weight, _shape(outputs[0]), transposed=transposed)
+def _by_rule(rule: Rule) -> _Ours:
+    """Return our count of a call by the rule of the aten operator, whose arguments it has."""
+    return lambda inputs, outputs: rule([_argument(value) for value in inputs], _shape(outputs[0]))
 
 
-def _padded_convolution(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
-    return mac_rules.convolution(_shape(inputs[0]), _shape(inputs[1]), _shape(outputs[0]))
-
-
-def _product(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
-    return mac_rules.matrix_product(_shape(inputs[0]), _shape(inputs[1]))
-
-
-def _added_product(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
-    return mac_rules.matrix_product(_shape(inputs[1]), _shape(inputs[2]))
-
-
-def _linear(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
-    return mac_rules.linear(_shape(inputs[0]), _shape(inputs[1]))
-
-
-def _attention(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
-    query, key, value = (_shape(part) for part in inputs[:3])
-    return mac_rules.attention(query, key, value)
+def _argument(value: Any) -> Any:
+    """Return the shape of a tensor, or the constant."""
+    return value.type().sizes() if isinstance(value.type(), torch.TensorType) else value.toIValue()
 
 
 def _matmul(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
@@ -171,21 +146,13 @@ def _einsum(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
     return macs_of(lambda *operands: torch.einsum(equation, *operands), *shapes)
 
 
+_MATRIX = ("mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addbmm", "addmv")
+_BY_RULE = ("_convolution", "linear", "scaled_dot_product_attention", *_MATRIX)
 _PRODUCTS: dict[str, _Ours] = {
-    "aten::_convolution": _convolution,
-    "aten::_convolution_mode": _padded_convolution,
-    "aten::addmm": _added_product,
-    "aten::baddbmm": _added_product,
-    "aten::addbmm": _added_product,
-    "aten::addmv": _added_product,
-    "aten::mm": _product,
-    "aten::bmm": _product,
-    "aten::mv": _product,
-    "aten::dot": _product,
+    **{f"aten::{name}": _by_rule(RULES[name]) for name in _BY_RULE},
+    "aten::_convolution_mode": _by_rule(plain_convolution),
     "aten::matmul": _matmul,
-    "aten::linear": _linear,
     "aten::einsum": _einsum,
-    "aten::scaled_dot_product_attention": _attention,
 }
 
 

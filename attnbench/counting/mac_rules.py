@@ -55,75 +55,59 @@ def _convolution(args: Sequence[Any], output: Shape) -> int:
     return convolution(args[0], args[1], output, transposed=bool(args[6]))
 
 
-def _plain_convolution(args: Sequence[Any], output: Shape) -> int:
+def plain_convolution(args: Sequence[Any], output: Shape) -> int:
+    """Return the MACs of an operator that is a convolution and never transposed."""
     return convolution(args[0], args[1], output)
 
 
-def _product(args: Sequence[Any], _output: Shape) -> int:
-    return matrix_product(args[0], args[1])
-
-
-def _added_product(args: Sequence[Any], _output: Shape) -> int:
-    return matrix_product(args[1], args[2])
-
-
-def _linear(args: Sequence[Any], _output: Shape) -> int:
-    return linear(args[0], args[1])
-
-
-def _attention(args: Sequence[Any], _output: Shape) -> int:
-    return attention(args[0], args[1], args[2])
+def _of_arguments(macs: Callable[..., int], *positions: int) -> Rule:
+    return lambda args, _: macs(*[args[at] for at in positions])
 
 
 RULES: Mapping[str, Rule] = {
-    "convolution": _convolution,
-    "_convolution": _convolution,
-    "convolution_overrideable": _convolution,
-    "cudnn_convolution": _plain_convolution,
-    "cudnn_convolution_relu": _plain_convolution,
-    "mkldnn_convolution": _plain_convolution,
-    "_slow_conv2d_forward": _plain_convolution,
-    "_conv_depthwise2d": _plain_convolution,
-    "conv_depthwise3d": _plain_convolution,
-    "slow_conv3d_forward": _plain_convolution,
-    "deform_conv2d": _plain_convolution,
-    "mm": _product,
-    "bmm": _product,
-    "mv": _product,
-    "dot": _product,
-    "vdot": _product,
-    "_int_mm": _product,
-    "_scaled_mm": _product,
-    "addmm": _added_product,
-    "_addmm_activation": _added_product,
-    "baddbmm": _added_product,
-    "addbmm": _added_product,
-    "addmv": _added_product,
-    "linear": _linear,
-    "mkldnn_linear": _linear,
-    "scaled_dot_product_attention": _attention,
-    "_scaled_dot_product_attention_math": _attention,
-    "_scaled_dot_product_attention_math_for_mps": _attention,
-    "_scaled_dot_product_flash_attention": _attention,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_efficient_attention": _attention,
-    "_scaled_dot_product_cudnn_attention": _attention,
-    "_scaled_dot_product_fused_attention_overrideable": _attention,
+    **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), _convolution),
+    **dict.fromkeys(
+        (
+            "cudnn_convolution",
+            "cudnn_convolution_relu",
+            "mkldnn_convolution",
+            "_slow_conv2d_forward",
+            "_conv_depthwise2d",
+            "conv_depthwise3d",
+            "slow_conv3d_forward",
+            "deform_conv2d",
+        ),
+        plain_convolution,
+    ),
+    **dict.fromkeys(
+        ("mm", "bmm", "mv", "dot", "vdot", "_int_mm", "_scaled_mm"),
+        _of_arguments(matrix_product, 0, 1),
+    ),
+    **dict.fromkeys(
+        ("addmm", "_addmm_activation", "baddbmm", "addbmm", "addmv"),
+        _of_arguments(matrix_product, 1, 2),
+    ),
+    **dict.fromkeys(("linear", "mkldnn_linear"), _of_arguments(linear, 0, 1)),
+    **dict.fromkeys(
+        (
+            "scaled_dot_product_attention",
+            "_scaled_dot_product_attention_math",
+            "_scaled_dot_product_attention_math_for_mps",
+            "_scaled_dot_product_flash_attention",
+            "_scaled_dot_product_flash_attention_for_cpu",
+            "_scaled_dot_product_efficient_attention",
+            "_scaled_dot_product_cudnn_attention",
+            "_scaled_dot_product_fused_attention_overrideable",
+        ),
+        _of_arguments(attention, 0, 1, 2),
+    ),
 }
 """Mapping from aten packet name to rule. An operator without an entry has no MACs."""
 
 BIAS: Mapping[str, int] = {
-    "convolution": 2,
-    "_convolution": 2,
-    "convolution_overrideable": 2,
-    "mkldnn_convolution": 2,
-    "linear": 2,
-    "mkldnn_linear": 2,
-    "addmm": 0,
-    "_addmm_activation": 0,
-    "baddbmm": 0,
-    "addbmm": 0,
-    "addmv": 0,
+    **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), 2),
+    **dict.fromkeys(("mkldnn_convolution", "linear", "mkldnn_linear"), 2),
+    **dict.fromkeys(("addmm", "_addmm_activation", "baddbmm", "addbmm", "addmv"), 0),
 }
 """Mapping from aten packet name to the position of the argument added to every output element."""
 

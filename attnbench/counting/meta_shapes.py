@@ -150,36 +150,22 @@ def _alike(left: Tensor, right: Tensor) -> bool:
     )
 
 
-_SAME = (
-    _aten.relu,
-    _aten.hardtanh,
-    _aten.hardswish,
-    _aten.hardsigmoid,
-    _aten.leaky_relu,
-    _aten.elu,
-    _aten.gelu,
-    _aten.mish,
-    _aten.silu,
-    _aten.softplus,
-    _aten.sigmoid,
-    _aten.tanh,
-    _aten.exp,
+_WITH_IN_PLACE = (
+    "relu",
+    "hardtanh",
+    "hardswish",
+    "hardsigmoid",
+    "leaky_relu",
+    "elu",
+    "mish",
+    "silu",
+    "sigmoid",
 )
-_IN_PLACE = (
-    _aten.relu_,
-    _aten.hardtanh_,
-    _aten.hardswish_,
-    _aten.hardsigmoid_,
-    _aten.leaky_relu_,
-    _aten.elu_,
-    _aten.mish_,
-    _aten.silu_,
-    _aten.sigmoid_,
-)
+_ELEMENT_WISE = (*_WITH_IN_PLACE, "gelu", "softplus", "tanh", "exp")
 
 _RULES: dict[Any, Callable[..., Any]] = {
-    **{packet.default: _same for packet in _SAME},
-    **{packet.default: _in_place for packet in _IN_PLACE},
+    **{getattr(_aten, name).default: _same for name in _ELEMENT_WISE},
+    **{getattr(_aten, f"{name}_").default: _in_place for name in _WITH_IN_PLACE},
     _aten._softmax.default: _softmax,
     _aten._safe_softmax.default: _same,
     _aten.add.Tensor: _broadcast,

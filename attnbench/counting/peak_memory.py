@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils import _pytree as pytree
 
-from attnbench.counting.buffers import Buffers
 from attnbench.counting.forward_pass import quiet_pass
 from attnbench.counting.model_copies import real_copy, shape_copy
 from attnbench.errors import CountingError, RequestError
+from attnbench.utils.text import first_line
 
-__all__ = ["Peak", "peak", "peak_activations"]
+# operators that turn a Python number, a constant of the model, into a tensor
+_LIFTS = (torch.ops.aten.lift_fresh_copy.default, torch.ops.aten.lift_fresh.default)
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,7 @@ class Peak:
     path: str
 
 
-def peak_activations(model: nn.Module, example: Tensor) -> int:
-    """Return the bytes of :func:`peak`."""
-    return peak(model, example).bytes
-
-
-def peak(model: nn.Module, example: Tensor) -> Peak:
+def peak_activations(model: nn.Module, example: Tensor) -> Peak:
     """Return the peak of live activations of one inference, from shapes alone.
 
     The model is exported in eval mode, without decompositions. While an operator runs, its inputs
@@ -58,8 +58,8 @@ def peak(model: nn.Module, example: Tensor) -> Peak:
     """
     if not isinstance(model, nn.Module) or not isinstance(example, Tensor):
         raise RequestError(
-            f"peak takes a nn.Module and a tensor, not a {type(model).__name__} and a "
-            f"{type(example).__name__}"
+            "peak_activations() needs a nn.Module and a tensor: got "
+            f"{type(model).__name__} and {type(example).__name__}."
         )
     return _peak_of(_exported(model, example))
 
@@ -77,11 +77,9 @@ def _exported(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram
 
 
 def _failure(model: nn.Module, example: Tensor, error: BaseException) -> CountingError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return CountingError(
         f"{type(model).__name__} has no analytic peak memory: torch.export on an input of size "
-        f"{tuple(example.shape)} failed with {type(error).__name__}: "
-        f"{lines[0] if lines else 'no message'}"
+        f"{tuple(example.shape)} failed with {type(error).__name__}: {first_line(error)}"
     )
 
 
@@ -94,7 +92,7 @@ def _peak_of(program: torch.export.ExportedProgram) -> Peak:
 def _sweep(graph: GraphModule, counted: Iterable[object]) -> tuple[int, Node]:
     """Return the largest sum of live bytes over the nodes of a graph, and the first such node."""
     nodes = list(graph.graph.nodes)
-    buffers = Buffers(nodes, frozenset(counted))
+    buffers = _Buffers(nodes, frozenset(counted))
     live, best, where = 0, -1, nodes[-1]
     for at, node in enumerate(nodes):
         live += sum(buffer.bytes for buffer in buffers.born_at(at))
@@ -107,7 +105,7 @@ def _sweep(graph: GraphModule, counted: Iterable[object]) -> tuple[int, Node]:
     return best, where
 
 
-def _beyond_outputs(graph: GraphModule, node: Node, buffers: Buffers, at: int) -> int:
+def _beyond_outputs(graph: GraphModule, node: Node, buffers: _Buffers, at: int) -> int:
     """Return the bytes beyond its outputs that a node with subgraphs (a branch, autocast) holds."""
     inputs = (source for source in node.all_input_nodes if source.op == "get_attr")
     parts = [getattr(graph, str(source.target)) for source in inputs]
@@ -120,3 +118,96 @@ def _path(node: Node) -> str:
     """Return the path of the innermost module in which a node was traced."""
     stack = node.meta.get("nn_module_stack") or {}
     return next((str(path) for path, _ in reversed(list(stack.values()))), "")
+
+
+@dataclass(eq=False)
+class _Buffer:
+    """One allocation; ``born`` and ``last`` are positions in the graph, both included."""
+
+    bytes: int
+    born: int
+    last: int
+
+
+class _Buffers:
+    """The allocations of a graph, each live from the node that creates it to its last user.
+
+    Two tensors share a buffer if the fake tensors that export left in the graph share a storage.
+    The storage shows what the operator did, whereas its schema declares only what it may do
+    (``reshape`` is declared an alias even where it copies, ``dropout`` is not even where it
+    returns its input). An output that the schema declares a written argument shares the buffer of
+    that argument, whatever its storage.
+    """
+
+    def __init__(self, nodes: Sequence[Node], counted: frozenset[object]) -> None:
+        """Traverse ``nodes`` once; placeholders that are not in ``counted`` have size 0."""
+        self._counted = counted
+        self._of: dict[Node, tuple[_Buffer | None, ...]] = {}
+        self._by_storage: dict[StorageWeakRef, _Buffer] = {}
+        self._born: dict[int, list[_Buffer]] = {}
+        for at, node in enumerate(nodes):
+            self._visit(node, at)
+        self._dead: dict[int, list[_Buffer]] = {}
+        for buffer in chain.from_iterable(self._born.values()):
+            self._dead.setdefault(buffer.last, []).append(buffer)
+
+    def born_at(self, at: int) -> Sequence[_Buffer]:
+        """Return the buffers that node ``at`` creates."""
+        return self._born.get(at, ())
+
+    def dead_after(self, at: int) -> Sequence[_Buffer]:
+        """Return the buffers whose last user is node ``at``."""
+        return self._dead.get(at, ())
+
+    def _visit(self, node: Node, at: int) -> None:
+        for buffer in chain.from_iterable(self._of[source] for source in node.all_input_nodes):
+            if buffer is not None:
+                buffer.last = at
+        outputs = pytree.tree_leaves(node.meta.get("val"))
+        bases = _bases(node)
+        self._of[node] = tuple(
+            self._place(node, output, bases.get(i), at) for i, output in enumerate(outputs)
+        )
+
+    def _place(self, node: Node, output: object, base: Node | None, at: int) -> _Buffer | None:
+        """Return the buffer of one output: the buffer of its base or its storage, or a new one."""
+        if not isinstance(output, Tensor):
+            return None
+        storage = output.untyped_storage()
+        key = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        buffer = self._of[base][0] if base else self._by_storage.get(key)
+        if buffer is None:
+            buffer = _Buffer(storage.nbytes() if self._is_counted(node) else 0, at, at)
+            self._born.setdefault(at, []).append(buffer)
+        self._by_storage[key] = buffer
+        return buffer
+
+    def _is_counted(self, node: Node) -> bool:
+        if node.op == "placeholder":
+            return node.name in self._counted
+        return node.op == "call_function"
+
+
+def _bases(node: Node) -> dict[int, Node]:
+    """Return the arguments that outputs certainly alias, by position of the output."""
+    if node.target in _LIFTS:
+        return {0: node.all_input_nodes[0]}
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return {}
+    written = dict(_written(node, schema))
+    sets = enumerate(_sets_written(declared) for declared in schema.returns)
+    return {at: written[name] for at, names in sets for name in names if name in written}
+
+
+def _written(node: Node, schema: torch.FunctionSchema) -> Iterator[tuple[str, Node]]:
+    """Yield the alias set of each tensor argument that is written to, and the argument."""
+    for at, declared in enumerate(schema.arguments):
+        given = node.args[at] if at < len(node.args) else node.kwargs.get(declared.name)
+        if isinstance(given, Node):
+            yield from ((name, given) for name in _sets_written(declared))
+
+
+def _sets_written(declared: Any) -> frozenset[str]:
+    info = declared.alias_info
+    return frozenset(info.before_set) if info is not None and info.is_write else frozenset()

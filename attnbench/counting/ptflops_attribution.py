@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from attnbench.counting.raw_counts import RawCount
+from attnbench.counting.reconcile import RawCount
 from attnbench.counting.recorder import Recorder
 
 _BIAS = "counts the addition of the bias, 1 per output element"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from attnbench.counting.forward_pass import on_real_copy
 from attnbench.counting.ptflops_attribution import PtflopsAttribution
-from attnbench.counting.raw_counts import RawCount, RawCounts
+from attnbench.counting.reconcile import RawCount, RawCounts
 from attnbench.counting.recorder import Recorder
 
 UNIT = (
@@ -43,11 +43,11 @@ def count(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:
 def _count(model: nn.Module, image: Tensor) -> RawCounts:
     recorder = Recorder()
     recorder.watch(model)
-    with _tables() as (modules, functions):
+    with _tables() as (modules, functions, products):
         claims = PtflopsAttribution(model, recorder, modules.keys())
         for kind, hook in modules.items():
             modules[kind] = _beside_hook(claims, kind.__name__, hook)
-        for table, prefix in functions:
+        for table, prefix in ((functions, "F."), (products, "")):
             for function, formula in table.items():
                 name = f"{prefix}{function.__name__}"
                 table[function] = _beside_formula(claims, name, formula)
@@ -55,10 +55,8 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
     rows = claims.rows()
     missed = claims.missed()
     return RawCounts(
-        name="ptflops",
         version=version("ptflops"),
         unit=UNIT,
-        factor=1,
         total=total,
         rows=(*rows, *(RawCount(name, 0, macs, _MISSED) for name, (macs, _) in missed.items())),
         unsupported={name: calls for name, (_, calls) in missed.items()},
@@ -82,27 +80,21 @@ _Table = MutableMapping[Any, Callable[..., Any]]
 
 
 @contextmanager
-def _tables() -> Iterator[tuple[_Table, tuple[tuple[_Table, str], ...]]]:
-    """Yield the tables of ptflops (modules; functions with a name prefix); restore all after."""
+def _tables() -> Iterator[tuple[_Table, _Table, _Table]]:
+    """Yield the tables of ptflops (modules, functions, products); restore all afterwards."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from ptflops import pytorch_ops as tables
 
         kept = (tables.MODULES_MAPPING, tables.FUNCTIONAL_MAPPING, tables.TENSOR_OPS_MAPPING)
         before = [dict(table) for table in kept]
-        with _restored(F, [f.__name__ for f in kept[1]]), _restored_products(kept[2]):
+        functions, products = ([f.__name__ for f in table] for table in kept[1:])
+        with _restored(F, functions), _restored(torch, products), _restored(Tensor, products):
             try:
-                yield kept[0], ((kept[1], "F."), (kept[2], ""))
+                yield kept
             finally:
                 for table, entries in zip(kept, before, strict=True):
                     table.update(entries)
-
-
-@contextmanager
-def _restored_products(table: Collection[Any]) -> Iterator[None]:
-    names = [function.__name__ for function in table]
-    with _restored(torch, names), _restored(Tensor, names):
-        yield
 
 
 @contextmanager

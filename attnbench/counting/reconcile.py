@@ -8,25 +8,50 @@ does not agree.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from torch import nn
-
-from attnbench.counting import fvcore_counter, ptflops_counter, torch_flop_counter
-from attnbench.counting.raw_counts import RawCounts
 from attnbench.counting.trace import Trace
-from attnbench.errors import CountingError
 
-UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
 
-COUNTERS: Mapping[str, Callable[[nn.Module, tuple[int, ...]], RawCounts]] = {
-    "fvcore": fvcore_counter.count,
-    "ptflops": ptflops_counter.count,
-    "torch": torch_flop_counter.count,
-}
+@dataclass(frozen=True, slots=True)
+class RawCount:
+    """One operator as the other tool counted it.
+
+    Attributes:
+        operator: its name in the tool; parts that the tool adds together (a product and its bias)
+            are two rows.
+        raw: the tool's count, in its own unit.
+        macs: our rules for exactly the calls that the tool saw (or failed to see).
+        why: the known reason for a difference; without one, a difference stays unexplained.
+    """
+
+    operator: str
+    raw: int
+    macs: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawCounts:
+    """The result of one tool, before reconciliation.
+
+    Attributes:
+        version: version of the installed tool.
+        unit: the counted operations, in words.
+        total: its total, in its own unit.
+        rows: the operators that make up the total, and those missing from it.
+        unsupported: operators that ran and that the tool cannot count, with the number of calls.
+        factor: its units per MAC of a convolution or matrix product.
+    """
+
+    version: str
+    unit: str
+    total: int
+    rows: tuple[RawCount, ...]
+    unsupported: Mapping[str, int]
+    factor: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +96,6 @@ class CounterReport:
         return {**asdict(self), "adjustments": [asdict(part) for part in self.adjustments]}
 
 
-def count_all(
-    model: nn.Module, input_size: tuple[int, ...], trace: Trace
-) -> dict[str, CounterReport]:
-    """Run every counter on its own copy of `model` and reconcile it with `trace`."""
-    reports = {"rules": _rules(trace)}
-    for name, count in COUNTERS.items():
-        try:
-            reports[name] = reconcile(count(model, input_size), trace)
-        except CountingError as error:
-            reports[name] = CounterReport(raw=None, unit="", reason=str(error))
-    return reports
-
-
 def reconcile(raw: RawCounts, trace: Trace) -> CounterReport:
     """Convert a tool's result to our convention, as far as it can be explained."""
     adjustments = _adjustments(raw)
@@ -109,16 +121,3 @@ def _adjustments(raw: RawCounts) -> tuple[Adjustment, ...]:
             key = (row.operator, row.why)
             sums[key] = sums.get(key, 0) + row.macs - row.raw // raw.factor
     return tuple(Adjustment(name, why, macs) for (name, why), macs in sums.items() if macs)
-
-
-def _rules(trace: Trace) -> CounterReport:
-    # operators of a library other than torch: their computation is unknown
-    foreign = Counter(op.name for op in trace.ops if "::" in op.name)
-    return CounterReport(
-        raw=trace.macs,
-        unit=UNIT,
-        macs=trace.macs,
-        agree=not foreign,
-        remainder=0,
-        unsupported=dict(foreign),
-    )

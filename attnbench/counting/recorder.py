@@ -11,9 +11,52 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.counting.mac_rules import BIAS, FREE, NO_STATISTICS, RULES, Rule
+from attnbench.counting.mac_rules import BIAS, FREE, NO_STATISTICS, RULES, Rule, Shape
 from attnbench.counting.meta_shapes import fast_output
-from attnbench.counting.operators import Call, Op, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One executed aten operator.
+
+    Attributes:
+        name: aten packet name, ``"convolution"``, ``"add"``.
+        path: dotted path of the innermost running ``nn.Module``, ``""`` for the root.
+        macs: multiply-adds, by `attnbench.counting.mac_rules`.
+        activations: output elements of a convolution, linear layer or matrix product, else 0.
+        bytes: bytes read and written: all tensor inputs and outputs; views are free.
+        bias: output elements to which this operator adds a bias, else 0.
+        elements: elements of the (first) output.
+    """
+
+    name: str
+    path: str
+    macs: int
+    activations: int
+    bytes: int
+    bias: int
+    elements: int
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of an ``nn.Module``.
+
+    Attributes:
+        path: dotted path; a module used twice has two calls of the same path.
+        kind: class name.
+        inputs: shapes of the positional inputs, None for a non-tensor; tensors passed by
+            keyword come after them.
+        output: shape of the output, None if it is not one tensor, or if the call raised.
+        first_op, last_op: half-open range into `Trace.ops`.
+    """
+
+    path: str
+    kind: str
+    inputs: tuple[Shape | None, ...]
+    output: Shape | None
+    first_op: int
+    last_op: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +83,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ops: list[Op] = []
-        self._calls: list[_OpenCall] = []
+        self.calls: list[Call] = []  # in the order in which they began
         self._path = ""
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Module calls so far, in the order in which they began."""
-        return tuple(call.closed() for call in self._calls)
 
     def watch(self, model: nn.Module) -> None:
         """Record the calls of `model` (a private copy: its ``forward`` attributes are wrapped)."""
@@ -71,8 +109,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         forward, kind = module.forward, type(module).__name__
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            call = _OpenCall(path, kind, args, kwargs, len(self.ops))
-            self._calls.append(call)
+            tensors = (*args, *(value for value in kwargs.values() if isinstance(value, Tensor)))
+            at = len(self.ops)
+            call = Call(path, kind, tuple(map(_shape, tensors)), None, at, at)
+            self.calls.append(call)
             outer, self._path = self._path, path
             try:
                 output = forward(*args, **kwargs)
@@ -112,24 +152,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         macs = kind.rule(shapes, tuple(first.shape))
         bias = elements if _adds_bias(kind, args, kwargs) else 0
         return Op(kind.name, self._path, macs, elements, size, bias, elements)
-
-
-class _OpenCall:
-    """A module call whose end is not known yet."""
-
-    __slots__ = ("first_op", "inputs", "kind", "last_op", "output", "path")
-
-    def __init__(
-        self, path: str, kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], first_op: int
-    ) -> None:
-        named = [value for value in kwargs.values() if isinstance(value, Tensor)]
-        self.path, self.kind = path, kind
-        self.inputs = tuple(_shape(value) for value in (*args, *named))
-        self.output: Shape | None = None
-        self.first_op = self.last_op = first_op
-
-    def closed(self) -> Call:
-        return Call(self.path, self.kind, self.inputs, self.output, self.first_op, self.last_op)
 
 
 _KINDS: dict[Any, _Kind] = {}

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.counting.forward_pass import checked_size, on_copy, quiet_pass
-from attnbench.counting.operators import Call, Op, Shape, Totals
-from attnbench.counting.recorder import Recorder
+from attnbench.counting.mac_rules import Shape
+from attnbench.counting.recorder import Call, Op, Recorder
 
 __all__ = ["Call", "Op", "Totals", "Trace", "macs_of", "trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over some operators, for the traced batch.
+
+    Attributes:
+        macs: multiply-adds.
+        activations: output elements of all convolutions, linear layers and matrix products.
+        bytes: bytes read and written by all operators, each on its own.
+        operators: number of operators that move data; views are free.
+    """
+
+    macs: int
+    activations: int
+    bytes: int
+    operators: int
+
+    @classmethod
+    def of(cls, ops: Sequence[Op]) -> Totals:
+        """Return the sums over `ops`."""
+        return cls(
+            sum(op.macs for op in ops),
+            sum(op.activations for op in ops),
+            sum(op.bytes for op in ops),
+            sum(op.bytes > 0 for op in ops),
+        )
 
 
 @dataclass(frozen=True)
@@ -22,25 +50,15 @@ class Trace:
     ops: tuple[Op, ...]
     calls: tuple[Call, ...]
 
+    @cached_property
+    def totals(self) -> Totals:
+        """The totals of the whole pass."""
+        return Totals.of(self.ops)
+
     @property
     def macs(self) -> int:
         """Multiply-adds of the whole pass."""
-        return sum(op.macs for op in self.ops)
-
-    @property
-    def activations(self) -> int:
-        """Output elements of all convolutions, linear layers and matrix products."""
-        return sum(op.activations for op in self.ops)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes read and written by all operators, each on its own."""
-        return sum(op.bytes for op in self.ops)
-
-    @property
-    def operators(self) -> int:
-        """Operators that move data; views are free."""
-        return sum(op.bytes > 0 for op in self.ops)
+        return self.totals.macs
 
     def ops_under(self, path: str) -> tuple[Op, ...]:
         """Return the operators that ran inside the module at `path`.
@@ -57,13 +75,7 @@ class Trace:
 
     def under(self, path: str) -> Totals:
         """Return the totals of `ops_under`."""
-        ops = self.ops_under(path)
-        return Totals(
-            macs=sum(op.macs for op in ops),
-            activations=sum(op.activations for op in ops),
-            bytes=sum(op.bytes for op in ops),
-            operators=sum(op.bytes > 0 for op in ops),
-        )
+        return Totals.of(self.ops_under(path))
 
 
 def trace(model: nn.Module, input_size: Sequence[int], *, owned: bool = False) -> Trace:
@@ -96,4 +108,4 @@ def _traced(model: nn.Module, image: Tensor) -> Trace:
     recorder = Recorder()
     with recorder.watching(model), recorder:
         model(image)
-    return Trace(tuple(recorder.ops), recorder.calls)
+    return Trace(tuple(recorder.ops), tuple(recorder.calls))

@@ -8,8 +8,7 @@ from dataclasses import dataclass, fields
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.counting.operators import Totals
-from attnbench.counting.trace import Trace
+from attnbench.counting.trace import Totals, Trace
 
 _NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
 
@@ -75,7 +74,7 @@ def _less(trace: Trace, without: Collection[str]) -> Totals:
     parts = [trace.under(path) for path in without]
     return Totals(
         macs=trace.macs - sum(part.macs for part in parts),
-        activations=trace.activations - sum(part.activations for part in parts),
-        bytes=trace.bytes - sum(part.bytes for part in parts),
-        operators=trace.operators - sum(part.operators for part in parts),
+        activations=trace.totals.activations - sum(part.activations for part in parts),
+        bytes=trace.totals.bytes - sum(part.bytes for part in parts),
+        operators=trace.totals.operators - sum(part.operators for part in parts),
     )

@@ -237,7 +237,7 @@ def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
     cached = folder / "peak.json"
     if not cached.is_file():
         try:
-            peak: int | None = peak_activations(network(case, cost), example(case))
+            peak: int | None = peak_activations(network(case, cost), example(case)).bytes
         except Exception:  # without an export there is no graph, but eager mode still runs
             peak = None
         cached.write_text(json.dumps(peak), encoding="utf-8")
