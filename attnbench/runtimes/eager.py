@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,27 +22,52 @@ class Eager(RuntimeBase):
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu", "mps")
 
+    memory_format: ClassVar[str] = "contiguous_format"
+    """Name in ``torch`` of the memory format of weights and input."""
+
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
     ) -> BuiltModel:
-        """Return a copy of the model on the device; see :class:`Runtime`."""
+        """Build a copy of the model on the device; see :class:`Runtime`."""
         import torch
 
         check(self, settings)
-        torch.set_num_threads(settings.threads)
-        started = time.perf_counter()
+        torch.set_num_threads(settings.threads)  # Inductor writes their number into the code
         try:
-            placed = prepare(model, settings, self.memory_format)
-            return bind(placed, example, settings, self.memory_format, started)
+            return self._build(model, example, settings)
         except Exception as error:
             raise failure(self.title, error) from error
 
-    @property
-    def memory_format(self) -> Any:
-        """The memory format of weights and input."""
+    def _build(self, model: nn.Module, example: Tensor, settings: RuntimeSettings) -> BuiltModel:
+        """Return the callable model, bound to the example, after one call of it."""
         import torch
 
-        return torch.contiguous_format
+        started = time.perf_counter()
+        layout = getattr(torch, self.memory_format)
+        dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+        placed = eval_copy(model).to(settings.device, dtype).to(memory_format=layout)
+        call, infer = self._compile(placed, settings), torch.inference_mode()
+
+        def place(x: Tensor) -> Tensor:
+            with torch.inference_mode():  # guards of compiled code distinguish inference tensors
+                return x.to(settings.device, dtype, copy=True).contiguous(memory_format=layout)
+
+        @infer
+        def output(x: Tensor) -> Tensor:
+            result: Tensor = call(place(x))
+            return result.float().cpu().clone()
+
+        fixed = place(example)
+
+        @infer
+        def run() -> object:
+            return call(fixed)
+
+        output(example)
+        return BuiltModel(run, output, export_s=None, load_s=time.perf_counter() - started)
+
+    def _compile(self, model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
+        return model
 
 
 class EagerChannelsLast(Eager):
@@ -49,46 +75,4 @@ class EagerChannelsLast(Eager):
 
     name: ClassVar[str] = "eager-channels-last"
     title: ClassVar[str] = "PyTorch eager, channels last"
-
-    @property
-    def memory_format(self) -> Any:
-        """``torch.channels_last``, of weights and input."""
-        import torch
-
-        return torch.channels_last
-
-
-def prepare(model: nn.Module, settings: RuntimeSettings, memory_format: Any) -> nn.Module:
-    """Return a copy for inference in the given precision, device and memory format."""
-    import torch
-
-    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    return eval_copy(model).to(settings.device, dtype).to(memory_format=memory_format)
-
-
-def bind(
-    call: Any, example: Tensor, settings: RuntimeSettings, memory_format: Any, started: float
-) -> BuiltModel:
-    """Return a callable as :class:`BuiltModel`, bound to the example, after one call of it."""
-    import torch
-
-    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    infer = torch.inference_mode()
-
-    def placed(x: Tensor) -> Tensor:
-        with torch.inference_mode():  # guards of compiled code distinguish inference tensors
-            return x.to(settings.device, dtype, copy=True).contiguous(memory_format=memory_format)
-
-    @infer
-    def output(x: Tensor) -> Tensor:
-        result: Tensor = call(placed(x))
-        return result.float().cpu().clone()
-
-    fixed = placed(example)
-
-    @infer
-    def run() -> object:
-        return call(fixed)
-
-    output(example)
-    return BuiltModel(run, output, export_s=None, load_s=time.perf_counter() - started)
+    memory_format: ClassVar[str] = "channels_last"

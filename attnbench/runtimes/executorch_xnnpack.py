@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +14,8 @@ from attnbench.runtimes.torch_export import capture_output, export_program, fail
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import ExportedProgram
+
+    from attnbench.runtimes.exporting_runtime import Bound
 
 
 class ExecuTorch(ExportingRuntime):
@@ -47,23 +48,35 @@ class ExecuTorch(ExportingRuntime):
             raise failure("ExecuTorch", error) from error
         return report
 
-    def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> Any:
-        return _load_method(path, settings)
+    def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> tuple[Any, Any]:
+        """Return the program, which owns the memory, and its method."""
+        with capture_output() as captured_text:
+            try:
+                from executorch.extension.pybindings import portable_lib as lib
 
-    def _bind(
-        self, session: Any, example: Tensor
-    ) -> tuple[Callable[[], object], Callable[[Tensor], Tensor]]:
+                if settings.precision == "int8":
+                    import executorch.kernels.quantized  # noqa: F401 - registers its operators
+                if lib._threadpool_get_thread_count() != settings.threads:
+                    lib._unsafe_reset_threadpool(settings.threads)
+                program = lib._load_program(str(path))
+                return program, program.load_method("forward")
+            except Exception as error:
+                # reported on standard error only
+                lacking = set(re.findall(r"Missing operator: \[\d+\] (\S+)", captured_text()))
+                if lacking:
+                    reason = f"ExecuTorch has no kernel for {', '.join(sorted(lacking))}"
+                    raise RuntimeFailure(reason) from error
+                raise failure("ExecuTorch", error) from error
+
+    def _bind(self, session: tuple[Any, Any], example: Tensor) -> Bound:
         # the input is passed at every call: the program reuses its memory while it runs
         fixed = (example.clone(),)
 
         def output(x: Tensor) -> Tensor:
-            result: Tensor = session.call((x.contiguous(),))[0]
+            result: Tensor = session[1].call((x.contiguous(),))[0]
             return result.float().clone()
 
-        def run(program: Any = session) -> object:
-            return program.call(fixed, clone_outputs=False)
-
-        return run, output
+        return lambda: session[1].call(fixed, clone_outputs=False), output
 
 
 def _quantize(program: ExportedProgram, example: Tensor) -> ExportedProgram:
@@ -104,31 +117,3 @@ def _operator(target: Any) -> str:
     name = str(getattr(target, "_op", target))
     # a builtin is named only by its address, which differs between processes
     return "a Python builtin" if name.startswith("<built-in") else name.removesuffix(".default")
-
-
-def _load_method(path: Path, settings: RuntimeSettings) -> Any:
-    with capture_output() as captured_text:
-        try:
-            from executorch.extension.pybindings import portable_lib as lib
-
-            if settings.precision == "int8":
-                import executorch.kernels.quantized  # noqa: F401 - registers its operators
-            if lib._threadpool_get_thread_count() != settings.threads:
-                lib._unsafe_reset_threadpool(settings.threads)
-            program = lib._load_program(str(path))
-            return _Method(program, program.load_method("forward"))
-        except Exception as error:
-            lacking = sorted(set(re.findall(r"Missing operator: \[\d+\] (\S+)", captured_text())))
-            if lacking:  # reported on standard error only
-                raise RuntimeFailure(
-                    f"ExecuTorch has no kernel for {', '.join(lacking)}"
-                ) from error
-            raise failure("ExecuTorch", error) from error
-
-
-class _Method:
-    """A loaded method, with a reference to the program that owns its memory."""
-
-    def __init__(self, program: Any, method: Any) -> None:
-        self.program = program
-        self.call = method.call

@@ -22,6 +22,8 @@ from attnbench.utils.files import replace_file
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    Bound = tuple[Callable[[], object], Callable[[Tensor], Tensor]]
+
 _FORMAT = 1
 
 
@@ -89,9 +91,7 @@ class ExportingRuntime(RuntimeBase, ABC):
         """Return a session of the artifact; its duration is ``load_s``."""
 
     @abstractmethod
-    def _bind(
-        self, session: Any, example: Tensor
-    ) -> tuple[Callable[[], object], Callable[[Tensor], Tensor]]:
+    def _bind(self, session: Any, example: Tensor) -> Bound:
         """Return ``run`` and ``output`` of :class:`BuiltModel`."""
 
     def _inspect(self, session: Any, settings: RuntimeSettings) -> ExportNotes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +14,8 @@ from attnbench.runtimes.torch_export import export_program, failure
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from attnbench.runtimes.exporting_runtime import Bound
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -48,9 +49,7 @@ class OnnxRuntime(ExportingRuntime):
     def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> Any:
         return load_session(path, settings)
 
-    def _bind(
-        self, session: Any, example: Tensor
-    ) -> tuple[Callable[[], object], Callable[[Tensor], Tensor]]:
+    def _bind(self, session: Any, example: Tensor) -> Bound:
         import torch
 
         source, names = session.get_inputs()[0].name, [str(session.get_outputs()[0].name)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,9 +16,12 @@ from attnbench.runtimes.torch_export import capture_output, export_program, fail
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from attnbench.runtimes.exporting_runtime import Bound
+
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 _WITH_PRODUCTS = {"Convolution", "FullyConnected", "MatMul", "GroupConvolution"}
 _EXPECTED = {"fp32": {"f32"}, "bf16": {"bf16"}, "int8": {"i8", "u8"}}
+_CAPABILITIES = ("CPU", "OPTIMIZATION_CAPABILITIES")
 _NO_LAYERS = {"Const", "Constant", "Input", "Output", "Parameter", "Result"}
 
 
@@ -35,9 +37,7 @@ class OpenVino(ExportingRuntime):
 
     def _check(self, settings: RuntimeSettings) -> None:
         super()._check(settings)
-        if settings.precision != "bf16":
-            return
-        if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if settings.precision == "bf16" and "BF16" not in _core().get_property(*_CAPABILITIES):
             raise RequestError(
                 "--precision bf16 is not available: this processor has no bf16 arithmetic "
                 "(avx512_bf16 or amx_bf16), and OpenVINO would run bf16 as fp32. "
@@ -64,14 +64,24 @@ class OpenVino(ExportingRuntime):
 
     def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> tuple[Any, Any]:
         """Return the compiled model, and the timed request, which keeps the example."""
-        compiled = _compile(path, settings)
+        properties = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": settings.threads,
+            "INFERENCE_PRECISION_HINT": _HINTS[settings.precision],
+            # the measurement pins the process; OpenVINO would pin to cores of its own choice
+            "ENABLE_CPU_PINNING": False,
+        }
+        try:
+            with capture_output():
+                compiled = _core().compile_model(str(path), "CPU", properties)
+        except Exception as error:
+            raise failure("OpenVINO", error) from error
         request = compiled.create_infer_request()
         request.set_input_tensor(_tensor(example))
         return compiled, request
 
-    def _bind(
-        self, session: tuple[Any, Any], example: Tensor
-    ) -> tuple[Callable[[], object], Callable[[Tensor], Tensor]]:
+    def _bind(self, session: tuple[Any, Any], example: Tensor) -> Bound:
         import torch
 
         compiled, request = session
@@ -111,22 +121,6 @@ def _core() -> Any:
     import openvino as ov
 
     return ov.Core()
-
-
-def _compile(path: Path, settings: RuntimeSettings) -> Any:
-    properties = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": "1",
-        "INFERENCE_NUM_THREADS": settings.threads,
-        "INFERENCE_PRECISION_HINT": _HINTS[settings.precision],
-        # the measurement pins the process; OpenVINO would pin to cores of its own choice
-        "ENABLE_CPU_PINNING": False,
-    }
-    try:
-        with capture_output():
-            return _core().compile_model(str(path), "CPU", properties)
-    except Exception as error:
-        raise failure("OpenVINO", error) from error
 
 
 def _tensor(x: Tensor) -> Any:

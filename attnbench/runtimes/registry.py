@@ -43,7 +43,7 @@ def runtime(name: str) -> Runtime:
     return found()
 
 
-def register_runtime(name: str, target: str | type[Runtime] | None = None) -> Callable[[C], C]:
+def register_runtime(name: str, target: str | type[Any] | None = None) -> Callable[[C], C]:
     """Register a runtime: ``register_runtime("mine", "package.module:Class")``, or a decorator.
 
     Args:
@@ -57,16 +57,12 @@ def register_runtime(name: str, target: str | type[Runtime] | None = None) -> Ca
     """
 
     def decorate(cls: C) -> C:
-        add(cls, origin_of(cls))
+        register_runtime(name, cls)
         return cls
 
-    def add(found: Any, origin: str) -> None:
-        _registry().add(Entry(name=name, target=found, origin=origin))
-
-    if isinstance(target, str):
-        add(target, target)
-    elif target is not None:
-        add(target, origin_of(target))
+    if target is not None:
+        origin = target if isinstance(target, str) else origin_of(target)
+        _registry().add(Entry(name=name, target=target, origin=origin))
     return decorate
 
 

@@ -121,16 +121,16 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
     Raises:
         RequestError: a setting is not offered; the error lists the valid ones.
     """
-    if settings.precision not in runtime.precisions:
-        raise RequestError(
-            f"precision is not offered by runtime {runtime.name}: got {settings.precision!r}. "
-            f"Choose from {', '.join(runtime.precisions)}."
-        )
-    if settings.device.partition(":")[0] not in runtime.devices:
-        raise RequestError(
-            f"device is not supported by runtime {runtime.name}: got {settings.device!r}. "
-            f"Choose from {', '.join(runtime.devices)}."
-        )
+    device = settings.device
+    for what, got, name, valid in (
+        ("precision", settings.precision, settings.precision, runtime.precisions),
+        ("device", device, device.partition(":")[0], runtime.devices),
+    ):
+        if name not in valid:
+            raise RequestError(
+                f"{what} is not supported by runtime {runtime.name}: got {got!r}. "
+                f"Choose from {', '.join(valid)}."
+            )
     if settings.threads < 1:
         raise RequestError(f"threads is too small: got {settings.threads}. Give 1 or more.")
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
-import time
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attnbench.runtimes.eager import bind, prepare
-from attnbench.runtimes.runtime import BuiltModel, RuntimeBase, RuntimeSettings, check
-from attnbench.runtimes.torch_export import capture_output, failure
+from attnbench.runtimes.eager import Eager
+from attnbench.runtimes.runtime import BuiltModel, RuntimeSettings
+from attnbench.runtimes.torch_export import capture_output
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +23,7 @@ _ENOUGH = 1_000
 """Limit of compilations per code object: all models of a table share those of their classes."""
 
 
-class Compiled(RuntimeBase):
+class Compiled(Eager):
     """torch.compile, Inductor: default mode, on CUDA with graphs (``reduce-overhead``)."""
 
     name: ClassVar[str] = "compile"
@@ -40,44 +37,36 @@ class Compiled(RuntimeBase):
             return None
         return "torch.compile needs a C++ compiler: install g++ or clang, or name one in CXX"
 
-    def build(
-        self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path
-    ) -> BuiltModel:
-        """Compile a copy of the model for the example's shape; see :class:`Runtime`."""
+    def _build(self, model: nn.Module, example: Tensor, settings: RuntimeSettings) -> BuiltModel:
+        report = _count_graphs()
+        with capture_output():
+            built = super()._build(model, example, settings)
+        graphs, breaks = report()
+        note = f"{graphs} compiled graph{'s' * (graphs != 1)}"
+        return replace(built, fallbacks=breaks, notes=(note,))
+
+    def _compile(self, model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
+        """Return the compiled model, independent of all other compiled models of the process.
+
+        Dynamo keeps its results, and its limit of compilations, per code object, which models of
+        one class share. Therefore each model gets an entry function of its own, and the limits are
+        raised for the code after graph breaks: beyond them Dynamo runs a model in eager mode
+        without a report.
+        """
         import torch
+        import torch._dynamo
 
-        check(self, settings)
-        torch.set_num_threads(settings.threads)  # Inductor writes their number into the code
-        started = time.perf_counter()
-        try:
-            placed = prepare(model, settings, torch.contiguous_format)
-            with capture_output(), _counted() as counted:
-                call = _compiled(placed, settings)
-                built = bind(call, example, settings, torch.contiguous_format, started)
-        except Exception as error:
-            raise failure(self.title, error) from error
-        graphs, breaks = counted()
-        noted = f"{graphs} compiled graph{'s' * (graphs != 1)}"
-        return replace(built, fallbacks=breaks, notes=(noted,))
-
-
-def _compiled(model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
-    """Return the compiled model, independent of all other compiled models of the process.
-
-    Dynamo keeps its results, and its limit of compilations, per code object, which models of one
-    class share. Therefore each model gets an entry function of its own, and the limits are raised
-    for the code after graph breaks.
-    """
-    import torch
-
-    _raise_limits()
-    options: dict[str, Any] = {"dynamic": False}
-    if settings.device.startswith("cuda"):
-        options["mode"] = "reduce-overhead"
-    if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
-        options |= {"isolate_recompiles": True, "recompile_limit": _ENOUGH}
-    compiled: Callable[..., Any] = torch.compile(_entry(model), **options)
-    return compiled
+        config = torch._dynamo.config
+        limits = {"recompile_limit": _ENOUGH, "accumulated_recompile_limit": 64 * _ENOUGH}
+        for name, value in limits.items():
+            setattr(config, name, max(value, getattr(config, name)))
+        options: dict[str, Any] = {"dynamic": False}
+        if settings.device.startswith("cuda"):
+            options["mode"] = "reduce-overhead"
+        if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
+            options |= {"isolate_recompiles": True, "recompile_limit": _ENOUGH}
+        compiled: Callable[..., Any] = torch.compile(_entry(model), **options)
+        return compiled
 
 
 def _entry(model: nn.Module) -> Callable[[Tensor], Any]:
@@ -88,32 +77,18 @@ def _entry(model: nn.Module) -> Callable[[Tensor], Any]:
     return types.FunctionType(own, forward.__globals__, "forward", None, forward.__closure__)
 
 
-def _raise_limits() -> None:
-    """Raise Dynamo's limits: beyond them it runs a model in eager mode without a report."""
-    import torch._dynamo
-
-    limits = {"recompile_limit": _ENOUGH, "accumulated_recompile_limit": 64 * _ENOUGH}
-    for name, value in limits.items():
-        setattr(torch._dynamo.config, name, max(value, getattr(torch._dynamo.config, name)))
-
-
-@contextmanager
-def _counted() -> Iterator[Callable[[], tuple[int, dict[str, int]]]]:
-    """Yield a function that returns the graphs compiled since then, and the reasons of breaks."""
+def _count_graphs() -> Callable[[], tuple[int, dict[str, int]]]:
+    """Return a function that returns the graphs compiled since now, and the reasons of breaks."""
     from torch._dynamo.utils import counters
 
     graphs = counters["stats"]["unique_graphs"]
     before = Counter(counters["graph_break"])
 
-    def counted() -> tuple[int, dict[str, int]]:
-        breaks = Counter(counters["graph_break"]) - before
+    def report() -> tuple[int, dict[str, int]]:
         named = Counter[str]()
-        for reason, count in breaks.items():
-            named[f"graph break: {_first_line(reason)}"] += count
+        for reason, count in (Counter(counters["graph_break"]) - before).items():
+            lines = (line.strip() for line in reason.splitlines())
+            named[f"graph break: {next(filter(None, lines), 'unknown')}"] += count
         return counters["stats"]["unique_graphs"] - graphs, dict(named)
 
-    yield counted
-
-
-def _first_line(reason: str) -> str:
-    return next((line.strip() for line in reason.splitlines() if line.strip()), "unknown")
+    return report

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from attnbench.counting.model_copies import shape_copy
-from attnbench.counting.trace import Totals, trace
+from attnbench.counting.trace import trace
 from attnbench.errors import CountingError
 
 IMAGE = (1, 3, 224, 224)
@@ -46,10 +46,10 @@ def test_a_tiny_net_by_hand():
     model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(36, 5))
     got = trace(model, (1, 2, 3, 3))
     assert got.macs == 9 * 4 * 2 * 9 + 36 * 5
-    assert got.activations == 36 + 5
+    assert got.totals.activations == 36 + 5
     convolution = 18 + 72 + 4 + 36
     linear = 36 + 180 + 5 + 5
-    assert got.bytes == 4 * (convolution + 2 * 36 + linear)
+    assert got.totals.bytes == 4 * (convolution + 2 * 36 + linear)
     assert [op.name for op in got.ops if op.bytes] == ["convolution", "relu", "addmm"]
     assert [call.path for call in got.calls] == ["", "0", "1", "2", "3"]
     assert got.calls[0].output == (1, 5)
@@ -63,15 +63,15 @@ def test_the_same_for_real_as_on_shapes(net, size):
 
     model = net.make()
     real, shapes = on_real_copy(model, size, _traced), trace(model, size)
-    assert (real.macs, real.activations) == (shapes.macs, shapes.activations)
+    assert (real.macs, real.totals.activations) == (shapes.macs, shapes.totals.activations)
     assert real.calls and [c.path for c in real.calls] == [c.path for c in shapes.calls]
-    assert real.bytes == shapes.bytes
+    assert real.totals.bytes == shapes.totals.bytes
 
 
 def test_totals_under_a_path():
     model = torchvision.models.mobilenet_v2()
     got = trace(model, IMAGE)
-    assert got.under("") == Totals(got.macs, got.activations, got.bytes, got.operators)
+    assert got.under("") == got.totals
     assert got.under("features.1.conv.0.0").macs == 112 * 112 * 32 * 9
     assert got.under("features.1").macs == 112 * 112 * (32 * 9 + 32 * 16)
     assert got.under("features").macs + got.under("classifier").macs == got.macs
@@ -110,7 +110,7 @@ def test_dtype_and_layout_of_the_model():
     half = trace(model, IMAGE)
     last = trace(model.float().to(memory_format=torch.channels_last), IMAGE)
     assert half.macs == last.macs == plain.macs
-    assert 2 * half.bytes == plain.bytes == last.bytes
+    assert 2 * half.totals.bytes == plain.totals.bytes == last.totals.bytes
 
 
 def test_the_model_is_untouched(untouched, net, size):
@@ -140,4 +140,4 @@ def test_models_already_on_meta():
 
 def test_no_parameters():
     got = trace(nn.AvgPool2d(2), (1, 2, 4, 4))
-    assert (got.macs, got.bytes) == (0, 4 * (32 + 8))
+    assert (got.macs, got.totals.bytes) == (0, 4 * (32 + 8))

@@ -302,4 +302,4 @@ class TestCost:
         )
         model = fuse(model) if fused else model
         assert measured.values["params"] == sum(one.numel() for one in model.parameters())
-        assert measured.values["bytes"] == trace(model, (1, 3, 32, 32)).bytes
+        assert measured.values["bytes"] == trace(model, (1, 3, 32, 32)).totals.bytes

@@ -56,7 +56,9 @@ def test_twelve_models_of_one_class_are_all_compiled_and_stay_so(
 def test_without_the_precautions_the_twelfth_would_not_be(
     example, tmp_path, without_inductor, monkeypatch
 ):
-    monkeypatch.setattr(torch_compile, "_compiled", lambda model, settings: torch.compile(model))
+    monkeypatch.setattr(
+        torch_compile.Compiled, "_compile", lambda self, model, settings: torch.compile(model)
+    )
     models = [Scaling(factor) for factor in range(2, 14)]
     with torch._dynamo.config.patch(recompile_limit=8):
         every = [
