@@ -8,6 +8,17 @@ from pathlib import Path
 import pytest
 
 
+def git(folder, *words):
+    """Return the output of git, which has no settings but a name to commit under."""
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    words = ["git", *identity, *words]
+    done = subprocess.run(
+        words, cwd=folder, check=True, capture_output=True, env=environment, text=True
+    )
+    return done.stdout.strip()
+
+
 @dataclass
 class Repository:
     """A repository with one commit after the other."""
@@ -15,15 +26,11 @@ class Repository:
     root: Path
 
     def git(self, *words):
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
-        environment = {
-            **os.environ,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-        }
-        return subprocess.run(
-            ["git", *identity, *words], cwd=self.root, check=True, capture_output=True, env=environment, text=True
-        ).stdout.strip()  # fmt: skip
+        return git(self.root, *words)
+
+    def commit_all(self, subject):
+        self.git("add", "-A")
+        return self.commit(subject)
 
     def commit(self, subject):
         self.git("commit", "-q", "--allow-empty", "-m", subject)
@@ -33,10 +40,16 @@ class Repository:
         return [self.commit(f"change {at}") for at in range(count)]
 
 
-@pytest.fixture
-def repository(tmp_path):
-    root = tmp_path / "project"
-    root.mkdir()
+def make_repository(root):
+    """Make an empty repository, or one of the files that are in the folder, committed."""
+    root.mkdir(exist_ok=True)
     found = Repository(root)
     found.git("init", "-q", "-b", "main")
+    if any(path.name != ".git" for path in root.iterdir()):
+        found.commit_all("base")
     return found
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return make_repository(tmp_path / "project")

@@ -5,30 +5,16 @@ import json
 import pytest
 from PIL import Image
 
+from ..tiny_recipe import tiny_recipe
+
 NET = ("-b", "mobilenet_v2,width=0.1", "--dataset", "synthetic,count=64")
 ARM = ("-m", "se", "-p", "after:14")
-RECIPE = """\
-name = "tiny"
-title = "Tiny"
-source = "a test"
-size = 16
-epochs = 1
-batch_size = 32
-mean = [0.5, 0.5, 0.5]
-std = [0.25, 0.25, 0.25]
-
-[optimizer]
-lr = 0.05
-
-[stem]
-strides = [1, 2, 2, 1, 1]
-"""
 
 
 @pytest.fixture
 def recipe(tmp_path):
     path = tmp_path / "tiny.toml"
-    path.write_text(RECIPE)
+    path.write_text(tiny_recipe(epochs=1, stem=True))
     return ("--recipe", path)
 
 

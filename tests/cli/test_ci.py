@@ -1,10 +1,11 @@
 """``attnbench ci`` in small repositories: base is really base, and what was planted is found."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from ..git_repository import git, make_repository
 
 SUITE = """
 [suite]
@@ -99,10 +100,7 @@ sys.meta_path.append(Finder)
 
 
 @pytest.fixture(autouse=True)
-def plain_git(monkeypatch):
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "A Tester")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "tester@example.org")
+def plain_machine(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
@@ -113,10 +111,6 @@ def write(folder, files):
         (folder / name).write_text(text)
 
 
-def git(folder, *words):
-    return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True)
-
-
 @pytest.fixture
 def project(tmp_path, monkeypatch, attnbench):
     """Return what makes a repository of some files, committed, and is inside it from then on."""
@@ -125,9 +119,7 @@ def project(tmp_path, monkeypatch, attnbench):
         folder = tmp_path / "project"
         quoted = ", ".join(f'"{name}"' for name in modules)
         write(folder, {**files, "mine.toml": SUITE.format(modules=quoted, channels=channels)})
-        git(folder, "init", "-q", "-b", "main")
-        git(folder, "add", "-A")
-        git(folder, "commit", "-q", "-m", "base")
+        make_repository(folder)
         monkeypatch.chdir(folder)
         return folder
 
@@ -285,7 +277,7 @@ def test_mistakes_are_told_in_a_line(project, attnbench, words, said):
 def test_a_base_whose_attnbench_has_no_bridge(project, attnbench):
     folder = project({"attnbench/__init__.py": ""}, ["still"])
     done = attnbench("ci", "--base", "main", "--suite", "mine.toml")
-    commit = git(folder, "rev-parse", "main").stdout[:12]
+    commit = git(folder, "rev-parse", "main")[:12]
     assert done.status == 2 and done.out == ""
     (line,) = [line for line in done.err.splitlines() if "bridge" in line]
     assert line.startswith(f"attnbench: base ({commit})")

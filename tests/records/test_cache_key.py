@@ -14,19 +14,8 @@ from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import make_case
 from attnbench.system import provenance
 
-RECIPE = """\
-name = "tiny"
-title = "a few steps"
-source = "the tests"
-size = 16
-epochs = 2
-batch_size = 32
-mean = [0.5, 0.5, 0.5]
-std = [0.25, 0.25, 0.25]
+from ..tiny_recipe import tiny_recipe
 
-[optimizer]
-lr = 0.05
-"""
 DATA = "synthetic,classes=4"
 
 
@@ -49,7 +38,7 @@ def recipe(tmp_path):
     def write(*changes, name=None):
         nonlocal count
         count += 1
-        text = RECIPE
+        text = tiny_recipe()
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)

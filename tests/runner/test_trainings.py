@@ -24,29 +24,12 @@ from attnbench.suites.load import find_suite
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
 
+from ..tiny_recipe import tiny_recipe
+
 KILLS = int(os.environ.get("ATTNBENCH_TEST_KILLS", "4"))
 """Of a sweep in one process."""
 LONG_KILLS = int(os.environ.get("ATTNBENCH_TEST_LONG_KILLS", "1"))
 """Of the command line with its workers, which take seconds to start."""
-RECIPE = """\
-name = "tiny"
-title = "a few steps"
-source = "the tests"
-size = 16
-epochs = {epochs}
-batch_size = 32
-mean = [0.5, 0.5, 0.5]
-std = [0.25, 0.25, 0.25]
-
-[optimizer]
-lr = {lr}
-
-[schedule]
-name = "constant"
-
-[[augment]]
-name = "RandomHorizontalFlip"
-"""
 SUITE = """\
 [suite]
 name = "sweep"
@@ -112,14 +95,18 @@ def swept(path, out, places=1, **choice):
     return run, told, job
 
 
+def recipe_of(epochs, lr):
+    return tiny_recipe(epochs=epochs, lr=lr, schedule="constant", flip=True)
+
+
 def written(folder, seeds, *, modules='["identity"]', count=96, epochs=2, diverging=False):
     recipe = folder / "tiny.toml"
-    recipe.write_text(RECIPE.format(epochs=epochs, lr=0.05))
+    recipe.write_text(recipe_of(epochs, 0.05))
     suite = folder / "sweep.toml"
     text = SUITE.format(recipe=recipe, seeds=seeds, modules=modules, count=count)
     if diverging:
         wild = folder / "wild.toml"
-        wild.write_text(RECIPE.format(epochs=30, lr=1e30))
+        wild.write_text(recipe_of(30, 1e30))
         text += DIVERGING.format(recipe=wild)
     suite.write_text(text)
     return suite

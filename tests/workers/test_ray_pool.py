@@ -21,6 +21,8 @@ from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
 from attnbench.workers.ray_pool import RayPool, _seen, _Sent
 
+from ..tiny_recipe import tiny_recipe
+
 pytestmark = pytest.mark.alone
 
 SMALL = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 10**8, "wait": False}
@@ -51,22 +53,6 @@ ODD = TASK + (
     "while task['how'] == 'hang': time.sleep(1)\n"
     "print(json.dumps({'ok': os.environ['OMP_NUM_THREADS']}), flush=True)\n"
 )
-RECIPE = """\
-name = "tiny"
-title = "a few steps"
-source = "the tests"
-size = 16
-epochs = 2
-batch_size = 32
-mean = [0.5, 0.5, 0.5]
-std = [0.25, 0.25, 0.25]
-
-[optimizer]
-lr = 0.05
-
-[[augment]]
-name = "RandomHorizontalFlip"
-"""
 PLUGIN = """\
 import attnbench
 from torch import nn
@@ -113,7 +99,7 @@ def test_a_training_is_that_of_this_process(pool, tmp_path):
     """With a plugin file and a recipe that are sent along."""
     plugin, recipe = tmp_path / "mine.py", tmp_path / "tiny.toml"
     plugin.write_text(PLUGIN)
-    recipe.write_text(RECIPE)
+    recipe.write_text(tiny_recipe(flip=True))
     own = Catalog()
     own.load_entry_points()
     own.load_file(plugin)

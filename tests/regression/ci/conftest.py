@@ -1,19 +1,17 @@
 """Small git repositories, made by hand."""
 
 import os
-import subprocess
 
 import pytest
+
+from ...git_repository import git
 
 
 @pytest.fixture(autouse=True)
 def plain_git(monkeypatch):
-    """Git as nobody has set it up, with a name to commit under."""
+    """Git without any settings of the machine's."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "A Tester")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "tester@example.org")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
 
@@ -23,15 +21,9 @@ def sides_start_fast(forked_workers):
     """Each side is a process of its own all the same, and imports its own attnbench."""
 
 
-@pytest.fixture
-def git():
-    def call(folder, *words):
-        done = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    return call
+@pytest.fixture(name="git")
+def git_fixture():
+    return git
 
 
 @pytest.fixture

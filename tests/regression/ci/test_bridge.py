@@ -16,6 +16,8 @@ from attnbench.regression.ci.checkout_process import SPOKEN
 from attnbench.regression.ci.run import CiRequest, run_ci
 from attnbench.regression.ci.timing import TimingPlan
 
+from ...git_repository import make_repository
+
 ENGINE = Path(attnbench.__file__).parent
 FROZEN = (Path(__file__).parent / "bridges" / "v1.py").read_text(encoding="utf-8")
 BRIDGE_FILE = f"{launcher.BRIDGE.replace('.', '/')}.py"
@@ -60,15 +62,13 @@ TIMING = TimingPlan(budget_s=0.02, processes=1, pairs=1)
 
 
 @pytest.fixture
-def project(tmp_path, git, monkeypatch):
+def project(tmp_path, monkeypatch):
     """Call with files of base and of head: a repository with both; it is the current folder."""
 
     def make(base, head):
         folder = tmp_path / "project"
         write(folder, {"mine.toml": SUITE, "gate.py": GATE, **base})
-        git(folder, "init", "-q", "-b", "main")
-        git(folder, "add", "-A")
-        git(folder, "commit", "-q", "-m", "base")
+        make_repository(folder)
         write(folder, head)
         monkeypatch.chdir(folder)
         return folder
