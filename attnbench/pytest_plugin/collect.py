@@ -210,9 +210,9 @@ def _sampled(case: Case, project: Project, folder: Path, budget_s: float) -> Lat
 
 def _facts(case: Case, project: Project, timing: LatencyResult) -> dict[str, Any]:
     """Return the values listed in addition to pytest-benchmark's own."""
-    from attnbench.records.latency_result import judged
+    from attnbench.records.latency_result import judge_timings
 
-    verdict = judged({case: timing})[case]
+    verdict = judge_timings({case: timing})[case]
     counted = project.cost.measure(replace(case, kind="cost", conditions=None)).values
     return {
         "case": case.name,

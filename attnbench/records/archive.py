@@ -12,7 +12,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +52,7 @@ class ArchivedSamples(Sequence[dict[str, Any]]):
         except (LookupError, TypeError, ValueError) as error:
             raise RecordError(f"the archive has no samples {self._line}") from error
 
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+    def __getitem__(self, index: Any) -> Any:
         return self._processes[index]
 
     def __len__(self) -> int:

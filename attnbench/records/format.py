@@ -124,7 +124,7 @@ class Record(_Line):
         return self
 
 
-def upgraded(header: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_header(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return a header of any older format in the current one; damaged fields are unchanged."""
     migrated = dict(header)
     suite = header.get("suite")

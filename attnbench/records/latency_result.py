@@ -56,7 +56,9 @@ def timing_of(samples: Sequence[Mapping[str, Any]], batch: int) -> LatencyResult
     )
 
 
-def judged(timings: Mapping[K, LatencyResult], rule: LatencyRule | None = None) -> dict[K, Verdict]:
+def judge_timings(
+    timings: Mapping[K, LatencyResult], rule: LatencyRule | None = None
+) -> dict[K, Verdict]:
     """Return the verdicts on the timings of a table, judged jointly for multiple comparisons.
 
     Plain networks are no claims, so they are judged separately.

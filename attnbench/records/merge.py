@@ -23,7 +23,7 @@ def merge(paths: Sequence[Path], folder: Path) -> Run:
     for run in runs[1:]:
         _refuse_unlike(runs[0], run)
     if (folder / FILE).exists():
-        raise RecordError(f"{shown_path(folder / FILE)} exists; merge into a new folder")
+        raise RecordError(f"{shown_path(folder / FILE)} exists already. Merge into a new folder")
     chosen = _chosen(runs)
     with RunWriter(folder) as writer:
         for run in runs:
@@ -55,12 +55,12 @@ def _refuse_unlike(first: Run, other: Run) -> None:
     if names[0] != names[1]:
         raise RecordError(
             f"{shown_path(other.path)} is of suite {names[1]}, {shown_path(first.path)} of "
-            f"{names[0]}; only runs of one suite can be merged"
+            f"{names[0]}. Only runs of one suite can be merged"
         )
     if first.header.tables != other.header.tables or (
         first.header.suite_hash != other.header.suite_hash
     ):
         raise RecordError(
             f"{shown_path(other.path)} and {shown_path(first.path)} are of different versions of "
-            f"suite {names[0]}, or have other added rows; run one of them again"
+            f"suite {names[0]}, or have other added rows. Run one of them again"
         )

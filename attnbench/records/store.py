@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +20,8 @@ from pydantic import ValidationError
 
 from attnbench.errors import RecordError
 from attnbench.records.archive import NAME, Archive, is_reference, name_of, pack, to_json
-from attnbench.records.format import FORMAT, Header, Record, upgraded
-from attnbench.utils.files import replace_file, replacing
+from attnbench.records.format import FORMAT, Header, Record, upgrade_header
+from attnbench.utils.files import atomic_write, replace_file
 from attnbench.utils.text import shown_path
 
 FILE = "records.jsonl"
@@ -95,7 +95,7 @@ def read_run(path: Path) -> Run:
     header: Header | None = None
     for number, _, content in _lines(path, lazy=True):
         if "format" in content:
-            header = _validated(Header, upgraded(content), path, number)
+            header = _validated(Header, upgrade_header(content), path, number)
             run.headers.append(header)
         elif header is None:
             raise RecordError(f"{shown_path(path)}:{number}: a record stands above any header")
@@ -104,7 +104,7 @@ def read_run(path: Path) -> Run:
             run.records[record.case] = record
             run.header_of[record.case] = header
     if not run.headers:
-        raise RecordError(f"{shown_path(path)} holds no complete header; it is not a run")
+        raise RecordError(f"{shown_path(path)} is not a run: it has no complete header")
     return run
 
 
@@ -139,7 +139,7 @@ def _replace(path: Path, lines: Sequence[bytes], archive: bytes | None) -> Run:
             first = [to_json(entry).encode() + b"\n"]
             names.append(name_of(archive))
             replace_file(path.parent / name_of(archive), archive, durable=True)
-        with replacing(path, durable=True) as temporary:
+        with atomic_write(path, durable=True) as temporary:
             temporary.write_bytes(b"".join([*first, *lines]))
             run = replace(read_run(temporary), path=path)
     except OSError as error:
@@ -166,25 +166,21 @@ def _remove_unused(folder: Path, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock_folder(path: Path, way_out: str = "") -> Iterator[None]:
     """Lock the file's folder against writes of other runs while entered.
 
     Raises:
         RecordError: a run is writing into it, or the folder cannot be written.
     """
-    lock = FileLock(str(path.parent / ".lock"))
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(str(path.parent / ".lock")).acquire(timeout=0)
     except Timeout:
-        raise RecordError(
-            f"a run is writing to {shown_path(path.parent)}. Wait for its end"
-        ) from None
+        place = shown_path(path.parent)
+        raise RecordError(f"a run is writing to {place}. Wait for its end{way_out}") from None
     except OSError as error:
         raise _unwritten(path, error) from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _unwritten(path: Path, error: Exception) -> RecordError:
@@ -200,22 +196,19 @@ class RunWriter:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._lock = FileLock(str(folder / ".lock"))
+        self._stack = ExitStack()
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-            self._file = self.path.open("ab+")
-        except Timeout:
-            raise RecordError(
-                f"another run is writing to {shown_path(self.path.parent)}; "
-                "wait for it or give another --out"
-            ) from None
-        except OSError as error:
-            raise RecordError(f"{shown_path(self.path)} cannot be written: {error}") from error
-        self._mend_tail(self._file)
+        with ExitStack() as stack:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock_folder(self.path, ", or pass another --out"))
+                self._file = self.path.open("ab+")
+            except OSError as error:
+                raise _unwritten(self.path, error) from error
+            self._mend_tail(self._file)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -224,12 +217,10 @@ class RunWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
+        with self._stack:
             if self._file is not None:
                 with suppress(OSError):  # append reported a full disk; closing writes again
                     self._file.close()
-        finally:
-            self._lock.release()
 
     def append(self, line: Header | Record) -> None:
         """Write one line and wait until it is on disk.

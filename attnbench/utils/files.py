@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path in the same folder; its file replaces ``path`` at the end.
 
     After an error or without a new file, ``path`` is unchanged and the temporary file is removed.
@@ -38,7 +38,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 def replace_file(path: Path, content: str | bytes, *, durable: bool = False) -> Path:
     """Replace a file by new content, and return its path. Text is written as UTF-8."""
-    with replacing(path, durable=durable) as temporary:
+    with atomic_write(path, durable=durable) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 

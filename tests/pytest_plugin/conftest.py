@@ -53,7 +53,7 @@ def everything_imported():
     from attnbench.latency import compare
     from attnbench.measure.cost import CostMeter
     from attnbench.measure.latency import LatencyMeter
-    from attnbench.records.latency_result import judged, timing_of
+    from attnbench.records.latency_result import judge_timings, timing_of
     from attnbench.suites.conditions import Conditions
     from attnbench.suites.plan import make_case
 
@@ -66,7 +66,7 @@ def everything_imported():
         meter.check(case)
         meter.ready(case, Path(folder))()
         samples = meter.sample([case], Path(folder), {"budget_s": 0.001})
-    judged({case: timing_of([samples[case.name]], 1)})
+    judge_timings({case: timing_of([samples[case.name]], 1)})
     compare({"a": int, "b": int}, baseline="a", budget_s=0.001)
     cost(attnbench.create_module("se", 16), (1, 16, 8, 8))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.records.format import Record, upgraded
+from attnbench.records.format import Record, upgrade_header
 from attnbench.records.store import read_run
 from attnbench.reports.run_report import report_of
 
@@ -77,9 +77,9 @@ def test_a_run_of_format_1_is_shown(tmp_path):
 
 @pytest.mark.parametrize("suite", [None, 3, {}, {"suite": 3}])
 def test_a_damaged_header_stays_damaged(suite):
-    assert upgraded({"format": 1, "suite": suite}) == {"format": 1, "suite": suite}
+    assert upgrade_header({"format": 1, "suite": suite}) == {"format": 1, "suite": suite}
 
 
 def test_the_present_format_is_left_as_it_is():
     header = {"format": 2, "suite": {"suite": {"kinds": 1}}}
-    assert upgraded(header) == header
+    assert upgrade_header(header) == header

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnbench.records.latency_result import judged, timing_of
+from attnbench.records.latency_result import judge_timings, timing_of
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 BASE = "latency/net/plain/eager"
@@ -58,7 +58,7 @@ def test_plain_networks_are_no_claims_among_which_false_ones_are_controlled():
     arms = {number: timing_of([samples(1.0, seed=number)], 1) for number in range(5)}
     arms["slow"] = timing_of([samples(1.1, seed=99)], 1)
     plain = {f"plain {number}": timing_of([samples(seed=50 + number)], 1) for number in range(40)}
-    alone, together = judged(arms), judged(arms | plain)
+    alone, together = judge_timings(arms), judge_timings(arms | plain)
     assert {key: together[key] for key in arms} == alone
     assert alone["slow"].verdict == "slower"
     assert all(together[key].verdict in ("same", "inconclusive") for key in plain)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.utils.files import replace_file, replacing
+from attnbench.utils.files import atomic_write, replace_file
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -44,6 +44,6 @@ def test_only_a_durable_file_keeps_its_mode(tmp_path):
 
 
 def test_nothing_written_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "file"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "file"):
         pass
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from typing import Any
 from attnbench.errors import RequestError, suggestion
 from attnbench.records.format import Header, Record
 from attnbench.records.latency_result import timing_of
-from attnbench.records.store import Run, locked, read_lines, read_run, replace_run
+from attnbench.records.store import Run, lock_folder, read_lines, read_run, replace_run
 from attnbench.regression.compare.compare_runs import compare
 from attnbench.utils.text import shown_path
 
@@ -53,7 +53,7 @@ def accept(
     base = base.resolve()
     if base == new.resolve():
         raise RequestError(f"{shown_path(base)} is both BASE and NEW")
-    with locked(base):
+    with lock_folder(base):
         before, after = read_run(base), read_run(new)
         chosen = _chosen(before, after, cases, gates)
         if chosen:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from attnbench.errors import RequestError
-from attnbench.utils.files import replacing
+from attnbench.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +77,7 @@ def save(figure: Figure, path: Path) -> Path:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, rc_context({"svg.hashsalt": "attnbench"}):
+        with atomic_write(path) as temporary, rc_context({"svg.hashsalt": "attnbench"}):
             figure.savefig(temporary, format=form, dpi=150, metadata=_METADATA[form])
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error}") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from attnbench.records.latency_result import LatencyResult, judged, timing_of
+from attnbench.records.latency_result import LatencyResult, judge_timings, timing_of
 from attnbench.reports.tables.case_result import CaseResult
 from attnbench.stats.verdict import Verdict
 
@@ -58,7 +58,7 @@ def timed(
         for place, cell in enumerate(row)
         if cell.timing is not None
     }
-    verdicts = judged(timings)
+    verdicts = judge_timings(timings)
     return [
         tuple(
             replace(cell, judgement=verdicts.get((number, place))) for place, cell in enumerate(row)
