@@ -23,11 +23,11 @@ def list_modules(selector: str = "@all", /) -> list[str]:
     Raises:
         RequestError: no module is of that family; the message lists the families.
     """
+    from attnbench.registry.module_families import select_modules
     from attnbench.registry.plugins import catalog
-    from attnbench.registry.selectors import select_modules
 
     found = catalog()
-    return select_modules(found, selector, found.modules.names())
+    return select_modules(found.modules, selector, found.modules.names())
 
 
 def create_module(

@@ -8,8 +8,8 @@ from torch import nn
 import attnbench
 from attnbench import errors
 from attnbench.errors import AttnbenchError, PluginError, RequestError, UnknownNameError
+from attnbench.registry.module_families import select_modules
 from attnbench.registry.plugins import Catalog, catalog
-from attnbench.registry.selectors import select_modules
 
 
 class TestPublicNames:

@@ -13,11 +13,10 @@ from attnbench.conformance.findings import Finding, failure, skip, success
 from attnbench.conformance.module_under_test import Subject, run
 from attnbench.errors import AttnbenchError, PlacementError
 from attnbench.models.backbones import build_backbone
-from attnbench.models.inserted import Inserted
+from attnbench.models.block_layers import Inserted
 from attnbench.models.insertion import fill
-from attnbench.models.layer_numbers import FAMILIES
 from attnbench.models.placement_slots import Slot, find_placement, find_slots
-from attnbench.models.sites import SiteSurvey
+from attnbench.models.sites import FAMILIES, SiteSurvey
 from attnbench.registry.attention import Attention
 from attnbench.registry.placement_grammar import OFFICIAL
 from attnbench.runtimes.torch_export import root_cause

@@ -15,7 +15,7 @@ def draw_apart(inserted: nn.Module, path: str) -> None:
     arms with the same seed. A compiled network has no such isolation.
 
     Args:
-        inserted: an :class:`~attnbench.models.inserted.Inserted`.
+        inserted: an :class:`~attnbench.models.block_layers.Inserted`.
         path: its path in the network; each path has a stream of its own.
     """
     states: list[tuple[Tensor, Tensor | None]] = []

@@ -7,7 +7,7 @@ import copy
 from torch import nn
 
 from attnbench.errors import PluginError, RequestError
-from attnbench.models.inserted import Inserted
+from attnbench.models.block_layers import Inserted
 from attnbench.registry.blend import Blend
 
 _HOLDERS = (Inserted, Blend)

@@ -11,7 +11,7 @@ from torch import nn
 
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError, RequestError
-from attnbench.models.inserted import Inserted
+from attnbench.models.block_layers import Inserted
 from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
 from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import Attention, find_attention, from_callable

@@ -1,20 +1,30 @@
-"""Module families: names with a shared prefix, too many to register, such as ``timm:eca``.
+"""Groups of modules: families such as ``timm:``, and the selectors ``@all`` and ``@family:NAME``.
 
-A family is registered like a module, by a table entry whose name ends in a colon. Imports no torch.
+A family is a collection with a shared prefix whose members are too many to register. It is
+registered like a module, by a table entry whose name ends in a colon. Imports no torch itself.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from attnbench.errors import AttnbenchError, PluginError, UnknownNameError, suggestion, unknown
+from attnbench.errors import (
+    AttnbenchError,
+    PluginError,
+    RequestError,
+    UnknownNameError,
+    suggestion,
+    unknown,
+)
 from attnbench.registry.backbone_names import is_backbone
 from attnbench.registry.registry import Entry, Registry
-from attnbench.registry.validation import ModuleFactory, validate_module
+from attnbench.registry.validation import ModuleFactory, card_of, validate_module
 from attnbench.utils.text import describe, origin_of
 
+ALL = "@all"
+FAMILY = "@family:"
 FAMILY_NAME = re.compile(r"[a-z][a-z0-9_]*:")
 """A prefix with its colon, as in tables."""
 
@@ -119,3 +129,40 @@ def _call(entry: Entry[ModuleFamily], call: str, function: Any, *arguments: str)
         raise PluginError(
             f"module family {entry.name!r} of {entry.origin}: {call} fails: {describe(error)}"
         ) from error
+
+
+def select_modules(
+    modules: Registry[ModuleFactory], selector: str, names: Iterable[str]
+) -> list[str]:
+    """Return the names that ``@all`` or ``@family:channel`` selects, in their order.
+
+    The family comes from the table entry; a module is imported for its card only without one.
+
+    Raises:
+        RequestError: the text is no selector, or the family has no module.
+    """
+    if selector == ALL:
+        return list(names)
+    if not (isinstance(selector, str) and selector.startswith(FAMILY)):
+        raise RequestError(f"module {selector!r} is no selector. Write {ALL} or {FAMILY}NAME.")
+    family = selector.removeprefix(FAMILY)
+    families = {name: _family_of(modules, name) for name in names}
+    found = [name for name, own in families.items() if own == family]
+    if not found:
+        known = sorted({own for own in families.values() if own})
+        raise RequestError(
+            f"no module is of family {family!r}: got {selector!r}. Choose from "
+            f"{', '.join(known)}.{suggestion(family, known)}"
+        )
+    return found
+
+
+def _family_of(modules: Registry[ModuleFactory], name: str) -> str | None:
+    declared = modules.entry(name).family
+    if declared:
+        return declared
+    try:
+        card = card_of(modules.get(name))
+    except PluginError:
+        return None
+    return card.family if card else None

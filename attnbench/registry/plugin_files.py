@@ -1,17 +1,35 @@
-"""Plugin files: executed without installation; their failures are located by line."""
+"""Plugins that are not installed: files, which are executed, and folders of packages.
+
+A folder behaves as after an editable install, but nothing is written to the environment: what
+``attnbench new`` makes works at once, and on a worker of another machine. Its ``pyproject.toml``
+names the entry points. The packages are found by name, in ``src``, in the folder or up to two
+levels below; the build backend's own tables are not read, since each backend has different ones.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
+import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from attnbench.errors import AttnbenchError, PluginError
 from attnbench.utils.text import describe, shown_path
+
+GROUP = "attnbench.plugins"
+PROJECT = "pyproject.toml"
+_TABLE = f'[project.entry-points."{GROUP}"]'
+_NO_SOURCES = ("__pycache__", "*.pyc", "*.egg-info", ".*")
 
 
 def run_file(path: Path) -> ModuleType:
@@ -46,15 +64,173 @@ def file_reason(path: Path, error: BaseException) -> str:
     if isinstance(error, AttnbenchError):
         # errors of a folder already name their file
         return str(error) if path.is_dir() else f"plugin file {shown_path(path)}: {error}"
-    place = failing_line(error, lambda frame_path: frame_path == path) or shown_path(path)
+    place = _failing_line(error, path) or shown_path(path)
     return f"plugin file {place} fails: {describe(error)}"
 
 
-def failing_line(error: BaseException, is_own: Callable[[Path], bool]) -> str:
-    """Return the last ``file:line`` of a traceback in the plugin's own files, or an empty text."""
+def _failing_line(error: BaseException, root: Path) -> str:
+    """Return the last ``file:line`` of a traceback in a file or folder, or an empty text."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [(Path(frame.filename), frame.lineno) for frame in frames]
     if isinstance(error, SyntaxError) and error.filename:
         places.append((Path(error.filename), error.lineno))
-    own = [(path, line) for path, line in places if line and is_own(path)]
+    own = [(path, line) for path, line in places if line and path.is_relative_to(root)]
     return f"{shown_path(own[-1][0])}:{own[-1][1]}" if own else ""
+
+
+@dataclass(frozen=True)
+class PluginFolder:
+    """A package that is not installed, as its ``pyproject.toml`` describes it."""
+
+    file: Path
+    """Path of the ``pyproject.toml``."""
+    distribution: str
+    points: Mapping[str, str]
+    """Entry points of the package: name to ``package:TABLE``."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Return the top-level packages of its entry points."""
+        return tuple(dict.fromkeys(map(_top, self.points.values())))
+
+    def root_of(self, top: str) -> Path:
+        """Return the folder that would be on Python's path for a package if it were installed.
+
+        Raises:
+            PluginError: no folder contains the package.
+        """
+        folder = self.file.parent
+        deeper = [*folder.glob("*/"), *folder.glob("*/*/")]
+        for root in [folder / "src", folder, *sorted(filter(_is_visible, deeper))]:
+            if (root / top).is_dir() or (root / f"{top}.py").is_file():
+                return root
+        raise PluginError(
+            f"{shown_path(self.file)}: the package {top!r} of {_TABLE} is not in "
+            f"{shown_path(folder)} nor in its folders. Correct its name."
+        )
+
+    def tables(self) -> Iterator[tuple[str, Any]]:
+        """Import its tables; yield each with its origin.
+
+        Raises:
+            PluginError: a package is not there, or cannot be imported.
+        """
+        for name, value in self.points.items():
+            module, _, attribute = value.partition(":")
+            root = self.root_of(_top(value))
+            try:
+                _import_from(root, _top(value))
+                table = attrgetter(attribute)(importlib.import_module(module))
+            except (Exception, SystemExit) as error:
+                place = _failing_line(error, root)
+                raise PluginError(
+                    f"{shown_path(self.file)}: entry point {name} = {value!r} cannot be loaded: "
+                    f"{f'{place}: ' if place else ''}{describe(error)}"
+                ) from error
+            yield f"{self.distribution} ({shown_path(self.file)})", table
+
+    def sources(self) -> dict[str, Path]:
+        """Return the source files of the package by their path below its folder."""
+        found = {self.file}
+        for top in self.packages:
+            root = self.root_of(top)
+            found |= {path for path in (root / top).rglob("*") if _is_source(path, root)}
+            found |= {path for path in [root / f"{top}.py"] if path.is_file()}
+        return {path.relative_to(self.file.parent).as_posix(): path for path in sorted(found)}
+
+
+def read_folder(folder: Path) -> PluginFolder:
+    """Read the folder of a package.
+
+    Raises:
+        PluginError: there is no ``pyproject.toml``, or it names no plugins.
+    """
+    file = folder / PROJECT
+    shown = shown_path(file)
+    if not file.is_file():
+        raise PluginError(
+            f"plugin folder {shown_path(folder)} has no {PROJECT}. Name a .py file, or make a "
+            "package: attnbench new NAME"
+        )
+    try:
+        content: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PluginError(f"{shown} cannot be read: {error}") from error
+    project = content.get("project", {})
+    try:
+        points = project["entry-points"][GROUP]
+    except (KeyError, TypeError):
+        points = None
+    if not isinstance(points, dict) or not points:
+        raise PluginError(
+            f'{shown} names no plugins. Add {_TABLE} with mine = "my_package:MODULES"'
+        )
+    for name, value in points.items():
+        if not isinstance(value, str) or not re.fullmatch(r"[\w.]+:[\w.]+", value):
+            raise PluginError(
+                f"{shown}: {_TABLE}: {name} must be a text like 'my_package:MODULES': got {value!r}"
+            )
+    return PluginFolder(file, str(project.get("name") or folder.name), points)
+
+
+def plugin_sources(path: Path) -> dict[str, Path]:
+    """Return the files of a plugin by their paths relative to each other.
+
+    Raises:
+        PluginError: the folder is not a plugin.
+    """
+    return read_folder(path).sources() if path.is_dir() else {path.name: path}
+
+
+@contextmanager
+def undone_on_failure(packages: Collection[str]) -> Iterator[None]:
+    """Restore the import path and the loaded top-level packages after an exception."""
+    path, modules = list(sys.path), dict(sys.modules)
+    try:
+        yield
+    except BaseException:
+        sys.path[:] = path
+        for name in [name for package in packages for name in _loaded_of(package)]:
+            del sys.modules[name]
+            if name in modules:
+                sys.modules[name] = modules[name]
+        raise
+
+
+def _import_from(root: Path, top: str) -> None:
+    """Import a top-level package from a folder, even if another copy of it is installed.
+
+    The folder is appended to the path: its other content must not shadow any module.
+    """
+    importlib.invalidate_caches()  # the package may just have been written
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    spec = PathFinder.find_spec(top, [str(root)])
+    if spec is None or spec.origin is None or spec.loader is None:
+        return  # a namespace package, which several distributions may share
+    loaded = getattr(sys.modules.get(top), "__file__", None)
+    if loaded and Path(loaded).resolve() == Path(spec.origin).resolve():
+        return
+    for name in _loaded_of(top):
+        del sys.modules[name]  # an installed copy: the folder takes precedence
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[top] = module
+    spec.loader.exec_module(module)
+
+
+def _top(value: str) -> str:
+    return re.split(r"[.:]", value)[0]
+
+
+def _is_visible(folder: Path) -> bool:
+    return not any(part.startswith(".") or part == "build" for part in folder.parts[-2:])
+
+
+def _is_source(path: Path, root: Path) -> bool:
+    parts = path.relative_to(root).parts
+    skipped = any(Path(part).match(glob) for part in parts for glob in _NO_SOURCES)
+    return path.is_file() and not skipped
+
+
+def _loaded_of(top: str) -> list[str]:
+    return [name for name in sys.modules if name == top or name.startswith(f"{top}.")]

@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 
 from attnbench.errors import AttnbenchError, PluginError, suggestion
 from attnbench.registry.module_families import FAMILY_NAME, ModuleFamily, validate_family
-from attnbench.registry.plugin_files import file_reason, run_file
-from attnbench.registry.plugin_folders import (
+from attnbench.registry.plugin_files import (
     GROUP,
+    file_reason,
     read_folder,
-    same_distribution,
+    run_file,
     undone_on_failure,
 )
 from attnbench.registry.registry import Entry, Registry
@@ -168,7 +168,7 @@ class Catalog:
         """Remove the entries of the installed copy of a distribution loaded from a folder."""
 
         def is_of(origin: str) -> bool:
-            return same_distribution(origin.partition(" (")[0], distribution)
+            return _normalized(origin.partition(" (")[0]) == _normalized(distribution)
 
         for registry in (self.modules, self.module_families, self.suites):
             registry.remove(
@@ -254,6 +254,10 @@ def suite_file(target: str) -> Path:
 def _rank(point: EntryPoint) -> tuple[bool, str, str]:
     distribution = point.dist.name if point.dist else ""
     return distribution != "attnbench", distribution, point.name
+
+
+def _normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _no_table(table: Any) -> str:

@@ -11,9 +11,9 @@ from typing import TypeVar
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.models.backbones import canonical_backbone
 from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.module_families import select_modules
 from attnbench.registry.placement_grammar import OFFICIAL, parse_placement
 from attnbench.registry.plugins import Catalog
-from attnbench.registry.selectors import select_modules
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.accuracy_cases import IsoMacBaselineFinder, trained, widened
 from attnbench.suites.case import Case, PlannedRow, PlannedTable
@@ -169,7 +169,7 @@ class _Planner:
         """Return the modules of a selector, without broken plugins."""
         if selector is None or not selector.startswith("@"):
             return [selector]
-        return select_modules(self.catalog, selector, self.catalog.loadable_modules())
+        return select_modules(self.catalog.modules, selector, self.catalog.loadable_modules())
 
     def _varied(self, module: str, groups: Groups | None) -> list[str]:
         """Return the module's spec for each column group, or once if it lacks the option."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.registry.plugin_folders import plugin_sources
+from attnbench.registry.plugin_files import plugin_sources
 from attnbench.utils.text import describe
 from attnbench.workers.process import Answer, Limits, Task, Worker, run_task
 

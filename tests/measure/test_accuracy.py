@@ -13,7 +13,7 @@ from attnbench.errors import MissingExtraError, RequestError, UnknownNameError
 from attnbench.measure.accuracy import AccuracyMeter
 from attnbench.measure.cost import CostMeter
 from attnbench.models.backbones import build_backbone
-from attnbench.models.inserted import Inserted
+from attnbench.models.block_layers import Inserted
 from attnbench.registry.plugins import Catalog, catalog
 from attnbench.registry.registry import Entry
 from attnbench.suites.conditions import Training

@@ -10,8 +10,8 @@ from torch import nn
 
 import attnbench
 from attnbench.errors import PluginError, RequestError
+from attnbench.models.block_layers import Inserted
 from attnbench.models.fuse import fuse, has_fused_form
-from attnbench.models.inserted import Inserted
 
 
 class Doubled(nn.Module):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import RequestError
-from attnbench.registry.plugin_folders import PROJECT
+from attnbench.registry.plugin_files import PROJECT
 from attnbench.regression.ci.checkout_process import (
     Side,
     SideFacts,

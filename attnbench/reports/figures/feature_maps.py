@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attnbench.counting.forward_pass import quiet_pass
 from attnbench.errors import RequestError
-from attnbench.models.inserted import Inserted
+from attnbench.models.block_layers import Inserted
 from attnbench.reports.figures.activations import Array, SiteMap
 
 __all__ = ["SiteMap", "attention_maps"]

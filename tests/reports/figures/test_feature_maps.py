@@ -5,7 +5,7 @@ from torch import nn
 
 import attnbench
 from attnbench.errors import RequestError
-from attnbench.models.inserted import Inserted
+from attnbench.models.block_layers import Inserted
 from attnbench.reports.figures.feature_maps import attention_maps
 
 
