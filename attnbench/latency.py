@@ -69,32 +69,35 @@ def compare(
 
 def _check(arms: Mapping[str, Call], baseline: str, threads: int | None) -> None:
     if threads is not None and threads < 1:
-        raise RequestError(f"threads must be 1 or more: {threads}")
+        raise RequestError(f"threads must be 1 or more: got {threads}.")
     if not isinstance(arms, Mapping):
         raise RequestError(
-            f"arms are a mapping from names to functions, not a {type(arms).__name__}"
+            f"arms must be a mapping from name to callable: got a {type(arms).__name__}."
         )
     for arm, call in arms.items():
         _check_arm(arm, call)
     if len(arms) < 2:
-        raise RequestError(f"a comparison needs two arms at least, there is {list(arms) or 'none'}")
+        raise RequestError(
+            f"compare() needs at least two arms: got {', '.join(arms) or 'none'}. Pass a dict of "
+            "name -> callable."
+        )
     if baseline not in arms:
         raise RequestError(
-            f"the baseline {baseline!r} is no arm.{suggestion(str(baseline), arms)} "
-            f"Arms: {', '.join(arms)}."
+            f"baseline is not one of the arms: got {baseline!r}."
+            f"{suggestion(str(baseline), arms)} Arms: {', '.join(arms)}."
         )
 
 
 def _check_arm(arm: object, call: object) -> None:
     if not isinstance(arm, str):
-        raise RequestError(f"the name of an arm is a text, not {arm!r}")
+        raise RequestError(f"arm names must be strings: got {arm!r}.")
     if not callable(call):
         raise RequestError(
-            f"arm {arm!r} cannot be called: it is a {type(call).__name__}; "
-            "give a function without arguments"
+            f"arm {arm!r} must be callable: got a {type(call).__name__}. "
+            "Pass a function without arguments."
         )
     if inspect.iscoroutinefunction(call) or inspect.isgeneratorfunction(call):
         raise RequestError(
-            f"arm {arm!r} only makes a coroutine or a generator when it is called; give a function "
-            "that runs it to its end"
+            f"arm {arm!r} must not be a coroutine or generator function, whose call runs nothing. "
+            "Pass a function that runs it to its end."
         )

@@ -114,11 +114,11 @@ def _problem(cls: type[ModuleConformance]) -> str | None:
     if not callable(module) and not isinstance(module, str):
         return f"{cls.__name__}.module is a {type(module).__name__}: neither a name nor a class"
     if "contract" in cls.exceptions:
-        return f"{cls.__name__}.exceptions: 'contract' has none: without it nothing else holds"
+        return f"{cls.__name__}.exceptions: 'contract' has none: all other checks depend on it"
     for check, why in cls.exceptions.items():
         if check not in CHECKS:
             near = suggestion(check, CHECKS)
-            return f"{cls.__name__}.exceptions: {check!r} is no check.{near}"
+            return f"{cls.__name__}.exceptions: unknown check {check!r}.{near}"
         if not why.strip():
             return f"{cls.__name__}.exceptions: {check!r} has no reason"
     return None

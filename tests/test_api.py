@@ -75,7 +75,7 @@ class TestListModules:
             ("@family:", "channel"),
             ("@every", "@all.*@family:NAME"),
             ("se", "@all.*@family:NAME"),
-            (None, "^module None: write @all or @family:NAME$"),
+            (None, r"None is no selector\. Write @all or @family:NAME\.$"),
             (5, "5.*@all"),
         ],
     )
@@ -89,8 +89,8 @@ class TestListModules:
         own.add_table({"lost": "no_such_package.module:Lost"}, "here")
         with pytest.raises(PluginError):
             own.modules.get("lost")
-        assert select_modules(own, "@family:channel", own.modules.names()) == ["gate"]
-        assert select_modules(own, "@all", own.modules.names()) == ["gate", "lost"]
+        assert select_modules(own.modules, "@family:channel", own.modules.names()) == ["gate"]
+        assert select_modules(own.modules, "@all", own.modules.names()) == ["gate", "lost"]
 
 
 @pytest.mark.parametrize("name", attnbench.list_modules())

@@ -124,7 +124,7 @@ def test_an_arm_that_fails_is_named_and_conditions_are_put_back():
     ("arms", "options", "message"),
     [
         ({}, {}, "two"),
-        ({"a": int}, {}, "two arms at least"),
+        ({"a": int}, {}, "two arms: got a"),
         ({"a": int, "b": 3}, {}, "'b'.*int"),
         ({"base": int, "b": int}, {"baseline": "bsae"}, "'base'"),
         ({"a": int, "b": int}, {"budget_s": 0}, "budget_s"),

@@ -147,7 +147,8 @@ class TimmLayer:
             return {}
         if key in self.by_hand and self.by_hand[key] != value:
             raise RequestError(
-                f"{self!r}: {key}={value_text(value)} is passed as well; say it in one place"
+                f"{self!r}: {key} is given twice: got {key}={value_text(value)} from timm. "
+                "Set it in one place."
             )
         return {key: value}
 
@@ -165,7 +166,7 @@ class TimmLayer:
 
     def _whole(self, reduction: float, text: str) -> int:
         if reduction < 1:
-            raise RequestError(f"{self!r}: {text} would widen, and a reduction is 1 or more")
+            raise RequestError(f"{self!r}: the reduction must be 1 or more: got {text}.")
         return round(reduction)
 
     def _check(self, key: str, value: Any, channels: int) -> None:
@@ -176,13 +177,13 @@ class TimmLayer:
             return
         if key in _NEUTRAL or key in _WIDTHS:
             raise RequestError(
-                f"{self!r}: {key}={value} is asked of it, and a module keeps the shape of "
-                f"{channels}-channel maps; use it where timm puts a layer behind a convolution"
+                f"{self!r} must keep the shape of {channels}-channel maps: got {key}={value}. Use "
+                "it where timm puts a layer behind a convolution."
             )
         known = [*self.attention.signature.options, *_TIMM_OPTIONS]
         raise RequestError(
-            f"{self!r} is passed {key}={value_text(value)}, which {self.attention.name} does not "
-            f"take; leave it out of attn_kwargs.{suggestion(key, known)}"
+            f"{self!r}: {self.attention.name} has no option {key!r}: got "
+            f"{key}={value_text(value)}. Leave it out of attn_kwargs.{suggestion(key, known)}"
         )
 
 

@@ -66,7 +66,7 @@ def parse_placement(text: str) -> Placement:
             refers to the placement on the module's card.
     """
     if not text.strip():
-        raise PlacementError(f"the placement is empty; write one like after:11, {_examples()}")
+        raise PlacementError(f"the placement is empty. Write one like after:11, {_examples()}")
     return Placement(_merged([_part(part.strip(), text) for part in text.split("+")], text))
 
 
@@ -82,11 +82,11 @@ def _part(text: str, whole: str) -> PlacementPart:
     if position not in POSITIONS:
         near = suggestion(position, POSITIONS)
         raise PlacementError(
-            f"placement {whole!r}: {position!r} is no position; "
-            f"known: {', '.join(POSITIONS)}, {OFFICIAL}.{near}"
+            f"placement {whole!r}: unknown position {position!r}. "
+            f"Choose from {', '.join(POSITIONS)}, {OFFICIAL}.{near}"
         )
     if not colon or not about:
-        raise PlacementError(f"placement {whole!r}: {position} needs layers; write {_examples()}")
+        raise PlacementError(f"placement {whole!r}: {position} needs layers. Write {_examples()}")
     compact = re.sub(r"\s*([,-])\s*", r"\1", about)
     if compact == "all":
         return PlacementPart(position)
@@ -131,12 +131,12 @@ def _globs(text: str, whole: str) -> tuple[str, ...]:
     for glob in odd:
         if not _LAYERS.fullmatch(glob):
             raise PlacementError(
-                f"placement {whole!r}: {glob!r} is neither layer numbers nor a module path; "
-                f"write {_examples()}"
+                f"placement {whole!r}: {glob!r} is neither layer numbers nor a module path. "
+                f"Write {_examples()}"
             )
     if odd:
         raise PlacementError(
-            f"placement {whole!r} mixes layer numbers and module paths; join such parts with +"
+            f"placement {whole!r} mixes layer numbers and module paths. Join such parts with +."
         )
     return tuple(globs)
 

@@ -185,11 +185,11 @@ def _odd_types(card: Card) -> Iterator[str]:
 
 def _odd_exceptions(card: Card) -> Iterator[str]:
     if "contract" in card.exceptions:
-        yield "the check 'contract' has no exceptions: without it nothing else holds"
+        yield "the check 'contract' has no exceptions: every other check depends on it"
     for check, why in {**card.exceptions, **card.defects}.items():
         if check not in CHECK_NAMES:
             near = suggestion(check, CHECK_NAMES)
-            yield f"{check!r} is no check, {why!r} excuses none.{near}"
+            yield f"unknown check {check!r} with the reason {why!r}.{near}"
         elif not why.strip():
             yield f"the exception {check!r} has no reason"
 

@@ -191,9 +191,9 @@ def test_card_may_describe_what_kwargs_take(fresh):
         ({"traps": "one text"}, "traps is a str, not a tuple or a list"),
         ({"version": "1"}, "version is a str, not a int"),
         ({"exceptions": {"contract": "because"}}, "'contract' has no exceptions"),
-        ({"exceptions": {"extrems": "x"}}, "'extrems' is no check.* Did you mean 'extremes'"),
+        ({"exceptions": {"extrems": "x"}}, "'extrems'.* Did you mean 'extremes'"),
         ({"exceptions": {"nan": " "}}, "the exception 'nan' has no reason"),
-        ({"defects": {"nans": "known"}}, "'nans' is no check"),
+        ({"defects": {"nans": "known"}}, "unknown check 'nans' with the reason 'known'"),
         (
             {"official": {"mobilenet_v2": "behind:14"}},
             "official placement in mobilenet_v2: .*behind",
