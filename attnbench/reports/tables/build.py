@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE, accuracy_notes
-from attnbench.reports.tables.best_cells import column_keys, embolden
-from attnbench.reports.tables.cells import row_cells
+from attnbench.reports.tables.cells import column_keys, embolden, row_cells
 from attnbench.reports.tables.columns import columns_of
 from attnbench.reports.tables.correlation_rows import NOTE, correlation_rows
 from attnbench.reports.tables.footnotes import Footnotes
