@@ -285,7 +285,7 @@ SHAPE = (1, 32, 14, 14)
 def real(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time as many tries as the limit allows, print what was said, return all samples."""
     with tempfile.TemporaryDirectory() as folder:
-        files = artefacts(Path(folder), options.pieces)
+        files = artifacts(Path(folder), options.pieces)
         begin, loads = time.perf_counter(), [psutil.getloadavg()[0]]
         taken: list[tuple[bool, tuple[TimingSamples, ...]]] = []
         for slower in turns(options.real, options.slower):
@@ -309,7 +309,7 @@ def real(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def artefacts(folder: Path, fewer: int) -> list[Path]:
+def artifacts(folder: Path, fewer: int) -> list[Path]:
     """Export both modules.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ ENGINE = "attnbench"
 PLUGINS = {"attnbench_modules", "attnbench_suites"}
 MOST_FILES_AT_TOP = 8
 LONGEST_FUNCTION = 60
+QUESTION = r"(What|How|Who|Whom|Whose|Where|Why|Which)\b"
 
 Graph = Mapping[str, set[str]]
 
@@ -206,9 +208,101 @@ def find_unnamed_loops(tree: ast.AST) -> list[int]:
 
 def find_questions(tree: ast.AST) -> list[str]:
     """Return the docstrings that begin with a question word instead of a verb or a noun."""
+    return [text for text in read_docstrings(tree) if re.match(QUESTION, text)]
+
+
+def read_docstrings(tree: ast.AST) -> list[str]:
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
-    texts = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
-    return [text for text in texts if re.match(r"(What|How|Who|Where|Why)\b", text)]
+    return [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+PEOPLE = re.compile(r"\b(who|nobody|told|said|asked)\b", re.IGNORECASE)
+BRITISH = re.compile(
+    r"licence|artefact|centre|colour|catalogue|judgement|neighbour|behaviour|labelled"
+    r"|(quanti|normali|seriali|optimi|initiali|randomi|summari|recogni|minimi|maximi)s(e|ing|ation)"
+)
+PARTICIPLE = re.compile(
+    r"[a-z]+ed|built|chosen|found|given|held|kept|known|made|seen|taken|told_apart|withheld"
+)
+NOT_PARTICIPLES = {"feed", "speed", "seed", "need", "embed", "red", "shed"}
+BARE = {
+    "allowed", "chosen", "counted", "given", "judged", "known", "limited", "locked", "missed", "ordered", "printed",
+    "ranked", "signed", "timed", "titled", "told_apart", "trained", "upgraded", "violated", "widened", "withheld",
+}  # fmt: skip
+"""Names that are left from before the rule; none may be added."""
+
+
+def find_people(tree: ast.AST) -> list[str]:
+    """Return the docstrings that speak of code as of a person."""
+    return [text for text in read_docstrings(tree) if PEOPLE.search(text)]
+
+
+def find_british_names(tree: ast.AST) -> list[str]:
+    """Return the names that are not spelled as in American English."""
+    return sorted({name for name in read_definitions(tree) if BRITISH.search(name.lower())})
+
+
+def read_definitions(tree: ast.AST) -> Iterator[str]:
+    """Yield the names of functions, classes, parameters, variables and attributes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name) | ast.arg(arg=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+
+
+def find_participles(tree: ast.AST) -> list[str]:
+    """Return the public functions and methods that are called by a participle alone."""
+    return [
+        node.name
+        for node in read_public(tree)
+        if PARTICIPLE.fullmatch(node.name)
+        and node.name not in NOT_PARTICIPLES | BARE
+        and ast.unparse(node.returns or ast.Constant(None)) != "bool"
+        and not any("property" in ast.unparse(found) for found in node.decorator_list)
+    ]
+
+
+def read_public(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    """Yield the public functions of a module and of its public classes."""
+    for node in ast.iter_child_nodes(tree):
+        if getattr(node, "name", "_").startswith("_"):
+            continue
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            yield from read_public(node)
+
+
+@pytest.mark.parametrize("find", [find_people, find_british_names, find_participles])
+def test_names_and_texts_follow_the_style_rule(find):
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    assert {name: found for name, tree in trees.items() if (found := find(tree))} == {}
+
+
+def test_comments_speak_of_things():
+    found = {}
+    for name, path in MODULES.items():
+        with tokenize.open(path) as file:
+            tokens = list(tokenize.generate_tokens(file.readline))
+        comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+        if wrong := [text for text in comments if PEOPLE.search(text)]:
+            found[name] = wrong
+    assert found == {}
+
+
+def test_breaches_of_the_style_rule_are_found():
+    tree = ast.parse(
+        'def moderated(colour):\n    """Nobody asked."""\n'
+        "def evaluated() -> bool: ...\n"
+        "class Table:\n    def painted(self): ...\n    @property\n    def trained(self): ..."
+    )
+    assert find_people(tree) == ["Nobody asked."]
+    assert find_british_names(tree) == ["colour"]
+    assert find_participles(tree) == ["moderated", "painted"]
 
 
 @pytest.mark.parametrize("find", [find_unnamed_loops, find_questions])

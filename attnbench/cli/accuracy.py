@@ -237,10 +237,10 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "top1_high": _finite(mean.high) if mean else None,
         "difference": _difference(result.difference())
         | {
-            "verdict": result.judgement.verdict if result.judgement else "none",
-            "text": str(result.judgement) if result.judgement else "",
-            "within": result.judgement.within if result.judgement else None,
-            "more_seeds": result.judgement.more_seeds if result.judgement else None,
+            "verdict": result.judgment.verdict if result.judgment else "none",
+            "text": str(result.judgment) if result.judgment else "",
+            "within": result.judgment.within if result.judgment else None,
+            "more_seeds": result.judgment.more_seeds if result.judgment else None,
         },
     }
 

@@ -193,10 +193,10 @@ class AccuracyMeter:
         values: dict[str, Any],
         tell: Tell,
     ) -> dict[str, Any]:
-        from attnbench.measure.int8_accuracy import quantised_correct
+        from attnbench.measure.int8_accuracy import quantized_correct
 
         tell("quantising to int8")
-        correct, why = quantised_correct(model, recipe, data)
+        correct, why = quantized_correct(model, recipe, data)
         if correct is None:
             return {"int8_failed": why}
         values["int8_top1"] = 100.0 * int(correct.sum()) / len(correct)

@@ -25,7 +25,7 @@ CALIBRATION_BATCHES = 4
 """Number of batches of training images, not augmented, on which ranges are calibrated."""
 
 
-def quantised_correct(
+def quantized_correct(
     model: nn.Module, recipe: Recipe, data: Data
 ) -> tuple[NDArray[np.bool_] | None, str | None]:
     """Return which test images the int8 form of a network classifies correctly, (N,), in order.

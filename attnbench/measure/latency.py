@@ -150,14 +150,14 @@ class LatencyMeter:
         conditions = _conditions(case)
         settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
         return find_runtime(conditions.runtime).build(
-            network(case, self.cost), example(case), settings, artefacts(case, folder)
+            network(case, self.cost), example(case), settings, artifacts(case, folder)
         )
 
     def _peak(self, case: Case, built: BuiltModel, folder: Path) -> int | None:
         device = find_device(_conditions(case).device)
         if device.name != "cpu":
             return device.peak_bytes(built.run)
-        return _analytic_peak(case, artefacts(case, folder), self.cost)
+        return _analytic_peak(case, artifacts(case, folder), self.cost)
 
     def _slots(self, case: Case) -> list[dict[str, Any]]:
         if not (case.backbone and case.module):
@@ -208,7 +208,7 @@ def _check_device(device: Device, conditions: Conditions) -> None:
         )
 
 
-def artefacts(case: Case, folder: Path) -> Path:
+def artifacts(case: Case, folder: Path) -> Path:
     """Return the folder of a network's artifacts, the same for all runtimes and precisions."""
     conditions = _conditions(case)
     alike = replace(case, conditions=Conditions("any", conditions.batch))

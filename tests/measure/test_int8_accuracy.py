@@ -10,7 +10,7 @@ from torch import nn
 
 from attnbench.datasets.registry import load
 from attnbench.measure import int8_accuracy
-from attnbench.measure.int8_accuracy import BATCH, CALIBRATION_BATCHES, quantised_correct
+from attnbench.measure.int8_accuracy import BATCH, CALIBRATION_BATCHES, quantized_correct
 from attnbench.training.dataloader import feed
 from attnbench.training.evaluate import predict, score_of
 from attnbench.training.loop import train
@@ -54,7 +54,7 @@ def answers(model, recipe):
 
 
 def test_int8_answers_are_mostly_those_of_fp32(trained, own):
-    found, why = quantised_correct(trained, own, load(DATA))
+    found, why = quantized_correct(trained, own, load(DATA))
     assert why is None
     expected = answers(trained, own)
     assert expected.mean() > 0.5  # it has learned something to lose
@@ -65,13 +65,13 @@ def test_int8_answers_are_mostly_those_of_fp32(trained, own):
 
 def test_each_image_gets_its_own_answer(trained, own):
     """Whatever stands beside it in a batch, and wherever the last batch ends."""
-    whole, _ = quantised_correct(trained, own, load(DATA))
+    whole, _ = quantized_correct(trained, own, load(DATA))
     data = load(DATA)
     for count in (1, BATCH + 1):
         part = replace(
             data.test, targets=data.test.targets[:count], stacked=data.test.stacked[:count]
         )
-        found, _ = quantised_correct(trained, own, replace(data, test=part))
+        found, _ = quantized_correct(trained, own, replace(data, test=part))
         assert (found == whole[:count]).all()
         assert len(found) == count
 
@@ -94,7 +94,7 @@ def test_ranges_are_those_of_training_images_not_augmented(trained, own, monkeyp
         return right(path, inputs)
 
     monkeypatch.setattr(int8_accuracy, "quantize", watched)
-    quantised_correct(trained, own, load(DATA))
+    quantized_correct(trained, own, load(DATA))
     first = torch.cat([images for images, _ in feed(load(DATA).train, own).test()])
     assert len(seen["inputs"]) == CALIBRATION_BATCHES
     assert torch.equal(torch.cat(seen["inputs"]), first[: BATCH * CALIBRATION_BATCHES])
@@ -108,7 +108,7 @@ class Stubborn(nn.Module):
 
 
 def test_a_network_that_cannot_be_exported_has_a_reason(own):
-    found, why = quantised_correct(Net(Stubborn()).eval(), own, load(DATA))
+    found, why = quantized_correct(Net(Stubborn()).eval(), own, load(DATA))
     assert found is None
     assert why
     assert "\n" not in why
@@ -119,12 +119,12 @@ def test_so_has_one_that_cannot_be_quantised(trained, own, monkeypatch):
         raise KeyError("no such range")
 
     monkeypatch.setattr(int8_accuracy, "quantize", refuse)
-    found, why = quantised_correct(trained, own, load(DATA))
+    found, why = quantized_correct(trained, own, load(DATA))
     assert found is None
     assert why == "ONNX Runtime's quantiser: KeyError: 'no such range'"
 
 
 def test_nothing_is_left_behind(trained, own, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    quantised_correct(trained, own, load(DATA))
+    quantized_correct(trained, own, load(DATA))
     assert not [path for path in Path(tmp_path).iterdir() if path.name.startswith("attnbench-")]

@@ -9,7 +9,7 @@ from torch import nn
 from attnbench import register
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter
-from attnbench.measure.latency import LatencyMeter, artefacts
+from attnbench.measure.latency import LatencyMeter, artifacts
 from attnbench.measure.network import OnePass, example, inputs, network
 from attnbench.registry.plugins import catalog
 from attnbench.runtimes.registry import runtime
@@ -145,10 +145,10 @@ def test_what_cannot_be_is_said_before_anything_is_built(meter, wrong, error, te
 
 
 def test_artefacts_are_shared_by_runtimes_and_by_nothing_else(tmp_path):
-    base = artefacts(case(), tmp_path)
-    assert artefacts(case(runtime="openvino", precision="int8"), tmp_path) == base
+    base = artifacts(case(), tmp_path)
+    assert artifacts(case(runtime="openvino", precision="int8"), tmp_path) == base
     others = [case("cbam"), case(None), case(batch=2), case("ulsam"), case("ulsam", fused=True)]
-    assert len({base, *(artefacts(one, tmp_path) for one in others)}) == 6
+    assert len({base, *(artifacts(one, tmp_path) for one in others)}) == 6
 
 
 class Wrong(nn.Module):

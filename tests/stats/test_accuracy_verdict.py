@@ -120,7 +120,7 @@ def test_more_seeds_that_cannot_be_said():
 
 
 @pytest.mark.parametrize(
-    ("judgement", "words"),
+    ("judgment", "words"),
     [
         (Verdict("better"), "better"),
         (Verdict("worse"), "worse"),
@@ -128,8 +128,8 @@ def test_more_seeds_that_cannot_be_said():
         (Verdict("inconclusive", more_seeds=1), "inconclusive, about 1 more seed needed"),
     ],
 )
-def test_text(judgement, words):
-    assert str(judgement) == words
+def test_text(judgment, words):
+    assert str(judgment) == words
 
 
 def tables(rng, tries, seeds, effects):

@@ -166,7 +166,7 @@ def _timed(form: str, cell: LatencyCell) -> dict[str, Any]:
         "ratio": arm and arm.ratio,
         "ratio_low": arm and arm.low,
         "ratio_high": arm and arm.high,
-        "verdict": cell.judgement.verdict if cell.judgement else None,
+        "verdict": cell.judgment.verdict if cell.judgment else None,
         "median_ms": cell.timing and 1000 * cell.timing.own.median,
         "peak_bytes": cell.values.get("peak_bytes"),
     }
@@ -182,7 +182,7 @@ def _trained(pair: PairedTrainings) -> dict[str, Any]:
         "difference": found and found.mean,
         "difference_low": found and found.low,
         "difference_high": found and found.high,
-        "verdict": pair.judgement.verdict if pair.judgement else None,
+        "verdict": pair.judgment.verdict if pair.judgment else None,
     }
 
 

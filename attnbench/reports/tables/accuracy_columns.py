@@ -102,7 +102,7 @@ def difference(one: PairedTrainings) -> str:
     found = one.difference()
     if found is None:
         return "plain not measured"
-    verdict = str(one.judgement) if one.judgement else ""
+    verdict = str(one.judgment) if one.judgment else ""
     return f"{interval(found, signed=True)} {verdict}".strip()
 
 

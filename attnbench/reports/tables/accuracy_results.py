@@ -35,7 +35,7 @@ class PairedTrainings:
     others: tuple[tuple[Case, Record | None], ...]
     """Trainings without a result, with their records."""
     is_plain: bool
-    judgement: Verdict | None = None
+    judgment: Verdict | None = None
 
     @property
     def status(self) -> str:
@@ -119,7 +119,7 @@ def trained(rows: Sequence[PlannedRow], records: Records) -> list[tuple[PairedTr
     verdicts = judge_accuracy(known, withheld={key: withheld(keyed[key]) for key in known})
     return [
         tuple(
-            replace(pair, judgement=verdicts.get((number, place))) for place, pair in enumerate(row)
+            replace(pair, judgment=verdicts.get((number, place))) for place, pair in enumerate(row)
         )
         for number, row in enumerate(found)
     ]

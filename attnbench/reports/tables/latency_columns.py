@@ -91,7 +91,7 @@ def latency_cells(latency: Latency, row: Sequence[LatencyCell], notes: Footnotes
 def latency_notes(rows: Sequence[Sequence[LatencyCell]]) -> Iterator[str]:
     """Yield a sentence for each runtime, with its number of rounds and its noise floor."""
     for column in zip(*rows, strict=True):
-        measured = [cell for cell in column if cell.timing and cell.judgement]
+        measured = [cell for cell in column if cell.timing and cell.judgment]
         if measured:
             yield f"{measured[0].runtime['title']}{_precision(measured[0])}: {_effort(measured)}."
 
@@ -104,7 +104,7 @@ def _effort(measured: Sequence[LatencyCell]) -> str:
     timings = [cell.timing for cell in measured if cell.timing]
     processes = {timing.arm.processes for timing in timings}
     pairs = sorted(timing.arm.pairs for timing in timings)
-    floor = max(cell.judgement.floor for cell in measured if cell.judgement)
+    floor = max(cell.judgment.floor for cell in measured if cell.judgment)
     fewest, most = min(processes), max(processes)
     count = str(fewest) if fewest == most else f"{fewest} to {most}"
     noun = "process" if most == 1 else "fresh processes"
@@ -124,9 +124,9 @@ def _failure(cell: LatencyCell) -> str:
 
 
 def _distrust(cell: LatencyCell) -> str:
-    if cell.judgement is None or cell.judgement.trust == "ok":
+    if cell.judgment is None or cell.judgment.trust == "ok":
         return ""
-    return f"No verdict: {cell.judgement.trust.rstrip('.')}."
+    return f"No verdict: {cell.judgment.trust.rstrip('.')}."
 
 
 def _not_finite(cell: LatencyCell) -> str:

@@ -19,8 +19,8 @@ VERDICT_RULE = (
 
 def overhead(one: LatencyCell) -> str:
     """Return ``+4.2% [+3.8, +4.6] slower``, or for a module alone ``12.3x [12.1, 12.5]``."""
-    timing, judgement = one.timing, one.judgement
-    if timing is None or judgement is None:
+    timing, judgment = one.timing, one.judgment
+    if timing is None or judgment is None:
         return one.status
     arm = timing.arm
     if timing.is_plain:
@@ -32,11 +32,11 @@ def overhead(one: LatencyCell) -> str:
 
 def verdict(one: LatencyCell) -> str:
     """Return the verdict, such as ``slower`` or ``same within 0.8%``."""
-    if one.judgement is None:
+    if one.judgment is None:
         return one.status
-    if one.judgement.verdict == "same" and one.judgement.within is not None:
-        return f"same within {100 * one.judgement.within:.2g}%"
-    return one.judgement.verdict
+    if one.judgment.verdict == "same" and one.judgment.within is not None:
+        return f"same within {100 * one.judgment.within:.2g}%"
+    return one.judgment.verdict
 
 
 def percent(ratio: float) -> str:
@@ -88,7 +88,7 @@ def _export(cell: LatencyCell) -> str:
 
 
 def _floor(cell: LatencyCell) -> str:
-    return f"{100 * cell.judgement.floor:.1f}%" if cell.judgement else NOTHING
+    return f"{100 * cell.judgment.floor:.1f}%" if cell.judgment else NOTHING
 
 
 def _decimals(cell: LatencyCell, key: str, scale: float = 1.0) -> str:

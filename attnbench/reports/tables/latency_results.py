@@ -20,7 +20,7 @@ class LatencyCell(CaseResult):
     """A latency case with its record, timing and verdict."""
 
     timing: LatencyResult | None = None
-    judgement: Verdict | None = None
+    judgment: Verdict | None = None
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -61,7 +61,7 @@ def timed(
     verdicts = judge_timings(timings)
     return [
         tuple(
-            replace(cell, judgement=verdicts.get((number, place))) for place, cell in enumerate(row)
+            replace(cell, judgment=verdicts.get((number, place))) for place, cell in enumerate(row)
         )
         for number, row in enumerate(found)
     ]

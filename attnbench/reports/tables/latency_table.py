@@ -93,9 +93,9 @@ def _verdict(cell: LatencyCell) -> str:
 
 
 def _trust(cell: LatencyCell) -> str:
-    if cell.judgement is None:
+    if cell.judgment is None:
         return ""
-    return "ok" if cell.judgement.trust == "ok" else "no"  # a footnote gives the reason
+    return "ok" if cell.judgment.trust == "ok" else "no"  # a footnote gives the reason
 
 
 def _figure(key: str) -> Text:

@@ -68,22 +68,22 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
 
 def latency_fields(one: LatencyCell) -> dict[str, Any]:
     """Return the values of a latency case, flattened: milliseconds, bytes, ratios."""
-    timing, judgement = one.timing, one.judgement
+    timing, judgment = one.timing, one.judgment
     fields: dict[str, Any] = asdict(one.conditions)
-    if timing is None or judgement is None:
+    if timing is None or judgment is None:
         return fields
     figures = {
         "ratio": one.ratio,
         # the plain network is its own baseline; "again" is the difference of its copy
         "ratio_low": 1.0 if timing.is_plain else timing.arm.low,
         "ratio_high": 1.0 if timing.is_plain else timing.arm.high,
-        "verdict": "same" if timing.is_plain else judgement.verdict,
-        "same_within": judgement.within,
+        "verdict": "same" if timing.is_plain else judgment.verdict,
+        "same_within": judgment.within,
         "again": timing.again.ratio,
         "again_low": timing.again.low,
         "again_high": timing.again.high,
-        "floor": judgement.floor,
-        "trust": judgement.trust,
+        "floor": judgment.floor,
+        "trust": judgment.trust,
         "median_ms": _ms(timing.own.median),
         "p90_ms": _ms(timing.own.p90),
         "p99_ms": _ms(timing.own.p99),
@@ -117,9 +117,9 @@ def accuracy_fields(one: PairedTrainings, case: Case) -> dict[str, Any]:
         "difference": values["top1"] - plain["values"]["top1"] if pair and plain else None,
         **_estimate_fields("top1", mean),
         **_estimate_fields("difference", None if one.is_plain else one.difference()),
-        "verdict": one.judgement.verdict if one.judgement else None,
-        "same_within": one.judgement.within if one.judgement else None,
-        "more_seeds": one.judgement.more_seeds if one.judgement else None,
+        "verdict": one.judgment.verdict if one.judgment else None,
+        "same_within": one.judgment.within if one.judgment else None,
+        "more_seeds": one.judgment.more_seeds if one.judgment else None,
     }
     return fields | {key: _finite(value) for key, value in figures.items()}
 
