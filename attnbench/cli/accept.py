@@ -20,11 +20,12 @@ def command(
         list[str],
         typer.Argument(
             metavar="[BASE] NEW [CASE ...]",
-            help="Runs as for compare, and cases by name or glob; of none, all that differ.",
+            help="Runs as for compare, and cases by name or glob; default: all that differ.",
         ),
     ],
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the file.")
+        str,
+        typer.Option("--reason", metavar="TEXT", help="Reason, stored in the file."),
     ],
     out: RunsOut = None,
 ) -> None:
@@ -40,7 +41,7 @@ def command(
     for case in taken:
         say(f"accepted {case}")
     if not taken:
-        say(f"nothing differs; {shown_path(base)} stays as it is")
+        say(f"no difference; {shown_path(base)} is unchanged")
     elif (base.parent / "table.md").is_file():
         _write_tables(base)
 
@@ -69,4 +70,4 @@ def _write_tables(base: Path) -> None:
         for path in write_tables(read_run(base), base.parent):
             say(f"wrote {path}")
     except (AttnbenchError, OSError) as error:
-        say(f"attnbench: accepted, but the tables are as they were: {error}")
+        say(f"attnbench: accepted, but the tables cannot be updated: {error}")

@@ -48,14 +48,15 @@ def command(
     ] = None,
     install: Annotated[
         str | None,
-        typer.Option("--install", metavar="CMD", help="Builds an environment for each side."),
+        typer.Option("--install", metavar="CMD", help="Command to build each environment."),
     ] = None,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, help="Fresh processes that are pooled: 3 judge.")
+        int,
+        typer.Option("--processes", min=1, help="Fresh processes; a verdict needs 3."),
     ] = 3,
     pairs: Annotated[
         int,
-        typer.Option("--pairs", min=1, help="Of processes, for what cannot be exported: 8 judge."),
+        typer.Option("--pairs", min=1, help="Process pairs if export fails; a verdict needs 8."),
     ] = 8,
     only: Only = None,
     strict: Strict = False,
@@ -75,7 +76,7 @@ def command(
     chosen = chosen_format(format, json, FORMATS)
     settled = settings()
     if not 0 < budget < float("inf"):
-        raise RequestError(f"--budget {budget} must be a number of seconds above 0")
+        raise RequestError(f"--budget is not a number of seconds above 0: got {budget}")
     timing = TimingPlan(budget, processes, pairs)
     request = _request(base, suite, plugin or [], settled, only, timing, source or (), install)
     try:
@@ -105,7 +106,7 @@ def _request(
     named = suites or settled.paths(settled.suites)
     if not named:
         raise RequestError(
-            "ci measures which suite? Name one with --suite, or set suites in [tool.attnbench]"
+            "no suite to measure. Name one with --suite, or set suites in [tool.attnbench]"
         )
     return CiRequest(
         base,

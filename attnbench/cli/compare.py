@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "md", "json")
 RunsOut = Annotated[
     str | None,
-    typer.Option("--out", metavar="DIR", help="Where runs are kept, for suites by name."),
+    typer.Option("--out", metavar="DIR", help="Folder of runs, for suites by name."),
 ]
 
 
@@ -38,7 +38,9 @@ def command(
     ],
     new: Annotated[
         str | None,
-        typer.Argument(metavar="NEW", help="Another one. Alone it is compared to the baseline."),
+        typer.Argument(
+            metavar="NEW", help="The other run; a single one is compared with the baseline."
+        ),
     ] = None,
     strict: Strict = False,
     allow_missing: AllowMissing = False,
@@ -78,7 +80,7 @@ def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple
         return find_run(words[0], folder), new
     if settled.baseline is None:
         raise RequestError(
-            f"{words[0]!r} beside what? Name two runs, BASE NEW, or set baseline in "
+            f"compare needs two runs: got only {words[0]!r}. Name BASE and NEW, or set baseline in "
             "[tool.attnbench] of pyproject.toml"
         )
     suite, _ = suite_of(read_run(new).header)

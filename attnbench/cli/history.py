@@ -19,7 +19,8 @@ _FORMATS = ("text", "json", "md", "csv")
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Runs are looked for at and below it.")
+        Path,
+        typer.Argument(metavar="DIR", help="Folder that contains the runs, at any depth."),
     ],
     case: Annotated[
         list[str] | None,
@@ -31,7 +32,7 @@ def command(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Draw it: a .png, .pdf or .svg file."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write a .png, .pdf or .svg figure."),
     ] = None,
     export: Annotated[
         Path | None,
@@ -78,6 +79,6 @@ def _found(folder: Path, cases: list[str], metrics: list[str]) -> HistoryReport:
     series = collect(history, cases, metrics)
     if not series:
         raise RequestError(
-            f"the runs below {folder} hold no value of these cases that a change could be seen in"
+            f"no metric that can change: the runs below {folder} have none for these cases"
         )
     return findings(history, series)

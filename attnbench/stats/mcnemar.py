@@ -56,8 +56,8 @@ def mcnemar(a: Correct, b: Correct) -> McNemar:
 
 def _check(a: Correct, b: Correct) -> None:
     if a.shape != b.shape:
-        raise RequestError(f"correctness of shape {a.shape} and {b.shape}: not of the same images")
+        raise RequestError(f"shapes of correctness differ: got {a.shape} and {b.shape}")
     if a.ndim not in (1, 2) or a.dtype != np.bool_ or b.dtype != np.bool_:
         raise RequestError(
-            f"correctness is (images,) or (seeds, images) of bool, not {a.shape} of {a.dtype}"
+            f"correctness is not (images,) or (seeds, images) of bool: got {a.shape} of {a.dtype}"
         )

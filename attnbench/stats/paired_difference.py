@@ -87,11 +87,11 @@ def estimate(
 def _checked(values: Sequence[float]) -> Array:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size:
-        raise RequestError(f"paired differences are a row of one or more, not {array.shape}")
+        raise RequestError(f"paired differences are not (seeds,): got shape {array.shape}")
     if not np.isfinite(array).all():
         where = int(np.flatnonzero(~np.isfinite(array))[0])
         raise RequestError(
-            f"paired difference {where} is {array[where]}; leave out the seed, or train it again"
+            f"paired difference {where} is {array[where]}. Omit the seed, or train it again"
         )
     return array
 

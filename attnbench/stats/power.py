@@ -68,14 +68,14 @@ def sd_floor(test_images: int, top1: float, disagreement: float | None = None) -
         RequestError: an argument is out of its range.
     """
     if test_images < 2:
-        raise RequestError(f"test_images={test_images}: a test set has 2 images or more")
+        raise RequestError(f"test_images is below 2: got {test_images}")
     if not 0 <= top1 <= 100:
-        raise RequestError(f"top1={top1} is not a percentage")
+        raise RequestError(f"top1 is not a percentage: got {top1}")
     if disagreement is None:
         error = float(np.clip(1 - top1 / 100, 1 / test_images, 1 - 1 / test_images))
         disagreement = min(error, 2 * error * (1 - error))
     if not 0 <= disagreement <= 1:
-        raise RequestError(f"disagreement={disagreement} is not a share of images (0 to 1)")
+        raise RequestError(f"disagreement is not a fraction from 0 to 1: got {disagreement}")
     return 100 * math.sqrt(disagreement / test_images)
 
 
@@ -95,8 +95,10 @@ def _noncentrality(freedom: int, power: float, level: float) -> float:
 
 def _check(sd: float, power: float, level: float) -> None:
     if not (math.isfinite(sd) and sd >= 0):
-        raise RequestError(f"sd={sd} is not a standard deviation: measure 2 seeds, or use sd_floor")
+        raise RequestError(
+            f"sd is negative or not finite: got {sd}. Measure 2 seeds or use sd_floor"
+        )
     if not 0 < level < 1:
-        raise RequestError(f"level={level} is not between 0 and 1")
+        raise RequestError(f"level is not between 0 and 1: got {level}")
     if not level / 2 < power < 1:
-        raise RequestError(f"power={power} is not between level / 2 ({level / 2:g}) and 1")
+        raise RequestError(f"power is not between level / 2 ({level / 2:g}) and 1: got {power}")

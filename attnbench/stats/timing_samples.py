@@ -51,7 +51,7 @@ class TimingSamples:
             RequestError: no arm has this name.
         """
         if arm not in self.seconds:
-            raise RequestError(f"no arm {arm!r} was timed.{suggestion(arm, self.seconds)}")
+            raise RequestError(f"arm is unknown: got {arm!r}.{suggestion(arm, self.seconds)}")
         kept = dict.fromkeys((self.baseline, AGAIN, arm))
         return replace(
             self,

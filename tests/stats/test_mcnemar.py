@@ -67,8 +67,8 @@ def test_networks_that_differ_are_told_apart():
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        (np.ones(3, bool), np.ones(4, bool), "same images"),
-        (np.ones((1, 1, 3), bool), np.ones((1, 1, 3), bool), "not \\(1, 1, 3\\)"),
+        (np.ones(3, bool), np.ones(4, bool), "shapes of correctness"),
+        (np.ones((1, 1, 3), bool), np.ones((1, 1, 3), bool), "got \\(1, 1, 3\\)"),
         (np.ones(3), np.ones(3), "float64"),
     ],
 )

@@ -60,7 +60,7 @@ def test_resolution_is_a_floor_of_the_spread():
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [([], "one or more"), ([[1.0, 2.0]], "one or more"), ([1.0, math.nan], "difference 1 is nan")],
+    [([], "got shape"), ([[1.0, 2.0]], "got shape"), ([1.0, math.nan], "difference 1 is nan")],
 )
 def test_what_is_no_row_of_numbers(values, message):
     with pytest.raises(RequestError, match=message):

@@ -66,14 +66,14 @@ def test_floor_of_images_that_flip_together_is_a_floor():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: detectable(math.nan, 3), "sd=nan"),
-        (lambda: detectable(-1.0, 3), "sd=-1"),
-        (lambda: detectable(1.0, 3, power=0.02), "power=0.02"),
-        (lambda: detectable(1.0, 3, power=1.0), "power=1.0"),
-        (lambda: detectable(1.0, 3, level=0.0), "level=0.0"),
-        (lambda: sd_floor(1, 90.0), "test_images=1"),
-        (lambda: sd_floor(360, 101.0), "top1=101"),
-        (lambda: sd_floor(360, 90.0, 1.1), "disagreement=1.1"),
+        (lambda: detectable(math.nan, 3), "sd .*got nan"),
+        (lambda: detectable(-1.0, 3), "sd .*got -1"),
+        (lambda: detectable(1.0, 3, power=0.02), "power .*got 0.02"),
+        (lambda: detectable(1.0, 3, power=1.0), "power .*got 1.0"),
+        (lambda: detectable(1.0, 3, level=0.0), "level .*got 0.0"),
+        (lambda: sd_floor(1, 90.0), "test_images .*got 1"),
+        (lambda: sd_floor(360, 101.0), "top1 .*got 101"),
+        (lambda: sd_floor(360, 90.0, 1.1), "disagreement .*got 1.1"),
     ],
 )
 def test_out_of_range(call, message):

@@ -180,7 +180,7 @@ def source_folders(root: Path, tree: Path, requested: Sequence[str]) -> tuple[Pa
     """
     for name in requested:
         if not (root / name).is_dir():
-            raise RequestError(f"--source {name!r} is no folder of {root}")
+            raise RequestError(f"--source is not a folder of {root}: got {name!r}")
     named = tuple((tree / name).resolve() for name in requested if (tree / name).is_dir())
     if named:
         return named

@@ -127,8 +127,9 @@ def check_origins(side: Side, answer: Answer, files: frozenset[str]) -> None:
         is_elsewhere = entry["kind"] in ("installed", "beside")
         if entry["kind"] == "foreign" or (is_elsewhere and _is_ours(entry, side, files)):
             raise AttnbenchError(
-                f"{side.name}'s {entry['class']} came from {entry['file']}, outside its tree "
-                f"{side.tree}; name the folder of its package with --source, or give --install"
+                f"{entry['class']} of {side.name} was imported from outside its tree {side.tree}: "
+                f"got {entry['file']}. Name the folder of its package with --source, or use "
+                "--install"
             )
 
 

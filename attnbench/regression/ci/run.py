@@ -123,7 +123,7 @@ def _make_sides(
     plugins = [(start / name).resolve() for name in request.plugins]
     for name, plugin in zip(request.plugins, plugins, strict=True):
         if not plugin.exists():
-            raise RequestError(f"plugin file {name!r} does not exist")
+            raise RequestError(f"--plugin file does not exist: got {name!r}")
     found = []
     for name, (tree, commit) in trees.items():
         own = [counterpart(plugin, root, tree) for plugin in plugins]
@@ -275,7 +275,7 @@ def _refuse_submodule(path: Path, root: Path) -> None:
     for folder in within:
         if (folder / ".git").exists():
             raise RequestError(
-                f"{shown_path(path)} is in a submodule, which base's tree does not have; run "
+                f"--plugin is in a submodule, which base's tree lacks: got {shown_path(path)}. Run "
                 f"attnbench ci inside {shown_path(folder)}"
             )
 

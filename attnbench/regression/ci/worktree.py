@@ -22,7 +22,7 @@ from attnbench.utils.git import GitError, run_git, try_git
 _DEEPEN = "50"
 _PREFIX = "attnbench-base-"
 _SHALLOW = (
-    "this clone is shallow: fetch more of it (`fetch-depth: 0` of actions/checkout, "
+    "The clone is shallow: fetch more commits (`fetch-depth: 0` of actions/checkout, "
     "`GIT_DEPTH: 0` in GitLab, `git fetch --unshallow`)"
 )
 
@@ -52,10 +52,10 @@ class GitCheckout:
             if "dubious ownership" in str(error):
                 raise RequestError(str(error)) from error
             raise RequestError(
-                f"{start} is in no git checkout; run attnbench ci inside the one to measure"
+                f"folder is in no git checkout: got {start}. Run attnbench ci inside a checkout"
             ) from error
         if not found:
-            raise RequestError(f"{start} is in a git folder without a working tree")
+            raise RequestError(f"git folder has no working tree: got {start}")
         return cls(Path(found).resolve())
 
     def commit(self, revision: str) -> str:
@@ -76,8 +76,8 @@ class GitCheckout:
         if found:
             return found
         if shallow:
-            raise RequestError(f"--base {revision!r} is not here{why}, and {_SHALLOW}")
-        raise RequestError(f"--base {revision!r} is no revision of {self.root}{why}")
+            raise RequestError(f"--base is not in this clone: got {revision!r}{why}. {_SHALLOW}")
+        raise RequestError(f"--base is not a revision of {self.root}: got {revision!r}{why}")
 
     def is_dirty(self) -> bool:
         """Return whether the working tree differs from its commit, new files included."""

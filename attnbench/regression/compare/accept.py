@@ -49,10 +49,10 @@ def accept(
             was.
     """
     if not reason.strip():
-        raise RequestError("--reason must say why the change is meant to be so")
+        raise RequestError("--reason is empty. Give the reason for the change")
     base = base.resolve()
     if base == new.resolve():
-        raise RequestError(f"{shown_path(base)} is both BASE and NEW")
+        raise RequestError(f"BASE and NEW are the same file: got {shown_path(base)}")
     with lock_folder(base):
         before, after = read_run(base), read_run(new)
         chosen = _chosen(before, after, cases, gates)
@@ -82,7 +82,8 @@ def _named(pattern: str, cases: Sequence[str], before: Run, after: Run) -> list[
     names = [name for name in cases if name == pattern or fnmatchcase(name, pattern)]
     if not names:
         runs = f"{shown_path(before.path)} nor {shown_path(after.path)}"
-        raise RequestError(f"neither {runs} has a case {pattern!r}.{suggestion(pattern, cases)}")
+        hint = suggestion(pattern, cases)
+        raise RequestError(f"CASE is neither in {runs}: got {pattern!r}.{hint}")
     return names
 
 

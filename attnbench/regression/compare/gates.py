@@ -66,11 +66,11 @@ def _check(metric: str, gate: Gate) -> None:
     if metric not in DEFAULTS:
         raise unknown("metric of gates", metric, DEFAULTS)
     if isinstance(gate, str) and gate not in (EXACT, IGNORE):
-        raise RequestError(f"gate of {metric}: {gate!r} is neither exact, ignore nor a number")
+        raise RequestError(f"gate of {metric}: got {gate!r}. Choose exact, ignore or a number")
     if metric in _ESTIMATED and gate == EXACT:
         raise RequestError(
-            f"gate of {metric}: it is measured with noise and cannot be exact; give the change "
-            f"that is let pass ({DEFAULTS[metric]:g} by default), or ignore"
+            f"gate of {metric} cannot be exact, since it is measured with noise: got {gate!r}. Use "
+            f"the tolerated change (default: {DEFAULTS[metric]:g}) or ignore"
         )
     if isinstance(gate, float | int) and not gate >= 0:
-        raise RequestError(f"gate of {metric}: {gate} must be at least 0")
+        raise RequestError(f"gate of {metric} is not a number of 0 or more: got {gate}")

@@ -37,7 +37,7 @@ def write(found: HistoryReport, path: Path) -> int:
     """
     content = entries(found)
     if not content:
-        raise RequestError("nothing to export: the last commit has none of the chosen values")
+        raise RequestError("--export: the last commit has none of the chosen values")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

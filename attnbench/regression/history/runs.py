@@ -102,11 +102,11 @@ def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
         place = path.parent.relative_to(folder).as_posix()
         found.append(HistoryEntry(run, place, run.header.commit or place))
     if notes and not found:
-        raise RecordError(f"none of the {len(notes)} runs can be read; {notes[0]}")
+        raise RecordError(f"all {len(notes)} runs are unreadable: {notes[0]}")
     if not found:
         raise RecordError(
-            f"no run at or below {shown_path(folder)}: no {FILE} there. Keep one run for each "
-            f"commit: attnbench run --out {shown_path(folder)}/COMMIT"
+            f"folder contains no {FILE}: got {shown_path(folder)}. Write one run for each commit "
+            f"with attnbench run --out {shown_path(folder)}/COMMIT"
         )
     return found, notes
 
@@ -116,7 +116,7 @@ def _no_folder(folder: Path) -> str:
         beside = [path.name for path in folder.parent.iterdir() if path.is_dir()]
     except OSError:
         beside = []
-    return f"there is no folder {shown_path(folder)}.{suggestion(folder.name, beside)}"
+    return f"folder does not exist: got {shown_path(folder)}.{suggestion(folder.name, beside)}"
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -101,10 +101,10 @@ def _matching(known: Mapping[str, set[str]], globs: Sequence[str]) -> Iterator[s
     for glob in globs:
         if not any(_matches(names, glob) for names in known.values()):
             raise RequestError(
-                f"--case {glob!r} matches none of the {len(known)} cases, for example "
+                f"--case matches none of {len(known)} cases: got {glob!r}. One of them is "
                 f"{next(iter(known))!r}.{suggestion(glob, known)}"
                 if known
-                else f"--case {glob!r} matches nothing: the runs hold no case"
+                else f"--case matches nothing: got {glob!r}. The runs have no case"
             )
     for case, names in known.items():
         if not globs or any(_matches(names, glob) for glob in globs):
@@ -119,7 +119,7 @@ def _wanted(present: set[str], metrics: Sequence[str]) -> list[str]:
     for metric in metrics:
         if metric not in present:
             raise RequestError(
-                f"--metric {metric!r}: these cases have {', '.join(sorted(present))}."
+                f"--metric is unknown: got {metric!r}. Choose from {', '.join(sorted(present))}."
                 f"{suggestion(metric, present)}"
             )
     return list(metrics) or [followed for followed in _FOLLOWED if followed in present]

@@ -47,7 +47,7 @@ def test_what_may_be(tmp_path, name, kind):
 )
 def test_what_must_not_be(tmp_path, name, kind):
     files = FILES | {"mine/__init__.py"}
-    with pytest.raises(AttnbenchError, match=f"base's {name} came from /somewhere/gates.py, out"):
+    with pytest.raises(AttnbenchError, match=f"{name} of base .*got /somewhere/gates.py"):
         check_origins(side(tmp_path), answer(name, kind), files)
 
 
@@ -55,7 +55,7 @@ def test_a_module_of_the_other_tree_that_is_no_class(tmp_path):
     loaded = {
         "ok": {"classes": [], "foreign": [{"class": "x", "file": "/h/x.py", "kind": "foreign"}]}
     }
-    with pytest.raises(AttnbenchError, match=r"base's x came from /h/x\.py"):
+    with pytest.raises(AttnbenchError, match=r"x of base .*got /h/x\.py"):
         check_origins(side(tmp_path), loaded, FILES)
 
 
@@ -70,7 +70,7 @@ def test_what_comes_first_on_the_path(tmp_path):
     assert source_folders(root, tree, ()) == (tree / "src",)
     assert source_folders(root, tree, ("lib",)) == ((tree / "lib").resolve(),)
     assert source_folders(root, tree, ("new",)) == (tree / "src",)  # base had it elsewhere
-    with pytest.raises(RequestError, match="--source 'gone' is no folder"):
+    with pytest.raises(RequestError, match=r"--source .*'gone'"):
         source_folders(root, tree, ("gone",))
     flat = tmp_path / "flat"
     flat.mkdir()

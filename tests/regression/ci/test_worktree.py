@@ -34,7 +34,7 @@ def test_a_revision_by_any_name(repository, git, revision):
 
 @pytest.mark.parametrize("revision", ["nonsense", "--upload-pack=touch bad", "main:file.txt", ""])
 def test_an_unknown_revision(repository, revision):
-    with pytest.raises(RequestError, match="is no revision of"):
+    with pytest.raises(RequestError, match=r"--base .*revision of"):
         GitCheckout.find(repository).commit(revision)
     assert not (repository / "bad").exists()
 
@@ -118,9 +118,7 @@ def test_a_shallow_clone_fetches_the_base(shallow, repository, git, revision):
 
 def test_a_shallow_clone_without_its_origin_says_what_to_set(shallow, git):
     git(shallow, "remote", "set-url", "origin", "file:///nowhere/at/all")
-    with pytest.raises(
-        RequestError, match=r"(?s)--base 'main' is not here \(git fetch.*fetch-depth: 0"
-    ):
+    with pytest.raises(RequestError, match=r"(?s)--base .*'main' \(git fetch.*fetch-depth: 0"):
         GitCheckout.find(shallow).commit("main")
 
 

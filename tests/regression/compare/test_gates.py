@@ -23,11 +23,11 @@ def test_what_is_given_wins():
     ("given", "said"),
     [
         ({"param": "exact"}, r"unknown metric of gates 'param'. Did you mean 'params'"),
-        ({"overhead": "exact"}, "gate of overhead.*cannot be exact.*0.01 by default"),
+        ({"overhead": "exact"}, "gate of overhead.*cannot be exact.*'exact'.*0.01"),
         ({"top1": "exact"}, "gate of top1.*cannot be exact"),
-        ({"macs": "about"}, "gate of macs: 'about' is neither exact, ignore nor a number"),
-        ({"macs": -0.1}, "gate of macs: -0.1 must be at least 0"),
-        ({"macs": float("nan")}, "gate of macs: nan must be at least 0"),
+        ({"macs": "about"}, "gate of macs: got 'about'. Choose exact, ignore or a number"),
+        ({"macs": -0.1}, "gate of macs .*-0.1"),
+        ({"macs": float("nan")}, "gate of macs .*nan"),
     ],
 )
 def test_a_gate_that_cannot_be_is_named(given, said):

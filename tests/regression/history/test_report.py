@@ -113,7 +113,7 @@ def test_a_value_of_an_earlier_commit_is_not_exported(keep, tmp_path):
     history = read_history(tmp_path / "runs")
     found = findings(history, collect(history))
     assert github_benchmark.entries(found) == []
-    with pytest.raises(RequestError, match="nothing to export"):
+    with pytest.raises(RequestError, match="--export"):
         github_benchmark.write(found, tmp_path / "e.json")
 
 

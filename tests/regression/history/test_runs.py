@@ -107,13 +107,13 @@ def test_a_damaged_run_is_named_and_the_others_stay(tmp_path, keep):
 
 def test_nothing_but_damage(tmp_path, keep):
     keep("a", cost(1)).write_text("not a record\n")
-    with pytest.raises(RecordError, match="none of the 1 runs"):
+    with pytest.raises(RecordError, match="all 1 runs"):
         read_history(tmp_path / "runs")
 
 
 def test_no_run_and_no_folder(tmp_path):
     (tmp_path / "results").mkdir()
-    with pytest.raises(RecordError, match=r"no run at or below results: .* attnbench run --out"):
+    with pytest.raises(RecordError, match=r"records.jsonl: got results.* attnbench run --out"):
         read_history(tmp_path / "results")
-    with pytest.raises(RequestError, match=r"no folder .*reslts\. Did you mean 'results'"):
+    with pytest.raises(RequestError, match=r"folder .*reslts\. Did you mean 'results'"):
         read_history(tmp_path / "reslts")
