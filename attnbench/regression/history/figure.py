@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnbench.errors import RequestError
-from attnbench.regression.history import value_format
 from attnbench.regression.history.changes import ChangePoint, Track
-from attnbench.regression.history.metric_values import OVERHEAD, STATUS, Group
+from attnbench.regression.history.metric_values import (
+    OVERHEAD,
+    STATUS,
+    Group,
+    display_value,
+    format_difference,
+    is_worse,
+    metric_unit,
+)
 from attnbench.regression.history.report_data import HistoryReport, group_names
 from attnbench.regression.history.series import Point
 from attnbench.reports.figures.figure_files import (
@@ -148,16 +155,14 @@ def _fit(axes: Axes, track: Track) -> None:
 
 def _draw_change(axes: Axes, found: HistoryReport, track: Track, change: ChangePoint) -> None:
     metric, entry = track.series.metric, found.history.entries[change.first_after]
-    worse = value_format.is_worse(metric, change.before, change.after)
+    worse = is_worse(metric, change.before, change.after)
     color = _WORSE if worse else _BETTER
     place = change.first_after - 0.5
     axes.axvline(place, color=color, linewidth=1.1, linestyle="--", zorder=1)
     if change.surely_after - 1 > change.last_before:
         ends = change.last_before + 0.5, change.surely_after - 0.5
         axes.axvspan(*ends, color=color, alpha=0.08, linewidth=0, zorder=0)
-    size = (
-        value_format.difference(metric, change.difference) if change.difference is not None else ""
-    )
+    size = format_difference(metric, change.difference) if change.difference is not None else ""
     late = change.first_after > 0.7 * len(found.history.entries)
     axes.annotate(
         f"{size}\n{entry.label}",
@@ -191,9 +196,7 @@ def _shortened(label: str) -> str:
 
 
 def _axis_name(metric: str) -> str:
-    return (
-        "over plain" if metric == OVERHEAD else value_format.unit(metric).split(" of ")[0] or metric
-    )
+    return "over plain" if metric == OVERHEAD else metric_unit(metric).split(" of ")[0] or metric
 
 
 def _number_format(axes: Axes, metric: str) -> None:
@@ -201,10 +204,10 @@ def _number_format(axes: Axes, metric: str) -> None:
 
     if metric == OVERHEAD:
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
-    elif not value_format.unit(metric).startswith("points"):
+    elif not metric_unit(metric).startswith("points"):
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
 def _outward(track: Track, value: float) -> float:
-    return float(value_format.outward(track.series.metric, value))
+    return float(display_value(track.series.metric, value))

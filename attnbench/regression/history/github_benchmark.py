@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import RequestError
-from attnbench.regression.history import value_format
-from attnbench.regression.history.metric_values import ACCURACIES, FALLBACKS, OVERHEAD, PEAK, STATUS
+from attnbench.regression.history.metric_values import (
+    ACCURACIES,
+    FALLBACKS,
+    OVERHEAD,
+    PEAK,
+    STATUS,
+    format_value,
+)
 from attnbench.regression.history.report_data import HistoryReport
 from attnbench.regression.history.series import Point
 from attnbench.utils.text import shown_path
@@ -61,7 +67,7 @@ def _entries(found: HistoryReport) -> Iterator[dict[str, Any]]:
             "unit": _UNITS.get(metric, "points" if metric in ACCURACIES else "count"),
             "value": _smaller_is_better(metric, point.number),
             **_range(metric, point),
-            "extra": f"{value_format.text(metric, point.value)}\n{extent}\n{changed}",
+            "extra": f"{format_value(metric, point.value)}\n{extent}\n{changed}",
         }
 
 

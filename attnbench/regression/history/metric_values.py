@@ -22,6 +22,14 @@ STATUS, OVERHEAD, PEAK, FALLBACKS = "status", "overhead", "peak_bytes", "fallbac
 ACCURACIES = ("top1", "int8_top1")
 NOISY = (OVERHEAD, *ACCURACIES)
 
+Value = int | float | str
+_BYTES = ("bytes", PEAK)
+_UNITS = {
+    OVERHEAD: "time over the plain backbone's, less 1",
+    FALLBACKS: "operators off the fast path, or graph breaks",
+    **dict.fromkeys(_BYTES, "bytes"),
+    **dict.fromkeys(ACCURACIES, "points of accuracy over the plain backbone"),
+}
 Group = tuple[tuple[str, str], ...]
 """Machine and versions that a value was measured with, as far as they affect that metric."""
 
@@ -54,7 +62,7 @@ MetricValues = dict[tuple[str, str], MetricValue]
 """Values by case and metric; an accuracy case is named without its seed."""
 
 
-def readings(run: Run, wanted: Container[str]) -> MetricValues:
+def read_metrics(run: Run, wanted: Container[str]) -> MetricValues:
     """Return all readings of the wanted cases in a run."""
     found: MetricValues = {}
     seeds: dict[str, list[Record]] = {}
@@ -191,3 +199,45 @@ def _minor_python(versions: Mapping[str, str]) -> Group:
     if "python" in shown:
         shown["python"] = ".".join(shown["python"].split(".")[:2])
     return tuple(sorted(shown.items()))
+
+
+def metric_unit(metric: str) -> str:
+    """Return the unit of a metric's values; empty for plain counts."""
+    return _UNITS.get(metric, "")
+
+
+def display_value(metric: str, value: Value) -> Value:
+    """Return a value in the unit of documents and figures: overheads as fractions."""
+    if metric == OVERHEAD and not isinstance(value, str):
+        return math.expm1(value)
+    return value
+
+
+def display_bound(metric: str, value: float | None) -> float | None:
+    """Return an end of an interval in the display unit; None where it is missing or infinite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(display_value(metric, value))
+
+
+def format_value(metric: str, value: Value) -> str:
+    """Return a value as text: ``3,504,872``, ``+3.1%``, ``-0.42``, ``failed``."""
+    if isinstance(value, str):
+        return value
+    if metric == OVERHEAD:
+        return f"{math.expm1(value):+.1%}"
+    return f"{value:+.2f}" if metric in ACCURACIES else f"{int(value):,}"
+
+
+def format_difference(metric: str, value: float) -> str:
+    """Return a difference as text, with its sign: ``+96``, ``+5.0%``, ``-0.42``."""
+    return (
+        f"{int(value):+,}" if metric not in (OVERHEAD, *ACCURACIES) else format_value(metric, value)
+    )
+
+
+def is_worse(metric: str, old: Value, new: Value) -> bool:
+    """Return whether a change is for the worse: higher cost, lower accuracy, no longer ok."""
+    if isinstance(old, str) or isinstance(new, str):
+        return new != "ok"
+    return new < old if metric in ACCURACIES else new > old

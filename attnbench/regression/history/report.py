@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attnbench.regression.history import value_format
 from attnbench.regression.history.changes import ChangePoint, Track
+from attnbench.regression.history.metric_values import format_difference, format_value, is_worse
 from attnbench.regression.history.report_data import ChangeOrigin, HistoryReport, group_names
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.report import Cell, Column, Report, Table
@@ -68,12 +68,12 @@ def _row(
     track: Track, change: ChangePoint, origin: ChangeOrigin, marks: tuple[int, ...]
 ) -> tuple[Cell, ...]:
     metric = track.series.metric
-    worse = value_format.is_worse(metric, change.before, change.after)
+    worse = is_worse(metric, change.before, change.after)
     texts = (
         track.series.case,
         metric,
-        value_format.text(metric, change.before),
-        value_format.text(metric, change.after),
+        format_value(metric, change.before),
+        format_value(metric, change.after),
         _difference(metric, change),
         _commit(origin),
     )
@@ -84,15 +84,13 @@ def _row(
 def _difference(metric: str, change: ChangePoint) -> str:
     if change.difference is None:
         return ""
-    return value_format.difference(metric, change.difference) + _interval(
-        metric, change.low, change.high
-    )
+    return format_difference(metric, change.difference) + _interval(metric, change.low, change.high)
 
 
 def _interval(metric: str, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
-    return f" [{value_format.difference(metric, low)}, {value_format.difference(metric, high)}]"
+    return f" [{format_difference(metric, low)}, {format_difference(metric, high)}]"
 
 
 def _commit(origin: ChangeOrigin) -> str:
@@ -129,7 +127,7 @@ def _steady(tracks: list[Track]) -> Table:
         last = track.series.points[-1]
         metric = track.series.metric
         interval = _interval(metric, last.reading.low, last.reading.high)
-        text = value_format.text(metric, last.value) + interval
+        text = format_value(metric, last.value) + interval
         texts = (track.series.case, metric, str(len(track.series.points)), text)
         rows.append(tuple(Cell(text) for text in texts))
     return Table("No change", _STEADY, tuple(rows))

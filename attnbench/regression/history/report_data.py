@@ -6,9 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attnbench.regression.history import value_format
 from attnbench.regression.history.changes import ChangePoint, Track, track
-from attnbench.regression.history.metric_values import Group
+from attnbench.regression.history.metric_values import (
+    Group,
+    display_bound,
+    display_value,
+    is_worse,
+    metric_unit,
+)
 from attnbench.regression.history.runs import History, HistoryEntry
 from attnbench.regression.history.series import Series
 
@@ -97,7 +102,7 @@ class HistoryReport:
         return {
             "case": tracked.series.case,
             "metric": metric,
-            "unit": value_format.unit(metric),
+            "unit": metric_unit(metric),
             "exact": tracked.series.is_exact,
             "points": _points(tracked.series),
             "gaps": [{"run": at, "reason": why} for at, why in tracked.series.gaps.items()],
@@ -105,9 +110,9 @@ class HistoryReport:
                 {
                     "first": segment.first,
                     "last": segment.last,
-                    "mean": value_format.outward(metric, segment.mean),
-                    "low": value_format.bound(metric, segment.low),
-                    "high": value_format.bound(metric, segment.high),
+                    "mean": display_value(metric, segment.mean),
+                    "low": display_bound(metric, segment.low),
+                    "high": display_bound(metric, segment.high),
                     "group": dict(segment.group),
                 }
                 for segment in tracked.segments
@@ -120,14 +125,14 @@ class HistoryReport:
         commit = origin.first.commit
         return {
             "run": change.first_after,
-            "before": value_format.outward(metric, change.before),
-            "after": value_format.outward(metric, change.after),
+            "before": display_value(metric, change.before),
+            "after": display_value(metric, change.after),
             "difference": None
             if change.difference is None
-            else value_format.outward(metric, change.difference),
-            "low": value_format.bound(metric, change.low),
-            "high": value_format.bound(metric, change.high),
-            "worse": value_format.is_worse(metric, change.before, change.after),
+            else display_value(metric, change.difference),
+            "low": display_bound(metric, change.low),
+            "high": display_bound(metric, change.high),
+            "worse": is_worse(metric, change.before, change.after),
             "commit": commit.hash if commit else origin.first.name,
             "subject": commit.subject if commit else None,
             "range": origin.range,
@@ -148,9 +153,9 @@ def _points(series: Series) -> list[dict[str, Any]]:
     return [
         {
             "run": point.run,
-            "value": value_format.outward(series.metric, point.value),
-            "low": value_format.bound(series.metric, point.reading.low),
-            "high": value_format.bound(series.metric, point.reading.high),
+            "value": display_value(series.metric, point.value),
+            "low": display_bound(series.metric, point.reading.low),
+            "high": display_bound(series.metric, point.reading.high),
             "group": dict(point.reading.group),
         }
         for point in series.points

@@ -18,7 +18,7 @@ from attnbench.regression.history.metric_values import (
     Group,
     MetricValue,
     MetricValues,
-    readings,
+    read_metrics,
 )
 from attnbench.regression.history.runs import History
 
@@ -90,7 +90,7 @@ def collect(
     for record in (record for entry in history.entries for record in entry.run.records.values()):
         known.setdefault(record.case_key, {record.case_key}).add(record.case)
     chosen = dict.fromkeys(_matching(known, globs))
-    found = [readings(entry.run, chosen) for entry in history.entries]
+    found = [read_metrics(entry.run, chosen) for entry in history.entries]
     wanted = _wanted({metric for values in found for _, metric in values}, metrics)
     series = [_series(history, found, case, metric) for case in chosen for metric in wanted]
     return [each for each in series if each.points and (metrics or _is_informative(each))]

@@ -3,8 +3,15 @@ import shlex
 import pytest
 
 from attnbench.regression.compare.comparison import MetricChange, RunComparison
-from attnbench.regression.compare.number_format import change, summary, value, why
-from attnbench.regression.compare.report import commands_of, markdown_blocks, text_blocks
+from attnbench.regression.compare.report import (
+    change,
+    commands_of,
+    markdown_blocks,
+    summary,
+    text_blocks,
+    value,
+    why,
+)
 from attnbench.reports.markdown import to_markdown
 from attnbench.reports.terminal import to_text
 

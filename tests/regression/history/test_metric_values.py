@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from attnbench.records.store import read_run
-from attnbench.regression.history.metric_values import readings
+from attnbench.regression.history.metric_values import read_metrics
 from attnbench.stats.timing_samples import AGAIN
 
 from .conftest import SE, accuracies, cost, latency
@@ -20,7 +20,7 @@ ACCURACY = f"accuracy/{SE}/digits/digits"
 def said(keep):
     def say(*records, **changes):
         run = read_run(keep("a", *records, **changes))
-        return readings(run, {record.case_key for record in records})
+        return read_metrics(run, {record.case_key for record in records})
 
     return say
 
@@ -28,7 +28,7 @@ def said(keep):
 def test_only_what_is_wanted_is_worked_out(keep):
     run = read_run(keep("a", cost(1), latency(1), *accuracies([90, 91], [89, 90])))
     assert len({record.case_key for record in run.records.values()}) == 4
-    assert {case for case, _ in readings(run, {ACCURACY})} == {ACCURACY}
+    assert {case for case, _ in read_metrics(run, {ACCURACY})} == {ACCURACY}
 
 
 def test_counts_stay_whole(said):
