@@ -1,8 +1,8 @@
 """``attnbench latency`` and latency in suites, as a user sees them: real networks, tiny budgets."""
 
-import json
-
 import pytest
+
+from attnbench.records.store import read_lines
 
 NET = ("-b", "mobilenet_v1,width=0.25", "--size", "64")
 SHORT = ("--budget", "0.3")
@@ -77,8 +77,8 @@ def suite(folder, *modules):
 
 
 def records(folder):
-    lines = (folder / "out/mine/records.jsonl").read_text().splitlines()
-    return {line["case"]: line for line in map(json.loads, lines) if "case" in line}
+    lines = [line for _, line in read_lines(folder / "out/mine/records.jsonl")]
+    return {line["case"]: line for line in lines if "case" in line}
 
 
 @pytest.mark.usefixtures("worker_here")
