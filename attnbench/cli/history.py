@@ -71,7 +71,7 @@ def command(
 
 
 def _found(folder: Path, cases: list[str], metrics: list[str]) -> HistoryReport:
-    from attnbench.regression.history.report_data import findings
+    from attnbench.regression.history.report_data import find_changes
     from attnbench.regression.history.runs import read_history
     from attnbench.regression.history.series import collect
 
@@ -81,4 +81,4 @@ def _found(folder: Path, cases: list[str], metrics: list[str]) -> HistoryReport:
         raise RequestError(
             f"no metric that can change: the runs below {folder} have none for these cases"
         )
-    return findings(history, series)
+    return find_changes(history, series)

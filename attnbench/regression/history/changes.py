@@ -95,7 +95,7 @@ def _exact(points: list[Point]) -> Iterator[ChangePoint]:
         both = old.value, new.value
         numbers = [value for value in both if not isinstance(value, str)]
         difference = numbers[1] - numbers[0] if len(numbers) == 2 else None
-        note = told_apart(old.reading.versions, new.reading.versions)
+        note = describe_differences(old.reading.versions, new.reading.versions)
         yield ChangePoint(*both, difference, None, None, old.run, new.run, new.run, note)
 
 
@@ -130,7 +130,7 @@ def _noisy(points: list[Point], found: Segmentation) -> Iterator[ChangePoint]:
         )
 
 
-def told_apart(old: Group, new: Group) -> str:
+def describe_differences(old: Group, new: Group) -> str:
     """Return the differences of two groups, ``"torch 2.13 -> 2.14"``; empty without any."""
     before, after = dict(old), dict(new)
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]

@@ -49,7 +49,7 @@ def draw_history(found: HistoryReport, title: str) -> Figure:
     without a value.
 
     Args:
-        found: the result of :func:`findings`. At most twelve series are drawn.
+        found: the result of :func:`find_changes`. At most twelve series are drawn.
         title: the title of the figure.
 
     Raises:

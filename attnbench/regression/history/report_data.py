@@ -144,7 +144,7 @@ class HistoryReport:
         }
 
 
-def findings(history: History, series: Sequence[Series]) -> HistoryReport:
+def find_changes(history: History, series: Sequence[Series]) -> HistoryReport:
     """Find the change points of all series."""
     return HistoryReport(history, tuple(track(member) for member in series))
 

@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.errors import RequestError
 from attnbench.regression.history.changes import track
-from attnbench.regression.history.report_data import findings
+from attnbench.regression.history.report_data import find_changes
 from attnbench.regression.history.runs import read_history
 from attnbench.regression.history.series import collect
 
@@ -104,7 +104,9 @@ def test_runs_without_a_value_are_gaps_between(keep, tmp_path):
     keep("r2", cost(5, case="cost/other"))
     keep("r3", cost(5, case="cost/foreign"), suite="foreign")
     keep("r4", cost(11))
-    found = findings(history := read_history(tmp_path / "runs"), collect(history, [f"cost/{SE}"]))
+    found = find_changes(
+        history := read_history(tmp_path / "runs"), collect(history, [f"cost/{SE}"])
+    )
     own = next(one for one in found.tracks if one.series.metric == "params")
     origin = found.origin(own, own.changes[0])
     # the run of another suite was never to have the case

@@ -10,7 +10,7 @@ from attnbench.errors import RequestError
 from attnbench.regression.history import github_benchmark
 from attnbench.regression.history.figure import draw_history
 from attnbench.regression.history.report import report
-from attnbench.regression.history.report_data import findings
+from attnbench.regression.history.report_data import find_changes
 from attnbench.regression.history.runs import read_history
 from attnbench.regression.history.series import collect
 from attnbench.reports.figures.figure_files import save
@@ -32,7 +32,7 @@ def told(tmp_path, repository, keep, monkeypatch):
         trained = accuracies([90.0, 91.0, 92.5], [89.0, 90.5, 91.0])
         keep(f"r{at}", counted, timed, *trained, commit=commit[:12])
     history = read_history(tmp_path / "runs")
-    return findings(history, collect(history)), [one[:7] for one in hashes]
+    return find_changes(history, collect(history)), [one[:7] for one in hashes]
 
 
 def test_the_changes_with_their_commits(told):
@@ -57,7 +57,7 @@ def test_nothing_changed(keep, tmp_path):
     keep("a", cost(1))
     keep("b", cost(1))
     history = read_history(tmp_path / "runs")
-    shown = report(findings(history, collect(history)), "runs")
+    shown = report(find_changes(history, collect(history)), "runs")
     assert "Nothing changed." in shown.notes
     assert [table.title for table in shown.tables] == ["No change"]
 
@@ -111,7 +111,7 @@ def test_a_value_of_an_earlier_commit_is_not_exported(keep, tmp_path):
     keep("a", cost(1))
     keep("b", cost(1, status="failed", reason="boom"))
     history = read_history(tmp_path / "runs")
-    found = findings(history, collect(history))
+    found = find_changes(history, collect(history))
     assert github_benchmark.entries(found) == []
     with pytest.raises(RequestError, match="--export"):
         github_benchmark.write(found, tmp_path / "e.json")
@@ -132,4 +132,4 @@ def test_a_picture_of_no_numbers(keep, tmp_path):
     keep("a", cost(1, status="failed", reason="boom"))
     history = read_history(tmp_path / "runs")
     with pytest.raises(RequestError, match="no numbers"):
-        draw_history(findings(history, collect(history)), "")
+        draw_history(find_changes(history, collect(history)), "")
