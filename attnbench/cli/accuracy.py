@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,17 +19,25 @@ from attnbench.cli.output import (
     say,
     say_warning,
 )
-from attnbench.cli.request_grid import Backbones, GridRequest, Modules, Placements, cases_of
+from attnbench.cli.request_grid import (
+    Backbones,
+    Modules,
+    Placements,
+    grid_request,
+    one_or_arms,
+    prepare_request,
+    refuse_skipped,
+    rows_of,
+)
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.records.store import Run
-    from attnbench.registry.plugins import Catalog
     from attnbench.reports.tables.accuracy_results import PairedTrainings
-    from attnbench.runner.run_suite import Job
+    from attnbench.runner.job import Job
     from attnbench.stats.paired_difference import DifferenceEstimate
-    from attnbench.suites.case import Case
-    from attnbench.suites.schema import Suite
+    from attnbench.workers.pool import Pool
+    from attnbench.workers.process import Worker
 
 NAME = "accuracy"
 """Folder of these runs within ``--out``."""
@@ -92,15 +100,12 @@ def command(
 
     Stop it at any time: the same command goes on from there.
     """
-    from attnbench.runner.executors import check_executor
-    from attnbench.runner.measurers import Measurers
-    from attnbench.runner.run_suite import prepare
-    from attnbench.runner.select_cases import Choice
-    from attnbench.runner.worker_main import new_worker
+    from attnbench.runner.worker_main import check_executor, new_pool, new_worker
+    from attnbench.runner.worker_tasks import Measurers
 
     chosen = chosen_format(format, json)
     check_executor(executor)
-    catalog = load_catalog(plugin)
+    measurers = Measurers(load_catalog(plugin))
     settings = {
         "dataset": dataset,
         "recipe": recipe,
@@ -110,16 +115,17 @@ def command(
         "int8": int8,
         "threads": threads,
     }
+    if not backbone:
+        raise RequestError("nothing to train: give a backbone (-b) and modules (-m, -p)")
     modules = [_blended(spec, blend) for spec in module or []]
-    request = GridRequest(backbone or [], modules, placement or [], None, None)
+    request = grid_request(backbone, modules, placement, wider=wider)
+    with guests():
+        folder = Path(out) / NAME
+        job = prepare_request(NAME, request, measurers, _section(settings), folder, fresh=fresh)
+    refuse_skipped(job)
+    _announce(job)
     with new_worker(plugin or []) as worker:
-        with guests():
-            suite = _suite(_rows(request, catalog, wider), settings)
-            choice = Choice(only=("accuracy",), fresh=fresh)
-            job = prepare(suite, catalog, Path(out), choice, Measurers(catalog))
-        _refuse_skipped(job)
-        _announce(job)
-        run = _trained(job, worker, executor, plugin or [], save)
+        run = _measure(job, worker, new_pool(executor, worker, plugin or []), save)
     _print(job, run, chosen)
     if any(run.records[case.name].status == "failed" for case in job.cases):
         sys.exit(1)
@@ -127,9 +133,9 @@ def command(
 
 def _print(job: Job, run: Run, form: str) -> None:
     if form == "json":
-        results = _results(job, run)
-        arms = [_arm(result) for result in results if not result.is_plain] or [_arm(results[0])]
-        print_json(arms[0] if len(arms) == 1 else {"arms": arms})
+        results = [pair for row in rows_of(job, run) for pair in row.trained]
+        arms = [pair for pair in results if not pair.is_plain] or results
+        print_json(one_or_arms([_arm(pair) for pair in arms]))
     else:
         from attnbench.reports.run_report import report_of
 
@@ -140,61 +146,26 @@ def _blended(module: str, blend: bool) -> str:
     return f"{module},blend=true" if blend and "blend=" not in module else module
 
 
-def _rows(request: GridRequest, catalog: Catalog, wider: bool) -> list[dict[str, Any]]:
-    """Return the rows of the table: for each backbone the plain one, its arms and controls."""
-    if not request.backbones:
-        raise RequestError("nothing to train; give a backbone (-b) and modules (-m, -p)")
-    cases = cases_of(request, catalog)
-    rows: list[dict[str, Any]] = []
-    for backbone in dict.fromkeys(case.backbone for case in cases):
-        rows.append({"backbone": backbone})
-        rows += [_row(case) for case in cases if case.backbone == backbone and case.module]
-        if wider:
-            rows.append({"backbone": backbone, "control": "wider"})
-    return rows
-
-
-def _row(case: Case) -> dict[str, Any]:
-    return {"backbone": case.backbone, "module": case.module, "placement": case.placement}
-
-
-def _suite(rows: Sequence[dict[str, Any]], settings: dict[str, Any]) -> Suite:
-    from attnbench.suites.load import parse_suite
-
+def _section(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of the suite's section ``[accuracy]``."""
     columns = ["top1", "top5", "difference"]
     columns += ["int8", "int8_difference"] if settings["int8"] else []
     given = {key: value for key, value in settings.items() if value is not None}
-    content = {
-        "suite": {"name": NAME, "title": "Accuracy"},
-        "accuracy": {**given, "columns": [*columns, "mcnemar", "seconds"]},
-        "table": [{"columns": ["label", "placement"], "accuracy": {}, "row": list(rows)}],
-    }
-    return parse_suite(content, "of these options")
-
-
-def _refuse_skipped(job: Job) -> None:
-    """Raise :class:`RequestError` if a case is skipped: without a suite, the request is wrong."""
-    reasons = list(dict.fromkeys(job.skipped.values()))
-    if reasons:
-        raise RequestError("; ".join(reasons))
+    return {**given, "columns": [*columns, "mcnemar", "seconds"]}
 
 
 def _announce(job: Job) -> None:
-    """Report the minimum detectable difference; the run reports its estimated duration itself."""
+    """Report the minimum detectable difference."""
     from attnbench.runner.detectable_difference import detection
 
     for line in detection(job):
         say(line)
 
 
-def _trained(
-    job: Job, worker: Any, executor: str, plugins: Sequence[str], save: Path | None
-) -> Run:
+def _measure(job: Job, worker: Worker, pool: Pool, save: Path | None) -> Run:
     from attnbench.cli.progress import progress
-    from attnbench.runner.executors import pool_of
     from attnbench.runner.run_suite import measure
 
-    pool = pool_of(executor, worker, plugins)
     try:
         run = measure(job, worker, progress(), pool, save)
     except KeyboardInterrupt:
@@ -205,14 +176,6 @@ def _trained(
         sys.exit(130)
     say_warning(run)
     return run
-
-
-def _results(job: Job, run: Run) -> list[PairedTrainings]:
-    from attnbench.reports.tables.accuracy_results import trained
-
-    records = {name: record.model_dump() for name, record in run.records.items()}
-    rows = [row for table in job.tables for row in table.rows]
-    return [result for row in trained(rows, records) for result in row]
 
 
 def _arm(result: PairedTrainings) -> dict[str, Any]:

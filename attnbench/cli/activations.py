@@ -62,7 +62,7 @@ def command(
 def _case(
     catalog: Catalog, backbone: str, module: str, placement: str, dataset: str, recipe: str | None
 ) -> Case:
-    from attnbench.suites.conditions import Training
+    from attnbench.suites.case import Training
     from attnbench.suites.plan import make_case
     from attnbench.training.recipe import default_recipe, find_recipe
 
@@ -76,7 +76,7 @@ def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:
     import torch
 
     from attnbench.datasets.dataset import LabeledImages
-    from attnbench.measure.accuracy import training_of
+    from attnbench.suites.case import training_of
     from attnbench.training.dataloader import feed
     from attnbench.training.recipe import find_recipe
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,21 +13,22 @@ from attnbench.cli.request_grid import (
     Backbones,
     Channels,
     Fused,
-    GridRequest,
     Modules,
     Placements,
     Size,
-    cases_of,
+    grid_request,
+    one_or_arms,
+    prepare_request,
+    refuse_skipped,
+    requested,
+    rows_of,
 )
-from attnbench.errors import MissingExtraError, RequestError
+from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.registry.plugins import Catalog
     from attnbench.reports.tables.latency_results import LatencyCell
-    from attnbench.suites.case import Case
-    from attnbench.suites.conditions import Conditions
-
-Records = dict[str, Mapping[str, Any]]
+    from attnbench.reports.tables.row_views import RowView
+    from attnbench.runner.job import Job
 
 
 def command(
@@ -65,138 +63,98 @@ def command(
     budget: Budget,
 ) -> None:
     """Time modules beside the plain backbone, interleaved; several -b, -m, -p cross."""
+    from attnbench.cli.progress import progress
+    from attnbench.reports.tables.latency_table import report_of_sessions
+    from attnbench.runner.run_suite import measure
+    from attnbench.runner.worker_main import new_worker
+    from attnbench.runner.worker_tasks import Measurers
+
     chosen = chosen_format(format, json)
     if not 0 < budget < float("inf"):
         raise RequestError(f"--budget {budget} must be a number of seconds above 0")
-    catalog = load_catalog(plugin)
-    alike = {"device": device, "threads": threads, "cold": cold, "graph": graph}
-    conditions = _conditions(runtime, precision, batch, alike)
-    request = GridRequest(
-        backbone or [], module or [], placement or [], size, channels, fused=fused
+    measurers = Measurers(load_catalog(plugin))
+    names, precisions = _runtimes(runtime), _precisions(precision)
+    request = grid_request(
+        backbone,
+        module,
+        placement,
+        size,
+        channels,
+        forms=("plain", "fused") if fused else ("plain",),
     )
+    settings = {
+        "runtimes": names,
+        "precisions": precisions,
+        "batch": batch,
+        "threads": threads,
+        "device": device,
+        "cold": cold,
+        "graph": graph,
+        "budget_s": float(budget),
+        "processes": processes,
+    }
     with guests():
-        cases = cases_of(request, catalog)
-        measurable, skipped = _checked(cases, conditions, catalog)
-    requested = [case.for_latency(condition) for case in cases for condition in conditions]
-    records = _measured(measurable, skipped, budget, processes, plugin or [])
-    results = _results([*requested, *_plain(requested)], records)
+        job = prepare_request("latency", request, measurers, settings)
+        _report_skipped(job)
+    with new_worker(plugin or []) as worker:
+        rows = rows_of(job, measure(job, worker, progress()))
     if chosen == "json":
-        arms = [_arm(case, conditions, results) for case in cases]
-        print_json(arms[0] if len(arms) == 1 else {"arms": arms})
+        print_json(one_or_arms([_arm(row) for row in requested(rows)]))
     else:
-        from attnbench.reports.tables.latency_table import report_of_sessions
-
-        print_report(report_of_sessions(list(results.values()), processes), chosen)
-    if any(results[case.name].status == "failed" for case in requested):
+        # the plain networks, which are the baseline of each table, come last in the CSV
+        ordered = sorted(rows, key=lambda row: row not in requested(rows))
+        cells = [cell for row in ordered for cell in row.timed]
+        print_report(report_of_sessions(cells, processes), chosen)
+    if any(cell.status == "failed" for row in requested(rows) for cell in row.timed):
         sys.exit(1)
 
 
-def _conditions(
-    runtimes: str, precisions: str, batch: int, alike: Mapping[str, Any]
-) -> list[Conditions]:
+def _runtimes(text: str) -> list[str]:
     from attnbench.runtimes.registry import runtime as find_runtime
-    from attnbench.suites.conditions import PRECISIONS, Conditions
 
-    names = _listed(runtimes, "--runtime")
+    names = _split(text, "--runtime")
     for name in names:
         find_runtime(name)
-    kinds = _listed(precisions, "--precision")
-    for kind in kinds:
-        if kind not in PRECISIONS:
-            raise RequestError(f"--precision {kind!r} is none of {', '.join(PRECISIONS)}")
-    return [Conditions(name, batch, kind, **alike) for kind in kinds for name in names]
-
-
-def _listed(text: str, option: str) -> list[str]:
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise RequestError(f"{option} {text!r} names nothing")
     return names
 
 
-def _checked(
-    cases: Sequence[Case], conditions: Sequence[Conditions], catalog: Catalog
-) -> tuple[list[Case], dict[str, str]]:
-    """Return the measurable latency cases and the reasons for the skipped cases."""
-    from attnbench.measure.cost import CostMeter
-    from attnbench.measure.latency import LatencyMeter
+def _precisions(text: str) -> list[str]:
+    from attnbench.suites.case import PRECISIONS
 
-    meter = LatencyMeter(CostMeter(catalog))
-    measurable: list[Case] = []
-    skipped: dict[str, str] = {}
-    for timed in (case.for_latency(condition) for condition in conditions for case in cases):
-        try:
-            meter.check(timed)
-        except MissingExtraError as error:
-            skipped[timed.name] = str(error)
-        else:
-            measurable.append(timed)
-    if not measurable:
-        raise RequestError("; ".join(dict.fromkeys(skipped.values())))
-    for reason in dict.fromkeys(skipped.values()):
+    names = _split(text, "--precision")
+    for name in names:
+        if name not in PRECISIONS:
+            raise RequestError(
+                f"--precision is unknown: got {name!r}. Choose from {', '.join(PRECISIONS)}"
+            )
+    return names
+
+
+def _split(text: str, option: str) -> list[str]:
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise RequestError(f"{option} names nothing: got {text!r}")
+    return names
+
+
+def _report_skipped(job: Job) -> None:
+    """Report skipped cases; raise :class:`RequestError` if nothing else is left."""
+    if len(job.skipped) == len(job.cases):
+        refuse_skipped(job)
+    for reason in dict.fromkeys(job.skipped.values()):
         say(f"attnbench: skipped: {reason}")
-    return measurable, skipped
 
 
-def _measured(
-    cases: Sequence[Case],
-    skipped: Mapping[str, str],
-    budget: float,
-    processes: int,
-    plugins: Sequence[str],
-) -> Records:
-    from attnbench.runner.latency_sessions import Session, SessionProtocol, SessionRunner, sessions
-    from attnbench.runner.worker_main import new_worker
-
-    records: Records = {
-        name: {"status": "skipped", "reason": reason} for name, reason in skipped.items()
-    }
-    with (
-        new_worker(plugins) as worker,
-        tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
-        SessionRunner(worker, Path(folder)) as runner,
-    ):
-        worker.start()  # the worker imports torch during the proofs of the first session
-        for session in sessions(cases):
-            # the plain network is also a row: its A/A ratio shows the noise floor
-            whole = Session(tuple(dict.fromkeys((session.plain, *session.cases))))
-            outcomes = runner.measure(whole, SessionProtocol(budget, processes), say)
-            for name, outcome in outcomes.items():
-                status = "failed" if outcome.error else "ok"
-                records[name] = {
-                    "status": status,
-                    "reason": outcome.error,
-                    "samples": outcome.samples,
-                    **outcome.proof,
-                }
-    return records
-
-
-def _plain(cases: Sequence[Case]) -> list[Case]:
-    return [case.plain for case in cases]
-
-
-def _results(cases: Sequence[Case], records: Records) -> dict[str, LatencyCell]:
-    """Return all results, evaluated together, by the name of their case."""
-    from attnbench.reports.tables.latency_results import timed
-
-    unique = list(dict.fromkeys(cases))
-    rows = timed([[case] for case in unique if case.name in records], records)
-    return {row[0].case.name: row[0] for row in rows}
-
-
-def _arm(
-    case: Case, conditions: Sequence[Conditions], results: Mapping[str, LatencyCell]
-) -> dict[str, Any]:
+def _arm(row: RowView) -> dict[str, Any]:
     """Return the JSON object of an arm."""
-    first = conditions[0].precision
+    case = row.first.case
+    first = row.timed[0].conditions.precision
     runtimes = {}
-    for condition in conditions:
+    for cell in row.timed:
         # the key of the first requested precision is the name of the runtime alone
-        further = f",precision={condition.precision}" if condition.precision != first else ""
-        runtimes[f"{condition.runtime}{further}"] = _runtime(
-            results[case.for_latency(condition).name]
-        )
+        precision = cell.conditions.precision
+        further = f",precision={precision}" if precision != first else ""
+        runtimes[f"{cell.conditions.runtime}{further}"] = _runtime(cell)
     return {
         "name": case.network,
         "backbone": case.backbone,

@@ -7,17 +7,18 @@ import time
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import say
-from attnbench.runner.eta import TimeLeft, format_duration, seconds_of
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
     from attnbench.conformance.findings import ConformanceReport
     from attnbench.conformance.runner import CheckProgress
     from attnbench.records.format import Record
-    from attnbench.runner.run_suite import Job, RunProgress
+    from attnbench.runner.eta import TimeLeft
+    from attnbench.runner.job import Job
+    from attnbench.runner.run_suite import RunProgress
+    from attnbench.suites.case import Case
 
 
-_WORTH_REPORTING_S = 20.0
 _TRAINING_EVERY_S = 10.0
 """Minimum interval, in seconds, between two progress lines of a training."""
 
@@ -27,35 +28,48 @@ def progress() -> RunProgress:
     return BarProgress() if sys.stderr.isatty() else LineProgress()
 
 
-class LineProgress:
-    """Progress as lines: one at the start of a suite and one for each case."""
+class SilentProgress:
+    """Progress of a job that takes an instant: none."""
+
+    def begin(self, job: Job) -> None:
+        """Do nothing."""
+
+    def step(self, case: Case, text: str) -> None:
+        """Do nothing."""
+
+    def done(self, record: Record) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+class LineProgress(SilentProgress):
+    """Progress as lines: one at the start of a job and one for each case."""
 
     def begin(self, job: Job) -> None:
         """Report the number of cases to measure."""
+        self._left = _time_left(job)
         self._total, self._count = len(job.missing), 0
-        self._left, self._last_report = TimeLeft(job), -_TRAINING_EVERY_S
-        say(_opening(job))
+        self._last_report = -_TRAINING_EVERY_S
+        say(_opening(job, self._left))
 
-    def step(self, text: str) -> None:
+    def step(self, case: Case, text: str) -> None:
         """Report a long step; cost cases are reported when done, trainings at intervals."""
-        if text.startswith("accuracy/"):
+        if case.kind == "accuracy":
             if time.monotonic() - self._last_report < _TRAINING_EVERY_S:
                 return
             self._last_report = time.monotonic()
-        if not text.startswith("cost/"):
+        if case.kind != "cost":
             say(text)
 
     def done(self, record: Record) -> None:
         """Report the outcome of a case and the remaining time."""
         self._count += 1
         self._left.done(record)
-        left = self._left.seconds
-        more = f"; {format_duration(left)} left" if left > _WORTH_REPORTING_S else ""
+        left = f"; {self._left} left" if str(self._left) and self._count < self._total else ""
         outcome = f"{record.case} {record.status} ({record.seconds:.2f} s)"
-        say(f"[{self._count}/{self._total}] {outcome}{more}")
-
-    def end(self) -> None:
-        """Do nothing."""
+        say(f"[{self._count}/{self._total}] {outcome}{left}")
 
 
 class BarProgress:
@@ -72,7 +86,8 @@ class BarProgress:
         )
 
         console = Console(stderr=True, highlight=False)
-        console.print(_opening(job))
+        self._left = _time_left(job)
+        console.print(_opening(job, self._left))
         self._bar = Progress(
             BarColumn(),
             MofNCompleteColumn(),
@@ -81,11 +96,10 @@ class BarProgress:
             console=console,
             transient=True,
         )
-        self._left = TimeLeft(job)
         self._task = self._bar.add_task("", total=len(job.missing), left=self._text())
         self._bar.start()
 
-    def step(self, text: str) -> None:
+    def step(self, case: Case, text: str) -> None:
         """Show the current step."""
         self._bar.update(self._task, description=text)
 
@@ -95,21 +109,23 @@ class BarProgress:
         self._bar.update(self._task, advance=1, left=self._text())
 
     def _text(self) -> str:
-        return f"{format_duration(self._left.seconds)} left"
+        return f"{self._left} left" if str(self._left) else ""
 
     def end(self) -> None:
         """Remove the bar."""
         self._bar.stop()
 
 
-def _opening(job: Job) -> str:
+def _time_left(job: Job) -> TimeLeft:
+    from attnbench.runner.eta import TimeLeft
+
+    return TimeLeft(job)
+
+
+def _opening(job: Job, left: TimeLeft) -> str:
     text = f"{job.suite.suite.name}: {len(job.missing)} of {len(job.cases)} cases to measure"
     text += f", {len(job.done)} already measured" if job.done else ""
-    seconds = seconds_of(job)
-    trains = any(case.kind == "accuracy" for case in job.missing)
-    return text + (
-        f"; {format_duration(seconds)}" if trains or seconds > _WORTH_REPORTING_S else ""
-    )
+    return f"{text}; {left}" if str(left) else text
 
 
 def check_progress() -> CheckProgress:

@@ -1,10 +1,9 @@
-"""Arms of ``-b``, ``-m`` and ``-p``: the validated Cartesian product of the options."""
+"""Options ``-b``, ``-m`` and ``-p``, and the jobs that they request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +11,13 @@ from attnbench.cli.options import parse_size
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from attnbench.registry.plugins import Catalog
-    from attnbench.suites.case import Case
+    from pathlib import Path
+
+    from attnbench.records.store import Run
+    from attnbench.reports.tables.row_views import RowView
+    from attnbench.runner.job import Job
+    from attnbench.runner.worker_tasks import Measurers
+    from attnbench.suites.request import GridRequest
 
 Backbones = Annotated[
     list[str] | None, typer.Option("-b", "--backbone", help="name,key=value; repeats.")
@@ -35,69 +39,91 @@ Fused = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class GridRequest:
-    """Values of the options."""
-
-    backbones: Sequence[str]
-    modules: Sequence[str]
-    placements: Sequence[str]
-    size: str | None
-    channels: int | None
-    counters: bool = False
-    fused: bool = False
-
-
-def cases_of(request: GridRequest, catalog: Catalog) -> list[Case]:
-    """Return the cost cases of a request, each once.
+def grid_request(
+    backbones: Sequence[str] | None,
+    modules: Sequence[str] | None,
+    placements: Sequence[str] | None,
+    size: str | None = None,
+    channels: int | None = None,
+    **further: Any,
+) -> GridRequest:
+    """Return the request of these options; ``further`` are fields of the request.
 
     Raises:
-        RequestError: the options contradict each other, or a spec is wrong.
+        RequestError: the options contradict each other.
     """
-    from attnbench.suites.plan import has_fused_form, make_case
+    from attnbench.suites.request import GridRequest
 
-    _refuse_nonsense(request)
-    shape = parse_size(request.size or "224")
-    made: list[Case] = []
-    for backbone, module, placement in _crossed(request):
-        case = make_case(
-            catalog,
-            backbone=backbone,
-            module=module,
-            placement=placement,
-            channels=request.channels,
-            size=shape,
-            counters=request.counters,
-        )
-        made.append(case)
-        if request.fused and module is not None and has_fused_form(module, catalog):
-            made.append(case.fuse())
-    return list(dict.fromkeys(made))
-
-
-def _crossed(request: GridRequest) -> Iterator[tuple[str | None, str | None, str | None]]:
-    nothing: tuple[None] = (None,)
-    for backbone in request.backbones or nothing:
-        for module in request.modules or nothing:
-            for placement in request.placements or nothing:
-                yield backbone, module, placement
-
-
-def _refuse_nonsense(request: GridRequest) -> None:
-    if not request.backbones and not request.modules:
-        raise RequestError("nothing to measure; give a backbone (-b), a module (-m) or both")
-    if not request.backbones and (request.channels is None or request.size is None):
+    if not backbones and not modules:
+        raise RequestError("nothing to measure: give a backbone (-b), a module (-m) or both")
+    if not backbones and (channels is None or size is None):
         raise RequestError(
-            "a module alone needs --channels and --size; or put it into a backbone with -b and -p"
+            "a module alone needs --channels and --size. Or place it in a backbone with -b and -p"
         )
-    if request.backbones and request.channels is not None:
+    if backbones and channels is not None:
         raise RequestError("--channels is for a module alone; the backbone's sites have their own")
-    if request.placements and not request.backbones:
+    if placements and not backbones:
         raise RequestError("a placement (-p) needs a backbone (-b)")
-    if request.placements and not request.modules:
-        raise RequestError("a placement (-p) needs a module (-m); leave both out for the plain one")
-    if request.backbones and request.modules and not request.placements:
+    if placements and not modules:
+        raise RequestError("a placement (-p) needs a module (-m); omit both for the plain backbone")
+    if backbones and modules and not placements:
         raise RequestError(
             "a module in a backbone needs a placement: -p after:11, -p replace:14,17, -p official; "
-            f"attnbench show backbone {request.backbones[0]} lists the layers"
+            f"attnbench show backbone {backbones[0]} lists the layers"
         )
+    return GridRequest(
+        backbones or (),
+        modules or (),
+        placements or (),
+        parse_size(size or "224"),
+        channels,
+        **further,
+    )
+
+
+def prepare_request(
+    kind: str,
+    request: GridRequest,
+    measurers: Measurers,
+    settings: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    *,
+    fresh: bool = False,
+) -> Job:
+    """Return the job of a request, planned and checked; its records are kept in ``folder``, if any.
+
+    Raises:
+        RequestError: a spec, placement or setting is wrong.
+    """
+    from attnbench.runner.job import prepare
+    from attnbench.runner.select_cases import Choice
+    from attnbench.suites.request import request_suite
+
+    suite = request_suite(kind, request, measurers.catalog, settings)
+    choice = Choice(fresh=fresh)
+    return prepare(suite, measurers.catalog, folder, choice, measurers, request=kind)
+
+
+def refuse_skipped(job: Job) -> None:
+    """Raise :class:`RequestError` if a case is skipped: without a suite, the request is wrong."""
+    reasons = dict.fromkeys(job.skipped.values())
+    if reasons:
+        raise RequestError("; ".join(reasons))
+
+
+def rows_of(job: Job, run: Run) -> list[RowView]:
+    """Return the rows of a request's table with their results."""
+    from attnbench.reports.run_report import records_of
+    from attnbench.reports.tables.row_views import row_views
+
+    return row_views(job.suite, job.tables[0], records_of(run))
+
+
+def requested(rows: Sequence[RowView]) -> list[RowView]:
+    """Return the rows that were requested: the plain ones only where no module was."""
+    return [row for row in rows if row.first.case.module] or list(rows)
+
+
+def one_or_arms(arms: Sequence[Any]) -> Any:
+    """Return the JSON document of several arms, or of one."""
+    return arms[0] if len(arms) == 1 else {"arms": arms}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ from attnbench.registry.settings import settings
 if TYPE_CHECKING:
     from attnbench.records.store import Run
     from attnbench.registry.plugins import Catalog
-    from attnbench.runner.run_suite import Job
+    from attnbench.runner.job import Job
     from attnbench.runner.select_cases import Choice
     from attnbench.suites.schema import Suite
     from attnbench.workers.pool import Pool
@@ -55,9 +56,8 @@ def command(
 
     Without a name: the suites of [tool.attnbench], or "quick".
     """
-    from attnbench.runner.executors import check_executor, pool_of
     from attnbench.runner.select_cases import Choice
-    from attnbench.runner.worker_main import new_worker
+    from attnbench.runner.worker_main import check_executor, new_pool, new_worker
     from attnbench.suites.load import find_suite
 
     check_executor(executor)
@@ -77,7 +77,7 @@ def command(
         if dry_run:
             _list_cases(jobs)
             return
-        pool = pool_of(executor, worker, plugin or [])
+        pool = new_pool(executor, worker, plugin or [])
         failed = sum([_run(job, worker, pool) for job in jobs])
     if failed:
         sys.exit(1)
@@ -94,11 +94,11 @@ def _is_new(suite: Suite, out: Path) -> bool:
 
 def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) -> list[Job]:
     """Return the jobs of all suites, planned and checked before the first measurement."""
-    from attnbench.runner.measurers import Measurers
-    from attnbench.runner.run_suite import prepare
+    from attnbench.runner.job import prepare
+    from attnbench.runner.worker_tasks import Measurers
 
     measurers = Measurers(catalog)
-    return [prepare(suite, catalog, out, choice, measurers) for suite in suites]
+    return [prepare(suite, catalog, out / suite.suite.name, choice, measurers) for suite in suites]
 
 
 def _run(job: Job, worker: Worker, pool: Pool) -> int:
@@ -116,7 +116,7 @@ def _run(job: Job, worker: Worker, pool: Pool) -> int:
         )
         sys.exit(130)
     say_warning(run)
-    for path in write_tables(run, job.folder):
+    for path in write_tables(run, run.path.parent):
         say(f"wrote {path}")
     return _report_failures(run, job)
 
@@ -130,7 +130,7 @@ def _report_failures(run: Run, job: Job) -> int:
 
 
 def _list_cases(jobs: Sequence[Job]) -> None:
-    from attnbench.runner.eta import format_duration, seconds_of
+    from attnbench.runner.eta import TimeLeft
 
     with writing():
         for job in jobs:
@@ -138,7 +138,10 @@ def _list_cases(jobs: Sequence[Job]) -> None:
                 state = "measured" if case.name in job.done else "to measure"
                 sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
     for job in jobs:
-        say(f"{job.suite.suite.name}: {format_duration(seconds_of(job))}")
+        counts = Counter(case.kind for case in job.missing)
+        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        left = f"; {left}" if (left := str(TimeLeft(job))) and counts else ""
+        say(f"{job.suite.suite.name}: to measure: {kinds or 'nothing'}{left}")
 
 
 def _refuse_twins(names: list[str]) -> None:

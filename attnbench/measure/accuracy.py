@@ -21,15 +21,13 @@ from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
 from attnbench.measure.cost import BackboneCost, CostMeter, card_facts, slot_facts, without_weights
-from attnbench.measure.rng_isolation import draw_apart
+from attnbench.measure.network import draw_apart
 from attnbench.models.backbones import build_backbone
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot
 from attnbench.models.pretrained import transfer
-from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.specs import parse_spec
-from attnbench.suites.case import Case
-from attnbench.suites.conditions import Training
+from attnbench.suites.case import Case, Training, training_of
 from attnbench.training.dataloader import transforms
 from attnbench.training.recipe import Recipe, adapt, find_recipe
 from attnbench.training.seeds import backbone_seed, module_seed
@@ -105,10 +103,10 @@ class AccuracyMeter:
         classes = self._classes(case)
         known = self._backbone(str(case.backbone), recipe, classes)
         total = known.plain.bytes
-        for slot in self._slots(case, recipe, classes):
-            attention = self._attention(case)
-            if attention is not None:
-                total += self.cost.part(attention, slot.channels, slot.size).bytes
+        attention = case.resolve(self.cost.catalog).attention
+        if attention is not None:
+            slots = self._slots(case, recipe, classes)
+            total += sum(self.cost.part(attention, at.channels, at.size).bytes for at in slots)
         epochs = training.epochs or recipe.epochs
         return Effort(epochs * counts[0], counts[1], total, classes)
 
@@ -123,7 +121,7 @@ class AccuracyMeter:
         classes = self._classes(case)
         torch.manual_seed(backbone_seed(training.seed))
         model = adapt(_built(str(case.backbone), classes), recipe)
-        attention = self._attention(case)
+        attention = case.resolve(self.cost.catalog).attention
         slots = self._slots(case, recipe, classes)
         # deepest first, one at a time: wrapping a block changes the paths of the modules inside it
         for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
@@ -175,13 +173,12 @@ class AccuracyMeter:
         facts = _facts(data, recipe, trained) | {"weights": kept}
         if training.int8:
             facts |= self._quantized(model, case, recipe, data, values, tell)
-        attention = self._attention(case)
         slots = self._slots(case, recipe, self._classes(case))
         return {
             "values": values,
             "training": facts,
             "slots": [slot_facts(slot) for slot in slots],
-            "card": card_facts(attention),
+            "card": card_facts(case.resolve(self.cost.catalog).attention),
         }
 
     def _quantized(
@@ -202,12 +199,9 @@ class AccuracyMeter:
         values["int8_top1"] = 100.0 * int(correct.sum()) / len(correct)
         return {"int8_correct": pack(correct)}
 
-    def _attention(self, case: Case) -> Attention | None:
-        return find_attention(case.module, self.cost.catalog) if case.module else None
-
     def _slots(self, case: Case, recipe: Recipe, classes: int) -> list[Slot]:
         known = self._backbone(str(case.backbone), recipe, classes)
-        return self.cost.slots(case, known.survey, self._attention(case))
+        return self.cost.slots(case, known.survey)
 
     def _backbone(self, spec: str, recipe: Recipe, classes: int) -> BackboneCost:
         """Return the traced backbone as the recipe adapts it; it is built at the first call."""
@@ -225,13 +219,6 @@ class AccuracyMeter:
         dataset = training_of(case).dataset
         classes = find_dataset(dataset).classes
         return len(load(dataset).train.classes) if classes is None else classes
-
-
-def training_of(case: Case) -> Training:
-    """Return the training conditions of an accuracy case; raise RequestError for other cases."""
-    if case.training is None:
-        raise RequestError(f"{case.name} is not an accuracy case")
-    return case.training
 
 
 def identity(training: Training) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
 from attnbench.models.sites import SiteSurvey
-from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case
 
@@ -66,7 +66,6 @@ class CostMeter:
         self.catalog = catalog
         self._known: dict[tuple[str, tuple[int, int]], BackboneCost] = {}
         self._alone: dict[tuple[str, int, tuple[int, int], bool], CostPart] = {}
-        self._attentions: dict[str, Attention] = {}
 
     def measure(self, case: Case) -> Measurement:
         """Return the measurement of a case.
@@ -75,10 +74,10 @@ class CostMeter:
             RequestError: the specs, the placement or the channels of the case are invalid.
             CountingError: the network cannot be traced.
         """
-        attention = self._attention(case.module) if case.module else None
+        attention = case.resolve(self.catalog).attention
         if case.backbone is None:
             return self._measure_alone(case, attention)
-        slots = self.slots(case, self.known(case.backbone, case.size).survey, attention)
+        slots = self.slots(case)
         values = self._placed_values(case, slots, attention)
         counters = self._counters(case, slots, attention, values) if case.counters else None
         return Measurement(
@@ -87,16 +86,12 @@ class CostMeter:
 
     def check(self, case: Case) -> None:
         """Raise the error of :meth:`measure` for an invalid case, without building a module."""
-        attention = self._attention(case.module) if case.module else None
-        if case.backbone is None:
-            if attention is not None and case.channels is not None:
-                attention.check(case.channels, case.size)
-        else:
-            self.slots(case, self.known(case.backbone, case.size).survey, attention)
-
-    def card(self, case: Case) -> dict[str, Any] | None:
-        """Return the part of the module's card that a record of the case contains."""
-        return card_facts(self._attention(case.module) if case.module else None)
+        attention = case.resolve(self.catalog).attention
+        if case.backbone is not None:
+            self.known(case.backbone, case.size)
+            self.slots(case)
+        elif attention is not None and case.channels is not None:
+            attention.check(case.channels, case.size)
 
     def known(self, backbone: str, size: tuple[int, int]) -> BackboneCost:
         """Return a traced backbone; it is built and traced at the first call."""
@@ -112,10 +107,17 @@ class CostMeter:
         """Return a backbone for shapes alone."""
         return without_weights(lambda: build_backbone(spec))
 
-    def slots(self, case: Case, survey: SiteSurvey, attention: Attention | None) -> list[Slot]:
-        """Return the module's slots, checked against its constraints; none for a plain case."""
-        if attention is None or case.placement is None:
+    def slots(self, case: Case, survey: SiteSurvey | None = None) -> list[Slot]:
+        """Return the module's slots, checked against its constraints; none for a plain case.
+
+        Args:
+            case: a case in a backbone.
+            survey: sites of the network, unless it is the backbone as it is built.
+        """
+        attention = case.resolve(self.catalog).attention
+        if case.backbone is None or attention is None or case.placement is None:
             return []
+        survey = survey or self.known(case.backbone, case.size).survey
         slots = find_slots(find_placement(case.placement, attention, survey), survey)
         check_slots(attention, slots)
         return slots
@@ -133,11 +135,6 @@ class CostMeter:
             measured = _fused_part if fused else _module_part
             self._alone[key] = measured(attention, channels, size)
         return self._alone[key]
-
-    def _attention(self, spec: str) -> Attention:
-        if spec not in self._attentions:
-            self._attentions[spec] = find_attention(spec, self.catalog)
-        return self._attentions[spec]
 
     def _placed_values(
         self, case: Case, slots: Sequence[Slot], attention: Attention | None

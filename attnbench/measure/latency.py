@@ -22,13 +22,13 @@ from attnbench.devices.clocks import capture_graph
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, card_facts, slot_facts
 from attnbench.measure.network import example, inputs, network
-from attnbench.registry.attention import find_attention
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime as find_runtime
 from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
-from attnbench.suites.case import Case
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Case, Conditions, conditions_of
+from attnbench.system.cpu import isa, processor
+from attnbench.system.provenance import versions
 from attnbench.timing.clock import Clock, single_thread_clock
 from attnbench.timing.isolation import allowed_cores, keep_heap, quiet
 from attnbench.timing.sampler import Sampling, sample
@@ -71,7 +71,7 @@ class LatencyMeter:
             MissingExtraError: its runtime, or a precision of it, is not available here.
             RequestError: the case is invalid.
         """
-        conditions = _conditions(case)
+        conditions = conditions_of(case)
         runtime = find_runtime(conditions.runtime)
         check_runtime(runtime, conditions)
         self.cost.check(case)
@@ -83,14 +83,14 @@ class LatencyMeter:
             RuntimeFailure: the network cannot be exported, or its output differs.
             RequestError: the case is invalid.
         """
-        conditions = _conditions(case)
+        conditions = conditions_of(case)
         runtime = find_runtime(conditions.runtime)
         built, agreed = self._proved(case, folder)
         return OutputValidation(
             _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
             _runtime_facts(runtime, _noted(built, case), conditions),
-            self._slots(case),
-            card_facts(find_attention(case.module, self.cost.catalog)) if case.module else None,
+            [slot_facts(slot) for slot in self.cost.slots(case)],
+            card_facts(case.resolve(self.cost.catalog).attention),
         )
 
     def ready(self, case: Case, folder: Path) -> Callable[[], object]:
@@ -99,13 +99,13 @@ class LatencyMeter:
         On an accelerator the call waits for the device to finish.
         """
         built, _ = self._proved(case, folder)
-        conditions = _conditions(case)
+        conditions = conditions_of(case)
         run = capture_graph(built.run) if conditions.graph else built.run
         return run if conditions.device == "cpu" else _waiting(run, conditions.device)
 
     def _proved(self, case: Case, folder: Path) -> tuple[BuiltModel, Agreement]:
         """Return the built network and the agreement of its output with that of eager mode."""
-        conditions = _conditions(case)
+        conditions = conditions_of(case)
         runtime = find_runtime(conditions.runtime)
         torch.set_num_threads(conditions.threads)
         if case.backbone is None:
@@ -123,7 +123,7 @@ class LatencyMeter:
         self, cases: Sequence[Case], folder: Path, sampling: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Time the cases of one session with their plain network; return samples by case name."""
-        conditions = _conditions(cases[0])
+        conditions = conditions_of(cases[0])
         plain = cases[0].plain
         heap = keep_heap()  # before any large allocation
         torch.set_num_threads(conditions.threads)
@@ -144,27 +144,20 @@ class LatencyMeter:
 
     def _run(self, case: Case, folder: Path) -> Callable[[], object]:
         run = self._build(case, folder).run
-        return capture_graph(run) if _conditions(case).graph else run
+        return capture_graph(run) if conditions_of(case).graph else run
 
     def _build(self, case: Case, folder: Path) -> BuiltModel:
-        conditions = _conditions(case)
+        conditions = conditions_of(case)
         settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
         return find_runtime(conditions.runtime).build(
             network(case, self.cost), example(case), settings, artifacts(case, folder)
         )
 
     def _peak(self, case: Case, built: BuiltModel, folder: Path) -> int | None:
-        device = find_device(_conditions(case).device)
+        device = find_device(conditions_of(case).device)
         if device.name != "cpu":
             return device.peak_bytes(built.run)
         return _analytic_peak(case, artifacts(case, folder), self.cost)
-
-    def _slots(self, case: Case) -> list[dict[str, Any]]:
-        if not (case.backbone and case.module):
-            return []
-        attention = find_attention(case.module, self.cost.catalog)
-        survey = self.cost.known(case.backbone, case.size).survey
-        return [slot_facts(slot) for slot in self.cost.slots(case, survey, attention)]
 
 
 def _waiting(run: Callable[[], object], device: str) -> Callable[[], object]:
@@ -210,7 +203,7 @@ def _check_device(device: Device, conditions: Conditions) -> None:
 
 def artifacts(case: Case, folder: Path) -> Path:
     """Return the folder of a network's artifacts, the same for all runtimes and precisions."""
-    conditions = _conditions(case)
+    conditions = conditions_of(case)
     alike = replace(case, conditions=Conditions("any", conditions.batch))
     digest = hashlib.sha256(alike.name.encode()).hexdigest()[:16]
     path = folder / digest
@@ -218,14 +211,8 @@ def artifacts(case: Case, folder: Path) -> Path:
     return path
 
 
-def _conditions(case: Case) -> Conditions:
-    if case.conditions is None:
-        raise RequestError(f"{case.name} is not a latency case")
-    return case.conditions
-
-
 def _agreement(case: Case, built: BuiltModel, cost: CostMeter) -> Agreement:
-    conditions = _conditions(case)
+    conditions = conditions_of(case)
     settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
     # the reference is the unfused form, also where the fused one runs, to detect a wrong fuse()
     reference = network(replace(case, fused=False), cost)
@@ -278,9 +265,6 @@ def _values(built: BuiltModel, agreed: Agreement) -> dict[str, int | float | Non
 
 
 def _runtime_facts(runtime: Runtime, built: BuiltModel, conditions: Conditions) -> dict[str, Any]:
-    from attnbench.system.cpu import isa, processor
-    from attnbench.system.provenance import versions
-
     return {
         "title": runtime.title,
         "versions": versions(runtime.packages),

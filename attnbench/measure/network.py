@@ -1,4 +1,4 @@
-"""The network of a case, with weights that are the same in every process."""
+"""The network of a case, with weights and random numbers that do not depend on the process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from attnbench.measure.cost import CostMeter
 from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
-from attnbench.registry.attention import Attention, find_attention
+from attnbench.registry.attention import Attention
 from attnbench.runtimes.sample_inputs import examples, randomize_weights
 from attnbench.suites.case import Case
+from attnbench.training.seeds import stream
 
 SEED = 0
 
@@ -35,7 +36,7 @@ def network(case: Case, meter: CostMeter) -> nn.Module:
         RequestError: the case is invalid.
     """
     torch.manual_seed(SEED)
-    attention = find_attention(case.module, meter.catalog) if case.module else None
+    attention = case.resolve(meter.catalog).attention
     model = _placed(case, attention, meter) if case.backbone else _alone(case, attention)
     randomize_weights(model, SEED, example(case))
     model.eval()
@@ -57,13 +58,40 @@ def inputs(case: Case, count: int) -> list[Tensor]:
 
 def _placed(case: Case, attention: Attention | None, meter: CostMeter) -> nn.Module:
     model = build_backbone(str(case.backbone))
-    if attention is None:
-        return model
-    survey = meter.known(str(case.backbone), case.size).survey
-    return fill(model, meter.slots(case, survey, attention), attention)
+    return fill(model, meter.slots(case), attention) if attention else model
 
 
 def _alone(case: Case, attention: Attention | None) -> nn.Module:
     if case.channels is None:
         raise RequestError(f"{case.name}: a module alone needs its channels")
     return attention.build(case.channels, case.size) if attention else OnePass()
+
+
+def draw_apart(inserted: nn.Module, path: str) -> None:
+    """Make an inserted module use a random stream of its own whenever it is called in training.
+
+    The generator is restored afterwards: the backbone's dropout masks equal those of the other
+    arms with the same seed. A compiled network has no such isolation.
+
+    Args:
+        inserted: an :class:`~attnbench.models.block_layers.Inserted`.
+        path: its path in the network; each path has a stream of its own.
+    """
+    states: list[tuple[Tensor, Tensor | None]] = []
+
+    def enter(block: nn.Module, inputs: object, output: Tensor) -> None:
+        if block.training and not torch.compiler.is_compiling():
+            on_gpu = torch.cuda.get_rng_state(output.device) if output.is_cuda else None
+            states.append((torch.get_rng_state(), on_gpu))
+            torch.manual_seed(stream("drawn", path, int(torch.randint(2**62, ()))))
+
+    def leave(module: nn.Module, inputs: object, output: Tensor) -> None:
+        if states:
+            state, on_gpu = states.pop()
+            torch.set_rng_state(state)
+            if on_gpu is not None:
+                torch.cuda.set_rng_state(on_gpu, output.device)
+
+    # not on the module itself, as scripted modules accept no hooks; copies keep these closures
+    inserted.get_submodule("block").register_forward_hook(enter)
+    inserted.register_forward_hook(leave)

@@ -19,9 +19,10 @@ from attnbench.pytest_plugin.project import project_of
 from attnbench.pytest_plugin.reporting import NEW, NOTE, RATIO, report_user_errors
 from attnbench.records.format import Record
 from attnbench.runtimes.torch_export import root_cause
-from attnbench.suites.case import Case, PlannedTable
+from attnbench.suites.case import Case
 from attnbench.suites.load import read_suite
 from attnbench.suites.plan import all_cases, plan
+from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Suite
 
 if TYPE_CHECKING:

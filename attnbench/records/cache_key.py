@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from attnbench.errors import MissingExtraError
 from attnbench.measure import accuracy, cost, latency
 from attnbench.records.code_hash import hash_code
-from attnbench.registry.attention import find_attention
 from attnbench.registry.module_families import family_packages
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.plugins import catalog as default_catalog
@@ -49,9 +48,10 @@ def fingerprint(
         parts["method"] = cost.METHOD
     if case.module:
         with suppress(MissingExtraError):  # skipped: the module's package is not installed
-            attention = find_attention(case.module, catalog)
-            parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
-            parts["card"] = attention.card.version if attention.card else None
+            attention = case.resolve(catalog).attention
+            if attention is not None:
+                parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
+                parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from attnbench.records.archive import ArchivedSamples
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 
 FORMAT = 4
 
@@ -80,7 +80,8 @@ class Record(_Line):
     """The result of one case."""
 
     case: str
-    kind: Literal["cost", "latency", "accuracy"]
+    kind: Literal["cost", "latency", "accuracy", "export"]
+    """Kind; records of exports are kept in memory only."""
     status: Literal["ok", "failed", "skipped"]
     reason: str | None = None
     """Reason of a failure or skip."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from attnbench.records.store import Run
 from attnbench.reports.figures.training_curves import write_plots
@@ -10,8 +11,8 @@ from attnbench.reports.tables.build import build_report
 from attnbench.reports.tables.render import write
 from attnbench.reports.tables.report import Report
 from attnbench.reports.tables.row_views import Records
-from attnbench.suites.case import PlannedTable, tables_from_json
 from attnbench.suites.load import parse_suite
+from attnbench.suites.planned import PlannedTable, tables_from_json
 from attnbench.suites.schema import Suite
 from attnbench.utils.text import shown_path
 
@@ -20,7 +21,12 @@ def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
     """Return the suite and tables of a run's last header, and its records by case name."""
     suite = parse_suite(run.header.suite, shown_path(run.path))
     tables = tables_from_json(suite, run.header.tables)
-    return suite, tables, {name: record.model_dump() for name, record in run.records.items()}
+    return suite, tables, records_of(run)
+
+
+def records_of(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the records of a run as plain data, by case name."""
+    return {name: record.model_dump() for name, record in run.records.items()}
 
 
 def report_of(run: Run) -> Report:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from attnbench.measure.accuracy import training_of
 from attnbench.records.format import Record
-from attnbench.runner.run_suite import Job
+from attnbench.runner.job import Job
 from attnbench.stats.power import detectable, sd_floor
-from attnbench.suites.case import Case
+from attnbench.suites.case import Case, training_of
 
 _EXPECTED_TOP1 = 90.0
 """Assumed top-1 accuracy, in percent, of an unmeasured plain backbone."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from attnbench.suites.case import Case
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Case, Conditions
 from attnbench.timing.isolation import allowed_cores
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
 
+OnStep = Callable[[Case, str], object]
+"""Progress callback, called with a case and a line of text."""
 _LOAD_LIMIT_S = 120.0
 """Time limit for loading one arm in a fresh process; compilers take tens of seconds."""
 
@@ -66,6 +67,11 @@ class CaseOutcome:
     samples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
 
+    @property
+    def status(self) -> str:
+        """Return the status of the case's record."""
+        return "ok" if self.error is None else "failed"
+
 
 def sessions(cases: Iterable[Case]) -> list[Session]:
     """Group latency cases into sessions, in the order of their first cases."""
@@ -108,10 +114,10 @@ class SessionRunner:
         self._provers.stop()
 
     def measure(
-        self, session: Session, protocol: SessionProtocol, tell: Callable[[str], None]
+        self, session: Session, protocol: SessionProtocol, on_step: OnStep
     ) -> dict[str, CaseOutcome]:
         """Return the outcome of each case by its name; a failing case raises nothing."""
-        proved = self._proved(dict.fromkeys((session.plain, *session.cases)), tell)
+        proved = self._validate(dict.fromkeys((session.plain, *session.cases)), on_step)
         plain = proved[session.plain]
         if plain.error is not None:
             why = f"the plain network failed: {plain.error}"
@@ -122,19 +128,17 @@ class SessionRunner:
         outcomes = {case.name: proved[case] for case in session.cases}
         good = [case for case in session.cases if outcomes[case.name].error is None]
         if good:
-            self._sample(session, good, outcomes, protocol, tell)
+            self._sample(session, good, outcomes, protocol, on_step)
         return outcomes
 
-    def _proved(
-        self, cases: Iterable[Case], tell: Callable[[str], None]
-    ) -> dict[Case, CaseOutcome]:
+    def _validate(self, cases: Iterable[Case], on_step: OnStep) -> dict[Case, CaseOutcome]:
         limits = Limits(self.limit_s, self.memory_bytes)
         tasks = {
             case: {"do": "prove", "case": case.to_json(), "folder": str(self.folder)}
             for case in cases
         }
         answers = self._provers.map(
-            tasks, limits, on_start=lambda case: tell(f"{case.name}: building")
+            tasks, limits, on_start=lambda case: on_step(case, f"{case.name}: building")
         )
         return {
             case: CaseOutcome(answer.get("ok") or {}, error=answer.get("error"))
@@ -147,19 +151,19 @@ class SessionRunner:
         cases: Sequence[Case],
         outcomes: dict[str, CaseOutcome],
         protocol: SessionProtocol,
-        tell: Callable[[str], None],
+        on_step: OnStep,
     ) -> None:
         """Time proved cases once for each process; a failing case does not affect the others."""
         for case in cases:
             outcomes[case.name].samples.clear()
         for number in range(protocol.processes):
-            tell(_sampling(session, len(cases), number, protocol))
+            on_step(cases[0], _sampling_step(session, len(cases), number, protocol))
             self.worker.limits = Limits(self._patience(len(cases), protocol), self.memory_bytes)
             answer = run_task(self.worker, _task(cases, self.folder, protocol, number))
             self.worker.stop()  # each process samples with a memory layout of its own
             if "error" in answer:
                 for part in _parts(cases, answer, outcomes):
-                    self._sample(session, part, outcomes, protocol, tell)
+                    self._sample(session, part, outcomes, protocol, on_step)
                 return
             for case in cases:
                 outcomes[case.name].samples.append(answer["ok"][case.name])
@@ -196,7 +200,7 @@ def _task(
     }
 
 
-def _sampling(session: Session, arms: int, number: int, protocol: SessionProtocol) -> str:
+def _sampling_step(session: Session, arms: int, number: int, protocol: SessionProtocol) -> str:
     what = "1 arm" if arms == 1 else f"{arms} arms"
     process = f"process {number + 1} of {protocol.processes}"
     where = f"{session.plain.network}/{session.conditions}"

@@ -22,7 +22,7 @@ class Choice:
     fresh: bool = False
 
 
-def chosen(cases: Sequence[Case], choice: Choice) -> list[Case]:
+def select_cases(cases: Sequence[Case], choice: Choice) -> list[Case]:
     """Return the cases of a choice.
 
     Raises:

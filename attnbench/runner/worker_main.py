@@ -1,4 +1,4 @@
-"""The worker process of a run, which counts, times, trains and checks cases.
+"""Workers of a run, and the main function of their process.
 
 Started as ``python -m attnbench.runner.worker_main [PLUGIN ...]``.
 """
@@ -8,16 +8,41 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from attnbench.errors import RequestError
+from attnbench.workers.pool import Pool, WorkerPool
 from attnbench.workers.process import Worker
 from attnbench.workers.serve import TaskHandler, serve
 
 ARGUMENTS = ("-m", "attnbench.runner.worker_main")
 """Arguments of the Python interpreter; plugin files follow."""
+EXECUTORS = ("local", "ray")
+"""Executors of trainings: this machine, or a Ray cluster."""
 
 
 def new_worker(plugins: Sequence[str] = ()) -> Worker:
     """Return a local worker, not yet started, that loads these plugin files."""
     return Worker([*ARGUMENTS, *plugins])
+
+
+def check_executor(name: str) -> None:
+    """Raise :class:`RequestError` unless the name is ``local`` or ``ray``."""
+    if name not in EXECUTORS:
+        raise RequestError(f"--executor is unknown: got {name!r}. Choose {' or '.join(EXECUTORS)}")
+
+
+def new_pool(executor: str, worker: Worker, plugins: Sequence[str]) -> Pool:
+    """Return the pool for trainings: workers like ``worker`` on this machine, or a Ray cluster.
+
+    Raises:
+        RequestError: the executor is neither ``local`` nor ``ray``.
+        MissingExtraError: Ray is not installed.
+    """
+    check_executor(executor)
+    if executor == "local":
+        return WorkerPool(worker)
+    from attnbench.workers.ray_pool import RayPool
+
+    return RayPool(ARGUMENTS, plugins)
 
 
 def main(plugins: Sequence[str]) -> None:
@@ -26,11 +51,11 @@ def main(plugins: Sequence[str]) -> None:
     def make_tasks(report: Callable[[str], None]) -> TaskHandler:
         # imported late: output of imports and plugins must not reach the stream of answers
         from attnbench.registry.plugins import catalog
-        from attnbench.runner.worker_tasks import WorkerTasks
+        from attnbench.runner.worker_tasks import Measurers, WorkerTasks
 
         for path in plugins:
             catalog().load_file(path)
-        return WorkerTasks(catalog(), report)
+        return WorkerTasks(Measurers(catalog()), report)
 
     serve(make_tasks)
 

@@ -1,74 +1,115 @@
-"""Tasks of a worker process: count, prove a latency case, time a session, train, check."""
+"""Measurers of all kinds of cases, and the tasks of a worker process that use them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attnbench.errors import MissingExtraError
 from attnbench.measure.cost import CostMeter
 from attnbench.registry.plugins import Catalog
-from attnbench.suites.case import case_from_json
+from attnbench.suites.case import Case, case_from_json
+
+if TYPE_CHECKING:
+    from attnbench.conformance.examine import CheckTask
+    from attnbench.measure.accuracy import AccuracyMeter
+    from attnbench.measure.export import ExportMeter
+    from attnbench.measure.latency import LatencyMeter
+
+
+class Measurers:
+    """The measurers of all kinds, which share the surveys of backbones.
+
+    Args:
+        catalog: catalog for the lookup of modules.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.cost = CostMeter(catalog)
+        self.export: ExportMeter | None = None
+        """The meter of export cases; set by the command that knows their folder."""
+
+    @cached_property
+    def latency(self) -> LatencyMeter:
+        """The meter of latency cases."""
+        from attnbench.measure.latency import LatencyMeter  # scipy and the runtimes
+
+        return LatencyMeter(self.cost)
+
+    @cached_property
+    def accuracy(self) -> AccuracyMeter:
+        """The meter of accuracy cases."""
+        from attnbench.measure.accuracy import AccuracyMeter  # data sets and recipes
+
+        return AccuracyMeter(self.cost)
+
+    def of(self, case: Case) -> Any:
+        """Return the meter for the kind of a case."""
+        return getattr(self, case.kind)
+
+    @staticmethod
+    def require_gpu() -> None:
+        """Raise :class:`MissingExtraError` on a machine without a GPU."""
+        import torch
+
+        if not torch.cuda.is_available():
+            raise MissingExtraError(
+                "a GPU is required, and there is none: on a processor these trainings take weeks. "
+                "Remove `gpu = true` from a copy of the suite to train them nevertheless"
+            )
 
 
 class WorkerTasks:
     """The tasks of one worker, with shared state that is built once.
 
     Args:
-        catalog: catalog for the lookup of modules.
-        tell: progress callback of long tasks, which also serves as a heartbeat.
+        measurers: measurers of the cases.
+        report: progress callback of long tasks, which also serves as a heartbeat.
     """
 
-    def __init__(self, catalog: Catalog, tell: Callable[[str], object] = str) -> None:
-        self._catalog = catalog
-        self._cost = CostMeter(catalog)
-        self._tell = tell
-        self._latency: Any = None
-        self._accuracy: Any = None
-        self._examined: Any = None
+    def __init__(self, measurers: Measurers, report: Callable[[str], object] = str) -> None:
+        self._measurers = measurers
+        self._report = report
 
-    def do(self, task: dict[str, Any]) -> dict[str, Any]:
+    def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Return the result of a task: ``{"do": "cost" | "prove" | ..., ...}``.
 
         Raises:
             AttnbenchError: the case is invalid or cannot be measured.
         """
+        measurers = self._measurers
         match task["do"]:
             case "cost":
-                return self._cost.measure(case_from_json(task["case"])).to_dict()
+                return measurers.cost.measure(self._case(task)).to_dict()
             case "prove":
-                proof = self._meter().prove(case_from_json(task["case"]), Path(task["folder"]))
-                return dict(proof.to_dict())
+                return measurers.latency.prove(self._case(task), Path(task["folder"])).to_dict()
+            case "export" if measurers.export is not None:
+                return measurers.export.measure(self._case(task))
             case "sample":
-                cases = [case_from_json(content) for content in task["cases"]]
-                return dict(self._meter().sample(cases, Path(task["folder"]), task["sampling"]))
+                cases = [self._resolved(content) for content in task["cases"]]
+                return measurers.latency.sample(cases, Path(task["folder"]), task["sampling"])
             case "train":
-                case, folder = case_from_json(task["case"]), task.get("folder")
-                where = Path(folder) if folder else None
-                save = Path(task["save"]) if task.get("save") else None
-                return dict(self._trainer().measure(case, where, self._tell, save))
+                folder, save = (Path(task[key]) if task.get(key) else None for key in _FOLDERS)
+                return measurers.accuracy.measure(self._case(task), folder, self._report, save)
             case "check":
-                return dict(self._examiner().check(task["module"], task["check"]))
+                return dict(self._checks.check(task["module"], task["check"]))
             case unknown:
                 raise ValueError(f"unknown task {unknown!r}")
 
-    def _meter(self) -> Any:
-        if self._latency is None:
-            from attnbench.measure.latency import LatencyMeter  # scipy and the runtimes
+    def _case(self, task: Mapping[str, Any]) -> Case:
+        return self._resolved(task["case"])
 
-            self._latency = LatencyMeter(self._cost)
-        return self._latency
+    def _resolved(self, content: dict[str, Any]) -> Case:
+        return case_from_json(content).resolve(self._measurers.catalog)
 
-    def _trainer(self) -> Any:
-        if self._accuracy is None:
-            from attnbench.measure.accuracy import AccuracyMeter  # data sets and recipes
+    @cached_property
+    def _checks(self) -> CheckTask:
+        from attnbench.conformance.examine import CheckTask  # the checks
 
-            self._accuracy = AccuracyMeter(self._cost)
-        return self._accuracy
+        return CheckTask(self._measurers.catalog, self._report)
 
-    def _examiner(self) -> Any:
-        if self._examined is None:
-            from attnbench.conformance.examine import CheckTask  # the checks
 
-            self._examined = CheckTask(self._catalog, self._tell)
-        return self._examined
+_FOLDERS = ("folder", "save")

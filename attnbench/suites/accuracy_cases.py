@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from attnbench.errors import RequestError
 from attnbench.models.backbones import canonical_backbone
-from attnbench.suites.case import Case, PlannedRow
-from attnbench.suites.conditions import Training
+from attnbench.suites.case import Case, Training
+from attnbench.suites.planned import PlannedRow
 from attnbench.suites.schema import Accuracy
 from attnbench.training.recipe import default_recipe, find_recipe
 

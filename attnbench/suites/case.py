@@ -1,19 +1,83 @@
-"""Cases, the rows and tables of cases of a planned suite, and their JSON form."""
+"""Cases: units of measurement, with the conditions of their latency or training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from attnbench.errors import RequestError
 from attnbench.registry.attention import Attention, find_attention
-from attnbench.suites.conditions import Conditions, Training
-from attnbench.suites.schema import Row, Suite, TableLayout
+from attnbench.registry.specs import value_text
 
 if TYPE_CHECKING:
     from attnbench.registry.plugins import Catalog
 
 DEFAULT_SIZE = (224, 224)
+PRECISIONS = ("fp32", "bf16", "int8")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions of a latency case: runtime, batch, precision, device and mode of execution."""
+
+    runtime: str
+    batch: int = 1
+    precision: str = "fp32"
+    device: str = "cpu"
+    threads: int = 1
+    cold: bool = False
+    """Cache flush before each call; on CUDA only."""
+    graph: bool = False
+    """Replay as a CUDA graph."""
+
+    def __str__(self) -> str:
+        """Return ``onnxruntime,batch=8``: a spec, defaults dropped."""
+        given = [f"{key}={value_text(value)}" for key, value in self.given().items()]
+        return ",".join([self.runtime, *given])
+
+    def given(self) -> dict[str, Any]:
+        """Return the non-default values, sorted by name."""
+        plain = asdict(Conditions(self.runtime))
+        return {key: value for key, value in sorted(asdict(self).items()) if plain[key] != value}
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training of an accuracy case: data set, recipe and seed."""
+
+    dataset: str
+    recipe: str
+    """Name or path of the recipe; never empty."""
+    seed: int = 0
+    epochs: int | None = None
+    """Number of epochs, instead of the recipe's."""
+    weights: str | None = None
+    """File of initial weights."""
+    int8: bool = False
+    """Additional measurement of the accuracy after quantization."""
+    threads: int = 1
+    """Number of processor threads, which affects rounding."""
+
+    @property
+    def settings(self) -> str:
+        """Return the recipe and its overrides, ``digits-quick,epochs=3``, defaults dropped."""
+        given = {
+            "epochs": self.epochs,
+            "int8": self.int8 or None,
+            "threads": self.threads if self.threads != 1 else None,
+            "weights": self.weights,
+        }
+        parts = [f"{key}={value_text(value)}" for key, value in given.items() if value is not None]
+        return ",".join([self.recipe, *parts])
+
+    @property
+    def key(self) -> str:
+        """Return ``digits/digits-quick,epochs=3``: data set and settings without the seed."""
+        return f"{self.dataset}/{self.settings}"
+
+    def __str__(self) -> str:
+        """Return ``digits/digits-quick,epochs=3,seed=0``: the seed last, defaults dropped."""
+        return f"{self.key},seed={self.seed}"
 
 
 @dataclass(frozen=True)
@@ -108,6 +172,20 @@ class Case:
         return {**content, **parts, "size": list(self.size)}
 
 
+def conditions_of(case: Case) -> Conditions:
+    """Return the conditions of a latency case; raise RequestError for other cases."""
+    if case.conditions is None:
+        raise RequestError(f"{case.name} is not a latency case")
+    return case.conditions
+
+
+def training_of(case: Case) -> Training:
+    """Return the training conditions of an accuracy case; raise RequestError for other cases."""
+    if case.training is None:
+        raise RequestError(f"{case.name} is not an accuracy case")
+    return case.training
+
+
 _PARTS: dict[str, Any] = {"conditions": Conditions, "training": Training}
 
 
@@ -116,78 +194,3 @@ def case_from_json(content: dict[str, Any]) -> Case:
     height, width = content["size"]
     parts = {key: make(**content[key]) for key, make in _PARTS.items() if content.get(key)}
     return Case(**{**content, **parts, "size": (height, width)})
-
-
-@dataclass(frozen=True)
-class PlannedRow:
-    """A row of a table with its cases: one case, or one per column group."""
-
-    label: str
-    row: Row
-    cases: tuple[Case, ...]
-    latency: tuple[Case, ...] = ()
-    """Latency cases of the same network, one for each group of columns."""
-    accuracy: tuple[tuple[Case, ...], ...] = ()
-    """Trainings of each of ``cases``, one for each seed; empty if none are requested."""
-    against: tuple[Case, ...] = ()
-    """Trainings of the plain backbone, one for each seed."""
-    added: bool = False
-    """Origin on the command line instead of the suite file."""
-
-
-@dataclass(frozen=True)
-class PlannedTable:
-    """A table with its rows."""
-
-    layout: TableLayout
-    rows: tuple[PlannedRow, ...]
-
-
-def tables_to_json(suite: Suite, tables: Sequence[PlannedTable]) -> list[list[dict[str, Any]]]:
-    """Return the rows of each table: label, number of the row in the suite, cases."""
-    return [
-        [_row_to_json(layout.row, row) for row in table.rows]
-        for layout, table in zip(suite.table, tables, strict=True)
-    ]
-
-
-def tables_from_json(suite: Suite, content: Sequence[Any]) -> list[PlannedTable]:
-    """Return the tables of a header, which suffice to show a run without its plugins."""
-    return [
-        PlannedTable(layout, tuple(_row_from_json(layout.row, row) for row in rows))
-        for layout, rows in zip(suite.table, content, strict=True)
-    ]
-
-
-def _row_to_json(rows: Sequence[Row], planned: PlannedRow) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "label": planned.label,
-        "row": None if planned.added else rows.index(planned.row),
-        "cases": [case.to_json() for case in planned.cases],
-    }
-    if planned.latency:
-        content["latency"] = [case.to_json() for case in planned.latency]
-    if planned.against:
-        content["accuracy"] = [[case.to_json() for case in cases] for cases in planned.accuracy]
-        content["against"] = [case.to_json() for case in planned.against]
-    return content
-
-
-def _row_from_json(rows: Sequence[Row], content: dict[str, Any]) -> PlannedRow:
-    cases = _cases_from_json(content["cases"])
-    number, first = content["row"], cases[0]
-    return PlannedRow(
-        content["label"],
-        Row.model_construct(module=first.module, backbone=first.backbone)
-        if number is None
-        else rows[number],
-        cases,
-        latency=_cases_from_json(content.get("latency", ())),
-        accuracy=tuple(map(_cases_from_json, content.get("accuracy", ()))),
-        against=_cases_from_json(content.get("against", ())),
-        added=number is None,
-    )
-
-
-def _cases_from_json(content: Sequence[dict[str, Any]]) -> tuple[Case, ...]:
-    return tuple(map(case_from_json, content))

@@ -16,7 +16,8 @@ from attnbench.registry.placement_grammar import OFFICIAL, parse_placement
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.accuracy_cases import IsoMacBaselineFinder, trained, widened
-from attnbench.suites.case import Case, PlannedRow, PlannedTable
+from attnbench.suites.case import Case
+from attnbench.suites.planned import PlannedRow, PlannedTable
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ def plan(
     catalog: Catalog,
     added: Sequence[str] = (),
     brackets: IsoMacBaselineFinder | None = None,
+    request: str = "",
 ) -> list[PlannedTable]:
     """Expand a suite into tables of rows of cases.
 
@@ -35,11 +37,12 @@ def plan(
         catalog: catalog for the lookup of modules.
         added: specs of modules to add as a row at each place of a module in the suite.
         brackets: function that returns the backbones of ``wider`` rows.
+        request: kind of the cases that a command's options request, instead of a suite file.
 
     Raises:
         RequestError: a spec or placement of the suite is wrong; the error names the row.
     """
-    planner = _Planner(suite, catalog, brackets)
+    planner = _Planner(suite, catalog, brackets, request)
     tables = [planner.table(layout, added) for layout in suite.table]
     _check_nominal(suite, tables)
     _check_added(suite, tables, added)
@@ -62,12 +65,17 @@ def all_cases(tables: Iterable[PlannedTable]) -> list[Case]:
 
 class _Planner:
     def __init__(
-        self, suite: Suite, catalog: Catalog, brackets: IsoMacBaselineFinder | None
+        self,
+        suite: Suite,
+        catalog: Catalog,
+        brackets: IsoMacBaselineFinder | None,
+        request: str,
     ) -> None:
         self.suite = suite
         self.head = suite.suite
         self.catalog = catalog
         self.brackets = brackets
+        self.request = request
 
     def table(self, layout: TableLayout, added: Sequence[str]) -> PlannedTable:
         rows = [
@@ -98,9 +106,10 @@ class _Planner:
                 f"{', '.join(latency.runtimes)}"
             )
         first = row.cases[0]
-        return replace(
-            row, latency=tuple(first.for_latency(conditions) for conditions in latency.conditions())
-        )
+        timed = [first.for_latency(conditions) for conditions in latency.conditions()]
+        if self.request == "export":  # the same networks in the same runtimes
+            timed = [replace(case, kind="export") for case in timed]
+        return replace(row, latency=tuple(timed))
 
     def _varies(self, row: PlannedRow, groups: Groups) -> bool:
         module = row.cases[0].module
@@ -113,6 +122,8 @@ class _Planner:
         try:
             return list(self._rows(row, groups))
         except RequestError as error:
+            if self.request:
+                raise
             name = f"row {number}" + (f" ({row.label})" if row.label else "")
             raise type(error)(f"suite {self.head.name}, {name}: {error}") from error
 
@@ -220,22 +231,33 @@ def make_case(
     Raises:
         RequestError: a spec or the placement is malformed, or the module does not take its options.
     """
-    where = placement if placement is None else placement.strip()
-    if where is not None and where != OFFICIAL:
-        where = str(parse_placement(where))
     # "is None": an empty text is an error to report, not a plain backbone
     attention = None if module is None else _attention(module, catalog)
     return Case(
         kind="cost",
         backbone=None if backbone is None else str(canonical_backbone(backbone)),
         module=None if module is None else _canonical(module, attention),
-        placement=where,
+        placement=None if placement is None else canonical_placement(placement),
         channels=channels,
         size=size if isinstance(size, tuple) else (size, size),
         counters=counters,
         fused=fused,
         attention=attention,
     )
+
+
+def canonical_placement(text: str) -> str:
+    """Return the canonical text of a placement; raise PlacementError if it is malformed."""
+    return OFFICIAL if text.strip() == OFFICIAL else str(parse_placement(text))
+
+
+def canonical_module(spec: str, catalog: Catalog) -> str:
+    """Return the canonical spec of a module, defaults dropped.
+
+    Raises:
+        RequestError: there is no such module, or it does not take its options.
+    """
+    return _canonical(spec, _attention(spec, catalog))
 
 
 def _attention(module: str, catalog: Catalog) -> Attention | None:

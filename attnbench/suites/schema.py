@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from attnbench.errors import suggestion
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 
 ColumnKey = Literal[
     "label",

@@ -211,6 +211,34 @@ class Worker:
         answers.put(None)
 
 
+class InProcessWorker(Worker):
+    """A worker that runs its tasks in this process, without limits.
+
+    Args:
+        run: function that returns the result of a task.
+        failures: exceptions that are a failure of the task; any other is raised.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Task], dict[str, Any]],
+        failures: tuple[type[Exception], ...] = (),
+    ) -> None:
+        super().__init__(())
+        self._run = run
+        self._failures = failures
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def run(self, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
+        """Return the answer to a task."""
+        try:
+            return {"ok": self._run(task)}
+        except self._failures as failure:
+            return {"error": str(failure)}
+
+
 def run_task(worker: Worker, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
     """Return the answer of a worker; if its process is lost, an answer with ``lost``."""
     try:

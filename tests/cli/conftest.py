@@ -90,7 +90,7 @@ class WorkerHere:
         self._tasks = None  # nothing that it has built is known to the next
 
     def run(self, task, on_progress=str):
-        from attnbench.runner.worker_tasks import WorkerTasks
+        from attnbench.runner.worker_tasks import Measurers, WorkerTasks
         from attnbench.workers.serve import answer_of
 
         with self._turn, warnings.catch_warnings():
@@ -98,7 +98,7 @@ class WorkerHere:
             if self._tasks is None:
                 for path in self._plugins:
                     catalog().load_file(path)
-                self._tasks = WorkerTasks(catalog(), lambda text: self._tell(text))
+                self._tasks = WorkerTasks(Measurers(catalog()), lambda text: self._tell(text))
             self._tell = on_progress
             return json.loads(json.dumps(answer_of(self._tasks, json.loads(json.dumps(task)))))
 

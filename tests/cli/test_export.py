@@ -120,11 +120,12 @@ def test_a_runtime_that_is_not_installed(attnbench, monkeypatch):
 
 
 def test_long_names_are_cut_and_stay_apart():
-    from attnbench.cli.export import file_stem
-    from attnbench.suites.case import Case
+    from attnbench.measure.export import file_stem
+    from attnbench.suites.case import Case, Conditions
 
     def stem(placement):
-        return file_stem(Case("cost", "mobilenet_v2", "se", placement, None, (224, 224)), 1, "int8")
+        case = Case("cost", "mobilenet_v2", "se", placement, None, (224, 224))
+        return file_stem(case.for_latency(Conditions("onnxruntime", precision="int8")))
 
     assert stem("after:14") == "mobilenet_v2_se_after-14_int8"
     long = [stem(f"after:{'features.1.conv,' * 20}{number}") for number in (1, 2)]

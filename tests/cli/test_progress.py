@@ -6,9 +6,9 @@ import pytest
 
 from attnbench.cli.progress import BarProgress, LineProgress, progress
 from attnbench.registry.plugins import catalog
+from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import SessionProtocol
-from attnbench.runner.run_suite import Job
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 from attnbench.suites.plan import make_case
 
 
@@ -37,8 +37,8 @@ def test_a_run_is_followed_on_standard_error(display, capsys):
     own = job()
     shown.begin(own)
     for case in own.missing:
-        shown.step(case.name)
-        shown.done(SimpleNamespace(case=case.name, status="ok", seconds=0.5))
+        shown.step(case, case.name)
+        shown.done(SimpleNamespace(case=case.name, kind=case.kind, status="ok", seconds=0.5))
     shown.end()
     written = capsys.readouterr()
     assert written.out == ""
@@ -47,10 +47,11 @@ def test_a_run_is_followed_on_standard_error(display, capsys):
 
 def test_what_takes_long_says_how_long_and_what_it_does(capsys):
     shown = LineProgress()
-    shown.begin(job("eager", "compile"))
-    shown.step("mobilenet_v2/plain/eager: timing 3 arms, process 1 of 3, 10 s")
+    own = job("eager", "compile")
+    shown.begin(own)
+    shown.step(own.cases[-1], "mobilenet_v2/plain/eager: timing 3 arms, process 1 of 3, 10 s")
     written = capsys.readouterr().err
-    assert "mine: 8 of 9 cases to measure, 1 already measured; about " in written
+    assert "mine: 8 of 9 cases to measure, 1 already measured; at least 60 s\n" in written
     assert "timing 3 arms, process 1 of 3" in written
 
 

@@ -16,7 +16,7 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.block_layers import Inserted
 from attnbench.registry.plugins import Catalog, catalog
 from attnbench.registry.registry import Entry
-from attnbench.suites.conditions import Training
+from attnbench.suites.case import Training
 from attnbench.suites.plan import make_case
 from attnbench.training.dataloader import MemoryFeed, feed
 from attnbench.training.evaluate import predict

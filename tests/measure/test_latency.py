@@ -15,7 +15,7 @@ from attnbench.registry.plugins import catalog
 from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import RuntimeFailure
 from attnbench.stats.timing_samples import AGAIN
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 from attnbench.suites.plan import make_case
 
 NET = "mobilenet_v1,width=0.25"

@@ -54,7 +54,7 @@ def everything_imported():
     from attnbench.measure.cost import CostMeter
     from attnbench.measure.latency import LatencyMeter
     from attnbench.records.latency_result import judge_timings, timing_of
-    from attnbench.suites.conditions import Conditions
+    from attnbench.suites.case import Conditions
     from attnbench.suites.plan import make_case
 
     known = catalog()

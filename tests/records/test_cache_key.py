@@ -9,7 +9,7 @@ import pytest
 from attnbench.measure import accuracy, cost, latency
 from attnbench.records.cache_key import fingerprint, packages_of
 from attnbench.registry.plugins import catalog
-from attnbench.suites.conditions import Conditions, Training
+from attnbench.suites.case import Conditions, Training
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import make_case
 from attnbench.system import provenance

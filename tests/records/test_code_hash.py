@@ -13,7 +13,7 @@ from attnbench.records.code_hash import hash_code, hash_definition
 from attnbench.records.name_resolution import WHOLE, Definition
 from attnbench.registry.plugins import Catalog, catalog
 from attnbench.runner.latency_sessions import SessionProtocol
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import make_case
 

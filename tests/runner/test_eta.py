@@ -1,41 +1,73 @@
-"""The time that a job will take: what counts, and how it is said."""
-
-from dataclasses import replace
+"""The remaining time of a job: from the durations of the cases that are measured."""
 
 import pytest
 
+from attnbench.records.format import Record
+from attnbench.records.store import Run
 from attnbench.registry.plugins import catalog
-from attnbench.runner.eta import format_duration, seconds_of
+from attnbench.runner.eta import TimeLeft, format_duration
+from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import SessionProtocol
-from attnbench.runner.run_suite import Job
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions, Training
 from attnbench.suites.plan import make_case
 
 
-def job(budget=10.0, processes=3, runtime="eager"):
-    case = make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
-    timed = case.for_latency(Conditions(runtime))
-    protocols = {timed.name: SessionProtocol(budget, processes)}
-    return Job(None, [], [timed], {}, None, protocols=protocols)
+def record(case, seconds, status="ok"):
+    return Record(
+        case=case.name, kind=case.kind, status=status, hash="", conditions={}, seconds=seconds
+    )
 
 
-def test_sampling_is_at_least_budget_times_processes():
-    assert seconds_of(job()) > 30
-    assert seconds_of(job(budget=20.0)) - seconds_of(job()) == pytest.approx(3 * 10 * 1.3)
-    assert seconds_of(job(runtime="executorch")) > seconds_of(job())
-    assert seconds_of(job(runtime="a third party's")) > seconds_of(job())
+@pytest.fixture
+def cases():
+    cost = make_case(catalog(), backbone="mobilenet_v2", module="se", placement="after:5")
+    timed = [cost.for_latency(Conditions(runtime)) for runtime in ("eager", "openvino")]
+    trained = [cost.for_training(Training("digits", "digits-quick", seed), 12) for seed in (0, 1)]
+    return [cost, *timed, *trained]
 
 
-def test_what_is_done_or_skipped_takes_no_time():
-    own = job()
-    name = own.cases[0].name
-    assert seconds_of(replace(own, done={name: None})) == 0
-    assert seconds_of(replace(own, skipped={name: "not here"})) == 0
+def job(cases, **fields):
+    protocols = {case.name: SessionProtocol(20.0, 3) for case in cases if case.conditions}
+    return Job(None, [], cases, protocols=protocols, **fields)
+
+
+def test_nothing_but_the_sampling_time_is_known_before_the_first_measurement(cases):
+    left = TimeLeft(job(cases))
+    assert left.seconds is None
+    assert left.sampling_s == 2 * 3 * 20
+    assert str(left) == "at least 2 min"
+
+
+def test_each_kind_takes_as_long_as_its_measured_cases_in_the_mean(cases, monkeypatch):
+    monkeypatch.setattr("attnbench.runner.eta.allowed_cores", lambda: [0, 1])
+    cost, eager, openvino, first, second = cases
+    left = TimeLeft(job(cases))
+    for case, seconds in ((cost, 1.0), (eager, 70.0), (first, 300.0)):
+        left.done(record(case, seconds))
+    assert left.seconds == 70 + 300 / 2  # two trainings run side by side
+    left.done(record(openvino, 90.0))
+    assert left.seconds == 300 / 2
+    left.done(record(second, 100.0))
+    assert left.seconds == 0
+
+
+def test_records_of_the_run_before_count_but_failures_do_not(cases):
+    _, eager, openvino, *_ = cases
+    known = Run(None, records={eager.name: record(eager, 40.0)})
+    assert TimeLeft(job([openvino], known=known)).seconds == 40
+    assert TimeLeft(job([openvino])).seconds is None
+    left = TimeLeft(job([eager, openvino]))
+    left.done(record(eager, 0.1, "failed"))
+    assert left.seconds is None and left.sampling_s == 60
+
+
+def test_skipped_cases_take_no_time(cases):
+    _, eager, *_ = cases
+    assert TimeLeft(job([eager], skipped={eager.name: "not here"})).seconds == 0
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "about 1 s"), (40, "about 40 s"), (700, "about 12 min"), (5400, "about 1.5 h")],
+    ("seconds", "text"), [(0.2, "1 s"), (40, "40 s"), (700, "12 min"), (5400, "1.5 h")]
 )
-def test_spoken(seconds, text):
+def test_durations_are_rounded(seconds, text):
     assert format_duration(seconds) == text

@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.registry.plugins import catalog
 from attnbench.runner.latency_sessions import Session, SessionProtocol, SessionRunner, sessions
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 from attnbench.suites.plan import make_case
 from attnbench.workers.process import WorkerError
 
@@ -59,7 +59,9 @@ def name(content):
 
 def measured(worker, *cases, processes=3):
     with SessionRunner(worker, folder="somewhere", provers=2) as runner:
-        return runner.measure(Session(cases), SessionProtocol(1.0, processes), lambda text: None)
+        return runner.measure(
+            Session(cases), SessionProtocol(1.0, processes), lambda case, text: None
+        )
 
 
 def test_cases_of_one_network_and_condition_are_one_session():

@@ -2,7 +2,7 @@
 
 from attnbench.registry.plugins import catalog
 from attnbench.runner.select_cases import shard
-from attnbench.suites.conditions import Conditions
+from attnbench.suites.case import Conditions
 from attnbench.suites.plan import make_case
 
 

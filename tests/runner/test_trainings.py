@@ -16,10 +16,11 @@ import pytest
 from attnbench.records.store import read_run
 from attnbench.registry.plugins import catalog
 from attnbench.reports.tables import build_report
-from attnbench.runner.measurers import Measurers
-from attnbench.runner.run_suite import CHECKPOINTS, measure, prepare
+from attnbench.runner.job import CHECKPOINTS, prepare
+from attnbench.runner.run_suite import measure
 from attnbench.runner.select_cases import Choice
 from attnbench.runner.worker_main import new_worker
+from attnbench.runner.worker_tasks import Measurers
 from attnbench.suites.load import find_suite
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
@@ -86,7 +87,11 @@ class Told:
 def swept(path, out, places=1, **choice):
     """Run a suite in this process, trainings in workers, and return run, progress and job."""
     job = prepare(
-        find_suite(str(path), catalog()), catalog(), out, Choice(**choice), Measurers(catalog())
+        find_suite(str(path), catalog()),
+        catalog(),
+        out / "sweep",
+        Choice(**choice),
+        Measurers(catalog()),
     )
     told = Told()
     with new_worker() as worker:
@@ -204,7 +209,7 @@ class TestSweep:
         job = prepare(
             find_suite(str(path), catalog()),
             catalog(),
-            folder / "other",
+            folder / "other" / "sweep",
             Choice(globs=["accuracy/*/identity/*seed=1"]),
             Measurers(catalog()),
         )
@@ -236,7 +241,9 @@ def test_a_lost_training_keeps_its_checkpoint(folder, tmp_path):
                 yield case, {"error": "gone", **lost}, 1.0
 
     suite = find_suite(str(written(folder, 1)), catalog())
-    job = prepare(suite, catalog(), tmp_path, Choice(only=("accuracy",)), Measurers(catalog()))
+    job = prepare(
+        suite, catalog(), tmp_path / "sweep", Choice(only=("accuracy",)), Measurers(catalog())
+    )
     with new_worker() as worker:
         run = measure(job, worker, Told(), Losing())
     assert [one.status for one in run.records.values()] == ["failed", "failed"]
@@ -261,11 +268,11 @@ from pathlib import Path
 import psutil, torch
 import attnbench.training.loop as loop
 from attnbench.registry.plugins import catalog
-from attnbench.runner.measurers import Measurers
 from attnbench.workers.process import Limits
-from attnbench.runner.run_suite import measure, prepare
+from attnbench.runner.job import prepare
+from attnbench.runner.run_suite import measure
 from attnbench.runner.select_cases import Choice
-from attnbench.runner.worker_tasks import WorkerTasks
+from attnbench.runner.worker_tasks import Measurers, WorkerTasks
 from attnbench.runner.worker_main import new_worker
 from attnbench.suites.load import find_suite
 
@@ -276,7 +283,7 @@ class Here:
     limits = Limits()
     def run(self, tasks, tell):
         for case, task in tasks.items():
-            own = WorkerTasks(catalog(), lambda text: tell(case, text))
+            own = WorkerTasks(Measurers(catalog()), lambda text: tell(case, text))
             yield case, {"ok": own.do(task)}, 1.0
 
 class Silent:
@@ -289,7 +296,7 @@ def run(out):
         try:
             suite = find_suite(sys.argv[1], catalog())
             choice = Choice(only=("accuracy",))
-            job = prepare(suite, catalog(), Path(out), choice, Measurers(catalog()))
+            job = prepare(suite, catalog(), Path(out) / "sweep", choice, Measurers(catalog()))
             measure(job, new_worker(), Silent(), Here())
             os._exit(0)
         except BaseException as error:
@@ -391,7 +398,7 @@ class TestKills:
         # one case, trained here without any interruption, is enough to tell
         found = find_suite(str(suite), catalog())
         measurers = Measurers(catalog())
-        job = prepare(found, catalog(), out, Choice(only=("accuracy",)), measurers)
+        job = prepare(found, catalog(), out / "sweep", Choice(only=("accuracy",)), measurers)
         assert job.missing == []
         case = job.cases[-1]
         own, record = measurers.accuracy.measure(case), job.done[case.name]

@@ -7,13 +7,10 @@ from attnbench.measure.cost import CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.models.backbones import canonical_backbone
 from attnbench.registry.plugins import catalog
-from attnbench.suites.case import (
-    case_from_json,
-    tables_from_json,
-    tables_to_json,
-)
+from attnbench.suites.case import case_from_json
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import all_cases, plan
+from attnbench.suites.planned import tables_from_json, tables_to_json
 
 PLAIN = {"backbone": "mobilenet_v2"}
 PLACED = {"backbone": "mobilenet_v2", "module": "ulsam", "placement": "replace:14,17"}

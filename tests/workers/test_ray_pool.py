@@ -13,9 +13,8 @@ from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.accuracy import AccuracyMeter
 from attnbench.measure.cost import CostMeter
 from attnbench.registry.plugins import Catalog
-from attnbench.runner.executors import pool_of
-from attnbench.runner.worker_main import ARGUMENTS, new_worker
-from attnbench.suites.conditions import Training
+from attnbench.runner.worker_main import ARGUMENTS, new_pool, new_worker
+from attnbench.suites.case import Training
 from attnbench.suites.plan import make_case
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
@@ -226,11 +225,11 @@ def test_a_plugin_that_is_not_there_is_told():
 def test_without_ray_it_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'attnbench\[ray\]'"):
-        pool_of("ray", new_worker(), [])
+        new_pool("ray", new_worker(), [])
 
 
 def test_executors():
-    assert isinstance(pool_of("local", new_worker(), []), WorkerPool)
-    assert isinstance(pool_of("ray", new_worker(), []), RayPool)
+    assert isinstance(new_pool("local", new_worker(), []), WorkerPool)
+    assert isinstance(new_pool("ray", new_worker(), []), RayPool)
     with pytest.raises(RequestError, match="'slurm' is neither local nor ray"):
-        pool_of("slurm", new_worker(), [])
+        new_pool("slurm", new_worker(), [])

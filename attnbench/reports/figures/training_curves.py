@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from attnbench.reports.tables.accuracy_results import PairedTrainings
     from attnbench.reports.tables.row_views import Records
-    from attnbench.suites.case import PlannedTable
+    from attnbench.suites.planned import PlannedTable
     from attnbench.suites.schema import Suite
 
 Epoch = Mapping[str, float]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from attnbench.reports.tables.accuracy_results import PairedTrainings
     from attnbench.reports.tables.latency_results import LatencyCell
     from attnbench.reports.tables.row_views import CostResult, Records
-    from attnbench.suites.case import Case, PlannedTable
+    from attnbench.suites.case import Case
+    from attnbench.suites.planned import PlannedTable
     from attnbench.suites.schema import Suite
 
 

@@ -15,7 +15,8 @@ from attnbench.stats.verdict import Verdict, judge_accuracy
 from attnbench.utils.bitmask import unpack
 
 if TYPE_CHECKING:
-    from attnbench.suites.case import Case, PlannedRow
+    from attnbench.suites.case import Case
+    from attnbench.suites.planned import PlannedRow
 
 Record = Mapping[str, Any]
 Records = Mapping[str, Record]

@@ -17,7 +17,7 @@ from attnbench.reports.tables.report import Cell, Report, Table
 from attnbench.reports.tables.row_views import Records, RowView, row_views
 
 if TYPE_CHECKING:
-    from attnbench.suites.case import PlannedTable
+    from attnbench.suites.planned import PlannedTable
     from attnbench.suites.schema import Suite
 
 CONVENTIONS = (

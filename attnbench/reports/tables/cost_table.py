@@ -7,12 +7,43 @@ from typing import Any
 
 from attnbench.reports.tables.footnotes import Footnotes, reconciliation
 from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.reports.tables.row_views import CostResult
 
+CONVENTION = (
+    "MACs: multiply-adds of convolutions, linear layers and matrix products, one image; "
+    "activations: output elements of the same; bytes: read and written by each unfused operator"
+)
+_TOTALS = ("params", "trainable", "macs", "activations", "bytes")
+_DELTAS = ("params", "macs", "activations", "bytes")
 Arm = Mapping[str, Any]
 Text = Callable[[Arm], str]
 
 
-def report_of_arms(arms: Sequence[Arm], convention: str) -> Report:
+def arm_of(result: CostResult) -> dict[str, Any]:
+    """Return the JSON object of a cost case."""
+    case, values = result.case, result.values
+    arm: dict[str, Any] = {
+        "name": case.name,
+        "backbone": case.backbone,
+        "module": case.module,
+        "placement": case.placement,
+        "channels": case.channels,
+        "size": list(case.size),
+        "form": "fused" if case.fused else "plain",
+        "convention": CONVENTION,
+        **{key: values[key] for key in _TOTALS},
+    }
+    if case.backbone:
+        arm["delta"] = {key: values[f"delta_{key}"] for key in _DELTAS}
+        arm["sites"] = result.slots
+    else:
+        arm |= {key: values[key] for key in ("paper_params", "paper_macs")}
+        arm["formula"] = {key: values[f"formula_{key}"] for key in ("params", "macs")}
+    counters = (result.record or {}).get("counters")
+    return arm if counters is None else arm | {"counters": counters}
+
+
+def report_of_arms(arms: Sequence[Arm]) -> Report:
     """Return the report of arms, which are modules in backbones or modules alone."""
     layout = _PLACED if any(arm["backbone"] for arm in arms) else _ALONE
     notes = Footnotes()
@@ -27,7 +58,7 @@ def report_of_arms(arms: Sequence[Arm], convention: str) -> Report:
     counters = [Column("Counters", "reconciled with ours")] if counted else []
     columns = (*(column for column, _ in layout), *counters)
     table = Table("", columns, rows, footnotes=notes.texts)
-    footer = (convention, *_units(arms))
+    footer = (CONVENTION, *_units(arms))
     return Report("cost", "", "", "", (), (table,), footer, lines=tuple(map(_line, arms)))
 
 

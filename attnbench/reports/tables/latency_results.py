@@ -11,8 +11,7 @@ from attnbench.reports.tables.case_result import CaseResult
 from attnbench.stats.verdict import Verdict
 
 if TYPE_CHECKING:
-    from attnbench.suites.case import Case
-    from attnbench.suites.conditions import Conditions
+    from attnbench.suites.case import Case, Conditions
 
 
 @dataclass(frozen=True)

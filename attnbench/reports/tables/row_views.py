@@ -11,7 +11,7 @@ from attnbench.reports.tables.case_result import CaseResult
 from attnbench.reports.tables.latency_results import LatencyCell, timed
 
 if TYPE_CHECKING:
-    from attnbench.suites.case import PlannedRow, PlannedTable
+    from attnbench.suites.planned import PlannedRow, PlannedTable
     from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
 
 Records = Mapping[str, Mapping[str, Any]]
