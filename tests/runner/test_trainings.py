@@ -72,7 +72,7 @@ class Told:
     def begin(self, job):
         self.job = job
 
-    def step(self, text):
+    def step(self, case, text):
         self.steps.append(text)
 
     def done(self, record):
