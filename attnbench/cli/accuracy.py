@@ -62,13 +62,13 @@ Blend = Annotated[
 Wider = Annotated[
     bool, typer.Option("--wider", help="Also plain backbones of the arms' multiply-adds.")
 ]
-Int8 = Annotated[bool, typer.Option("--int8", help="Also the accuracy after quantisation.")]
+Int8 = Annotated[bool, typer.Option("--int8", help="Also the accuracy after quantization.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Of each training.")]
 Save = Annotated[
     Path | None,
     typer.Option("--save", metavar="DIR", help="Keep the trained weights: ARM,seed=N.pt."),
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything anew.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again.")]
 Executor = Annotated[
     str, typer.Option("--executor", help="local, or ray: on the nodes of a Ray cluster.")
 ]
@@ -116,7 +116,9 @@ def command(
         "threads": threads,
     }
     if not backbone:
-        raise RequestError("nothing to train: give a backbone (-b) and modules (-m, -p)")
+        raise RequestError(
+            "a training needs a backbone (-b): got none. Add -b, and -m with -p for modules"
+        )
     modules = [_blended(spec, blend) for spec in module or []]
     request = grid_request(backbone, modules, placement, wider=wider)
     with guests():

@@ -36,7 +36,7 @@ def command(
     recipe: Annotated[str | None, typer.Option("--recipe", help="Recipe of the training.")] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Draw the feature maps before and after each inserted module, and what it changes."""
+    """Draw the feature maps before and after each inserted module, and their difference."""
     catalog = load_catalog(plugin)
     with guests():
         from attnbench.measure.accuracy import AccuracyMeter
@@ -97,7 +97,9 @@ def _raw(image: str, dataset: str) -> Tensor:
         try:
             return decode(Path(image))
         except Exception as error:  # the decoders of PIL raise various exceptions
-            raise RequestError(f"--image {image} cannot be read: {describe(error)}") from error
+            raise RequestError(
+                f"--image cannot be read: got {image!r}: {describe(error)}"
+            ) from error
     test = load(dataset).test
     if int(image) >= len(test):
         raise RequestError(

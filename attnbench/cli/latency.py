@@ -23,7 +23,7 @@ from attnbench.cli.request_grid import (
     requested,
     rows_of,
 )
-from attnbench.errors import RequestError
+from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
     from attnbench.reports.tables.latency_results import LatencyCell
@@ -71,7 +71,7 @@ def command(
 
     chosen = chosen_format(format, json)
     if not 0 < budget < float("inf"):
-        raise RequestError(f"--budget {budget} must be a number of seconds above 0")
+        raise RequestError(f"--budget must be a number of seconds above 0: got {budget}")
     measurers = Measurers(load_catalog(plugin))
     names, precisions = _runtimes(runtime), _precisions(precision)
     request = grid_request(
@@ -124,16 +124,14 @@ def _precisions(text: str) -> list[str]:
     names = _split(text, "--precision")
     for name in names:
         if name not in PRECISIONS:
-            raise RequestError(
-                f"--precision is unknown: got {name!r}. Choose from {', '.join(PRECISIONS)}"
-            )
+            raise unknown("--precision", name, PRECISIONS)
     return names
 
 
 def _split(text: str, option: str) -> list[str]:
     names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
-        raise RequestError(f"{option} names nothing: got {text!r}")
+        raise RequestError(f"{option} contains no name: got {text!r}")
     return names
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.errors import RequestError
+from attnbench.errors import RequestError, unknown
 from attnbench.registry.settings import settings
 
 DEFAULT_OUT = "attnbench-results"
@@ -48,10 +48,8 @@ Format = Annotated[
     typer.Option("--format", metavar="FORMAT", help="text, json, md, csv, tex or html."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
-Strict = Annotated[bool, typer.Option("--strict", help="What is inconclusive fails, too.")]
-AllowMissing = Annotated[
-    bool, typer.Option("--allow-missing", help="What is missing does not fail.")
-]
+Strict = Annotated[bool, typer.Option("--strict", help="Inconclusive cases fail, too.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Missing cases do not fail.")]
 CommentFormat = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
 ]
@@ -63,7 +61,7 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Where runs are kept.",
+        help="Folder of runs.",
         default_factory=settled_out,
         show_default=DEFAULT_OUT,
     ),
@@ -86,10 +84,10 @@ def chosen_format(name: str | None, json: bool, possible: tuple[str, ...] = FORM
         RequestError: the format is not in ``possible``.
     """
     if json and name not in (None, "json"):
-        raise RequestError(f"--json and --format {name} contradict each other")
+        raise RequestError(f"--json contradicts --format: got {name!r}. Omit one of them")
     chosen = "json" if json else name or "text"
     if chosen not in possible:
-        raise RequestError(f"--format {chosen!r} is none of {', '.join(possible)}")
+        raise unknown("--format", chosen, possible)
     return chosen
 
 
@@ -101,11 +99,11 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
     if not found:
-        raise RequestError(f"--size {text!r} is neither a number nor HEIGHTxWIDTH")
+        raise RequestError(f"--size is malformed: got {text!r}. Write a number or HEIGHTxWIDTH")
     height = int(found[1])
     width = int(found[2] or height)
     if not 1 <= min(height, width) <= max(height, width) <= 100_000:
-        raise RequestError(f"--size {text!r} must be between 1 and 100000")
+        raise RequestError(f"--size must be between 1 and 100000: got {text!r}")
     return height, width
 
 
@@ -118,5 +116,5 @@ def chosen_kinds(text: str | None, possible: tuple[str, ...] = KINDS) -> tuple[s
     kinds = tuple(part.strip() for part in text.split(",")) if text else possible
     for kind in kinds:
         if kind not in possible:
-            raise RequestError(f"--only {kind!r} is none of {', '.join(possible)}")
+            raise unknown("--only", kind, possible)
     return kinds

@@ -55,21 +55,27 @@ def grid_request(
     from attnbench.suites.request import GridRequest
 
     if not backbones and not modules:
-        raise RequestError("nothing to measure: give a backbone (-b), a module (-m) or both")
+        raise RequestError("a request needs a backbone (-b), a module (-m) or both: got neither")
     if not backbones and (channels is None or size is None):
         raise RequestError(
             "a module alone needs --channels and --size. Or place it in a backbone with -b and -p"
         )
     if backbones and channels is not None:
-        raise RequestError("--channels is for a module alone; the backbone's sites have their own")
+        raise RequestError(
+            f"--channels is for a module alone: got {channels} with a backbone, whose sites have "
+            "their own. Omit it"
+        )
     if placements and not backbones:
-        raise RequestError("a placement (-p) needs a backbone (-b)")
+        raise RequestError(f"a placement (-p) needs a backbone (-b): got {placements[0]!r} alone")
     if placements and not modules:
-        raise RequestError("a placement (-p) needs a module (-m); omit both for the plain backbone")
+        raise RequestError(
+            f"a placement (-p) needs a module (-m): got {placements[0]!r} alone. Omit it for plain"
+        )
     if backbones and modules and not placements:
         raise RequestError(
-            "a module in a backbone needs a placement: -p after:11, -p replace:14,17, -p official; "
-            f"attnbench show backbone {backbones[0]} lists the layers"
+            f"a module in a backbone needs a placement (-p): got none for {modules[0]!r}. Write "
+            "after:11, replace:14,17 or official; the layers are listed by: attnbench show "
+            f"backbone {backbones[0]}"
         )
     return GridRequest(
         backbones or (),

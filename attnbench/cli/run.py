@@ -31,7 +31,9 @@ def command(
     suite: Annotated[list[str] | None, typer.Argument(help="Names or .toml files.")] = None,
     add: Annotated[
         list[str] | None,
-        typer.Option("--add", metavar="MODULE", help="A module that gets rows too; repeats."),
+        typer.Option(
+            "--add", metavar="MODULE", help="Additional module, with rows of its own; repeats."
+        ),
     ] = None,
     only: Only = None,
     case: Annotated[
@@ -41,9 +43,9 @@ def command(
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything anew.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything again.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")
+        bool, typer.Option("--dry-run", help="List the cases without measuring.")
     ] = False,
     executor: Annotated[
         str, typer.Option("--executor", help="Of trainings: local, or ray on a Ray cluster.")
@@ -52,7 +54,7 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Measure what is missing of suites, and write their tables.
+    """Measure the missing cases of suites and write their tables.
 
     Without a name: the suites of [tool.attnbench], or "quick".
     """
@@ -147,4 +149,6 @@ def _list_cases(jobs: Sequence[Job]) -> None:
 def _refuse_twins(names: list[str]) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise RequestError(f"suite {twice[0]!r} is asked for twice; one folder holds one run")
+        raise RequestError(
+            f"suite names must be unique: got {twice[0]!r} twice. One folder holds one run"
+        )

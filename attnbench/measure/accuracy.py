@@ -77,7 +77,9 @@ class AccuracyMeter:
         dataset = find_dataset(training.dataset)
         recipe = find_recipe(training.recipe)
         if training.weights and not Path(training.weights).is_file():
-            raise RequestError(f"weights {training.weights}: there is no such file")
+            raise RequestError(
+                f"weights cannot be read: got {training.weights!r}, which is no file"
+            )
         missing = dataset.missing(data_root())
         if missing:
             raise MissingExtraError(missing)

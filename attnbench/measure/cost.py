@@ -181,8 +181,9 @@ class CostMeter:
         counted = cost(fuse(placed) if case.fused else placed, (1, 3, *case.size))
         if (counted.params, counted.macs) != (values["params"], values["macs"]):
             raise CountingError(
-                f"{case.name}: the parts add up to {values['params']} parameters and "
-                f"{values['macs']} MACs, the whole network has {counted.params} and {counted.macs}"
+                f"{case.name}: the sum of the parts differs from the whole network: got "
+                f"{values['params']} parameters and {values['macs']} MACs instead of "
+                f"{counted.params} and {counted.macs}"
             )
         return _reports(counted)
 
@@ -226,7 +227,9 @@ def _traced_part(
         raise PluginError(f"{attention.spec} fails on {shape}: {error}") from error
     output = traced.calls[0].output
     if output != shape:
-        raise PluginError(f"{attention.spec} turns {shape} into {output}; it must keep the shape")
+        raise PluginError(
+            f"{attention.spec} must keep the shape of its input: got {output} for {shape}"
+        )
     return Inventory(module).part(traced)
 
 

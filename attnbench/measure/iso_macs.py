@@ -72,4 +72,4 @@ def _spec(arm: Case, step: int) -> str:
     try:
         return str(canonical_backbone(spec.given(width=step / _STEPS)))
     except RequestError as error:
-        raise RequestError(f"no wider {spec.name} can be built: {error}") from error
+        raise RequestError(f"backbone {spec.name} cannot be widened: {error}") from error

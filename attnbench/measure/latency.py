@@ -178,26 +178,29 @@ def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
     _check_device(device, conditions)
     if conditions.threads > len(allowed_cores()):
         raise MissingExtraError(
-            f"{conditions.threads} threads: this process may use {len(allowed_cores())} cores"
+            f"threads exceed the {len(allowed_cores())} cores of this process: got "
+            f"{conditions.threads}"
         )
     if device.kind not in runtime.devices:
         raise MissingExtraError(
-            f"{runtime.name} does not run on {conditions.device}; it runs on "
-            f"{', '.join(runtime.devices)}"
+            f"runtime {runtime.name} does not support the device: got {conditions.device}. It "
+            f"supports {', '.join(runtime.devices)}"
         )
     if conditions.precision not in runtime.precisions:
         raise MissingExtraError(
-            f"{runtime.name} offers {', '.join(runtime.precisions)}, not {conditions.precision}"
+            f"runtime {runtime.name} does not support the precision: got {conditions.precision}. "
+            f"It supports {', '.join(runtime.precisions)}"
         )
 
 
 def _check_device(device: Device, conditions: Conditions) -> None:
     if (conditions.cold or conditions.graph) and device.kind != "cuda":
         wanted = "cold caches" if conditions.cold else "CUDA graphs"
-        raise RequestError(f"{wanted} need a CUDA device, not {device.name}")
+        raise RequestError(f"{wanted} need a CUDA device: got {device.name}")
     if conditions.graph and conditions.runtime not in _GRAPHED:
         raise RequestError(
-            f"CUDA graphs are for {', '.join(_GRAPHED)}; {conditions.runtime} launches by itself"
+            f"CUDA graphs are not supported by the runtime: got {conditions.runtime}. Choose from "
+            f"{', '.join(_GRAPHED)}"
         )
 
 

@@ -45,9 +45,10 @@ def matching(cases: Sequence[Case], globs: Sequence[str]) -> list[Case]:
     for glob in globs:
         if not any(_matches(case, glob) for case in cases):
             names = [case.name for case in cases]
+            near = suggestion(glob, names)
             raise RequestError(
-                f"--case {glob!r} matches none of the {len(names)} cases, for example "
-                f"{names[0]!r}.{suggestion(glob, names)}"
+                f"--case matches none of the {len(names)} cases: got {glob!r}.{near} "
+                f"The first case is {names[0]!r}"
             )
     return [case for case in cases if any(_matches(case, glob) for glob in globs)]
 
@@ -63,7 +64,9 @@ def shard(cases: Sequence[Case], text: str) -> list[Case]:
     found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     number, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= count:
-        raise RequestError(f"--shard {text!r} is not like 1/4, the first of four parts")
+        raise RequestError(
+            f"--shard is malformed: got {text!r}. Write I/N, such as 1/4 for the first of four"
+        )
     # sessions are not split: their arms are timed against each other
     units: dict[Case, list[Case]] = {}
     for case in cases:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from attnbench.errors import RequestError
+from attnbench.errors import unknown
 from attnbench.workers.pool import Pool, WorkerPool
 from attnbench.workers.process import Worker
 from attnbench.workers.serve import TaskHandler, serve
@@ -27,7 +27,7 @@ def new_worker(plugins: Sequence[str] = ()) -> Worker:
 def check_executor(name: str) -> None:
     """Raise :class:`RequestError` unless the name is ``local`` or ``ray``."""
     if name not in EXECUTORS:
-        raise RequestError(f"--executor is unknown: got {name!r}. Choose {' or '.join(EXECUTORS)}")
+        raise unknown("--executor", name, EXECUTORS)
 
 
 def new_pool(executor: str, worker: Worker, plugins: Sequence[str]) -> Pool:

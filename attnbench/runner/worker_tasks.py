@@ -57,8 +57,8 @@ class Measurers:
 
         if not torch.cuda.is_available():
             raise MissingExtraError(
-                "a GPU is required, and there is none: on a processor these trainings take weeks. "
-                "Remove `gpu = true` from a copy of the suite to train them nevertheless"
+                "these trainings need a GPU, and this machine has none: on a processor they take "
+                "weeks. Remove `gpu = true` from a copy of the suite to train them nevertheless"
             )
 
 

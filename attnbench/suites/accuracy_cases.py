@@ -66,7 +66,7 @@ def _bracketing(
 ) -> Iterator[PlannedRow]:
     own = row.cases[0].backbone
     if brackets is None:
-        raise RequestError("rows with control = wider need the networks to be counted")
+        raise RequestError("rows with control = wider need a cost meter: got none")
     arms = [
         case
         for table_row in rows

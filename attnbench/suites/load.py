@@ -75,9 +75,11 @@ def read_suite(path: Path) -> Suite:
     except OSError as error:
         raise RequestError(f"suite file {shown} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise RequestError(f"suite file {shown} is not UTF-8: {error.reason}") from error
+        raise RequestError(
+            f"suite file {shown} is not UTF-8: {error.reason}. Save it as UTF-8"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"suite file {shown} is no TOML: {error}") from error
+        raise RequestError(f"suite file {shown} is not valid TOML: {error}") from error
     return parse_suite(content, shown)
 
 

@@ -85,8 +85,8 @@ class _Planner:
         ]
         if layout.groups and not any(self._varies(row, layout.groups) for row in rows):
             raise RequestError(
-                f"suite {self.head.name}: no module of the table has the option "
-                f"{layout.groups.option!r} of its groups"
+                f"suite {self.head.name}: the option of the column groups exists in no module of "
+                f"the table: got {layout.groups.option!r}"
             )
         rows += self._added_rows(rows, layout.groups, added)
         whole = (self._timed(row, layout) for row in widened(rows, self.brackets))
@@ -102,8 +102,8 @@ class _Planner:
             return row
         if latency.rank is not None and latency.rank not in latency.runtimes:
             raise RequestError(
-                f"suite {self.head.name}: rank {latency.rank!r} is none of the runtimes "
-                f"{', '.join(latency.runtimes)}"
+                f"suite {self.head.name}: rank is not a runtime of the table: got "
+                f"{latency.rank!r}. Choose from {', '.join(latency.runtimes)}"
             )
         first = row.cases[0]
         timed = [first.for_latency(conditions) for conditions in latency.conditions()]
@@ -162,7 +162,9 @@ class _Planner:
         if form == "plain" or has_fused_form(module, self.catalog):
             return False
         if not row.is_many():
-            raise RequestError(f"module {module!r} has no fused form (no fuse method)")
+            raise RequestError(
+                f"module has no fused form: got {module!r}. Write fuse(), or omit the form"
+            )
         return True
 
     def _lacks_official_place(self, module: str, placement: str | None) -> bool:
@@ -321,7 +323,7 @@ def _check_added(suite: Suite, tables: Iterable[PlannedTable], added: Sequence[s
         if there and parse_spec(module, "module").name not in there:
             raise RequestError(
                 f"suite {suite.suite.name} has no place for {module}: its modules are at their "
-                "official places or in fused form; declare `official` on the card, or write fuse()"
+                "official places or in fused form. Declare `official` on the card, or write fuse()"
             )
 
 
@@ -331,8 +333,8 @@ def _check_nominal(suite: Suite, tables: Iterable[PlannedTable]) -> None:
     for name in suite.nominal:
         if name not in backbones:
             raise RequestError(
-                f"suite {suite.suite.name}: nominal.{name!r} is the backbone of no row; "
-                f"there are {', '.join(backbones) or 'none'}"
+                f"suite {suite.suite.name}: nominal has a backbone of no row: got {name!r}. "
+                f"The rows have {', '.join(backbones) or 'none'}"
             )
 
 

@@ -72,7 +72,7 @@ FIGURE = re.compile(
 
 def _is_figure(text: str) -> str:
     if not FIGURE.fullmatch(text.strip()):
-        raise ValueError("must be a figure like 261.88M, 524k, 33x or 70.65")
+        raise ValueError("must be a figure such as 261.88M, 524k, 33x or 70.65")
     return text
 
 
@@ -139,7 +139,7 @@ class Groups(_Strict):
 def _each_once(values: list[Any]) -> list[Any]:
     for value in values:
         if values.count(value) > 1:
-            raise ValueError(f"has {value!r} twice")
+            raise ValueError(f"contains {value!r} twice")
     return values
 
 
@@ -286,19 +286,21 @@ class Row(_Strict):
         if self.backbone is None and self.module is None:
             raise ValueError("a row needs a backbone, a module or both")
         if self.backbone is None and self.channels is None:
-            raise ValueError("a module alone needs channels (and size)")
+            raise ValueError("a module alone needs channels and a size")
         if self.backbone is not None and self.channels is not None:
-            raise ValueError("channels are for modules alone; take channels or backbone out")
+            raise ValueError("channels are for modules alone: remove channels or backbone")
         if self.backbone is not None and (self.module is None) != (self.placement is None):
-            raise ValueError("module and placement go together in a backbone")
+            raise ValueError("a backbone needs both module and placement, or neither")
         if self.backbone is None and self.placement is not None:
-            raise ValueError("placement needs a backbone")
+            raise ValueError("a placement needs a backbone")
         if self.control and (self.module is not None or not isinstance(self.backbone, str)):
-            raise ValueError("control = wider needs one backbone and no module")
+            raise ValueError("control = wider needs exactly one backbone and no module")
         if "fused" in self.forms and self.module is None:
             raise ValueError("forms = fused needs a module")
         if self.printed and self.is_many():
-            raise ValueError("printed figures belong to one row; take the lists apart")
+            raise ValueError(
+                "printed figures belong to a single row: write a row for each item of its lists"
+            )
         return self
 
     def selects(self) -> bool:
@@ -336,14 +338,14 @@ class TableLayout(_Strict):
     @model_validator(mode="after")
     def _consistent(self) -> TableLayout:
         if self.reference is not None and self.reference not in [row.label for row in self.row]:
-            raise ValueError(f"reference {self.reference!r} is the label of no row")
+            raise ValueError(f"reference is the label of no row: got {self.reference!r}")
         normalized = [column for column in self.columns if column in _NORMALIZED]
         if normalized and self.reference is None:
-            raise ValueError(f"column {normalized[0]} needs a reference, the label of a row")
+            raise ValueError(f"column {normalized[0]} needs a reference: the label of a row")
         if self.groups and self.latency:
-            raise ValueError("a table has column groups or latency, not both")
+            raise ValueError("a table cannot have both column groups and latency")
         if self.latency and any(row.control for row in self.row):
-            raise ValueError("rows with control = wider have no latency; take latency out")
+            raise ValueError("rows with control = wider have no latency: remove latency")
         groups = len(self.groups.values) if self.groups else 0
         for number, row in enumerate(self.row, start=1):
             for metric, figure in row.printed.items():
@@ -377,9 +379,9 @@ class Suite(_Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
         if self.latency is not None and not any(layout.latency for layout in self.table):
-            raise ValueError("no table has latency; write latency = {} under [[table]]")
+            raise ValueError("no table has latency: write latency = {} under [[table]]")
         if self.accuracy is not None and not any(layout.accuracy for layout in self.table):
-            raise ValueError("no table has accuracy; write accuracy = {} under [[table]]")
+            raise ValueError("no table has accuracy: write accuracy = {} under [[table]]")
         for layout in self.table:
             accuracy = self.accuracy_of(layout)
             if layout.groups and accuracy and accuracy.columns:
@@ -392,7 +394,7 @@ class Suite(_Strict):
                     # a single word is a key, several words are a sentence
                     if " " not in reason and reason not in self.reasons:
                         near = suggestion(reason, self.reasons)
-                        raise ValueError(f"reason {reason!r} is no key of [reasons].{near}")
+                        raise ValueError(f"reason is not a key of [reasons]: got {reason!r}.{near}")
         return self
 
 
