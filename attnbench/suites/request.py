@@ -59,15 +59,24 @@ def request_suite(
     if settings is not None:
         section = "accuracy" if kind == "accuracy" else "latency"
         content[section], layout[section] = dict(settings), {}
-    return parse_suite(content, "of these options")
+    suite = parse_suite(content, "of these options")
+    if kind == "latency" and not request.backbones:
+        return _with_one_pass(suite, request.channels)
+    return suite
 
 
-def _rows(kind: str, request: GridRequest, catalog: Catalog) -> Iterator[dict[str, Any] | Row]:
+def _with_one_pass(suite: Suite, channels: int | None) -> Suite:
+    """Return the suite with the baseline of modules alone as a row: one pass over the map."""
+    (layout,) = suite.table
+    baseline = Row.model_construct(channels=channels)  # no row of a file is without a module
+    rows = {"row": [baseline, *layout.row]}
+    return suite.model_copy(update={"table": [layout.model_copy(update=rows)]})
+
+
+def _rows(kind: str, request: GridRequest, catalog: Catalog) -> Iterator[dict[str, Any]]:
     modules = dict.fromkeys(canonical_module(spec, catalog) for spec in request.modules)
     placements = dict.fromkeys(map(canonical_placement, request.placements))
     if not request.backbones:
-        if kind == "latency":  # one pass over the feature map
-            yield Row.model_construct(channels=request.channels)
         for module in modules:
             yield {"module": module, "channels": request.channels, "forms": [*request.forms]}
     for backbone in dict.fromkeys(str(canonical_backbone(spec)) for spec in request.backbones):
