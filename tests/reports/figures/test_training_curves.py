@@ -13,9 +13,9 @@ from attnbench.records.store import Run
 from attnbench.registry.plugins import catalog
 from attnbench.reports.figures.training_curves import draw_curves, draw_differences, write_plots
 from attnbench.reports.run_report import planned_of
-from attnbench.suites.planned import tables_to_json
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import plan
+from attnbench.suites.planned import tables_to_json
 
 
 def seed(*losses):
