@@ -51,7 +51,7 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     ("words", "said"),
     [
         ((), "-b"),
-        ((*NET, "-m", "se"), "-p after:11"),
+        ((*NET, "-m", "se"), "(-p): got none for 'se'"),
         ((*NET, *ARM, "--dataset", "digit"), "'digits'"),
         ((*NET, *ARM, "--recipe", "fast"), "'fast'"),
         ((*NET, *ARM, "--executor", "slurm"), "'slurm'"),
