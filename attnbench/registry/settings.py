@@ -50,7 +50,7 @@ def settings(start: Path | None = None) -> ProjectSettings:
     The nearest ``pyproject.toml`` applies, as for other tools; without the table, the defaults.
 
     Raises:
-        RequestError: the file is no TOML, or a key or value of the table is wrong.
+        RequestError: the file is not valid TOML, or a key or value of the table is wrong.
     """
     path = _file(start or Path.cwd())
     if path is None:

@@ -20,8 +20,8 @@ V2 = ("-b", "mobilenet_v2,width=0.35", "--no-counters")
 COMMANDS = {
     "unknown kind to list": (("list", "module"), "'modules'"),
     "unknown kind to show": (("show", "modul", "se"), "module"),
-    "unknown format": (("list", "modules", "--format", "xml"), "text, json"),
-    "json and md": (("list", "modules", "--json", "--format", "text"), "--format text"),
+    "unknown format": (("list", "modules", "--format", "xml"), "Known: json, text"),
+    "json and md": (("list", "modules", "--json", "--format", "text"), "'text'"),
     "unknown module": (("show", "module", "cmab"), "'cbam'"),
     "backbone as module": (("cost", *V2, "-m", "mobilenet_v2", "-p", "after:5"), "-b mobilenet_v2"),
     "module as backbone": (("cost", "-b", "se"), "-m se"),
@@ -42,7 +42,7 @@ COMMANDS = {
     "negative reduction": (("cost", *V2, "-m", "se,reduction=-1", "-p", "after:5"), "reduction"),
     "choice": (("cost", *V2, "-m", "bam,combine=max", "-p", "after:5"), "'mul'"),
     "groups that do not divide": (("cost", "-b", "mobilenet_v2", "-m", "ulsam,groups=16", "-p", "after:3"), "24 channels"),
-    "no placement": (("cost", *V2, "-m", "se"), "-p after:11"),
+    "no placement": (("cost", *V2, "-m", "se"), "(-p)"),
     "size that the network refuses": (("cost", "-b", "timm:vit_tiny_patch16_224", "--size", "256"), "(1, 3, 256, 256)"),
     "placement without module": (("cost", *V2, "-p", "after:5"), "-m"),
     "placement without backbone": (("cost", "-m", "se", "-p", "after:5", "--channels", "8", "--size", "4"), "-b"),
@@ -127,16 +127,16 @@ RECORDS = {
 
 # one message of each kind as a whole; the tests below look for its values alone
 WHOLE = {
-    "unknown format": "--format 'xml' is none of text, json",
-    "json and md": "--json and --format text contradict each other",
+    "unknown format": "unknown --format 'xml'. Known: json, text.",
+    "json and md": "--json contradicts --format: got 'text'. Omit one of them",
     "suite as module": "unknown module 'quick': it is a suite: attnbench run quick",
     "unknown option": "ulsam has no option 'group'; it takes groups=4, momentum=0.1. Did you mean 'groups'?",
-    "size zero": "--size '0' must be between 1 and 100000",
+    "size zero": "--size must be between 1 and 100000: got '0'",
     "missing plugin": "plugin file 'no.py' does not exist",
     "plugin that raises": "plugin file raises.py:2 fails: OSError: no device",
     "suite file that is not there": "suite file no.toml cannot be read: No such file or directory",
     "no run there": "no run at 'nothing'; looked for nothing, nothing/records.jsonl, attnbench-results/nothing/records.jsonl",
-    "nothing to count": "nothing to measure; give a backbone (-b), a module (-m) or both",
+    "nothing to count": "a request needs a backbone (-b), a module (-m) or both: got neither",
 }  # fmt: skip
 
 

@@ -121,7 +121,7 @@ def test_a_case_that_is_named_is_not_joined_by_the_others(project):
     ("text", "said"),
     [
         ("[suite]\nname = 'x'\n", "suite file suite.toml: suite.title is missing; add it*"),
-        ("[suite]\nname = \n", "suite file suite.toml is no TOML: *"),
+        ("[suite]\nname = \n", "suite file suite.toml is not valid TOML: *"),
         ("[suite]\nname = 'x'\ntitle = 'X'\ncolour = 1\n", "*unknown key suite.colour*"),
     ],
 )
