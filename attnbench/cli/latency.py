@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,7 +65,6 @@ def command(
 ) -> None:
     """Time modules beside the plain backbone, interleaved; several -b, -m, -p cross."""
     from attnbench.cli.progress import progress
-    from attnbench.reports.tables.latency_table import report_of_sessions
     from attnbench.runner.run_suite import measure
     from attnbench.runner.worker_main import new_worker
     from attnbench.runner.worker_tasks import Measurers
@@ -98,15 +98,21 @@ def command(
         _report_skipped(job)
     with new_worker(plugin or []) as worker:
         rows = rows_of(job, measure(job, worker, progress()))
-    if chosen == "json":
+    _print(rows, chosen, processes)
+    if any(cell.status == "failed" for row in requested(rows) for cell in row.timed):
+        sys.exit(1)
+
+
+def _print(rows: Sequence[RowView], form: str, processes: int) -> None:
+    from attnbench.reports.tables.latency_table import report_of_sessions
+
+    if form == "json":
         print_json(one_or_arms([_arm(row) for row in requested(rows)]))
     else:
         # the plain networks, which are the baseline of each table, come last in the CSV
         ordered = sorted(rows, key=lambda row: row not in requested(rows))
         cells = [cell for row in ordered for cell in row.timed]
-        print_report(report_of_sessions(cells, processes), chosen)
-    if any(cell.status == "failed" for row in requested(rows) for cell in row.timed):
-        sys.exit(1)
+        print_report(report_of_sessions(cells, processes), form)
 
 
 def _runtimes(text: str) -> list[str]:
