@@ -47,9 +47,8 @@ def command(
 
     chosen = chosen_format(format, json)
     measurers = Measurers(load_catalog(plugin))
-    forms = ("plain", "fused") if fused else ("plain",)
     request = grid_request(
-        backbone, module, placement, size, channels, counters=counters, forms=forms
+        backbone, module, placement, size, channels, counters=counters, fused=fused
     )
     with guests():
         job = prepare_request("cost", request, measurers)

@@ -64,9 +64,6 @@ def command(
     budget: Budget,
 ) -> None:
     """Time modules beside the plain backbone, interleaved; several -b, -m, -p cross."""
-    from attnbench.cli.progress import progress
-    from attnbench.runner.run_suite import measure
-    from attnbench.runner.worker_main import new_worker
     from attnbench.runner.worker_tasks import Measurers
 
     chosen = chosen_format(format, json)
@@ -74,14 +71,7 @@ def command(
         raise RequestError(f"--budget must be a number of seconds above 0: got {budget}")
     measurers = Measurers(load_catalog(plugin))
     names, precisions = _runtimes(runtime), _precisions(precision)
-    request = grid_request(
-        backbone,
-        module,
-        placement,
-        size,
-        channels,
-        forms=("plain", "fused") if fused else ("plain",),
-    )
+    request = grid_request(backbone, module, placement, size, channels, fused=fused)
     settings = {
         "runtimes": names,
         "precisions": precisions,
@@ -96,11 +86,19 @@ def command(
     with guests():
         job = prepare_request("latency", request, measurers, settings)
         _report_skipped(job)
-    with new_worker(plugin or []) as worker:
-        rows = rows_of(job, measure(job, worker, progress()))
+    rows = _measure(job, plugin or [])
     _print(rows, chosen, processes)
     if any(cell.status == "failed" for row in requested(rows) for cell in row.timed):
         sys.exit(1)
+
+
+def _measure(job: Job, plugins: Sequence[str]) -> list[RowView]:
+    from attnbench.cli.progress import progress
+    from attnbench.runner.run_suite import measure
+    from attnbench.runner.worker_main import new_worker
+
+    with new_worker(plugins) as worker:
+        return rows_of(job, measure(job, worker, progress()))
 
 
 def _print(rows: Sequence[RowView], form: str, processes: int) -> None:

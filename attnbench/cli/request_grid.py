@@ -45,9 +45,14 @@ def grid_request(
     placements: Sequence[str] | None,
     size: str | None = None,
     channels: int | None = None,
+    *,
+    fused: bool = False,
     **further: Any,
 ) -> GridRequest:
     """Return the request of these options; ``further`` are fields of the request.
+
+    Args:
+        fused: addition of the inference form of modules that have one.
 
     Raises:
         RequestError: the options contradict each other.
@@ -83,6 +88,7 @@ def grid_request(
         placements or (),
         parse_size(size or "224"),
         channels,
+        **({"forms": ("plain", "fused")} if fused else {}),
         **further,
     )
 
