@@ -15,11 +15,12 @@ from attnbench.cli.request_grid import (
     Modules,
     Placements,
     Size,
+    forms_of,
     grid_request,
     one_or_arms,
     prepare_request,
     refuse_skipped,
-    requested,
+    requested_rows,
     rows_of,
 )
 
@@ -48,7 +49,13 @@ def command(
     chosen = chosen_format(format, json)
     measurers = Measurers(load_catalog(plugin))
     request = grid_request(
-        backbone, module, placement, size, channels, counters=counters, fused=fused
+        backbone,
+        module,
+        placement,
+        size,
+        channels,
+        counters=counters,
+        forms=forms_of(fused),
     )
     with guests():
         job = prepare_request("cost", request, measurers)
@@ -56,6 +63,6 @@ def command(
         run = measure(job, InProcessWorker(WorkerTasks(measurers).do), SilentProgress())
     rows = rows_of(job, run)
     if chosen == "json":
-        print_json(one_or_arms([arm_of(row.first) for row in requested(rows)]))
+        print_json(one_or_arms([arm_of(row.first) for row in requested_rows(rows)]))
     else:
         print_report(report_of_arms([arm_of(row.first) for row in rows]), chosen)

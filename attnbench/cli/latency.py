@@ -17,11 +17,12 @@ from attnbench.cli.request_grid import (
     Modules,
     Placements,
     Size,
+    forms_of,
     grid_request,
     one_or_arms,
     prepare_request,
     refuse_skipped,
-    requested,
+    requested_rows,
     rows_of,
 )
 from attnbench.errors import RequestError, unknown
@@ -71,7 +72,7 @@ def command(
         raise RequestError(f"--budget must be a number of seconds above 0: got {budget}")
     measurers = Measurers(load_catalog(plugin))
     names, precisions = _runtimes(runtime), _precisions(precision)
-    request = grid_request(backbone, module, placement, size, channels, fused=fused)
+    request = grid_request(backbone, module, placement, size, channels, forms=forms_of(fused))
     settings = {
         "runtimes": names,
         "precisions": precisions,
@@ -88,7 +89,7 @@ def command(
         _report_skipped(job)
     rows = _measure(job, plugin or [])
     _print(rows, chosen, processes)
-    if any(cell.status == "failed" for row in requested(rows) for cell in row.timed):
+    if any(cell.status == "failed" for row in requested_rows(rows) for cell in row.timed):
         sys.exit(1)
 
 
@@ -105,10 +106,10 @@ def _print(rows: Sequence[RowView], form: str, processes: int) -> None:
     from attnbench.reports.tables.latency_table import report_of_sessions
 
     if form == "json":
-        print_json(one_or_arms([_arm(row) for row in requested(rows)]))
+        print_json(one_or_arms([_arm(row) for row in requested_rows(rows)]))
     else:
         # the plain networks, which are the baseline of each table, come last in the CSV
-        ordered = sorted(rows, key=lambda row: row not in requested(rows))
+        ordered = sorted(rows, key=lambda row: row not in requested_rows(rows))
         cells = [cell for row in ordered for cell in row.timed]
         print_report(report_of_sessions(cells, processes), form)
 

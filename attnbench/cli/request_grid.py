@@ -39,20 +39,21 @@ Fused = Annotated[
 ]
 
 
+def forms_of(fused: bool) -> tuple[str, ...]:
+    """Return the forms of modules to measure, with or without ``--fused``."""
+    return ("plain", "fused") if fused else ("plain",)
+
+
 def grid_request(
     backbones: Sequence[str] | None,
     modules: Sequence[str] | None,
     placements: Sequence[str] | None,
     size: str | None = None,
     channels: int | None = None,
-    *,
-    fused: bool = False,
+    forms: Sequence[str] = ("plain",),
     **further: Any,
 ) -> GridRequest:
     """Return the request of these options; ``further`` are fields of the request.
-
-    Args:
-        fused: addition of the inference form of modules that have one.
 
     Raises:
         RequestError: the options contradict each other.
@@ -88,7 +89,7 @@ def grid_request(
         placements or (),
         parse_size(size or "224"),
         channels,
-        **({"forms": ("plain", "fused")} if fused else {}),
+        forms=forms,
         **further,
     )
 
@@ -131,7 +132,7 @@ def rows_of(job: Job, run: Run) -> list[RowView]:
     return row_views(job.suite, job.tables[0], records_of(run))
 
 
-def requested(rows: Sequence[RowView]) -> list[RowView]:
+def requested_rows(rows: Sequence[RowView]) -> list[RowView]:
     """Return the rows that were requested: the plain ones only where no module was."""
     return [row for row in rows if row.first.case.module] or list(rows)
 
