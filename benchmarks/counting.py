@@ -82,7 +82,7 @@ def shipped_tools(cases: Sequence[Case]) -> dict[str, Count]:
 
     def ours() -> list[float]:
         fresh = ready.fresh(meter)
-        return [float(fresh.measure(case).values["macs"] or 0) for case in cases]
+        return [float(fresh.measure(case)["values"]["macs"] or 0) for case in cases]
 
     return {
         "attnbench": ours,

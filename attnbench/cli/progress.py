@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TRAINING_EVERY_S = 10.0
 """Minimum interval, in seconds, between two progress lines of a training."""
+_TEXTS = ("{task.fields[left]}", "{task.description}")
 
 
 def progress() -> RunProgress:
@@ -72,32 +73,35 @@ class LineProgress(SilentProgress):
         say(f"[{self._count}/{self._total}] {outcome}{left}")
 
 
-class BarProgress:
+class _Bar:
+    """A bar on standard error, with the current step beside it."""
+
+    def _show(self, total: int, left: str = "", opening: str = "") -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True, highlight=False)
+        if opening:
+            console.print(opening)
+        texts = [TextColumn(text, markup=False) for text in _TEXTS]
+        self._bar = Progress(
+            BarColumn(), MofNCompleteColumn(), *texts, console=console, transient=True
+        )
+        self._task = self._bar.add_task("", total=total, left=left)
+        self._bar.start()
+
+    def end(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+
+class BarProgress(_Bar):
     """A bar with the current case and the time left."""
 
     def begin(self, job: Job) -> None:
         """Show the bar."""
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-        )
-
-        console = Console(stderr=True, highlight=False)
         self._left = _time_left(job)
-        console.print(_opening(job, self._left))
-        self._bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}", markup=False),
-            TextColumn("{task.description}", markup=False),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=len(job.missing), left=self._text())
-        self._bar.start()
+        self._show(len(job.missing), self._text(), _opening(job, self._left))
 
     def step(self, case: Case, text: str) -> None:
         """Show the current step."""
@@ -110,10 +114,6 @@ class BarProgress:
 
     def _text(self) -> str:
         return f"{self._left} left" if str(self._left) else ""
-
-    def end(self) -> None:
-        """Remove the bar."""
-        self._bar.stop()
 
 
 def _time_left(job: Job) -> TimeLeft:
@@ -159,23 +159,12 @@ class CheckLines:
         """Do nothing."""
 
 
-class CheckBar:
+class CheckBar(_Bar):
     """A bar with the most recent module and check."""
 
     def begin(self, modules: int, checks: int) -> None:
         """Show the bar."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True, highlight=False),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=modules * checks)
-        self._bar.start()
+        self._show(modules * checks)
 
     def check(self, module: str, check: Check) -> None:
         """Advance the bar and show the check."""
@@ -187,7 +176,3 @@ class CheckBar:
 
     def done(self, report: ConformanceReport) -> None:
         """Do nothing; the bar advances with the checks."""
-
-    def end(self) -> None:
-        """Remove the bar."""
-        self._bar.stop()

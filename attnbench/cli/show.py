@@ -129,7 +129,7 @@ def _write_module(document: Document, form: str) -> None:
 def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[Document]:
     from attnbench.measure.cost import CostMeter
 
-    survey = CostMeter(catalog).known(name, size).survey
+    survey = CostMeter(catalog).backbone_cost(name, size).survey
     return [site.to_dict() for site in survey.sites()]
 
 

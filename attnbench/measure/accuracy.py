@@ -20,7 +20,7 @@ from attnbench.datasets.dataset import Data, data_root
 from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
-from attnbench.measure.cost import BackboneCost, CostMeter, card_facts, slot_facts, without_weights
+from attnbench.measure.cost import BackboneCost, CostMeter, module_facts, without_weights
 from attnbench.measure.network import draw_apart
 from attnbench.models.backbones import build_backbone
 from attnbench.models.insertion import fill
@@ -179,8 +179,7 @@ class AccuracyMeter:
         return {
             "values": values,
             "training": facts,
-            "slots": [slot_facts(slot) for slot in slots],
-            "card": card_facts(case.resolve(self.cost.catalog).attention),
+            **module_facts(case, slots, self.cost.catalog),
         }
 
     def _quantized(

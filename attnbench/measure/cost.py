@@ -7,8 +7,8 @@ trace of the whole placed network on every shipped row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -29,20 +29,6 @@ from attnbench.suites.case import Case
 
 METHOD = 1
 """Version of the counting method; a higher one invalidates older cost records."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The result of a cost case."""
-
-    values: dict[str, int | None]
-    slots: list[dict[str, Any]]
-    card: dict[str, Any] | None
-    counters: dict[str, Any] | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
 
 
 class BackboneCost:
@@ -67,8 +53,8 @@ class CostMeter:
         self._known: dict[tuple[str, tuple[int, int]], BackboneCost] = {}
         self._alone: dict[tuple[str, int, tuple[int, int], bool], CostPart] = {}
 
-    def measure(self, case: Case) -> Measurement:
-        """Return the measurement of a case.
+    def measure(self, case: Case) -> dict[str, Any]:
+        """Return the entries of a case's record: ``values``, ``slots``, ``card``, ``counters``.
 
         Raises:
             RequestError: the specs, the placement or the channels of the case are invalid.
@@ -80,20 +66,22 @@ class CostMeter:
         slots = self.slots(case)
         values = self._placed_values(case, slots, attention)
         counters = self._counters(case, slots, attention, values) if case.counters else None
-        return Measurement(
-            values, [slot_facts(slot) for slot in slots], card_facts(attention), counters
-        )
+        return {
+            "values": values,
+            "counters": counters,
+            **module_facts(case, slots, self.catalog),
+        }
 
     def check(self, case: Case) -> None:
         """Raise the error of :meth:`measure` for an invalid case, without building a module."""
         attention = case.resolve(self.catalog).attention
         if case.backbone is not None:
-            self.known(case.backbone, case.size)
+            self.backbone_cost(case.backbone, case.size)
             self.slots(case)
         elif attention is not None and case.channels is not None:
             attention.check(case.channels, case.size)
 
-    def known(self, backbone: str, size: tuple[int, int]) -> BackboneCost:
+    def backbone_cost(self, backbone: str, size: tuple[int, int]) -> BackboneCost:
         """Return a traced backbone; it is built and traced at the first call."""
         key = (backbone, size)
         if key not in self._known:
@@ -117,7 +105,7 @@ class CostMeter:
         attention = case.resolve(self.catalog).attention
         if case.backbone is None or attention is None or case.placement is None:
             return []
-        survey = survey or self.known(case.backbone, case.size).survey
+        survey = survey or self.backbone_cost(case.backbone, case.size).survey
         slots = find_slots(find_placement(case.placement, attention, survey), survey)
         check_slots(attention, slots)
         return slots
@@ -139,7 +127,7 @@ class CostMeter:
     def _placed_values(
         self, case: Case, slots: Sequence[Slot], attention: Attention | None
     ) -> dict[str, int | None]:
-        known = self.known(str(case.backbone), case.size)
+        known = self.backbone_cost(str(case.backbone), case.size)
         plain = known.plain
         removed = [slot.path for slot in slots if slot.replaced]
         remaining = known.without(removed) if removed else plain
@@ -157,7 +145,7 @@ class CostMeter:
             **_paper_delta(attention, slots, plain - remaining),
         }
 
-    def _measure_alone(self, case: Case, attention: Attention | None) -> Measurement:
+    def _measure_alone(self, case: Case, attention: Attention | None) -> dict[str, Any]:
         if attention is None or case.channels is None:
             raise CountingError(f"{case.name}: a module alone needs a module and its channels")
         part = self.part(attention, case.channels, case.size, case.fused)
@@ -167,7 +155,11 @@ class CostMeter:
             built = attention.build(case.channels, case.size)
             counted = cost(fuse(built) if case.fused else built, (1, case.channels, *case.size))
             counters = _reports(counted)
-        return Measurement(values, [], card_facts(attention), counters)
+        return {
+            "values": values,
+            "counters": counters,
+            **module_facts(case, (), self.catalog),
+        }
 
     def _counters(
         self,
@@ -261,9 +253,12 @@ def _paper_delta(
     }
 
 
-def slot_facts(slot: Slot) -> dict[str, Any]:
-    """Return the record form of a slot."""
-    return {**asdict(slot), "size": list(slot.size)}
+def module_facts(case: Case, slots: Iterable[Slot], catalog: Catalog) -> dict[str, Any]:
+    """Return the entries of a record about the module: ``slots``, ``card``."""
+    return {
+        "slots": [{**asdict(slot), "size": list(slot.size)} for slot in slots],
+        "card": card_facts(case.resolve(catalog).attention),
+    }
 
 
 def _reports(counted: Cost) -> dict[str, Any]:

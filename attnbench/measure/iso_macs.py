@@ -64,7 +64,7 @@ class IsoMacBaselines:
         return self._values(case)
 
     def _values(self, case: Case) -> int:
-        return int(self.meter.measure(case).values["macs"] or 0)
+        return int(self.meter.measure(case)["values"]["macs"] or 0)
 
 
 def _spec(arm: Case, step: int) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from attnbench.counting.peak_memory import peak_activations
 from attnbench.devices import Device, find_device
 from attnbench.devices.clocks import capture_graph
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.measure.cost import CostMeter, card_facts, slot_facts
+from attnbench.measure.cost import CostMeter, module_facts
 from attnbench.measure.network import example, inputs, network
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime as find_runtime
-from attnbench.runtimes.runtime import BuiltModel, Runtime, RuntimeFailure, RuntimeSettings
-from attnbench.stats.timing_samples import AGAIN, TimingSamples
+from attnbench.runtimes.runtime import BuiltModel, RuntimeFailure, RuntimeSettings
+from attnbench.stats.timing_samples import AGAIN
 from attnbench.suites.case import Case, Conditions, conditions_of
 from attnbench.system.cpu import isa, processor
 from attnbench.system.provenance import versions
@@ -38,20 +38,6 @@ METHOD = 1
 _GRAPHED = ("eager", "eager-channels-last")
 _PROOFS = 16
 """Number of inputs on which an output is compared with that of eager mode."""
-
-
-@dataclass(frozen=True)
-class OutputValidation:
-    """The result of validating an arm before it is timed."""
-
-    values: dict[str, int | float | None]
-    runtime: dict[str, Any]
-    slots: list[dict[str, Any]]
-    card: dict[str, Any] | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
 
 
 class LatencyMeter:
@@ -71,39 +57,37 @@ class LatencyMeter:
             MissingExtraError: its runtime, or a precision of it, is not available here.
             RequestError: the case is invalid.
         """
-        conditions = conditions_of(case)
-        runtime = find_runtime(conditions.runtime)
-        check_runtime(runtime, conditions)
+        check_runtime(conditions_of(case))
         self.cost.check(case)
 
-    def prove(self, case: Case, folder: Path) -> OutputValidation:
+    def validate(self, case: Case, folder: Path) -> dict[str, Any]:
         """Build a case's network in its runtime and compare its output with that of eager mode.
+
+        Returns:
+            The entries of the case's record: ``values``, ``runtime``, ``slots``, ``card``.
 
         Raises:
             RuntimeFailure: the network cannot be exported, or its output differs.
             RequestError: the case is invalid.
         """
-        conditions = conditions_of(case)
-        runtime = find_runtime(conditions.runtime)
-        built, agreed = self._proved(case, folder)
-        return OutputValidation(
-            _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
-            _runtime_facts(runtime, _noted(built, case), conditions),
-            [slot_facts(slot) for slot in self.cost.slots(case)],
-            card_facts(case.resolve(self.cost.catalog).attention),
-        )
+        built, agreed = self._validated(case, folder)
+        return {
+            "values": _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
+            "runtime": _runtime_facts(_noted(built, case), conditions_of(case)),
+            **module_facts(case, self.cost.slots(case), self.cost.catalog),
+        }
 
     def ready(self, case: Case, folder: Path) -> Callable[[], object]:
-        """Return one inference of a case's network, its output validated as in :meth:`prove`.
+        """Return one inference of a case's network, its output validated as in :meth:`validate`.
 
         On an accelerator the call waits for the device to finish.
         """
-        built, _ = self._proved(case, folder)
+        built, _ = self._validated(case, folder)
         conditions = conditions_of(case)
         run = capture_graph(built.run) if conditions.graph else built.run
         return run if conditions.device == "cpu" else _waiting(run, conditions.device)
 
-    def _proved(self, case: Case, folder: Path) -> tuple[BuiltModel, Agreement]:
+    def _validated(self, case: Case, folder: Path) -> tuple[BuiltModel, Agreement]:
         """Return the built network and the agreement of its output with that of eager mode."""
         conditions = conditions_of(case)
         runtime = find_runtime(conditions.runtime)
@@ -140,18 +124,19 @@ class LatencyMeter:
             )
         facts = {**samples.conditions, **fixed, "heap_kept": heap}
         samples = replace(samples, conditions=facts)
-        return {case.name: _own(samples, case, plain) for case in cases}
+        return {
+            case.name: samples.only(AGAIN if case == plain else case.name).to_json()
+            for case in cases
+        }
 
     def _run(self, case: Case, folder: Path) -> Callable[[], object]:
         run = self._build(case, folder).run
         return capture_graph(run) if conditions_of(case).graph else run
 
     def _build(self, case: Case, folder: Path) -> BuiltModel:
-        conditions = conditions_of(case)
-        settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
-        return find_runtime(conditions.runtime).build(
-            network(case, self.cost), example(case), settings, artifacts(case, folder)
-        )
+        model, given = network(case, self.cost), example(case)
+        runtime = find_runtime(conditions_of(case).runtime)
+        return runtime.build(model, given, _settings(case), artifacts(case, folder))
 
     def _peak(self, case: Case, built: BuiltModel, folder: Path) -> int | None:
         device = find_device(conditions_of(case).device)
@@ -169,8 +154,9 @@ def _waiting(run: Callable[[], object], device: str) -> Callable[[], object]:
     return call
 
 
-def check_runtime(runtime: Runtime, conditions: Conditions) -> None:
-    """Raise :class:`MissingExtraError` if a runtime cannot run here under these conditions."""
+def check_runtime(conditions: Conditions) -> None:
+    """Raise :class:`MissingExtraError` if the runtime cannot run here under these conditions."""
+    runtime = find_runtime(conditions.runtime)
     missing = runtime.missing()
     if missing:
         raise MissingExtraError(missing)
@@ -204,6 +190,11 @@ def _check_device(device: Device, conditions: Conditions) -> None:
         )
 
 
+def _settings(case: Case) -> RuntimeSettings:
+    conditions = conditions_of(case)
+    return RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
+
+
 def artifacts(case: Case, folder: Path) -> Path:
     """Return the folder of a network's artifacts, the same for all runtimes and precisions."""
     conditions = conditions_of(case)
@@ -215,11 +206,9 @@ def artifacts(case: Case, folder: Path) -> Path:
 
 
 def _agreement(case: Case, built: BuiltModel, cost: CostMeter) -> Agreement:
-    conditions = conditions_of(case)
-    settings = RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
     # the reference is the unfused form, also where the fused one runs, to detect a wrong fuse()
     reference = network(replace(case, fused=False), cost)
-    return agreement(built, reference, inputs(case, _PROOFS), settings)
+    return agreement(built, reference, inputs(case, _PROOFS), _settings(case))
 
 
 def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
@@ -267,7 +256,8 @@ def _values(built: BuiltModel, agreed: Agreement) -> dict[str, int | float | Non
     }
 
 
-def _runtime_facts(runtime: Runtime, built: BuiltModel, conditions: Conditions) -> dict[str, Any]:
+def _runtime_facts(built: BuiltModel, conditions: Conditions) -> dict[str, Any]:
+    runtime = find_runtime(conditions.runtime)
     return {
         "title": runtime.title,
         "versions": versions(runtime.packages),
@@ -285,7 +275,3 @@ def _clock(conditions: Conditions) -> Clock:
         return single_thread_clock()
     device = find_device(conditions.device)
     return device.cold_clock if conditions.cold else device.clock
-
-
-def _own(samples: TimingSamples, case: Case, plain: Case) -> dict[str, Any]:
-    return samples.only(AGAIN if case == plain else case.name).to_json()

@@ -111,7 +111,7 @@ class CostItem(SuiteItem):
     def runtest(self) -> None:
         """Count the case and compare it with the baseline."""
         with report_user_errors():
-            values = project_of(self.config).cost.measure(self.case).values
+            values = project_of(self.config).cost.measure(self.case)["values"]
         record = self.baseline.record(self.name)
         if record is None or record.status != "ok":
             self.user_properties.append(self._why_not_compared(record))
@@ -214,7 +214,7 @@ def _facts(case: Case, project: Project, timing: LatencyResult) -> dict[str, Any
     from attnbench.records.latency_result import judge_timings
 
     verdict = judge_timings({case: timing})[case]
-    counted = project.cost.measure(replace(case, kind="cost", conditions=None)).values
+    counted = project.cost.measure(replace(case, kind="cost", conditions=None))["values"]
     return {
         "case": case.name,
         "ratio": timing.arm.ratio,

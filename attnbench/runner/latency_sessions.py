@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from attnbench.suites.case import Case, Conditions
+from attnbench.suites.case import Case
 from attnbench.timing.isolation import allowed_cores
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
@@ -28,19 +28,6 @@ class Session:
     def plain(self) -> Case:
         """Return the baseline of all arms."""
         return self.cases[0].plain
-
-    @property
-    def arms(self) -> tuple[Case, ...]:
-        """Return the cases without the plain network."""
-        return tuple(case for case in self.cases if case != self.plain)
-
-    @property
-    def conditions(self) -> Conditions:
-        """Return the conditions of all arms."""
-        conditions = self.cases[0].conditions
-        if conditions is None:
-            raise ValueError(f"{self.cases[0].name} is not a latency case")
-        return conditions
 
 
 @dataclass(frozen=True)
@@ -134,7 +121,7 @@ class SessionRunner:
     def _validate(self, cases: Iterable[Case], on_step: OnStep) -> dict[Case, CaseOutcome]:
         limits = Limits(self.limit_s, self.memory_bytes)
         tasks = {
-            case: {"do": "prove", "case": case.to_json(), "folder": str(self.folder)}
+            case: {"do": "validate", "case": case.to_json(), "folder": str(self.folder)}
             for case in cases
         }
         answers = self._provers.map(
@@ -203,5 +190,5 @@ def _task(
 def _sampling_step(session: Session, arms: int, number: int, protocol: SessionProtocol) -> str:
     what = "1 arm" if arms == 1 else f"{arms} arms"
     process = f"process {number + 1} of {protocol.processes}"
-    where = f"{session.plain.network}/{session.conditions}"
+    where = f"{session.plain.network}/{session.plain.conditions}"
     return f"{where}: timing {what}, {process}, {protocol.budget_s:g} s"

@@ -75,7 +75,7 @@ class WorkerTasks:
         self._report = report
 
     def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of a task: ``{"do": "cost" | "prove" | ..., ...}``.
+        """Return the result of a task: ``{"do": "cost" | "validate" | ..., ...}``.
 
         Raises:
             AttnbenchError: the case is invalid or cannot be measured.
@@ -83,9 +83,9 @@ class WorkerTasks:
         measurers = self._measurers
         match task["do"]:
             case "cost":
-                return measurers.cost.measure(self._case(task)).to_dict()
-            case "prove":
-                return measurers.latency.prove(self._case(task), Path(task["folder"])).to_dict()
+                return measurers.cost.measure(self._case(task))
+            case "validate":
+                return measurers.latency.validate(self._case(task), Path(task["folder"]))
             case "export" if measurers.export is not None:
                 return measurers.export.measure(self._case(task))
             case "sample":

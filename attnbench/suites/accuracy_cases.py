@@ -16,7 +16,7 @@ IsoMacBaselineFinder = Callable[[Sequence[Case]], Sequence[str]]
 """Mapping from arms in one backbone to backbones whose width brackets their multiply-adds."""
 
 
-def trained(row: PlannedRow, accuracy: Accuracy) -> PlannedRow:
+def add_trainings(row: PlannedRow, accuracy: Accuracy) -> PlannedRow:
     """Return a row with its trainings, if the suite requests trainings for its backbone.
 
     Raises:
@@ -50,7 +50,7 @@ def trainings(case: Case, accuracy: Accuracy) -> tuple[Case, ...]:
     )
 
 
-def widened(
+def expand_controls(
     rows: Sequence[PlannedRow], brackets: IsoMacBaselineFinder | None
 ) -> Iterator[PlannedRow]:
     """Yield the rows of a table, with each ``wider`` row expanded to one row for each backbone."""

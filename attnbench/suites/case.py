@@ -32,10 +32,10 @@ class Conditions:
 
     def __str__(self) -> str:
         """Return ``onnxruntime,batch=8``: a spec, defaults dropped."""
-        given = [f"{key}={value_text(value)}" for key, value in self.given().items()]
+        given = [f"{key}={value_text(value)}" for key, value in self.overrides().items()]
         return ",".join([self.runtime, *given])
 
-    def given(self) -> dict[str, Any]:
+    def overrides(self) -> dict[str, Any]:
         """Return the non-default values, sorted by name."""
         plain = asdict(Conditions(self.runtime))
         return {key: value for key, value in sorted(asdict(self).items()) if plain[key] != value}

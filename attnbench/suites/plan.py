@@ -15,7 +15,7 @@ from attnbench.registry.module_families import select_modules
 from attnbench.registry.placement_grammar import OFFICIAL, parse_placement
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.specs import parse_spec
-from attnbench.suites.accuracy_cases import IsoMacBaselineFinder, trained, widened
+from attnbench.suites.accuracy_cases import IsoMacBaselineFinder, add_trainings, expand_controls
 from attnbench.suites.case import Case
 from attnbench.suites.planned import PlannedRow, PlannedTable
 from attnbench.suites.schema import Groups, Row, Size, Suite, TableLayout
@@ -89,11 +89,11 @@ class _Planner:
                 f"the table: got {layout.groups.option!r}"
             )
         rows += self._added_rows(rows, layout.groups, added)
-        whole = (self._timed(row, layout) for row in widened(rows, self.brackets))
+        whole = (self._timed(row, layout) for row in expand_controls(rows, self.brackets))
         accuracy = self.suite.accuracy_of(layout)
         if accuracy is None:
             return PlannedTable(layout, tuple(whole))
-        return PlannedTable(layout, tuple(trained(row, accuracy) for row in whole))
+        return PlannedTable(layout, tuple(add_trainings(row, accuracy) for row in whole))
 
     def _timed(self, row: PlannedRow, layout: TableLayout) -> PlannedRow:
         """Return the row with its latency cases, if the table has latency."""

@@ -68,6 +68,6 @@ def test_drawn_combinations(meter):
             continue  # a strided block replaced, groups that do not divide, a layer that is not
         possible += 1
         model = insert(build_backbone(backbone), placement, module, input_size=(1, 3, SIZE, SIZE))
-        values = meter.measure(case).values
+        values = meter.measure(case)["values"]
         assert {"params": values["params"], "macs": values["macs"]} == counted_by_hooks(model), case
     assert possible > 15

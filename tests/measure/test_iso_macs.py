@@ -22,7 +22,7 @@ def case(backbone, module=None, placement=None):
 
 
 def macs(meter, backbone, *placed):
-    return meter.measure(case(backbone, *placed)).values["macs"]
+    return meter.measure(case(backbone, *placed))["values"]["macs"]
 
 
 def width(spec):

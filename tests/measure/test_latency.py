@@ -49,7 +49,7 @@ def plain_output(meter):
 
 @pytest.mark.parametrize("module", catalog().modules.names())
 def test_every_module_is_proved_and_matters(meter, plain_output, tmp_path, module):
-    check_proof(meter.prove(alone(module), tmp_path))
+    check_proof(meter.validate(alone(module), tmp_path))
     x, plain = plain_output
     with torch.inference_mode():
         difference = (network(case(module), meter.cost)(x) - plain).abs().max()
@@ -57,14 +57,14 @@ def test_every_module_is_proved_and_matters(meter, plain_output, tmp_path, modul
 
 
 def test_a_network_is_proved(meter, tmp_path):
-    proof = meter.prove(case(), tmp_path)
+    proof = meter.validate(case(), tmp_path)
     check_proof(proof)
-    assert [slot["layer"] for slot in proof.slots] == [9]
+    assert [slot["layer"] for slot in proof["slots"]] == [9]
 
 
 def check_proof(proof):
-    assert proof.values["max_error"] <= proof.values["tolerance"]
-    assert proof.values["peak_bytes"] > 0
+    assert proof["values"]["max_error"] <= proof["values"]["tolerance"]
+    assert proof["values"]["peak_bytes"] > 0
 
 
 def test_weights_are_the_same_in_every_process_that_builds_them(meter):
@@ -88,7 +88,7 @@ def test_the_fused_form_computes_the_same(meter):
 def test_sessions_hold_the_plain_network_its_copy_and_all_arms(meter, tmp_path):
     cases = [case(None), case("se"), case("cbam")]
     for one in cases:
-        meter.prove(one, tmp_path)
+        meter.validate(one, tmp_path)
     found = meter.sample(cases, tmp_path, {"budget_s": 0.1, "seed": 0})
     base = case(None).name
     assert set(found[base]["seconds"]) == {base, AGAIN}
@@ -100,7 +100,7 @@ def test_sessions_hold_the_plain_network_its_copy_and_all_arms(meter, tmp_path):
 
 def test_one_pass_is_the_baseline_of_a_module_alone(meter, tmp_path):
     assert isinstance(network(alone("se").plain, meter.cost), OnePass)
-    meter.prove(alone("se").plain, tmp_path)
+    meter.validate(alone("se").plain, tmp_path)
     found = meter.sample([alone("se")], tmp_path, {"budget_s": 0.1})
     assert alone("se").plain.name in found[alone("se").name]["seconds"]
 
@@ -115,7 +115,7 @@ def test_an_output_that_differs_is_a_failure(meter, tmp_path, monkeypatch):
 
     monkeypatch.setattr(eager, "build", wrong)
     with pytest.raises(RuntimeFailure, match=r"eager.*0\.01"):
-        meter.prove(case(), tmp_path)
+        meter.validate(case(), tmp_path)
 
 
 def test_a_network_that_cannot_be_exported_has_no_analytic_peak(meter, tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_a_network_that_cannot_be_exported_has_no_analytic_peak(meter, tmp_path,
         raise RuntimeError("no graph")
 
     monkeypatch.setattr("attnbench.measure.latency.peak_activations", refuse)
-    assert meter.prove(case(), tmp_path).values["peak_bytes"] is None
+    assert meter.validate(case(), tmp_path)["values"]["peak_bytes"] is None
 
 
 @pytest.mark.parametrize(
@@ -186,17 +186,18 @@ def plugin():
 @pytest.mark.usefixtures("plugin")
 class TestModulesThatAreWrong:
     def test_a_fused_form_is_compared_with_the_plain_one(self, meter, tmp_path):
-        meter.prove(case("wrong"), tmp_path)
+        meter.validate(case("wrong"), tmp_path)
         with pytest.raises(RuntimeFailure, match=r"eager.*0\.74"):
-            meter.prove(case("wrong", fused=True), tmp_path)
+            meter.validate(case("wrong", fused=True), tmp_path)
 
     def test_a_module_alone_must_not_overwrite_its_input(self, meter, tmp_path):
         with pytest.raises(RuntimeFailure, match="in_place"):
-            meter.prove(alone("in_place"), tmp_path)
-        assert meter.prove(case("in_place"), tmp_path).values["max_error"] == 0
+            meter.validate(alone("in_place"), tmp_path)
+        assert meter.validate(case("in_place"), tmp_path)["values"]["max_error"] == 0
 
     def test_an_output_that_is_no_number_is_noted(self, meter, tmp_path):
         assert (
-            "the output is not finite" in meter.prove(alone("no_number"), tmp_path).runtime["notes"]
+            "the output is not finite"
+            in meter.validate(alone("no_number"), tmp_path)["runtime"]["notes"]
         )
-        assert meter.prove(alone("se"), tmp_path).runtime["notes"] == []
+        assert meter.validate(alone("se"), tmp_path)["runtime"]["notes"] == []

@@ -271,7 +271,7 @@ class TestCost:
     def test_of_a_module_alone(self, name):
         shape = {"backbone": None, "placement": None, "channels": 64, "size": 14}
         plain, ours = (
-            CostMeter(catalog()).measure(make_case(catalog(), module=module, **shape)).values
+            CostMeter(catalog()).measure(make_case(catalog(), module=module, **shape))["values"]
             for module in (name, f"{name},blend=true")
         )
         assert ours["params"] == ours["formula_params"] == plain["params"] + 1
@@ -301,5 +301,5 @@ class TestCost:
             input_size=(1, 3, 32, 32),
         )
         model = fuse(model) if fused else model
-        assert measured.values["params"] == sum(one.numel() for one in model.parameters())
-        assert measured.values["bytes"] == trace(model, (1, 3, 32, 32)).totals.bytes
+        assert measured["values"]["params"] == sum(one.numel() for one in model.parameters())
+        assert measured["values"]["bytes"] == trace(model, (1, 3, 32, 32)).totals.bytes

@@ -69,7 +69,7 @@ def count():
 
     def values(module, placement):
         case = make_case(catalog, backbone="mobilenet_v2", module=module, placement=placement)
-        return meter.measure(case).values
+        return meter.measure(case)["values"]
 
     return values
 

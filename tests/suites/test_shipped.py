@@ -232,7 +232,7 @@ def reports(catalog):
             case.name: {
                 "kind": "cost",
                 "status": "ok",
-                **meter.measure(replace(case, counters=False)).to_dict(),
+                **meter.measure(replace(case, counters=False)),
             }
             for case in all_cases(tables)
             if case.kind == "cost"
@@ -386,7 +386,7 @@ def test_siblings_count_the_same(catalog, backbone, layers, siblings):
 
     meter = CostMeter(catalog)
     counts = Counter(
-        tuple(meter.measure(case).values[key] for key in ("params", "macs", "paper_delta_macs"))
+        tuple(meter.measure(case)["values"][key] for key in ("params", "macs", "paper_delta_macs"))
         for case in (
             make_case(catalog, backbone=backbone, module="ulsam", placement=layers.format(layer))
             for layer in siblings
