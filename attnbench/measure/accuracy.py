@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,18 +40,6 @@ METHOD = 1
 """Version of the training method; a higher one invalidates older accuracy records."""
 
 Tell = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """The workload of one training."""
-
-    images: int
-    """Number of training images over all epochs."""
-    test_images: int
-    bytes: int
-    """Bytes read and written by the operators of the forward pass of one image."""
-    classes: int
 
 
 class AccuracyMeter:
@@ -94,23 +82,6 @@ class AccuracyMeter:
         if network not in self._fitting:
             transfer(self.network(network), Path(str(training.weights)))
             self._fitting.add(network)
-
-    def effort(self, case: Case) -> Effort:
-        """Return the workload of a training, for an estimate of its time."""
-        training, recipe = training_of(case), find_recipe(training_of(case).recipe)
-        counts = find_dataset(training.dataset).counts
-        if counts is None:
-            data = load(training.dataset)
-            counts = (len(data.train), len(data.test))
-        classes = self._classes(case)
-        known = self._backbone(str(case.backbone), recipe, classes)
-        total = known.plain.bytes
-        attention = case.resolve(self.cost.catalog).attention
-        if attention is not None:
-            slots = self._slots(case, recipe, classes)
-            total += sum(self.cost.part(attention, at.channels, at.size).bytes for at in slots)
-        epochs = training.epochs or recipe.epochs
-        return Effort(epochs * counts[0], counts[1], total, classes)
 
     def network(self, case: Case) -> nn.Module:
         """Return the initial network of a training, in training mode.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
+from attnbench.datasets.registry import dataset as find_dataset
+from attnbench.datasets.registry import load
 from attnbench.records.format import Record
 from attnbench.runner.job import Job
 from attnbench.stats.power import detectable, sd_floor
@@ -40,18 +42,12 @@ def _spread(job: Job, dataset: str) -> tuple[float | None, str]:
     measured = _measured(job, dataset)
     if measured:
         return median(measured), "as in the records that are there"
-    effort = next(
-        (
-            job.efforts[case.name]
-            for case in job.cases
-            if case.name in job.efforts and training_of(case).dataset == dataset
-        ),
-        None,
-    )
-    if effort is None:
+    if not any(case.training and case.training.dataset == dataset for case in job.pending):
         return None, ""
-    floor = sd_floor(effort.test_images, _EXPECTED_TOP1)
-    return floor, f"the least that {effort.test_images:,} test images allow; more is likely"
+    counts = find_dataset(dataset).counts
+    images = counts[1] if counts else len(load(dataset).test)
+    floor = sd_floor(images, _EXPECTED_TOP1)
+    return floor, f"the least that {images:,} test images allow; more is likely"
 
 
 def _measured(job: Job, dataset: str) -> list[float]:

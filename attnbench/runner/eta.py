@@ -21,7 +21,7 @@ class TimeLeft:
     """
 
     def __init__(self, job: Job) -> None:
-        self._missing = {case.name: case for case in job.missing if case.name not in job.skipped}
+        self._missing = {case.name: case for case in job.pending}
         self._protocols = job.protocols
         self._parallel = max(
             1, min(_count(self._missing.values())["accuracy"], len(allowed_cores()))

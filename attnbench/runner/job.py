@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attnbench.errors import MissingExtraError, RequestError
-from attnbench.measure.accuracy import Effort
 from attnbench.measure.cost import card_facts
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.records.cache_key import fingerprint
@@ -51,13 +50,16 @@ class Job:
     """Sampling protocol of each latency case."""
     accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
     """Accuracy settings of each accuracy case."""
-    efforts: Mapping[str, Effort] = field(default_factory=dict)
-    """Effort of each pending training."""
 
     @property
     def missing(self) -> list[Case]:
         """Return the cases to measure."""
         return [case for case in self.cases if case.name not in self.done]
+
+    @property
+    def pending(self) -> list[Case]:
+        """Return the cases to measure that are not skipped."""
+        return [case for case in self.missing if case.name not in self.skipped]
 
     @property
     def memory_bytes(self) -> int:
@@ -123,11 +125,6 @@ def prepare(
         known=known,
         protocols=protocols,
         accuracies=accuracies,
-        efforts={
-            case.name: measurers.accuracy.effort(case)
-            for case in cases
-            if case.kind == "accuracy" and case.name not in skipped and case.name not in done
-        },
     )
 
 

@@ -87,17 +87,16 @@ def _measured(
     job: Job, worker: Worker, progress: RunProgress, pool: Pool | None, save: Path | None
 ) -> Iterator[Record]:
     """Measure the missing cases; yield each record as soon as it is complete."""
-    missing = [case for case in job.missing if case.name not in job.skipped]
     for case in job.missing:
         if case.name in job.skipped:
             yield _record(case, job, CaseOutcome(error=job.skipped[case.name]), "skipped", 0.0)
         elif case.kind in ("cost", "export"):
             progress.step(case, case.name)
             yield _measure_alone(case, job, worker)
-    latencies = [case for case in missing if case.kind == "latency"]
+    latencies = [case for case in job.pending if case.kind == "latency"]
     if latencies:
         yield from _time(latencies, job, worker, progress)
-    trainings = [case for case in missing if case.kind == "accuracy"]
+    trainings = [case for case in job.pending if case.kind == "accuracy"]
     if trainings:
         worker.stop()  # an idle worker occupies memory
         yield from _train(trainings, job, pool or WorkerPool(worker), progress, save)

@@ -215,14 +215,6 @@ def test_modules_of_a_seed_start_alike_wherever_others_are(meter, case):
 def test_classes_come_from_the_data(meter, case):
     for backbone in ("mobilenet_v2,width=0.1,num_classes=77", "mobilenet_v2,width=0.1"):
         assert meter.network(case(backbone))(torch.zeros(2, 3, 16, 16)).shape == (2, 4)
-        assert meter.effort(case(backbone)).classes == 4
-
-
-def test_effort_counts_images_and_bytes(meter, case):
-    plain, arm = case("mobilenet_v2,width=0.1"), case("mobilenet_v2,width=0.1", "se", "after:5")
-    assert (meter.effort(plain).images, meter.effort(plain).test_images) == (128, 16)
-    assert meter.effort(case("mobilenet_v2,width=0.1", epochs=5)).images == 320
-    assert meter.effort(arm).bytes > meter.effort(plain).bytes
 
 
 def test_blended_arms_start_where_the_pretrained_backbone_is(meter, case, ran, tmp_path, recipe):

@@ -214,7 +214,6 @@ class TestSweep:
             Measurers(catalog()),
         )
         assert [case.training.seed for case in job.cases] == [1]
-        assert job.efforts[job.cases[0].name].images == 192
 
 
 def test_checkpoints_that_a_kill_left_behind_are_removed(first, folder):
