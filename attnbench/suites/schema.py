@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -11,12 +12,14 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    create_model,
     model_validator,
 )
 
 from attnbench.errors import suggestion
 from attnbench.suites.case import Conditions
 
+S = TypeVar("S", bound=BaseModel)
 ColumnKey = Literal[
     "label",
     "placement",
@@ -190,24 +193,32 @@ class Latency(_Strict):
         ]
 
 
-class TableLatency(_Strict):
-    """``[table.latency]``: makes a table one with latency; what it leaves out is the suite's."""
-
-    runtimes: Runtimes | None = None
-    precisions: Precisions | None = None
-    batch: Positive | None = None
-    threads: Positive | None = None
-    device: Text | None = None
-    cold: bool | None = None
-    graph: bool | None = None
-    budget_s: Seconds | None = None
-    processes: Positive | None = None
-    columns: LatencyColumns | None = None
-    rank: str | None = None
-
-    def over(self, defaults: Latency) -> Latency:
+class _Overrides(_Strict):
+    def over(self, defaults: S) -> S:
         """Return ``defaults``, overridden by the values given here."""
         return defaults.model_copy(update=self.model_dump(exclude_none=True))
+
+
+def _optional_fields_of(settings: type[_Strict]) -> Callable[[type[S]], type[S]]:
+    """Return a decorator that adds the fields of ``settings`` to a model, each optional."""
+    hints = get_type_hints(settings, include_extras=True)
+    fields: dict[str, Any] = {key: (hints[key] | None, None) for key in settings.model_fields}
+
+    def extend(model: type[S]) -> type[S]:
+        return create_model(
+            model.__name__,
+            __base__=model,
+            __doc__=model.__doc__,
+            __module__=model.__module__,
+            **fields,
+        )
+
+    return extend
+
+
+@_optional_fields_of(Latency)
+class TableLatency(_Overrides):
+    """``[table.latency]``: makes a table one with latency; what it leaves out is the suite's."""
 
 
 AccuracyColumns = Annotated[list[AccuracyColumnKey], Unique]
@@ -239,24 +250,9 @@ class Accuracy(_Strict):
     """Accuracy columns of the table."""
 
 
-class TableAccuracy(_Strict):
+@_optional_fields_of(Accuracy)
+class TableAccuracy(_Overrides):
     """``[table.accuracy]``: makes a table one with accuracy; what it leaves out is the suite's."""
-
-    dataset: Text | None = None
-    recipe: Text | None = None
-    epochs: Positive | None = None
-    seeds: Positive | None = None
-    backbones: Annotated[list[Text], Field(min_length=1)] | None = None
-    weights: Text | None = None
-    int8: bool | None = None
-    threads: Positive | None = None
-    gpu: bool | None = None
-    patience_s: Annotated[float, Field(gt=0)] | None = None
-    columns: AccuracyColumns | None = None
-
-    def over(self, defaults: Accuracy) -> Accuracy:
-        """Return ``defaults``, overridden by the values given here."""
-        return defaults.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class Row(_Strict):
