@@ -83,7 +83,7 @@ class _Planner:
             for number, row in enumerate(layout.row, start=1)
             for planned in self._named_rows(row, layout.groups, number)
         ]
-        if layout.groups and not any(self._varies(row, layout.groups) for row in rows):
+        if layout.groups and not any(_varies(row.cases[0], layout.groups) for row in rows):
             raise RequestError(
                 f"suite {self.head.name}: the option of the column groups exists in no module of "
                 f"the table: got {layout.groups.option!r}"
@@ -111,13 +111,6 @@ class _Planner:
             timed = [replace(case, kind="export") for case in timed]
         return replace(row, latency=tuple(timed))
 
-    def _varies(self, row: PlannedRow, groups: Groups) -> bool:
-        module = row.cases[0].module
-        if module is None:
-            return False
-        attention = _attention(module, self.catalog)
-        return attention is None or groups.option in attention.signature.options
-
     def _named_rows(self, row: Row, groups: Groups | None, number: int) -> list[PlannedRow]:
         try:
             return list(self._rows(row, groups))
@@ -134,7 +127,8 @@ class _Planner:
         for backbone, module, placement, channels, form in product(
             backbones, modules, placements, widths, row.forms
         ):
-            if self._is_left_out(row, module, placement, form):
+            attention = _attention(module, self.catalog)
+            if attention is not None and _is_left_out(row, attention, placement, form):
                 continue
             cases = tuple(
                 make_case(
@@ -150,33 +144,6 @@ class _Planner:
                 for spec in (self._varied(module, groups) if module else [None])
             )
             yield PlannedRow(_label(row, cases[0], module), row, cases)
-
-    def _is_left_out(self, row: Row, module: str | None, placement: str | None, form: str) -> bool:
-        """Return whether a module of a selector or list lacks the official placement or form."""
-        if module is None:
-            return False
-        if _attention(module, self.catalog) is None:
-            return False  # its package is not installed: the case is planned and skipped
-        if row.selects() and self._lacks_official_place(module, placement):
-            return True
-        if form == "plain" or has_fused_form(module, self.catalog):
-            return False
-        if not row.is_many():
-            raise RequestError(
-                f"module has no fused form: got {module!r}. Write fuse(), or omit the form"
-            )
-        return True
-
-    def _lacks_official_place(self, module: str, placement: str | None) -> bool:
-        """Return whether a module lacks the official placement that the row requests."""
-        attention = _attention(module, self.catalog)
-        card = attention.card if attention else None
-        return placement == OFFICIAL and not (card and card.official)
-
-    def _has_no_place(self, module: str, place: Case) -> bool:
-        """Return whether an added module lacks the official placement or fused form of a place."""
-        formless = place.fused and not has_fused_form(module, self.catalog)
-        return formless or self._lacks_official_place(module, place.placement)
 
     def _selected(self, selector: str | None) -> Sequence[str | None]:
         """Return the modules of a selector, without broken plugins."""
@@ -205,7 +172,8 @@ class _Planner:
             if row.cases[0].module:
                 places.setdefault(_put(row.cases[0], None, None), row.row)
         for module, (place, model) in product(added, places.items()):
-            if self._has_no_place(module, place):
+            attention = _attention(module, self.catalog)
+            if attention is not None and _lacks_place(attention, place):
                 continue
             cases = tuple(
                 _put(place, spec, _attention(spec, self.catalog))
@@ -234,7 +202,7 @@ def make_case(
         RequestError: a spec or the placement is malformed, or the module does not take its options.
     """
     # "is None": an empty text is an error to report, not a plain backbone
-    attention = None if module is None else _attention(module, catalog)
+    attention = _attention(module, catalog)
     return Case(
         kind="cost",
         backbone=None if backbone is None else str(canonical_backbone(backbone)),
@@ -262,11 +230,46 @@ def canonical_module(spec: str, catalog: Catalog) -> str:
     return _canonical(spec, _attention(spec, catalog))
 
 
-def _attention(module: str, catalog: Catalog) -> Attention | None:
+def _attention(module: str | None, catalog: Catalog) -> Attention | None:
     """Return a module, or None if its package is not installed."""
     with suppress(MissingExtraError):
-        return find_attention(module, catalog)
+        return find_attention(module, catalog) if module is not None else None
     return None
+
+
+def _varies(case: Case, groups: Groups) -> bool:
+    if case.attention is None:
+        return case.module is not None
+    return groups.option in case.attention.signature.options
+
+
+def _is_left_out(row: Row, attention: Attention, placement: str | None, form: str) -> bool:
+    """Return whether a module of a selector or list lacks the official placement or form."""
+    if row.selects() and _lacks_official_place(attention, placement):
+        return True
+    if form == "plain" or _has_fused_form(attention):
+        return False
+    if not row.is_many():
+        raise RequestError(
+            f"module has no fused form: got {attention.spec}. Write fuse(), or omit the form"
+        )
+    return True
+
+
+def _lacks_official_place(attention: Attention, placement: str | None) -> bool:
+    card = attention.card
+    return placement == OFFICIAL and not (card and card.official)
+
+
+def _lacks_place(attention: Attention, place: Case) -> bool:
+    """Return whether an added module lacks the official placement or fused form of a place."""
+    lacks_form = place.fused and not _has_fused_form(attention)
+    return lacks_form or _lacks_official_place(attention, place.placement)
+
+
+def _has_fused_form(attention: Attention) -> bool:
+    """Return whether the module's class has a ``fuse()`` method; always false for a function."""
+    return callable(getattr(attention.factory, "fuse", None))
 
 
 def _canonical(module: str, attention: Attention | None) -> str:
@@ -278,11 +281,6 @@ def _put(place: Case, module: str | None, attention: Attention | None) -> Case:
     """Return the case of a module at the place of another."""
     canonical = None if module is None else _canonical(module, attention)
     return replace(place, module=canonical, attention=attention)
-
-
-def has_fused_form(module: str, catalog: Catalog) -> bool:
-    """Return whether a module's class has a ``fuse()`` method; always false for a function."""
-    return callable(getattr(find_attention(module, catalog).factory, "fuse", None))
 
 
 def _label(row: Row, case: Case, module: str | None) -> str:

@@ -15,12 +15,13 @@ from attnbench_suites import SUITES
 
 from attnbench.measure.cost import CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
+from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.plugins import catalog as own_catalog
 from attnbench.reports.tables import build_report, render
 from attnbench.runtimes.registry import runtimes
 from attnbench.suites.load import read_suite
-from attnbench.suites.plan import all_cases, has_fused_form, plan
+from attnbench.suites.plan import all_cases, plan
 
 # The numbers of the original, row by row, as a PDF reader takes them from slides and poster, and
 # from README files of the other papers' code.
@@ -414,7 +415,7 @@ def test_every_module_is_timed_plain_and_fused(name, catalog):
     shown = {(case.module, case.fused) for case in timed_cases(name)}
     for module in catalog.modules.names():
         assert (module, False) in shown
-        assert ((module, True) in shown) == has_fused_form(module, catalog)
+        assert ((module, True) in shown) == hasattr(find_attention(module, catalog).factory, "fuse")
 
 
 def test_all_runtimes_are_measured_on_three_backbones_at_two_batch_sizes():
