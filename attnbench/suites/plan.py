@@ -251,7 +251,7 @@ def _is_left_out(row: Row, attention: Attention, placement: str | None, form: st
         return False
     if not row.is_many():
         raise RequestError(
-            f"module has no fused form: got {attention.spec}. Write fuse(), or omit the form"
+            f"module has no fused form: got {str(attention.spec)!r}. Write fuse(), or omit the form"
         )
     return True
 
