@@ -24,8 +24,7 @@ def command(
         ),
     ],
     reason: Annotated[
-        str,
-        typer.Option("--reason", metavar="TEXT", help="Reason, stored in the file."),
+        str, typer.Option("--reason", metavar="TEXT", help="Reason, stored in the file.")
     ],
     out: RunsOut = None,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import (
+    COMMENT_FORMATS,
     DEFAULT_OUT,
     AllowMissing,
     CommentFormat,
@@ -23,12 +24,9 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.registry.settings import ProjectSettings
-    from attnbench.regression.compare.comparison import RunComparison
 
-FORMATS = ("text", "md", "json")
 RunsOut = Annotated[
-    str | None,
-    typer.Option("--out", metavar="DIR", help="Folder of runs, for suites by name."),
+    str | None, typer.Option("--out", metavar="DIR", help="Folder of runs, for suites by name.")
 ]
 
 
@@ -53,13 +51,17 @@ def command(
     from attnbench.records.store import read_run
     from attnbench.registry.settings import settings
     from attnbench.regression.compare.compare_runs import compare
+    from attnbench.regression.compare.report import markdown_blocks, text_blocks
 
-    chosen = chosen_format(format, json, FORMATS)
+    chosen = chosen_format(format, json, COMMENT_FORMATS)
     settled = settings()
     before, after = places([base, *([new] if new else [])], out, settled)
     kinds = chosen_kinds(only)
     found = compare(read_run(before).only(kinds), read_run(after).only(kinds), settled.gates)
-    _print(found, chosen, strict=strict, allow_missing=allow_missing)
+    if chosen == "json":
+        print_json(found.to_json(strict=strict, allow_missing=allow_missing))
+    else:
+        print_document((markdown_blocks if chosen == "md" else text_blocks)(found), chosen)
     if found.failed(strict=strict, allow_missing=allow_missing):
         sys.exit(1)
 
@@ -92,12 +94,3 @@ def folder_of_runs(out: str | None, settled: ProjectSettings) -> Path:
     if out is None and settled.out is not None:
         return settled.root / settled.out
     return Path(out or DEFAULT_OUT)
-
-
-def _print(found: RunComparison, form: str, *, strict: bool, allow_missing: bool) -> None:
-    from attnbench.regression.compare.report import markdown_blocks, text_blocks
-
-    if form == "json":
-        print_json(found.to_json(strict=strict, allow_missing=allow_missing))
-    else:
-        print_document(markdown_blocks(found) if form == "md" else text_blocks(found), form)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,16 +11,10 @@ from attnbench.cli.options import Json, chosen_format
 from attnbench.cli.output import print_json, print_report, say
 from attnbench.errors import RequestError
 
-if TYPE_CHECKING:
-    from attnbench.regression.history.report_data import HistoryReport
-
-_FORMATS = ("text", "json", "md", "csv")
-
 
 def command(
     folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="Folder that contains the runs, at any depth."),
+        Path, typer.Argument(metavar="DIR", help="Folder that contains the runs, at any depth.")
     ],
     case: Annotated[
         list[str] | None,
@@ -48,8 +42,18 @@ def command(
     json: Json = False,
 ) -> None:
     """Find what changed over runs of many commits, and the first commit after each change."""
-    chosen = chosen_format(format, json, _FORMATS)
-    found = _found(folder, case or [], metric or [])
+    from attnbench.regression.history.report_data import find_changes
+    from attnbench.regression.history.runs import read_history
+    from attnbench.regression.history.series import collect
+
+    chosen = chosen_format(format, json, ("text", "json", "md", "csv"))
+    history = read_history(folder)
+    series = collect(history, case or [], metric or [])
+    if not series:
+        raise RequestError(
+            f"no metric that can change: the runs below {folder} have none for these cases"
+        )
+    found = find_changes(history, series)
     for note in found.history.notes:
         say(f"attnbench: {note}")
     if output is not None:
@@ -68,17 +72,3 @@ def command(
         from attnbench.regression.history.report import report
 
         print_report(report(found, str(folder)), chosen)
-
-
-def _found(folder: Path, cases: list[str], metrics: list[str]) -> HistoryReport:
-    from attnbench.regression.history.report_data import find_changes
-    from attnbench.regression.history.runs import read_history
-    from attnbench.regression.history.series import collect
-
-    history = read_history(folder)
-    series = collect(history, cases, metrics)
-    if not series:
-        raise RequestError(
-            f"no metric that can change: the runs below {folder} have none for these cases"
-        )
-    return find_changes(history, series)

@@ -15,6 +15,7 @@ DEFAULT_OUT = "attnbench-results"
 DEFAULT_BUDGET_S = 5.0
 KINDS = ("cost", "latency", "accuracy")
 FORMATS = ("text", "json", "md", "csv", "tex", "html")
+COMMENT_FORMATS = ("text", "md", "json")
 
 
 def with_settled(given: list[str] | None) -> list[str]:

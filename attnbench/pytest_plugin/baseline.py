@@ -78,12 +78,9 @@ class CostBaseline:
             for metric in filter(self.gates.judges, COSTS)
             if (base := record.values.get(metric)) is not None
             and (now := values.get(metric)) is not None
-            and not self._is_tolerated(metric, base, now)
+            # 10% of 1000 is 100, but 1000 * 0.1 may be slightly less by rounding
+            and abs(now - base) > self.gates.allowed(metric) * abs(base) * (1 + 1e-9)
         ]
-
-    def _is_tolerated(self, metric: str, base: float, now: float) -> bool:
-        # 10% of 1000 is 100, but 1000 * 0.1 may be slightly less by rounding
-        return abs(now - base) <= self.gates.allowed(metric) * abs(base) * (1 + 1e-9)
 
     def gone(self, cases: Iterable[Case]) -> Iterator[str]:
         """Yield a line for each case of the baseline that the suite no longer has."""
@@ -118,14 +115,11 @@ def _nearest(record: Record, fresh: Iterable[Case]) -> list[str]:
 
     def likeness(other: Case) -> tuple[int, float]:
         pairs = ((record.conditions.get(field), getattr(other, field)) for field in _COMPARED)
-        shared = sum(_base_name(own) == _base_name(new) for own, new in pairs)
+        # without the parameters of a spec
+        names = [[(spec or "").partition(",")[0] for spec in pair] for pair in pairs]
+        shared = sum(own == new for own, new in names)
         return shared, SequenceMatcher(None, record.case, other.name).ratio()
 
     alike = {case.name: likeness(case) for case in fresh if case.kind == record.kind}
     ranked = sorted(alike, key=lambda name: alike[name], reverse=True)
     return [name for name in ranked if alike[name][1] >= _ALIKE][:3]
-
-
-def _base_name(spec: str | None) -> str:
-    """Return a spec's name without its parameters."""
-    return (spec or "").partition(",")[0]

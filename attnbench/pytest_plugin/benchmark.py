@@ -29,8 +29,5 @@ def pedantic(
     rounds = int(_SHARE * budget_s / (iterations * median_s))
     with quiet(threads):
         benchmark.pedantic(
-            run,
-            rounds=min(max(rounds, FEWEST), MOST),
-            iterations=iterations,
-            warmup_rounds=1,
+            run, rounds=min(max(rounds, FEWEST), MOST), iterations=iterations, warmup_rounds=1
         )

@@ -15,9 +15,8 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.pytest_plugin.baseline import CostBaseline
 from attnbench.pytest_plugin.benchmark import has_benchmark, pedantic
-from attnbench.pytest_plugin.project import project_of
+from attnbench.pytest_plugin.project import Project, project_of
 from attnbench.pytest_plugin.reporting import NEW, NOTE, RATIO, report_user_errors
-from attnbench.records.format import Record
 from attnbench.runtimes.torch_export import root_cause
 from attnbench.suites.case import Case
 from attnbench.suites.load import read_suite
@@ -26,7 +25,6 @@ from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Suite
 
 if TYPE_CHECKING:
-    from attnbench.pytest_plugin.project import Project
     from attnbench.records.latency_result import LatencyResult
 
 
@@ -39,10 +37,9 @@ class SuiteFile(pytest.File):
 
         A file outside the project, as of a shipped suite, would have no name of its own in reports.
         """
-        named: dict[str, Any] = {}
-        if not path.is_relative_to(parent.config.rootpath):
-            named["nodeid"] = f"{path.parent.name}/{path.name}"
-        return cls.from_parent(parent, path=path, **named)
+        is_inside = path.is_relative_to(parent.config.rootpath)
+        name = None if is_inside else f"{path.parent.name}/{path.name}"
+        return cls.from_parent(parent, path=path, nodeid=name)
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield the tests.
@@ -113,17 +110,15 @@ class CostItem(SuiteItem):
         with report_user_errors():
             values = project_of(self.config).cost.measure(self.case)["values"]
         record = self.baseline.record(self.name)
-        if record is None or record.status != "ok":
-            self.user_properties.append(self._why_not_compared(record))
+        if self.baseline.run is None:
+            self.user_properties.append((NOTE, self.baseline.missing()))
+        elif record is None:
+            self.user_properties.append((NEW, self.name))
+        elif record.status != "ok":
+            why = f"{self.name}: nothing was compared, the baseline's is {record.status}"
+            self.user_properties.append((NOTE, why))
         elif lines := self.baseline.differences(record, values):
             self.baseline.fail(f"{self.name} differs from the baseline:", lines, self.name)
-
-    def _why_not_compared(self, record: Record | None) -> tuple[str, object]:
-        if self.baseline.run is None:
-            return NOTE, self.baseline.missing()
-        if record is not None:
-            return NOTE, f"{self.name}: nothing was compared, the baseline's is {record.status}"
-        return NEW, self.name
 
 
 class BaselineItem(SuiteItem):

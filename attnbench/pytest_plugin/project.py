@@ -73,12 +73,8 @@ def project_of(config: pytest.Config) -> Project:
         pytest.UsageError: the settings cannot be read.
         RequestError: the requested folder of the baseline does not exist.
     """
-    if _KEY not in config.stash:
-        config.stash[_KEY] = _project(config)
-    return config.stash[_KEY]
-
-
-def _project(config: pytest.Config) -> Project:
+    if _KEY in config.stash:
+        return config.stash[_KEY]
     try:
         found = settings(config.rootpath)
     except RequestError as error:
@@ -89,4 +85,6 @@ def _project(config: pytest.Config) -> Project:
         baseline = config.invocation_params.dir / folder
         if not baseline.is_dir():
             raise RequestError(f"--attnbench-baseline folder does not exist: got {folder!r}")
-    return Project(found, baseline, config.getoption("attnbench_budget") or found.budget)
+    budget = config.getoption("attnbench_budget") or found.budget
+    config.stash[_KEY] = Project(found, baseline, budget)
+    return config.stash[_KEY]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -37,30 +36,4 @@ def report_user_errors() -> Iterator[None]:
 NOTE = "attnbench"
 NEW = "attnbench new"
 RATIO = "attnbench ratio"
-
-
-@dataclass
-class Notes:
-    """The notes of one run, without duplicates.
-
-    Attributes:
-        sentences: whole sentences.
-        new: cases that are not in the baseline.
-        ratios: lines of latency cases.
-    """
-
-    sentences: dict[str, None] = field(default_factory=dict)
-    new: dict[str, None] = field(default_factory=dict)
-    ratios: dict[str, None] = field(default_factory=dict)
-
-    def take(self, report: pytest.TestReport) -> None:
-        """Collect the notes of a completed test."""
-        kinds = {NOTE: self.sentences, NEW: self.new, RATIO: self.ratios}
-        for name, value in report.user_properties if report.when == "call" else ():
-            if name in kinds:
-                kinds[name][str(value)] = None
-
-    def lines(self) -> list[str]:
-        """Return the lines of the final summary."""
-        fresh = [f"new, not in the baseline, nothing was compared: {case}" for case in self.new]
-        return [*self.ratios, *self.sentences, *fresh]
+"""Properties of a test: a sentence for the summary, a case that the baseline lacks, a ratio."""

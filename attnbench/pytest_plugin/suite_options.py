@@ -11,7 +11,7 @@ import pytest
 
 from attnbench.errors import AttnbenchError
 from attnbench.pytest_plugin.project import project_of
-from attnbench.pytest_plugin.reporting import Notes
+from attnbench.pytest_plugin.reporting import NEW, NOTE, RATIO
 
 if TYPE_CHECKING:
     from attnbench.pytest_plugin.collect import SuiteFile
@@ -35,7 +35,7 @@ class Suites:
         self.named = {path for path in named if path.suffix == ".toml"}
         self.claimed: dict[pytest.Collector, Path] = {}
         self.collected: set[Path] = set()
-        self.notes = Notes()
+        self.notes: dict[str, dict[str, None]] = {RATIO: {}, NOTE: {}, NEW: {}}
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
         """Return the collector of a file that is named and is a suite; None for any other file."""
@@ -67,11 +67,16 @@ class Suites:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the notes of a report, also of those from other processes."""
-        self.notes.take(report)
+        for name, value in report.user_properties if report.when == "call" else ():
+            if name in self.notes:
+                self.notes[name][str(value)] = None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the cases that were not compared, and the ratios."""
-        lines = self.notes.lines()
+        fresh = (
+            f"new, not in the baseline, nothing was compared: {case}" for case in self.notes[NEW]
+        )
+        lines = [*self.notes[RATIO], *self.notes[NOTE], *fresh]
         if lines:
             terminalreporter.section("attnbench")
             for line in lines:

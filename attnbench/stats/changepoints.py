@@ -22,9 +22,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.stats.hodges_lehmann import t_p_value, t_quantile
-
-Array = NDArray[np.float64]
+from attnbench.stats.hodges_lehmann import Array, t_p_value, t_quantile
 
 SHORTEST = 2
 """Minimum number of values in a segment."""
@@ -172,11 +170,9 @@ def _roughness(values: Array, noise: Array) -> float:
 
 def _clipped(values: Array, noise: Array) -> Array:
     """Return the values with outliers clipped towards their neighbors' median."""
+    starts = (max(0, at - _NEIGHBORS) for at in range(len(values)))
     middles = np.array(
-        [
-            np.median(values[max(0, at - _NEIGHBORS) : at + _NEIGHBORS + 1])
-            for at in range(len(values))
-        ]
+        [np.median(values[start : at + _NEIGHBORS + 1]) for at, start in enumerate(starts)]
     )
     return np.clip(values, middles - _REACH * noise, middles + _REACH * noise)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from scipy import optimize, special
@@ -28,12 +28,7 @@ _MOST_FREEDOM = 16.0
 
 @dataclass(frozen=True)
 class StandardError:
-    """A standard error and its degrees of freedom.
-
-    Attributes:
-        error: the standard error.
-        freedom: its degrees of freedom.
-    """
+    """A standard error and its degrees of freedom."""
 
     error: float
     freedom: float
@@ -69,14 +64,10 @@ def _prior(spreads: Sequence[StandardError]) -> StandardError:
     excess = float(np.var(logs, ddof=1) - np.mean(special.polygamma(1, halves)))
     if excess <= float(special.polygamma(1, _MOST_FREEDOM / 2)):
         return StandardError(math.exp(mean / 2), _MOST_FREEDOM)
-    half = _inverse_trigamma(excess)
+    half = math.exp(optimize.brentq(_trigamma_beyond, -20.0, 20.0, args=(excess,), xtol=1e-9))
     center = mean + float(special.digamma(half)) - math.log(half)
     return StandardError(math.exp(center / 2), 2 * half)
 
 
-def _inverse_trigamma(value: float) -> float:
-    def residual(logarithm: float) -> float:
-        return float(special.polygamma(1, math.exp(logarithm))) - value
-
-    root: Any = optimize.brentq(residual, -20.0, 20.0, xtol=1e-9)
-    return math.exp(root)
+def _trigamma_beyond(logarithm: float, value: float) -> float:
+    return float(special.polygamma(1, math.exp(logarithm))) - value

@@ -121,17 +121,14 @@ def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
     if all(samples.baseline == arm for samples in parts):
         return RatioEstimate(1.0, 1.0, 1.0, 1.0, pairs, len(parts))
     centers = [center(_differences(samples, arm)) for samples in parts]
-    if len(centers) == 1:
-        location = centers[0]
-    else:
+    found = centers[0]
+    if len(centers) > 1:
         controls = centers
         if arm != AGAIN:
             controls = [center(_differences(samples, AGAIN)) for samples in parts]
-        location = pool(centers, controls)
-    low, high = _exp(location.low), _exp(location.high)
-    return RatioEstimate(
-        _exp(location.value), low, high, location.p_value, pairs, len(parts), location.freedom
-    )
+        found = pool(centers, controls)
+    ratio, low, high = map(_exp, (found.value, found.low, found.high))
+    return RatioEstimate(ratio, low, high, found.p_value, pairs, len(parts), found.freedom)
 
 
 def pool(
@@ -244,6 +241,6 @@ def shrink_shifts(shifts: Mapping[K, RatioShift]) -> dict[K, RatioShift]:
     """Return the shifts of rows with similar noise, their errors moderated by empirical Bayes."""
     errors = {key: StandardError(shift.error, shift.freedom) for key, shift in shifts.items()}
     return {
-        key: RatioShift(shifts[key].value, error.error, error.freedom)
+        key: replace(shifts[key], error=error.error, freedom=error.freedom)
         for key, error in moderate(errors).items()
     }

@@ -45,19 +45,15 @@ def mcnemar(a: Correct, b: Correct) -> McNemar:
     Raises:
         RequestError: the shapes differ, or are neither (images,) nor (seeds, images).
     """
-    _check(a, b)
-    gains = np.sum(np.atleast_2d(a).astype(np.int64) - np.atleast_2d(b), axis=0)
-    only_a, only_b = int(np.sum(gains > 0)), int(np.sum(gains < 0))
-    if only_a == only_b:
-        return McNemar(only_a, only_b, 1.0)
-    test = stats.binomtest(only_a, only_a + only_b)
-    return McNemar(only_a, only_b, float(test.pvalue))
-
-
-def _check(a: Correct, b: Correct) -> None:
     if a.shape != b.shape:
         raise RequestError(f"shapes of correctness differ: got {a.shape} and {b.shape}")
     if a.ndim not in (1, 2) or a.dtype != np.bool_ or b.dtype != np.bool_:
         raise RequestError(
             f"correctness is not (images,) or (seeds, images) of bool: got {a.shape} of {a.dtype}"
         )
+    gains = np.sum(np.atleast_2d(a).astype(np.int64) - np.atleast_2d(b), axis=0)
+    only_a, only_b = int(np.sum(gains > 0)), int(np.sum(gains < 0))
+    if only_a == only_b:
+        return McNemar(only_a, only_b, 1.0)
+    test = stats.binomtest(only_a, only_a + only_b)
+    return McNemar(only_a, only_b, float(test.pvalue))

@@ -11,14 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
 
 from attnbench.errors import RequestError
+from attnbench.stats.hodges_lehmann import Array, t_p_value, t_quantile
 
-Array = NDArray[np.float64]
-
-_TAIL = 0.025
 _ROUNDING = 1e-9
 """Tolerance in points for the rounding of equal differences of percentages."""
 
@@ -73,14 +69,15 @@ def estimate(
     count, mean = len(array), float(np.mean(array))
     if count == 1:
         return DifferenceEstimate(mean, -math.inf, math.inf, math.nan, 1, 1.0)
-    if _all_are(array, null):
+    if np.all(np.abs(array - null) <= _ROUNDING):
         return DifferenceEstimate(null, null, null, 0.0, count, 1.0)
-    sd = max(_spread(array), resolution / math.sqrt(12))
+    spread = float(np.std(array, ddof=1)) if np.ptp(array) > _ROUNDING else 0.0
+    sd = max(spread, resolution / math.sqrt(12))
     if sd == 0:
         sd = abs(mean - null) / math.sqrt(12)
     error = sd / math.sqrt(count)
-    reach = float(special.stdtrit(count - 1, 1 - _TAIL)) * error
-    p_value = 2 * float(special.stdtr(count - 1, -abs(mean - null) / error))
+    reach = t_quantile(count - 1) * error
+    p_value = t_p_value((mean - null) / error, count - 1)
     return DifferenceEstimate(mean, mean - reach, mean + reach, sd, count, p_value)
 
 
@@ -96,14 +93,6 @@ def _checked(values: Sequence[float]) -> Array:
     return array
 
 
-def _all_are(array: Array, null: float) -> bool:
-    return bool(np.all(np.abs(array - null) <= _ROUNDING))
-
-
-def _spread(array: Array) -> float:
-    return float(np.std(array, ddof=1)) if np.ptp(array) > _ROUNDING else 0.0
-
-
 def beyond(found: DifferenceEstimate, allowed: float) -> DifferenceEstimate:
     """Return a difference with the p-value of its true size being at most ``allowed``."""
     if not allowed or found.count < 2:
@@ -112,4 +101,4 @@ def beyond(found: DifferenceEstimate, allowed: float) -> DifferenceEstimate:
     if past <= 0 or not found.sd > 0:
         return replace(found, p_value=1.0)
     error = found.sd / math.sqrt(found.count)
-    return replace(found, p_value=2 * float(special.stdtr(found.count - 1, -past / error)))
+    return replace(found, p_value=t_p_value(past / error, found.count - 1))

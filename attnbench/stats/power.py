@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -32,7 +31,14 @@ def detectable(sd: float, seeds: int, power: float = 0.8, level: float = 0.05) -
     Raises:
         RequestError: ``sd``, ``power`` or ``level`` is out of its range.
     """
-    _check(sd, power, level)
+    if not (math.isfinite(sd) and sd >= 0):
+        raise RequestError(
+            f"sd is negative or not finite: got {sd}. Measure 2 seeds or use sd_floor"
+        )
+    if not 0 < level < 1:
+        raise RequestError(f"level is not between 0 and 1: got {level}")
+    if not level / 2 < power < 1:
+        raise RequestError(f"power is not between level / 2 ({level / 2:g}) and 1: got {power}")
     if sd == 0:
         return 0.0
     if seeds < 2:
@@ -89,16 +95,4 @@ def _noncentrality(freedom: int, power: float, level: float) -> float:
     above = 1.0
     while missing_power(above) > 0:
         above *= 2
-    root: Any = optimize.brentq(missing_power, 0, above, xtol=1e-9)
-    return float(root)
-
-
-def _check(sd: float, power: float, level: float) -> None:
-    if not (math.isfinite(sd) and sd >= 0):
-        raise RequestError(
-            f"sd is negative or not finite: got {sd}. Measure 2 seeds or use sd_floor"
-        )
-    if not 0 < level < 1:
-        raise RequestError(f"level is not between 0 and 1: got {level}")
-    if not level / 2 < power < 1:
-        raise RequestError(f"power is not between level / 2 ({level / 2:g}) and 1: got {power}")
+    return float(optimize.brentq(missing_power, 0, above, xtol=1e-9))

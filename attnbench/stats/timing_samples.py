@@ -62,14 +62,10 @@ class TimingSamples:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form; seconds have 5 significant digits, far below the noise."""
         return {
-            "baseline": self.baseline,
+            **vars(self),
             "seconds": {arm: [_rounded(s) for s in row] for arm, row in self.seconds.items()},
-            "calls": dict(self.calls),
             "warmup_s": _rounded(self.warmup_s),
             "sampling_s": _rounded(self.sampling_s),
-            "stopped": self.stopped,
-            "dropped": self.dropped,
-            "conditions": dict(self.conditions),
         }
 
     @classmethod

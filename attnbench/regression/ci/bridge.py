@@ -67,7 +67,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -79,9 +79,14 @@ from attnbench.measure.cost import CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import catalog
-from attnbench.regression.ci.launcher import SourceTrees, foreign_modules
+from attnbench.regression.ci.launcher import (
+    SourceTrees,
+    distribution_version,
+    foreign_modules,
+    refuse_all,
+    send,
+)
 from attnbench.regression.ci.networks import (
-    Network,
     build_network,
     count_costs,
     export_network,
@@ -92,6 +97,7 @@ from attnbench.suites.case import Case
 from attnbench.suites.load import find_suite, parse_suite
 from attnbench.suites.plan import all_cases, plan
 from attnbench.suites.schema import Suite
+from attnbench.utils.text import describe, first_line
 
 PROTOCOL = 1
 ENGINE = str(sys.modules["attnbench"].__file__)
@@ -102,30 +108,19 @@ Answer = dict[str, Any]
 
 
 def serve(setup_file: str, answers: TextIO) -> None:
-    """Answer tasks until standard input ends.
-
-    Args:
-        setup_file: path of the JSON file that describes the side.
-        answers: stream that each answer is written to, as one line.
-    """
+    """Answer tasks until standard input ends, each with one line on ``answers``."""
     setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
     try:
         tasks = SideTasks(setup)
     except (Exception, SystemExit) as error:
-        failure = _failure(error)
-        for _ in sys.stdin:
-            _send(answers, failure)
+        refuse_all(answers, _failure(error))
         return
     for line in sys.stdin:
-        _send(answers, tasks.answer(json.loads(line)))
+        send(answers, tasks.answer(json.loads(line)))
 
 
 class SideTasks:
-    """Tasks of one side.
-
-    Args:
-        setup: the setup file's content; its plugins are loaded.
-    """
+    """Tasks of one side; its plugins are loaded."""
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self._trees = SourceTrees.of_setup(setup)
@@ -154,7 +149,7 @@ class SideTasks:
             "protocol": PROTOCOL,
             "attnbench": ENGINE,
             "kind": self._trees.kind(ENGINE),
-            "version": _distribution_version(),
+            "version": distribution_version("attnbench"),
             "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
             "failures": self._failures,
             "points": [[point.name, point.value] for point in entry_points(group=GROUP)],
@@ -163,7 +158,10 @@ class SideTasks:
     def _inspect(self, task: Mapping[str, Any]) -> dict[str, Any]:
         network = task["network"]
         model = self._build(network)
-        classes = classes_of([*_factories(network), *model.modules()], self._trees)
+        objects: list[Any] = list(model.modules())
+        if network["module"]:  # models may not contain the factory of a module's name
+            objects.insert(0, find_attention(network["module"]).factory)
+        classes = classes_of(objects, self._trees)
         files = [entry["file"] for entry in classes if entry["kind"] != "foreign"]
         return {
             "classes": classes,
@@ -172,7 +170,7 @@ class SideTasks:
             "cost": count_costs(network, model),
         }
 
-    def _build(self, network: Network) -> torch.nn.Module:
+    def _build(self, network: dict[str, Any]) -> torch.nn.Module:
         try:
             return build_network(network)
         except UnknownNameError as error:
@@ -188,7 +186,7 @@ class SideTasks:
         """
         if self._trees.kind(ENGINE) not in ("tree", "environment"):
             return {}
-        files = sorted(_file_of(attnbench.models).parent.glob("*.py"))
+        files = sorted(Path(str(attnbench.models.__file__)).resolve().parent.glob("*.py"))
         return {source_key(file, self._trees): hash_file(file) for file in files}
 
 
@@ -202,30 +200,13 @@ def _load_plugins(paths: Iterable[str], points: Iterable[Sequence[str]]) -> Iter
                 module, _, attribute = value.partition(":")
                 registered.add_table(getattr(import_module(module), attribute), f"{name} ({value})")
             except Exception as error:
-                yield f"entry point {value}: {_with_type(error)}"
+                yield f"entry point {value}: {describe(error)}"
     yield from [f"plugin {failure.origin}: {failure.reason}" for failure in registered.failures]
     for path in paths:
         try:
             registered.load_file(path)
         except Exception as error:
-            yield _with_type(error)
-
-
-def _distribution_version() -> str:
-    try:
-        return version("attnbench")
-    except PackageNotFoundError:
-        return ""
-
-
-def _file_of(module: Any) -> Path:
-    return Path(str(module.__file__)).resolve()
-
-
-def _factories(network: Network) -> Iterator[Any]:
-    """Yield the factory that a module's name is registered for: models may not contain it."""
-    if network["module"]:
-        yield find_attention(network["module"]).factory
+            yield describe(error)
 
 
 def _plan_suite(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,19 +259,5 @@ def _failure(error: BaseException) -> Answer:
     if isinstance(error, MemoryError):
         return {"error": "out of memory", "kind": "failed"}
     kind = "unknown-name" if isinstance(error, UnknownNameError) else "failed"
-    is_own = isinstance(error, AttnbenchError) and str(error).strip()
-    return {"error": _first_line(error) if is_own else _with_type(error), "kind": kind}
-
-
-def _with_type(error: BaseException) -> str:
-    text = _first_line(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-
-
-def _send(answers: TextIO, answer: Answer) -> None:
-    answers.write(json.dumps(answer) + "\n")
-    answers.flush()
+    text = first_line(error) if isinstance(error, AttnbenchError) else describe(error)
+    return {"error": text, "kind": kind}

@@ -15,6 +15,7 @@ from attnbench.workers.process import Limits, Worker, WorkerError
 
 SPOKEN = (1,)
 """Protocol numbers of the bridge that this attnbench supports."""
+_SUPPORTED = f"protocol {', '.join(map(str, SPOKEN))}"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
 _LIMIT_S = 900.0
 
@@ -54,11 +55,7 @@ class Side:
     sources_first: bool = True
 
     def process(self, points: Sequence[Sequence[str]] = ()) -> SideProcess:
-        """Return a process of this side; it starts with its first task.
-
-        Args:
-            points: entry points that it must have besides its own.
-        """
+        """Return a process of this side, with entry points besides its own."""
         folders = [str(folder) for folder in self.sources]
         beside = [str(plugin.parent) for plugin in self.plugins if plugin.is_file()]
         first, after = (folders, []) if self.sources_first else ([], folders)
@@ -70,7 +67,7 @@ class Side:
             "after": [*after, *beside],
             "folder": str(self.folder),
             "plugins": [str(plugin) for plugin in self.plugins],
-            "points": [list(point) for point in points],
+            "points": points,
         }
         file = self.scratch / f"{self.name}-{len(points)}.json"
         file.write_text(json.dumps(setup), encoding="utf-8")
@@ -87,36 +84,9 @@ class Side:
         found = dict(self.variables)
         if "PYTHONPATH" in os.environ:
             entries = filter(None, os.environ["PYTHONPATH"].split(os.pathsep))
-            paths = [self.counterpart(Path(entry).resolve()) for entry in entries]
+            paths = [counterpart(Path(entry).resolve(), self.root, self.tree) for entry in entries]
             found["PYTHONPATH"] = os.pathsep.join(map(str, paths))
         return found
-
-    def counterpart(self, path: Path) -> Path:
-        """Return the same place in this side's tree; a path outside the repository as it is."""
-        return counterpart(path, self.root, self.tree)
-
-
-@dataclass(frozen=True)
-class SideFacts:
-    """The ``facts`` of a side.
-
-    Attributes:
-        attnbench: file of its package.
-        versions: texts that the sides are compared by.
-        failures: reasons of the plugins that could not be loaded.
-        points: its entry points, name and value.
-    """
-
-    attnbench: str
-    versions: Mapping[str, str]
-    failures: tuple[str, ...]
-    points: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of_answer(cls, facts: Mapping[str, Any]) -> SideFacts:
-        """Return the facts in an answer; keys that are not known here are ignored."""
-        points = tuple((str(name), str(value)) for name, value in facts["points"])
-        return cls(facts["attnbench"], facts["versions"], tuple(facts["failures"]), points)
 
 
 class SideProcess:
@@ -146,21 +116,24 @@ class SideProcess:
         """
         answer = self.answer(**task)
         if answer.get("kind") == "no-bridge":
-            raise RequestError(_no_bridge(self.side, answer))
+            raise RequestError(
+                f"{self.side.label}: {_installation(answer.get('facts') or {})} has no bridge for "
+                f"attnbench ci ({_SUPPORTED} is needed); {_newer(self.side)}"
+            )
         if "error" in answer:
             raise RequestError(f"{self.side.label}: {answer['error']}")
         return answer["ok"]
 
-    def facts(self) -> SideFacts:
-        """Return the facts of the side.
+    def facts(self) -> Mapping[str, Any]:
+        """Return the ``facts`` of the side.
 
         Raises:
             RequestError: it has no bridge, or one of a protocol that is not supported here.
         """
-        facts = self.result(do="facts")
+        facts: Mapping[str, Any] = self.result(do="facts")
         if facts.get("protocol") not in SPOKEN:
             raise RequestError(_other_protocol(self.side, facts))
-        return SideFacts.of_answer(facts)
+        return facts
 
     def stop(self) -> None:
         """End the process."""
@@ -187,31 +160,19 @@ def source_folders(root: Path, tree: Path, requested: Sequence[str]) -> tuple[Pa
     return ((tree / "src") if (tree / "src").is_dir() else tree,)
 
 
-def _no_bridge(side: Side, answer: Answer) -> str:
-    return (
-        f"{side.label}: {_installation(answer.get('facts') or {})} has no bridge for attnbench ci "
-        f"({_supported()} is needed); {_newer(side)}"
-    )
-
-
 def _other_protocol(side: Side, facts: Mapping[str, Any]) -> str:
     number = facts.get("protocol")
     is_newer = isinstance(number, int) and number > max(SPOKEN)
     remedy = "run attnbench ci with a newer attnbench" if is_newer else _newer(side)
     return (
         f"{side.label}: {_installation(facts)} speaks protocol {number} of attnbench ci, this "
-        f"attnbench only {_supported()}; {remedy}"
+        f"attnbench only {_SUPPORTED}; {remedy}"
     )
 
 
 def _newer(side: Side) -> str:
-    """Return the remedy for a side whose attnbench is too old."""
     install = "install a newer attnbench there with --install"
     return f"choose a newer --base, or {install}" if side.name == "base" else install
-
-
-def _supported() -> str:
-    return f"protocol {', '.join(map(str, SPOKEN))}"
 
 
 def _installation(facts: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,15 +65,15 @@ class NetworkPair:
         """Metrics of cost that both sides count."""
         return tuple(metric for metric in self.base.cost if metric in self.head.cost)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one image, or of one feature map for a module alone."""
-        channels = 3 if self.network["backbone"] else self.network["channels"]
-        return (1, channels, *self.network["size"])
-
     def name(self, kind: str) -> str:
         """Return the canonical name of its case of a kind."""
         return case_of(self.network, kind).name
+
+
+def input_shape(network: Network) -> tuple[int, ...]:
+    """Return the shape of one image, or of one feature map for a module alone."""
+    channels = 3 if network["backbone"] else network["channels"]
+    return (1, channels, *network["size"])
 
 
 def case_of(network: Network, kind: str) -> Case:
@@ -96,13 +96,7 @@ def inspect_networks(
     files: frozenset[str],
     progress: Callable[[str], object],
 ) -> list[NetworkPair]:
-    """Return each network as it is on both sides.
-
-    Args:
-        networks: of head's suites.
-        processes: of base and head.
-        files: all files of the repository, of either tree.
-        progress: receives a line for each step.
+    """Return each network as it is on both sides; ``files`` are those of the repository.
 
     Raises:
         AttnbenchError: a class came from outside its own tree.
@@ -135,13 +129,8 @@ def check_origins(side: Side, answer: Answer, files: frozenset[str]) -> None:
 
 def _is_ours(entry: Mapping[str, str], side: Side, files: frozenset[str]) -> bool:
     """Return whether the repository has the module that was loaded from elsewhere."""
-    return any(_holds(files, tail, side) for tail in _tails(entry["class"].partition(":")[0]))
-
-
-def _tails(module: str) -> Iterator[str]:
-    path = module.replace(".", "/")
-    yield f"{path}.py"
-    yield f"{path}/__init__.py"
+    path = entry["class"].partition(":")[0].replace(".", "/")
+    return any(_holds(files, tail, side) for tail in (f"{path}.py", f"{path}/__init__.py"))
 
 
 def _holds(files: frozenset[str], tail: str, side: Side) -> bool:

@@ -47,11 +47,11 @@ def main(setup_file: str) -> None:
     os.chdir(setup["folder"])
     trees = SourceTrees.of_setup(setup)
     redirect_imports(trees, setup["first"], setup["after"])
-    _send(answers, {"ready": os.getpid()})
+    send(answers, {"ready": os.getpid()})
     try:
         serve = importlib.import_module(BRIDGE).serve
     except (Exception, SystemExit) as error:
-        _refuse_all(answers, _import_failure(error, trees))
+        refuse_all(answers, _import_failure(error, trees))
         return
     serve(setup_file, answers)
 
@@ -77,9 +77,7 @@ def _is_absent(error: BaseException) -> bool:
 def _attnbench_facts(trees: SourceTrees) -> dict[str, str]:
     """Return file, kind of place and version of this side's attnbench, as keys of ``facts``."""
     top = BRIDGE.partition(".")[0]
-    facts = {"attnbench": "", "version": ""}
-    with contextlib.suppress(PackageNotFoundError):
-        facts["version"] = version(top)
+    facts = {"attnbench": "", "version": distribution_version(top)}
     with contextlib.suppress(ImportError, ValueError):
         spec = importlib.util.find_spec(top)
         if spec is not None and spec.origin and spec.has_location:
@@ -87,9 +85,17 @@ def _attnbench_facts(trees: SourceTrees) -> dict[str, str]:
     return facts
 
 
-def _refuse_all(answers: TextIO, answer: Mapping[str, Any]) -> None:
+def distribution_version(name: str) -> str:
+    """Return the version of a distribution; empty if it is not installed."""
+    with contextlib.suppress(PackageNotFoundError):
+        return version(name)
+    return ""
+
+
+def refuse_all(answers: TextIO, answer: Mapping[str, Any]) -> None:
+    """Give the same answer to every task until standard input ends."""
     for _ in sys.stdin:
-        _send(answers, answer)
+        send(answers, answer)
 
 
 def _private_stdout() -> TextIO:
@@ -105,7 +111,8 @@ def _die_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _send(answers: TextIO, answer: Mapping[str, Any]) -> None:
+def send(answers: TextIO, answer: Mapping[str, Any]) -> None:
+    """Write an answer as a line."""
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
 
@@ -130,9 +137,8 @@ class SourceTrees:
     @classmethod
     def of_setup(cls, setup: Mapping[str, Any]) -> SourceTrees:
         """Return the trees that a side's setup file names."""
-        return cls(
-            Path(setup["own"]), Path(setup["head"]), tuple(map(Path, setup.get("owned", ())))
-        )
+        owned = tuple(map(Path, setup.get("owned", ())))
+        return cls(Path(setup["own"]), Path(setup["head"]), owned)
 
     def kind(self, file: str | Path) -> str:
         """Return ``tree``, ``environment`` (its own), ``foreign``, ``installed`` or ``beside``.
@@ -218,10 +224,8 @@ def redirect_imports(trees: SourceTrees, first: Iterable[str], after: Iterable[s
 def foreign_modules(trees: SourceTrees, launcher: str) -> list[dict[str, str]]:
     """Return the loaded modules that came from head's tree despite the redirection.
 
-    Args:
-        trees: the side's.
-        launcher: name of the launcher's module or package, which is head's on both sides by
-            design; the script of the process is left out in any case.
+    ``launcher``, the launcher's module or package, is head's on both sides by design and left out;
+    so is the script of the process.
     """
     return [
         {"class": name, "file": file, "kind": "foreign"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,13 +17,12 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import insert
 from attnbench.registry.attention import find_attention
+from attnbench.regression.ci.inspect_networks import Network, input_shape
 from attnbench.runtimes.sample_inputs import randomize_weights
 from attnbench.runtimes.torch_export import export_program
 from attnbench.timing.clock import single_thread_clock
 from attnbench.timing.isolation import keep_heap, quiet
 
-Network = Mapping[str, Any]
-"""Network as :mod:`bridge` describes it."""
 _SEED = 0
 _FEWEST_CALLS = 7
 _COSTS = ("params", "macs", "activations", "bytes", "operators")
@@ -42,7 +41,7 @@ def build_network(network: Network) -> nn.Module:
 
 def count_costs(network: Network, model: nn.Module) -> dict[str, int]:
     """Return parameters, MACs and the other exact metrics of a network."""
-    found = cost(model, _input_shape(network))
+    found = cost(model, input_shape(network))
     return {metric: int(getattr(found, metric)) for metric in _COSTS}
 
 
@@ -79,13 +78,7 @@ def _construct(network: Network) -> nn.Module:
 
 def _example(network: Network) -> Tensor:
     """Return an input, the same in every process."""
-    return torch.randn(_input_shape(network), generator=torch.Generator().manual_seed(_SEED))
-
-
-def _input_shape(network: Network) -> tuple[int, ...]:
-    """Return the shape of one image, or of one feature map for a module alone."""
-    channels = 3 if network["backbone"] else network["channels"]
-    return (1, channels, *network["size"])
+    return torch.randn(input_shape(network), generator=torch.Generator().manual_seed(_SEED))
 
 
 def _sample(call: Callable[[], float], seconds: float) -> list[float]:

@@ -12,15 +12,8 @@ from typing import Any
 
 from attnbench.errors import RequestError
 from attnbench.registry.plugin_files import PROJECT
-from attnbench.regression.ci.checkout_process import (
-    Side,
-    SideFacts,
-    SideProcess,
-    counterpart,
-    source_folders,
-)
+from attnbench.regression.ci.checkout_process import Side, SideProcess, counterpart, source_folders
 from attnbench.regression.ci.inspect_networks import (
-    InspectedNetwork,
     Network,
     NetworkPair,
     case_of,
@@ -83,12 +76,7 @@ class CiResult:
 
 
 def run_ci(request: CiRequest, start: Path, progress: Progress) -> CiResult:
-    """Measure base against head.
-
-    Args:
-        request: the options.
-        start: a folder in the checkout; relative names are relative to it.
-        progress: receives a line for each step.
+    """Measure base against head; relative names are relative to ``start``, in the checkout.
 
     Raises:
         AttnbenchError: a revision, suite or plugin is wrong, or a side does not run its own code.
@@ -175,12 +163,7 @@ class _CiRun:
             missing=missing, notes=self.notes, costs="cost" in self.request.kinds,
         )  # fmt: skip
         untouched = tuple(pair.name("cost") for pair in pairs if pair.untouched)
-        described = {
-            side.name: _describe(
-                side, facts[side.name], [getattr(pair, side.name) for pair in pairs]
-            )
-            for side in self.sides
-        }
+        described = {side.name: _describe(side, facts[side.name], pairs) for side in self.sides}
         return CiResult(comparison, untouched, described)
 
     @contextmanager
@@ -192,8 +175,7 @@ class _CiRun:
             self.progress("starting the processes of base and head")
             for process in (of_base, of_head):
                 process.start()  # both import torch meanwhile
-            present = of_base.facts().points
-            points = of_head.facts().points
+            present, points = of_base.facts()["points"], of_head.facts()["points"]
             if any(point not in present for point in points):
                 of_base.stop()
                 of_base = base.process(points)
@@ -202,21 +184,21 @@ class _CiRun:
             of_base.stop()
             of_head.stop()
 
-    def _facts(self, processes: tuple[SideProcess, SideProcess]) -> dict[str, SideFacts]:
+    def _facts(self, processes: tuple[SideProcess, SideProcess]) -> dict[str, Mapping[str, Any]]:
         found = {process.side.name: process.facts() for process in processes}
         # a folder's failures name its project file
         plugins = self.sides[1].plugins
         own_files = [plugin / PROJECT if plugin.is_dir() else plugin for plugin in plugins]
-        for reason in found["head"].failures:
+        for reason in found["head"]["failures"]:
             if any(shown_path(file) in reason or str(file) in reason for file in own_files):
                 raise RequestError(f"head: {reason}")
         for side, facts in found.items():
-            self.notes += [f"{side}: {reason}" for reason in facts.failures]
+            self.notes += [f"{side}: {reason}" for reason in facts["failures"]]
         for plugin in plugins:
             _refuse_submodule(plugin, self.sides[1].root)
-            if not self.sides[0].counterpart(plugin).exists():
+            if not counterpart(plugin, self.sides[1].root, self.sides[0].tree).exists():
                 self.notes.append(f"base has no plugin file {shown_path(plugin)}")
-        versions = [found[side].versions for side in ("base", "head")]
+        versions = [found[side]["versions"] for side in ("base", "head")]
         if versions[0] != versions[1]:
             self.notes.append(f"the sides have different versions: {versions[0]}, {versions[1]}")
         return found
@@ -291,8 +273,9 @@ def _time_all_if_none(networks: Sequence[Network]) -> list[Network]:
     return [{**network, "latency": True} for network in networks]
 
 
-def _describe(side: Side, facts: SideFacts, networks: Sequence[InspectedNetwork]) -> dict[str, Any]:
+def _describe(side: Side, facts: Mapping[str, Any], pairs: Sequence[NetworkPair]) -> dict[str, Any]:
     """Return the description of a side for the report, each class once."""
+    networks = [getattr(pair, side.name) for pair in pairs]
     classes = {entry["class"]: dict(entry) for network in networks for entry in network.classes}
     for entry in classes.values():
         path = Path(entry["file"])
@@ -301,7 +284,7 @@ def _describe(side: Side, facts: SideFacts, networks: Sequence[InspectedNetwork]
     return {
         "revision": side.commit,
         "tree": str(side.tree),
-        "versions": facts.versions,
-        "attnbench": facts.attnbench,
+        "versions": facts["versions"],
+        "attnbench": facts["attnbench"],
         "classes": [classes[name] for name in sorted(classes)],
     }

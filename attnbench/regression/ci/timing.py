@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.regression.ci.checkout_process import SideProcess
-from attnbench.regression.ci.inspect_networks import Network, NetworkPair
+from attnbench.regression.ci.inspect_networks import NetworkPair, input_shape
 from attnbench.stats.timing_samples import TimingSamples
 from attnbench.workers.process import Limits, Worker, run_task
 from attnbench.workers.serve import serve
@@ -71,35 +71,21 @@ def time_pair(
     plan: TimingPlan,
     progress: Callable[[str], object],
 ) -> TimedPair:
-    """Time a network of both sides.
-
-    Args:
-        pair: the network.
-        processes: of base and head; they export, then wait.
-        folder: folder for artifacts.
-        plan: durations and numbers of processes.
-        progress: receives a line for each step.
-    """
+    """Time a network of both sides, whose processes export it into a folder, then wait."""
     name = pair.name("latency")
     progress(f"{name}: exporting both sides")
     files = [folder / f"{process.side.name}.pt2" for process in processes]
-    exports = {
-        process.side.name: _export(process, pair.network, file)
-        for process, file in zip(processes, files, strict=True)
-    }
+    exports: dict[str, str | None] = {}
+    for process, file in zip(processes, files, strict=True):
+        answer = process.answer(do="export", network=pair.network, file=str(file))
+        exports[process.side.name] = answer.get("error")
     if not any(exports.values()):
-        samples, error = time_interleaved(name, pair.input_shape, files, plan, progress)
+        samples, error = time_interleaved(name, input_shape(pair.network), files, plan, progress)
         if error is None:
             return TimedPair(tuple(samples), exports=exports)
         # an operator of the project's own is registered in its own process only
         exports = dict.fromkeys(exports, f"its artefact cannot be timed: {error}")
     return _time_in_pairs(pair, processes, plan, exports, progress)
-
-
-def _export(process: SideProcess, network: Network, file: Path) -> str | None:
-    """Export on one side; return the reason if it fails."""
-    answer = process.answer(do="export", network=network, file=str(file))
-    return answer.get("error")
 
 
 def time_interleaved(

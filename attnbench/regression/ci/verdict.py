@@ -23,9 +23,6 @@ from attnbench.stats.verdict import LatencyRule, Verdict, judge_latency
 
 COSTS = ("params", "macs", "activations", "bytes", "operators")
 EXPORT = "export"
-_DISCOVERIES = 0.01
-"""False discovery rate: a comparison without any change must not fail more often."""
-_SAME_MARGIN = 0.03
 
 
 @dataclass(frozen=True)
@@ -65,10 +62,9 @@ def compare_sides(
         costs: whether exact metrics are compared.
     """
     found: list[Judged] = [*_existence(pairs)]
-    reason = "head has no such case"
-    found += [
-        ("missing", MetricChange(name, STATUS, "ok", None, reason=reason)) for name in missing
-    ]
+    for name in missing:
+        change = MetricChange(name, STATUS, "ok", None, reason="head has no such case")
+        found.append(("missing", change))
     if costs:
         found += [change for pair in pairs for change in _costs(pair, gates)]
     found += _exports(times, gates)
@@ -76,12 +72,9 @@ def compare_sides(
     verdicts: dict[str, list[MetricChange]] = {}
     for verdict, change in found:
         verdicts.setdefault(verdict, []).append(change)
-    return RunComparison(
-        **{name: tuple(changes) for name, changes in verdicts.items()},
-        notes=tuple(notes),
-        base="",  # no file of a run: there is nothing to accept
-        new="",
-    )
+    changes = {verdict: tuple(changes) for verdict, changes in verdicts.items()}
+    # no file of a run: there is nothing to accept
+    return RunComparison(**changes, notes=tuple(notes), base="", new="")
 
 
 def _existence(pairs: Sequence[NetworkPair]) -> Iterator[Judged]:
@@ -136,8 +129,8 @@ def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]
     least = gates.allowed(LATENCY)
     rule = LatencyRule(
         minimum_effect=least,
-        same_margin=max(_SAME_MARGIN, least),
-        false_discovery_rate=_DISCOVERIES,
+        same_margin=max(LatencyRule().same_margin, least),
+        false_discovery_rate=0.01,  # a comparison without any change must not fail more often
         # on a noisy runner a change must exceed the A/A noise floor, however high it is
         worst_floor=math.inf,
     )
@@ -151,7 +144,11 @@ def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]
     )
     for name, timed in times.items():
         if timed.error is not None:
-            yield _untimed(name, timed)
+            reason = f"{timed.guilty}, timed: {timed.error}"
+            worse = timed.guilty == "head"
+            status = ("ok", "failed") if worse else ("failed", "ok")
+            change = MetricChange(name, LATENCY, *status, reason=reason)
+            yield "regressions" if worse else "improvements", change
         else:
             yield _judge_latency(name, found[name], judged[name], rule)
 
@@ -167,22 +164,13 @@ def share_spreads(found: Mapping[str, LatencyRatio]) -> dict[str, LatencyRatio]:
     return {name: replace(row, ratio=shared.get(name, row.ratio)) for name, row in found.items()}
 
 
-def _untimed(name: str, timed: TimedPair) -> Judged:
-    reason = f"{timed.guilty}, timed: {timed.error}"
-    if timed.guilty == "head":
-        return "regressions", MetricChange(name, LATENCY, "ok", "failed", reason=reason)
-    return "improvements", MetricChange(name, LATENCY, "failed", "ok", reason=reason)
-
-
 def estimate_ratio(timed: TimedPair) -> LatencyRatio:
     """Return base against head, from interleaved processes or from pairs of them."""
     if timed.samples:
         samples = list(timed.samples)
         medians = [distribution(samples, arm).median * 1e3 for arm in ("base", "head")]
-        method = (
-            f"{medians[0]:.4g} ms, then {medians[1]:.4g} ms, interleaved in "
-            f"{_count(len(samples), 'process', 'es')}"
-        )
+        times = ", then ".join(f"{median:.4g} ms" for median in medians)
+        method = f"{times}, interleaved in {_count(len(samples), 'process', 'es')}"
         ratio, again = estimate(samples, "head"), estimate(samples, AGAIN)
         return LatencyRatio(ratio, again, method, interleaved=True)
     found = estimate_pairs([head - base for base, head in timed.pairs])
@@ -212,21 +200,14 @@ def _judge_latency(name: str, latency: LatencyRatio, judged: Verdict, rule: Late
         reason = f"{few}; {latency.method}"
     elif judged.why:
         reason = f"{judged.why} ({latency.method})"
-    if outcome != "inconclusive":
-        return outcome, _change(name, ratio, reason)
-    smallest = max(rule.minimum_effect, judged.floor, ratio.half_width)
-    return outcome, _change(name, ratio, reason, smallest)
-
-
-def _change(
-    name: str, ratio: RatioEstimate, reason: str, smallest: float = math.inf
-) -> MetricChange:
-    """Return a ratio as a change; JSON has no infinity."""
+    smallest = None
+    if outcome == "inconclusive":
+        smallest = _finite(max(rule.minimum_effect, judged.floor, ratio.half_width))
     low, high, share = (_finite(bound - 1) for bound in (ratio.low, ratio.high, ratio.ratio))
-    return MetricChange(
-        name, LATENCY, 1.0, _finite(ratio.ratio), low, high, reason, _finite(smallest), share
-    )
+    new = _finite(ratio.ratio)
+    return outcome, MetricChange(name, LATENCY, 1.0, new, low, high, reason, smallest, share)
 
 
 def _finite(value: float) -> float | None:
+    """Return a rounded number; None for infinity, which JSON lacks."""
     return round(value, 6) if math.isfinite(value) else None

@@ -63,10 +63,7 @@ def accept(
 
 
 def _chosen(
-    before: Run,
-    after: Run,
-    cases: Sequence[str],
-    gates: Mapping[str, str | float] | None,
+    before: Run, after: Run, cases: Sequence[str], gates: Mapping[str, str | float] | None
 ) -> list[str]:
     names = list(dict.fromkeys([*before.records, *after.records]))
     if cases:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from attnbench.regression.compare.comparison import (
     OUTCOMES,
@@ -27,58 +26,17 @@ def judge_accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judg
     """Judge the accuracies of all networks together."""
     if not gates.judges(TOP1):
         return
-    allowed = gates.allowed(TOP1)
     rows: dict[str, _Row] = {}
     for name, group in _grouped(pairs).items():
-        row = _Row(name, tuple(group))
-        if row.is_same:
+        row = _Row(name, group)
+        if all(pair.base.values == pair.new.values for pair in group):
             yield "unchanged", row.change("the same in every seed", 0.0)
-        elif why := row.unlike:
+        elif why := next(filter(None, map(_unlike, group)), ""):
             yield "incomparable", row.change(why)
         else:
             rows[name] = row
-    yield from _judged(rows, allowed)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One network with the seeds that both runs trained."""
-
-    name: str
-    pairs: tuple[RecordPair, ...]
-
-    @property
-    def is_same(self) -> bool:
-        return all(pair.base.values == pair.new.values for pair in self.pairs)
-
-    @property
-    def unlike(self) -> str:
-        """Reason why the trainings are incomparable; empty if they are comparable."""
-        return next(filter(None, map(_unlike, self.pairs)), "")
-
-    def tops(self, side: str) -> list[float]:
-        """Return the top-1 accuracy of each seed, for ``base`` or ``new``."""
-        found = (getattr(pair, side).values.get(TOP1) for pair in self.pairs)
-        return [float(top) for top in found if top is not None]
-
-    @property
-    def difference(self) -> DifferenceEstimate:
-        """Mean over seeds of NEW less BASE, in points."""
-        pairs = zip(self.tops("new"), self.tops("base"), strict=True)
-        return estimate([new - base for new, base in pairs], resolution=self._resolution)
-
-    @property
-    def _resolution(self) -> float:
-        images = _facts(self.pairs[0], "new").get("images")
-        return 100.0 / images[1] if images else 0.0
-
-    def change(self, reason: str, value: float | None = None) -> MetricChange:
-        base, new = (_mean(self.tops(side)) for side in ("base", "new"))
-        return MetricChange(self.name, TOP1, base, new, reason=reason, change=value)
-
-
-def _judged(rows: Mapping[str, _Row], allowed: float) -> Iterator[Judged]:
-    estimates = {name: row.difference for name, row in rows.items()}
+    allowed = gates.allowed(TOP1)
+    estimates = {name: row.difference() for name, row in rows.items()}
     rule = AccuracyRule(same_margin=max(AccuracyRule().same_margin, allowed))
     past = {name: beyond(difference, allowed) for name, difference in estimates.items()}
     moved, alike = judge_accuracy(past, rule), judge_accuracy(estimates, rule)
@@ -86,16 +44,39 @@ def _judged(rows: Mapping[str, _Row], allowed: float) -> Iterator[Judged]:
         yield _outcome(row, estimates[name], moved[name], alike[name])
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One network with the seeds that both runs trained."""
+
+    name: str
+    pairs: Sequence[RecordPair]
+
+    def tops(self, side: str) -> list[float]:
+        """Return the top-1 accuracy of each seed, for ``base`` or ``new``."""
+        return [float(getattr(pair, side).values[TOP1]) for pair in self.pairs]
+
+    def difference(self) -> DifferenceEstimate:
+        """Return the mean over seeds of NEW less BASE, in points."""
+        images = (self.pairs[0].new.training or {}).get("images")
+        pairs = zip(self.tops("new"), self.tops("base"), strict=True)
+        resolution = 100.0 / images[1] if images else 0.0
+        return estimate([new - base for new, base in pairs], resolution=resolution)
+
+    def change(self, reason: str, value: float | None = None) -> MetricChange:
+        base, new = (sum(self.tops(side)) / len(self.pairs) for side in ("base", "new"))
+        return MetricChange(self.name, TOP1, base, new, reason=reason, change=value)
+
+
 def _outcome(row: _Row, found: DifferenceEstimate, moved: Verdict, alike: Verdict) -> Judged:
     change = replace(row.change("", found.mean), low=finite(found.low), high=finite(found.high))
     outcome = OUTCOMES[moved.verdict]
     if outcome == "unchanged":
         return outcome, change
+    seeds = f"paired over {found.count} seeds"
     if outcome != "inconclusive":
-        return outcome, replace(change, reason=_seeds(found.count))
+        return outcome, replace(change, reason=seeds)
     # significant, but perhaps by less than the tolerated change
-    is_difference = OUTCOMES[alike.verdict] != "inconclusive"
-    reason = _seeds(found.count) if is_difference else str(alike)
+    reason = seeds if OUTCOMES[alike.verdict] != "inconclusive" else str(alike)
     smallest = finite(detectable(found.sd, found.count)) if found.count > 1 else None
     return outcome, replace(change, smallest=smallest, reason=reason)
 
@@ -104,27 +85,15 @@ def _grouped(pairs: Sequence[RecordPair]) -> dict[str, list[RecordPair]]:
     groups: dict[str, list[RecordPair]] = {}
     for pair in pairs:
         if all(record.values.get(TOP1) is not None for record in (pair.base, pair.new)):
-            groups.setdefault(pair.seeds_glob, []).append(pair)
+            name = pair.case if pair.new.seed is None else f"{pair.new.case_key},seed=*"
+            groups.setdefault(name, []).append(pair)
     return groups
 
 
 def _unlike(pair: RecordPair) -> str:
-    base, new = _facts(pair, "base"), _facts(pair, "new")
+    base, new = (record.training or {} for record in (pair.base, pair.new))
     recipes = [facts.get("recipe") or {} for facts in (base, new)]
     reasons = [differing(base, new, _SAME_DATA), pair.versions(_PACKAGES), pair.suite()]
     if recipes[0].get("hash") != recipes[1].get("hash"):
         reasons.insert(0, f"another recipe under the name {recipes[1].get('name')}")
     return "; ".join(filter(None, reasons))
-
-
-def _facts(pair: RecordPair, side: str) -> Mapping[str, Any]:
-    record = pair.base if side == "base" else pair.new
-    return record.training or {}
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _seeds(count: int) -> str:
-    return f"paired over {count} seeds"

@@ -30,17 +30,16 @@ def judge_latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judge
     least = gates.allowed(OVERHEAD)
     margin = max(LatencyChangeRule().same_margin, least)
     rule = LatencyChangeRule(minimum_effect=least, same_margin=margin)
-    sides = {pair.case: (_timing(pair.base), _timing(pair.new)) for pair in pairs}
     rows: dict[str, _Row] = {}
     for pair in pairs:
-        base, new = sides[pair.case]
+        base, new = map(_timing, (pair.base, pair.new))
         if base is None or new is None or base.is_plain or new.is_plain:
             continue
         row = _Row(pair, base, new)
         if pair.base.samples == pair.new.samples:
             yield "unchanged", row.change("the same measurement", 0.0)
-        elif why := _unlike(pair):
-            yield "incomparable", row.change(why)
+        elif why := list(filter(None, (pair.machines(), pair.runtime_versions(), pair.suite()))):
+            yield "incomparable", row.change("; ".join(why))
         else:
             rows[pair.case] = row
     yield from _judged(rows, rule)
@@ -51,10 +50,6 @@ class _Row:
     pair: RecordPair
     base: LatencyResult
     new: LatencyResult
-
-    @property
-    def shift(self) -> RatioShift:
-        return estimate_shift(self.base.arm, self.new.arm)
 
     def change(self, reason: str, value: float | None = None) -> MetricChange:
         return self.pair.of(OVERHEAD, self.base.arm.ratio, self.new.arm.ratio, reason, change=value)
@@ -74,16 +69,18 @@ class _Row:
 def _judged(rows: Mapping[str, _Row], rule: LatencyChangeRule) -> Iterator[Judged]:
     doubts = {case: row.doubt(rule) for case, row in rows.items()}
     sound = _shrunk({case: row for case, row in rows.items() if not doubts[case]})
-    effects = {case: _effect(shift, rule) for case, shift in sound.items()}
+    effects = {
+        case: Effect(math.expm1(shift.value), *shift.interval, shift.beyond(rule.minimum_effect))
+        for case, shift in sound.items()
+    }
     verdicts = judge(effects, rule)
     for case, row in rows.items():
         if doubts[case]:
             yield "inconclusive", row.change(doubts[case])
             continue
         effect, outcome = effects[case], OUTCOMES[verdicts[case].verdict]
-        change = replace(
-            row.change("", effect.value), low=finite(effect.low), high=finite(effect.high)
-        )
+        change = row.change("", effect.value)
+        change = replace(change, low=finite(effect.low), high=finite(effect.high))
         if outcome == "inconclusive":
             # of this row alone, by the first step of the procedure, one-sided
             level = rule.false_discovery_rate / len(sound) / 2
@@ -92,24 +89,14 @@ def _judged(rows: Mapping[str, _Row], rule: LatencyChangeRule) -> Iterator[Judge
         yield outcome, change
 
 
-def _effect(shift: RatioShift, rule: LatencyChangeRule) -> Effect:
-    p_value = shift.beyond(rule.minimum_effect)
-    return Effect(math.expm1(shift.value), *shift.interval, p_value)
-
-
 def _shrunk(rows: Mapping[str, _Row]) -> dict[str, RatioShift]:
     """Return the shifts, their errors shrunk over the rows under the same conditions."""
     groups: dict[tuple[Any, ...], dict[str, RatioShift]] = {}
     for case, row in rows.items():
         conditions = tuple(row.pair.new.timing_conditions.items())
-        groups.setdefault(conditions, {})[case] = row.shift
+        groups.setdefault(conditions, {})[case] = estimate_shift(row.base.arm, row.new.arm)
     shrunk = map(shrink_shifts, groups.values())
     return {case: shift for group in shrunk for case, shift in group.items()}
-
-
-def _unlike(pair: RecordPair) -> str:
-    """Return the reason why two ratios are incomparable; empty if they are comparable."""
-    return "; ".join(filter(None, (pair.machines(), pair.runtime_versions(), pair.suite())))
 
 
 def _timing(record: Record) -> LatencyResult | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
 
 from attnbench.records.format import Header
 from attnbench.records.store import FILE, Run
@@ -102,16 +100,17 @@ def _by_verdict(
 
 def notes(base: Run, new: Run) -> Iterator[str]:
     """Yield the notes on two runs as a whole, in sentences."""
-    yield from _suites(base, new)
+    suites = [suite_of(run.header) for run in (base, new)]
+    if suites[0] != suites[1]:
+        names = ", then ".join(f"{suite} version {version}" for suite, version in suites)
+        yield f"Different suites ({names}): only counts of cases of one name are compared."
     machines = [_machines(run) for run in (base, new)]
     units = [_units(run) for run in (base, new)]
     if machines[0] == machines[1] and all(units):
         machines = [f"{machine}, {unit}" for machine, unit in zip(machines, units, strict=True)]
     if machines[0] != machines[1]:
-        yield (
-            f"Different machines ({machines[0]}, then {machines[1]}): latency is not compared, "
-            "counts are."
-        )
+        shown = ", then ".join(machines)
+        yield f"Different machines ({shown}): latency is not compared, counts are."
     versions = differing(base.measured_with(), new.measured_with())
     if versions:
         yield (
@@ -119,21 +118,11 @@ def notes(base: Run, new: Run) -> Iterator[str]:
             "left the fast path and accuracy only where their own packages are the same."
         )
     for run in (base, new):
-        if _is_torn(run.path):
+        if run.path.is_file() and not run.path.read_bytes().endswith(b"\n"):
             yield (
                 f"{shown_path(run.path)} ends in half a line: its run was stopped, or is still "
                 "going on."
             )
-
-
-def _suites(base: Run, new: Run) -> Iterator[str]:
-    before, after = suite_of(base.header), suite_of(new.header)
-    if before != after:
-        names = [f"{suite} version {version}" for suite, version in (before, after)]
-        yield (
-            f"Different suites ({names[0]}, then {names[1]}): only counts of cases of one name are "
-            "compared."
-        )
 
 
 def _machines(run: Run) -> str:
@@ -146,12 +135,3 @@ def _units(run: Run) -> str:
     """Return the instruction sets in a run's latency records; empty for a run that has none."""
     found = {str((record.runtime or {}).get("isa", "")) for record in run.records.values()} - {""}
     return " / ".join(sorted(found))
-
-
-def _is_torn(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        file.seek(0, 2)
-        if file.tell():
-            file.seek(-1, 2)
-            return file.read(1) != b"\n"
-    return False

@@ -114,11 +114,6 @@ class RecordPair:
         """The case's canonical name."""
         return self.new.case
 
-    @property
-    def seeds_glob(self) -> str:
-        """The glob that matches all seeds of a training; the name of a case without a seed."""
-        return self.case if self.new.seed is None else f"{self.new.case_key},seed=*"
-
     def versions(self, packages: Iterable[str]) -> str:
         """Return the packages that differ, ``"torch 2.9.0, then 2.10.0"``; empty without any."""
         return differing(self.base_header.versions, self.new_header.versions, packages)
@@ -132,19 +127,17 @@ class RecordPair:
 
     def runtime_versions(self) -> str:
         """Return the packages of the runtime that differ; empty if there are none."""
-        base, new = ((record.runtime or {}).get("versions") or {} for record in self._records)
+        base, new = (
+            (record.runtime or {}).get("versions") or {} for record in (self.base, self.new)
+        )
         return differing(base, new)
 
     def machines(self) -> str:
         """Return the differences between the machines; empty if there are none."""
         headers = differing(self.base_header.machine, self.new_header.machine)
-        facts = [_hardware(record.runtime or {}) for record in self._records]
+        facts = [_hardware(record.runtime or {}) for record in (self.base, self.new)]
         both = set(facts[0]) & set(facts[1])  # older records have fewer facts
         return headers or differing(facts[0], facts[1], [key for key in _HARDWARE if key in both])
-
-    @property
-    def _records(self) -> tuple[Record, Record]:
-        return self.base, self.new
 
     def of(
         self,

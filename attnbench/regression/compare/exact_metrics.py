@@ -7,13 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attnbench.records.format import Record
 from attnbench.records.store import Run
-from attnbench.regression.compare.comparison import (
-    Judged,
-    MetricChange,
-    RecordPair,
-    Value,
-    Verdict,
-)
+from attnbench.regression.compare.comparison import Judged, MetricChange, RecordPair, Value, Verdict
 from attnbench.regression.compare.gates import COSTS, Gates
 
 STATUS = "status"

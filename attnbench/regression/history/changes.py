@@ -32,7 +32,6 @@ class ChangePoint:
         after: value, or mean, of the segment after.
         difference: difference of the two; None for texts.
         low: lower end of its 95% interval; None for an exact metric.
-        high: upper end.
         last_before: index in the history of the last run that is certainly before the change.
         first_after: index of the first run after the change, as estimated.
         surely_after: index of the first run that is certainly after it.

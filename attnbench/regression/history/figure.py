@@ -77,10 +77,8 @@ def _shown(tracks: Sequence[Track]) -> tuple[list[Track], str]:
     numbers = [track for track in tracks if track.series.metric != STATUS]
     if not numbers:
         raise RequestError("no value to draw: the chosen series hold no numbers")
-    informative = [
-        track for track in numbers if track.changes or not track.series.is_exact
-    ] or numbers
-    shown = sorted(informative, key=lambda track: not track.changes)[:_PANELS]
+    moving = [track for track in numbers if track.changes or not track.series.is_exact]
+    shown = sorted(moving or numbers, key=lambda track: not track.changes)[:_PANELS]
     rest = len(numbers) - len(shown)
     return shown, f"   ({rest} further series without a picture)" if rest else ""
 
@@ -98,7 +96,8 @@ def _draw_panel(axes: Axes, found: HistoryReport, track: Track) -> None:
         gaps = sorted(track.series.gaps)
         axes.plot(gaps, [0.03] * len(gaps), "x", color="0.5", markersize=5, transform=foot)
     heading = f"{track.series.case}   {metric}"
-    style_axes(axes, heading, y=_axis_name(metric), grid="y", loc="left")
+    name = "over plain" if metric == OVERHEAD else metric_unit(metric).split(" of ")[0] or metric
+    style_axes(axes, heading, y=name, grid="y", loc="left")
     _number_format(axes, metric)
     if len(names) > 1:
         style_legend(axes.legend(fontsize=SMALL, loc="best"))
@@ -183,20 +182,12 @@ def _name_runs(axes: Axes, found: HistoryReport) -> None:
     labels = [entry.label for entry in found.history.entries]
     step = -(-len(labels) // _TICKS)
     places = range(0, len(labels), step)
-    names = [_shortened(labels[at]) for at in places]
+    names = [label if len(label) <= 16 else f"…{label[-15:]}" for label in labels[::step]]
     axes.tick_params(axis="x", labelbottom=True)
     axes.set_xticks(places, names, rotation=45, ha="right", fontsize=SMALL, parse_math=False)
     axes.set_xlim(-0.7, len(labels) - 0.3)
     order = {"git": "commit", "date": "run, by date", "name": "run, by folder"}
     axes.set_xlabel(order[found.history.order], fontsize=PLAIN)
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= 16 else f"…{label[-15:]}"
-
-
-def _axis_name(metric: str) -> str:
-    return "over plain" if metric == OVERHEAD else metric_unit(metric).split(" of ")[0] or metric
 
 
 def _number_format(axes: Axes, metric: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from attnbench.regression.history.series import Point
 from attnbench.utils.text import shown_path
 
 _UNITS = {OVERHEAD: "x plain", FALLBACKS: "operators", PEAK: "bytes", "bytes": "bytes"}
-_WHOLE = 100.0
 
 
 def entries(found: HistoryReport) -> list[dict[str, Any]]:
@@ -32,7 +30,25 @@ def entries(found: HistoryReport) -> list[dict[str, Any]]:
     better. Overheads are therefore ratios to the plain backbone, and accuracies are 100 less the
     points gained over it.
     """
-    return list(_entries(found))
+    runs = found.history.entries
+    last = runs[-1].label
+    entries = []
+    for track in found.tracks:
+        metric, point = track.series.metric, track.series.points[-1]
+        if metric == STATUS or runs[point.run].label != last:
+            continue
+        start = max((change.first_after for change in track.changes), default=None)
+        extent = f"commit {last}, {len(track.series.points)} runs"
+        changed = f"last change at {runs[start].label}" if start is not None else "no change"
+        entry = {
+            "name": f"{track.series.case} {metric}",
+            "unit": _UNITS.get(metric, "points" if metric in ACCURACIES else "count"),
+            "value": _smaller_is_better(metric, point.number),
+            **_range(metric, point),
+            "extra": f"{format_value(metric, point.value)}\n{extent}\n{changed}",
+        }
+        entries.append(entry)
+    return entries
 
 
 def write(found: HistoryReport, path: Path) -> int:
@@ -52,29 +68,10 @@ def write(found: HistoryReport, path: Path) -> int:
     return len(content)
 
 
-def _entries(found: HistoryReport) -> Iterator[dict[str, Any]]:
-    runs = found.history.entries
-    last = runs[-1].label
-    for track in found.tracks:
-        metric, point = track.series.metric, track.series.points[-1]
-        if metric == STATUS or runs[point.run].label != last:
-            continue
-        start = max((change.first_after for change in track.changes), default=None)
-        extent = f"commit {last}, {len(track.series.points)} runs"
-        changed = f"last change at {runs[start].label}" if start is not None else "no change"
-        yield {
-            "name": f"{track.series.case} {metric}",
-            "unit": _UNITS.get(metric, "points" if metric in ACCURACIES else "count"),
-            "value": _smaller_is_better(metric, point.number),
-            **_range(metric, point),
-            "extra": f"{format_value(metric, point.value)}\n{extent}\n{changed}",
-        }
-
-
 def _smaller_is_better(metric: str, value: float) -> float | int:
     if metric == OVERHEAD:
         return math.exp(value)
-    return _WHOLE - value if metric in ACCURACIES else int(value)
+    return 100.0 - value if metric in ACCURACIES else int(value)
 
 
 def _range(metric: str, point: Point) -> dict[str, str]:

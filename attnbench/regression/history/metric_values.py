@@ -12,7 +12,6 @@ from attnbench.records.format import Header, Record
 from attnbench.records.latency_result import timing_of
 from attnbench.records.store import Run
 from attnbench.stats.hodges_lehmann import t_quantile
-from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.paired_difference import estimate as paired_estimate
 from attnbench.stats.verdict import doubt_of
 
@@ -49,7 +48,7 @@ class MetricValue:
         reason: why the value is missing.
     """
 
-    value: int | float | str | None = None
+    value: Value | None = None
     error: float = 0.0
     low: float | None = None
     high: float | None = None
@@ -102,9 +101,8 @@ def _cost(record: Record, header: Header) -> Iterator[tuple[str, MetricValue]]:
 
 def _latency(record: Record, header: Header) -> Iterator[tuple[str, MetricValue]]:
     if record.status != "ok":
-        yield from (
-            (name, MetricValue(reason=_reason(record))) for name in (OVERHEAD, PEAK, FALLBACKS)
-        )
+        missing = MetricValue(reason=_reason(record))
+        yield from ((name, missing) for name in (OVERHEAD, PEAK, FALLBACKS))
         return
     runtime = record.runtime or {}
     software = _minor_python(runtime.get("versions") or header.versions)
@@ -157,9 +155,7 @@ def _accuracy(
 def _difference(values: Sequence[float], record: Record, header: Header) -> MetricValue:
     facts = record.training or {}
     images = facts.get("images")
-    found: DifferenceEstimate = paired_estimate(
-        values, resolution=100.0 / images[1] if images else 0.0
-    )
+    found = paired_estimate(values, resolution=100.0 / images[1] if images else 0.0)
     if found.count < 2:
         return MetricValue(reason="one seed has no interval")
     recipe = str((facts.get("recipe") or {}).get("hash", ""))
@@ -231,9 +227,7 @@ def format_value(metric: str, value: Value) -> str:
 
 def format_difference(metric: str, value: float) -> str:
     """Return a difference as text, with its sign: ``+96``, ``+5.0%``, ``-0.42``."""
-    return (
-        f"{int(value):+,}" if metric not in (OVERHEAD, *ACCURACIES) else format_value(metric, value)
-    )
+    return format_value(metric, value) if metric in NOISY else f"{int(value):+,}"
 
 
 def is_worse(metric: str, old: Value, new: Value) -> bool:

@@ -47,10 +47,8 @@ def report(found: HistoryReport, folder: str) -> Report:
         "where the value does; overhead and accuracy where the level of the series does, by a "
         "rule that finds a change in fewer than 1 of 100 series that have none.",
     )
-    title = f"History of {folder}"
-    return Report(
-        "history", title, "", "", tuple(notes), tuple(tables), footer, tuple(found.lines())
-    )
+    title, lines = f"History of {folder}", tuple(found.lines())
+    return Report("history", title, "", "", tuple(notes), tuple(tables), footer, lines)
 
 
 def _changes(found: HistoryReport) -> Table:
@@ -68,34 +66,23 @@ def _row(
     track: Track, change: ChangePoint, origin: ChangeOrigin, marks: tuple[int, ...]
 ) -> tuple[Cell, ...]:
     metric = track.series.metric
+    figures = [format_value(metric, value) for value in (change.before, change.after)]
+    size = ""
+    if change.difference is not None:
+        interval = _interval(metric, change.low, change.high)
+        size = format_difference(metric, change.difference) + interval
+    commit = origin.first.commit
+    first = f"{origin.first.label} {commit.subject}" if commit else origin.first.label
+    texts = (track.series.case, metric, *figures, size, first)
     worse = is_worse(metric, change.before, change.after)
-    texts = (
-        track.series.case,
-        metric,
-        format_value(metric, change.before),
-        format_value(metric, change.after),
-        _difference(metric, change),
-        _commit(origin),
-    )
     cells = [Cell(text, bold=worse and at == 4) for at, text in enumerate(texts)]
     return (*cells, Cell("" if origin.is_certain else _range(origin), notes=marks))
-
-
-def _difference(metric: str, change: ChangePoint) -> str:
-    if change.difference is None:
-        return ""
-    return format_difference(metric, change.difference) + _interval(metric, change.low, change.high)
 
 
 def _interval(metric: str, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     return f" [{format_difference(metric, low)}, {format_difference(metric, high)}]"
-
-
-def _commit(origin: ChangeOrigin) -> str:
-    commit = origin.first.commit
-    return f"{origin.first.label} {commit.subject}" if commit else origin.first.label
 
 
 def _range(origin: ChangeOrigin) -> str:
@@ -113,11 +100,8 @@ def _notes(track: Track, change: ChangePoint, origin: ChangeOrigin) -> Iterator[
         rest = len(origin.gaps) - _GAPS
         more = f"; and {rest} more" if rest > 0 else ""
         yield f"Runs between without a value: {shown}{more}."
-    group = next(
-        (point.reading.group for point in track.series.points if point.run == change.first_after),
-        (),
-    )
-    if name := group_names(track.series.groups)[group]:
+    groups = {point.run: point.reading.group for point in track.series.points}
+    if name := group_names(track.series.groups)[groups[change.first_after]]:
         yield f"Seen on {name}; values of other machines or versions are not compared with it."
 
 

@@ -87,13 +87,13 @@ class HistoryReport:
         for tracked in self.tracks:
             starts = {change.first_after for change in tracked.changes}
             for point in _points(tracked.series):
-                entry = self.history.entries[point["run"]]
-                names = {"case": tracked.series.case, "metric": tracked.series.metric}
+                group = ", ".join(f"{key} {value}" for key, value in point["group"].items())
                 yield {
-                    **names,
-                    **_run(entry),
+                    "case": tracked.series.case,
+                    "metric": tracked.series.metric,
+                    **_run(self.history.entries[point["run"]]),
                     **point,
-                    "group": _text_of(point["group"]),
+                    "group": group,
                     "change": point["run"] in starts,
                 }
 
@@ -171,10 +171,6 @@ def _run(entry: HistoryEntry) -> dict[str, Any]:
         "folder": entry.folder,
         "suite": entry.suite,
     }
-
-
-def _text_of(group: dict[str, str]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in group.items())
 
 
 def group_names(groups: Sequence[Group]) -> dict[Group, str]:

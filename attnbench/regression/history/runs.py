@@ -81,7 +81,8 @@ def read_history(folder: Path) -> History:
     if located is not None:
         history = _by_git(*located, found)
     elif all(entry.date for entry in found):
-        history = History(tuple(sorted(found, key=_by_date)), "date", _why_not_git(found, "date"))
+        in_order = sorted(found, key=lambda entry: entry.date or "")
+        history = History(tuple(in_order), "date", _why_not_git(found, "date"))
     else:
         history = History(tuple(found), "name", _why_not_git(found, "folder name"))
     return replace(history, notes=(*notes, *history.notes))
@@ -90,7 +91,9 @@ def read_history(folder: Path) -> History:
 def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
     """Return the runs in natural order of their folders, and a note for each damaged one."""
     if not folder.is_dir():
-        raise RequestError(_no_folder(folder))
+        beside = [path.name for path in folder.parent.glob("*") if path.is_dir()]
+        hint = suggestion(folder.name, beside)
+        raise RequestError(f"folder does not exist: got {shown_path(folder)}.{hint}")
     found: list[HistoryEntry] = []
     notes: list[str] = []
     for path in sorted(_files(folder), key=lambda file: _natural(str(file.parent))):
@@ -111,14 +114,6 @@ def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
     return found, notes
 
 
-def _no_folder(folder: Path) -> str:
-    try:
-        beside = [path.name for path in folder.parent.iterdir() if path.is_dir()]
-    except OSError:
-        beside = []
-    return f"folder does not exist: got {shown_path(folder)}.{suggestion(folder.name, beside)}"
-
-
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != ".git"]
@@ -130,10 +125,6 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts ``run9`` before ``run10``."""
     parts = re.split(r"(\d+)", text)
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
-
-
-def _by_date(entry: HistoryEntry) -> str:
-    return entry.date or ""
 
 
 def _repository(

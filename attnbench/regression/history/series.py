@@ -18,12 +18,12 @@ from attnbench.regression.history.metric_values import (
     Group,
     MetricValue,
     MetricValues,
+    Value,
     read_metrics,
 )
 from attnbench.regression.history.runs import History
 
 _FOLLOWED = (STATUS, *COUNTS, OVERHEAD, PEAK, FALLBACKS, *ACCURACIES)
-NOT_THERE = "not in this run"
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,8 @@ class Point:
 
     run: int
     """Index of the run in the history."""
+    value: Value
     reading: MetricValue
-
-    @property
-    def value(self) -> int | float | str:
-        """Value, which every point has."""
-        if self.reading.value is None:
-            raise ValueError("a point without a value")
-        return self.reading.value
 
     @property
     def number(self) -> float:
@@ -128,23 +122,21 @@ def _wanted(present: set[str], metrics: Sequence[str]) -> list[str]:
 def _series(history: History, found: Sequence[MetricValues], case: str, metric: str) -> Series:
     points: list[Point] = []
     gaps: dict[int, str] = {}
-    suites = {
-        entry.suite
-        for entry, values in zip(history.entries, found, strict=True)
-        if (case, STATUS) in values or (case, metric) in values
-    }
-    for at, (entry, values) in enumerate(zip(history.entries, found, strict=True)):
+    pairs = list(zip(history.entries, found, strict=True))
+    keys = {(case, STATUS), (case, metric)}
+    suites = {entry.suite for entry, values in pairs if keys & values.keys()}
+    for at, (entry, values) in enumerate(pairs):
         reading = values.get((case, metric))
         if reading is not None and reading.value is not None:
-            points.append(Point(at, reading))
+            points.append(Point(at, reading.value, reading))
         elif reading is not None:
             gaps[at] = reading.reason
         elif entry.suite in suites:
-            gaps[at] = NOT_THERE
+            gaps[at] = "not in this run"
     return Series(case, metric, tuple(points), gaps)
 
 
 def _is_informative(series: Series) -> bool:
     """Return whether to show a series: not if its status is always ok, or its count always 0."""
     values = {point.value for point in series.points}
-    return not (series.metric in (STATUS, FALLBACKS) and values <= {"ok", 0})
+    return series.metric not in (STATUS, FALLBACKS) or not values <= {"ok", 0}
