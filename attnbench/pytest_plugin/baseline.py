@@ -28,11 +28,9 @@ class CostBaseline:
     """The baseline of one suite.
 
     Attributes:
-        suite: the suite's name.
         requested: the argument of ``attnbench run``: the name of a shipped suite, or the file.
         path: the path of the records, existing or not; None if no folder is set.
         run: the content of the records; None if there are none.
-        gates: the tolerances of the metrics, from the settings.
         out: the folder of the runs of ``attnbench run``.
     """
 

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 class Suites:
-    """The hooks that collect named suites and write the summary.
-
-    Args:
-        config: the configuration of the run; suites of ``--attnbench`` are collected in addition.
+    """The hooks that collect suites, arguments or of ``--attnbench``, and write the summary.
 
     Raises:
         pytest.UsageError: there is no such suite, or the settings cannot be read.

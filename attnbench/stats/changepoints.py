@@ -48,7 +48,6 @@ class Cut:
         latest: the last index that fits about as well.
         difference: mean after the change less mean before it.
         low: lower end of its 95% interval.
-        high: upper end.
     """
 
     at: int

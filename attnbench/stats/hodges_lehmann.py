@@ -27,9 +27,7 @@ class LocationEstimate:
     """An estimate of the location of differences.
 
     Attributes:
-        value: the Hodges-Lehmann estimate.
         low: lower end of the 95% interval; minus infinity with fewer than 3 rounds.
-        high: upper end.
         p_value: two-sided p-value of a location of 0.
         freedom: degrees of freedom of the interval's t quantile.
     """

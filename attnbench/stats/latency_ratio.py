@@ -30,10 +30,8 @@ class RatioEstimate:
     Attributes:
         ratio: the estimate; above 1 is slower.
         low: lower end of the 95% interval.
-        high: upper end.
         p_value: two-sided p-value of a ratio of 1.
         pairs: total number of rounds in all processes.
-        processes: number of processes.
         freedom: degrees of freedom of the interval's t quantile.
     """
 
@@ -193,11 +191,7 @@ def _exp(logarithm: float) -> float:
 
 
 def estimate_pairs(differences: Sequence[float]) -> RatioEstimate:
-    """Return the ratio over pairs of processes, each pair one observation.
-
-    Args:
-        differences: differences of the logarithms of two processes' median seconds.
-    """
+    """Return the ratio over pairs of processes, from differences of their log median seconds."""
     mean = estimate_difference(differences)
     count = len(differences)
     return RatioEstimate(

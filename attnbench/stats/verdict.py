@@ -31,7 +31,6 @@ class Effect:
     Attributes:
         value: the estimate; above 0 is more.
         low: lower end of the interval.
-        high: upper end.
         p_value: two-sided p-value of there being no difference.
         floor: noise floor, which a reported difference exceeds.
         doubt: reason to withhold the verdict; empty if there is none.

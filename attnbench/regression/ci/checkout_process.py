@@ -35,9 +35,7 @@ class Side:
         plugins: plugin files and folders, absolute; those of the repository are the side's own.
         folder: working directory of its process, so that relative names in suites mean the same.
         scratch: folder for setup files.
-        python: its interpreter.
         owned: folders of an environment of its own.
-        variables: environment variables of its process.
         sources_first: whether ``sources`` also come before what was installed for it.
     """
 

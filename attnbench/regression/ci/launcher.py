@@ -202,10 +202,8 @@ class RedirectedFinder:
 def redirect_imports(trees: SourceTrees, first: Iterable[str], after: Iterable[str] = ()) -> None:
     """Put the side's own folders on ``sys.path``, and redirect every finder.
 
-    Args:
-        trees: the side's.
-        first: folders that come before all others.
-        after: folders after the side's own environment, before those that both sides share.
+    The folders of ``first`` come before all others, those of ``after`` behind the side's own
+    environment and before the folders that both sides share.
     """
     for name in [name for name, _ in _foreign(trees, __name__)]:
         del sys.modules[name]  # a .pth file may have imported it as Python started

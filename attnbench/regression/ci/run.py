@@ -35,14 +35,11 @@ class CiRequest:
     """Options of ``attnbench ci``.
 
     Attributes:
-        base: a revision.
         suites: names, or paths of files of head's tree.
         plugins: plugin files, as head has them.
         sources: folders of packages, relative to the root; ``src/`` or the root by default.
         install: command that builds an environment for each side.
         kinds: ``cost``, ``latency`` or both.
-        timing: plan of the latency timing.
-        gates: gate of each metric.
     """
 
     base: str

@@ -29,9 +29,7 @@ _OWN_KINDS = ("tree", "environment", "beside")
 def classes_of(objects: Iterable[Any], trees: SourceTrees) -> list[dict[str, str]]:
     """Return class, file, kind of place and hash of the classes of some objects.
 
-    Args:
-        objects: modules of a model, classes or functions; base classes are included.
-        trees: the side's.
+    The objects are modules of a model, classes or functions; base classes are included.
     """
     found: dict[str, dict[str, str]] = {}
     for origin in map(_class_of, objects):

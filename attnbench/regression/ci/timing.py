@@ -95,14 +95,7 @@ def time_interleaved(
     plan: TimingPlan,
     progress: Callable[[str], object],
 ) -> tuple[list[TimingSamples], str | None]:
-    """Time two artifacts and a copy of the first in fresh processes, one after the other.
-
-    Args:
-        name: of the case, for ``progress``.
-        shape: of the input.
-        files: of base and head, as written by ``torch.export.save``.
-        plan: number of processes, and sampling time of each.
-        progress: receives a line for each step.
+    """Time two files of ``torch.export.save`` and a copy of the first, one process after another.
 
     Returns:
         The samples of each process; or none, with the reason.

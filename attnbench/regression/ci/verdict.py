@@ -51,15 +51,9 @@ def compare_sides(
     notes: Sequence[str] = (),
     costs: bool = True,
 ) -> RunComparison:
-    """Return the changes between the sides.
+    """Return the changes between the sides, with timings by the name of the latency case.
 
-    Args:
-        pairs: all networks of head's suites.
-        times: timings by the name of the latency case.
-        gates: tolerance of each metric.
-        missing: cases that only base has.
-        notes: of the comparison as a whole.
-        costs: whether exact metrics are compared.
+    ``missing`` are the cases that only base has; ``costs``: whether exact metrics are compared.
     """
     found: list[Judged] = [*_existence(pairs)]
     for name in missing:
@@ -69,12 +63,8 @@ def compare_sides(
         found += [change for pair in pairs for change in _costs(pair, gates)]
     found += _exports(times, gates)
     found += _latencies(times, gates)
-    verdicts: dict[str, list[MetricChange]] = {}
-    for verdict, change in found:
-        verdicts.setdefault(verdict, []).append(change)
-    changes = {verdict: tuple(changes) for verdict, changes in verdicts.items()}
     # no file of a run: there is nothing to accept
-    return RunComparison(**changes, notes=tuple(notes), base="", new="")
+    return RunComparison.of(found, notes=tuple(notes), base="", new="")
 
 
 def _existence(pairs: Sequence[NetworkPair]) -> Iterator[Judged]:

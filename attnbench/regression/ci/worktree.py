@@ -29,11 +29,7 @@ _SHALLOW = (
 
 @dataclass(frozen=True)
 class GitCheckout:
-    """A git working tree.
-
-    Attributes:
-        root: its top folder.
-    """
+    """A git working tree, by its top folder."""
 
     root: Path
 
@@ -154,17 +150,10 @@ _SHOWN = 30
 def create_venv(
     folder: Path, tree: Path, command: str, name: str, progress: Callable[[str], object]
 ) -> tuple[str, dict[str, str]]:
-    """Create a virtual environment and run a shell command in a tree.
+    """Create a virtual environment and run a shell command in a tree, as ``pip install -e .``.
 
     Packages of the current environment are importable, too (torch is not installed again), after
-    those that the command installs.
-
-    Args:
-        folder: of the environment.
-        tree: working directory of the command.
-        command: such as ``pip install -e .``.
-        name: of the side, for errors.
-        progress: receives the last lines of output if a command fails.
+    those that the command installs. If it fails, ``progress`` receives its last lines of output.
 
     Returns:
         Its interpreter, and the variables that put it first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -66,22 +66,18 @@ def _chosen(
     before: Run, after: Run, cases: Sequence[str], gates: Mapping[str, str | float] | None
 ) -> list[str]:
     names = list(dict.fromkeys([*before.records, *after.records]))
-    if cases:
-        patterns: Iterable[str] = cases
-    else:
-        comparison = compare(before, after, gates)
-        patterns = [change.case for verdict in _DIFFER for change in getattr(comparison, verdict)]
-    wanted = {name for pattern in patterns for name in _named(pattern, names, before, after)}
+    if not cases:
+        changes = compare(before, after, gates).all()
+        cases = [change.case for verdict, change in changes if verdict in _DIFFER]
+    wanted: set[str] = set()
+    for pattern in cases:
+        found = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+        if not found:
+            runs = f"{shown_path(before.path)} nor {shown_path(after.path)}"
+            hint = suggestion(pattern, names)
+            raise RequestError(f"CASE is neither in {runs}: got {pattern!r}.{hint}")
+        wanted |= found
     return [name for name in names if name in wanted]
-
-
-def _named(pattern: str, cases: Sequence[str], before: Run, after: Run) -> list[str]:
-    names = [name for name in cases if name == pattern or fnmatchcase(name, pattern)]
-    if not names:
-        runs = f"{shown_path(before.path)} nor {shown_path(after.path)}"
-        hint = suggestion(pattern, cases)
-        raise RequestError(f"CASE is neither in {runs}: got {pattern!r}.{hint}")
-    return names
 
 
 def _lines(
@@ -134,15 +130,12 @@ def _previous(run: Run, case: str) -> dict[str, Any] | None:
     if record is None:
         return None
     found = record.model_dump(mode="json", include={"status", "reason", "hash", "values"})
-    return {**found, "commit": run.header_of[case].commit, **_overhead(record)}
-
-
-def _overhead(record: Record) -> dict[str, Any]:
+    found["commit"] = run.header_of[case].commit
     timing = timing_of(record.samples, 1)
-    if timing is None or timing.is_plain:
-        return {}
-    arm = timing.arm
-    return {"overhead": {"ratio": arm.ratio, "low": arm.low, "high": arm.high}}
+    if timing is not None and not timing.is_plain:
+        arm = timing.arm
+        found["overhead"] = {"ratio": arm.ratio, "low": arm.low, "high": arm.high}
+    return found
 
 
 def _line(entry: Header | Record) -> bytes:

@@ -9,9 +9,7 @@ from attnbench.records.store import FILE, Run
 from attnbench.regression.compare.compare_accuracy import judge_accuracies
 from attnbench.regression.compare.compare_latency import judge_latencies
 from attnbench.regression.compare.comparison import (
-    VERDICTS,
     Judged,
-    MetricChange,
     RecordPair,
     RunComparison,
     differing,
@@ -30,12 +28,9 @@ from attnbench.utils.text import shown_path
 def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None) -> RunComparison:
     """Compare two runs, case by case and metric by metric.
 
-    Args:
-        base: the earlier run.
-        new: the later run.
-        gates: metric -> ``"exact"``, ``"ignore"``, or the tolerated change: a fraction for counts
-            and ``overhead``, points for ``top1``. A metric without a gate has its default
-            (:data:`attnbench.regression.compare.gates.DEFAULTS`).
+    A gate is ``"exact"``, ``"ignore"``, or the tolerated change: a fraction for counts and
+    ``overhead``, points for ``top1``. A metric without a gate has its default
+    (:data:`attnbench.regression.compare.gates.DEFAULTS`).
 
     Raises:
         RequestError: a gate is of an unknown metric, or its value is invalid.
@@ -43,13 +38,14 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
     chosen = Gates(gates or {})
     pairs = list(_pairs(base, new))
     found = [*judge_statuses(base, new), *_measured(pairs, chosen)]
-    found += _unmentioned(pairs, found)
+    # without a compared metric; both runs have them as ok
+    mentioned = {change.case for _, change in found}
+    silent = [pair for pair in pairs if pair.new.kind != "accuracy" and pair.case not in mentioned]
+    found += [("unchanged", pair.of(STATUS, "ok", "ok")) for pair in silent]
     order = {case: number for number, case in enumerate(base.records | new.records)}
-    return RunComparison(
-        **_by_verdict(found, order),
-        notes=tuple(notes(base, new)),
-        base=_place(base),
-        new=_place(new),
+    found.sort(key=lambda judged: order.get(judged[1].case, len(order)))
+    return RunComparison.of(
+        found, notes=tuple(notes(base, new)), base=_place(base), new=_place(new)
     )
 
 
@@ -73,29 +69,6 @@ def _measured(pairs: Iterable[RecordPair], gates: Gates) -> Iterator[Judged]:
     yield from judge_validation(kinds["latency"], gates)
     yield from judge_latencies(kinds["latency"], gates)
     yield from judge_accuracies(kinds["accuracy"], gates)
-
-
-def _unmentioned(pairs: Iterable[RecordPair], found: Iterable[Judged]) -> list[Judged]:
-    """Return the cases without a compared metric as unchanged: both runs have them as ok."""
-    mentioned = {change.case for _, change in found}
-    return [
-        ("unchanged", pair.of(STATUS, "ok", "ok"))
-        for pair in pairs
-        if pair.new.kind != "accuracy" and pair.case not in mentioned
-    ]
-
-
-def _by_verdict(
-    found: Iterable[Judged], order: Mapping[str, int]
-) -> dict[str, tuple[MetricChange, ...]]:
-    kept: dict[str, list[MetricChange]] = {verdict: [] for verdict in VERDICTS}
-    for verdict, change in found:
-        kept[verdict].append(change)
-    last = len(order)
-    return {
-        verdict: tuple(sorted(changes, key=lambda change: order.get(change.case, last)))
-        for verdict, changes in kept.items()
-    }
 
 
 def notes(base: Run, new: Run) -> Iterator[str]:

@@ -44,6 +44,9 @@ class MetricChange:
     """Change from BASE to NEW: a fraction of BASE, points for ``top1``; None without a number."""
 
 
+Judged = tuple[Verdict, MetricChange]
+
+
 @dataclass(frozen=True)
 class RunComparison:
     """All changes between two runs, by verdict."""
@@ -62,6 +65,15 @@ class RunComparison:
     """Path of the base run, as a command takes it; empty where there is no such file, and nothing
     to accept."""
     new: str = "NEW"
+
+    @classmethod
+    def of(cls, found: Iterable[Judged], **more: Any) -> RunComparison:
+        """Return the comparison with these changes; ``more`` are its other fields."""
+        groups: dict[str, list[MetricChange]] = {}
+        for verdict, change in found:
+            groups.setdefault(verdict, []).append(change)
+        changes: dict[str, Any] = {verdict: tuple(group) for verdict, group in groups.items()}
+        return cls(**changes, **more)
 
     def failed(self, *, strict: bool = False, allow_missing: bool = False) -> bool:
         """Return whether a gate fails.
@@ -95,9 +107,6 @@ class RunComparison:
             entry["accept"] = self.accept_command(entry["case"])
         ok = not self.failed(strict=strict, allow_missing=allow_missing)
         return {"ok": ok, **document}
-
-
-Judged = tuple[Verdict, MetricChange]
 
 
 @dataclass(frozen=True)

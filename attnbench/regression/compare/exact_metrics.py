@@ -11,7 +11,6 @@ from attnbench.regression.compare.comparison import Judged, MetricChange, Record
 from attnbench.regression.compare.gates import COSTS, Gates
 
 STATUS = "status"
-_ABSENT = "absent"
 _PACKAGES = ("torch", "torchvision", "timm")
 """Packages that build and trace a network."""
 _BREAK = "graph break"
@@ -24,13 +23,7 @@ def judge_count(
 ) -> Judged | None:
     """Judge an exact metric of a case; return None where neither run has it.
 
-    Args:
-        case: the case's name.
-        metric: its name.
-        base: its value in BASE.
-        new: its value in NEW.
-        allowed: the tolerated growth, as a fraction.
-        reason: further explanation of a difference.
+    ``allowed`` is the tolerated growth, as a fraction; ``reason`` further explains a difference.
     """
     if base is None and new is None:
         return None
@@ -60,9 +53,10 @@ def _signed(difference: float) -> str:
 def judge_statuses(base: Run, new: Run) -> Iterator[Judged]:
     """Judge the cases that are not ``ok`` in both runs."""
     for case in dict.fromkeys([*base.records, *new.records]):
-        before, after = base.records.get(case), new.records.get(case)
-        was, now = (record.status if record else _ABSENT for record in (before, after))
-        verdict, reason = _judge_status(was, now, *map(_reason, (before, after)))
+        records = base.records.get(case), new.records.get(case)
+        was, now = (record.status if record else "absent" for record in records)
+        reasons = ((record and record.reason) or "" for record in records)
+        verdict, reason = _judge_status(was, now, *reasons)
         if verdict is not None:
             yield verdict, MetricChange(case, STATUS, was, now, reason=reason)
 
@@ -86,10 +80,6 @@ def _judge_status(was: str, now: str, before: str, after: str) -> tuple[Verdict 
             return "missing", after
         case _:
             return "improvements", f"was {was}: {before}"
-
-
-def _reason(record: Record | None) -> str:
-    return (record and record.reason) or ""
 
 
 def judge_costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
@@ -163,12 +153,10 @@ def _output(pair: RecordPair) -> Iterator[Judged]:
     base, new = _equality(pair.base), _equality(pair.new)
     if base is None or new is None:
         return
-    if base == new:
-        yield "unchanged", pair.of("output", base, new)
-    elif base == "equal":
+    if base != new and base == "equal":
         yield "regressions", pair.of("output", base, new, _error(pair.new))
     else:
-        yield "improvements", pair.of("output", base, new)
+        yield "unchanged" if base == new else "improvements", pair.of("output", base, new)
 
 
 def _equality(record: Record) -> str | None:

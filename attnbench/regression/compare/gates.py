@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from attnbench.errors import RequestError, unknown
 
 Gate = str | float
+"""``"exact"``, ``"ignore"``, or the tolerated change."""
 EXACT = "exact"
 IGNORE = "ignore"
 
@@ -37,11 +38,7 @@ DEFAULTS: Mapping[str, Gate] = {
 
 @dataclass(frozen=True)
 class Gates:
-    """Gates in effect: the defaults, and those that a project sets.
-
-    Attributes:
-        given: metric -> ``"exact"``, ``"ignore"`` or the tolerated change.
-    """
+    """Gates in effect: the defaults, and those that a project sets for some metrics."""
 
     given: Mapping[str, Gate]
 

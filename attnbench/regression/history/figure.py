@@ -46,11 +46,7 @@ def draw_history(found: HistoryReport, title: str) -> Figure:
     Dots are values with their 95% intervals, in one color for each machine and set of versions;
     horizontal lines are levels. A vertical line marks a change, before the first run after it, red
     if the change is for the worse, with its size and commit. Small crosses at the foot are runs
-    without a value.
-
-    Args:
-        found: the result of :func:`find_changes`. At most twelve series are drawn.
-        title: the title of the figure.
+    without a value. At most twelve series are drawn.
 
     Raises:
         RequestError: there is no series of numbers.

@@ -42,7 +42,6 @@ class MetricValue:
             ratio, accuracies as the mean difference to plain in points. None where there is none.
         error: standard error of the value; 0 for an exact metric.
         low: lower end of the 95% interval, in the value's unit.
-        high: upper end.
         group: values of different groups are not compared.
         versions: versions of packages, reported with an exact change.
         reason: why the value is missing.
