@@ -176,13 +176,9 @@ def time_case(case: Case, project: Project, benchmark: Any, budget_s: float) -> 
         benchmark.extra_info.update(facts)
         threads = case.conditions.threads if case.conditions else 1
         pedantic(benchmark, run, timing.own.median, budget_s, threads)
-        return f"{case.name}: {describe_overhead(facts)}"
-
-
-def describe_overhead(facts: dict[str, Any]) -> str:
-    """Return ratio, confidence interval and verdict as text."""
-    interval = f"{facts['ratio_low']:.4g}-{facts['ratio_high']:.4g}"
-    return f"ratio {facts['ratio']:.4g} ({interval}), {facts['verdict']}"
+        arm = timing.arm
+        ratio = f"ratio {arm.ratio:.4g} ({arm.low:.4g}-{arm.high:.4g})"
+        return f"{case.name}: {ratio}, {facts['verdict']}"
 
 
 def _ready(case: Case, project: Project, folder: Path, benchmark: Any) -> Callable[[], object]:

@@ -52,13 +52,15 @@ class NetworkPair:
     head: InspectedNetwork
 
     @property
+    def is_built(self) -> bool:
+        """Return whether both sides could build it."""
+        return self.base.error is None and self.head.error is None
+
+    @property
     def untouched(self) -> bool:
         """Return whether its sources, and every metric that both sides count, are the same."""
-        if self.base.error is not None or self.head.error is not None:
-            return False
-        return self.base.sources == self.head.sources and all(
-            self.base.cost[metric] == self.head.cost[metric] for metric in self.counted
-        )
+        costs = [self.base.cost[metric] == self.head.cost[metric] for metric in self.counted]
+        return self.is_built and self.base.sources == self.head.sources and all(costs)
 
     @property
     def counted(self) -> tuple[str, ...]:

@@ -124,17 +124,13 @@ def _make_sides(
             scratch,
             sources_first=bool(request.sources) or request.install is None,
         )
-        found.append(_install(side, request.install, progress))
+        if request.install is not None:
+            progress(f"{name}: {request.install}")
+            place = scratch / f"{name}-environment"
+            python, variables = create_venv(place, tree, request.install, name, progress)
+            side = replace(side, python=python, owned=(place,), variables=variables)
+        found.append(side)
     return found[0], found[1]
-
-
-def _install(side: Side, command: str | None, progress: Progress) -> Side:
-    if command is None:
-        return side
-    progress(f"{side.name}: {command}")
-    folder = side.scratch / f"{side.name}-environment"
-    python, variables = create_venv(folder, side.tree, command, side.name, progress)
-    return replace(side, python=python, owned=(folder,), variables=variables)
 
 
 @dataclass
@@ -155,10 +151,10 @@ class _CiRun:
             networks, missing = self._networks(processes)
             pairs = inspect_networks(networks, processes, self.files, self.progress)
             times = self._times(pairs, processes)
+        gates, costs = self.request.gates, "cost" in self.request.kinds
         comparison = compare_sides(
-            pairs, times, self.request.gates,
-            missing=missing, notes=self.notes, costs="cost" in self.request.kinds,
-        )  # fmt: skip
+            pairs, times, gates, missing=missing, notes=self.notes, costs=costs
+        )
         untouched = tuple(pair.name("cost") for pair in pairs if pair.untouched)
         described = {side.name: _describe(side, facts[side.name], pairs) for side in self.sides}
         return CiResult(comparison, untouched, described)
@@ -237,13 +233,11 @@ class _CiRun:
     ) -> dict[str, TimedPair]:
         if "latency" not in self.request.kinds or not self.request.gates.judges(LATENCY):
             return {}
-        good = [pair for pair in pairs if pair.base.error is None and pair.head.error is None]
-        changed = [pair for pair in good if pair.network["latency"] and not pair.untouched]
+        plan = self.request.timing
         return {
-            pair.name("latency"): time_pair(
-                pair, processes, self.scratch, self.request.timing, self.progress
-            )
-            for pair in changed
+            pair.name("latency"): time_pair(pair, processes, self.scratch, plan, self.progress)
+            for pair in pairs
+            if pair.is_built and pair.network["latency"] and not pair.untouched
         }
 
 

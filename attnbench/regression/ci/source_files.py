@@ -22,8 +22,6 @@ _LIBRARIES = frozenset({"torch", "torchvision", "timm", "numpy", "builtins"})
 """Libraries that are the same on both sides and too large to follow beyond a class's file."""
 _PLUGIN = re.compile(r"attnbench_plugin_(\w+)_[0-9a-f]{8}")
 """Module name of a plugin file in attnbench; the hash is of its path."""
-_FILE = r"\1.py"
-_OWN_KINDS = ("tree", "environment", "beside")
 
 
 def classes_of(objects: Iterable[Any], trees: SourceTrees) -> list[dict[str, str]]:
@@ -32,17 +30,14 @@ def classes_of(objects: Iterable[Any], trees: SourceTrees) -> list[dict[str, str
     The objects are modules of a model, classes or functions; base classes are included.
     """
     found: dict[str, dict[str, str]] = {}
-    for origin in map(_class_of, objects):
+    for value in objects:
+        is_function = callable(value) and hasattr(value, "__code__")
+        origin = value if isinstance(value, type) or is_function else type(value)
         for part in origin.__mro__ if isinstance(origin, type) else (origin,):
-            name = f"{_PLUGIN.sub(_FILE, part.__module__)}:{part.__qualname__}"
+            name = f"{_PLUGIN.sub(r'\1.py', part.__module__)}:{part.__qualname__}"
             if name not in found and part.__module__.partition(".")[0] not in ("torch", "builtins"):
                 found[name] = _class_facts(name, part.__module__, trees)
     return list(found.values())
-
-
-def _class_of(value: Any) -> Any:
-    is_function = callable(value) and hasattr(value, "__code__")
-    return value if isinstance(value, type) or is_function else type(value)
 
 
 def _class_facts(name: str, module: str, trees: SourceTrees) -> dict[str, str]:
@@ -135,7 +130,7 @@ def _package(path: Path) -> list[str]:
 
 def _is_followed(path: Path, importer: Path, trees: SourceTrees) -> bool:
     """Return whether to follow a file: own code always, a plugin's within its package and tree."""
-    if trees.kind(path) in _OWN_KINDS:
+    if trees.kind(path) in ("tree", "environment", "beside"):
         return True
     package, other = _package(path)[:1], _package(importer)[:1]
     return bool(package) and package == other and package != ["attnbench"]

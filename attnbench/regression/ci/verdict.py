@@ -85,7 +85,7 @@ def _existence(pairs: Sequence[NetworkPair]) -> Iterator[Judged]:
 
 def _costs(pair: NetworkPair, gates: Gates) -> Iterator[Judged]:
     """Compare exact metrics; an untouched network is omitted."""
-    if pair.untouched or pair.base.error is not None or pair.head.error is not None:
+    if pair.untouched or not pair.is_built:
         return
     metrics = [metric for metric in COSTS if metric in pair.counted]
     for metric in filter(gates.judges, metrics):

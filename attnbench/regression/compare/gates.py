@@ -44,7 +44,19 @@ class Gates:
 
     def __post_init__(self) -> None:
         for metric, gate in self.given.items():
-            _check(metric, gate)
+            if metric not in DEFAULTS:
+                raise unknown("metric of gates", metric, DEFAULTS)
+            if isinstance(gate, str) and gate not in (EXACT, IGNORE):
+                raise RequestError(
+                    f"gate of {metric}: got {gate!r}. Choose exact, ignore or a number"
+                )
+            if metric in _ESTIMATED and gate == EXACT:
+                raise RequestError(
+                    f"gate of {metric} cannot be exact, since it is measured with noise: got "
+                    f"{gate!r}. Use the tolerated change (default: {DEFAULTS[metric]:g}) or ignore"
+                )
+            if isinstance(gate, float | int) and not gate >= 0:
+                raise RequestError(f"gate of {metric} is not a number of 0 or more: got {gate}")
 
     def judges(self, metric: str) -> bool:
         """Return whether a metric is judged."""
@@ -57,17 +69,3 @@ class Gates:
 
     def _of(self, metric: str) -> Gate:
         return self.given.get(metric, DEFAULTS[metric])
-
-
-def _check(metric: str, gate: Gate) -> None:
-    if metric not in DEFAULTS:
-        raise unknown("metric of gates", metric, DEFAULTS)
-    if isinstance(gate, str) and gate not in (EXACT, IGNORE):
-        raise RequestError(f"gate of {metric}: got {gate!r}. Choose exact, ignore or a number")
-    if metric in _ESTIMATED and gate == EXACT:
-        raise RequestError(
-            f"gate of {metric} cannot be exact, since it is measured with noise: got {gate!r}. Use "
-            f"the tolerated change (default: {DEFAULTS[metric]:g}) or ignore"
-        )
-    if isinstance(gate, float | int) and not gate >= 0:
-        raise RequestError(f"gate of {metric} is not a number of 0 or more: got {gate}")
