@@ -34,7 +34,8 @@ def classes_of(objects: Iterable[Any], trees: SourceTrees) -> list[dict[str, str
         is_function = callable(value) and hasattr(value, "__code__")
         origin = value if isinstance(value, type) or is_function else type(value)
         for part in origin.__mro__ if isinstance(origin, type) else (origin,):
-            name = f"{_PLUGIN.sub(r'\1.py', part.__module__)}:{part.__qualname__}"
+            place = _PLUGIN.sub(r"\1.py", part.__module__)
+            name = f"{place}:{part.__qualname__}"
             if name not in found and part.__module__.partition(".")[0] not in ("torch", "builtins"):
                 found[name] = _class_facts(name, part.__module__, trees)
     return list(found.values())
