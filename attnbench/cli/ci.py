@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from attnbench.cli.options import (
 )
 from attnbench.cli.output import print_document, print_json, say
 from attnbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from attnbench.regression.ci.run import CiRequest, CiResult
 
 KINDS = ("cost", "latency")
 
@@ -61,12 +64,8 @@ def command(
 ) -> None:
     """Build a revision and the working tree apart, time them interleaved, and compare them."""
     from attnbench.registry.settings import settings
-    from attnbench.regression.ci.report import (
-        append_summary,
-        ci_markdown_blocks,
-        ci_text_blocks,
-    )
-    from attnbench.regression.ci.run import CiRequest, run_ci
+    from attnbench.regression.ci.report import append_summary
+    from attnbench.regression.ci.run import CiRequest
     from attnbench.regression.ci.timing import TimingPlan
     from attnbench.regression.compare.gates import Gates
 
@@ -82,16 +81,27 @@ def command(
         )
     kinds, gates = chosen_kinds(only, KINDS), Gates(settled.gates)
     request = CiRequest(base, suites, plugin or [], source or (), install, kinds, timing, gates)
+    result = _run(request)
+    append_summary(result)
+    _print(result, chosen, strict=strict, allow_missing=allow_missing)
+    if result.comparison.failed(strict=strict, allow_missing=allow_missing):
+        sys.exit(1)
+
+
+def _run(request: CiRequest) -> CiResult:
+    from attnbench.regression.ci.run import run_ci
+
     try:
-        result = run_ci(request, Path.cwd(), say)
+        return run_ci(request, Path.cwd(), say)
     except KeyboardInterrupt:
         say("attnbench: ci interrupted; base's tree is removed")
         sys.exit(130)
-    append_summary(result)
-    if chosen == "json":
-        print_json(result.to_json(strict=strict, allow_missing=allow_missing))
+
+
+def _print(result: CiResult, form: str, **options: bool) -> None:
+    from attnbench.regression.ci.report import ci_markdown_blocks, ci_text_blocks
+
+    if form == "json":
+        print_json(result.to_json(**options))
     else:
-        blocks = ci_markdown_blocks if chosen == "md" else ci_text_blocks
-        print_document(blocks(result), chosen)
-    if result.comparison.failed(strict=strict, allow_missing=allow_missing):
-        sys.exit(1)
+        print_document(ci_markdown_blocks(result) if form == "md" else ci_text_blocks(result), form)
