@@ -47,7 +47,6 @@ def test_nothing_heavy_is_imported(unused, words):
         "attnbench",
         "attnbench.pytest_plugin",
         "attnbench.pytest_plugin.benchmark",
-        "attnbench.pytest_plugin.hooks",
     }
 
 
