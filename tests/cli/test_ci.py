@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ..gate_plugin import HEAD, gate_class, gate_plugin
 from ..git_repository import git, make_repository
 
 SUITE = """
@@ -20,16 +21,7 @@ module = [{modules}]
 channels = {channels}
 size = 8
 """
-HEAD = "import attnbench\nimport torch\nfrom torch import nn\n"
-GATE = """
-class Gate(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 1, bias=False)
-
-    def forward(self, x):
-        return x * self.conv(x).sigmoid()
-"""
+GATE = gate_class()
 FLAT = (
     HEAD
     + """
@@ -43,8 +35,8 @@ class Growing(nn.Module):
         return x + self.convs(x)
 """
 )
-STILL = HEAD + '@attnbench.register("still")' + GATE
-GONE = HEAD + '@attnbench.register("gone", family="control")' + GATE
+STILL = gate_plugin("still")
+GONE = gate_plugin("gone", facts='family="control"')
 SELECTING = """
 [[table.row]]
 module = "@family:control"

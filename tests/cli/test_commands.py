@@ -8,19 +8,15 @@ import typer
 
 from attnbench.cli.app import app
 
-PLUGIN = """
-import attnbench
-from torch import nn
+from ..gate_plugin import gate_plugin
 
-@attnbench.register("my_attention", family="channel", year=2026, paper="me")
-class MyAttention(nn.Module):
-    def __init__(self, channels, *, groups=4):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 1, groups=groups)
-
-    def forward(self, x):
-        return x * self.conv(x).sigmoid()
-"""
+PLUGIN = gate_plugin(
+    "my_attention",
+    facts='family="channel", year=2026, paper="me"',
+    name="MyAttention",
+    options=", *, groups=4",
+    conv="channels, channels, 1, groups=groups",
+)
 
 
 @pytest.fixture

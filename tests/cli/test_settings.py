@@ -4,19 +4,8 @@ import json
 
 import pytest
 
-PLUGIN = """
-import attnbench
-from torch import nn
+from ..gate_plugin import gate_plugin
 
-
-@attnbench.register("{name}")
-class Mine(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-
-    def forward(self, x):
-        return x
-"""
 SUITE = """
 [suite]
 name = "own"
@@ -34,8 +23,8 @@ size = 7
 
 @pytest.fixture
 def project(tmp_path):
-    (tmp_path / "mine.py").write_text(PLUGIN.format(name="mine"))
-    (tmp_path / "other.py").write_text(PLUGIN.format(name="other"))
+    (tmp_path / "mine.py").write_text(gate_plugin("mine"))
+    (tmp_path / "other.py").write_text(gate_plugin("other"))
     (tmp_path / "own.toml").write_text(SUITE)
     (tmp_path / "pyproject.toml").write_text(
         '[tool.attnbench]\nplugins = ["mine.py"]\nsuites = ["own.toml"]\nout = "runs"\n'

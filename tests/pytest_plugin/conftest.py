@@ -11,21 +11,16 @@ import pytest
 import attnbench
 from attnbench.registry.plugins import catalog
 
+from ..gate_plugin import gate_plugin
+
 ROOT = Path(attnbench.__file__).parents[1]
 PLUGIN = "attnbench.pytest_plugin"
-GATE = """
-import attnbench
-from torch import nn
-
-@attnbench.register("gate")
-class Gate(nn.Module):
-    def __init__(self, channels, *, kernel=1):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-
-    def forward(self, x):
-        return x * self.conv(x)
-"""
+GATE = gate_plugin(
+    "gate",
+    options=", *, kernel=1",
+    conv="channels, channels, kernel, padding=kernel // 2",
+    output="x * self.conv(x)",
+)
 SUITE = """
 [suite]
 name = "mine"

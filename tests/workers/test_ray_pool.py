@@ -20,6 +20,7 @@ from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits
 from attnbench.workers.ray_pool import RayPool, _seen, _Sent
 
+from ..gate_plugin import gate_plugin
 from ..tiny_recipe import tiny_recipe
 
 pytestmark = pytest.mark.alone
@@ -52,20 +53,7 @@ ODD = TASK + (
     "while task['how'] == 'hang': time.sleep(1)\n"
     "print(json.dumps({'ok': os.environ['OMP_NUM_THREADS']}), flush=True)\n"
 )
-PLUGIN = """\
-import attnbench
-from torch import nn
-
-
-@attnbench.register("from_a_file")
-class Mine(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.gate = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, x):
-        return x * self.gate(x).sigmoid()
-"""
+PLUGIN = gate_plugin("from_a_file")
 
 
 def python(code):

@@ -16,6 +16,7 @@ from attnbench.regression.ci.checkout_process import SPOKEN
 from attnbench.regression.ci.run import CiRequest, run_ci
 from attnbench.regression.ci.timing import TimingPlan
 
+from ...gate_plugin import gate_plugin
 from ...git_repository import make_repository
 
 ENGINE = Path(attnbench.__file__).parent
@@ -43,20 +44,7 @@ module = ["gate"]
 channels = 8
 size = 8
 """
-GATE = """
-import attnbench
-import torch
-from torch import nn
-
-@attnbench.register("gate")
-class Gate(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 1, bias=False)
-
-    def forward(self, x):
-        return x * self.conv(x).sigmoid()
-"""
+GATE = gate_plugin("gate")
 COSTS = ("params", "macs", "activations", "bytes", "operators")
 TIMING = TimingPlan(budget_s=0.02, processes=1, pairs=1)
 
