@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.compare import RunsOut, folder_of_runs, places
+from attnbench.cli.compare import places
+from attnbench.cli.options import Out
 from attnbench.cli.output import say
 from attnbench.errors import AttnbenchError, RecordError
 
@@ -26,7 +27,8 @@ def command(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Reason, stored in the file.")
     ],
-    out: RunsOut = None,
+    *,
+    out: Out,
 ) -> None:
     """Write what changed into the baseline BASE, with the reason and the values before."""
     from attnbench.registry.settings import settings
@@ -45,7 +47,7 @@ def command(
         _write_tables(base)
 
 
-def _names_both(words: list[str], out: str | None, settled: ProjectSettings) -> bool:
+def _names_both(words: list[str], out: str, settled: ProjectSettings) -> bool:
     """Return whether the second word is a run; with a baseline in the settings, it is a case."""
     from attnbench.records.store import find_run
 
@@ -54,7 +56,7 @@ def _names_both(words: list[str], out: str | None, settled: ProjectSettings) -> 
     if settled.baseline is None:
         return True
     try:
-        find_run(words[1], folder_of_runs(out, settled))
+        find_run(words[1], out)
     except RecordError:
         return False
     return True

@@ -10,11 +10,11 @@ import typer
 
 from attnbench.cli.options import (
     COMMENT_FORMATS,
-    DEFAULT_OUT,
     AllowMissing,
     CommentFormat,
     Json,
     Only,
+    Out,
     Strict,
     chosen_format,
     chosen_kinds,
@@ -24,10 +24,6 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.registry.settings import ProjectSettings
-
-RunsOut = Annotated[
-    str | None, typer.Option("--out", metavar="DIR", help="Folder of runs, for suites by name.")
-]
 
 
 def command(
@@ -45,7 +41,8 @@ def command(
     only: Only = None,
     format: CommentFormat = None,
     json: Json = False,
-    out: RunsOut = None,
+    *,
+    out: Out,
 ) -> None:
     """Compare two runs, or a run with the committed baseline; status 1 where a gate fails."""
     from attnbench.records.store import read_run
@@ -66,7 +63,7 @@ def command(
         sys.exit(1)
 
 
-def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple[Path, Path]:
+def places(words: list[str], out: str, settled: ProjectSettings) -> tuple[Path, Path]:
     """Return the files of BASE and NEW from one or two words; for one word, BASE is the baseline.
 
     Raises:
@@ -76,10 +73,9 @@ def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple
     from attnbench.records.store import find_run, read_run
     from attnbench.regression.compare.comparison import suite_of
 
-    folder = folder_of_runs(out, settled)
-    new = find_run(words[-1], folder)
+    new = find_run(words[-1], out)
     if len(words) == 2:
-        return find_run(words[0], folder), new
+        return find_run(words[0], out), new
     if settled.baseline is None:
         raise RequestError(
             f"compare needs two runs: got only {words[0]!r}. Name BASE and NEW, or set baseline in "
@@ -87,10 +83,3 @@ def places(words: list[str], out: str | None, settled: ProjectSettings) -> tuple
         )
     suite, _ = suite_of(read_run(new).header)
     return find_run(settled.root / settled.baseline / suite), new
-
-
-def folder_of_runs(out: str | None, settled: ProjectSettings) -> Path:
-    """Return the folder of the suites' runs: that of the option or that of the settings."""
-    if out is None and settled.out is not None:
-        return settled.root / settled.out
-    return Path(out or DEFAULT_OUT)

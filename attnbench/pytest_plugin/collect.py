@@ -164,13 +164,18 @@ def time_case(case: Case, project: Project, benchmark: Any, budget_s: float) -> 
     The test fails if the network cannot be built or its output differs from eager's, and is skipped
     if its runtime is not installed; it does not depend on the measured latency.
     """
+    from attnbench.records.latency_result import timing_of
+
     with report_user_errors(), tempfile.TemporaryDirectory(prefix="attnbench-") as folder:
         project.latency.check(case)
         run = _ready(case, project, Path(folder), benchmark)
         if not benchmark.enabled:
             benchmark.pedantic(run)
             return None
-        timing = _sampled(case, project, Path(folder), budget_s)
+        samples = project.latency.sample([case], Path(folder), {"budget_s": budget_s})
+        timing = timing_of([samples[case.name]], case.conditions.batch if case.conditions else 1)
+        if timing is None:
+            raise AttnbenchError(f"{case.name}: no round was timed")
         facts = _facts(case, project, timing)
         benchmark.group = f"{case.plain.network}/{case.conditions}"
         benchmark.extra_info.update(facts)
@@ -188,16 +193,6 @@ def _ready(case: Case, project: Project, folder: Path, benchmark: Any) -> Callab
         # through the fixture: an unused one would issue a warning as well
         benchmark.pedantic(_fail, args=(case, error))
         raise
-
-
-def _sampled(case: Case, project: Project, folder: Path, budget_s: float) -> LatencyResult:
-    from attnbench.records.latency_result import timing_of
-
-    samples = project.latency.sample([case], folder, {"budget_s": budget_s})
-    timing = timing_of([samples[case.name]], case.conditions.batch if case.conditions else 1)
-    if timing is None:
-        raise AttnbenchError(f"{case.name}: no round was timed")
-    return timing
 
 
 def _facts(case: Case, project: Project, timing: LatencyResult) -> dict[str, Any]:

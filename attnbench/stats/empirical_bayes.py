@@ -43,16 +43,13 @@ def moderate(spreads: Mapping[K, StandardError]) -> dict[K, StandardError]:
     known = [spread for spread in spreads.values() if 0 < spread.error < math.inf]
     if len(known) < _FEWEST:
         return dict(spreads)
-    expected = _prior(known)
-    return {key: _moderate_one(expected, spread) for key, spread in spreads.items()}
-
-
-def _moderate_one(expected: StandardError, own: StandardError) -> StandardError:
-    if not 0 < own.error < math.inf:
-        return own
-    freedom = expected.freedom + own.freedom
-    total = expected.freedom * expected.error**2 + own.freedom * own.error**2
-    return StandardError(max(own.error, math.sqrt(total / freedom)), freedom)
+    expected, found = _prior(known), dict(spreads)
+    for key, own in spreads.items():
+        if 0 < own.error < math.inf:
+            freedom = expected.freedom + own.freedom
+            total = expected.freedom * expected.error**2 + own.freedom * own.error**2
+            found[key] = StandardError(max(own.error, math.sqrt(total / freedom)), freedom)
+    return found
 
 
 def _prior(spreads: Sequence[StandardError]) -> StandardError:

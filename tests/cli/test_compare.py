@@ -91,7 +91,7 @@ def test_strict_makes_what_is_inconclusive_fail(attnbench, tmp_path):
     ("words", "said"),
     [
         (("compare", "nowhere", "mine"), "nowhere/records.jsonl"),
-        (("compare", "mine", "--format", "tex"), "text, md, json"),
+        (("compare", "mine", "--format", "tex"), "json, md, text"),
         (("compare", "mine", "--json", "--format", "md"), "--format md"),
         (("accept", "mine"), "--reason"),
         (("accept", "mine", "--reason", " "), "--reason"),

@@ -98,13 +98,12 @@ from attnbench.suites.load import find_suite, parse_suite
 from attnbench.suites.plan import all_cases, plan
 from attnbench.suites.schema import Suite
 from attnbench.utils.text import describe, first_line
+from attnbench.workers.process import Answer
 
 PROTOCOL = 1
 ENGINE = str(sys.modules["attnbench"].__file__)
 """File of the attnbench package that this module belongs to."""
 GROUP = "attnbench.plugins"
-
-Answer = dict[str, Any]
 
 
 def serve(setup_file: str, answers: TextIO) -> None:

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import RequestError
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.process import Answer, Limits, Worker, WorkerError
 
 SPOKEN = (1,)
 """Protocol numbers of the bridge that this attnbench supports."""
 _SUPPORTED = f"protocol {', '.join(map(str, SPOKEN))}"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
 _LIMIT_S = 900.0
-
-Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)

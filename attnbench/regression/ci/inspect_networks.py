@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any
 
 from attnbench.errors import AttnbenchError
-from attnbench.regression.ci.checkout_process import Answer, Side, SideProcess
+from attnbench.regression.ci.checkout_process import Side, SideProcess
 from attnbench.suites.case import Case
+from attnbench.workers.process import Answer
 
+COSTS = ("params", "macs", "activations", "bytes", "operators")
 Network = dict[str, Any]
 """Network as the bridge's protocol describes it."""
 

@@ -17,7 +17,7 @@ from attnbench.models.backbones import build_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import insert
 from attnbench.registry.attention import find_attention
-from attnbench.regression.ci.inspect_networks import Network, input_shape
+from attnbench.regression.ci.inspect_networks import COSTS, Network, input_shape
 from attnbench.runtimes.sample_inputs import randomize_weights
 from attnbench.runtimes.torch_export import export_program
 from attnbench.timing.clock import single_thread_clock
@@ -25,7 +25,6 @@ from attnbench.timing.isolation import keep_heap, quiet
 
 _SEED = 0
 _FEWEST_CALLS = 7
-_COSTS = ("params", "macs", "activations", "bytes", "operators")
 
 
 def build_network(network: Network) -> nn.Module:
@@ -42,7 +41,7 @@ def build_network(network: Network) -> nn.Module:
 def count_costs(network: Network, model: nn.Module) -> dict[str, int]:
     """Return parameters, MACs and the other exact metrics of a network."""
     found = cost(model, input_shape(network))
-    return {metric: int(getattr(found, metric)) for metric in _COSTS}
+    return {metric: int(getattr(found, metric)) for metric in COSTS}
 
 
 def export_network(network: Network, file: Path) -> None:

@@ -135,8 +135,6 @@ def _make_sides(
 
 @dataclass
 class _CiRun:
-    """Comparison in progress."""
-
     request: CiRequest
     sides: tuple[Side, Side]
     files: frozenset[str]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from attnbench.regression.ci.inspect_networks import NetworkPair
+from attnbench.regression.ci.inspect_networks import COSTS, NetworkPair
 from attnbench.regression.ci.timing import FEWEST_PAIRS, FEWEST_PROCESSES, TimedPair
 from attnbench.regression.compare.comparison import OUTCOMES, Judged, MetricChange, RunComparison
 from attnbench.regression.compare.exact_metrics import STATUS, judge_count
@@ -21,7 +21,6 @@ from attnbench.stats.latency_ratio import (
 from attnbench.stats.timing_samples import AGAIN
 from attnbench.stats.verdict import LatencyRule, Verdict, judge_latency
 
-COSTS = ("params", "macs", "activations", "bytes", "operators")
 EXPORT = "export"
 
 
@@ -90,15 +89,13 @@ def _costs(pair: NetworkPair, gates: Gates) -> Iterator[Judged]:
     metrics = [metric for metric in COSTS if metric in pair.counted]
     for metric in filter(gates.judges, metrics):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
-        found = judge_count(pair.name("cost"), metric, base, head, gates.allowed(metric))
-        if found:
-            verdict, change = found
+        allowed = gates.allowed(metric)
+        for verdict, change in judge_count(pair.name("cost"), metric, base, head, allowed):
             share = None if change.change is None else round(change.change, 6)
             yield verdict, replace(change, change=share)
 
 
 def _exports(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]:
-    """Compare the exportability of the sides."""
     if not gates.judges(EXPORT):
         return
     for name, timed in times.items():

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attnbench.records.format import Record
 from attnbench.records.latency_result import LatencyResult, timing_of
 from attnbench.regression.compare.comparison import OUTCOMES, Judged, MetricChange, RecordPair
 from attnbench.regression.compare.exact_metrics import finite
@@ -32,7 +31,10 @@ def judge_latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judge
     rule = LatencyChangeRule(minimum_effect=least, same_margin=margin)
     rows: dict[str, _Row] = {}
     for pair in pairs:
-        base, new = map(_timing, (pair.base, pair.new))
+        base, new = (
+            timing_of(record.samples, int(record.timing_conditions["batch"]))
+            for record in (pair.base, pair.new)
+        )
         if base is None or new is None or base.is_plain or new.is_plain:
             continue
         row = _Row(pair, base, new)
@@ -97,7 +99,3 @@ def _shrunk(rows: Mapping[str, _Row]) -> dict[str, RatioShift]:
         groups.setdefault(conditions, {})[case] = estimate_shift(row.base.arm, row.new.arm)
     shrunk = map(shrink_shifts, groups.values())
     return {case: shift for group in shrunk for case, shift in group.items()}
-
-
-def _timing(record: Record) -> LatencyResult | None:
-    return timing_of(record.samples, int(record.timing_conditions["batch"]))

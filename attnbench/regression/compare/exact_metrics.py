@@ -20,34 +20,32 @@ _MEASURED_PEAK = 0.01
 
 def judge_count(
     case: str, metric: str, base: Value, new: Value, allowed: float = 0.0, reason: str = ""
-) -> Judged | None:
-    """Judge an exact metric of a case; return None where neither run has it.
+) -> list[Judged]:
+    """Judge an exact metric of a case; return nothing where neither run has it.
 
     ``allowed`` is the tolerated growth, as a fraction; ``reason`` further explains a difference.
     """
     if base is None and new is None:
-        return None
+        return []
     if not isinstance(base, int | float) or not isinstance(new, int | float):
         reason = f"{'BASE' if base is None else 'NEW'} has no such figure"
-        return "incomparable", MetricChange(case, metric, base, new, reason=reason)
+        return [("incomparable", MetricChange(case, metric, base, new, reason=reason))]
     if base == new:
-        return "unchanged", MetricChange(case, metric, base, new, change=0.0)
+        return [("unchanged", MetricChange(case, metric, base, new, change=0.0))]
     more, share = new - base, new / base - 1 if base else math.copysign(math.inf, new)
-    reason = "; ".join(filter(None, (_signed(more), reason)))
+    signed = f"{more:+,}" if isinstance(more, int) else f"{more:+,.6g}"
+    reason = "; ".join(filter(None, (signed, reason)))
     change = MetricChange(case, metric, base, new, reason=reason, change=finite(share))
     if more < 0:
-        return "improvements", change
+        return [("improvements", change)]
     # 1000 plus 10% is 1100, which rounding of 1000 * 0.1 may miss
-    return "regressions" if more > allowed * abs(base) * (1 + 1e-9) else "unchanged", change
+    is_beyond = more > allowed * abs(base) * (1 + 1e-9)
+    return [("regressions" if is_beyond else "unchanged", change)]
 
 
 def finite(value: float) -> float | None:
     """Return the number, or None where JSON cannot represent it."""
     return value if math.isfinite(value) else None
-
-
-def _signed(difference: float) -> str:
-    return f"{difference:+,}" if isinstance(difference, int) else f"{difference:+,.6g}"
 
 
 def judge_statuses(base: Run, new: Run) -> Iterator[Judged]:
@@ -88,9 +86,7 @@ def judge_costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
         versions = pair.versions(_PACKAGES)
         for metric in filter(gates.judges, COSTS):
             base, new = (record.values.get(metric) for record in (pair.base, pair.new))
-            found = judge_count(pair.case, metric, base, new, gates.allowed(metric), versions)
-            if found:
-                yield found
+            yield from judge_count(pair.case, metric, base, new, gates.allowed(metric), versions)
 
 
 def judge_validation(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
@@ -115,8 +111,7 @@ def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged
         elif totals[0] == totals[1] and base != new:
             yield "regressions", pair.of(metric, *totals, moved)
         else:
-            found = judge_count(pair.case, metric, *totals, gates.allowed(metric), moved)
-            yield from [found] if found else []
+            yield from judge_count(pair.case, metric, *totals, gates.allowed(metric), moved)
 
 
 def _left(record: Record, *, breaks: bool) -> dict[str, int]:
@@ -141,8 +136,7 @@ def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
         allowed = gates.allowed("peak_bytes")
         if not _is_cpu(pair):
             allowed = max(allowed, _MEASURED_PEAK)
-        found = judge_count(pair.case, "peak_bytes", base, new, allowed)
-        yield from [found] if found else []
+        yield from judge_count(pair.case, "peak_bytes", base, new, allowed)
 
 
 def _is_cpu(pair: RecordPair) -> bool:

@@ -136,7 +136,7 @@ def value(metric: str, figure: Value) -> str:
         return figure
     if metric == OVERHEAD:
         # a module alone is many times its baseline, a network's overhead some percent
-        return f"{figure:.3g}x" if figure >= 2 else _percent(figure - 1)
+        return f"{figure:.3g}x" if figure >= 2 else f"{_rounded(100 * (figure - 1), 1)}%"
     if metric == TOP1:
         return f"{figure:.2f}%"
     return f"{figure:.4g}" if metric == LATENCY else f"{figure:,}"
@@ -168,10 +168,6 @@ def _amount(metric: str, figure: float) -> tuple[str, str]:
     if metric in (OVERHEAD, LATENCY):
         return _rounded(100 * figure, 1), "%"
     return _share(100 * figure), "%"
-
-
-def _percent(fraction: float) -> str:
-    return f"{_rounded(100 * fraction, 1)}%"
 
 
 def _share(percent: float) -> str:

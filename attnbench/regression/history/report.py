@@ -92,7 +92,6 @@ def _range(origin: ChangeOrigin) -> str:
 
 
 def _notes(track: Track, change: ChangePoint, origin: ChangeOrigin) -> Iterator[str]:
-    """Yield the footnotes of a change."""
     if change.note:
         yield f"Versions changed as well: {change.note}."
     if origin.gaps:

@@ -14,7 +14,6 @@ from attnbench.records.store import FILE, Run, read_run
 from attnbench.utils.git import Commit, GitRepository, is_hash, repository
 from attnbench.utils.text import shown_path
 
-Order = Literal["git", "date", "name"]
 _NAMED = 5
 """Maximum number of runs that a note names; the others are counted."""
 
@@ -37,11 +36,6 @@ class HistoryEntry:
         return str((self.run.header.suite.get("suite") or {}).get("name", ""))
 
     @property
-    def is_dirty(self) -> bool:
-        """Return whether it was measured on a checkout with changes."""
-        return self.name.endswith("+")
-
-    @property
     def date(self) -> str | None:
         """Date of the measurement, ISO 8601; None for old runs, which recorded no date."""
         return self.run.header.date
@@ -51,7 +45,7 @@ class HistoryEntry:
         """Name of the run in a table."""
         if self.commit is None:
             return self.name
-        return self.commit.short + ("+" if self.is_dirty else "")
+        return self.commit.short + ("+" if self.name.endswith("+") else "")
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class History:
     """Runs in order, and notes on them."""
 
     entries: tuple[HistoryEntry, ...]
-    order: Order
+    order: Literal["git", "date", "name"]
     notes: tuple[str, ...]
     repository: GitRepository | None = None
 
@@ -164,12 +158,15 @@ def _by_git(
 
     def key(entry: HistoryEntry) -> tuple[int, bool, str]:
         at = position.get(entry.commit.hash, -1) if entry.commit else -1
-        return at, entry.is_dirty, entry.date or ""
+        return at, entry.name.endswith("+"), entry.date or ""
 
     notes = []
     if outside:
+        named = ", ".join(entry.name for entry in outside[:_NAMED])
+        rest = len(outside) - _NAMED
         notes.append(
-            f"left out, as git does not know their commits: {_names(outside)}. "
+            f"left out, as git does not know their commits: {named}"
+            f"{f' and {rest} more' if rest > 0 else ''}. "
             "If the clone is shallow: git fetch --unshallow"
         )
     return History(tuple(sorted(inside, key=key)), "git", tuple(notes), own)
@@ -181,9 +178,3 @@ def _why_not_git(entries: Sequence[HistoryEntry], order: str) -> tuple[str, ...]
     unnamed = sum(not any(_hashes(entry)) for entry in entries)
     why = f"{unnamed} runs name no commit" if unnamed else "no repository here knows their commits"
     return (f"runs are in order of {order}, not of commits: {why}",)
-
-
-def _names(entries: Sequence[HistoryEntry]) -> str:
-    named = ", ".join(entry.name for entry in entries[:_NAMED])
-    rest = len(entries) - _NAMED
-    return f"{named} and {rest} more" if rest > 0 else named
