@@ -92,7 +92,7 @@ def test_strict_makes_what_is_inconclusive_fail(attnbench, tmp_path):
     [
         (("compare", "nowhere", "mine"), "nowhere/records.jsonl"),
         (("compare", "mine", "--format", "tex"), "json, md, text"),
-        (("compare", "mine", "--json", "--format", "md"), "--format md"),
+        (("compare", "mine", "--json", "--format", "md"), "--format: got 'md'"),
         (("accept", "mine"), "--reason"),
         (("accept", "mine", "--reason", " "), "--reason"),
         (("accept", "mine", "cost/c", "--reason", "x"), "'cost/c'"),
@@ -149,4 +149,4 @@ def test_only_some_kinds(attnbench, tmp_path):
     assert (done.status, done.out) == (0, "no regressions, 1 unchanged\n")
     done = attnbench("compare", "base", "new", "--only", "speed")
     assert done.status == 2
-    assert "cost, latency, accuracy" in done.err
+    assert "accuracy, cost, latency" in done.err

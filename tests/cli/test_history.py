@@ -69,8 +69,8 @@ MISTAKES = {
         "'cost/mobilenet_v2/se/after:14'",
     ),
     "unknown metric": (("runs", "--metric", "parms"), "'params'"),
-    "unknown format": (("runs", "--format", "tex"), "text, json, md, csv"),
-    "json and md": (("runs", "--json", "--format", "md"), "--format md"),
+    "unknown format": (("runs", "--format", "tex"), "csv, json, md, text"),
+    "json and md": (("runs", "--json", "--format", "md"), "--format: got 'md'"),
     "picture of no kind": (("runs", "-o", "h.gif"), ".svg"),
 }
 
