@@ -104,26 +104,15 @@ def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
 
 def _requested(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
     from attnbench.cli.output import say_failures
-    from attnbench.conformance.select import all_modules, select_modules
+    from attnbench.conformance.select import all_modules, each_once, select_modules
 
     known_failures = len(catalog.failures)
     with guests():
         if every:
-            return _merged(all_modules(catalog), select_modules(words, catalog))
+            return each_once([*all_modules(catalog), *select_modules(words, catalog)])
         found = select_modules(words, catalog)
     say_failures(catalog, known_failures)  # the selector "@all" of a suite loads every plugin
     return found
-
-
-def _merged(first: Sequence[Chosen], more: Sequence[Chosen]) -> list[Chosen]:
-    names = {_name(module) for module in first}
-    return [*first, *(module for module in more if _name(module) not in names)]
-
-
-def _name(module: Chosen) -> str:
-    from attnbench.conformance.findings import ConformanceReport
-
-    return module.name if isinstance(module, ConformanceReport) else str(module.spec)
 
 
 def _examine(
@@ -135,13 +124,14 @@ def _examine(
     """Return the reports in the order of the requested modules."""
     from attnbench.cli.progress import check_progress
     from attnbench.conformance.findings import ConformanceReport
+    from attnbench.conformance.select import name_of
 
     reports = [choice for choice in requested if isinstance(choice, ConformanceReport)]
     modules = [choice for choice in requested if not isinstance(choice, ConformanceReport)]
     if modules:
         reports += runner.examine(modules, checks, check_progress(), limit)
     by_name = {report.name: report for report in reports}
-    return [by_name[name] for name in map(_name, requested) if name in by_name]
+    return [by_name[name] for name in map(name_of, requested) if name in by_name]
 
 
 def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import torch
@@ -46,7 +47,11 @@ def contract(subject: Subject) -> Iterator[Finding]:
     with preserve_settings() as before:
         fatal = _fatal(subject)
         disturbed |= find_changes(before, read_settings())
-    yield from _disturbed(disturbed)
+    for name, (old, new) in disturbed.items():
+        yield failure(
+            f"building or running it changes {name} of the whole process from {old} to {new}",
+            "Leave global settings alone: pass dtype and device on, use a context manager inside.",
+        )
     if fatal:
         yield fatal
         return
@@ -90,9 +95,7 @@ def _fatal(subject: Subject) -> Finding | None:
 
 
 def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
-    if subject.refusal(subject.channels, subject.size) is None:
-        return subject.channels, subject.size
-    places = ((channels, size) for channels in WIDTHS for size in SIZES)
+    places = ((subject.channels, subject.size), *product(WIDTHS, SIZES))
     return next((place for place in places if subject.refusal(*place) is None), None)
 
 
@@ -105,14 +108,6 @@ def _no_map(y: Any) -> Finding:
         "Return the map alone; keep attention weights for a method of their own.",
         fatal=True,
     )
-
-
-def _disturbed(found: Mapping[str, tuple[Any, Any]]) -> Iterator[Finding]:
-    for name, (old, new) in found.items():
-        yield failure(
-            f"building or running it changes {name} of the whole process from {old} to {new}",
-            "Leave global settings alone: pass dtype and device on, use a context manager inside.",
-        )
 
 
 def _shared(subject: Subject) -> Iterator[Finding]:
@@ -149,16 +144,15 @@ def _used(subject: Subject) -> nn.Module:
 
 
 def _unregistered(subject: Subject) -> Iterator[Finding]:
-    """Report weights that forward uses and that the module does not register."""
     module = subject.build().eval()
     x = subject.maps().requires_grad_()
     y = module(x.clone())
     own = {id(x), *map(id, module.parameters())}
     foreign = [leaf for leaf in _leaves(y) if id(leaf) not in own]
     if foreign:
-        shapes = [str(tuple(leaf.shape)) for leaf in foreign]
+        shapes = join_names(tuple(leaf.shape) for leaf in foreign)
         yield failure(
-            f"forward uses weights that are no parameters of the module: {join_names(shapes)}",
+            f"forward uses weights that are no parameters of the module: {shapes}",
             "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
         )
 
@@ -216,11 +210,10 @@ def _uninitialized(subject: Subject) -> Iterator[Finding]:
             module = subject.build(moved=False)
         finally:
             deterministic.fill_uninitialized_memory = filled
-    names = [
-        name
-        for name, tensor in held_tensors(module).items()
-        if tensor.is_floating_point() and bool(tensor.detach().isnan().any())
-    ]
+    floating = {
+        k: tensor for k, tensor in held_tensors(module).items() if tensor.is_floating_point()
+    }
+    names = [name for name, tensor in floating.items() if bool(tensor.detach().isnan().any())]
     if names:
         yield failure(
             f"{join_names(names)} holds memory that was never set, whatever lay there before",

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -58,12 +59,15 @@ def examine(
         found = (NOT_CHECKED.of(check.name),) if fatal else run_check(check, subject)
         fatal = fatal or is_fatal(found)
         findings += found
+    return report_on(attention, findings, time.perf_counter() - started)
+
+
+def report_on(
+    attention: Attention, findings: Iterable[Finding], seconds: float
+) -> ConformanceReport:
+    """Return the report with all findings on a module; ``seconds`` is the duration of checks."""
     return ConformanceReport(
-        name=str(attention.spec),
-        title=attention.title,
-        origin=attention.origin,
-        findings=tuple(findings),
-        seconds=time.perf_counter() - started,
+        str(attention.spec), attention.title, attention.origin, tuple(findings), seconds
     )
 
 
@@ -84,13 +88,6 @@ def run_check(
     """
     card = subject.card
     exceptions = {**(card.exceptions if card else {}), **subject.exceptions}
-    found = _found(check, subject, on_finding) or [success()]
-    return apply_exceptions(found, check.name, exceptions, card.defects if card else {})
-
-
-def _found(
-    check: Check, subject: Subject, on_finding: Callable[[Finding], object]
-) -> list[Finding]:
     found: list[Finding] = []
     try:
         with _undisturbed():
@@ -105,7 +102,8 @@ def _found(
     except Exception as error:
         if not any(finding.status == BROKEN for finding in found):
             found.append(failure(f"raises {describe(error)}", "Make it run, or declare why not."))
-    return found
+    found = found or [success()]
+    return apply_exceptions(found, check.name, exceptions, card.defects if card else {})
 
 
 @contextmanager
@@ -134,8 +132,8 @@ class CheckTask:
     """
 
     def __init__(self, catalog: Catalog, on_finding: Callable[[str], object]) -> None:
-        self._catalog, self._on_finding = catalog, on_finding
-        self._subjects: dict[str, Subject] = {}
+        self._on_finding = on_finding
+        self._subject = lru_cache(maxsize=1)(lambda name: Subject(find_attention(name, catalog)))
 
     def check(self, module: str, name: str) -> dict[str, Any]:
         """Run a check on a module, given by its spec; return ``findings`` and ``seconds``.
@@ -151,8 +149,3 @@ class CheckTask:
         )
         findings = [finding.to_dict() for finding in found]
         return {"findings": findings, "seconds": time.perf_counter() - started}
-
-    def _subject(self, module: str) -> Subject:
-        if module not in self._subjects:
-            self._subjects = {module: Subject(find_attention(module, self._catalog))}
-        return self._subjects[module]

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.conformance.findings import Finding, failure, join_names, skip
+from attnbench.conformance.findings import Failures, Finding, failure, skip
 from attnbench.conformance.module_under_test import Subject, relative_error, run
 from attnbench.utils.text import describe
 
 _LARGE = 1e4
-_SMALL = 1e-6
 _PATIENCE = 50
 """Tolerated number of operators on a non-finite map, relative to an ordinary one."""
 _LEAST = 2000
@@ -28,20 +27,14 @@ def _spike(x: Tensor) -> Tensor:
     return spiked
 
 
-def _without_a_channel(x: Tensor) -> Tensor:
-    x = x.clone()
-    x[:, 0] = 0
-    return x
-
-
 _MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "zeros": torch.zeros_like,
     "all +1": torch.ones_like,
     "all -1": lambda x: -torch.ones_like(x),
-    "one channel of zeros": _without_a_channel,
+    "one channel of zeros": lambda x: torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:]], 1),
     "all +1e4": lambda x: torch.full_like(x, _LARGE),
     "all -1e4": lambda x: torch.full_like(x, -_LARGE),
-    "all 1e-6": lambda x: torch.full_like(x, _SMALL),
+    "all 1e-6": lambda x: torch.full_like(x, 1e-6),
     "a spike of 1e4": _spike,
     "all negative": lambda x: -x.abs(),
     "1e4 times normal": lambda x: x * _LARGE,
@@ -52,7 +45,7 @@ _DIFFERENTIABLE = ("zeros", "all +1", "all -1", "one channel of zeros", "all neg
 
 def extremes(subject: Subject) -> Iterator[Finding]:
     """Run extreme maps in float32, with initial and perturbed weights, in eval and training."""
-    places: dict[str, list[str]] = {}
+    failures = Failures()
     for name, training, moved in product(_MAPS, (False, True), (False, True)):
         x = _MAPS[name](subject.maps())
         module = subject.build(moved=moved).train(training)
@@ -60,22 +53,13 @@ def extremes(subject: Subject) -> Iterator[Finding]:
         if problem:
             mode = "training" if training else "eval"
             # one finding per kind of error: the numbers in the texts may differ
-            kind = next(
-                (earlier for earlier in places if _kind(earlier) == _kind(problem)), problem
-            )
-            places.setdefault(kind, []).append(f"{name} in {mode}")
-    for problem, names in places.items():
-        names = list(dict.fromkeys(names))
-        yield failure(
-            f"{problem} for {join_names(names)}",
+            failures.add(problem.partition(":")[0], problem, f"{name} in {mode}")
+    yield from failures.findings(
+        lambda kind: (
             "Add an epsilon within a root and to a divisor, subtract the largest value before exp, "
-            "or use softmax and sigmoid.",
-            places=names,
+            "or use softmax and sigmoid."
         )
-
-
-def _kind(problem: str) -> str:
-    return problem.partition(":")[0]
+    )
 
 
 def _problem(module: nn.Module, x: Tensor, *, backward: bool) -> str | None:
@@ -110,21 +94,16 @@ def nan(subject: Subject) -> Iterator[Finding]:
     if not wanted.isfinite().all():
         yield skip("its output is not finite on ordinary maps either", "See maps.")
         return
+    single, whole, infinite = clean.clone(), clean.clone(), clean.clone()
+    single[0, 0, 0, 0] = whole[0] = float("nan")
+    infinite[0] = float("inf")
     limit = _PATIENCE * counter.used + _LEAST
-    for name, corrupted in _corrupted(clean):
-        y = _run_limited(module, corrupted, limit)
+    for name, x in (("one NaN", single), ("an image of NaN", whole), ("infinity", infinite)):
+        y = _run_limited(module, x, limit)
         if isinstance(y, Finding):
             yield y
         elif name != "infinity":  # infinity only has to terminate
             yield from _judged(y, wanted, name)
-
-
-def _corrupted(clean: Tensor) -> Iterator[tuple[str, Tensor]]:
-    single, whole, infinite = clean.clone(), clean.clone(), clean.clone()
-    single[0, 0, 0, 0] = float("nan")
-    whole[0] = float("nan")
-    infinite[0] = float("inf")
-    yield from (("one NaN", single), ("an image of NaN", whole), ("infinity", infinite))
 
 
 def _run_limited(module: nn.Module, x: Tensor, limit: int) -> Any:

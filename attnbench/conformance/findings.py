@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -32,9 +32,7 @@ class Finding:
     remedy: str = ""
     """Recommended change, in one sentence; empty where none is needed."""
     check: str = ""
-    """Name of the check; set by the runner."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """Measured values, for JSON."""
 
     def of(self, check: str) -> Finding:
         """Return the finding with the name of its check."""
@@ -103,11 +101,8 @@ class ConformanceReport:
         """Return ``broken``, ``unfinished`` if a check was interrupted, else ``ok``."""
         if not self.passed:
             return "broken"
-        return (
-            "unfinished"
-            if any(finding.reason == INTERRUPTED for finding in self.findings)
-            else "ok"
-        )
+        interrupted = any(finding.reason == INTERRUPTED for finding in self.findings)
+        return "unfinished" if interrupted else "ok"
 
     def with_status(self, status: str) -> tuple[Finding, ...]:
         """Return the findings of one status, in the order of the checks."""
@@ -120,11 +115,8 @@ class ConformanceReport:
     @property
     def drift(self) -> float | None:
         """Return the drift of the untrained module as a fraction; None where it is unknown."""
-        for finding in self.of("drift"):
-            value = finding.values.get("drift")
-            if isinstance(value, int | float):
-                return float(value)
-        return None
+        values = (finding.values.get("drift") for finding in self.of("drift"))
+        return next((float(value) for value in values if isinstance(value, int | float)), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -159,17 +151,33 @@ def apply_exceptions(
     if why and not {finding.status for finding in named} & {BROKEN, SKIPPED}:
         stale = note(f"the card declares an exception that is not needed: {why}", "Take it out.")
         return (*(finding for finding in named if finding.status != OK), stale.of(check))
-    if why:
-        return tuple(_amend(finding, DECLARED, f"declared: {why}") for finding in named)
-    if defect:
-        return tuple(_amend(finding, BROKEN, f"known: {defect}") for finding in named)
-    return named
+    if not why and not defect:
+        return named
+    status, text = (DECLARED, f"declared: {why}") if why else (BROKEN, f"known: {defect}")
+    return tuple(
+        replace(finding, status=status, reason=f"{finding.reason} ({text})")
+        if finding.status == BROKEN
+        else finding
+        for finding in named
+    )
 
 
-def _amend(finding: Finding, status: str, text: str) -> Finding:
-    if finding.status != BROKEN:
-        return finding
-    return replace(finding, status=status, reason=f"{finding.reason} ({text})")
+class Failures:
+    """Failures of a check at several places, reported by kind."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, tuple[str, list[str]]] = {}
+
+    def add(self, kind: str, text: str, place: str) -> None:
+        """Record a failure at a place; of each kind, the first text is kept."""
+        _, places = self.kinds.setdefault(kind, (text, []))
+        if place not in places:
+            places.append(place)
+
+    def findings(self, remedies: Callable[[str], str]) -> Iterator[Finding]:
+        """Yield one finding per kind, with all its places."""
+        for kind, (text, places) in self.kinds.items():
+            yield failure(f"{text} for {join_names(places)}", remedies(kind), places=places)
 
 
 def join_names(names: Iterable[object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import UnionType
@@ -27,7 +26,6 @@ _MACS_WIDTHS = (32, 64, 96, 160)
 _SIZES: tuple[Size, ...] = ((7, 7), (14, 14), (7, 12), (1, 1), (1, 5), (28, 28))
 _FEW = 2
 """Number of widths and sizes at which the multiply-adds of a variant are counted."""
-_HALF_AND_DOUBLE = 2
 
 
 @dataclass
@@ -46,7 +44,6 @@ class _Tally:
         counted: int,
         place: str,
     ) -> None:
-        """Compare one value of a formula with a count."""
         self.places += 1
         try:
             value = formula(*channels_and_size, **options)
@@ -59,7 +56,6 @@ class _Tally:
             self.wrong.append(f"gives {value:,} where {counted:,} were counted, for {place}")
 
     def findings(self) -> Iterator[Finding]:
-        """Yield a finding with the first mismatch and the number of mismatches, if any."""
         if self.wrong:
             yield failure(
                 f"the card's formula for {self.name} {self.wrong[0]} "
@@ -72,8 +68,10 @@ class _Tally:
 
 def formulas(subject: Subject) -> Iterator[Finding]:
     """Compare formulas with counts; where a formula is missing, report the counts."""
-    attention = _unblended(subject.attention)
-    card = subject.card
+    attention, card = subject.attention, subject.card
+    # the card does not count the parameter of the blend, which attnbench adds
+    own = {key: value for key, value in attention.spec.options.items() if key in attention.options}
+    attention = replace(attention, blend=False, spec=Spec(attention.spec.name, own))
     missing = [name for name in ("params", "macs") if card is None or getattr(card, name) is None]
     if missing:
         yield _undeclared(subject, attention, missing)
@@ -86,15 +84,8 @@ def formulas(subject: Subject) -> Iterator[Finding]:
         _compare_macs(macs, card, variant, few=variant is not attention)
     wrong = [*params.findings(), *macs.findings(), *_printed(card, attention)]
     yield from wrong
-    if wrong or missing:
-        return
-    yield success(variants=len(variants), params=params.places, macs=macs.places)
-
-
-def _unblended(attention: Attention) -> Attention:
-    # the card does not count the parameter of the blend, which attnbench adds
-    own = {key: value for key, value in attention.spec.options.items() if key in attention.options}
-    return replace(attention, blend=False, spec=Spec(attention.spec.name, own))
+    if not wrong and not missing:
+        yield success(variants=len(variants), params=params.places, macs=macs.places)
 
 
 def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> Finding:
@@ -105,9 +96,8 @@ def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> F
         module = attention.build(channels, size)
     params, macs = _params(module), _macs(module, channels, size)
     where = f"{channels} channels at {join_shape(size)}"
-    counted = f"{params:,} parameters" + (
-        f" and {macs:,} multiply-adds" if macs is not None else ""
-    )
+    counted = f"{params:,} parameters"
+    counted += f" and {macs:,} multiply-adds" if macs is not None else ""
     return note(
         f"no formula for {' and '.join(missing)} is declared; counted for {where}: {counted}",
         "Give Card.params(channels, **options) and Card.macs(channels, height, width, **options).",
@@ -206,16 +196,13 @@ def _others(value: Any, annotation: Any) -> list[Any]:
     choices = _choices(annotation)
     if choices:
         return [choice for choice in choices if choice != value]
-    if isinstance(value, int):
-        halved = [value // _HALF_AND_DOUBLE] if value >= _HALF_AND_DOUBLE else []
-        return [*halved, value * _HALF_AND_DOUBLE] if value else []
+    if isinstance(value, int) and value:
+        return [value // 2, value * 2] if value >= 2 else [value * 2]
     return []
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
     """Return the values of a Literal, also within a union."""
-    if annotation in (None, inspect.Parameter.empty):
-        return ()
     origin = get_origin(annotation)
     if origin is Literal:
         return get_args(annotation)

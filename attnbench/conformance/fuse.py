@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -27,40 +28,28 @@ def fuse(subject: Subject) -> Iterator[Finding]:
         yield success("it has none")
         return
     yield from _left_alone(subject)
+    sizes = [
+        size for size in _SIZES if size != subject.size and subject.runs(subject.channels, size)
+    ]
     worst = 0.0
-    for dtype in _TOLERANCE:
-        for size in _sizes(subject):
-            plain = subject.build(size=size).to(dtype).train()
-            form = fused_copy(plain)  # from training mode: the mode must not matter
-            for x in _maps(subject, size, dtype):
-                wanted = run(plain.eval(), x.clone(memory_format=torch.preserve_format))
-                given = x.clone(memory_format=torch.preserve_format)
-                y = run(form, given)
-                error = relative_error(y, wanted)
-                worst = max(worst, error)
-                found = list(_wrong(y, x, error, kept=torch.equal(given, x)))
-                yield from found
-                if found:
-                    return
+    for dtype, size in product(_TOLERANCE, (subject.size, *sizes)):
+        plain = subject.build(size=size).to(dtype).train()
+        form = fused_copy(plain)  # from training mode: the mode must not matter
+        for batch, layout in product((1, 3), _LAYOUTS):
+            x = subject.maps(batch, size=size, dtype=dtype).contiguous(memory_format=layout)
+            given = x.clone()
+            wanted, y = run(plain.eval(), x.clone()), run(form, given)
+            error = relative_error(y, wanted)
+            worst = max(worst, error)
+            found = list(_wrong(y, x, error, kept=torch.equal(given, x)))
+            yield from found
+            if found:
+                return
     yield from _form(fused_copy(subject.build()), subject.build())
     yield success(error=worst)
 
 
-def _sizes(subject: Subject) -> list[Size]:
-    """Return the sizes that the module supports, the default size first."""
-    sizes = dict.fromkeys((subject.size, *_SIZES))
-    return [size for size in sizes if size == subject.size or subject.runs(subject.channels, size)]
-
-
-def _maps(subject: Subject, size: Size, dtype: torch.dtype) -> Iterator[Tensor]:
-    for batch in (1, 3):
-        for layout in _LAYOUTS:
-            x = subject.maps(batch, size=size, dtype=dtype)
-            yield x.contiguous(memory_format=layout)
-
-
 def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Finding]:
-    """Report errors in the output of an inference form on a map."""
     place = f"at {join_shape(x.shape)} in {str(x.dtype).removeprefix('torch.')}"
     if error > _TOLERANCE[x.dtype]:
         yield failure(
@@ -84,7 +73,6 @@ def _wrong(y: Tensor, x: Tensor, error: float, *, kept: bool) -> Iterator[Findin
 
 
 def _left_alone(subject: Subject) -> Iterator[Finding]:
-    """Report changes to the module by ``fuse()``, called in training mode."""
     module = subject.build().train()
     target = module.attention if isinstance(module, Blend) else module
     before, modes = copy.deepcopy(target.state_dict()), _modes(target)
@@ -109,12 +97,9 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
 
 
 def _form(form: nn.Module, plain: nn.Module) -> Iterator[Finding]:
-    """Note surplus parameters and remaining batch norms of an inference form."""
-    counts = [
-        sum(parameter.numel() for parameter in module.parameters()) for module in (form, plain)
-    ]
-    if counts[0] > counts[1]:
-        yield note(f"the inference form has {counts[0]} parameters, the plain one {counts[1]}")
+    counted, allowed = (sum(p.numel() for p in module.parameters()) for module in (form, plain))
+    if counted > allowed:
+        yield note(f"the inference form has {counted} parameters, the plain one {allowed}")
     norms = sum(isinstance(layer, _BatchNorm) for layer in form.modules())
     if norms:
         yield note(

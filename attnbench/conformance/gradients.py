@@ -10,7 +10,15 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from attnbench.conformance.findings import DECLARED, Finding, failure, join_names, note
+from attnbench.conformance.findings import (
+    BROKEN,
+    DECLARED,
+    NOTE,
+    Finding,
+    failure,
+    join_names,
+    note,
+)
 from attnbench.conformance.module_under_test import Subject
 from attnbench.utils.text import describe
 
@@ -53,7 +61,12 @@ def gradients(subject: Subject) -> Iterator[Finding]:
             parameters=names,
         )
         return
-    yield from _to_input(reached)
+    if not reached.input:
+        seen = "no gradient" if reached.input is None else "a gradient of exactly zero"
+        yield failure(
+            f"the input gets {seen}: nothing before the module would learn",
+            "Compute the output from the input itself, not from a detach() or .data of it.",
+        )
     yield from _to_parameters(subject, reached)
     yield from _again(subject)
     yield from _wrong_slopes(subject)
@@ -69,9 +82,7 @@ def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
     # random weights of the outputs: gradients of a plain sum vanish behind a norm or softmax
     (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
     everything = {"the input": x, **dict(module.named_parameters())}
-    reached.nonfinite += [
-        name for name, tensor in everything.items() if not isfinite(_size(tensor))
-    ]
+    reached.nonfinite += [name for name, at in everything.items() if not isfinite(_size(at))]
     largest = max(_size(tensor) for tensor in everything.values())
     reached.input = _larger(reached.input, x, largest)
     for name, parameter in module.named_parameters():
@@ -94,83 +105,56 @@ def _larger(before: float | None, tensor: Tensor, largest: float) -> float | Non
     return max(before or 0.0, share)
 
 
-def _to_input(reached: _Reached) -> Iterator[Finding]:
-    if not reached.input:
-        seen = "no gradient" if reached.input is None else "a gradient of exactly zero"
-        yield failure(
-            f"the input gets {seen}: nothing before the module would learn",
-            "Compute the output from the input itself, not from a detach() or .data of it.",
-        )
-
-
 def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     dead = subject.card.dead if subject.card else {}
     low = {k: share for k, share in reached.parameters.items() if share is None or share < _ZERO}
     expected = {name: pattern for name in low if (pattern := _match(name, dead))}
-    yield from _declared(expected, dead)
-    unexpected = {name: share for name, share in low.items() if name not in expected}
-    unused = [name for name, share in unexpected.items() if share is None]
-    if unused:
-        yield failure(
-            f"{join_names(unused)} gets no gradient: never used",
-            "Use it or remove it; declare under Card.dead what has to stay.",
-            parameters=unused,
-        )
-    zero = [name for name, share in unexpected.items() if share == 0]
-    if zero:
-        yield failure(
-            f"the gradient of {join_names(zero)} is exactly zero in {_DRAWS} draws",
-            "Take it out from behind what cuts it off (max, comparison, rounding, detach), or "
-            "declare it under Card.dead.",
-            parameters=zero,
-        )
-    tiny = [name for name, share in unexpected.items() if share]
-    if tiny:
-        yield note(
-            f"the gradient of {join_names(tiny)} is zero but for rounding: what follows takes it "
-            "away",
-            "Leave out a bias before a norm or softmax, or declare it under Card.dead.",
-            parameters=tiny,
-        )
-    if reached.frozen:
-        yield note(
-            f"{join_names(reached.frozen)} is frozen by requires_grad=False",
-            "Make what never learns a buffer.",
-            parameters=reached.frozen,
-        )
-    yield from _alive(subject, reached, dead)
-
-
-def _declared(expected: Mapping[str, str], dead: Mapping[str, str]) -> Iterator[Finding]:
     for pattern, why in dead.items():
         names = [name for name, matched in expected.items() if matched == pattern]
-        if names:
-            yield Finding(
-                DECLARED,
-                f"{join_names(names)} gets no gradient (declared: {why})",
-                values={"parameters": names},
-            )
+        yield from _named(DECLARED, names, f"{{}} gets no gradient (declared: {why})", "")
+    unexpected = {name: share for name, share in low.items() if name not in expected}
+    yield from _named(
+        BROKEN,
+        [name for name, share in unexpected.items() if share is None],
+        "{} gets no gradient: never used",
+        "Use it or remove it; declare under Card.dead what has to stay.",
+    )
+    yield from _named(
+        BROKEN,
+        [name for name, share in unexpected.items() if share == 0],
+        f"the gradient of {{}} is exactly zero in {_DRAWS} draws",
+        "Take it out from behind what cuts it off (max, comparison, rounding, detach), or "
+        "declare it under Card.dead.",
+    )
+    yield from _named(
+        NOTE,
+        [name for name, share in unexpected.items() if share],
+        "the gradient of {} is zero but for rounding: what follows takes it away",
+        "Leave out a bias before a norm or softmax, or declare it under Card.dead.",
+    )
+    remedy = "Make what never learns a buffer."
+    yield from _named(NOTE, reached.frozen, "{} is frozen by requires_grad=False", remedy)
+    if not subject.attention.spec.options:  # other options may give a gradient to a dead parameter
+        yield from _alive(reached, dead)
 
 
-def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
-    """Report parameters declared dead that get a gradient; only for the default options."""
-    if subject.attention.spec.options:
-        return
-    alive = [
-        name
-        for name, share in reached.parameters.items()
-        if share is not None and share >= _ZERO and _match(name, dead)
-    ]
-    if alive:
-        yield note(
-            f"{join_names(alive)} is declared dead and gets a gradient",
-            "Take it out of Card.dead.",
-            parameters=alive,
-        )
+def _named(status: str, names: list[str], reason: str, remedy: str) -> Iterator[Finding]:
+    """Yield a finding about parameters, if there are any; ``{}`` in the reason is their names."""
+    if names:
+        text = reason.replace("{}", join_names(names), 1)
+        yield Finding(status, text, remedy, values={"parameters": names})
+
+
+def _alive(reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
+    shares = reached.parameters.items()
+    yield from _named(
+        NOTE,
+        [name for name, share in shares if (share or 0.0) >= _ZERO and _match(name, dead)],
+        "{} is declared dead and gets a gradient",
+        "Take it out of Card.dead.",
+    )
     names = [*reached.parameters, *reached.frozen]
-    unmatched = [
-        pattern for pattern in dead if not any(fnmatchcase(name, pattern) for name in names)
-    ]
+    unmatched = [at for at in dead if not any(fnmatchcase(name, at) for name in names)]
     if unmatched:
         yield note(
             f"Card.dead names {join_names(unmatched)}, which no parameter is called",
@@ -182,10 +166,8 @@ def _alive(subject: Subject, reached: _Reached, dead: Mapping[str, str]) -> Iter
 def _match(name: str, dead: Mapping[str, str]) -> str | None:
     # name of the module within a blend
     own = name.removeprefix("attention.")
-    return next(
-        (pattern for pattern in dead if fnmatchcase(name, pattern) or fnmatchcase(own, pattern)),
-        None,
-    )
+    matching = (at for at in dead if fnmatchcase(name, at) or fnmatchcase(own, at))
+    return next(matching, None)
 
 
 def _again(subject: Subject) -> Iterator[Finding]:
@@ -218,11 +200,6 @@ _NOISE = 10.0
 """Tolerated gradient error, as a multiple of the error of an inaccurate difference."""
 _FLOOR = 1e-3
 """Fraction of the largest gradient below which a difference is rounding error."""
-_SLOPE_DRAWS = 2
-_INPUT = "the input"
-
-Place = tuple[str, Tensor]
-"""Name of a tensor with a gradient, and the tensor."""
 
 
 def _wrong_slopes(subject: Subject) -> Iterator[Finding]:
@@ -232,7 +209,7 @@ def _wrong_slopes(subject: Subject) -> Iterator[Finding]:
     all draws are reported.
     """
     errors: dict[str, float] = {}
-    for draw in range(_SLOPE_DRAWS):
+    for draw in range(2):
         for name, error in _errors(subject, draw).items():
             errors[name] = min(error, errors.get(name, float("inf")))
     wrong = {name: error for name, error in errors.items() if error > _TOLERANCE}
@@ -256,25 +233,14 @@ def _errors(subject: Subject, draw: int) -> dict[str, float]:
     if y.dtype != torch.float64 or not y.requires_grad:
         return {}  # reported by `dtypes`, or as a cut graph by `gradients`
     (y * weights).sum().backward()
-    places: list[Place] = [
-        (_INPUT, x),
-        *(
-            (name, parameter)
-            for name, parameter in module.named_parameters()
-            if parameter.requires_grad
-        ),
-    ]
-    largest = max(_norm(tensor.grad) for _, tensor in places)
-    loss = _loss(module, x, weights)
-    return {name: _error(loss, tensor, _FLOOR * largest) for name, tensor in places}
+    places = {"the input": x, **{n: p for n, p in module.named_parameters() if p.requires_grad}}
+    largest = max(_norm(tensor.grad) for tensor in places.values())
 
-
-def _loss(module: nn.Module, x: Tensor, weights: Tensor) -> Callable[[], float]:
     def loss() -> float:
         # a fresh tensor, so that a module that caches by identity does not reuse a result
         return float((module(x.detach().clone()) * weights).sum())
 
-    return loss
+    return {name: _error(loss, tensor, _FLOOR * largest) for name, tensor in places.items()}
 
 
 def _error(loss: Callable[[], float], tensor: Tensor, floor: float) -> float:
@@ -295,16 +261,16 @@ def _error(loss: Callable[[], float], tensor: Tensor, floor: float) -> float:
     return error
 
 
+@torch.no_grad()
 def _slope(loss: Callable[[], float], tensor: Tensor, move: Tensor) -> float:
-    with torch.no_grad():
-        start = tensor.clone()
-        try:
-            tensor.copy_(start + move)
-            up = loss()
-            tensor.copy_(start - move)
-            down = loss()
-        finally:
-            tensor.copy_(start)
+    start = tensor.clone()
+    try:
+        tensor.copy_(start + move)
+        up = loss()
+        tensor.copy_(start - move)
+        down = loss()
+    finally:
+        tensor.copy_(start)
     return (up - down) / 2
 
 

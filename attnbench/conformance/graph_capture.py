@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from attnbench.conformance.module_under_test import Subject, join_shape, relativ
 from attnbench.runtimes.torch_export import capture_output, root_cause
 
 _TOLERANCE = 1e-5
-_BATCHES = (1, 2, 5)
 _ONE_GRAPH = (
     "Write forward in tensor operations alone: no .item(), no print, no branch on values, no "
     "NumPy, no calls that the compiler cannot follow."
@@ -51,7 +50,8 @@ def export(subject: Subject) -> Iterator[Finding]:
 def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
     module = subject.build().train(mode == "training")
     call = torch.compile(module, fullgraph=True, backend="eager")
-    for x in _shapes(subject):
+    # the default shape, another batch and, if allowed, another size
+    for x in (subject.maps(3), subject.maps(2), *_double_size(subject)):
         plain = subject.build().train(mode == "training")
         place = f"{mode} at {join_shape(x.shape)}"
         try:
@@ -74,35 +74,29 @@ def _compiled(subject: Subject, mode: str) -> Iterator[Finding]:
             return
 
 
-def _shapes(subject: Subject) -> list[Tensor]:
-    """Return maps of the default shape, of another batch and, if allowed, of another size."""
-    return [subject.maps(3), subject.maps(2), *_double_size(subject)]
-
-
 def _double_size(subject: Subject) -> list[Tensor]:
     """Return a map of twice the size, if one instance supports both sizes."""
     size = (2 * subject.size[0], 2 * subject.size[1])
     if subject.attention.signature.takes_feature_size or subject.refusal(subject.channels, size):
         return []
     x = subject.maps(2, size=size)
-    try:
+    with suppress(Exception):  # the check `maps` reports it
         _seeded(subject.build().eval(), x)
-    except Exception:  # the check `maps` reports it
-        return []
-    return [x]
+        return [x]
+    return []
 
 
 def _exported(subject: Subject, example: int) -> Iterator[Finding]:
     module = subject.build().eval()
     try:
-        program = _program(module, subject.maps(example), {0: _batch()})
+        program = _program(module, subject.maps(example), {})
     except Exception as error:
         yield failure(
             f"cannot be exported with a free batch from an example of {example}: {_why(error)}",
             _ANY_BATCH,
         )
         return
-    for batch in _BATCHES:
+    for batch in (1, 2, 5):
         x = subject.maps(batch)
         try:
             error_ = relative_error(_seeded(program, x), _seeded(module, x))
@@ -123,23 +117,19 @@ def _exported(subject: Subject, example: int) -> Iterator[Finding]:
 
 
 def _free_size(subject: Subject) -> bool:
-    """Return whether height and width can be dynamic as well."""
-    other = _double_size(subject)
-    if not other:
-        return False
     free = torch.export.Dim.DYNAMIC
     module = subject.build().eval()
-    try:
-        program = _program(module, subject.maps(3), {0: _batch(), 2: free, 3: free})
-        found = _seeded(program, other[0])
-    except Exception:
-        return False
-    return relative_error(found, _seeded(module, other[0])) <= _TOLERANCE
+    for x in _double_size(subject):
+        with suppress(Exception):
+            found = _seeded(_program(module, subject.maps(3), {2: free, 3: free}), x)
+            return relative_error(found, _seeded(module, x)) <= _TOLERANCE
+    return False
 
 
-def _program(module: nn.Module, x: Tensor, free: dict[int, Any]) -> nn.Module:
-    with torch.no_grad():
-        program = torch.export.export(module, (x,), dynamic_shapes=(free,), strict=False)
+@torch.no_grad()
+def _program(module: nn.Module, x: Tensor, sizes: Mapping[int, Any]) -> nn.Module:
+    free = {0: torch.export.Dim("batch", min=1, max=64), **sizes}
+    program = torch.export.export(module, (x,), dynamic_shapes=(free,), strict=False)
     recorded: nn.Module = program.module()
     return recorded
 
@@ -149,10 +139,6 @@ def _why(error: Exception) -> str:
     lines = (line.strip() for line in str(error).splitlines())
     violation = next((line for line in lines if line.startswith("- ") and "batch" in line), "")
     return violation.removeprefix("- ").partition(". ")[0] or root_cause(error)
-
-
-def _batch() -> Any:
-    return torch.export.Dim("batch", min=1, max=64)
 
 
 def _seeded(call: Any, x: Tensor, *, grad: bool = False) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -24,70 +23,56 @@ from attnbench.runtimes.torch_export import root_cause
 _INPUT = (4, 3, 64, 64)
 _CLASSES = 5
 _STEPS = 2
-_RATE = 0.01
 _REMEDY = "Make it run and train on the maps of this place, or declare a constraint."
 
 
-@dataclass(frozen=True)
-class _Location:
-    """Network and a placement in it."""
-
-    network: str
-    placement: str
-
-    def __str__(self) -> str:
-        """Return ``after:all in mobilenet_v2``."""
-        return f"{self.placement} in {self.network}"
-
-
 _PLACES = (
-    _Location("mobilenet_v2", "after:all"),
-    _Location("mobilenet_v2", "after-depthwise:all"),
-    _Location("mobilenet_v2", "after-project:all"),
-    _Location("mobilenet_v2", "replace:all"),
-    _Location("mobilenet_v3_small", "replace-se:all"),
-    _Location("resnet", "after:*.*.bn2"),
+    ("mobilenet_v2", "after:all"),
+    ("mobilenet_v2", "after-depthwise:all"),
+    ("mobilenet_v2", "after-project:all"),
+    ("mobilenet_v2", "replace:all"),
+    ("mobilenet_v3_small", "replace-se:all"),
+    ("resnet", "after:*.*.bn2"),
 )
-_OTHERS = ("*", "mobilenet_v2")
-"""Wildcard for all other backbones on a card, and the network that represents them."""
+"""Networks and placements in them."""
 
 
 def training(subject: Subject) -> Iterator[Finding]:
     """Train at one site of each kind that the constraints allow, and at the official placement."""
     places: dict[str, str] = {}
-    for where in (*_PLACES, *_official(subject)):
+    official = dict.fromkeys(subject.card.official if subject.card else ())
+    # "*" on a card means all other backbones
+    families = dict.fromkeys("mobilenet_v2" if name == "*" else name for name in official)
+    named = [(name, OFFICIAL) for name in families if name in FAMILIES]
+    for network, placement in (*_PLACES, *named):
+        where = f"{placement} in {network}"
         try:
-            slots, why_not = _slots(where, subject)
+            slots, why_not = _slots(network, placement, subject)
         except PlacementError as error:
             yield failure(
                 f"the card's official placement cannot be: {error}",
                 "Name layers of the backbone in `official`; attnbench show backbone lists them.",
             )
             continue
-        places[str(where)] = ", ".join(map(str, slots)) or why_not
+        places[where] = ", ".join(map(str, slots)) or why_not
         if slots:
-            yield from _trained(where, slots, subject.attention)
+            place = f"{where} ({slots[0]})" if len(slots) == 1 else where
+            yield from _trained(place, network, slots, subject.attention)
     yield success(places=places)
 
 
-def _official(subject: Subject) -> list[_Location]:
-    families = dict.fromkeys(subject.card.official if subject.card else ())
-    named = [_OTHERS[1] if network == _OTHERS[0] else network for network in families]
-    return [_Location(network, OFFICIAL) for network in dict.fromkeys(named) if network in FAMILIES]
-
-
-def _slots(where: _Location, subject: Subject) -> tuple[list[Slot], str]:
+def _slots(network: str, grammar: str, subject: Subject) -> tuple[list[Slot], str]:
     """Return the slots to fill, or no slots and the reason.
 
     Raises:
         PlacementError: the network has no such site.
     """
-    _, survey = _network(where.network)
-    placement = find_placement(where.placement, subject.attention, survey)
+    _, survey = _network(network)
+    placement = find_placement(grammar, subject.attention, survey)
     slots = find_slots(placement, survey)
     refusals = [subject.refusal(slot.channels, slot.size) for slot in slots]
     allowed = [slot for slot, refusal in zip(slots, refusals, strict=True) if refusal is None]
-    if where.placement == OFFICIAL:  # all or nothing; this network may be too narrow
+    if grammar == OFFICIAL:  # all or nothing; this network may be too narrow
         refused = next((refusal for refusal in refusals if refusal), "")
         return ([], f"forbidden here: {refused}") if refused else (slots, "")
     if not allowed:
@@ -95,16 +80,16 @@ def _slots(where: _Location, subject: Subject) -> tuple[list[Slot], str]:
     return [allowed[len(allowed) // 2]], ""
 
 
-def _trained(where: _Location, slots: list[Slot], attention: Attention) -> Iterator[Finding]:
-    network, _ = _network(where.network)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    place = f"{where} ({slots[0]})" if len(slots) == 1 else str(where)
+def _trained(place: str, name: str, slots: list[Slot], attention: Attention) -> Iterator[Finding]:
+    network, _ = _network(name)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
     try:
         placed = fill(network, slots, attention).train()
         start = {name: value.detach().clone() for name, value in _own(placed)}
         loss = _steps(placed)
     except Exception as error:
-        yield failure(f"{place}: {_one_line(error)}", _REMEDY)
+        why = str(error) if isinstance(error, AttnbenchError) else f"raises {root_cause(error)}"
+        yield failure(f"{place}: {why}", _REMEDY)
         return
     moved = any(not torch.equal(value, start[name]) for name, value in _own(placed))
     if not loss.isfinite():
@@ -123,11 +108,10 @@ def _trained(where: _Location, slots: list[Slot], attention: Attention) -> Itera
 
 
 def _steps(placed: nn.Module) -> Tensor:
-    """Take steps of stochastic gradient descent on noise; return the last loss."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(_INPUT, generator=generator)
     targets = torch.arange(_INPUT[0]) % _CLASSES
-    optimizer = torch.optim.SGD(placed.parameters(), lr=_RATE)
+    optimizer = torch.optim.SGD(placed.parameters(), lr=0.01)
     loss = torch.zeros(())
     for _ in range(_STEPS):
         optimizer.zero_grad()
@@ -138,7 +122,6 @@ def _steps(placed: nn.Module) -> Tensor:
 
 
 def _own(placed: nn.Module) -> list[tuple[str, Tensor]]:
-    """Return names and trainable parameters of the inserted modules."""
     return [
         (f"{path}.{name}", parameter)
         for path, module in placed.named_modules()
@@ -148,31 +131,20 @@ def _own(placed: nn.Module) -> list[tuple[str, Tensor]]:
     ]
 
 
-def _one_line(error: Exception) -> str:
-    return str(error) if isinstance(error, AttnbenchError) else f"raises {root_cause(error)}"
-
-
 @cache
 def _network(name: str) -> tuple[nn.Module, SiteSurvey]:
     """Return a small network with random weights and its insertion sites; both are read-only."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if name == "resnet":
-            network = _resnet()
+        if name == "resnet":  # one block per stage, whose residual addition is in place
+            from torchvision.models.resnet import BasicBlock, ResNet
+
+            network: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=_CLASSES)
         else:
             network = build_backbone(name, width=0.35, num_classes=_CLASSES)
     return network, SiteSurvey(network, (1, *_INPUT[1:]))
 
 
-def _resnet() -> nn.Module:
-    """Return a ResNet with one block per stage, whose residual addition is in place."""
-    from torchvision.models.resnet import BasicBlock, ResNet
-
-    network: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=_CLASSES)
-    return network
-
-
-_BATCH = 4
 _SEEDS = 5
 
 
@@ -182,7 +154,7 @@ def drift(subject: Subject) -> Iterator[Finding]:
     Both are means over five seeds of the weights.
     """
     channels, size = subject.middle_place
-    x = subject.maps(_BATCH, channels, size).relu()
+    x = subject.maps(4, channels, size).relu()
     found = []
     for seed in range(_SEEDS):
         module = subject.build(channels, size, moved=False, seed=seed).eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.cards import Card
+from attnbench.conformance.findings import Finding, failure
 from attnbench.errors import RequestError
 from attnbench.registry.attention import Attention
 
@@ -39,7 +40,7 @@ class Subject:
 
     @property
     def card(self) -> Card | None:
-        """Return the card; None where the module has none."""
+        """Return the card, if the module has one."""
         return self.attention.card
 
     @property
@@ -131,24 +132,41 @@ class Subject:
         return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
+@torch.no_grad()
 def _moved(module: nn.Module) -> nn.Module:
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.is_floating_point():
-                parameter.add_(0.3 * torch.randn_like(parameter))
-        for norm in module.modules():
-            if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
-                norm.running_mean.normal_(std=0.1)
-                if norm.running_var is not None:
-                    norm.running_var.uniform_(0.5, 2.0)
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    for norm in module.modules():
+        if isinstance(norm, _BatchNorm) and norm.running_mean is not None:
+            norm.running_mean.normal_(std=0.1)
+            if norm.running_var is not None:
+                norm.running_var.uniform_(0.5, 2.0)
     return module
 
 
+@torch.no_grad()
 def run(module: nn.Module, x: Tensor) -> Tensor:
     """Return the output without recording gradients."""
-    with torch.no_grad():
-        y: Tensor = module(x)
+    y: Tensor = module(x)
     return y
+
+
+def check_output(
+    found: Tensor, wanted: Tensor, tolerance: float, reason: str, remedy: str
+) -> Iterator[Finding]:
+    """Report an output with a :func:`relative_error` above a tolerance.
+
+    Args:
+        found: output.
+        wanted: correct output.
+        tolerance: largest error, relative to the largest value of ``wanted``.
+        reason: beginning of the sentence; ``off by 1.0e-02 of the largest value`` follows.
+        remedy: recommended change.
+    """
+    error = relative_error(found, wanted)
+    if error > tolerance:
+        yield failure(f"{reason} off by {error:.1e} of the largest value", remedy, error=error)
 
 
 def equal_values(first: Tensor, second: Tensor) -> bool:

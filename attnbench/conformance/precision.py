@@ -44,7 +44,11 @@ def dtypes(subject: Subject) -> Iterator[Finding]:
         try:
             yield from _in_dtype(subject, dtype, errors)
         except Exception as error:
-            yield _refused(dtype, error)
+            name, why = _name(dtype), root_cause(error)
+            if _not_implemented(error):
+                yield skip(f"{name}: this processor cannot: {why}", "Check it where there is CUDA.")
+            else:
+                yield failure(f"in {name} it raises {why}", _KEEP)
     yield success(errors=errors)
 
 
@@ -113,7 +117,6 @@ def _finite_on_large(module: nn.Module, exact: nn.Module, x: Tensor) -> bool:
 
 
 def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
-    """Run forward and backward in training mode; report values that are not finite."""
     given = x.clone().requires_grad_()
     y = module(given)
     y.float().square().mean().backward()
@@ -127,17 +130,8 @@ def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
 
 
 def _nonfinite_gradients(module: nn.Module, x: Tensor) -> list[str]:
-    gradients = {"input": x.grad} | {key: p.grad for key, p in module.named_parameters()}
-    return [
-        key for key, grad in gradients.items() if grad is not None and not grad.isfinite().all()
-    ]
-
-
-def _refused(dtype: torch.dtype, error: Exception) -> Finding:
-    name, why = _name(dtype), root_cause(error)
-    if _not_implemented(error):
-        return skip(f"{name}: this processor cannot: {why}", "Check it where there is CUDA.")
-    return failure(f"in {name} it raises {why}", _KEEP)
+    grads = {"input": x.grad} | {key: p.grad for key, p in module.named_parameters()}
+    return [key for key, grad in grads.items() if not (grad is None or grad.isfinite().all())]
 
 
 def _not_implemented(error: Exception) -> bool:
@@ -151,7 +145,9 @@ def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
         with torch.autocast(device, torch.bfloat16):
             found = subject.build().to(device).eval()(x)
     error = relative_error(found, wanted)
-    allowed = max(_TOLERANCE[torch.bfloat16], _CONDITION * _moved_by_bf16(subject, x, wanted))
+    # effect of rounding the input to bf16
+    moved = relative_error(subject.build().to(device).eval()(x.bfloat16().float()), wanted)
+    allowed = max(_TOLERANCE[torch.bfloat16], _CONDITION * moved)
     if found.dtype not in (torch.float32, torch.bfloat16):
         yield failure(f"under autocast on {device} the output is {_name(found.dtype)}", _KEEP)
     elif error > min(allowed, 0.5):
@@ -162,11 +158,6 @@ def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
             error=error,
         )
     yield from _trained_under_autocast(subject, x)
-
-
-def _moved_by_bf16(subject: Subject, x: Tensor, wanted: Tensor) -> float:
-    """Return the relative error of the output after rounding the input to bf16."""
-    return relative_error(subject.build().to(x.device).eval()(x.bfloat16().float()), wanted)
 
 
 def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:

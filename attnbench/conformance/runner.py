@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from attnbench.conformance.checks import Check
-from attnbench.conformance.examine import NOT_CHECKED, is_fatal
+from attnbench.conformance.examine import NOT_CHECKED, is_fatal, report_on
 from attnbench.conformance.findings import (
     INTERRUPTED,
     ConformanceReport,
@@ -99,8 +99,7 @@ class ConformanceRunner:
             for module in modules
         ]
         try:
-            for _ in self._pool.each(self._examine, examinations):
-                pass
+            list(self._pool.each(self._examine, examinations))
         except KeyboardInterrupt:  # the examinations have kept their reports
             pass
         finally:
@@ -128,22 +127,11 @@ class _Examination:
     seconds: float = 0.0
     """Duration of the checks, without the start of workers."""
 
-    @property
-    def name(self) -> str:
-        """Return the canonical spec of the module."""
-        return str(self.module.spec)
-
     def run(self, worker: Worker) -> ConformanceReport:
         findings: list[Finding] = []
         for check in self.checks:
             findings += self._left_out(check) or self._found(check, worker)
-        self.report = ConformanceReport(
-            name=self.name,
-            title=self.module.title,
-            origin=self.module.origin,
-            findings=tuple(findings),
-            seconds=self.seconds,
-        )
+        self.report = report_on(self.module, findings, self.seconds)
         self.progress.done(self.report)
         return self.report
 
@@ -158,12 +146,13 @@ class _Examination:
         return (skip(why, f"See to those, or name it: --select {check.name}.").of(check.name),)
 
     def _found(self, check: Check, worker: Worker) -> tuple[Finding, ...]:
-        self.progress.check(self.name, check)
+        name = str(self.module.spec)
+        self.progress.check(name, check)
         usual = DEEP_LIMIT_S if check.deep else LIMIT_S
         worker.limits = replace(worker.limits, seconds=self.limit_s or usual)
         received: list[Finding] = []
         started = time.perf_counter()
-        task = {"do": "check", "module": self.name, "check": check.name}
+        task = {"do": "check", "module": name, "check": check.name}
         try:
             answer = worker.run(task, lambda text: received.append(Finding(**json.loads(text))))
         except (WorkerError, OSError, ValueError) as error:  # also raised after stop()
@@ -172,9 +161,6 @@ class _Examination:
             self.seconds += time.perf_counter() - started
             return self._loss(check, received, str(error))
         self.lost = 0
-        return self._answered(check, answer)
-
-    def _answered(self, check: Check, answer: dict[str, Any]) -> tuple[Finding, ...]:
         if "error" in answer:
             return (failure(answer["error"], "").of(check.name),)
         self.seconds += answer["ok"]["seconds"]
@@ -184,7 +170,7 @@ class _Examination:
 
     def _loss(self, check: Check, received: list[Finding], why: str) -> tuple[Finding, ...]:
         self.lost += 1
-        self.progress.lost(self.name, check, why)
+        self.progress.lost(str(self.module.spec), check, why)
         card = self.module.card
         return apply_exceptions(
             [*received, failure(why, _remedy(why))],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from attnbench.runtimes.runtime import BuiltModel, RuntimeFailure, RuntimeSettin
 from attnbench.runtimes.sample_inputs import examples
 from attnbench.runtimes.torch_export import capture_output
 
-_INPUTS = 4
 _SIMPLER = (
     "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."
 )
@@ -53,7 +52,6 @@ class ExportForm:
     """Example input (1, C, H, W)."""
 
     def __str__(self) -> str:
-        """Return ``the plain form at 1x64x14x14``."""
         kind = "plain form" if self.name == "plain" else self.name
         return f"the {kind} at {join_shape(self.example.shape)}"
 
@@ -140,7 +138,7 @@ def build_form(name: str, form: ExportForm, precision: str = "fp32") -> ExportOu
     with _undisturbed() as folder:
         try:
             built = runtime(name).build(form.model, form.example, settings, folder)
-            compared = agreement(built, form.plain, examples(form.example, _INPUTS), settings)
+            compared = agreement(built, form.plain, examples(form.example, 4), settings)
         except RuntimeFailure as error:
             return ExportOutcome(form, failure=str(error))
     return ExportOutcome(form, built, compared)
@@ -158,10 +156,7 @@ def _undisturbed() -> Iterator[Path]:
 
 
 def _compare(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
-    """Report for each form build failures, differences from eager, and operator fallbacks.
-
-    The remedy is that of a form that cannot be built.
-    """
+    """Compare each form with eager; the remedy is that of a form that cannot be built."""
     missing = find_missing(name)
     if missing:
         yield missing
@@ -174,7 +169,15 @@ def _compare(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
             continue
         errors[form.name] = result.agreement.max_error
         yield from _judge(form, result.agreement, runtime(name).title)
-        yield from _fallbacks(form, result.built.fallbacks)
+        fallbacks = result.built.fallbacks
+        if fallbacks:
+            counts = [f"{op} ({n} time{'s' * (n != 1)})" for op, n in fallbacks.items()]
+            yield note(
+                f"{form}: {', '.join(counts)}",
+                "Write these steps in operators that the runtime has, in the plain form or in "
+                "fuse().",
+                fallbacks=dict(fallbacks),
+            )
     yield success(errors=errors)
 
 
@@ -186,19 +189,6 @@ def _judge(form: ExportForm, found: Agreement, title: str) -> Iterator[Finding]:
             "Find the operator that differs by exporting halves of forward; write it in simpler "
             "ones.",
             error=found.max_error,
-        )
-
-
-def _fallbacks(form: ExportForm, fallbacks: Mapping[str, int]) -> Iterator[Finding]:
-    """Note the operators that left the fast path, each with its count."""
-    if fallbacks:
-        operators = ", ".join(
-            f"{what} ({count} time{'s' * (count != 1)})" for what, count in fallbacks.items()
-        )
-        yield note(
-            f"{form}: {operators}",
-            "Write these steps in operators that the runtime has, in the plain form or in fuse().",
-            fallbacks=dict(fallbacks),
         )
 
 

@@ -15,8 +15,6 @@ from attnbench.suites.plan import plan
 
 Chosen = Attention | ConformanceReport
 """Module, or the report on a module that cannot be loaded."""
-_FIRST = "contract"
-"""Check that a module fails if it cannot be loaded."""
 
 
 def select_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
@@ -26,27 +24,26 @@ def select_modules(words: Iterable[str], catalog: Catalog) -> list[Chosen]:
         RequestError: a name is unknown, a module does not accept its options, or a suite cannot
             be read.
     """
-    return _each_once(choice for word in words for choice in _meant(word, catalog))
+    return each_once(choice for word in words for choice in _meant(word, catalog))
 
 
 def all_modules(catalog: Catalog) -> list[Chosen]:
     """Return all registered modules, and reports on plugins that failed to load."""
     found = [_registered(name, catalog) for name in catalog.modules.names()]
-    reported = {
-        report.findings[0].reason for report in found if isinstance(report, ConformanceReport)
-    }
+    reports = [report for report in found if isinstance(report, ConformanceReport)]
+    reported = {report.findings[0].reason for report in reports}
     failed = [
         load_failure(loading.origin, loading.origin, loading.reason)
         for loading in catalog.failures
         if loading.reason not in reported
     ]
-    return _each_once([*found, *failed])
+    return each_once([*found, *failed])
 
 
 def load_failure(name: str, origin: str, reason: str) -> ConformanceReport:
     """Return the report on a module that cannot be loaded."""
-    found = failure(reason, "Nothing else was checked: make it load first.")
-    return ConformanceReport(name, name, origin, (found.of(_FIRST),))
+    found = failure(reason, "Nothing else was checked: make it load first.").of("contract")
+    return ConformanceReport(name, name, origin, (found,))
 
 
 def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
@@ -111,9 +108,11 @@ def _unknown(name: str, catalog: Catalog) -> RequestError:
     )
 
 
-def _each_once(found: Iterable[Chosen]) -> list[Chosen]:
-    keys = {
-        (choice.name if isinstance(choice, ConformanceReport) else str(choice.spec)): choice
-        for choice in found
-    }
-    return list(keys.values())
+def each_once(found: Iterable[Chosen]) -> list[Chosen]:
+    """Return the modules and reports without repetitions of a name."""
+    return list({name_of(choice): choice for choice in found}.values())
+
+
+def name_of(choice: Chosen) -> str:
+    """Return the canonical spec of a module, or the name of a report."""
+    return choice.name if isinstance(choice, ConformanceReport) else str(choice.spec)

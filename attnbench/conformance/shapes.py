@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from attnbench.conformance.findings import Finding, failure, join_names, note, success
+from attnbench.conformance.findings import (
+    Failures,
+    Finding,
+    failure,
+    join_names,
+    note,
+    success,
+)
 from attnbench.conformance.module_under_test import Size, Subject, join_shape, relative_error, run
 from attnbench.counting.model_copies import shape_copy
 from attnbench.counting.trace import trace
@@ -23,27 +28,7 @@ _HUGE = ((112, 112),)
 _HEAVY = 10**9
 """Bytes moved above which a huge map runs on the meta device: N x N scores take 600 MB."""
 _SIZES = (*_SMALL, *_LARGE, *_HUGE)
-_BATCHES = (1, 2, 3)
 _EXACT = 1e-9
-
-
-@dataclass
-class _Seen:
-    """Failures by kind, with all places of each kind."""
-
-    places: dict[str, list[str]] = field(default_factory=dict)
-    first: dict[str, str] = field(default_factory=dict)
-
-    def add(self, kind: str, text: str, place: str) -> None:
-        """Record one failure."""
-        self.first.setdefault(kind, text)
-        self.places.setdefault(kind, []).append(place)
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield one finding per kind: the text of its first place, and all places."""
-        for kind, places in self.places.items():
-            text = f"{self.first[kind]} for {join_names(places)}"
-            yield failure(text, _REMEDIES[kind], places=places)
 
 
 _REMEDIES = {
@@ -58,7 +43,7 @@ _REMEDIES = {
 
 def maps(subject: Subject) -> Iterator[Finding]:
     """Run maps of all sizes that the card allows, batches, and non-contiguous maps."""
-    seen, forbidden = _Seen(), []
+    seen, forbidden = Failures(), []
     for size in _SIZES:
         if subject.refusal(subject.channels, size) is not None:
             forbidden.append(join_shape(size))
@@ -66,40 +51,33 @@ def maps(subject: Subject) -> Iterator[Finding]:
         for training in (False, True):
             if not training or size in _SMALL:
                 _show(subject, size, training, seen)
-    for batch in _BATCHES:
-        _judge(seen, lambda b=batch: _run(subject, subject.maps(b)), f"a batch of {batch}")  # type: ignore[misc]
+    for batch in (1, 2, 3):
+        _judge(seen, subject, subject.maps(batch), f"a batch of {batch}")
     _show_strided(subject, seen)
-    yield from seen.findings()
-    if seen.places:
+    yield from seen.findings(_REMEDIES.__getitem__)
+    if seen.kinds:
         return
-    built = "rebuilt for each size: it takes feature_size"
+    takes_size = subject.attention.signature.takes_feature_size
     yield success(
-        built if subject.attention.signature.takes_feature_size else "",
+        "rebuilt for each size: it takes feature_size" if takes_size else "",
         forbidden=forbidden,
         sizes=[join_shape(size) for size in _SIZES],
-        feature_size=subject.attention.signature.takes_feature_size,
+        feature_size=takes_size,
     )
 
 
-def _show(subject: Subject, size: Size, training: bool, seen: _Seen) -> None:
+def _show(subject: Subject, size: Size, training: bool, seen: Failures) -> None:
     place = f"{join_shape(size)} in {'training' if training else 'eval'}"
     # two images, so that a batch norm has more than one value per channel even on 1x1
     x = subject.maps(1 if size in _HUGE else 2, size=size)
     if size in _HUGE and _is_heavy(subject, x) and _keeps_shape(subject, x):
         return
-    _judge(seen, lambda: _run(subject, x, size, training), place)
-
-
-def _run(
-    subject: Subject, x: Tensor, size: Size | None = None, training: bool = False
-) -> tuple[Tensor, Any]:
-    return x, run(subject.build(size=size).train(training), x)
+    _judge(seen, subject, x, place, training=training)
 
 
 def _is_heavy(subject: Subject, x: Tensor) -> bool:
     try:
-        size = (x.shape[2], x.shape[3])
-        return trace(subject.build(size=size, moved=False), x.shape).totals.bytes > _HEAVY
+        return trace(subject.build(size=_size(x), moved=False), x.shape).totals.bytes > _HEAVY
     except Exception:
         return False
 
@@ -107,16 +85,21 @@ def _is_heavy(subject: Subject, x: Tensor) -> bool:
 def _keeps_shape(subject: Subject, x: Tensor) -> bool:
     """Return whether it keeps the shape on the meta device; else the real run reports why."""
     try:
-        size = (x.shape[2], x.shape[3])
-        module: nn.Module = shape_copy(subject.build(size=size, moved=False))
-        return tuple(run(module, x.to("meta")).shape) == tuple(x.shape)
+        module = shape_copy(subject.build(size=_size(x), moved=False))
+        return run(module, x.to("meta")).shape == x.shape
     except Exception:
         return False
 
 
-def _judge(seen: _Seen, run: Callable[[], tuple[Tensor, Any]], place: str) -> None:
+def _size(x: Tensor) -> Size:
+    return x.shape[2], x.shape[3]
+
+
+def _judge(
+    seen: Failures, subject: Subject, x: Tensor, place: str, *, training: bool = False
+) -> None:
     try:
-        x, y = run()
+        y: object = run(subject.build(size=_size(x)).train(training), x)
     except Exception as error:
         # the constructor's own error, not the wrapper
         cause = error.__cause__ if isinstance(error, AttnbenchError) else None
@@ -134,8 +117,7 @@ def _judge(seen: _Seen, run: Callable[[], tuple[Tensor, Any]], place: str) -> No
         seen.add("finite", f"{share:.0%} of the output is NaN or infinite", place)
 
 
-def _show_strided(subject: Subject, seen: _Seen) -> None:
-    """Report outputs that differ for the same map with other strides."""
+def _show_strided(subject: Subject, seen: Failures) -> None:
     module = subject.build().double().eval()
     for name, x in _strided(subject.maps(dtype=torch.float64)):
         try:

@@ -1,11 +1,14 @@
-"""Purity checks: the input is not modified, and eval keeps no state."""
+"""Purity checks: the input stays, eval keeps no state, and images are independent of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from attnbench.conformance.copies import held_tensors
 from attnbench.conformance.findings import Finding, failure, join_names
@@ -20,6 +23,8 @@ from attnbench.utils.text import describe
 
 _EXACT = 1e-12
 """Tolerance of double precision, for the same operators in the same order."""
+_ANY_ORDER = 1e-9
+"""Tolerance of double precision, for any order of summation."""
 _LEAVE = "Write y = x * gate, not x *= gate or relu_(x); clone the input first if you must."
 
 
@@ -35,20 +40,11 @@ def input_kept(subject: Subject) -> Iterator[Finding]:
             yield failure(f"in {mode} forward turns its input from {form} into {_form(x)}", _LEAVE)
         elif not torch.equal(x, before):
             error = relative_error(x, before)
-            yield failure(
-                f"in {mode} forward changes its input by {error:.1e}", _LEAVE, error=error
-            )
+            text = f"in {mode} forward changes its input by {error:.1e}"
+            yield failure(text, _LEAVE, error=error)
         elif x._version != version:
             yield failure(f"in {mode} forward writes to its input and puts it back", _LEAVE)
-    yield from _leaf_kept(subject)
-
-
-def _form(x: Tensor) -> str:
-    return f"{tuple(x.shape)} with strides {x.stride()}"
-
-
-def _leaf_kept(subject: Subject) -> Iterator[Finding]:
-    """Run on an input that is a leaf, as in saliency maps and adversarial attacks."""
+    # an input that is a leaf, as in saliency maps and adversarial attacks
     module, leaf = subject.build().train(), subject.maps().requires_grad_()
     try:
         module(leaf)
@@ -61,6 +57,10 @@ def _leaf_kept(subject: Subject) -> Iterator[Finding]:
             f"after forward alone the input {seen}",
             "Run no backward pass within forward, and leave requires_grad of the input as it is.",
         )
+
+
+def _form(x: Tensor) -> str:
+    return f"{tuple(x.shape)} with strides {x.stride()}"
 
 
 def determinism(subject: Subject) -> Iterator[Finding]:
@@ -112,10 +112,8 @@ def _run_others(subject: Subject, module: nn.Module) -> None:
     for number, size in enumerate(sizes):
         if subject.refusal(subject.channels, size) is None:
             x = subject.maps(1 + number % 2, size=size, seed=number + 3, dtype=torch.float64)
-            try:
+            with suppress(Exception):
                 _run(module, x * 3)
-            except Exception:
-                continue
 
 
 def _same(wanted: Tensor, found: Tensor, what: str) -> Iterator[Finding]:
@@ -156,3 +154,57 @@ def _report(names: list[str], what: str) -> Iterator[Finding]:
             "method of its own.",
             names=names,
         )
+
+
+def batch_independence(subject: Subject) -> Iterator[Finding]:
+    """Compare each image of a batch with the same image alone, in eval and in training.
+
+    In training, batch norms are frozen and dropout is off: only these layers may depend on the
+    batch or on random numbers.
+    """
+    x = subject.maps(5, dtype=torch.float64)
+    for mode in ("eval", "training"):
+        together = _fresh_output(subject, mode, x)
+        alone = torch.cat([_fresh_output(subject, mode, image[None]) for image in x])
+        error = relative_error(together, alone)
+        if error > _ANY_ORDER:
+            differ = f"they differ by {error:.1e} of the largest value"
+            if together.shape != alone.shape:
+                differ = f"{tuple(together.shape)} together, {tuple(alone.shape)} one by one"
+            yield failure(
+                f"in {mode} an image's output depends on the others of its batch: {differ}",
+                "Reduce, normalise and split over channels and positions, never over dimension 0.",
+                error=error,
+            )
+
+
+def batch_one(subject: Subject) -> Iterator[Finding]:
+    """Train on one image: forward and backward run, and the output is finite."""
+    module, x = subject.build().train(), subject.maps(1).requires_grad_()
+    try:
+        y = module(x)
+        y.square().mean().backward()
+    except Exception as error:
+        yield failure(
+            f"training on one image raises {describe(error)}",
+            "A batch norm on a pooled vector has one value a channel there and no variance: use "
+            "running statistics then, or another norm.",
+        )
+        return
+    if not y.isfinite().all():
+        yield failure(
+            "training on one image gives values that are not finite",
+            "A variance over one value divides by zero: guard it.",
+        )
+
+
+def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
+    """Return the output of a fresh instance, so that state of an earlier call has no effect.
+
+    For example, a spectral norm takes a step with each call in training.
+    """
+    module = subject.build().double().train(mode == "training")
+    for layer in module.modules():
+        if isinstance(layer, (_BatchNorm, _DropoutNd)):
+            layer.eval()
+    return run(module, x.clone())

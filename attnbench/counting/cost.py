@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from attnbench.counting.counters import count_all
-from attnbench.counting.forward_pass import checked_size
-from attnbench.counting.reconcile import CounterReport
+from attnbench.counting import fvcore_counter, ptflops_counter
+from attnbench.counting.forward_pass import checked_size, on_copy
+from attnbench.counting.reconcile import CounterReport, RawCount, RawCounts, reconcile
+from attnbench.counting.recorder import Recorder
 from attnbench.counting.trace import Trace, trace
 from attnbench.errors import CountingError, RequestError
+
+_UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
+_TORCH_UNIT = "FLOPs, 2 per multiply-add of convolutions and matrix products; everything else 0"
+_MISSED = "FlopCounterMode has no formula for this operator"
 
 
 class Cost:
@@ -31,7 +38,12 @@ class Cost:
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
-        _check_initialized(model)
+        for name, parameter in model.named_parameters():
+            if is_lazy(parameter):
+                raise CountingError(
+                    f"{type(model).__name__} cannot be counted: parameter {name!r} is lazy and has"
+                    " no size yet; run the model once first"
+                )
         self.trace: Trace = trace(model, input_size)
         self.params: int = sum(p.numel() for p in model.parameters())
         self.trainable: int = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -80,10 +92,58 @@ def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost
     return Cost(model, (1, *checked_size(input_size)[1:]))
 
 
-def _check_initialized(model: nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if is_lazy(parameter):
-            raise CountingError(
-                f"{type(model).__name__} cannot be counted: parameter {name!r} is lazy and has no"
-                " size yet; run the model once first"
-            )
+def count_all(
+    model: nn.Module, input_size: tuple[int, ...], traced: Trace
+) -> dict[str, CounterReport]:
+    """Run every counter on its own copy of `model` and reconcile it with `traced`."""
+    reports = {"rules": _rules(traced)}
+    for name, count in COUNTERS.items():
+        try:
+            reports[name] = reconcile(count(model, input_size), traced)
+        except CountingError as error:
+            reports[name] = CounterReport(raw=None, unit="", reason=str(error))
+    return reports
+
+
+def _rules(traced: Trace) -> CounterReport:
+    # operators of a library other than torch: their computation is unknown
+    foreign = Counter(op.name for op in traced.ops if "::" in op.name)
+    macs, missed = traced.macs, dict(foreign)
+    return CounterReport(macs, _UNIT, macs=macs, agree=not foreign, remainder=0, unsupported=missed)
+
+
+def count_torch(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:
+    """Count with FlopCounterMode on a copy of `model`."""
+    return on_copy(model, input_size, _count_torch)
+
+
+def _count_torch(model: nn.Module, image: Tensor) -> RawCounts:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with Recorder() as recorder, FlopCounterMode(display=False) as counter:
+        model(image)
+    counted = counter.get_flop_counts().get("Global", {})
+    known = {packet.__name__ for packet in counter.flop_registry if hasattr(packet, "__name__")}
+    raws = {packet.__name__: int(flops) for packet, flops in counted.items()}
+    ours: Counter[str] = Counter()
+    for op in recorder.ops:
+        ours[op.name] += op.macs
+    missed = Counter(op.name for op in recorder.ops if op.macs and op.name not in known)
+    return RawCounts(
+        version=str(torch.__version__),
+        unit=_TORCH_UNIT,
+        factor=2,
+        total=int(counter.get_total_flops()),
+        rows=tuple(
+            RawCount(name, raws.get(name, 0), ours[name], "" if name in known else _MISSED)
+            for name in sorted(raws.keys() | (+ours).keys())
+        ),
+        unsupported=dict(sorted(missed.items())),
+    )
+
+
+COUNTERS: Mapping[str, Callable[[nn.Module, tuple[int, ...]], RawCounts]] = {
+    "fvcore": fvcore_counter.count,
+    "ptflops": ptflops_counter.count,
+    "torch": count_torch,
+}

@@ -56,7 +56,9 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
     analysis = FlopCountAnalysis(model, (image,)).tracer_warnings("none")
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     observer = _Observer()
-    observer.attach(analysis)
+    for kind, ours in _PRODUCTS.items():
+        handle = analysis._op_handles.get(kind)  # in the table in use, not in a copy of it
+        analysis.set_op_handle(kind, observer.observe(kind, handle, ours))
     total = int(analysis.total())
     unsupported = Counter({_bare(k): int(n) for k, n in analysis.unsupported_ops().items()})
     unsupported.update(observer.missed)
@@ -76,12 +78,7 @@ class _Observer:
         self.rows: list[RawCount] = []
         self.missed: Counter[str] = Counter()
 
-    def attach(self, analysis: Any) -> None:
-        for kind, ours in _PRODUCTS.items():
-            handle = analysis._op_handles.get(kind)  # in the table in use, not in a copy of it
-            analysis.set_op_handle(kind, self._observe(kind, handle, ours))
-
-    def _observe(
+    def observe(
         self, kind: str, handle: Callable[..., Any] | None, ours: _Ours
     ) -> Callable[..., Any]:
         def observed(inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -101,7 +98,6 @@ class _Observer:
 
 
 def _unseen(counts: Any, rows: Sequence[RawCount]) -> list[RawCount]:
-    """Return the rows of the operators that are not matrix products."""
     seen = {row.operator for row in rows}
     return [
         RawCount(name, int(raw), 0, _EXTRAS.get(name, ""))
@@ -132,7 +128,6 @@ def _by_rule(rule: Rule) -> _Ours:
 
 
 def _argument(value: Any) -> Any:
-    """Return the shape of a tensor, or the constant."""
     return value.type().sizes() if isinstance(value.type(), torch.TensorType) else value.toIValue()
 
 

@@ -51,10 +51,6 @@ def attention(query: Shape, key: Shape, value: Shape) -> int:
     return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-def _convolution(args: Sequence[Any], output: Shape) -> int:
-    return convolution(args[0], args[1], output, transposed=bool(args[6]))
-
-
 def plain_convolution(args: Sequence[Any], output: Shape) -> int:
     """Return the MACs of an operator that is a convolution and never transposed."""
     return convolution(args[0], args[1], output)
@@ -64,21 +60,31 @@ def _of_arguments(macs: Callable[..., int], *positions: int) -> Rule:
     return lambda args, _: macs(*[args[at] for at in positions])
 
 
+# fmt: off
+_NEVER_TRANSPOSED = (
+    "cudnn_convolution", "cudnn_convolution_relu", "mkldnn_convolution", "_slow_conv2d_forward",
+    "_conv_depthwise2d", "conv_depthwise3d", "slow_conv3d_forward", "deform_conv2d",
+)
+_ATTENTION = (
+    "scaled_dot_product_attention", "_scaled_dot_product_attention_math",
+    "_scaled_dot_product_attention_math_for_mps", "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention", "_scaled_dot_product_fused_attention_overrideable",
+)
+FREE = frozenset({
+    "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view",
+    "_reshape_alias", "lift_fresh", "detach_", "t_", "transpose_", "squeeze_", "unsqueeze_",
+    "as_strided_", "resize_", "set_",
+})
+"""Operators that move no data, besides those whose schema declares that they return a view."""
+# fmt: on
+
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), _convolution),
     **dict.fromkeys(
-        (
-            "cudnn_convolution",
-            "cudnn_convolution_relu",
-            "mkldnn_convolution",
-            "_slow_conv2d_forward",
-            "_conv_depthwise2d",
-            "conv_depthwise3d",
-            "slow_conv3d_forward",
-            "deform_conv2d",
-        ),
-        plain_convolution,
+        ("convolution", "_convolution", "convolution_overrideable"),
+        lambda args, output: convolution(args[0], args[1], output, transposed=bool(args[6])),
     ),
+    **dict.fromkeys(_NEVER_TRANSPOSED, plain_convolution),
     **dict.fromkeys(
         ("mm", "bmm", "mv", "dot", "vdot", "_int_mm", "_scaled_mm"),
         _of_arguments(matrix_product, 0, 1),
@@ -88,19 +94,7 @@ RULES: Mapping[str, Rule] = {
         _of_arguments(matrix_product, 1, 2),
     ),
     **dict.fromkeys(("linear", "mkldnn_linear"), _of_arguments(linear, 0, 1)),
-    **dict.fromkeys(
-        (
-            "scaled_dot_product_attention",
-            "_scaled_dot_product_attention_math",
-            "_scaled_dot_product_attention_math_for_mps",
-            "_scaled_dot_product_flash_attention",
-            "_scaled_dot_product_flash_attention_for_cpu",
-            "_scaled_dot_product_efficient_attention",
-            "_scaled_dot_product_cudnn_attention",
-            "_scaled_dot_product_fused_attention_overrideable",
-        ),
-        _of_arguments(attention, 0, 1, 2),
-    ),
+    **dict.fromkeys(_ATTENTION, _of_arguments(attention, 0, 1, 2)),
 }
 """Mapping from aten packet name to rule. An operator without an entry has no MACs."""
 
@@ -110,28 +104,6 @@ BIAS: Mapping[str, int] = {
     **dict.fromkeys(("addmm", "_addmm_activation", "baddbmm", "addbmm", "addmv"), 0),
 }
 """Mapping from aten packet name to the position of the argument added to every output element."""
-
-FREE = frozenset(
-    {
-        "empty",
-        "empty_like",
-        "empty_strided",
-        "new_empty",
-        "new_empty_strided",
-        "_unsafe_view",
-        "_reshape_alias",
-        "lift_fresh",
-        "detach_",
-        "t_",
-        "transpose_",
-        "squeeze_",
-        "unsqueeze_",
-        "as_strided_",
-        "resize_",
-        "set_",
-    }
-)
-"""Operators that move no data, besides those whose schema declares that they return a view."""
 
 NO_STATISTICS = frozenset(
     {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}

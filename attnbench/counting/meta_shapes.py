@@ -9,7 +9,6 @@ errors. `tests/counting/test_meta_shapes.py` compares each rule with the real ke
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import Any
 
 import torch
@@ -29,7 +28,6 @@ def fast_output(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> An
 
 
 def _same(image: Tensor, *_: Any, **__: Any) -> Any:
-    """Return the output of an element-wise operator, shaped like its input."""
     return image.new_empty(image.shape) if image.is_contiguous() else NotImplemented
 
 
@@ -45,15 +43,11 @@ def _softmax(image: Tensor, dim: int, half_to_float: bool = False) -> Any:
 
 def _broadcast(left: Tensor, right: Any, **_: Any) -> Any:
     """Return an element-wise result of two tensors of one dtype, the right one broadcast."""
-    if not (isinstance(right, Tensor) and _alike(left, right)):
+    if not (isinstance(right, Tensor) and _alike(left, right) and left.dim() == right.dim()):
         return NotImplemented
-    wide, narrow = left.shape, right.shape
-    if wide != narrow:
-        if len(wide) != len(narrow):
-            return NotImplemented
-        if any(n not in (1, w) for w, n in zip(wide, narrow, strict=True)):
-            return NotImplemented
-    return left.new_empty(wide)
+    if any(n not in (1, w) for w, n in zip(left.shape, right.shape, strict=True)):
+        return NotImplemented
+    return left.new_empty(left.shape)
 
 
 def _convolution(
@@ -74,11 +68,7 @@ def _convolution(
     if {len(size), len(stride), len(padding), len(dilation)} != {len(stride)} or not size:
         return NotImplemented
     out, depth = weight.shape[:2]
-    if (
-        image.shape[1] != depth * groups
-        or out % groups
-        or not prod(image.shape) * prod(weight.shape)
-    ):
+    if image.shape[1] != depth * groups or out % groups or 0 in (*image.shape, *weight.shape):
         return NotImplemented
     if bias is not None and not (_alike(image, bias) and bias.shape == (out,)):
         return NotImplemented
@@ -101,17 +91,10 @@ def _batch_norm(
     *_: Any,
 ) -> Any:
     """Return (output, mean, 1 / deviation) of batch normalization in eval mode."""
-    if training or mean is None or variance is None or not image.is_contiguous():
-        return NotImplemented
-    if image.dtype != torch.float32:  # narrower ones keep float32 statistics
-        return NotImplemented
-    parts = [part for part in (weight, bias, mean, variance) if part is not None]
-    if image.dim() < 2 or any(part.shape != image.shape[1:2] for part in parts):
-        return NotImplemented
-    if any(part.dtype != image.dtype for part in parts):
+    if training or mean is None or variance is None or image.dim() < 2:
         return NotImplemented
     kept = image.shape[1:2]
-    return image.new_empty(image.shape), image.new_empty(kept), image.new_empty(kept)
+    return _normalized(image, kept, (weight, bias, mean, variance), kept)
 
 
 def _layer_norm(
@@ -119,14 +102,20 @@ def _layer_norm(
 ) -> Any:
     """Return (output, mean, 1 / deviation) of layer normalization; the last two have sizes of 1."""
     inner = tuple(shape)
-    if image.dtype != torch.float32 or not image.is_contiguous() or not inner:
+    if not inner or tuple(image.shape[-len(inner) :]) != inner:
         return NotImplemented
-    if tuple(image.shape[-len(inner) :]) != inner:
-        return NotImplemented
-    for part in (weight, bias):
-        if part is not None and (tuple(part.shape) != inner or part.dtype != image.dtype):
-            return NotImplemented
     kept = (*image.shape[: image.dim() - len(inner)], *(1 for _ in inner))
+    return _normalized(image, inner, (weight, bias), kept)
+
+
+def _normalized(
+    image: Tensor, shape: tuple[int, ...], parts: Sequence[Tensor | None], kept: tuple[int, ...]
+) -> Any:
+    """Return a norm's output and statistics of shape ``kept``; ``parts`` must have ``shape``."""
+    if image.dtype != torch.float32 or not image.is_contiguous():  # narrower: float32 statistics
+        return NotImplemented
+    if any(p is not None and (p.shape != shape or p.dtype != image.dtype) for p in parts):
+        return NotImplemented
     return image.new_empty(image.shape), image.new_empty(kept), image.new_empty(kept)
 
 
@@ -142,25 +131,13 @@ def _addmm(added: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
 
 
 def _alike(left: Tensor, right: Tensor) -> bool:
-    return (
-        right.is_meta
-        and left.dtype == right.dtype
-        and left.is_contiguous()
-        and right.is_contiguous()
-    )
+    plain = left.is_contiguous() and right.is_contiguous()
+    return plain and right.is_meta and left.dtype == right.dtype
 
 
 _WITH_IN_PLACE = (
-    "relu",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "leaky_relu",
-    "elu",
-    "mish",
-    "silu",
-    "sigmoid",
-)
+    "relu", "hardtanh", "hardswish", "hardsigmoid", "leaky_relu", "elu", "mish", "silu", "sigmoid",
+)  # fmt: skip
 _ELEMENT_WISE = (*_WITH_IN_PLACE, "gelu", "softplus", "tanh", "exp")
 
 _RULES: dict[Any, Callable[..., Any]] = {

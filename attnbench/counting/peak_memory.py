@@ -61,7 +61,12 @@ def peak_activations(model: nn.Module, example: Tensor) -> Peak:
             "peak_activations() needs a nn.Module and a tensor: got "
             f"{type(model).__name__} and {type(example).__name__}."
         )
-    return _peak_of(_exported(model, example))
+    program = _exported(model, example)
+    size, at = _sweep(program.graph_module, program.graph_signature.user_inputs)
+    # the path of the innermost module in which the operator was traced
+    stack = list((at.meta.get("nn_module_stack") or {}).values())
+    path = str(stack[-1][0]) if stack else ""
+    return Peak(size, str(at.target) if at.op == "call_function" else at.op, path)
 
 
 def _exported(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
@@ -73,20 +78,10 @@ def _exported(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram
         with quiet_pass():
             return torch.export.export(copied, (image,), strict=False)
     except (Exception, SystemExit) as error:  # any failure of the model's code
-        raise _failure(model, example, error) from error
-
-
-def _failure(model: nn.Module, example: Tensor, error: BaseException) -> CountingError:
-    return CountingError(
-        f"{type(model).__name__} has no analytic peak memory: torch.export on an input of size "
-        f"{tuple(example.shape)} failed with {type(error).__name__}: {first_line(error)}"
-    )
-
-
-def _peak_of(program: torch.export.ExportedProgram) -> Peak:
-    counted = set(program.graph_signature.user_inputs)
-    size, at = _sweep(program.graph_module, counted)
-    return Peak(size, str(at.target) if at.op == "call_function" else at.op, _path(at))
+        raise CountingError(
+            f"{type(model).__name__} has no analytic peak memory: torch.export on an input of size "
+            f"{tuple(example.shape)} failed with {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _sweep(graph: GraphModule, counted: Iterable[object]) -> tuple[int, Node]:
@@ -95,37 +90,30 @@ def _sweep(graph: GraphModule, counted: Iterable[object]) -> tuple[int, Node]:
     buffers = _Buffers(nodes, frozenset(counted))
     live, best, where = 0, -1, nodes[-1]
     for at, node in enumerate(nodes):
-        live += sum(buffer.bytes for buffer in buffers.born_at(at))
+        born = sum(buffer.bytes for buffer in buffers.born.get(at, ()))
+        live += born
         # inputs exist before the first operator, but only an operator can be the peak
         if node.op not in ("placeholder", "get_attr"):
-            inside = live + _beyond_outputs(graph, node, buffers, at)
+            inside = live + max(0, _within(graph, node) - born)
             if inside > best:
                 best, where = inside, node
-        live -= sum(buffer.bytes for buffer in buffers.dead_after(at))
+        live -= sum(buffer.bytes for buffer in buffers.dead.get(at, ()))
     return best, where
 
 
-def _beyond_outputs(graph: GraphModule, node: Node, buffers: _Buffers, at: int) -> int:
-    """Return the bytes beyond its outputs that a node with subgraphs (a branch, autocast) holds."""
+def _within(graph: GraphModule, node: Node) -> int:
+    """Return the bytes that the subgraphs of a node (a branch, autocast) hold; else 0."""
     inputs = (source for source in node.all_input_nodes if source.op == "get_attr")
     parts = [getattr(graph, str(source.target)) for source in inputs]
     within = [_sweep(part, ())[0] for part in parts if isinstance(part, GraphModule)]
-    outputs = sum(buffer.bytes for buffer in buffers.born_at(at))
-    return max(0, max(within, default=0) - outputs)
-
-
-def _path(node: Node) -> str:
-    """Return the path of the innermost module in which a node was traced."""
-    stack = node.meta.get("nn_module_stack") or {}
-    return next((str(path) for path, _ in reversed(list(stack.values()))), "")
+    return max(within, default=0)
 
 
 @dataclass(eq=False)
 class _Buffer:
-    """One allocation; ``born`` and ``last`` are positions in the graph, both included."""
+    """One allocation; ``last`` is the position in the graph of its last user."""
 
     bytes: int
-    born: int
     last: int
 
 
@@ -144,20 +132,14 @@ class _Buffers:
         self._counted = counted
         self._of: dict[Node, tuple[_Buffer | None, ...]] = {}
         self._by_storage: dict[StorageWeakRef, _Buffer] = {}
-        self._born: dict[int, list[_Buffer]] = {}
+        self.born: dict[int, list[_Buffer]] = {}
+        """Buffers by the position of the node that creates them."""
+        self.dead: dict[int, list[_Buffer]] = {}
+        """Buffers by the position of their last user."""
         for at, node in enumerate(nodes):
             self._visit(node, at)
-        self._dead: dict[int, list[_Buffer]] = {}
-        for buffer in chain.from_iterable(self._born.values()):
-            self._dead.setdefault(buffer.last, []).append(buffer)
-
-    def born_at(self, at: int) -> Sequence[_Buffer]:
-        """Return the buffers that node ``at`` creates."""
-        return self._born.get(at, ())
-
-    def dead_after(self, at: int) -> Sequence[_Buffer]:
-        """Return the buffers whose last user is node ``at``."""
-        return self._dead.get(at, ())
+        for buffer in chain.from_iterable(self.born.values()):
+            self.dead.setdefault(buffer.last, []).append(buffer)
 
     def _visit(self, node: Node, at: int) -> None:
         for buffer in chain.from_iterable(self._of[source] for source in node.all_input_nodes):
@@ -177,15 +159,13 @@ class _Buffers:
         key = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
         buffer = self._of[base][0] if base else self._by_storage.get(key)
         if buffer is None:
-            buffer = _Buffer(storage.nbytes() if self._is_counted(node) else 0, at, at)
-            self._born.setdefault(at, []).append(buffer)
+            is_counted = node.op == "call_function" or (
+                node.op == "placeholder" and node.name in self._counted
+            )
+            buffer = _Buffer(storage.nbytes() if is_counted else 0, at)
+            self.born.setdefault(at, []).append(buffer)
         self._by_storage[key] = buffer
         return buffer
-
-    def _is_counted(self, node: Node) -> bool:
-        if node.op == "placeholder":
-            return node.name in self._counted
-        return node.op == "call_function"
 
 
 def _bases(node: Node) -> dict[int, Node]:
@@ -201,7 +181,6 @@ def _bases(node: Node) -> dict[int, Node]:
 
 
 def _written(node: Node, schema: torch.FunctionSchema) -> Iterator[tuple[str, Node]]:
-    """Yield the alias set of each tensor argument that is written to, and the argument."""
     for at, declared in enumerate(schema.arguments):
         given = node.args[at] if at < len(node.args) else node.kwargs.get(declared.name)
         if isinstance(given, Node):

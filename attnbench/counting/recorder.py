@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -132,7 +133,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run one operator and record it."""
         kwargs = kwargs or {}
         output = fast_output(func, args, kwargs)
         if output is NotImplemented:
@@ -141,7 +141,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return output
 
     def _op(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> Op:
-        kind = _KINDS.get(func) or _kind(func)
+        kind = _kind(func)
         first = _first(output)
         elements = 0 if first is None else first.numel()
         written = first if kind.name in NO_STATISTICS else output
@@ -154,26 +154,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return Op(kind.name, self._path, macs, elements, size, bias, elements)
 
 
-_KINDS: dict[Any, _Kind] = {}
-
-
+@cache
 def _kind(func: Any) -> _Kind:
     name = func._overloadpacket.__name__
     if func.namespace != "aten":
         name = f"{func.namespace}::{name}"
-    kind = _Kind(name, name in FREE or func.is_view, RULES.get(name), BIAS.get(name))
-    _KINDS[func] = kind
-    return kind
+    return _Kind(name, name in FREE or func.is_view, RULES.get(name), BIAS.get(name))
 
 
 def _adds_bias(kind: _Kind, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     at = kind.bias_at
-    return (
-        at is not None
-        and at < len(args)
-        and isinstance(args[at], Tensor)
-        and kwargs.get("beta", 1) != 0
-    )
+    given = at is not None and at < len(args) and isinstance(args[at], Tensor)
+    return given and kwargs.get("beta", 1) != 0
 
 
 def _shape(value: Any) -> Shape | None:
@@ -188,7 +180,6 @@ def _first(output: Any) -> Tensor | None:
 
 
 def _traffic(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int:
-    """Return the bytes of all tensors read and written."""
     named = [value for name, value in kwargs.items() if name != "out"]
     tensors = _tensors((args, named, output))
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

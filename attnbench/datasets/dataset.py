@@ -55,13 +55,11 @@ class Dataset(ABC):
     """A registered data set, hashable by its spec. Its module imports torch only to load it."""
 
     title: ClassVar[str]
-    """One-line title for a listing."""
     page: ClassVar[str | None] = None
     """Address of the download page; None if nothing is to be downloaded."""
     terms: ClassVar[str | None] = None
     """The authors' terms of use, in a few words; None for the user's own data."""
     synthetic: ClassVar[bool] = False
-    """Flag of computed images."""
 
     @property
     @abstractmethod

@@ -8,9 +8,6 @@ from pathlib import Path
 
 from attnbench.datasets.dataset import Data, Dataset, in_memory
 
-_TEST = 36
-"""Number of test images per class: a fifth of about 180."""
-
 
 @dataclass(frozen=True)
 class Digits(Dataset):
@@ -44,11 +41,11 @@ class Digits(Dataset):
         values, labels = table[:, :-1], table[:, -1].astype(int)
         random = np.random.RandomState(0)  # numpy guarantees that its streams never change
         rows = [np.flatnonzero(labels == label) for label in range(10)]
-        test = np.sort(np.concatenate([random.permutation(own)[:_TEST] for own in rows]))
+        # a fifth of about 180
+        test = np.sort(np.concatenate([random.permutation(own)[:36] for own in rows]))
         train = np.setdiff1d(np.arange(len(labels)), test)
         images = torch.from_numpy(values).mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
         targets = torch.from_numpy(labels)
-        first, second = (
-            in_memory(images[own], targets[own], tuple("0123456789")) for own in (train, test)
-        )
+        names = tuple("0123456789")
+        first, second = (in_memory(images[at], targets[at], names) for at in (train, test))
         return Data(self.name, first, second)

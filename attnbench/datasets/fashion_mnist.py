@@ -15,8 +15,6 @@ from attnbench.utils.text import describe
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SYSTEM = Path("/usr/share/datasets/fashion-mnist")
-"""Folder of Debian's package dataset-fashion-mnist."""
 _SPLITS = ("train", "t10k")
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
@@ -33,7 +31,8 @@ class FashionMnist(PublishedDataset):
     terms = "MIT"
     classes = 10
     counts = (60_000, 10_000)
-    places = ("fashion-mnist", "FashionMNIST/raw", str(_SYSTEM))
+    # the last is the folder of Debian's package dataset-fashion-mnist
+    places = ("fashion-mnist", "FashionMNIST/raw", "/usr/share/datasets/fashion-mnist")
 
     def missing(self, root: Path) -> str | None:
         """Return the download instructions, or None."""

@@ -6,7 +6,6 @@ frame. An orientation in the EXIF data is applied.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from PIL import Image, ImageOps
 
 from attnbench.datasets.dataset import LabeledImages
 from attnbench.errors import RequestError
+from attnbench.timing.isolation import allowed_cores
 from attnbench.utils.text import describe
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ In larger splits only the headers are read, as decoding all images would take to
 """
 _FATAL = 0.1
 """Largest share of unreadable images; a split with more is refused."""
-_DEEP = 65535
-"""Largest value of 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +109,6 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Suppress the warnings of PIL; not for several threads at once, as the filters are global."""
@@ -135,7 +128,6 @@ def _open(path: Path) -> Image.Image:
 
 
 def _open_header(path: Path) -> None:
-    """Read only the header of an image file, which contains the image's size."""
     with Image.open(path):
         pass
 
@@ -152,7 +144,7 @@ def _unreadable(folder: Path, files: Sequence[str]) -> list[str]:
             return False
         return True
 
-    with _quiet(), ThreadPoolExecutor(usable_cores()) as pool:
+    with _quiet(), ThreadPoolExecutor(len(allowed_cores())) as pool:
         sound = pool.map(is_sound, files)
         return [file for file, good in zip(files, sound, strict=True) if not good]
 
@@ -170,6 +162,6 @@ def _eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
         raise ValueError("values that are not finite")
-    if low < 0 or high > _DEEP or not (values == values.round()).all():
+    if low < 0 or high > 65535 or not (values == values.round()).all():
         return ((values - low) * (255 / ((high - low) or 1))).round().astype(np.uint8)
-    return (values * (255 / _DEEP)).round().astype(np.uint8)
+    return (values * (255 / 65535)).round().astype(np.uint8)

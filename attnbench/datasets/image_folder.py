@@ -17,7 +17,6 @@ from attnbench.datasets.dataset import Data, Dataset, PublishedDataset
 from attnbench.datasets.image_files import from_files, printable
 from attnbench.errors import RequestError
 
-_TESTS = ("test", "val")
 _LAYOUT = "expected are train/CLASS/IMAGE and test/CLASS/IMAGE (or val/CLASS/IMAGE)"
 _FIRST = "ILSVRC2012_val_00000001.JPEG"
 _FLAT = ("val", "ILSVRC2012_img_val", ".")
@@ -96,7 +95,7 @@ class Folder(Dataset):
         return _list_splits(self.folder, "train", self._test() or "")
 
     def _test(self) -> str | None:
-        return next((name for name in _TESTS if class_names(self.folder / name)), None)
+        return next((name for name in ("test", "val") if class_names(self.folder / name)), None)
 
 
 class ImageNet(PublishedDataset):
@@ -206,7 +205,6 @@ def _list_splits(folder: Path, *splits: str) -> _Splits:
 
 
 def _load(name: str, folder: Path, splits: _Splits) -> Data:
-    """Return a training and a test split."""
     _check_classes(folder, splits)
     train, test = (
         from_files(
@@ -225,7 +223,6 @@ def _load(name: str, folder: Path, splits: _Splits) -> Data:
 
 
 def _check_classes(folder: Path, splits: _Splits) -> None:
-    """Refuse classes that cannot be learned or cannot be tested."""
     train, test = (folder / split for split in splits)
     known, tested = splits.values()
     if len(known) < 2:

@@ -29,14 +29,10 @@ class FileListDataset(PublishedDataset):
         lists = self._lists(folder)
         classes = tuple(sorted({_class(file) for files in lists for file in files}))
         numbers = {name: number for number, name in enumerate(classes)}
-        present = [
-            [
-                (f"{self.images}/{file}", numbers[_class(file)])
-                for file in files
-                if (folder / self.images / file).is_file()
-            ]
-            for files in lists
+        listed = [
+            [(f"{self.images}/{file}", numbers[_class(file)]) for file in files] for files in lists
         ]
+        present = [[pair for pair in pairs if (folder / pair[0]).is_file()] for pairs in listed]
         self.check(len(classes), *map(len, present))
         train, test = (
             from_files(f"data set {self.name}, {split}", folder, files, classes)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_NOISE = 40
-"""Standard deviation of the noise on each value, on the scale of 255."""
-
 
 @dataclass(frozen=True)
 class Synthetic(Dataset):
@@ -82,7 +79,7 @@ class Synthetic(Dataset):
         import torch
 
         labels = np.arange(count) % self.classes
-        noise = random.normal(0, _NOISE, (count, *patterns.shape[1:]))
+        noise = random.normal(0, 40, (count, *patterns.shape[1:]))  # on the scale of 255
         images = (patterns[labels] + noise).round().clip(0, 255).astype(np.uint8)
         names = tuple(map(str, range(self.classes)))
         return in_memory(torch.from_numpy(images), torch.from_numpy(labels), names)

@@ -125,12 +125,3 @@ def _size(cores: str) -> int:
         start, end = number(first), number(last or first)
         total += end - start + 1 if start is not None and end is not None else 0
     return total
-
-
-CHECKS = {
-    "virtualisation": virtual,
-    "processor quota": quota,
-    "quota stops": quota_stops,
-    "memory limit": memory_limit,
-    "cpuset": cpuset,
-}

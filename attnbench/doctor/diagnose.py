@@ -9,7 +9,26 @@ from attnbench.doctor import containers, resources, software
 from attnbench.doctor.host import Host, SystemFinding
 
 Check = Callable[[Host], SystemFinding | None]
-CHECKS: Mapping[str, Check] = {**resources.CHECKS, **containers.CHECKS, **software.CHECKS}
+CHECKS: Mapping[str, Check] = {
+    "load": resources.load,
+    "steal time": resources.steal,
+    "memory": resources.memory,
+    "swap": resources.swap,
+    "threads": resources.threads,
+    "affinity": resources.affinity,
+    "hardware threads": resources.siblings,
+    "frequency governor": resources.governor,
+    "turbo": resources.turbo,
+    "virtualisation": containers.virtual,
+    "processor quota": containers.quota,
+    "quota stops": containers.quota_stops,
+    "memory limit": containers.memory_limit,
+    "cpuset": containers.cpuset,
+    "versions": software.versions,
+    "instruction set": software.instructions,
+    "runtimes": software.runtimes,
+    "accelerator": software.accelerator,
+}
 """Checks by the name of their findings; None if a check does not apply to the machine."""
 
 

@@ -72,17 +72,11 @@ def this_host(watch_s: float = 0.5) -> Host:
     return Host(
         environ=dict(os.environ),
         cores=os.cpu_count() or 1,
-        allowed=_allowed(),
+        allowed=frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         load=_load(),
         steal=_steal(watch_s),
         threads=torch.get_num_threads(),
     )
-
-
-def _allowed() -> frozenset[int] | None:
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    return frozenset(os.sched_getaffinity(0))
 
 
 def _load() -> float | None:

@@ -6,7 +6,6 @@ from attnbench.doctor.host import Host, SystemFinding, note, ok, warning
 from attnbench.system.cpu import glob_files, number, read, read_number, read_table
 
 _GIB = 2**20  # in the kB of /proc/meminfo
-_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def load(host: Host) -> SystemFinding | None:
@@ -73,11 +72,11 @@ def swap(host: Host) -> SystemFinding | None:
 
 def threads(host: Host) -> SystemFinding:
     """Compare the number of intra-operator threads with the number of usable cores."""
-    given = {name: host.environ[name] for name in _VARIABLES if host.environ.get(name)}
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    given = {name: host.environ[name] for name in variables if host.environ.get(name)}
     wanted = max([host.threads, *(number(text) or 0 for text in given.values())])
-    value = ", ".join(
-        [f"PyTorch uses {host.threads}", *(f"{name}={text}" for name, text in given.items())]
-    )
+    set_ = [f"{name}={text}" for name, text in given.items()]
+    value = ", ".join([f"PyTorch uses {host.threads}", *set_])
     if wanted <= host.usable:
         return ok(value)
     return warning(
@@ -106,12 +105,11 @@ def siblings(host: Host) -> SystemFinding | None:
     folder = host.sys / "devices/system/cpu"
     active = read_number(folder / "smt/active")
     if active is None:
-        lists = [
-            read(file) for file in glob_files(folder, "cpu[0-9]*/topology/thread_siblings_list")
-        ]
-        if not any(lists):
+        files = glob_files(folder, "cpu[0-9]*/topology/thread_siblings_list")
+        lists = [cores for cores in map(read, files) if cores]
+        if not lists:
             return None
-        active = int(any("," in (cores or "") or "-" in (cores or "") for cores in lists))
+        active = int(any("," in cores or "-" in cores for cores in lists))
     if not active:
         return ok("one per core")
     return note(
@@ -169,16 +167,3 @@ def turbo(host: Host) -> SystemFinding | None:
         "the clock falls as the chip warms up and as neighbouring cores get work",
         command,
     )
-
-
-CHECKS = {
-    "load": load,
-    "steal time": steal,
-    "memory": memory,
-    "swap": swap,
-    "threads": threads,
-    "affinity": affinity,
-    "hardware threads": siblings,
-    "frequency governor": governor,
-    "turbo": turbo,
-}

@@ -101,11 +101,3 @@ def judge_accelerator(seen: dict[str, Any]) -> SystemFinding:
             "sudo nvidia-smi -pm 1",
         )
     return ok(value)
-
-
-CHECKS = {
-    "versions": versions,
-    "instruction set": instructions,
-    "runtimes": runtimes,
-    "accelerator": accelerator,
-}

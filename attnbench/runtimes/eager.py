@@ -39,7 +39,6 @@ class Eager(RuntimeBase):
             raise failure(self.title, error) from error
 
     def _build(self, model: nn.Module, example: Tensor, settings: RuntimeSettings) -> BuiltModel:
-        """Return the callable model, bound to the example, after one call of it."""
         import torch
 
         started = time.perf_counter()

@@ -80,7 +80,6 @@ class ExecuTorch(ExportingRuntime):
 
 
 def _quantize(program: ExportedProgram, example: Tensor) -> ExportedProgram:
-    """Return the program with int8 weights per channel and int8 activations."""
     import torch
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,

@@ -88,10 +88,8 @@ def export_file(
         raise RequestError(
             f"folder {stem.parent} cannot be written: {error}. Choose another folder."
         ) from error
-    size = sum(path.stat().st_size for path in files)
-    done = ExportedFile(
-        files, size, built.export_s, checked, dict(built.fallbacks), tuple(built.notes)
-    )
+    size, fallbacks = sum(path.stat().st_size for path in files), dict(built.fallbacks)
+    done = ExportedFile(files, size, built.export_s, checked, fallbacks, tuple(built.notes))
     _describe(stem, runtime, inputs[0], about | done.to_dict())
     return done
 
@@ -110,11 +108,8 @@ def _refuse_wrong(checked: Agreement, settings: RuntimeSettings) -> None:
 
 def _move(artifact: Path, stem: Path) -> tuple[Path, ...]:
     """Move an artifact, and the files with the same stem beside it, to their final names."""
-    others = sorted(
-        path
-        for path in artifact.parent.glob(f"{artifact.stem}.*")
-        if path != artifact and path.suffix != ".json"
-    )
+    beside = sorted(artifact.parent.glob(f"{artifact.stem}.*"))
+    others = [path for path in beside if path != artifact and path.suffix != ".json"]
     final = {path: stem.with_name(stem.name + path.suffix) for path in (artifact, *others)}
     for path, target in final.items():
         shutil.move(path, target)

@@ -67,7 +67,8 @@ class ExportingRuntime(RuntimeBase, ABC):
         if kept is None:
             folder.mkdir(parents=True, exist_ok=True)
             kept = _make(path, lambda scratch: self._write(model, example, settings, scratch))
-            _write(path.with_suffix(".json"), {"identity": identity, **asdict(kept)})
+            described = {"identity": identity, **asdict(kept)}
+            replace_file(path.with_suffix(".json"), json.dumps(described, indent=1))
         started = time.perf_counter()
         session = self._load(path, example, settings)
         load_s = time.perf_counter() - started
@@ -77,7 +78,6 @@ class ExportingRuntime(RuntimeBase, ABC):
         return BuiltModel(run, output, kept.export_s, load_s, fallbacks, notes, path)
 
     def _check(self, settings: RuntimeSettings) -> None:
-        """Raise RequestError for settings that the runtime does not offer here."""
         check(self, settings)
 
     @abstractmethod
@@ -124,7 +124,6 @@ def _make(path: Path, write: Callable[[Path], ExportNotes]) -> CachedArtifact:
 
 
 def _read(description: Path, identity: Mapping[str, Any]) -> CachedArtifact | None:
-    """Return the cached description; None if absent, damaged or of another model."""
     try:
         read = json.loads(description.read_text())
         if read.pop("identity") != identity:
@@ -135,10 +134,6 @@ def _read(description: Path, identity: Mapping[str, Any]) -> CachedArtifact | No
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return kept if is_whole and files else None
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    replace_file(path, json.dumps(content, indent=1))
 
 
 def _digest(path: Path) -> str:

@@ -91,26 +91,15 @@ def quantize(path: Path, inputs: list[Tensor]) -> None:
         inputs: the inputs on which the range (minimum, maximum) of each activation is observed.
     """
     import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     name = onnx.load(path, load_external_data=False).graph.input[0].name
-    prepared = path.with_suffix(".prepared.onnx")
-    quant_pre_process(path, prepared, skip_symbolic_shape=True)
-    quantize_static(
-        prepared,
-        path,
-        _calibration_reader(name, inputs),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    prepared.unlink()
-
-
-def _calibration_reader(name: str, inputs: list[Tensor]) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         left = iter(inputs)
@@ -120,7 +109,18 @@ def _calibration_reader(name: str, inputs: list[Tensor]) -> Any:
             batch = next(self.left, None)
             return None if batch is None else {name: batch.numpy()}
 
-    return Reader()
+    prepared = path.with_suffix(".prepared.onnx")
+    quant_pre_process(path, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        path,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
 
 
 def load_session(path: Path, settings: RuntimeSettings, *, profile: bool = False) -> Any:

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from attnbench.runtimes.exporting_runtime import Bound
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 _WITH_PRODUCTS = {"Convolution", "FullyConnected", "MatMul", "GroupConvolution"}
-_EXPECTED = {"fp32": {"f32"}, "bf16": {"bf16"}, "int8": {"i8", "u8"}}
 _CAPABILITIES = ("CPU", "OPTIMIZATION_CAPABILITIES")
+_EXPECTED = {"fp32": {"f32"}, "bf16": {"bf16"}, "int8": {"i8", "u8"}}
 _NO_LAYERS = {"Const", "Constant", "Input", "Output", "Parameter", "Result"}
 
 
@@ -68,7 +67,7 @@ class OpenVino(ExportingRuntime):
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": settings.threads,
-            "INFERENCE_PRECISION_HINT": _HINTS[settings.precision],
+            "INFERENCE_PRECISION_HINT": "bf16" if settings.precision == "bf16" else "f32",
             # the measurement pins the process; OpenVINO would pin to cores of its own choice
             "ENABLE_CPU_PINNING": False,
         }

@@ -68,21 +68,15 @@ def agreement(
             # copies: a module may change its input in place
             wanted = torch.cat([reference(batch.clone()) for batch in given]).double()
         found = torch.cat([built.output(batch.clone()) for batch in given]).double()
-    except Exception as error:
-        raise failure(f"output in {settings.precision}", error) from error
+    except Exception as cause:
+        raise failure(f"output in {settings.precision}", cause) from cause
     if found.shape != wanted.shape:
         return Agreement(math.inf, built.tolerance, None, None, equal=False)
-    error_ = _max_error(found, wanted)
-    tolerance = built.tolerance
-    if settings.precision == "fp32" and tolerance < error_ < math.inf:
+    error, tolerance = _max_error(found, wanted), built.tolerance
+    if settings.precision == "fp32" and tolerance < error < math.inf:
         tolerance = max(tolerance, _CONDITION * _rounding(reference, given, wanted))
-    return Agreement(
-        max_error=error_,
-        tolerance=tolerance,
-        sqnr_db=_sqnr(found, wanted),
-        top1=_top1(found, wanted),
-        equal=error_ <= tolerance,
-    )
+    sqnr_db, top1 = _sqnr(found, wanted), _top1(found, wanted)
+    return Agreement(error, tolerance, sqnr_db, top1, equal=error <= tolerance)
 
 
 def _rounding(reference: nn.Module, given: Sequence[Tensor], wanted: Tensor) -> float:

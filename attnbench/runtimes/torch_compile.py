@@ -18,7 +18,6 @@ from attnbench.runtimes.torch_export import capture_output
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_COMPILERS = ("g++", "clang++", "c++", "cl")
 _ENOUGH = 1_000
 """Limit of compilations per code object: all models of a table share those of their classes."""
 
@@ -33,7 +32,7 @@ class Compiled(Eager):
 
     def missing(self) -> str | None:
         """Return the remedy if Inductor's C++ compiler for the CPU is absent, or None."""
-        if os.environ.get("CXX") or any(shutil.which(compiler) for compiler in _COMPILERS):
+        if os.environ.get("CXX") or any(map(shutil.which, ("g++", "clang++", "c++", "cl"))):
             return None
         return "torch.compile needs a C++ compiler: install g++ or clang, or name one in CXX"
 

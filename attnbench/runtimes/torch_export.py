@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 _LONGEST = 240
-_MOST_BYTES = 1 << 20
 _WHERE = re.compile(r"(Check '.*' failed|Exception from|FrontEnd API failed|Model wasn't fully) ")
 """Pattern of lines in which OpenVINO gives its source position, not the reason."""
 
@@ -98,7 +97,7 @@ def capture_output() -> Iterator[Callable[[], str]]:
         def text() -> str:
             captured.flush()
             # read by position: both descriptors write at their shared offset
-            return os.pread(captured.fileno(), _MOST_BYTES, 0).decode(errors="replace")
+            return os.pread(captured.fileno(), 1 << 20, 0).decode(errors="replace")
 
         yield text
 

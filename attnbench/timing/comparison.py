@@ -114,9 +114,8 @@ def _compared(samples: TimingSamples, arm: str, found: RatioEstimate, judged: Ve
 
 
 def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:
-    times = tuple(
-        f"{ms:.4g}" for ms in (result.median_ms, result.p90_ms, result.p99_ms, result.min_ms)
-    )
+    milliseconds = (result.median_ms, result.p90_ms, result.p99_ms, result.min_ms)
+    times = tuple(f"{ms:.4g}" for ms in milliseconds)
     if arm == baseline:
         return (arm, "1", "", "baseline", *times)
     verdict = result.verdict if result.within is None else f"same within {result.within:.1%}"
@@ -126,8 +125,6 @@ def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
     # names and verdicts are left-aligned, numbers right-aligned
-    cells = [
-        cell.ljust(width) if column in (0, 3) else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+    aligns = "<>><>>>>"
+    cells = zip(row, aligns, widths, strict=True)
+    return "  ".join(f"{cell:{align}{width}}" for cell, align, width in cells).rstrip()

@@ -127,7 +127,6 @@ class _Session:
         return len(self.seconds[self.baseline])
 
     def time(self, arm: str, calls: int) -> float:
-        """Return the seconds per call of an arm."""
         try:
             return self.clock.time(self.arms[arm], calls) / calls
         except Exception as error:

@@ -77,9 +77,8 @@ class Feed(ABC):
         """Return uint8 images as normalized float32 with three channels, in the recipe's layout."""
         scaled = images.to(torch.float32).div_(255.0)
         normal = (scaled - self._mean) / self._std  # broadcasts one channel to three
-        if self.recipe.channels_last:
-            return normal.contiguous(memory_format=torch.channels_last)
-        return normal
+        last = self.recipe.channels_last
+        return normal.contiguous(memory_format=torch.channels_last) if last else normal
 
 
 def feed(samples: LabeledImages, recipe: Recipe, processes: int = 1) -> Feed:
@@ -173,11 +172,8 @@ def augment_batch(images: Tensor, transform: Transform | None, draw: int) -> Ten
 
 def find_mixing(recipe: Recipe, classes: int) -> Mixing | None:
     """Return mixup, cutmix or a random choice of the two; None if a recipe has neither."""
-    found: list[Any] = [
-        kind(alpha=alpha, num_classes=classes)
-        for kind, alpha in ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
-        if alpha > 0
-    ]
+    kinds = ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
+    found: list[Any] = [kind(alpha=a, num_classes=classes) for kind, a in kinds if a > 0]
     mix: Mixing | None = v2.RandomChoice(found) if len(found) > 1 else next(iter(found), None)
     return mix
 
@@ -198,9 +194,8 @@ def _transform(augment: Augment, recipe: Recipe) -> Transform:
     try:
         return kind(**augment.options)  # type: ignore[no-any-return]
     except Exception as error:
-        raise RequestError(
-            f"recipe {recipe.name}: {augment.name} cannot be built: {describe(error)}"
-        ) from error
+        problem = f"recipe {recipe.name}: {augment.name} cannot be built: {describe(error)}"
+        raise RequestError(problem) from error
 
 
 def _is_transform(kind: Any) -> bool:

@@ -134,7 +134,6 @@ class _Training:
         )
 
     def _resume(self, folder: Path) -> None:
-        """Load the last checkpoint, if there is one that matches."""
         states: dict[str, Stateful] = {"schedule": self.schedule, "progress": self.progress}
         if self.average is not None:
             states["average"] = self.average
@@ -144,7 +143,6 @@ class _Training:
             self.progress.losses = [loss.to(self.accelerator.device) for loss in losses]
 
     def _epoch(self) -> None:
-        """Train the remaining steps of the current epoch."""
         epoch, first = divmod(self.progress.step, self.data.steps)
         self.model.train()
         batches = self.data.training(self.seed, epoch, first)
@@ -180,9 +178,8 @@ class _Training:
         share = count * processes / len(images)
         images, targets = images.tensor_split(processes)[own], targets.tensor_split(processes)[own]
         losses = []
-        for part, wanted in zip(
-            images.tensor_split(count), targets.tensor_split(count), strict=True
-        ):
+        parts = zip(images.tensor_split(count), targets.tensor_split(count), strict=True)
+        for part, wanted in parts:
             with self.accelerator.accumulate(self.model):
                 with self.accelerator.autocast():
                     output = self.forward(part.to(device)).float()

@@ -7,7 +7,6 @@ import json
 import tomllib
 from contextlib import suppress
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -24,6 +23,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Above = Annotated[float, Field(gt=0)]
 Three = Annotated[tuple[float, float, float], Field(strict=False)]
+_SHIPPED = Path(__file__).with_name("recipes")
 FALLBACK = "folder"
 """Recipe of data sets without a recipe of their own."""
 _UNHASHED = {"name", "title", "source", "url", "datasets", "baseline", "workers", "smoke"}
@@ -165,8 +165,7 @@ _TABLES = {"optimizer": Optimizer, "schedule": Schedule, "stem": Stem, "baseline
 
 def recipes() -> list[str]:
     """Return the names of the shipped recipes, sorted."""
-    names = [path.name for path in _shipped().iterdir()]
-    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
 def find_recipe(name: str) -> Recipe:
@@ -183,7 +182,7 @@ def find_recipe(name: str) -> Recipe:
         return _read(Path(name), changed)  # a newer file is read again
     if name not in recipes():
         raise unknown("recipe", name, recipes(), way_out="Or give the path of a .toml file.")
-    return _read(Path(str(_shipped() / f"{name}.toml")), 0)
+    return _read(_SHIPPED / f"{name}.toml", 0)
 
 
 def default_recipe(dataset: str) -> str:
@@ -241,7 +240,3 @@ def _mistake(place: tuple[int | str, ...], found: Any) -> str:
     known = list((_TABLES[str(place[0])] if place[1:] else Recipe).model_fields)
     near = suggestion(str(place[-1]), known)
     return f"{shown} is an unknown key. Choose from {', '.join(known)}.{near}"
-
-
-def _shipped() -> Any:
-    return resources.files("attnbench.training") / "recipes"

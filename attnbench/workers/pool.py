@@ -52,12 +52,12 @@ class WorkerPool:
     def __init__(
         self, like: Worker, environments: Sequence[Mapping[str, str]] | None = None
     ) -> None:
-        if environments is None:
-            environments = local_environments()
         self.limits = Limits()
         self.interrupted = threading.Event()
         """Set before an interruption ends the processes."""
-        self._workers = [like.copy(environment) for environment in environments]
+        self._workers = [
+            like.copy(environment) for environment in environments or local_environments()
+        ]
         self._free: queue.LifoQueue[Worker] = queue.LifoQueue()  # running workers come first
         for worker in reversed(self._workers):
             self._free.put(worker)

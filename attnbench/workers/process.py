@@ -80,9 +80,8 @@ class Worker:
     def copy(self, environment: Mapping[str, str] | None = None) -> Worker:
         """Return another worker with the same command and additional environment variables."""
         python, *arguments = self._command
-        return Worker(
-            arguments, self.limits, {**self._environment, **(environment or {})}, python=python
-        )
+        merged = {**self._environment, **(environment or {})}
+        return Worker(arguments, self.limits, merged, python=python)
 
     def start(self) -> None:
         """Start the process without waiting for it."""
@@ -99,9 +98,8 @@ class Worker:
             env={**os.environ, **self._environment},
         )
         self._answers = queue.Queue()
-        threading.Thread(
-            target=self._read, args=(self._process, self._answers), daemon=True
-        ).start()
+        read = (self._process, self._answers)
+        threading.Thread(target=self._read, args=read, daemon=True).start()
         self._ready = False
 
     def run(self, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
@@ -177,12 +175,11 @@ class Worker:
             )
 
     def _resident(self) -> int:
-        if self._process is None:
-            return 0
         with contextlib.suppress(psutil.Error):
-            root = psutil.Process(self._process.pid)
-            family = [root, *root.children(recursive=True)]
-            return sum(int(process.memory_info().rss) for process in family)
+            if self._process is not None:
+                root = psutil.Process(self._process.pid)
+                family = [root, *root.children(recursive=True)]
+                return sum(int(process.memory_info().rss) for process in family)
         return 0
 
     def _death_reason(self) -> str:
@@ -192,15 +189,11 @@ class Worker:
         if code < 0:
             with contextlib.suppress(ValueError):
                 how = signal.Signals(-code).name
-        last = self._last_error_line()
-        return f"the process died ({how})" + (f": {last}" if last else "")
-
-    def _last_error_line(self) -> str:
-        if self._errors is None:
-            return ""
-        self._errors.seek(self._errors_start)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip()[:200] if lines else ""
+        lines: list[str] = []
+        if self._errors is not None:
+            self._errors.seek(self._errors_start)
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f"the process died ({how})" + (f": {lines[-1].strip()[:200]}" if lines else "")
 
     @staticmethod
     def _read(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
@@ -220,13 +213,10 @@ class InProcessWorker(Worker):
     """
 
     def __init__(
-        self,
-        run: Callable[[Task], dict[str, Any]],
-        failures: tuple[type[Exception], ...] = (),
+        self, run: Callable[[Task], dict[str, Any]], failures: tuple[type[Exception], ...] = ()
     ) -> None:
         super().__init__(())
-        self._run = run
-        self._failures = failures
+        self._run, self._failures = run, failures
 
     def start(self) -> None:
         """Do nothing."""

@@ -28,8 +28,6 @@ from attnbench.workers.process import Answer, Limits, Task, Worker, run_task
 K = TypeVar("K")
 RETRIES = 3
 """Maximum number of restarts of a training whose node died."""
-_POLL_S = 0.5
-_REPORTS_S = 5.0
 
 
 class RayPool:
@@ -110,7 +108,7 @@ class RayPool:
         waiting = {remote.remote(task, progress): task.number for task in tasks}
         try:
             while waiting:
-                ended, _ = ray.wait(list(waiting), timeout=_POLL_S)
+                ended, _ = ray.wait(list(waiting), timeout=0.5)
                 for number, text in self._reports(progress).items():
                     on_progress(keys[number], text)
                 for reference in ended:
@@ -124,7 +122,7 @@ class RayPool:
 
     def _reports(self, progress: Any) -> dict[int, str]:
         try:
-            return dict(self._ray.get(progress.take.remote(), timeout=_REPORTS_S))
+            return dict(self._ray.get(progress.take.remote(), timeout=5.0))
         except self._ray.exceptions.RayError:  # the actor is starting or restarting
             return {}
 
@@ -159,7 +157,6 @@ class _Sent:
 
     @classmethod
     def read(cls, path: str) -> _Sent:
-        """Read a file or a plugin folder."""
         full = Path(path).expanduser()
         contents = {}
         for name, source in plugin_sources(full).items():
@@ -171,7 +168,6 @@ class _Sent:
         return cls("" if full.is_dir() else full.name, contents)
 
     def write(self, folder: Path) -> str:
-        """Write the files on the node; return the path."""
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
@@ -191,19 +187,11 @@ class _RemoteTask:
     cwd: str
     """Working directory of the driver, for relative paths on a shared disk."""
 
-    def worker(self, folder: Path) -> Worker:
-        plugins = [plugin.write(folder / str(place)) for place, plugin in enumerate(self.plugins)]
-        # set explicitly: Ray keeps a value that the node already has
-        return Worker([*self.arguments, *plugins], self.limits, {"OMP_NUM_THREADS": "1"})
-
     def local(self, folder: Path) -> dict[str, Any]:
-        """Return the task with the paths of this node."""
         task = {**self.task, "folder": _seen(self.task.get("folder"))}
         if self.recipe is not None:
-            training = {
-                **task["case"]["training"],
-                "recipe": self.recipe.write(folder / "recipe"),
-            }
+            recipe = self.recipe.write(folder / "recipe")
+            training = {**task["case"]["training"], "recipe": recipe}
             task["case"] = {**task["case"], "training": training}
         return task
 
@@ -229,7 +217,10 @@ def _do(remote_task: _RemoteTask, progress: Any) -> tuple[Answer, float]:
         os.chdir(remote_task.cwd)
     with tempfile.TemporaryDirectory(prefix="attnbench-") as name:
         folder = Path(name)
-        with remote_task.worker(folder) as worker:
+        plugins = [plugin.write(folder / str(n)) for n, plugin in enumerate(remote_task.plugins)]
+        arguments = [*remote_task.arguments, *plugins]
+        # set explicitly: Ray keeps a value that the node already has
+        with Worker(arguments, remote_task.limits, {"OMP_NUM_THREADS": "1"}) as worker:
             answer = run_task(
                 worker,
                 remote_task.local(folder),

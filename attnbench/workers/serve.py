@@ -79,6 +79,5 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _send(stream: TextIO, answer: dict[str, Any]) -> None:
-    """Write one answer."""
     stream.write(json.dumps(answer) + "\n")
     stream.flush()

@@ -6,7 +6,7 @@ import timm
 import torchvision
 from torch import nn
 
-from attnbench.counting.counters import COUNTERS, count_all
+from attnbench.counting.cost import COUNTERS, count_all
 from attnbench.counting.reconcile import RawCount, RawCounts, reconcile
 from attnbench.counting.trace import trace
 
