@@ -91,15 +91,8 @@ def _fatal(subject: Subject) -> Finding | None:
             "Let forward take one (B, C, H, W) tensor and nothing else.",
             fatal=True,
         )
-    return None if isinstance(y, Tensor) else _no_map(y)
-
-
-def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
-    places = ((subject.channels, subject.size), *product(WIDTHS, SIZES))
-    return next((place for place in places if subject.refusal(*place) is None), None)
-
-
-def _no_map(y: Any) -> Finding:
+    if isinstance(y, Tensor):
+        return None
     kind = "None" if y is None else f"a {type(y).__name__}"
     if isinstance(y, tuple | list):
         kind += f" of {len(y)} ({', '.join(type(value).__name__ for value in y)})"
@@ -110,12 +103,16 @@ def _no_map(y: Any) -> Finding:
     )
 
 
+def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
+    places = ((subject.channels, subject.size), *product(WIDTHS, SIZES))
+    return next((place for place in places if subject.refusal(*place) is None), None)
+
+
 def _shared(subject: Subject) -> Iterator[Finding]:
     first, second = (_used(subject) for _ in range(2))
     if first is second:
         yield failure(
-            "two calls of the factory return the same instance",
-            "Build a new module in each call.",
+            "two calls of the factory return the same instance", "Build a new module in each call."
         )
         return
     paths = {id(part): path for path, part in first.named_modules()}

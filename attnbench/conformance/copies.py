@@ -7,6 +7,7 @@ import io
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
@@ -89,9 +90,8 @@ def deepcopy(subject: Subject) -> Iterator[Finding]:
 
 
 def _independent(module: nn.Module, copied: nn.Module, x: Tensor) -> Iterator[Finding]:
-    first, second = ("the copy", copied), ("the original", module)
-    pairs = ((first, second), (second, first))
-    for (changed_name, changed), (other_name, other) in pairs:
+    both = (("the copy", copied), ("the original", module))
+    for (changed_name, changed), (other_name, other) in permutations(both):
         before = _output(other, x)
         _change(changed)
         if not equal_values(_output(other, x), before):

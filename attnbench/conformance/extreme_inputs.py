@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Failures, Finding, failure, skip
-from attnbench.conformance.module_under_test import Subject, relative_error, run
+from attnbench.conformance.module_under_test import Subject, relative_error
 from attnbench.utils.text import describe
 
 _LARGE = 1e4
@@ -63,25 +63,18 @@ def extremes(subject: Subject) -> Iterator[Finding]:
 
 
 def _problem(module: nn.Module, x: Tensor, *, backward: bool) -> str | None:
+    leaves = [x.requires_grad_(), *module.parameters()] if backward else []
     try:
-        y, gradient = _run(module, x, backward=backward)
+        with torch.set_grad_enabled(backward):
+            y: Tensor = module(x.clone())
+            if backward and y.requires_grad:
+                torch.autograd.backward(y.sum())
     except Exception as error:
         return f"forward raises {describe(error)}"
     if not y.isfinite().all():
         return "the output is NaN or infinite"
-    return None if gradient else "the output is finite and the gradient is not"
-
-
-def _run(module: nn.Module, x: Tensor, *, backward: bool) -> tuple[Tensor, bool]:
-    """Return the output, and whether all gradients are finite."""
-    if not backward:
-        return run(module, x), True
-    x = x.clone().requires_grad_()
-    y: Tensor = module(x.clone())
-    if y.requires_grad:
-        torch.autograd.backward(y.sum())
-    grads = [tensor.grad for tensor in (x, *module.parameters()) if tensor.grad is not None]
-    return y.detach(), all(bool(grad.isfinite().all()) for grad in grads)
+    finite = all(leaf.grad is None or bool(leaf.grad.isfinite().all()) for leaf in leaves)
+    return None if finite else "the output is finite and the gradient is not"
 
 
 def nan(subject: Subject) -> Iterator[Finding]:

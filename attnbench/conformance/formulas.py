@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -24,8 +26,6 @@ _SHOWN = (512, (14, 14))
 _WIDTHS = (16, 24, 32, 64, 96, 100, 160, 320, 512)
 _MACS_WIDTHS = (32, 64, 96, 160)
 _SIZES: tuple[Size, ...] = ((7, 7), (14, 14), (7, 12), (1, 1), (1, 5), (28, 28))
-_FEW = 2
-"""Number of widths and sizes at which the multiply-adds of a variant are counted."""
 
 
 @dataclass
@@ -36,17 +36,10 @@ class _Tally:
     places: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def compare(
-        self,
-        formula: Callable[..., Any],
-        channels_and_size: tuple[int, ...],
-        options: Mapping[str, Any],
-        counted: int,
-        place: str,
-    ) -> None:
+    def compare(self, formula: Callable[[], Any], counted: int, place: str) -> None:
         self.places += 1
         try:
-            value = formula(*channels_and_size, **options)
+            value = formula()
         except Exception as error:
             self.wrong.append(f"fails with {describe(error)} for {place}")
             return
@@ -118,21 +111,20 @@ def _compare_params(tally: _Tally, card: Card, attention: Attention) -> None:
     for channels in _WIDTHS:
         module = _built(attention, channels, size)
         if module is not None:
-            place = _place(attention, channels)
-            tally.compare(card.params, (channels,), options, _params(module), place)
+            formula = partial(card.params, channels, **options)
+            tally.compare(formula, _params(module), _place(attention, channels))
 
 
 def _compare_macs(tally: _Tally, card: Card, attention: Attention, *, few: bool) -> None:
     if card.macs is None:
         return
-    number = _FEW if few else len(_SIZES)
-    for channels in _MACS_WIDTHS[:number]:
-        for size in _SIZES[: number + few]:
-            module = _built(attention, channels, size)
-            counted = None if module is None else _macs(module, channels, size)
-            if counted is not None:
-                place = _place(attention, channels, size)
-                tally.compare(card.macs, (channels, *size), attention.options, counted, place)
+    widths, sizes = (_MACS_WIDTHS[:2], _SIZES[:3]) if few else (_MACS_WIDTHS, _SIZES)
+    for channels, size in product(widths, sizes):
+        module = _built(attention, channels, size)
+        counted = None if module is None else _macs(module, channels, size)
+        if counted is not None:
+            formula = partial(card.macs, channels, *size, **attention.options)
+            tally.compare(formula, counted, _place(attention, channels, size))
 
 
 def _printed(card: Card, attention: Attention) -> Iterator[Finding]:

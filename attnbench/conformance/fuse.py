@@ -91,8 +91,7 @@ def _left_alone(subject: Subject) -> Iterator[Finding]:
     if changed or _modes(target) != modes:
         what = f"its {changed[0]}" if changed else "its mode"
         yield failure(
-            f"fuse() changes the module: {what}",
-            "Return a new module with clones of the weights.",
+            f"fuse() changes the module: {what}", "Return a new module with clones of the weights."
         )
 
 

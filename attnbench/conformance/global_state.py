@@ -85,7 +85,6 @@ def preserve_settings() -> Iterator[dict[str, Any]]:
         restore(before)
 
 
-_TIMEOUT = 120
 _FRESH = {
     "the default dtype": "torch.float32",
     "the default device": "cpu",
@@ -139,7 +138,7 @@ def _imported_afresh(factory: Any) -> dict[str, list[str]]:
         return {}
     command = [sys.executable, "-c", _PROGRAM, json.dumps([target, sys.path])]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
         found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError):
         return {}  # not importable by itself; other checks report errors of the module

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from math import isfinite
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attnbench.conformance.findings import (
     BROKEN,
@@ -175,22 +175,18 @@ def _again(subject: Subject) -> Iterator[Finding]:
     module = subject.build().train()
     try:
         for seed in (1, 2):
-            _step(module, subject.maps(seed=seed))
+            y: Tensor = module(subject.maps(seed=seed).requires_grad_().clone())
+            torch.autograd.backward(y.square().mean())
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    if parameter.grad is not None:
+                        parameter.sub_(1e-3 * parameter.grad)
+                        parameter.grad = None
     except Exception as error:
         yield failure(
             f"a second backward pass in training raises {describe(error)}",
             "Keep no tensor of one forward pass for the next, or detach what is kept.",
         )
-
-
-def _step(module: nn.Module, x: Tensor) -> None:
-    y: Tensor = module(x.requires_grad_().clone())
-    torch.autograd.backward(y.square().mean())
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.grad is not None:
-                parameter.sub_(1e-3 * parameter.grad)
-                parameter.grad = None
 
 
 _STEPS = (1e-6, 1e-3)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -59,10 +61,9 @@ class Subject:
 
         The checks then report the reason.
         """
-        for channels in WIDTHS:
-            for size in SIZES:
-                if self.refusal(channels, size) is None and self.runs(channels, size):
-                    return channels, size
+        for place in product(WIDTHS, SIZES):
+            if self.refusal(*place) is None and self.runs(*place):
+                return place
         return WIDTHS[0], SIZES[0]
 
     @cached_property
@@ -72,11 +73,10 @@ class Subject:
 
     def runs(self, channels: int, size: Size) -> bool:
         """Return whether the module can be built and run in eval at a width and size."""
-        try:
+        with suppress(Exception):
             run(self.build(channels, size, moved=False).eval(), self.maps(2, channels, size))
-        except Exception:
-            return False
-        return True
+            return True
+        return False
 
     def refusal(self, channels: int, size: Size) -> str | None:
         """Return the declared constraint that forbids a width and size, else None.

@@ -11,12 +11,7 @@ from attnbench.conformance.findings import Finding, failure, skip, success
 from attnbench.conformance.module_under_test import Subject, relative_error, run
 from attnbench.runtimes.torch_export import root_cause
 
-_TOLERANCE = {
-    torch.float64: 1e-9,
-    torch.float32: 1e-4,
-    torch.bfloat16: 5e-2,
-    torch.float16: 1e-2,
-}
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Tolerance to the double-precision output of the same weights, relative to its largest value.
 
 Correct modules differ by 1e-7, 1e-2 and 1e-3: a few rounding errors of values of that size.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,25 +133,16 @@ def _forms(subject: Subject) -> list[ExportForm]:
 
 def build_form(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutcome:
     """Build a form in a runtime, in a temporary folder, and compare it with eager."""
-    settings = RuntimeSettings(precision=precision)
-    with _undisturbed() as folder:
+    settings, threads = RuntimeSettings(precision=precision), torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, capture_output():
         try:
-            built = runtime(name).build(form.model, form.example, settings, folder)
+            built = runtime(name).build(form.model, form.example, settings, Path(folder))
             compared = agreement(built, form.plain, examples(form.example, 4), settings)
         except RuntimeFailure as error:
             return ExportOutcome(form, failure=str(error))
-    return ExportOutcome(form, built, compared)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[Path]:
-    """Yield a temporary folder; on exit, delete it and restore the number of threads."""
-    threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, capture_output():
-        try:
-            yield Path(folder)
         finally:
             torch.set_num_threads(threads)
+    return ExportOutcome(form, built, compared)
 
 
 def _compare(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
@@ -167,8 +157,16 @@ def _compare(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
         if result.built is None or result.agreement is None:
             yield failure(f"{form} cannot be built: {result.failure}", remedy)
             continue
-        errors[form.name] = result.agreement.max_error
-        yield from _judge(form, result.agreement, runtime(name).title)
+        found = result.agreement
+        errors[form.name] = found.max_error
+        if not found.equal:
+            yield failure(
+                f"the output of {form} in {runtime(name).title} is off by {found.max_error:.1e} of "
+                f"eager's largest value, {found.tolerance:.0e} is allowed",
+                "Find the operator that differs by exporting halves of forward; write it in "
+                "simpler ones.",
+                error=found.max_error,
+            )
         fallbacks = result.built.fallbacks
         if fallbacks:
             counts = [f"{op} ({n} time{'s' * (n != 1)})" for op, n in fallbacks.items()]
@@ -179,17 +177,6 @@ def _compare(subject: Subject, name: str, remedy: str) -> Iterator[Finding]:
                 fallbacks=dict(fallbacks),
             )
     yield success(errors=errors)
-
-
-def _judge(form: ExportForm, found: Agreement, title: str) -> Iterator[Finding]:
-    if not found.equal:
-        yield failure(
-            f"the output of {form} in {title} is off by {found.max_error:.1e} of eager's largest "
-            f"value, {found.tolerance:.0e} is allowed",
-            "Find the operator that differs by exporting halves of forward; write it in simpler "
-            "ones.",
-            error=found.max_error,
-        )
 
 
 def _judge_int8(result: ExportOutcome, name: str) -> Iterator[Finding]:

@@ -58,7 +58,15 @@ def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
     elif name in catalog.suites or name.endswith(".toml") or "/" in name:
         yield from (find_attention(spec, catalog) for spec in _of_suite(word, catalog))
     else:
-        raise _unknown(name, catalog)
+        modules = catalog.modules.names()
+        raise unknown(
+            "module or suite",
+            name,
+            [*modules, *catalog.suites.names()],
+            listed=modules,
+            elsewhere="backbone; modules and suites are checked" if is_backbone(name) else "",
+            way_out="Or FILE.py:Class, SUITE.toml, --plugin FILE.",
+        )
 
 
 def _module(word: str, name: str, catalog: Catalog) -> Chosen:
@@ -69,17 +77,11 @@ def _module(word: str, name: str, catalog: Catalog) -> Chosen:
     except PluginError as error:
         if name in catalog.modules:
             return load_failure(name, catalog.modules.entry(name).origin, str(error))
-        if not _is_there(name, catalog):
-            raise  # a missing file or class is a user error, not a broken module
+        try:
+            find_target(catalog, name)
+        except PluginError:
+            raise error from None  # a missing file or class is a user error, not a broken module
         return load_failure(name, name.rpartition(":")[0], str(error))
-
-
-def _is_there(name: str, catalog: Catalog) -> bool:
-    try:
-        find_target(catalog, name)
-    except PluginError:
-        return False
-    return True
 
 
 def _registered(name: str, catalog: Catalog) -> Chosen:
@@ -94,18 +96,6 @@ def _of_suite(name: str, catalog: Catalog) -> list[str]:
     tables = plan(find_suite(name, catalog), catalog, brackets=lambda _: ())
     cases = [case for table in tables for row in table.rows for case in row.cases]
     return list(dict.fromkeys(case.module for case in cases if case.module))
-
-
-def _unknown(name: str, catalog: Catalog) -> RequestError:
-    modules = catalog.modules.names()
-    return unknown(
-        "module or suite",
-        name,
-        [*modules, *catalog.suites.names()],
-        listed=modules,
-        elsewhere="backbone; modules and suites are checked" if is_backbone(name) else "",
-        way_out="Or FILE.py:Class, SUITE.toml, --plugin FILE.",
-    )
 
 
 def each_once(found: Iterable[Chosen]) -> list[Chosen]:

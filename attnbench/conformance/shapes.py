@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 
-from attnbench.conformance.findings import (
-    Failures,
-    Finding,
-    failure,
-    join_names,
-    note,
-    success,
-)
+from attnbench.conformance.findings import Failures, Finding, failure, join_names, note, success
 from attnbench.conformance.module_under_test import Size, Subject, join_shape, relative_error, run
 from attnbench.counting.model_copies import shape_copy
 from attnbench.counting.trace import trace
@@ -76,19 +70,17 @@ def _show(subject: Subject, size: Size, training: bool, seen: Failures) -> None:
 
 
 def _is_heavy(subject: Subject, x: Tensor) -> bool:
-    try:
+    with suppress(Exception):
         return trace(subject.build(size=_size(x), moved=False), x.shape).totals.bytes > _HEAVY
-    except Exception:
-        return False
+    return False
 
 
 def _keeps_shape(subject: Subject, x: Tensor) -> bool:
     """Return whether it keeps the shape on the meta device; else the real run reports why."""
-    try:
+    with suppress(Exception):
         module = shape_copy(subject.build(size=_size(x), moved=False))
         return run(module, x.to("meta")).shape == x.shape
-    except Exception:
-        return False
+    return False
 
 
 def _size(x: Tensor) -> Size:

@@ -17,8 +17,6 @@ from attnbench.datasets.split_lists import read_lines
 if TYPE_CHECKING:
     from torch import Tensor
 
-_PIXELS = 3 * 32 * 32
-
 
 class _Cifar(PublishedDataset):
     page = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -58,7 +56,7 @@ class _Cifar(PublishedDataset):
     def _binary(self, paths: Sequence[Path]) -> tuple[Tensor, Tensor]:
         import torch
 
-        size, content = self.label_bytes + _PIXELS, bytearray()
+        size, content = self.label_bytes + 3 * 32 * 32, bytearray()
         for path in paths:
             try:
                 part = path.read_bytes()

@@ -82,8 +82,7 @@ def cpuset(host: Host) -> SystemFinding | None:
     if not found or _size(found[0]) >= host.cores:
         return None
     return note(
-        found[0],
-        "this container has these cores; make sure that no other one has them too",
+        found[0], "this container has these cores; make sure that no other one has them too"
     )
 
 

@@ -163,7 +163,5 @@ def turbo(host: Host) -> SystemFinding | None:
     if off:
         return ok("off")
     return note(
-        "on",
-        "the clock falls as the chip warms up and as neighbouring cores get work",
-        command,
+        "on", "the clock falls as the chip warms up and as neighbouring cores get work", command
     )

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Bound = tuple[Callable[[], object], Callable[[Tensor], Tensor]]
 
-_FORMAT = 1
-
 
 @dataclass(frozen=True)
 class ExportNotes:
@@ -62,7 +60,7 @@ class ExportingRuntime(RuntimeBase, ABC):
         """Export the model to ``folder``, or reuse the artifact there; see :class:`Runtime`."""
         self._check(settings)
         path = folder / f"{self.name}-{settings.precision}{self.suffix}"
-        identity = {"format": _FORMAT, "key": _key(model, example), "versions": versions(self)}
+        identity = {"format": 1, "key": _key(model, example), "versions": versions(self)}
         kept = _read(path.with_suffix(".json"), identity)
         if kept is None:
             folder.mkdir(parents=True, exist_ok=True)

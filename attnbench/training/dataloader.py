@@ -25,7 +25,6 @@ from attnbench.utils.text import describe
 _MEMORY = 2**30
 """Limit in bytes for the images of a split in memory; the same on every machine, as the two kinds
 of feed augment differently."""
-_TEST_BATCH = 256
 _PREFIX = f"{RequestError.__module__}.{RequestError.__name__}: "
 Batch = tuple[Tensor, Tensor]
 Epoch = tuple[int, int]
@@ -67,7 +66,7 @@ class Feed(ABC):
 
     def test(self) -> Iterator[Batch]:
         """Return the batches of all images in order, without augmentation."""
-        return self._batches(torch.split(torch.arange(len(self.samples)), _TEST_BATCH), None)
+        return self._batches(torch.split(torch.arange(len(self.samples)), 256), None)
 
     @abstractmethod
     def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
