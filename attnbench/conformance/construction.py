@@ -116,9 +116,8 @@ def _shared(subject: Subject) -> Iterator[Finding]:
         )
         return
     paths = {id(part): path for path, part in first.named_modules()}
-    layers = [
-        paths[id(part)] or "the module itself" for part in second.modules() if id(part) in paths
-    ]
+    common = [part for part in second.modules() if id(part) in paths]
+    layers = [paths[id(part)] or "the module itself" for part in common]
     memory = {_memory(tensor) for tensor in held_tensors(first).values()} - {0}
     tensors = [name for name, tensor in held_tensors(second).items() if _memory(tensor) in memory]
     names = layers or tensors or list(class_tensors(first))

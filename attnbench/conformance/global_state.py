@@ -125,24 +125,20 @@ def find_import_changes(factory: Any) -> Iterator[Finding]:
     now = read_settings()
     if all(str(now[name]) == value for name, value in _FRESH.items()):
         return
-    for name, (old, new) in _imported_afresh(factory).items():
-        yield failure(
-            f"importing it changes {name} of the whole process from {old} to {new}",
-            "Take the setting out of the file: it is for programs, not for modules.",
-        )
-
-
-def _imported_afresh(factory: Any) -> dict[str, list[str]]:
     target = _target(factory)
     if target is None:
-        return {}
+        return
     command = [sys.executable, "-c", _PROGRAM, json.dumps([target, sys.path])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
         found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError):
-        return {}  # not importable by itself; other checks report errors of the module
-    return found
+        return  # not importable by itself; other checks report errors of the module
+    for name, (old, new) in found.items():
+        yield failure(
+            f"importing it changes {name} of the whole process from {old} to {new}",
+            "Take the setting out of the file: it is for programs, not for modules.",
+        )
 
 
 def _target(factory: Any) -> str | None:

@@ -57,10 +57,7 @@ class Subject:
 
     @cached_property
     def _place(self) -> tuple[int, Size]:
-        """Return the first width and size that work; the first pair if none works.
-
-        The checks then report the reason.
-        """
+        """Return the first width and size that work, else the first: the checks report why."""
         for place in product(WIDTHS, SIZES):
             if self.refusal(*place) is None and self.runs(*place):
                 return place

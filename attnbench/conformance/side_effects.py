@@ -199,10 +199,7 @@ def batch_one(subject: Subject) -> Iterator[Finding]:
 
 
 def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
-    """Return the output of a fresh instance, so that state of an earlier call has no effect.
-
-    For example, a spectral norm takes a step with each call in training.
-    """
+    """Return the output of a fresh instance: a spectral norm changes with each call in training."""
     module = subject.build().double().train(mode == "training")
     for layer in module.modules():
         if isinstance(layer, (_BatchNorm, _DropoutNd)):

@@ -96,20 +96,17 @@ def count_all(
     model: nn.Module, input_size: tuple[int, ...], traced: Trace
 ) -> dict[str, CounterReport]:
     """Run every counter on its own copy of `model` and reconcile it with `traced`."""
-    reports = {"rules": _rules(traced)}
+    # operators of a library other than torch: their computation is unknown
+    foreign = Counter(op.name for op in traced.ops if "::" in op.name)
+    macs, agree, missed = traced.macs, not foreign, dict(foreign)
+    rules = CounterReport(macs, _UNIT, macs=macs, agree=agree, remainder=0, unsupported=missed)
+    reports = {"rules": rules}
     for name, count in COUNTERS.items():
         try:
             reports[name] = reconcile(count(model, input_size), traced)
         except CountingError as error:
             reports[name] = CounterReport(raw=None, unit="", reason=str(error))
     return reports
-
-
-def _rules(traced: Trace) -> CounterReport:
-    # operators of a library other than torch: their computation is unknown
-    foreign = Counter(op.name for op in traced.ops if "::" in op.name)
-    macs, missed = traced.macs, dict(foreign)
-    return CounterReport(macs, _UNIT, macs=macs, agree=not foreign, remainder=0, unsupported=missed)
 
 
 def count_torch(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:

@@ -48,7 +48,8 @@ def on_real_copy(
     """
     try:
         with quiet_pass():
-            return run(real_copy(model), _noise(size, _input_dtype(model)))
+            noise = torch.randn(size, generator=torch.Generator().manual_seed(0), device="cpu")
+            return run(real_copy(model), noise.to(_input_dtype(model)))
     except (Exception, SystemExit) as error:
         raise CountingError(_failure(model, size, error)) from error
 
@@ -92,11 +93,6 @@ def _input_dtype(model: nn.Module) -> torch.dtype:
     """Return the dtype of the first floating parameter, else torch's default."""
     kinds = (p.dtype for p in model.parameters() if p.dtype.is_floating_point)
     return next(kinds, torch.get_default_dtype())
-
-
-def _noise(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(size, generator=generator, device="cpu").to(dtype)
 
 
 def _failure(model: nn.Module, size: tuple[int, ...], error: BaseException) -> str:

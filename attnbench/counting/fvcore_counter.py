@@ -62,11 +62,15 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
     total = int(analysis.total())
     unsupported = Counter({_bare(k): int(n) for k, n in analysis.unsupported_ops().items()})
     unsupported.update(observer.missed)
+    seen = {row.operator for row in observer.rows}
+    # the operators that are not matrix products
+    others = [(name, int(n)) for name, n in analysis.by_operator().items() if name not in seen]
+    unseen = [RawCount(name, raw, 0, _EXTRAS.get(name, "")) for name, raw in sorted(others)]
     return RawCounts(
         version=version("fvcore"),
         unit=UNIT,
         total=total,
-        rows=(*observer.rows, *_unseen(analysis.by_operator(), observer.rows)),
+        rows=(*observer.rows, *unseen),
         unsupported=dict(sorted(unsupported.items())),
     )
 
@@ -95,15 +99,6 @@ class _Observer:
             return result
 
         return observed
-
-
-def _unseen(counts: Any, rows: Sequence[RawCount]) -> list[RawCount]:
-    seen = {row.operator for row in rows}
-    return [
-        RawCount(name, int(raw), 0, _EXTRAS.get(name, ""))
-        for name, raw in sorted(counts.items())
-        if name not in seen
-    ]
 
 
 def _why(kind: str, inputs: Sequence[Any], outputs: Sequence[Any], raw: int, macs: int) -> str:

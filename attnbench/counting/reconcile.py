@@ -8,6 +8,7 @@ does not agree.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -98,7 +99,11 @@ class CounterReport:
 
 def reconcile(raw: RawCounts, trace: Trace) -> CounterReport:
     """Convert a tool's result to our convention, as far as it can be explained."""
-    adjustments = _adjustments(raw)
+    sums = Counter[tuple[str, str]]()
+    for row in raw.rows:
+        if row.why:
+            sums[row.operator, row.why] += row.macs - row.raw // raw.factor
+    adjustments = tuple(Adjustment(name, why, macs) for (name, why), macs in sums.items() if macs)
     whole, rest = divmod(raw.total, raw.factor)
     macs = whole + sum(part.macs for part in adjustments)
     return CounterReport(
@@ -112,12 +117,3 @@ def reconcile(raw: RawCounts, trace: Trace) -> CounterReport:
         factor=raw.factor,
         version=raw.version,
     )
-
-
-def _adjustments(raw: RawCounts) -> tuple[Adjustment, ...]:
-    sums: dict[tuple[str, str], int] = {}
-    for row in raw.rows:
-        if row.why:
-            key = (row.operator, row.why)
-            sums[key] = sums.get(key, 0) + row.macs - row.raw // raw.factor
-    return tuple(Adjustment(name, why, macs) for (name, why), macs in sums.items() if macs)

@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.nn.modules.batchnorm import _BatchNorm
 
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 _SMALLEST = 0.25
 """Smallest side of a crop, as a share of the photograph's shorter side."""
 _NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
@@ -56,7 +54,8 @@ def photos(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     whole = _photographs()
     crops = [_crop(whole[number % len(whole)], size, generator) for number in range(count)]
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (_MEAN, _STD))
+    mean = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
+    std = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
     return (torch.stack(crops) - mean) / std
 
 

@@ -101,11 +101,8 @@ class WorkerPool:
     ) -> Iterator[tuple[K, Answer, float]]:
         """Yield key, answer and duration of each task as in :class:`Pool`; keep all processes.
 
-        Args:
-            tasks: tasks by key, started in this order.
-            limits: limits of each process.
-            on_start: called with the key of a task that starts.
-            on_progress: called with the key and the text of each progress report of a task.
+        ``limits`` are those of each process; ``on_start`` is called with the key of a task that
+        starts.
         """
 
         def run(worker: Worker, key: K) -> tuple[K, Answer, float]:
