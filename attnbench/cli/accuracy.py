@@ -182,7 +182,7 @@ def _measure(job: Job, worker: Worker, pool: Pool, save: Path | None) -> Run:
 
 def _arm(result: PairedTrainings) -> dict[str, Any]:
     """Return the JSON object of an arm."""
-    case, facts = result.cases[0], result.facts
+    case, facts = result.results[0].case, result.facts
     mean = result.mean()
     return {
         "name": case.key,
@@ -194,7 +194,9 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "recipe": facts.get("recipe"),
         "size": list(case.size),
         "status": result.status,
-        "reasons": [str((record or {}).get("reason")) for _, record in result.others],
+        "reasons": [
+            str((one.record or {}).get("reason")) for one in result.results if one.status != "ok"
+        ],
         "seeds": _seeds(result.own),
         "plain": _seeds(result.plain),
         "top1_mean": mean.mean if mean else None,

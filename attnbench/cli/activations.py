@@ -15,9 +15,6 @@ from attnbench.utils.text import describe
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from attnbench.registry.plugins import Catalog
-    from attnbench.suites.case import Case
-
 
 def command(
     backbone: Annotated[str, typer.Option("-b", "--backbone", help="name,key=value.")],
@@ -45,13 +42,18 @@ def command(
         from attnbench.reports.figures.activations import draw_maps
         from attnbench.reports.figures.feature_maps import attention_maps
         from attnbench.reports.figures.figure_files import save
+        from attnbench.suites.case import Training
+        from attnbench.suites.plan import make_case
+        from attnbench.training.recipe import default_recipe, find_recipe
 
-        case = _case(catalog, backbone, module, placement, dataset, recipe)
+        name = recipe or default_recipe(dataset)
+        case = make_case(catalog, backbone=backbone, module=module, placement=placement)
+        case = case.for_training(Training(dataset, name), find_recipe(name).size)
         meter = AccuracyMeter(CostMeter(catalog))
         meter.check(case)
         network = meter.network(case)
         kept = transfer(network, weights)
-        picture, given = _images(case, image)
+        picture, given = _images(_raw(image, dataset), name)
         sites = attention_maps(network, given)
         title = f"{module} at {placement} in {backbone}"
         saved = save(draw_maps(picture, sites, title), output)
@@ -59,31 +61,16 @@ def command(
     say(f"wrote {saved}")
 
 
-def _case(
-    catalog: Catalog, backbone: str, module: str, placement: str, dataset: str, recipe: str | None
-) -> Case:
-    from attnbench.suites.case import Training
-    from attnbench.suites.plan import make_case
-    from attnbench.training.recipe import default_recipe, find_recipe
-
-    name = recipe or default_recipe(dataset)
-    case = make_case(catalog, backbone=backbone, module=module, placement=placement)
-    return case.for_training(Training(dataset, name), find_recipe(name).size)
-
-
-def _images(case: Case, image: str) -> tuple[Tensor, Tensor]:
+def _images(raw: Tensor, recipe: str) -> tuple[Tensor, Tensor]:
     """Return the image, (3, H, W) in uint8, and the input of the network, (1, 3, S, S)."""
     import torch
 
     from attnbench.datasets.dataset import LabeledImages
-    from attnbench.suites.case import training_of
     from attnbench.training.dataloader import feed
     from attnbench.training.recipe import find_recipe
 
-    training = training_of(case)
-    raw = _raw(image, training.dataset)
     images = LabeledImages(torch.zeros(1, dtype=torch.int64), ("",), lambda _: raw, raw[None])
-    given, _ = next(iter(feed(images, find_recipe(training.recipe)).test()))
+    given, _ = next(iter(feed(images, find_recipe(recipe)).test()))
     return raw.expand(3, -1, -1), given
 
 
@@ -97,9 +84,8 @@ def _raw(image: str, dataset: str) -> Tensor:
         try:
             return decode(Path(image))
         except Exception as error:  # the decoders of PIL raise various exceptions
-            raise RequestError(
-                f"--image cannot be read: got {image!r}: {describe(error)}"
-            ) from error
+            message = f"--image cannot be read: got {image!r}: {describe(error)}"
+            raise RequestError(message) from error
     test = load(dataset).test
     if int(image) >= len(test):
         raise RequestError(

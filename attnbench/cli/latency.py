@@ -28,7 +28,7 @@ from attnbench.cli.request_grid import (
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.latency_results import LatencyCell
+    from attnbench.reports.tables.case_results import LatencyCell
     from attnbench.reports.tables.row_views import RowView
     from attnbench.runner.job import Job
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format
 from attnbench.cli.output import console, guests, load_catalog, print_json, writing
-from attnbench.errors import RequestError, suggestion
+from attnbench.errors import unknown
 from attnbench.registry.plugins import Catalog
+from attnbench.registry.registry import Registry
 
 Rows = list[dict[str, Any]]
 _UNSHOWN = ("origin", "page", "missing")
 """Keys in JSON only; hints on missing objects follow the table."""
 _WHOLE = ("name", "family", "year", "paper", "params_512")
 """Columns without line breaks."""
-_GAP = 3
-_ROOM, _LEAST = 40, 20
+_GAP, _ROOM, _LEAST = 3, 40, 20
 """Widths in characters: gap between cells, preferred and minimum width of constraints."""
 
 
@@ -36,10 +36,7 @@ def command(
     """List modules (the default), backbones, suites, runtimes or data sets."""
     chosen = chosen_format(format, json, ("text", "json"))
     if what not in _ROWS:
-        raise RequestError(
-            f"what to list is unknown: got {what!r}. Choose from {', '.join(_ROWS)}."
-            f"{suggestion(what, _ROWS)}"
-        )
+        raise unknown("kind to list", what, _ROWS)
     catalog = load_catalog(plugin)
     rows = _ROWS[what](catalog)
     if long and what == "modules":
@@ -54,24 +51,18 @@ def command(
                 _print_families(catalog)
 
 
-def _modules(catalog: Catalog) -> Rows:
-    keys = ("name", "family", "year", "paper", "title", "origin")
-    return _picked(map(catalog.modules.entry, catalog.modules.names()), keys)
-
-
 def _backbones(catalog: Catalog) -> Rows:
     from attnbench.registry.backbone_names import BACKBONES, FAMILIES
 
-    rows = _picked((*BACKBONES, *FAMILIES), ("name", "title", "source", "options"))
+    rows = _picked((*BACKBONES, *FAMILIES), "name", "title", "source", "options")
     return [row | {"options": ", ".join(row["options"])} for row in rows]
 
 
-def _suites(catalog: Catalog) -> Rows:
-    keys = ("name", "title", "paper", "origin")
-    return _picked(map(catalog.suites.entry, catalog.suites.names()), keys)
+def _entries(table: Registry[Any], *keys: str) -> Rows:
+    return _picked(map(table.entry, table.names()), *keys)
 
 
-def _picked(things: Iterable[object], keys: Sequence[str]) -> Rows:
+def _picked(things: Iterable[object], *keys: str) -> Rows:
     return [{key: getattr(thing, key) for key in keys} for thing in things]
 
 
@@ -86,9 +77,9 @@ def _datasets(catalog: Catalog) -> Rows:
     from attnbench.datasets.registry import datasets, describe_dataset
 
     keys = ("name", "title", "classes", "train", "test", "available", "where", "missing", "page")
-    found = [describe_dataset(name) if name != _FOLDER["name"] else {} for name in datasets()]
-    listed = [{key: description.get(key) for key in keys} for description in found if description]
-    return [*listed, {**dict.fromkeys(keys), **_FOLDER}]
+    names = [name for name in datasets() if name != _FOLDER["name"]]
+    found = [*map(describe_dataset, names), _FOLDER]
+    return [{key: description.get(key) for key in keys} for description in found]
 
 
 _FOLDER = {
@@ -98,9 +89,11 @@ _FOLDER = {
 }
 
 _ROWS: dict[str, Callable[[Catalog], Rows]] = {
-    "modules": _modules,
+    "modules": lambda catalog: _entries(
+        catalog.modules, "name", "family", "year", "paper", "title", "origin"
+    ),
     "backbones": _backbones,
-    "suites": _suites,
+    "suites": lambda catalog: _entries(catalog.suites, "name", "title", "paper", "origin"),
     "runtimes": _runtimes,
     "datasets": _datasets,
 }
@@ -117,10 +110,9 @@ def _details(name: str) -> dict[str, Any]:
     except AttnbenchError as error:
         return {"params_512": None, "constraints": [str(error)]}
     declared = attention.card.constraints if attention.card else ()
-    constraints = [constraint.text for constraint in declared if not constraint.basic]
     return {
         "params_512": sum(parameter.numel() for parameter in built.parameters()),
-        "constraints": constraints,
+        "constraints": [constraint.text for constraint in declared if not constraint.basic],
     }
 
 

@@ -80,7 +80,7 @@ def print_report(report: Report, form: str) -> None:
 def print_document(blocks: Iterable[Block], form: str) -> None:
     """Write the blocks of a document to standard output, as ``md`` or plain ``text``."""
     if form == "md":
-        from attnbench.reports.markdown import to_markdown as written
+        from attnbench.reports.document import to_markdown as written
     else:
         from attnbench.reports.terminal import to_text as written
     with writing():

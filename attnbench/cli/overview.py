@@ -9,7 +9,7 @@ import typer
 
 from attnbench.cli.options import Format, Json, Out, chosen_format
 from attnbench.cli.output import print_json, print_report, say
-from attnbench.errors import RequestError
+from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
     from attnbench.reports.overview.entries import Place
@@ -65,7 +65,8 @@ def command(
 
 def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place], Report]:
     from attnbench.records.store import find_run, read_run
-    from attnbench.reports.overview import build_overview, collect
+    from attnbench.reports.overview.build_overview import build_overview
+    from attnbench.reports.overview.entries import collect
     from attnbench.reports.run_report import planned_of
 
     paths = dict.fromkeys(find_run(name, out).resolve() for name in runs)
@@ -76,20 +77,17 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
         for name, version in run.measured_with().items():
             versions.setdefault(name, {}).update(dict.fromkeys(version.split(" / ")))
     joined = {name: " / ".join(seen) for name, seen in versions.items()}
-    return places, build_overview(
-        places, [run.header.suite["suite"]["name"] for run in found], joined
-    )
+    names = [run.header.suite["suite"]["name"] for run in found]
+    return places, build_overview(places, names, joined)
 
 
 def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
     named = {place.name: place for place in places}
     if not named:
         raise RequestError("the runs have no module. Name a run with one.")
-    unknown = [name for name in wanted if name not in named]
-    if unknown:
-        raise RequestError(
-            f"--placement is unknown: got {unknown[0]!r}. Choose from {', '.join(named)}."
-        )
+    for name in wanted:
+        if name not in named:
+            raise unknown("--placement", name, named)
     return [named[name] for name in dict.fromkeys(wanted)] if wanted else places
 
 

@@ -11,7 +11,7 @@ import typer
 
 from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
 from attnbench.cli.output import console, guests, load_catalog, print_json, say, writing
-from attnbench.errors import RequestError, suggestion
+from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
@@ -44,10 +44,7 @@ def command(
 ) -> None:
     """Show all about a module, a backbone's sites or a suite's cases."""
     if what not in _FORMATS:
-        raise RequestError(
-            f"what to show is unknown: got {what!r}. Choose from {', '.join(_FORMATS)}."
-            f"{suggestion(what, _FORMATS)}"
-        )
+        raise unknown("kind to show", what, _FORMATS)
     chosen = chosen_format(format, json, _FORMATS[what])
     catalog = load_catalog(plugin)
     document: Any
@@ -106,8 +103,7 @@ def _overwrite(line: str) -> None:
 
 
 def _write_module(document: Document, form: str) -> None:
-    from attnbench.reports.document import Equations
-    from attnbench.reports.markdown import to_markdown
+    from attnbench.reports.document import Equations, to_markdown
     from attnbench.reports.module_page.sections import headline, page_of
     from attnbench.reports.terminal import print_blocks
 

@@ -18,10 +18,8 @@ from attnbench.conformance.findings import (
     SKIPPED,
     STATUSES,
     ConformanceReport,
-    Finding,
 )
-from attnbench.reports.document import Block, Folded, Grid, Heading, code, limited
-from attnbench.reports.markdown import to_markdown
+from attnbench.reports.document import Block, Folded, Grid, Heading, code, limited, to_markdown
 from attnbench.reports.terminal import simple_table
 from attnbench.utils.escape import EscapedText, markdown
 
@@ -88,12 +86,12 @@ Row = tuple[str, str, list[str]]
 
 
 def _head(report: ConformanceReport, name_width: int) -> Text:
-    head = Text(f"{report.name:<{name_width}}  ")
-    head.append(f"{report.verdict:<6}", _STYLES.get(report.verdict, "yellow"))
-    head.append(f"  {counts(report)}, {report.seconds:.1f} s")
-    if not report.passed and report.origin:
-        head.append(f"  ({report.origin})", "dim")
-    return head
+    return Text.assemble(
+        f"{report.name:<{name_width}}  ",
+        (f"{report.verdict:<6}", _STYLES.get(report.verdict, "yellow")),
+        f"  {counts(report)}, {report.seconds:.1f} s",
+        ("" if report.passed or not report.origin else f"  ({report.origin})", "dim"),
+    )
 
 
 def _print_rows(rows: Iterable[Row], console: Console) -> None:
@@ -133,16 +131,12 @@ def _every(report: ConformanceReport) -> Iterator[Row]:
     """Yield a row for every finding, in the order of the checks, with the title of its check."""
     for finding in report.findings:
         title = CHECKS[finding.check].title if finding.check in CHECKS else ""
+        lines = [title, *_lines(finding.reason, finding.remedy)]
         if finding.status == OK:
-            yield finding.status, finding.check, [_sentence(title, finding, report)]
-        else:
-            yield finding.status, finding.check, [title, *_lines(finding.reason, finding.remedy)]
-
-
-def _sentence(title: str, found: Finding, report: ConformanceReport) -> str:
-    text = found.reason or (drift_text(report) if found.check == "drift" else "")
-    joint = " " if title.endswith(" by") else ": "
-    return f"{title}{joint}{text}" if text else title
+            text = finding.reason or (drift_text(report) if finding.check == "drift" else "")
+            joint = " " if title.endswith(" by") else ": "
+            lines = [f"{title}{joint}{text}" if text else title]
+        yield finding.status, finding.check, lines
 
 
 def _lines(reason: str, remedy: str) -> list[str]:
@@ -150,33 +144,35 @@ def _lines(reason: str, remedy: str) -> list[str]:
 
 
 def _table(reports: Sequence[ConformanceReport]) -> Table:
-    heads, rows = _statistics(reports)
+    rows = _statistics(reports)
     table = simple_table()
     table.add_column("Module", overflow="fold")
-    for head in heads:
+    for head in rows[0]:
         table.add_column(head, justify="right")
     for report, row in zip(reports, rows, strict=True):
-        table.add_row(Text(report.name, "" if report.passed else "bold red"), *map(Text, row))
+        name = Text(report.name, "" if report.passed else "bold red")
+        table.add_row(name, *map(Text, row.values()))
     return table
 
 
 def _overview(reports: Sequence[ConformanceReport]) -> Grid:
-    heads, rows = _statistics(reports)
-    ruler = f"| --- | --- |{' --: |' * len(heads)}"
-    named = [
-        [code(report.name), report.verdict, *row] for report, row in zip(reports, rows, strict=True)
+    statistics = _statistics(reports)
+    ruler = f"| --- | --- |{' --: |' * len(statistics[0])}"
+    rows = [
+        [code(report.name), report.verdict, *row.values()]
+        for report, row in zip(reports, statistics, strict=True)
     ]
-    return Grid(f"| Module |  | {' | '.join(heads)} |\n{ruler}", named)
+    return Grid(f"| Module |  | {' | '.join(statistics[0])} |\n{ruler}", rows)
 
 
-def _statistics(reports: Sequence[ConformanceReport]) -> tuple[list[str], list[list[str]]]:
-    """Return heads, and cells of each report: findings by status and, if one is known, drifts."""
-    heads = [status.capitalize() for status in _COUNTED]
-    rows = [[str(len(report.with_status(status))) for status in _COUNTED] for report in reports]
-    drifts = list(map(drift_text, reports))
-    if any(drifts):
-        return [*heads, "Drift"], [[*row, drift] for row, drift in zip(rows, drifts, strict=True)]
-    return heads, rows
+def _statistics(reports: Sequence[ConformanceReport]) -> list[dict[str, str]]:
+    """Return each report's cells by head: findings by status and, if one is known, drifts."""
+    is_known = any(report.drift is not None for report in reports)
+    return [
+        {status.capitalize(): str(len(report.with_status(status))) for status in _COUNTED}
+        | ({"Drift": drift_text(report)} if is_known else {})
+        for report in reports
+    ]
 
 
 def _details(report: ConformanceReport) -> Iterator[Block]:

@@ -1,15 +1,14 @@
-"""The parts of a text document, independent of its output format."""
+"""The parts of a text document, and their GitHub Markdown for pages and comments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from attnbench.utils.escape import EscapedText
+from attnbench.utils.escape import EscapedText, markdown
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A title: of the document (up to level 2) or of what follows."""
 
     text: str
@@ -17,37 +16,32 @@ class Heading:
     """Level in Markdown; 0 for a bold paragraph."""
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(NamedTuple):
     """Lines for a terminal, printed as they are."""
 
     lines: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Labels, each with a text."""
 
     rows: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(NamedTuple):
     """Sentences, below an optional heading line."""
 
     texts: tuple[str, ...]
     head: str = ""
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(NamedTuple):
     """Lines of mathematics as plain text, with shapes after a gap."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Equations:
+class Equations(NamedTuple):
     """The LaTeX form of a formula, taken from the card: one equation per line."""
 
     tex: str
@@ -69,16 +63,14 @@ class Equations:
         return [line.strip() for line in self.tex.splitlines() if line.strip()]
 
 
-@dataclass(frozen=True)
-class CodeBlock:
+class CodeBlock(NamedTuple):
     """Lines of code to copy."""
 
     text: str
     language: str
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """A table of a Markdown document."""
 
     head: str
@@ -86,8 +78,7 @@ class Grid:
     rows: Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(NamedTuple):
     """Blocks of a Markdown document that are folded below a title in HTML."""
 
     title: str
@@ -123,3 +114,52 @@ def _aligned(line: str) -> str:
         if character == "=" and depth == 0:
             return f"{line[:at]}&{line[at:]}"
     return f"& {line}"
+
+
+def to_markdown(blocks: Iterable[Block]) -> str:
+    """Return the blocks as Markdown, separated by blank lines."""
+    return f"{_joined(blocks)}\n"
+
+
+def _joined(blocks: Iterable[Block]) -> str:
+    return "\n\n".join(map(_block, blocks))
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {_escaped(text)}" if level else f"**{_escaped(text)}**"
+        case Rows(rows):
+            return "\n".join(_row(label, text) for label, text in rows)
+        case Items(texts, head):
+            items = "\n".join(f"- {_escaped(text)}" for text in texts)
+            return "\n\n".join(part for part in (_escaped(head), items) if part)
+        case Grid(head, cells):
+            lines = [f"| {' | '.join(map(_escaped, row))} |" for row in cells]
+            return "\n".join([head, *lines])
+        case Folded(title, blocks):
+            return f"<details><summary>{title}</summary>\n\n{_joined(blocks)}\n\n</details>"
+        case Formula(text):
+            return _fence("text", text)
+        case Equations():
+            return _fence("math", block.mathematics())
+        case Lines(lines):
+            return _fence("text", "\n".join(lines))
+        case CodeBlock(text, language):
+            return _fence(language, text)
+
+
+def _escaped(text: str) -> EscapedText:
+    return text if isinstance(text, EscapedText) else markdown(text)
+
+
+def _row(label: str, text: str) -> str:
+    """Return a list item, with a label that is code formatted as code."""
+    if not label:
+        return f"  {markdown(text)}"
+    name = f"`{label}`" if set("=._") & set(label) else markdown(label)
+    return f"- {name}: {markdown(text)}"
+
+
+def _fence(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"

@@ -8,9 +8,9 @@ from typing import Any
 from attnbench.records.store import Run
 from attnbench.reports.figures.training_curves import write_plots
 from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.case_results import Records
 from attnbench.reports.tables.render import write
 from attnbench.reports.tables.report import Report
-from attnbench.reports.tables.row_views import Records
 from attnbench.suites.load import parse_suite
 from attnbench.suites.planned import PlannedTable, tables_from_json
 from attnbench.suites.schema import Suite

@@ -15,7 +15,7 @@ import pytest
 
 from attnbench.records.store import read_run
 from attnbench.registry.plugins import catalog
-from attnbench.reports.tables import build_report
+from attnbench.reports.tables.build import build_report
 from attnbench.runner.job import CHECKPOINTS, prepare
 from attnbench.runner.run_suite import measure
 from attnbench.runner.select_cases import Choice

@@ -18,7 +18,8 @@ from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.plugins import catalog as own_catalog
-from attnbench.reports.tables import build_report, render
+from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.render import render
 from attnbench.runtimes.registry import runtimes
 from attnbench.suites.load import read_suite
 from attnbench.suites.plan import all_cases, plan

@@ -10,8 +10,7 @@ from typing import Any
 from attnbench.errors import AttnbenchError
 from attnbench.regression.ci.run import CiResult
 from attnbench.regression.compare.report import markdown_blocks, text_blocks
-from attnbench.reports.document import Block, Folded, Grid, Heading, Items, Lines, code
-from attnbench.reports.markdown import to_markdown
+from attnbench.reports.document import Block, Folded, Grid, Heading, Items, Lines, code, to_markdown
 from attnbench.utils.escape import EscapedText, markdown
 
 SUMMARY = "GITHUB_STEP_SUMMARY"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROWS = 8
 _MAGNITUDE, _GAIN, _CHANGE = "viridis", "cividis", "inferno"
+_NAMES = ("image", "before: mean |x|", "after: mean |y|", "gain per position", "relative change")
 _FLAT = 1e-6
 """Relative range below which a map is drawn in one color."""
 
@@ -206,19 +207,15 @@ def _draw_row(row: SubFigure, picture: Array, site: SiteMap) -> None:
     row.suptitle(_heading(site), fontsize=PLAIN + 1, x=0.01, ha="left", parse_math=False)
     axes = row.subplots(1, 6, width_ratios=[1, 1, 1, 1, 1, 1.5])
     axes[0].imshow(picture)
-    _name(axes[0], "image")
     shared = _limits(site.before, site.after)
     _map(axes[1], picture, site.before, shared, _MAGNITUDE)
-    _name(axes[1], "before: mean |x|")
-    drawn = _map(axes[2], picture, site.after, shared, _MAGNITUDE)
-    _name(axes[2], "after: mean |y|")
-    _color_bar(row, drawn, list(axes[1:3]))
-    drawn = _map(axes[3], picture, site.gain, _limits(site.gain), _GAIN)
-    _name(axes[3], "gain per position")
-    _color_bar(row, drawn, [axes[3]])
-    drawn = _overlay(axes[4], picture, site.change, _limits(site.change))
-    _name(axes[4], "relative change")
-    _color_bar(row, drawn, [axes[4]])
+    after = _map(axes[2], picture, site.after, shared, _MAGNITUDE)
+    gain = _map(axes[3], picture, site.gain, _limits(site.gain), _GAIN)
+    change = _overlay(axes[4], picture, site.change, _limits(site.change))
+    for at, name in enumerate(_NAMES):
+        _name(axes[at], name)
+    for drawn, beside in ((after, axes[1:3]), (gain, axes[3:4]), (change, axes[4:5])):
+        _color_bar(row, drawn, list(beside))
     _draw_channels(axes[5], site.channel_gain)
 
 

@@ -58,9 +58,8 @@ def _check(image: Tensor) -> None:
 
 
 def _run(model: nn.Module, image: Tensor) -> None:
-    like = next(
-        (parameter for parameter in model.parameters() if parameter.is_floating_point()), image
-    )
+    floating = (found for found in model.parameters() if found.is_floating_point())
+    like = next(floating, image)
     with _evaluating(model), quiet_pass():
         try:
             model(image.to(like.device, like.dtype))
@@ -95,15 +94,8 @@ def _watched(path: str, attention: nn.Module, maps: list[SiteMap]) -> Iterator[N
     def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         maps.append(SiteMap(path, given.pop(), _features(path, output)))
 
-    handles = [
-        attention.register_forward_pre_hook(before),
-        attention.register_forward_hook(after),
-    ]
-    try:
+    with attention.register_forward_pre_hook(before), attention.register_forward_hook(after):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _features(path: str, value: Any) -> Array:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isinf
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from attnbench.errors import RequestError
 from attnbench.reports.figures.figure_files import (
@@ -20,16 +19,14 @@ from attnbench.reports.figures.figure_files import (
     style_axes,
     style_legend,
 )
-from attnbench.reports.tables.accuracy_results import trained
+from attnbench.reports.tables.accuracy_results import PairedTrainings, read_trainings
+from attnbench.reports.tables.case_results import Records
+from attnbench.suites.planned import PlannedTable
+from attnbench.suites.schema import Suite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from attnbench.reports.tables.accuracy_results import PairedTrainings
-    from attnbench.reports.tables.row_views import Records
-    from attnbench.suites.planned import PlannedTable
-    from attnbench.suites.schema import Suite
 
 Epoch = Mapping[str, float]
 Row = tuple[str, Sequence[float], float, float, float]
@@ -46,7 +43,11 @@ def write_plots(
     if not measured:
         return []
     title = suite.suite.title
-    rows = [row for label, pair in measured.items() if (row := _difference(label, pair))]
+    rows = [
+        (label, pair.differences(), found.mean, found.low, found.high)
+        for label, pair in measured.items()
+        if not pair.is_plain and (found := pair.difference())
+    ]
     written = [save(draw_differences(rows, title), folder / "differences.png")] if rows else []
     curves = {
         label: [record["training"]["curve"] for _, record in sorted(pair.own.items())]
@@ -59,17 +60,10 @@ def _results(
     tables: Sequence[PlannedTable], records: Records
 ) -> Iterator[tuple[str, PairedTrainings]]:
     for table in tables:
-        for row, results in zip(table.rows, trained(table.rows, records), strict=True):
+        for row, results in zip(table.rows, read_trainings(table.rows, records), strict=True):
             for case, pair in zip(row.cases, results, strict=False):
                 more = f" ({case.module})" if len(results) > 1 else ""
                 yield f"{row.label}{more}", pair
-
-
-def _difference(label: str, pair: PairedTrainings) -> Row | None:
-    found = pair.difference()
-    if pair.is_plain or found is None:
-        return None
-    return label, pair.differences(), found.mean, found.low, found.high
 
 
 def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> Figure:
@@ -88,13 +82,23 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
     tested = any("top1" in epoch for seeds in curves.values() for seed in seeds for epoch in seed)
     panels = [("loss", "training loss")] + [("top1", "test top-1, %")] * tested
     width = 1.0 + 5.5 * len(panels)
-    columns = _columns(curves, width)
+    each = 0.6 + CHARACTER * max(map(len, curves))
+    columns = max(1, min(len(curves), int(width / each)))
     figure = blank(width, 4.6 + 0.2 * -(-len(curves) // columns), title)
     grid = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
     means = [
         _draw_panel(axes, curves, key, name) for axes, (key, name) in zip(grid, panels, strict=True)
     ]
-    _legend(figure, means[0], list(curves), columns)
+    legend = figure.legend(
+        means[0],
+        list(curves),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=PLAIN,
+        title="thick: mean of the seeds; thin: each seed",
+        title_fontsize=SMALL,
+    )
+    style_legend(legend)
     return figure
 
 
@@ -124,16 +128,16 @@ def draw_differences(rows: Sequence[Row], title: str) -> Figure:
 
 
 def _check(curves: Mapping[str, Sequence[Sequence[Epoch]]]) -> None:
-    for arm, seeds in curves.items():
-        for number, seed in enumerate(seeds):
-            for epoch in seed:
-                if "epoch" not in epoch or "loss" not in epoch:
-                    raise RequestError(
-                        f"{arm}, seed {number}: an epoch lacks epoch or loss: got "
-                        f"{', '.join(epoch) or 'nothing'}. Give both."
-                    )
-    if not any(seed for seeds in curves.values() for seed in seeds):
+    arms = [(arm, *seed) for arm, seeds in curves.items() for seed in enumerate(seeds)]
+    epochs = [(arm, number, epoch) for arm, number, seed in arms for epoch in seed]
+    if not epochs:
         raise RequestError("draw_curves() needs at least one epoch: got none.")
+    for arm, number, epoch in epochs:
+        if "epoch" not in epoch or "loss" not in epoch:
+            raise RequestError(
+                f"{arm}, seed {number}: an epoch lacks epoch or loss: got "
+                f"{', '.join(epoch) or 'nothing'}. Give both."
+            )
 
 
 def _draw_panel(
@@ -156,7 +160,7 @@ def _draw_panel(
 def _mean(lines: Sequence[Mapping[float, float]]) -> dict[float, float]:
     """Return the mean over seeds at their common epochs."""
     shared = set(lines[0]).intersection(*lines[1:]) if lines else set()
-    return {epoch: float(np.mean([line[epoch] for line in lines])) for epoch in sorted(shared)}
+    return {epoch: fmean(line[epoch] for line in lines) for epoch in sorted(shared)}
 
 
 def _points(line: Mapping[float, float]) -> tuple[list[float], list[float]]:
@@ -178,25 +182,6 @@ def _colors(count: int) -> list[Any]:
     return [colormaps["turbo"](0.03 + 0.94 * at / (count - 1)) for at in range(count)]
 
 
-def _columns(names: Mapping[str, object], width: float) -> int:
-    """Return the number of legend columns."""
-    each = 0.6 + CHARACTER * max(len(name) for name in names)
-    return max(1, min(len(names), int(width / each)))
-
-
-def _legend(figure: Figure, lines: Sequence[Any], names: Sequence[str], columns: int) -> None:
-    legend = figure.legend(
-        lines,
-        names,
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=PLAIN,
-        title="thick: mean of the seeds; thin: each seed",
-        title_fontsize=SMALL,
-    )
-    style_legend(legend)
-
-
 def _extent(rows: Sequence[Row]) -> tuple[float, float]:
     """Return axis limits that include zero and every finite value, with a margin."""
     values = [0.0]
@@ -213,19 +198,14 @@ def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> Non
     axes.scatter(dots, [at + 0.22] * len(dots), s=14, color="0.45", alpha=0.7, linewidths=0)
     if not isfinite(mean):
         return
+    arrow = {"arrowstyle": "-|>", "color": BLUE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
     for bound, edge in ((low, limits[0]), (high, limits[1])):
-        _draw_side(axes, at, mean, bound, edge)
+        if isinf(bound):
+            axes.annotate("", (edge, at), (mean, at), arrowprops=arrow)
+        elif isfinite(bound):
+            axes.plot([mean, bound], [at, at], color=BLUE, linewidth=2, solid_capstyle="butt")
+            axes.plot([bound], [at], "|", color=BLUE, markersize=9, markeredgewidth=2)
     axes.plot([mean], [at], "D", color=BLUE, markersize=6, zorder=3)
-
-
-def _draw_side(axes: Axes, at: int, mean: float, bound: float, edge: float) -> None:
-    """Draw one side of an interval, up to its bound or as an arrow to the figure's edge."""
-    if isinf(bound):
-        style = {"arrowstyle": "-|>", "color": BLUE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", (edge, at), (mean, at), arrowprops=style)
-    elif isfinite(bound):
-        axes.plot([mean, bound], [at, at], color=BLUE, linewidth=2, solid_capstyle="butt")
-        axes.plot([bound], [at], "|", color=BLUE, markersize=9, markeredgewidth=2)
 
 
 def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:

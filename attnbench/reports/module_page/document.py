@@ -116,10 +116,12 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     printed, reason = None, None
     try:
         attention.check(CHANNELS, SIZE)
-        values = _by_formula(attention)
+        macs = card.macs(CHANNELS, *SIZE, **attention.options) if card.macs else None
+        values = {"params_512": attention.params(CHANNELS), "macs_512x14x14": macs}
         counted = [key for key, value in values.items() if value is None]
         if counted:
-            values |= _counted(attention, catalog, counted)
+            found = _count(attention, catalog)
+            values |= {key: found[key] for key in counted}
         printed = _printed(card, attention)
     except AttnbenchError as error:
         counted, reason = [], str(error)
@@ -135,18 +137,11 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _by_formula(attention: Attention) -> dict[str, int | None]:
-    card = attention.card
-    macs = card.macs(CHANNELS, *SIZE, **attention.options) if card and card.macs else None
-    return {"params_512": attention.params(CHANNELS), "macs_512x14x14": macs}
-
-
-def _counted(attention: Attention, catalog: Catalog, keys: list[str]) -> dict[str, int]:
+def _count(attention: Attention, catalog: Catalog) -> dict[str, int]:
     from attnbench.measure.cost import CostMeter
 
     part = CostMeter(catalog).part(attention, CHANNELS, SIZE)
-    found = {"params_512": part.params, "macs_512x14x14": part.macs}
-    return {key: found[key] for key in keys}
+    return {"params_512": part.params, "macs_512x14x14": part.macs}
 
 
 def _printed(card: Card, attention: Attention) -> dict[str, Any] | None:

@@ -5,26 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnbench.errors import RequestError
-from attnbench.reports.overview.columns import common, figures, place_notes, ranked
+from attnbench.reports.overview.columns import common, figures, place_notes, rank
 from attnbench.reports.overview.entries import OverviewEntry, Place
 from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE
+from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.build import CONVENTIONS
-from attnbench.reports.tables.case_result import NOT_RUN
+from attnbench.reports.tables.case_results import CostResult, LatencyCell
+from attnbench.reports.tables.columns import NOT_DECLARED
 from attnbench.reports.tables.footnotes import Footnotes
-from attnbench.reports.tables.latency_format import VERDICT_RULE
+from attnbench.reports.tables.latency_columns import VERDICT_RULE
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 from attnbench.utils.files import replace_file
 
-if TYPE_CHECKING:
-    from attnbench.reports.tables.accuracy_results import PairedTrainings
-    from attnbench.reports.tables.latency_results import LatencyCell
-    from attnbench.reports.tables.row_views import CostResult
-
-NOT_DECLARED = "not declared"
 COUNTS = ("params", "macs", "activations", "bytes")
 BEGIN = "<!-- attnbench overview -->"
 END = "<!-- /attnbench overview -->"
@@ -41,16 +37,12 @@ def build_overview(
         sources: names of the runs.
         provenance: the versions of the measuring software, by name.
     """
-    tables = tuple(_table(place) for place in places)
     entries = [entry for place in places for entry in place.entries.values()]
     cards = {entry.card["key"]: entry.card for entry in entries if entry.card.get("key")}
     return Report(
         name="overview",
         title="Attention modules side by side",
-        source="",
-        url="",
-        notes=(),
-        tables=tables,
+        tables=tuple(map(_table, places)),
         footer=tuple(_footer(places, sources, provenance)),
         lines=tuple(line for place in places for line in lines(place)),
         bibtex=tuple(cards[key]["bibtex"] for key in sorted(cards)),
@@ -59,36 +51,24 @@ def build_overview(
 
 def _table(place: Place) -> Table:
     notes, shown = Footnotes(), list(figures(place))
-    rows = tuple(
-        (
-            *_module_cells(entry, notes),
-            *(column.cell(entry, notes) for column in shown),
-        )
-        for entry in ranked(place)
-    )
+    heads = map(Column, ("Module", "Family", "Paper"))
     return Table(
         title=f"At {place.name}",
-        columns=(
-            *map(Column, ("Module", "Family", "Paper")),
-            *(column.column for column in shown),
+        columns=(*heads, *(column.column for column in shown)),
+        rows=tuple(
+            (*_module_cells(entry, notes), *(column.cell(entry, notes) for column in shown))
+            for entry in rank(place)
         ),
-        rows=rows,
         notes=tuple(place_notes(place)),
         footnotes=notes.texts,
     )
 
 
 def _module_cells(entry: OverviewEntry, notes: Footnotes) -> Iterator[Cell]:
-    failures = (_failure(result) for result in entry.costs.values())
+    failures = (result.failure(result.case.name) for result in entry.costs.values())
     yield Cell(entry.module, notes=notes.add(*failures))
     yield Cell(entry.card.get("family") or NOT_DECLARED)
     yield Cell(entry.card.get("short") or NOTHING, cite=entry.card.get("key") or "")
-
-
-def _failure(result: CostResult) -> str:
-    if result.values or result.status == NOT_RUN:  # the cells show this status
-        return ""
-    return f"{result.case.name}: {result.status}: {result.reason}"
 
 
 def _footer(
@@ -109,20 +89,17 @@ def _footer(
 
 def objects(place: Place) -> list[dict[str, Any]]:
     """Return the JSON objects, with every setting of the runs, including those not in tables."""
-    return [_object(place, entry) for entry in ranked(place)]
+    return [_object(place, entry) for entry in rank(place)]
 
 
 def lines(place: Place) -> Iterator[Mapping[str, Any]]:
     """Yield the CSV lines: the same objects, flattened, with column names joined by slashes."""
     for record in objects(place):
-        flat: dict[str, Any] = {
-            key: record[key] for key in ("placement", "module", "family", "paper")
-        }
-        for kind in ("costs", "latencies", "accuracies"):
+        flat = {key: record[key] for key in ("placement", "module", "family", "paper")}
+        for kind, keys in _WHERE.items():
             for entry in record[kind]:
-                where = "/".join(str(entry[key]) for key in _WHERE[kind] if entry.get(key))
-                values = {key: v for key, v in entry.items() if key not in _WHERE[kind]}
-                flat |= {f"{where}/{key}": value for key, value in values.items()}
+                where = "/".join(str(entry[key]) for key in keys if entry.get(key))
+                flat |= {f"{where}/{key}": entry[key] for key in entry if key not in keys}
         yield flat
 
 
@@ -159,7 +136,7 @@ def _cost(backbone: str, result: CostResult) -> dict[str, Any]:
 
 
 def _timed(form: str, cell: LatencyCell) -> dict[str, Any]:
-    arm = cell.timing.arm if cell.timing else None
+    arm = cell.timing and cell.timing.arm
     return {
         "form": form,
         "status": cell.status,
@@ -173,8 +150,7 @@ def _timed(form: str, cell: LatencyCell) -> dict[str, Any]:
 
 
 def _trained(pair: PairedTrainings) -> dict[str, Any]:
-    found = pair.difference()
-    mean = pair.mean()
+    found, mean = pair.difference(), pair.mean()
     return {
         "status": pair.status,
         "seeds": len(pair.seeds),
@@ -224,8 +200,7 @@ def write_page(path: Path, text: str) -> None:
     """
     try:
         real = path.resolve()
-        mode, returns = real.stat().st_mode, b"\r\n" in real.read_bytes()
-        replace_file(real, text.replace("\n", "\r\n") if returns else text)
-        real.chmod(mode)
+        returns = b"\r\n" in real.read_bytes()
+        replace_file(real, text.replace("\n", "\r\n") if returns else text, durable=True)
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error}") from error

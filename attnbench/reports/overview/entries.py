@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from attnbench.reports.tables.accuracy_results import PairedTrainings
+from attnbench.reports.tables.case_results import CostResult, LatencyCell, Records
 from attnbench.reports.tables.row_views import RowView, row_views
-from attnbench.suites.case import DEFAULT_SIZE
+from attnbench.suites.case import DEFAULT_SIZE, Case, training_of
+from attnbench.suites.planned import PlannedTable
+from attnbench.suites.schema import Suite
 
-if TYPE_CHECKING:
-    from attnbench.reports.tables.accuracy_results import PairedTrainings
-    from attnbench.reports.tables.latency_results import LatencyCell
-    from attnbench.reports.tables.row_views import CostResult, Records
-    from attnbench.suites.case import Case
-    from attnbench.suites.planned import PlannedTable
-    from attnbench.suites.schema import Suite
+ALONE = "the module alone"
+"""Name used in place of a backbone for a module measured alone."""
 
 
 class PlaceSetting(NamedTuple):
@@ -44,32 +43,21 @@ class OverviewEntry:
     def add(self, view: RowView, result: CostResult) -> None:
         """Add the results of a table row."""
         case = result.case
-        network = network_of(case)
-        self.card = {**result.card, **self.card}
+        network = _network(case)
+        self.card = {**result.part("card"), **self.card}
         if not case.fused:
             self.costs.setdefault(network, result)
         timings = self.fused if case.fused else self.latencies
-        for timed in view.timed:
-            timings.setdefault(PlaceSetting(network, str(timed.case.conditions)), timed)
-        trained = view.trained_of(result)
-        if trained is not None and view.accuracy is not None:
-            setting = PlaceSetting(
-                case.backbone or ALONE, view.accuracy.dataset, recipe_of(trained)
-            )
-            self.accuracies.setdefault(setting, trained)
+        for cell in view.timed:
+            timings.setdefault(PlaceSetting(network, str(cell.conditions)), cell)
+        pair = view.trained_of(result)
+        if pair is not None and view.accuracy is not None:
+            recipe = training_of(pair.results[0].case).settings
+            setting = PlaceSetting(case.backbone or ALONE, view.accuracy.dataset, recipe)
+            self.accuracies.setdefault(setting, pair)
 
 
-ALONE = "the module alone"
-"""Name used in place of a backbone for a module measured alone."""
-
-
-def recipe_of(trained: PairedTrainings) -> str:
-    """Return the recipe and its overrides, without the seed."""
-    training = trained.cases[0].training
-    return training.settings if training else ""
-
-
-def network_of(case: Case) -> str:
+def _network(case: Case) -> str:
     """Return the backbone, with its image size where that differs from the default.
 
     Counts and latencies at two sizes are separate values; the feature map of a module alone is
@@ -90,19 +78,19 @@ class Place:
     """Entries by module spec."""
     plain: OverviewEntry = field(default_factory=lambda: OverviewEntry(""))
 
-    def entry(self, module: str) -> OverviewEntry:
-        """Return the entry of a module, created if absent."""
-        return self.entries.setdefault(module, OverviewEntry(module))
+    def results(self, kind: str, setting: PlaceSetting) -> list[Any]:
+        """Return the ``latencies``, ``fused`` or ``accuracies`` of the modules that have one."""
+        found = (getattr(entry, kind).get(setting) for entry in self.entries.values())
+        return [result for result in found if result is not None]
 
 
-Planned = tuple["Suite", Sequence["PlannedTable"], "Records"]
-"""A run: its suite, its tables, and its records by case name."""
-
-
-def collect(runs: Iterable[Planned]) -> list[Place]:
+def collect(runs: Iterable[tuple[Suite, Sequence[PlannedTable], Records]]) -> list[Place]:
     """Return the places of all runs, in order of first appearance, with their modules.
 
     Plain networks are added to every place of their table; ``wider`` controls are left out.
+
+    Args:
+        runs: the suite, the tables and the records by case name of each run.
     """
     places: dict[str, Place] = {}
     for suite, tables, records in runs:
@@ -115,22 +103,17 @@ def _collect(views: Sequence[RowView], places: dict[str, Place]) -> None:
     rows = [(view, result) for view in views for result in view.results]
     here = {}
     for view, result in rows:
-        if result.case.module is not None:
-            name = place_of(result.case)
+        if module := result.case.module:
+            name = _place_name(result.case)
             here[name] = places.setdefault(name, Place(name))
-            here[name].entry(result.case.module).add(view, result)
-    for view, result in _plain(rows):
-        for place in here.values():
-            place.plain.add(view, result)
-
-
-def _plain(rows: Iterable[tuple[RowView, CostResult]]) -> Iterator[tuple[RowView, CostResult]]:
+            here[name].entries.setdefault(module, OverviewEntry(module)).add(view, result)
     for view, result in rows:
         if result.case.module is None and view.row.control is None:
-            yield view, result
+            for place in here.values():
+                place.plain.add(view, result)
 
 
-def place_of(case: Case) -> str:
+def _place_name(case: Case) -> str:
     """Return the placement of a case; for a module alone, its feature map (``512x14x14``)."""
     height, width = case.size
     return case.placement or f"{case.channels}x{height}x{width}"

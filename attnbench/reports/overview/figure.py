@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from attnbench.errors import RequestError
 from attnbench.reports.figures.figure_files import BLUE, CHARACTER, SMALL, blank, style_axes
-from attnbench.reports.overview.columns import common, network, ranked
+from attnbench.reports.overview.columns import common, network, rank, runtime_title
+from attnbench.reports.overview.entries import OverviewEntry, Place
+from attnbench.reports.tables.accuracy_results import PairedTrainings
+from attnbench.reports.tables.case_results import LatencyCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from attnbench.reports.overview.entries import OverviewEntry, Place, PlaceSetting
-    from attnbench.reports.tables.accuracy_results import PairedTrainings
-    from attnbench.reports.tables.latency_results import LatencyCell
 
 _SECOND = "#c8553d"
 _LINEAR = 10.0
@@ -44,7 +43,7 @@ def picture(place: Place) -> Figure:
     Raises:
         RequestError: there is nothing to draw.
     """
-    entries = ranked(place)
+    entries = rank(place)
     names = [entry.module for entry in entries]
     return draw_panels(names, list(_panels(place, entries)), f"Attention modules at {place.name}")
 
@@ -52,7 +51,10 @@ def picture(place: Place) -> Figure:
 def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
     yield Panel("parameters", _params(place, entries), linear_up_to=_LINEAR)
     for setting in common(place, "latencies"):
-        yield _overhead(entries, setting)
+        plain = [_percent(entry.latencies.get(setting)) for entry in entries]
+        fused = [_percent(entry.fused.get(setting)) for entry in entries]
+        title = f"overhead, %\n{runtime_title(place, setting)}"
+        yield Panel(title, plain, fused if any(fused) else [])
     for setting in common(place, "accuracies"):
         title = f"top-1 to plain, points\n{setting.name}"
         marks = [_points(entry.accuracies.get(setting)) for entry in entries]
@@ -61,21 +63,11 @@ def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
 
 
 def _params(place: Place, entries: Sequence[OverviewEntry]) -> list[Mark | None]:
-    found = [entry.costs.get(network(place)) for entry in entries]
-    added = [
-        result.values.get("delta_params", result.values.get("params")) if result else None
-        for result in found
+    values = [
+        result.values if (result := entry.costs.get(network(place))) else {} for entry in entries
     ]
+    added = (found.get("delta_params", found.get("params")) for found in values)
     return [None if value is None else (value, value, value) for value in added]
-
-
-def _overhead(entries: Sequence[OverviewEntry], setting: PlaceSetting) -> Panel:
-    plain = [entry.latencies.get(setting) for entry in entries]
-    fused = [_percent(entry.fused.get(setting)) for entry in entries]
-    titles = (str(cell.runtime["title"]) for cell in plain if cell and cell.runtime)
-    title = next(titles, setting.name)
-    second = fused if any(fused) else []
-    return Panel(f"overhead, %\n{title}", [_percent(cell) for cell in plain], second)
 
 
 def _percent(cell: LatencyCell | None) -> Mark | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from statistics import median
-from typing import TYPE_CHECKING, Any
 
 from attnbench.reports.tables.accuracy_results import NOT_MEASURED, PairedTrainings, weak_baseline
 from attnbench.reports.tables.footnotes import Footnotes
@@ -13,9 +13,7 @@ from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.power import detectable
-
-if TYPE_CHECKING:
-    from attnbench.suites.schema import Accuracy
+from attnbench.suites.schema import Accuracy
 
 ACCURACY_RULE = (
     "Accuracy: mean over seeds with a 95% interval (Student's t), in percent of the test images "
@@ -27,48 +25,35 @@ ACCURACY_RULE = (
 )
 _GUESSED = 0.9
 """Share of the chance-level loss above which a final loss counts as not learned."""
-_HEADS = {
-    "top1": ("Top-1", "%, mean, 95% interval"),
-    "top5": ("Top-5", "%, mean, 95% interval"),
-    "difference": ("Difference to plain", "points, 95% interval, verdict"),
-    "int8": ("Top-1, int8", "%, mean, 95% interval"),
-    "int8_difference": ("Difference to plain, int8", "points, 95% interval"),
-    "mcnemar": ("Images gained / lost", "McNemar's p, these weights only"),
-    "seconds": ("Training", "s per seed"),
-}
 
 
 def accuracy_columns(
     accuracy: Accuracy, rows: Sequence[Sequence[PairedTrainings]]
 ) -> Iterator[Column]:
     """Yield the accuracy columns of a table, as one group."""
-    group = head(accuracy, [pair for row in rows for pair in row])
+    group = _head(accuracy, list(chain(*rows)))
     for key in accuracy.columns:
-        title, unit = _HEADS[key]
+        title, unit, _ = _COLUMNS[key]
         yield Column(title, unit, group, numeric=True)
 
 
-def head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
+def _head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
     """Return the head: data set, image size, recipe and number of seeds."""
-    training = next((case.training for pair in results for case in pair.cases), None)
-    size = next((case.size for pair in results for case in pair.cases), None)
-    facts = next((pair.facts for pair in results if pair.facts), {})
-    recipe = facts.get("recipe") or {}
-    marks = [
-        *(["smoke test"] if recipe.get("smoke") else []),
-        *(["synthetic pictures"] if facts.get("synthetic") else []),
-        *(["weak baseline"] if any(weak_baseline(pair) for pair in results) else []),
-    ]
-    epochs = training.epochs if training and training.epochs else None
+    case = next((result.case for pair in results for result in pair.results), None)
+    training = case.training if case else None
+    epochs = training.epochs if training else None
+    measured = next((pair for pair in results if pair.facts), None)
     parts = [
         accuracy.dataset,
-        *([f"{size[0]}×{size[1]}"] if size else []),
-        *([f"recipe {training.recipe}"] if training else []),
-        *([f"{epochs} epoch{'s' * (epochs > 1)}"] if epochs else []),
-        f"{accuracy.seeds} seed" + ("s" if accuracy.seeds > 1 else ""),
-        *marks,
+        "×".join(map(str, case.size)) if case else "",
+        f"recipe {training.recipe}" if training else "",
+        f"{epochs} epoch{'s' * (epochs > 1)}" if epochs else "",
+        f"{accuracy.seeds} seed{'s' * (accuracy.seeds > 1)}",
+        "smoke test" if measured and measured.recipe.get("smoke") else "",
+        "synthetic pictures" if measured and measured.facts.get("synthetic") else "",
+        "weak baseline" if any(map(weak_baseline, results)) else "",
     ]
-    return ", ".join(parts)
+    return ", ".join(part for part in parts if part)
 
 
 def accuracy_cells(
@@ -85,25 +70,25 @@ def accuracy_cells(
 
 def figure(one: PairedTrainings, key: str) -> str:
     """Return the text of an accuracy column."""
-    return _FIGURES[key](one) if one.own else one.status
+    return _COLUMNS[key][2](one) if one.own else one.status
 
 
-def interval(found: DifferenceEstimate, signed: bool = False) -> str:
+def interval(found: DifferenceEstimate, *, signed: bool = False) -> str:
     """Return an estimate as ``92.31 [92.05, 92.57]``; without bounds, only the mean."""
     ends = (found.low, found.high) if signed else (max(0.0, found.low), min(100.0, found.high))
-    mean, low, high = (_number(value, signed) for value in (found.mean, *ends))
+    form = "+.2f" if signed else ".2f"
+    mean, low, high = (format(value, form) for value in (found.mean, *ends))
     return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
 
 
-def difference(one: PairedTrainings) -> str:
+def _difference(pair: PairedTrainings) -> str:
     """Return the text ``+0.31 [-0.10, +0.72] inconclusive, about 4 more seeds needed``."""
-    if one.is_plain:
+    if pair.is_plain:
         return NOTHING
-    found = one.difference()
+    found = pair.difference()
     if found is None:
         return "plain not measured"
-    verdict = str(one.judgment) if one.judgment else ""
-    return f"{interval(found, signed=True)} {verdict}".strip()
+    return f"{interval(found, signed=True)} {pair.judgment or ''}".strip()
 
 
 def accuracy_notes(results: Sequence[PairedTrainings]) -> Iterator[str]:
@@ -123,19 +108,14 @@ def accuracy_notes(results: Sequence[PairedTrainings]) -> Iterator[str]:
 
 def footnotes_of(one: PairedTrainings) -> tuple[str, ...]:
     """Return the footnotes of a row: failed trainings, failed int8 models, lack of learning."""
-    texts: dict[str, None] = {}
-    for case, record in one.others:
-        if record is None:
-            continue
-        reason = f": {record['reason']}" if record.get("reason") else ""
-        # a skipped case is missing for all rows and seeds alike: reported once
-        name = "" if record["status"] == "skipped" else f"{case.name}: "
-        texts[f"{name}{record['status']}{reason}"] = None
-    for record in one.own.values():
-        why = (record.get("training") or {}).get("int8_failed")
-        if why:
-            texts[f"int8: {why}"] = None
-    return (*texts, *_unlearned(one))
+    # a skipped case is missing for all rows and seeds alike: reported once
+    failures = [
+        result.failure("" if result.status == "skipped" else result.case.name)
+        for result in one.results
+    ]
+    facts = (record.get("training") or {} for record in one.own.values())
+    failures += [f"int8: {why}" for fact in facts if (why := fact.get("int8_failed"))]
+    return (*dict.fromkeys(filter(None, failures)), *_unlearned(one))
 
 
 def _unlearned(pair: PairedTrainings) -> Iterator[str]:
@@ -158,7 +138,7 @@ def _marks(pair: PairedTrainings) -> str:
     parts = []
     if facts.get("synthetic"):
         parts.append("The pictures are synthetic: a dry run, whose accuracy says nothing.")
-    if (facts.get("recipe") or {}).get("smoke"):
+    if pair.recipe.get("smoke"):
         parts.append(
             "The accuracy is a smoke test: it shows that every module trains, not which is better."
         )
@@ -173,10 +153,6 @@ def _marks(pair: PairedTrainings) -> str:
             f"Images that cannot be read, left out: {left_out} ({', '.join(names + more)})"
         )
     return " ".join(parts)
-
-
-def _number(value: float, signed: bool) -> str:
-    return f"{value:+.2f}" if signed else f"{value:.2f}"
 
 
 def _mean(key: str) -> Callable[[PairedTrainings], str]:
@@ -200,16 +176,17 @@ def _mcnemar(pair: PairedTrainings) -> str:
 
 
 def _seconds(pair: PairedTrainings) -> str:
-    found: list[Any] = [record["training"]["training_s"] for record in pair.own.values()]
-    return f"{median(found):.0f}" if found else NOTHING
+    return f"{median(record['training']['training_s'] for record in pair.own.values()):.0f}"
 
 
-_FIGURES: dict[str, Callable[[PairedTrainings], str]] = {
-    "top1": _mean("top1"),
-    "top5": _mean("top5"),
-    "difference": difference,
-    "int8": _mean("int8_top1"),
-    "int8_difference": _int8_difference,
-    "mcnemar": _mcnemar,
-    "seconds": _seconds,
+_INTERVAL = "points, 95% interval"
+_COLUMNS: dict[str, tuple[str, str, Callable[[PairedTrainings], str]]] = {
+    "top1": ("Top-1", "%, mean, 95% interval", _mean("top1")),
+    "top5": ("Top-5", "%, mean, 95% interval", _mean("top5")),
+    "difference": ("Difference to plain", f"{_INTERVAL}, verdict", _difference),
+    "int8": ("Top-1, int8", "%, mean, 95% interval", _mean("int8_top1")),
+    "int8_difference": ("Difference to plain, int8", _INTERVAL, _int8_difference),
+    "mcnemar": ("Images gained / lost", "McNemar's p, these weights only", _mcnemar),
+    "seconds": ("Training", "s per seed", _seconds),
 }
+"""Head, unit and text by the key of a column."""

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnbench.errors import RecordError
-from attnbench.reports.tables.case_result import NOT_RUN
+from attnbench.reports.tables.case_results import CaseResult, Records
 from attnbench.stats.mcnemar import McNemar, mcnemar
 from attnbench.stats.paired_difference import DifferenceEstimate, estimate
 from attnbench.stats.verdict import Verdict, judge_accuracy
+from attnbench.suites.case import Case, training_of
+from attnbench.suites.planned import PlannedRow
 from attnbench.utils.bitmask import unpack
 
-if TYPE_CHECKING:
-    from attnbench.suites.case import Case
-    from attnbench.suites.planned import PlannedRow
-
 Record = Mapping[str, Any]
-Records = Mapping[str, Record]
 NOT_MEASURED = "not measured"
 _BELOW = 1.0
 """Shortfall from the stated top-1, in points, beyond which a plain backbone is weak."""
@@ -29,27 +26,30 @@ _BELOW = 1.0
 class PairedTrainings:
     """The trainings of a network with several seeds, paired with the plain backbone's."""
 
-    cases: tuple[Case, ...]
-    own: Mapping[int, Record]
-    """Records by seed, only those with status ``ok``."""
-    plain: Mapping[int, Record]
-    others: tuple[tuple[Case, Record | None], ...]
-    """Trainings without a result, with their records."""
-    is_plain: bool
+    results: tuple[CaseResult, ...]
+    against: tuple[CaseResult, ...]
+    """Trainings of the plain backbone."""
     judgment: Verdict | None = None
+
+    @cached_property
+    def own(self) -> Mapping[int, Record]:
+        """Return the records by seed, only those with status ``ok``."""
+        return _measured(self.results)
+
+    @cached_property
+    def plain(self) -> Mapping[int, Record]:
+        """Return the plain backbone's records by seed, only those with status ``ok``."""
+        return _measured(self.against)
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the network is the plain backbone itself."""
+        return self.results == self.against
 
     @property
     def status(self) -> str:
         """Return ``ok`` if any seed is; else the first one's status, such as ``failed``."""
-        if self.own:
-            return "ok"
-        record = self.others[0][1] if self.others else None
-        return str(record["status"]) if record else NOT_RUN
-
-    def record(self, case: Case) -> Record | None:
-        """Return the record of one of its cases; None if it was not run."""
-        own = self.own.get(case.training.seed) if case.training else None
-        return own or next((record for other, record in self.others if other == case), None)
+        return "ok" if self.own else self.results[0].status
 
     @property
     def seeds(self) -> list[int]:
@@ -59,8 +59,13 @@ class PairedTrainings:
     @property
     def facts(self) -> Mapping[str, Any]:
         """Return data set, recipe and further facts of the first seed; empty without one."""
-        first = next(iter(self.own.values()), None) or next(iter(self.plain.values()), None)
-        return (first or {}).get("training") or {}
+        records = (*self.own.values(), *self.plain.values())
+        return records[0].get("training") or {} if records else {}
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Return the recipe of the first seed; empty without one."""
+        return self.facts.get("recipe") or {}
 
     def values(self, key: str) -> list[float]:
         """Return a metric's value for each measured seed that has it, in order of the seeds."""
@@ -106,30 +111,27 @@ class PairedTrainings:
         return mcnemar(own, plain)
 
 
-def trained(rows: Sequence[PlannedRow], records: Records) -> list[tuple[PairedTrainings, ...]]:
+def read_trainings(
+    rows: Sequence[PlannedRow], records: Records
+) -> list[tuple[PairedTrainings, ...]]:
     """Return the accuracy results of all rows of a table, with verdicts over the whole table."""
-    found = [tuple(_trained(cases, row.against, records) for cases in row.accuracy) for row in rows]
-    keyed = {
-        (number, place): pair
-        for number, row in enumerate(found)
-        for place, pair in enumerate(row)
-        if not pair.is_plain
-    }
-    estimates = {key: pair.difference() for key, pair in keyed.items()}
-    known = {key: value for key, value in estimates.items() if value is not None}
-    verdicts = judge_accuracy(known, withheld={key: withheld(keyed[key]) for key in known})
-    return [
-        tuple(
-            replace(pair, judgment=verdicts.get((number, place))) for place, pair in enumerate(row)
-        )
-        for number, row in enumerate(found)
+    found = [
+        [
+            PairedTrainings(_results(cases, records), _results(row.against, records))
+            for cases in row.accuracy
+        ]
+        for row in rows
     ]
+    pairs = {id(pair): pair for row in found for pair in row if not pair.is_plain}
+    estimates = {key: pair.difference() for key, pair in pairs.items()}
+    known = {key: value for key, value in estimates.items() if value is not None}
+    verdicts = judge_accuracy(known, withheld={key: doubt_of(pairs[key]) for key in known})
+    return [tuple(replace(pair, judgment=verdicts.get(id(pair))) for pair in row) for row in found]
 
 
-def withheld(one: PairedTrainings) -> str:
+def doubt_of(one: PairedTrainings) -> str:
     """Return the reason to withhold a row's verdict; empty if there is none."""
-    recipe = one.facts.get("recipe") or {}
-    if recipe.get("smoke"):
+    if one.recipe.get("smoke"):
         return "smoke test"
     if one.facts.get("synthetic"):
         return "synthetic pictures"
@@ -138,46 +140,32 @@ def withheld(one: PairedTrainings) -> str:
 
 def weak_baseline(one: PairedTrainings) -> str:
     """Return a note if the plain backbone misses the top-1 that the recipe states; else empty."""
+    plain = list(one.plain.values())
     stated = [
         float(entry["top1"])
-        for entry in (one.facts.get("recipe") or {}).get("baseline") or []
-        if one.plain
-        and entry.get("backbone") == next(iter(one.plain.values()))["conditions"].get("backbone")
+        for entry in one.recipe.get("baseline") or []
+        if plain
+        and entry.get("backbone") == plain[0]["conditions"].get("backbone")
         and entry.get("dataset") == one.facts.get("dataset")
     ]
-    reached = [float(record["values"]["top1"]) for record in one.plain.values()]
-    if not stated or not reached:
+    if not stated:
         return ""
-    mean = sum(reached) / len(reached)
+    mean = sum(float(record["values"]["top1"]) for record in plain) / len(plain)
     if mean >= stated[0] - _BELOW:
         return ""
     return f"weak baseline: plain reached {mean:.2f}, the recipe's source states {stated[0]:g}"
 
 
-def _trained(
-    cases: tuple[Case, ...], against: tuple[Case, ...], records: Records
-) -> PairedTrainings:
-    return PairedTrainings(
-        cases,
-        _good(cases, records),
-        _good(against, records),
-        tuple(
-            (case, records.get(case.name)) for case in cases if not _is_ok(records.get(case.name))
-        ),
-        is_plain=cases == against,
-    )
+def _results(cases: Sequence[Case], records: Records) -> tuple[CaseResult, ...]:
+    return tuple(CaseResult(case, records.get(case.name)) for case in cases)
 
 
-def _good(cases: Sequence[Case], records: Records) -> dict[int, Record]:
+def _measured(results: Sequence[CaseResult]) -> dict[int, Record]:
     return {
-        case.training.seed: records[case.name]
-        for case in cases
-        if case.training is not None and _is_ok(records.get(case.name))
+        training_of(result.case).seed: result.record
+        for result in results
+        if result.record is not None and result.status == "ok"
     }
-
-
-def _is_ok(record: Record | None) -> bool:
-    return record is not None and record["status"] == "ok"
 
 
 def _correct(record: Record) -> Any:

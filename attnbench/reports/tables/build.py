@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE, accuracy_notes
-from attnbench.reports.tables.cells import column_keys, embolden, row_cells
-from attnbench.reports.tables.columns import columns_of
-from attnbench.reports.tables.correlation_rows import NOTE, correlation_rows
-from attnbench.reports.tables.footnotes import Footnotes
-from attnbench.reports.tables.latency_columns import latency_notes
-from attnbench.reports.tables.latency_format import VERDICT_RULE
+from attnbench.reports.tables.case_results import Records
+from attnbench.reports.tables.columns import column_keys, columns_of, embolden, row_cells
+from attnbench.reports.tables.footnotes import Footnotes, counter_units
+from attnbench.reports.tables.latency_columns import VERDICT_RULE, latency_notes
 from attnbench.reports.tables.long_format import tidy_lines
+from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Report, Table
-from attnbench.reports.tables.row_views import Records, RowView, row_views
-
-if TYPE_CHECKING:
-    from attnbench.suites.planned import PlannedTable
-    from attnbench.suites.schema import Suite
+from attnbench.reports.tables.row_views import RowView, row_views
+from attnbench.stats.rank_correlation import spearman
+from attnbench.suites.planned import PlannedTable
+from attnbench.suites.schema import Suite
 
 CONVENTIONS = (
     "MACs: multiply-adds of convolutions, linear layers and matrix products (attention's "
     "included), for one image, and nothing else. One FLOP of a printed table is one multiply-add.",
     "Counts without a unit are exact.",
+)
+RANKED = ("params", "trainable", "macs", "activations", "bytes", "delta_params", "delta_macs")
+"""Columns whose rank correlation with the overhead is shown."""
+CORRELATION = (
+    "Rank correlation: Spearman's, of a column with the overhead in a runtime, over the "
+    "modules' plain forms: 1 where the column ranks the modules as time does, 0 where it says "
+    "nothing of it."
 )
 VERDICTS = (
     "Verdicts: reproduced = the printed figure is the source's own (nominal) value, rounded or "
@@ -51,9 +55,8 @@ def build_report(
     """
     views = [row_views(suite, table, records) for table in tables]
     flat = [view for rows in views for view in rows]
-    built = tuple(
-        _table(table, rows, suite.suite.title) for table, rows in zip(tables, views, strict=True)
-    )
+    titled = list(zip(tables, views, strict=True))
+    built = tuple(_table(table, rows, suite.suite.title) for table, rows in titled)
     return Report(
         name=suite.suite.name,
         title=suite.suite.title,
@@ -90,10 +93,29 @@ def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
 
 
 def _correlations(views: Sequence[RowView], width: int) -> Iterator[tuple[Cell, ...]]:
+    """Yield a row for each runtime, with Spearman's correlations of the columns."""
+    # fused forms would count a module twice, with one cost and two times
+    cases = ((view, view.first.case) for view in views)
+    placed = [view for view, case in cases if case.module and not case.fused]
+    keys = [key for key, _ in column_keys(views[0])]
     latency = views[0].latency
-    if latency is not None:
-        keys: list[str | None] = [key for key, _ in column_keys(views[0])]
-        yield from correlation_rows(views, latency, keys + [None] * (width - len(keys)))
+    for number, conditions in enumerate(latency.conditions() if latency else ()):
+        cells = [_correlation(placed, number, key) for key in keys[1:]]
+        if any(cell.text not in ("", NOTHING) for cell in cells):
+            head = Cell(f"rank correlation with overhead in {conditions}")
+            yield (head, *cells, *[Cell()] * (width - len(keys)))
+
+
+def _correlation(views: Sequence[RowView], number: int, key: str) -> Cell:
+    if key not in RANKED:
+        return Cell()
+    pairs = [
+        (float(view.first.values[key]), ratio)
+        for view in views
+        if key in view.first.values and (ratio := view.timed[number].ratio) is not None
+    ]
+    value = spearman(pairs)
+    return Cell(NOTHING if value is None else f"{value:.2f}")
 
 
 def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str]) -> Iterator[str]:
@@ -104,30 +126,22 @@ def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str
     yield from CONVENTIONS
     if any(view.timed for view in views):
         yield VERDICT_RULE
-        yield NOTE
+        yield CORRELATION
     if any(pair.own for view in views for pair in view.trained):
         yield ACCURACY_RULE
-    yield from _counter_units(views)
+    results = (result for view in views for result in view.measured)
+    counted = counter_units(item for result in results for item in result.counters.items())
+    yield from (f"{unit}." for unit in counted)
     yield f"Suite {suite.suite.name}, version {suite.suite.version}."
     if provenance:
         measured = ", ".join(f"{name} {version}" for name, version in provenance.items())
         yield f"Measured with {measured}."
 
 
-def _counter_units(views: Sequence[RowView]) -> Iterator[str]:
-    units = {
-        name: report["unit"]
-        for view in views
-        for result in view.measured
-        for name, report in result.counters.items()
-    }
-    yield from (f"{name} counts {unit}." for name, unit in units.items())
-
-
 def _bibtex(views: Sequence[RowView]) -> tuple[str, ...]:
     entries = {
-        view.card["key"]: view.card["bibtex"]
-        for view in views
-        if view.card.get("key") and view.card.get("bibtex")
+        card["key"]: card["bibtex"]
+        for card in (view.card for view in views)
+        if card.get("key") and card.get("bibtex")
     }
     return tuple(entries[key] for key in sorted(entries))

@@ -1,21 +1,38 @@
-"""The heads of columns: quantity, unit and convention."""
+"""The columns of a table by their keys: heads, cells, and the best of each column in bold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 
-from attnbench.reports.tables.accuracy_columns import accuracy_columns
-from attnbench.reports.tables.latency_columns import latency_columns
-from attnbench.reports.tables.report import Column
+from attnbench.reports.tables.accuracy_columns import (
+    accuracy_cells,
+    accuracy_columns,
+    footnotes_of,
+    interval,
+)
+from attnbench.reports.tables.footnotes import Footnotes, agreement, differences, sites
+from attnbench.reports.tables.latency_columns import latency_cells, latency_columns
+from attnbench.reports.tables.number_format import NOTHING, ratio, spread, whole, with_sign
+from attnbench.reports.tables.report import Cell, Column
+from attnbench.reports.tables.reported_values import (
+    EXPLAINED,
+    NOT_MEASURED,
+    ReportedValueVerdict,
+    judge,
+    worst,
+)
+from attnbench.reports.tables.row_views import RowView
+from attnbench.suites.schema import Groups, TableLayout
 
-if TYPE_CHECKING:
-    from attnbench.reports.tables.row_views import RowView
-    from attnbench.suites.schema import TableLayout
-
-TRAITS = (("subspace", "Subspace attention"), ("mlp", "MLP"), ("conv1x1", "1×1 conv"))
+NOT_DECLARED = "not declared"
+ADDED = "Asked for with --add; not a row of the suite."
+_SHORT_HEADS = {"params": "Parameters", "macs": "MACs", "top1": "Top-1", "top5": "Top-5"}
+_TRAITS = {"subspace": "Subspace attention", "mlp": "MLP", "conv1x1": "1×1 conv"}
 
 _HEADS: dict[str, tuple[str, str]] = {
+    "label": ("{subject}", ""),
     "placement": ("Placement", ""),
     "params": ("Parameters", "all, BN included"),
     "trainable": ("Trainable parameters", "BN included"),
@@ -34,6 +51,15 @@ _HEADS: dict[str, tuple[str, str]] = {
     "top5": ("Top-5", "%, printed / ours"),
     "counters": ("Counters", "reconciled with ours"),
 }
+_WIDE_HEADS = {
+    "traits": [(head, "") for head in _TRAITS.values()],
+    "formula": [
+        ("#Params", "printed formula"),
+        ("#FLOPs", "printed formula, multiply-adds"),
+    ],
+}
+"""Heads of the keys that have several columns."""
+_TEXTS = ("label", "placement", "traits", "formula", "counters")
 
 
 def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
@@ -50,50 +76,232 @@ def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
         return columns
     for value in layout.groups.values:
         name = layout.groups.label.replace("{}", str(value))
-        columns += [_column(key, words, name) for key in layout.groups.columns]
+        columns += [found for key in layout.groups.columns for found in _columns(key, words, name)]
     return columns
-
-
-def is_alone(views: Sequence[RowView]) -> bool:
-    """Return whether the table is about modules measured alone."""
-    return all(view.first.case.backbone is None for view in views)
 
 
 def _words(layout: TableLayout, views: Sequence[RowView]) -> dict[str, str]:
     sizes = {result.case.size for view in views for result in view.results}
     height, width = next(iter(sizes))
+    alone = all(view.first.case.backbone is None for view in views)
+    base = views[0].suite.convention.base
     return {
         "size": f"{height}×{width}" if len(sizes) == 1 else "at the row's size",
         "reference": layout.reference or "no row",
-        "nominal": _nominal(views),
-        "subject": "Module" if is_alone(views) else "Model",
+        "nominal": ("by its formula" if alone else "nominal")
+        + ("" if base == 1000 else f", k and M: powers of {base}"),
+        "subject": "Module" if alone else "Model",
     }
 
 
-def _nominal(views: Sequence[RowView]) -> str:
-    """Return the title of the value beside a printed figure, with the unit of both."""
-    name = "by its formula" if is_alone(views) else "nominal"
-    base = views[0].suite.convention.base
-    return name if base == 1000 else f"{name}, k and M: powers of {base}"
+def _columns(key: str, words: dict[str, str], group: str = "") -> Iterator[Column]:
+    for head, unit in _heads(key):
+        title, convention = head.format(**words), unit.format(**words)
+        yield Column(title, convention, group, numeric=key not in _TEXTS)
 
 
-def _columns(key: str, words: dict[str, str]) -> Iterator[Column]:
-    if key == "label":
-        yield Column(words["subject"])
-    elif key == "traits":
-        yield from (Column(head) for _, head in TRAITS)
-    elif key == "formula":
-        yield Column("#Params", "printed formula")
-        yield Column("#FLOPs", "printed formula, multiply-adds")
-    else:
-        yield _column(key, words)
+def _heads(key: str) -> list[tuple[str, str]]:
+    return _WIDE_HEADS[key] if key in _WIDE_HEADS else [_HEADS[key]]
 
 
-def _column(key: str, words: dict[str, str], group: str = "") -> Column:
-    head, unit = _HEADS[key]
-    return Column(
-        head.format(**words),
-        unit.format(**words),
-        group,
-        numeric=key not in ("placement", "counters"),
+def row_cells(view: RowView, notes: Footnotes) -> tuple[Cell, ...]:
+    """Return the cells of a row; their spans add up to the number of columns."""
+    cells = [cell for key in view.layout.columns for cell in _cells(key, view, notes)]
+    if view.layout.groups is not None:
+        cells += _group_cells(view, view.layout.groups, notes)
+    if view.latency is not None:
+        cells += latency_cells(view.latency, view.timed, notes)
+    if view.accuracy is not None:
+        cells += accuracy_cells(view.accuracy, view.trained, notes)
+    return tuple(cells)
+
+
+def _group_cells(view: RowView, groups: Groups, notes: Footnotes) -> Iterator[Cell]:
+    if len(view.results) == len(groups.values) > 1:
+        for result in view.results:
+            only = view.only(result)
+            yield from (cell for key in groups.columns for cell in _cells(key, only, notes))
+        return
+    # one case for all groups, such as the plain backbone: one cell across them, figures named
+    cells = [(key, cell) for key in groups.columns for cell in _cells(key, view, notes)]
+    texts = [f"{_SHORT_HEADS[key]} {cell.plain}" for key, cell in cells if cell.plain != NOTHING]
+    yield Cell(
+        "; ".join(texts) or NOTHING,
+        notes=tuple(dict.fromkeys(number for _, cell in cells for number in cell.notes)),
+        span=len(groups.values) * len(groups.columns),
     )
+
+
+def _cells(key: str, view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    maker = _MAKERS.get(key)
+    if maker is not None:
+        return maker(view, notes)
+    if key.startswith("printed_"):
+        return [printed_cell(view, key.removeprefix("printed_"), notes)]
+    if key.endswith("_norm"):
+        return [_ratio_cell(view, key.removesuffix("_norm"))]
+    return [_count_cell(view, key, notes)]
+
+
+def _label(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    failures = (result.failure(view.group_name(result)) for result in view.results)
+    numbers = notes.add(ADDED if view.added else "", view.row.note, *failures)
+    card = view.card if view.layout.cite else {}
+    key, short = card.get("key") or "", card.get("short") or ""
+    return [Cell(view.label, notes=numbers, cite=key, citation=short)]
+
+
+def _placement(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    placed = next((result for result in view.results if result.slots), view.first)
+    return [Cell(view.first.case.placement or NOTHING, notes=notes.add(sites(placed)))]
+
+
+def _traits(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    traits = view.card.get("traits")
+    if traits is None:
+        return [Cell(_undeclared(view), span=len(_TRAITS))]
+    return [Cell("✓" if traits[name] else "×") for name in _TRAITS]
+
+
+def _formula(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    printed = view.card.get("printed")
+    if not printed:
+        return [Cell(_undeclared(view), span=2)]
+    return [
+        Cell(printed[f"{metric}_text"], tex=f"${printed[f'{metric}_tex']}$")
+        for metric in ("params", "macs")
+    ]
+
+
+def _undeclared(view: RowView) -> str:
+    return NOT_DECLARED if view.measured else _missing(view)
+
+
+def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
+    """Return the cell of printed figure, our value and verdict, shared by all cases of the row."""
+    found = (judge(view, metric, result) for result in view.results)
+    judged = [item for item in found if item is not None]
+    if not judged:
+        return Cell(NOTHING)
+    verdict = worst(item.verdict for item in judged)
+    reason = view.row.reasons.get(metric, "") if verdict == EXPLAINED else ""  # type: ignore[call-overload]
+    return Cell(
+        printed=spread(item.printed.text for item in judged),
+        ours=spread(_ours(judged)),
+        verdict=verdict,
+        notes=notes.add(view.suite.reasons.get(reason, reason)),
+    )
+
+
+def _ours(judged: list[ReportedValueVerdict]) -> list[str]:
+    if all(item.verdict == NOT_MEASURED for item in judged):
+        return [""]
+    return [item.printed.beside(item.value) for item in judged if item.value is not None]
+
+
+def _accuracy(metric: str) -> Callable[[RowView, Footnotes], Sequence[Cell]]:
+    """Return the maker of cells with printed accuracy and our mean over seeds (95% interval)."""
+
+    def cell(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+        numbers = notes.add(*(text for pair in view.trained for text in footnotes_of(pair)))
+        made = printed_cell(view, metric, notes)
+        made = replace(made, notes=(*made.notes, *numbers))
+        ours = "; ".join(interval(mean) for pair in view.trained if (mean := pair.mean(metric)))
+        if not ours:
+            return [made]
+        return [replace(made, ours=ours) if made.verdict else replace(made, text=ours)]
+
+    return cell
+
+
+def _ratio_cell(view: RowView, metric: str) -> Cell:
+    unit = view.reference.values.get(metric) if view.reference else None
+    if not unit or not view.measured:
+        return Cell(_missing(view))
+    return Cell(spread(ratio(Fraction(value, unit)) for value in view.numbers(metric)))
+
+
+def _count_cell(view: RowView, key: str, notes: Footnotes) -> Cell:
+    numbers = view.numbers(key)
+    if not numbers:
+        return Cell(_missing(view))
+    write = with_sign if key.startswith("delta_") else whole
+    return Cell(spread(map(write, numbers)), notes=_why_not_printed(view, key, notes))
+
+
+def _why_not_printed(view: RowView, key: str, notes: Footnotes) -> tuple[int, ...]:
+    """Return the card's reasons why exact counts differ from those of its printed formulas."""
+    case = view.first.case
+    by_formula = case.backbone is None or case.backbone in view.suite.nominal
+    is_printed = f"printed_{key}" in view.layout.columns
+    if not (by_formula and is_printed and key in ("params", "macs")):
+        return ()
+    return notes.add(differences(view.card))
+
+
+def _missing(view: RowView) -> str:
+    """Return the placeholder for a missing value: the status of the measurement, or a dash."""
+    without = [result for result in view.results if not result.values]
+    return without[0].status if without else NOTHING
+
+
+def _counters(view: RowView, notes: Footnotes) -> Sequence[Cell]:
+    reports = [pair for result in view.measured for pair in result.counters.items()]
+    return [agreement(reports, notes) if reports else Cell(_missing(view))]
+
+
+_MAKERS: dict[str, Callable[[RowView, Footnotes], Sequence[Cell]]] = {
+    "label": _label,
+    "placement": _placement,
+    "traits": _traits,
+    "formula": _formula,
+    "counters": _counters,
+    "top1": _accuracy("top1"),
+    "top5": _accuracy("top5"),
+}
+
+
+def embolden(rows: list[tuple[Cell, ...]], views: Sequence[RowView]) -> list[tuple[Cell, ...]]:
+    """Return the rows with the best value of each requested column in bold."""
+    keys = column_keys(views[0])
+    for number, (key, group) in enumerate(keys):
+        sense = views[0].layout.best.get(key)  # type: ignore[call-overload]
+        if sense is None:
+            continue
+        figures = [_figure(view, key, group) for view in views]
+        known = [figure for figure in figures if figure is not None]
+        best = (min if sense == "min" else max)(known, default=None)
+        rows = [
+            _bold(row, number) if best is not None and figure == best else row
+            for row, figure in zip(rows, figures, strict=True)
+        ]
+    return rows
+
+
+def column_keys(view: RowView) -> list[tuple[str, int | None]]:
+    """Return the key, and the group if any, of each column except those of the runtimes."""
+    groups = view.layout.groups
+    keys: list[tuple[str, int | None]] = [
+        (key, None) for key in view.layout.columns for _ in _heads(key)
+    ]
+    if groups is not None:
+        keys += [(key, number) for number, _ in enumerate(groups.values) for key in groups.columns]
+    return keys
+
+
+def _figure(view: RowView, key: str, group: int | None) -> float | None:
+    """Return the single value of a cell; None for a range or a cell across groups."""
+    results = view.results if group is None else view.results[group : group + 1]
+    if group is not None and len(view.results) == 1:
+        return None
+    figures = {result.values.get(key) for result in results}
+    return figures.pop() if len(figures) == 1 else None
+
+
+def _bold(row: tuple[Cell, ...], number: int) -> tuple[Cell, ...]:
+    start = 0
+    for index, cell in enumerate(row):
+        if start == number and cell.span == 1:
+            return (*row[:index], replace(cell, bold=True), *row[index + 1 :])
+        start += cell.span
+    return row

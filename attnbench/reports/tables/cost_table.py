@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attnbench.reports.tables.footnotes import Footnotes, reconciliation
+from attnbench.reports.tables.case_results import CostResult
+from attnbench.reports.tables.footnotes import Footnotes, agreement, counter_units
 from attnbench.reports.tables.report import Cell, Column, Report, Table
-from attnbench.reports.tables.row_views import CostResult
 
 CONVENTION = (
     "MACs: multiply-adds of convolutions, linear layers and matrix products, one image; "
@@ -47,42 +47,30 @@ def report_of_arms(arms: Sequence[Arm]) -> Report:
     """Return the report of arms, which are modules in backbones or modules alone."""
     layout = _PLACED if any(arm["backbone"] for arm in arms) else _ALONE
     notes = Footnotes()
-    counted = any(arm.get("counters") for arm in arms)
-    rows = tuple(
-        (
-            *(Cell(text(arm)) for _, text in layout),
-            *([_counters(arm, notes)] if counted else []),
-        )
-        for arm in arms
+    columns = [column for column, _ in layout]
+    rows = [tuple(Cell(text(arm)) for _, text in layout) for arm in arms]
+    if any(arm.get("counters") for arm in arms):
+        columns.append(Column("Counters", "reconciled with ours"))
+        cells = [agreement(_reports(arm).items(), notes) for arm in arms]
+        rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
+    table = Table("", tuple(columns), tuple(rows), footnotes=notes.texts)
+    units = counter_units(item for arm in arms for item in _reports(arm).items())
+    return Report(
+        "cost", tables=(table,), footer=(CONVENTION, *units), lines=tuple(map(_line, arms))
     )
-    counters = [Column("Counters", "reconciled with ours")] if counted else []
-    columns = (*(column for column, _ in layout), *counters)
-    table = Table("", columns, rows, footnotes=notes.texts)
-    footer = (CONVENTION, *_units(arms))
-    return Report("cost", "", "", "", (), (table,), footer, lines=tuple(map(_line, arms)))
 
 
-def _count(key: str) -> Text:
-    return lambda arm: f"{arm[key]:,}"
+def _count(head: str, key: str) -> tuple[Column, Text]:
+    """Return the column of a count; a missing one is that of a printed formula."""
+    return Column(
+        head, numeric=True
+    ), lambda arm: "none printed" if arm[key] is None else f"{arm[key]:,}"
 
 
-def _delta(key: str) -> Text:
-    return lambda arm: f"{arm['delta'][key]:+,}" if arm["module"] else ""
-
-
-def _printed(key: str) -> Text:
-    return lambda arm: "none printed" if arm[key] is None else f"{arm[key]:,}"
-
-
-def _map(arm: Arm) -> str:
-    height, width = arm["size"]
-    return f"{arm['channels']}x{height}x{width}"
-
-
-_COMMON = (
-    (Column("Activations", numeric=True), _count("activations")),
-    (Column("Bytes", numeric=True), _count("bytes")),
-)
+def _delta(key: str) -> tuple[Column, Text]:
+    return Column(
+        "to plain", numeric=True
+    ), lambda arm: f"{arm['delta'][key]:+,}" if arm["module"] else ""
 
 
 def _module(arm: Arm) -> str:
@@ -90,44 +78,31 @@ def _module(arm: Arm) -> str:
     return f"{arm['module']}{fused}" if arm["module"] else "plain"
 
 
+_COMMON = (_count("Activations", "activations"), _count("Bytes", "bytes"))
 _PLACED: tuple[tuple[Column, Text], ...] = (
     (Column("Backbone"), lambda arm: arm["backbone"]),
     (Column("Module"), _module),
     (Column("Placement"), lambda arm: arm["placement"] or ""),
-    (Column("Parameters", numeric=True), _count("params")),
-    (Column("to plain", numeric=True), _delta("params")),
-    (Column("MACs", numeric=True), _count("macs")),
-    (Column("to plain", numeric=True), _delta("macs")),
+    _count("Parameters", "params"),
+    _delta("params"),
+    _count("MACs", "macs"),
+    _delta("macs"),
     *_COMMON,
 )
 _ALONE: tuple[tuple[Column, Text], ...] = (
     (Column("Module"), _module),
-    (Column("Map"), _map),
-    (Column("Parameters", numeric=True), _count("params")),
-    (Column("by printed formula", numeric=True), _printed("paper_params")),
-    (Column("MACs", numeric=True), _count("macs")),
-    (Column("by printed formula", numeric=True), _printed("paper_macs")),
+    (Column("Map"), lambda arm: "x".join(map(str, (arm["channels"], *arm["size"])))),
+    _count("Parameters", "params"),
+    _count("by printed formula", "paper_params"),
+    _count("MACs", "macs"),
+    _count("by printed formula", "paper_macs"),
     *_COMMON,
 )
 
 
-def _others(arm: Arm) -> dict[str, Mapping[str, Any]]:
+def _reports(arm: Arm) -> dict[str, Mapping[str, Any]]:
     reports = arm.get("counters") or {}
     return {name: report for name, report in reports.items() if name != "rules"}
-
-
-def _counters(arm: Arm, notes: Footnotes) -> Cell:
-    reports = _others(arm)
-    if not reports:
-        return Cell("")
-    agree = sum(1 for report in reports.values() if report["agree"])
-    texts = " ".join(filter(None, (reconciliation(*item) for item in reports.items())))
-    return Cell(f"{agree} of {len(reports)} agree", notes=notes.add(texts))
-
-
-def _units(arms: Sequence[Arm]) -> list[str]:
-    units = {name: report["unit"] for arm in arms for name, report in _others(arm).items()}
-    return [f"{name} counts {unit}" for name, unit in units.items()]
 
 
 def _line(arm: Arm) -> dict[str, Any]:
@@ -136,5 +111,5 @@ def _line(arm: Arm) -> dict[str, Any]:
     del flat["convention"]
     height, width = arm["size"]
     delta = {f"delta_{key}": value for key, value in (arm.get("delta") or {}).items()}
-    raw = {f"{name}_raw": report["raw"] for name, report in _others(arm).items()}
+    raw = {f"{name}_raw": report["raw"] for name, report in _reports(arm).items()}
     return {**flat, "height": height, "width": width, **delta, **raw}

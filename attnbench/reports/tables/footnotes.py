@@ -1,15 +1,16 @@
-"""The numbered footnotes of a table."""
+"""The numbered footnotes of a table, and the texts of those about counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from attnbench.reports.tables.case_result import NOT_RUN
-from attnbench.reports.tables.number_format import signed, whole
+from attnbench.reports.tables.case_results import CostResult
+from attnbench.reports.tables.number_format import whole, with_sign
+from attnbench.reports.tables.report import Cell
 
-if TYPE_CHECKING:
-    from attnbench.reports.tables.row_views import CostResult, RowView
+CounterReport = Mapping[str, Any]
 
 
 class Footnotes:
@@ -29,19 +30,10 @@ class Footnotes:
         return tuple(self._numbers)
 
 
-def failure(view: RowView, result: CostResult) -> str:
-    """Return the reason why a result has no values; empty where it has values."""
-    if result.values or result.status == NOT_RUN:  # the cells show this status
-        return ""
-    group = view.group_name(result) if len(view.results) > 1 else ""
-    reason = f": {result.reason}" if result.reason else ""
-    return f"{group or result.case.name}: {result.status}{reason}"
-
-
-def differences(view: RowView) -> str:
+def differences(card: Mapping[str, Any]) -> str:
     """Return the reasons why a module's exact counts differ from its printed formulas."""
-    sentences = (view.card.get("printed") or {}).get("differences") or []
-    return " ".join([f"{view.card['title']}:", *sentences]) if sentences else ""
+    sentences = (card.get("printed") or {}).get("differences") or []
+    return " ".join([f"{card['title']}:", *sentences]) if sentences else ""
 
 
 def sites(result: CostResult) -> str:
@@ -57,22 +49,36 @@ def _site(slot: Mapping[str, Any]) -> str:
     return f"{layer}{slot['path']}, {slot['channels']} channels, {height}x{width}"
 
 
-def reconciliation(name: str, report: Mapping[str, Any]) -> str:
+def agreement(reports: Iterable[tuple[str, CounterReport]], notes: Footnotes) -> Cell:
+    """Return the cell ``2 of 3 agree`` of counters' reports by name; empty without any."""
+    reports = list(reports)
+    if not reports:
+        return Cell()
+    agreeing = sum(bool(report["agree"]) for _, report in reports)
+    texts = dict.fromkeys(_reconciliation(name, report) for name, report in reports)
+    numbers = notes.add(" ".join(text for text in texts if text))
+    return Cell(f"{agreeing} of {len(reports)} agree", notes=numbers)
+
+
+def counter_units(reports: Iterable[tuple[str, CounterReport]]) -> list[str]:
+    """Return the unit of each counter, ``fvcore counts MACs``, in order of first appearance."""
+    units = {name: report["unit"] for name, report in reports}
+    return [f"{name} counts {unit}" for name, unit in units.items()]
+
+
+def _reconciliation(name: str, report: CounterReport) -> str:
     """Return a counter's result and its reconciliation with ours; empty where both are equal."""
     if report.get("raw") is None:
         return f"{name} failed: {report.get('reason') or 'no number'}."
     if report["agree"] and report["raw"] == report["macs"]:
         return ""
-    steps = _steps(report)
-    if not report["agree"]:
-        steps.append(f"{signed(report.get('remainder') or 0)} unexplained")
-    return f"{name} says {whole(report['raw'])}: {', '.join(steps)}."
-
-
-def _steps(report: Mapping[str, Any]) -> list[str]:
     factor = report.get("factor") or 1
-    changes: dict[str, int] = {}
+    changes: Counter[str] = Counter()
     for change in report.get("adjustments") or []:
-        changes[change["operator"]] = changes.get(change["operator"], 0) + change["macs"]
-    unit = [f"{factor} to a multiply-add"] if factor != 1 else []
-    return unit + [f"{operator} {signed(macs)}" for operator, macs in changes.items()]
+        changes[change["operator"]] += change["macs"]
+    steps = [
+        *([f"{factor} to a multiply-add"] if factor != 1 else []),
+        *(f"{operator} {with_sign(macs)}" for operator, macs in changes.items()),
+        *([] if report["agree"] else [f"{with_sign(report.get('remainder') or 0)} unexplained"]),
+    ]
+    return f"{name} says {whole(report['raw'])}: {', '.join(steps)}."

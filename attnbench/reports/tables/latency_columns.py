@@ -1,48 +1,39 @@
-"""The latency columns of a table, for each runtime."""
+"""The latency columns of a table, for each runtime, and their values as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from attnbench.reports.tables.case_result import NOT_RUN
+from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.footnotes import Footnotes
-from attnbench.reports.tables.latency_format import figure
-from attnbench.reports.tables.latency_results import LatencyCell
+from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column
+from attnbench.suites.schema import Latency
 
-if TYPE_CHECKING:
-    from attnbench.suites.schema import Latency
-
+VERDICT_RULE = (
+    "Overhead: the centre (Hodges-Lehmann) of the same-round ratios to the plain network, with a "
+    "95% interval. slower, faster: a difference of at least 1% and beyond the A/A floor, claimed "
+    "so that at most 5% of such claims in a table are wrong; same within x%: the whole interval "
+    "is, x at most 3; inconclusive: neither, or the A/A arm (the plain network timed against its "
+    "own copy) failed. The floor is the largest difference that the A/A interval allows. Times of "
+    "one thread are without what other programs took of the processor."
+)
 _SUBJECTS = ("to plain, 95% interval, verdict", "in passes over the map, 95% interval")
 """Units of the overhead: for modules in a network, and for modules alone."""
 NOT_FINITE = "the output is not finite"
 """Note that the measurement records for non-finite output."""
-_HEADS = {
-    "overhead": ("Overhead", "{subject}"),
-    "median": ("Median", "ms"),
-    "p90": ("p90", "ms"),
-    "p99": ("p99", "ms"),
-    "min": ("Minimum", "ms"),
-    "throughput": ("Throughput", "images/s"),
-    "peak": ("Peak memory", "live activations in fp32, analytic; measured on a GPU"),
-    "export": ("Export and load", "s"),
-    "floor": ("A/A floor", ""),
-    "sqnr": ("SQNR", "dB against fp32 eager"),
-    "top1": ("Top-1 agreement", "% with fp32 eager"),
-}
 
 
 def latency_columns(latency: Latency, rows: Sequence[Sequence[LatencyCell]]) -> Iterator[Column]:
     """Yield the columns of all runtimes, one group per runtime."""
     for number, conditions in enumerate(latency.conditions()):
         column = [row[number] for row in rows]
-        alone = all(cell.case.backbone is None for cell in column)
-        words = {"subject": _SUBJECTS[alone]}
+        subject = _SUBJECTS[all(cell.case.backbone is None for cell in column)]
         group = head(str(conditions), column)
         for key in latency.columns:
-            title, unit = _HEADS[key]
-            yield Column(title, unit.format(**words), group, numeric=True)
+            title, unit, _ = _COLUMNS[key]
+            yield Column(title, unit.format(subject=subject), group, numeric=True)
 
 
 def head(fallback: str, column: Sequence[LatencyCell]) -> str:
@@ -55,25 +46,25 @@ def _head(measured: LatencyCell) -> str:
     conditions, runtime = measured.conditions, measured.runtime
     threads = f"{conditions.threads} thread" + ("s" if conditions.threads > 1 else "")
     parts = [
-        runtime_title(runtime),
+        _runtime_title(runtime),
         conditions.precision,
         f"batch {conditions.batch}",
         *([threads] if conditions.device == "cpu" else []),
         *(["cold cache"] if conditions.cold else []),
         *(["CUDA graph"] if conditions.graph else []),
-        machine(runtime, conditions.device),
+        _machine(runtime, conditions.device),
     ]
     return ", ".join(parts)
 
 
-def runtime_title(runtime: Mapping[str, Any]) -> str:
+def _runtime_title(runtime: Mapping[str, Any]) -> str:
     """Return ``ONNX Runtime (onnxruntime 1.32.0)``; the record holds the other versions."""
     versions = runtime.get("versions") or {}
     own = [f"{name} {version}" for name, version in versions.items() if name != "python"]
     return f"{runtime['title']} ({own[0]})" if own else str(runtime["title"])
 
 
-def machine(runtime: Mapping[str, Any], device: str) -> str:
+def _machine(runtime: Mapping[str, Any], device: str) -> str:
     """Return the processor with its instruction set, or the device."""
     if device != "cpu":
         return str((runtime.get("device") or {}).get("title") or device)
@@ -93,45 +84,38 @@ def latency_notes(rows: Sequence[Sequence[LatencyCell]]) -> Iterator[str]:
     for column in zip(*rows, strict=True):
         measured = [cell for cell in column if cell.timing and cell.judgment]
         if measured:
-            yield f"{measured[0].runtime['title']}{_precision(measured[0])}: {_effort(measured)}."
-
-
-def _precision(cell: LatencyCell) -> str:
-    return "" if cell.conditions.precision == "fp32" else f", {cell.conditions.precision}"
+            precision = measured[0].conditions.precision
+            named = "" if precision == "fp32" else f", {precision}"
+            yield f"{measured[0].runtime['title']}{named}: {_effort(measured)}."
 
 
 def _effort(measured: Sequence[LatencyCell]) -> str:
     timings = [cell.timing for cell in measured if cell.timing]
-    processes = {timing.arm.processes for timing in timings}
+    processes = sorted(timing.arm.processes for timing in timings)
     pairs = sorted(timing.arm.pairs for timing in timings)
     floor = max(cell.judgment.floor for cell in measured if cell.judgment)
-    fewest, most = min(processes), max(processes)
-    count = str(fewest) if fewest == most else f"{fewest} to {most}"
-    noun = "process" if most == 1 else "fresh processes"
-    rounds = str(pairs[0]) if pairs[0] == pairs[-1] else f"{pairs[0]} to {pairs[-1]}"
-    return f"{rounds} rounds from {count} {noun}, A/A floor at most {100 * floor:.1f}%"
+    noun = "process" if processes[-1] == 1 else "fresh processes"
+    return (
+        f"{_range(pairs)} rounds from {_range(processes)} {noun}, "
+        f"A/A floor at most {100 * floor:.1f}%"
+    )
+
+
+def _range(counts: Sequence[int]) -> str:
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
 def footnotes_of(one: LatencyCell) -> tuple[str, ...]:
     """Return the footnotes of a result: failure, distrust, non-finite output, fallbacks."""
-    return (_failure(one), _distrust(one), _not_finite(one), _fallbacks(one))
-
-
-def _failure(cell: LatencyCell) -> str:
-    if cell.timing is not None or cell.status == NOT_RUN:  # the cell shows this status
-        return ""
-    return f"{cell.case.name}: {cell.status}" + (f": {cell.reason}" if cell.reason else "")
-
-
-def _distrust(cell: LatencyCell) -> str:
-    if cell.judgment is None or cell.judgment.trust == "ok":
-        return ""
-    return f"No verdict: {cell.judgment.trust.rstrip('.')}."
-
-
-def _not_finite(cell: LatencyCell) -> str:
-    notes = cell.runtime.get("notes") or []
-    return f"{cell.case.name}: {NOT_FINITE}." if NOT_FINITE in notes else ""
+    trust = one.judgment.trust if one.judgment else "ok"
+    distrust = "" if trust == "ok" else f"No verdict: {trust.rstrip('.')}."
+    infinite = NOT_FINITE in (one.runtime.get("notes") or [])
+    return (
+        one.failure(one.case.name),
+        distrust,
+        f"{one.case.name}: {NOT_FINITE}." if infinite else "",
+        _fallbacks(one),
+    )
 
 
 def _fallbacks(cell: LatencyCell) -> str:
@@ -140,3 +124,120 @@ def _fallbacks(cell: LatencyCell) -> str:
         return ""
     listed = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in found.items())
     return f"{cell.runtime['title']}, off the fast path: {listed}."
+
+
+def figure(one: LatencyCell, key: str) -> str:
+    """Return the text of a latency column."""
+    return one.status if one.timing is None else _COLUMNS[key][2](one)
+
+
+def overhead(one: LatencyCell) -> str:
+    """Return ``+4.2% [+3.8, +4.6] slower``, or for a module alone ``12.3x [12.1, 12.5]``."""
+    parts = [estimate(one), bounds(one), verdict(one) if one.case.backbone else ""]
+    return " ".join(part for part in parts if part)
+
+
+def estimate(one: LatencyCell) -> str:
+    """Return ``+4.2%``, for a module alone ``12.3x``, for the plain network ``A/A``."""
+    if one.timing is None:
+        return one.status
+    if one.timing.is_plain:
+        return "A/A"
+    ratio = one.timing.arm.ratio
+    return percent(ratio) if one.case.backbone else f"{ratio:.3g}x"
+
+
+def bounds(one: LatencyCell) -> str:
+    """Return the 95% interval ``[+3.8, +4.6]`` of the estimate, in the same unit."""
+    if one.timing is None:
+        return ""
+    arm = one.timing.arm
+    if one.case.backbone or one.timing.is_plain:
+        return interval(arm.low, arm.high)
+    return f"[{arm.low:.3g}, {arm.high:.3g}]"
+
+
+def verdict(one: LatencyCell) -> str:
+    """Return the verdict, such as ``slower`` or ``same within 0.8%``; empty for plain."""
+    if one.judgment is None or one.timing is None or one.timing.is_plain:
+        return ""
+    if one.judgment.verdict == "same" and one.judgment.within is not None:
+        return f"same within {100 * one.judgment.within:.2g}%"
+    return one.judgment.verdict
+
+
+def percent(ratio: float) -> str:
+    """Return a ratio as a signed difference, ``+4.2%``."""
+    return f"{_signed(ratio)}%"
+
+
+def interval(low: float, high: float) -> str:
+    """Return the interval ``[+3.8, +4.6]``, in percent."""
+    return f"[{_signed(low)}, {_signed(high)}]"
+
+
+def _signed(ratio: float) -> str:
+    difference = 100 * (ratio - 1)
+    text = f"{difference:+.0f}" if abs(difference) >= 100 else f"{difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def milliseconds(seconds: float) -> str:
+    """Return milliseconds with three significant digits."""
+    value = 1000 * seconds
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.{2 if value >= 1 else 4 if value < 0.1 else 3}f}"
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes as ``4.59 MiB``."""
+    if count is None:
+        return NOTHING
+    return f"{count / 2**20:.2f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"
+
+
+def _throughput(cell: LatencyCell) -> str:
+    value = cell.timing.throughput if cell.timing else 0.0
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _export(cell: LatencyCell) -> str:
+    seconds = (cell.values.get("export_s") or 0.0) + (cell.values.get("load_s") or 0.0)
+    return f"{seconds:.1f}"
+
+
+def _floor(cell: LatencyCell) -> str:
+    return f"{100 * cell.judgment.floor:.1f}%" if cell.judgment else NOTHING
+
+
+def _decimals(key: str, scale: float = 1.0) -> Callable[[LatencyCell], str]:
+    def text(cell: LatencyCell) -> str:
+        value = cell.values.get(key)
+        return NOTHING if value is None else f"{scale * value:.1f}"
+
+    return text
+
+
+def _quantile(key: str) -> Callable[[LatencyCell], str]:
+    return lambda cell: milliseconds(getattr(cell.timing.own, key)) if cell.timing else NOTHING
+
+
+_COLUMNS: dict[str, tuple[str, str, Callable[[LatencyCell], str]]] = {
+    "overhead": ("Overhead", "{subject}", overhead),
+    "median": ("Median", "ms", _quantile("median")),
+    "p90": ("p90", "ms", _quantile("p90")),
+    "p99": ("p99", "ms", _quantile("p99")),
+    "min": ("Minimum", "ms", _quantile("minimum")),
+    "throughput": ("Throughput", "images/s", _throughput),
+    "peak": (
+        "Peak memory",
+        "live activations in fp32, analytic; measured on a GPU",
+        lambda cell: size(cell.values.get("peak_bytes")),
+    ),
+    "export": ("Export and load", "s", _export),
+    "floor": ("A/A floor", "", _floor),
+    "sqnr": ("SQNR", "dB against fp32 eager", _decimals("sqnr_db")),
+    "top1": ("Top-1 agreement", "% with fp32 eager", _decimals("top1_agreement", 100.0)),
+}
+"""Head, unit and text by the key of a column."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.footnotes import Footnotes
-from attnbench.reports.tables.latency_columns import footnotes_of, head, latency_notes
-from attnbench.reports.tables.latency_format import VERDICT_RULE, figure, interval, percent, verdict
-from attnbench.reports.tables.latency_results import LatencyCell
+from attnbench.reports.tables.latency_columns import (
+    VERDICT_RULE,
+    bounds,
+    estimate,
+    figure,
+    footnotes_of,
+    head,
+    latency_notes,
+    verdict,
+)
 from attnbench.reports.tables.long_format import case_fields, latency_fields
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 
@@ -23,30 +32,30 @@ def report_of_sessions(results: Sequence[LatencyCell], processes: int) -> Report
     tables: dict[str, list[LatencyCell]] = {}
     for cell in results:
         tables.setdefault(cell.case.plain.name, []).append(cell)
-    footer = [VERDICT_RULE, *([ONE_PROCESS] if processes == 1 else [])]
     lines = tuple(
         {**case_fields(cell.case), "status": cell.status, **latency_fields(cell)}
         for cell in results
     )
-    built = tuple(_table(rows) for rows in tables.values())
-    return Report("latency", "", "", "", (), built, tuple(footer), lines=lines)
+    return Report(
+        "latency",
+        tables=tuple(map(_table, tables.values())),
+        footer=(VERDICT_RULE, *([ONE_PROCESS] if processes == 1 else [])),
+        lines=lines,
+    )
 
 
 def _table(rows: Sequence[LatencyCell]) -> Table:
     notes = Footnotes()
     ordered = sorted(rows, key=lambda row: row.case.module is not None)
-    columns = [(column, text) for column, text in _LAYOUT if _is_wanted(column, ordered)]
-    cells = tuple(
-        (
-            Cell(columns[0][1](row), notes=notes.add(*footnotes_of(row))),
-            *(Cell(text(row)) for _, text in columns[1:]),
-        )
-        for row in ordered
-    )
+    columns = {column: text for column, text in _LAYOUT.items() if _is_wanted(column, ordered)}
+    cells = []
+    for row in ordered:
+        first, *others = [Cell(text(row)) for text in columns.values()]
+        cells.append((replace(first, notes=notes.add(*footnotes_of(row))), *others))
     return Table(
         f"{_network(ordered[0])} in {head(str(ordered[0].conditions), ordered)}",
-        tuple(column for column, _ in columns),
-        cells,
+        tuple(columns),
+        tuple(cells),
         notes=tuple(latency_notes([[row] for row in ordered])),
         footnotes=notes.texts,
     )
@@ -70,28 +79,6 @@ def _module(cell: LatencyCell) -> str:
     return f"{cell.case.module}, fused" if cell.case.fused else cell.case.module or baseline
 
 
-def _overhead(cell: LatencyCell) -> str:
-    if cell.timing is None:
-        return cell.status
-    if cell.timing.is_plain:
-        return "A/A"
-    ratio = cell.timing.arm.ratio
-    return percent(ratio) if cell.case.backbone else f"{ratio:.3g}x"
-
-
-def _interval(cell: LatencyCell) -> str:
-    if cell.timing is None:
-        return ""
-    arm = cell.timing.arm
-    if cell.case.backbone or cell.timing.is_plain:
-        return interval(arm.low, arm.high)
-    return f"[{arm.low:.3g}, {arm.high:.3g}]"
-
-
-def _verdict(cell: LatencyCell) -> str:
-    return "" if cell.timing is None or cell.timing.is_plain else verdict(cell)
-
-
 def _trust(cell: LatencyCell) -> str:
     if cell.judgment is None:
         return ""
@@ -102,19 +89,19 @@ def _figure(key: str) -> Text:
     return lambda cell: "" if cell.timing is None else figure(cell, key)
 
 
-_LAYOUT: tuple[tuple[Column, Text], ...] = (
-    (Column("Module"), _module),
-    (Column("Placement"), lambda cell: cell.case.placement or ""),
-    (Column("Overhead", numeric=True), _overhead),
-    (Column("95%", numeric=True), _interval),
-    (Column("Verdict"), _verdict),
-    (Column("Median", "ms", numeric=True), _figure("median")),
-    (Column("p90", numeric=True), _figure("p90")),
-    (Column("p99", numeric=True), _figure("p99")),
-    (Column("Min", numeric=True), _figure("min")),
-    (Column("Images/s", numeric=True), _figure("throughput")),
-    (Column("Peak memory", numeric=True), _figure("peak")),
-    (Column("SQNR", "dB", numeric=True), _figure("sqnr")),
-    (Column("Top-1 agreement", "%", numeric=True), _figure("top1")),
-    (Column("Trust"), _trust),
-)
+_LAYOUT: dict[Column, Text] = {
+    Column("Module"): _module,
+    Column("Placement"): lambda cell: cell.case.placement or "",
+    Column("Overhead", numeric=True): estimate,
+    Column("95%", numeric=True): bounds,
+    Column("Verdict"): verdict,
+    Column("Median", "ms", numeric=True): _figure("median"),
+    Column("p90", numeric=True): _figure("p90"),
+    Column("p99", numeric=True): _figure("p99"),
+    Column("Min", numeric=True): _figure("min"),
+    Column("Images/s", numeric=True): _figure("throughput"),
+    Column("Peak memory", numeric=True): _figure("peak"),
+    Column("SQNR", "dB", numeric=True): _figure("sqnr"),
+    Column("Top-1 agreement", "%", numeric=True): _figure("top1"),
+    Column("Trust"): _trust,
+}

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnbench.reports.tables.accuracy_results import PairedTrainings
-from attnbench.reports.tables.case_result import NOT_RUN
-from attnbench.reports.tables.latency_results import LatencyCell
+from attnbench.reports.tables.case_results import CaseResult, CostResult, LatencyCell
 from attnbench.reports.tables.reported_values import as_data, judge
-from attnbench.reports.tables.row_views import CostResult, RowView
+from attnbench.reports.tables.row_views import RowView
 from attnbench.stats.paired_difference import DifferenceEstimate
-
-if TYPE_CHECKING:
-    from attnbench.suites.case import Case
+from attnbench.suites.case import Case, training_of
 
 _PROOF = ("export_s", "load_s", "max_error", "tolerance", "sqnr_db", "top1_agreement")
 _TRAINED = ("top1", "top5", "loss", "int8_top1")
@@ -25,45 +22,33 @@ METRICS = ("params", "macs", "params_norm", "macs_norm", "top1", "top5")
 def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
     """Yield the lines of a row; ``title`` is that of the table."""
     for result in view.results:
-        line = {
-            "suite": view.suite.suite.name,
-            "table": title,
-            "row": view.label,
-            **case_fields(result.case),
-            **_group_field(view, result),
-            "added": view.added,
-            "status": result.status,
-            "reason": result.reason,
-            **result.values,
-            **_counter_fields(result),
-        }
+        groups = view.layout.groups if len(view.results) > 1 else None
+        group = {groups.option: groups.values[result.group]} if groups else {}
+        line = _line(view, title, result, group)
+        line |= {**result.values, **_counter_fields(result)}
         for metric in METRICS:
             line |= _judged_fields(view, metric, result)
         yield line
     for cell in view.timed:
-        yield {
-            "suite": view.suite.suite.name,
-            "table": title,
-            "row": view.label,
-            **case_fields(cell.case),
-            "added": view.added,
-            "status": cell.status,
-            "reason": cell.reason,
-            **latency_fields(cell),
-        }
+        yield _line(view, title, cell, {}) | latency_fields(cell)
     for network in view.trained:
-        for case in network.cases:
-            record = network.record(case)
-            yield {
-                "suite": view.suite.suite.name,
-                "table": title,
-                "row": view.label,
-                **case_fields(case),
-                "added": view.added,
-                "status": record["status"] if record else NOT_RUN,
-                "reason": record.get("reason") if record else None,
-                **accuracy_fields(network, case),
-            }
+        for training in network.results:
+            yield _line(view, title, training, {}) | accuracy_fields(network, training.case)
+
+
+def _line(
+    view: RowView, title: str, result: CaseResult, group: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "suite": view.suite.suite.name,
+        "table": title,
+        "row": view.label,
+        **case_fields(result.case),
+        **group,
+        "added": view.added,
+        "status": result.status,
+        "reason": result.reason,
+    }
 
 
 def latency_fields(one: LatencyCell) -> dict[str, Any]:
@@ -104,32 +89,25 @@ def accuracy_fields(one: PairedTrainings, case: Case) -> dict[str, Any]:
     ``difference`` is relative to the plain backbone of the same seed; ``difference_low`` and
     ``_high`` bound Student's t-interval.
     """
-    training = case.training
-    if training is None:
-        return {}
+    training = training_of(case)
     fields = {key: getattr(training, key) for key in ("dataset", "recipe", "seed", "epochs")}
     own, plain = one.own.get(training.seed), one.plain.get(training.seed)
     values = own["values"] if own else {}
-    pair = own and plain and not one.is_plain
-    mean = one.mean()
+    judged = {"verdict": "verdict", "same_within": "within", "more_seeds": "more_seeds"}
     figures = {
         **{key: values.get(key) for key in _TRAINED},
-        "difference": values["top1"] - plain["values"]["top1"] if pair and plain else None,
-        **_estimate_fields("top1", mean),
+        "difference": own["values"]["top1"] - plain["values"]["top1"]
+        if own and plain and not one.is_plain
+        else None,
+        **_estimate_fields("top1", one.mean()),
         **_estimate_fields("difference", None if one.is_plain else one.difference()),
-        "verdict": one.judgment.verdict if one.judgment else None,
-        "same_within": one.judgment.within if one.judgment else None,
-        "more_seeds": one.judgment.more_seeds if one.judgment else None,
+        **{name: getattr(one.judgment, key, None) for name, key in judged.items()},
     }
     return fields | {key: _finite(value) for key, value in figures.items()}
 
 
 def _estimate_fields(name: str, found: DifferenceEstimate | None) -> dict[str, float | None]:
-    return {
-        f"{name}_mean": found.mean if found else None,
-        f"{name}_low": found.low if found else None,
-        f"{name}_high": found.high if found else None,
-    }
+    return {f"{name}_{key}": getattr(found, key, None) for key in ("mean", "low", "high")}
 
 
 def _ms(seconds: float) -> float:
@@ -163,13 +141,6 @@ def case_fields(case: Case) -> dict[str, Any]:
         "width": width,
         "form": "fused" if case.fused else "plain",
     }
-
-
-def _group_field(view: RowView, result: CostResult) -> dict[str, Any]:
-    groups = view.layout.groups
-    if groups is None or len(view.results) == 1:
-        return {}
-    return {groups.option: groups.values[result.group]}
 
 
 def _counter_fields(result: CostResult) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def whole(value: int) -> str:
     return f"{value:,}"
 
 
-def signed(value: int) -> str:
+def with_sign(value: int) -> str:
     """Return a difference as ``+812``, ``-117,780`` or ``0``."""
     return f"{value:+,}" if value else "0"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
@@ -11,13 +12,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from attnbench.errors import RequestError, suggestion
+from attnbench.errors import unknown
 from attnbench.reports.tables.long_format import to_csv
 from attnbench.reports.tables.report import Cell, Column, Report
 from attnbench.utils.escape import EscapedText, latex, markdown
 from attnbench.utils.files import replace_file
 
 FORMATS = ("md", "csv", "tex", "html")
+_LATEX_DELIMITERS = {"block": ("<%", "%>"), "variable": ("<<", ">>"), "comment": ("<#", "#>")}
 
 
 def render(report: Report, form: str) -> str:
@@ -29,16 +31,9 @@ def render(report: Report, form: str) -> str:
     if form == "csv":
         return to_csv(report.lines)
     if form not in FORMATS:
-        known = ", ".join(FORMATS)
-        near = suggestion(form, FORMATS)
-        raise RequestError(f"format is unknown: got {form!r}. Choose from {known}.{near}")
+        raise unknown("format", form, FORMATS)
     # a report without a title starts with its table
     return _environment(form).get_template(f"table.{form}.j2").render(report=report).lstrip("\n")
-
-
-def bibtex(report: Report) -> str:
-    """Return the BibTeX entries of the modules in the tables, sorted by key."""
-    return "\n".join(report.bibtex)
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -47,8 +42,9 @@ def write(report: Report, folder: Path) -> list[Path]:
     Each file is replaced atomically.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {form: render(report, form) for form in FORMATS} | {"bib": bibtex(report)}
-    if not contents["bib"]:
+    contents = {form: render(report, form) for form in FORMATS}
+    contents["bib"] = "\n".join(report.bibtex)
+    if not report.bibtex:
         (folder / "table.bib").unlink(missing_ok=True)
     return [
         replace_file(folder / f"table.{form}", content)
@@ -66,14 +62,8 @@ def _environment(form: str) -> Environment:
 
     delimiters: dict[str, Any] = {}
     if form == "tex":  # braces and percent signs are LaTeX's own
-        delimiters = {
-            "block_start_string": "<%",
-            "block_end_string": "%>",
-            "variable_start_string": "<<",
-            "variable_end_string": ">>",
-            "comment_start_string": "<#",
-            "comment_end_string": "#>",
-        }
+        for part, (start, end) in _LATEX_DELIMITERS.items():
+            delimiters |= {f"{part}_start_string": start, f"{part}_end_string": end}
     environment = Environment(
         loader=PackageLoader("attnbench.reports.tables"),
         undefined=StrictUndefined,
@@ -151,24 +141,19 @@ def _stacked(cell: Cell) -> EscapedText:
 
 
 def _latex_head(column: Column) -> EscapedText:
-    if not column.unit:
-        return latex(column.head)
-    lines = [latex(column.head), *(rf"\scriptsize {latex(part)}" for part in _broken(column.unit))]
-    stacked = r" \\ ".join(lines)
-    return EscapedText(rf"\shortstack{{{stacked}}}")
+    units = (rf"\scriptsize {latex(part)}" for part in _broken(column.unit))
+    return _shortstack([latex(column.head), *units])
 
 
 def _latex_group(name: str) -> EscapedText:
-    lines = [latex(part) for part in _broken(name, 30)]
-    stacked = r" \\ ".join(lines)
-    return EscapedText(rf"\shortstack{{{stacked}}}") if len(lines) > 1 else latex(name)
+    return _shortstack([latex(part) for part in _broken(name, 30)])
+
+
+def _shortstack(lines: Sequence[str]) -> EscapedText:
+    text = r" \\ ".join(lines)
+    return EscapedText(rf"\shortstack{{{text}}}" if len(lines) > 1 else text)
 
 
 def _broken(text: str, width: int = 18) -> list[str]:
-    """Break a long text into lines of about the same width."""
-    words, lines = text.split(), [""]
-    for word in words:
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return [line for line in lines if line]
+    """Break a text into lines of ``width`` characters, spaces aside; long words stay whole."""
+    return textwrap.wrap(text, width + 1, break_long_words=False, break_on_hyphens=False)

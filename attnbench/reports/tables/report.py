@@ -72,12 +72,12 @@ class Report:
     """All tables of a suite."""
 
     name: str
-    title: str
-    source: str
-    url: str
-    notes: tuple[str, ...]
-    tables: tuple[Table, ...]
-    footer: tuple[str, ...]
+    title: str = ""
+    source: str = ""
+    url: str = ""
+    notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    footer: tuple[str, ...] = ()
     lines: tuple[Mapping[str, Any], ...] = ()
     """Tidy data, one line for each case of each row: the content of the CSV."""
     bibtex: tuple[str, ...] = field(default=(), repr=False)

@@ -13,15 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from attnbench.errors import RequestError
-from attnbench.reports.tables.accuracy_results import withheld
+from attnbench.reports.tables.accuracy_results import doubt_of
+from attnbench.reports.tables.case_results import CostResult
 from attnbench.reports.tables.number_format import ReportedValue, decimal, read_printed
-from attnbench.reports.tables.row_views import CostResult, RowView
-
-if TYPE_CHECKING:
-    from attnbench.suites.schema import Suite
+from attnbench.reports.tables.row_views import RowView
+from attnbench.suites.schema import Suite
 
 REPRODUCED = "reproduced"
 EXPLAINED = "explained"
@@ -29,7 +27,6 @@ DIFFERS = "differs"
 NOT_MEASURED = "not measured"
 NOT_JUDGED = "not judged"
 _WORST_FIRST = (DIFFERS, EXPLAINED, NOT_JUDGED, REPRODUCED)
-_ACCURACIES = ("top1", "top5")
 _FEWEST_SEEDS = 3
 
 
@@ -55,12 +52,11 @@ def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdic
         printed = read_printed(figure, view.suite.convention.base)
     except RequestError as error:
         raise RequestError(f"suite {view.suite.suite.name}, row {view.label!r}: {error}") from error
-    if metric in _ACCURACIES:
+    if metric in ("top1", "top5"):
         return _judged_accuracy(view, metric, result, printed)
     value = nominal(metric, result, view.suite, view.reference)
-    return ReportedValueVerdict(
-        printed, value, verdict_of(printed, value, metric in view.row.reasons)
-    )
+    verdict = verdict_of(printed, value, metric in view.row.reasons)
+    return ReportedValueVerdict(printed, value, verdict)
 
 
 def _judged_accuracy(
@@ -72,13 +68,11 @@ def _judged_accuracy(
     if ours is None or found is None:
         return ReportedValueVerdict(printed, None, NOT_MEASURED)
     value = Fraction(str(found.mean))
-    if found.count < _FEWEST_SEEDS or withheld(ours):
+    if found.count < _FEWEST_SEEDS or doubt_of(ours):
         return ReportedValueVerdict(printed, value, NOT_JUDGED)
-    if found.low <= float(printed.units * printed.unit) <= found.high:
-        return ReportedValueVerdict(printed, value, REPRODUCED)
-    return ReportedValueVerdict(
-        printed, value, EXPLAINED if metric in view.row.reasons else DIFFERS
-    )
+    is_within = found.low <= float(printed.units * printed.unit) <= found.high
+    reason = EXPLAINED if metric in view.row.reasons else DIFFERS
+    return ReportedValueVerdict(printed, value, REPRODUCED if is_within else reason)
 
 
 def verdict_of(printed: ReportedValue, value: Fraction | None, has_reason: bool) -> str:
@@ -113,18 +107,15 @@ def _plain_nominal(metric: str, result: CostResult, suite: Suite) -> Fraction | 
     if metric not in ("params", "macs"):
         return _exact(values.get(metric))
     if result.case.backbone is None:
-        return _exact(_first(values.get(f"paper_{metric}"), values.get(metric)))
-    counted = _exact(values.get(_counted(metric, suite)))
+        paper = values.get(f"paper_{metric}")
+        return _exact(values.get(metric) if paper is None else paper)
+    is_without_norm = metric == "params" and not suite.convention.norms
+    counted = _exact(values.get("params_no_norm" if is_without_norm else metric))
     change = values.get(f"paper_delta_{metric}")
     backbone = suite.nominal.get(result.case.backbone)
     if result.case.module is None or backbone is None or change is None:
         return counted
     return Fraction(str(getattr(backbone, metric))) + int(change)
-
-
-def _counted(metric: str, suite: Suite) -> str:
-    """Return the key of our count that corresponds to the source's."""
-    return "params_no_norm" if metric == "params" and not suite.convention.norms else metric
 
 
 def as_data(value: Fraction | None) -> int | str | None:
@@ -136,7 +127,3 @@ def as_data(value: Fraction | None) -> int | str | None:
 
 def _exact(value: float | None) -> Fraction | None:
     return None if value is None else Fraction(str(value))
-
-
-def _first(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)

@@ -4,49 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from attnbench.reports.tables.accuracy_results import PairedTrainings, trained
-from attnbench.reports.tables.case_result import CaseResult
-from attnbench.reports.tables.latency_results import LatencyCell, timed
-
-if TYPE_CHECKING:
-    from attnbench.suites.planned import PlannedRow, PlannedTable
-    from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
-
-Records = Mapping[str, Mapping[str, Any]]
-"""Records by case name."""
-
-
-@dataclass(frozen=True)
-class CostResult(CaseResult):
-    """A case and its record."""
-
-    group: int = 0
-    """Index of its column group, from 0."""
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """Return the values; empty unless the case is ok."""
-        if self.record is None or self.status != "ok":
-            return {}
-        return self.record.get("values") or {}
-
-    @property
-    def card(self) -> Mapping[str, Any]:
-        """Return the module's card as recorded; empty where it has none."""
-        return (self.record or {}).get("card") or {}
-
-    @property
-    def slots(self) -> list[Mapping[str, Any]]:
-        """Return the slots in which the module was inserted."""
-        return list((self.record or {}).get("slots") or [])
-
-    @property
-    def counters(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the reports of the external counters."""
-        reports = (self.record or {}).get("counters") or {}
-        return {name: report for name, report in reports.items() if name != "rules"}
+from attnbench.reports.tables.accuracy_results import PairedTrainings, read_trainings
+from attnbench.reports.tables.case_results import CostResult, LatencyCell, Records, read_latencies
+from attnbench.suites.planned import PlannedRow, PlannedTable
+from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
 
 
 @dataclass(frozen=True)
@@ -89,7 +52,7 @@ class RowView:
     @property
     def card(self) -> Mapping[str, Any]:
         """Return the module's card, from the first result that has it."""
-        return next((result.card for result in self.results if result.card), {})
+        return next((card for result in self.results if (card := result.part("card"))), {})
 
     def only(self, result: CostResult) -> RowView:
         """Return the row restricted to one of its results."""
@@ -114,36 +77,29 @@ class RowView:
         return sorted(value for value in found if value is not None)
 
     def group_name(self, result: CostResult) -> str:
-        """Return ``g = 8`` for a result of a row with column groups."""
+        """Return ``g = 8`` for a result of a row with column groups, else its case's name."""
         groups = self.layout.groups
-        if groups is None or result.group >= len(groups.values):
-            return ""
+        if groups is None or len(self.results) == 1:
+            return result.case.name
         return groups.label.replace("{}", str(groups.values[result.group]))
 
 
 def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
     """Return the rows of a table with their records, in display order."""
-    reference = _reference(table, records)
-    latencies = timed([planned.latency for planned in table.rows], records)
-    accuracies = trained(table.rows, records)
-    views = [
-        RowView(
-            suite,
-            table.layout,
-            planned.label,
-            planned.row,
-            _results(planned, records),
-            reference,
-            planned.added,
-            latency,
-            accuracy,
-        )
-        for planned, latency, accuracy in zip(table.rows, latencies, accuracies, strict=True)
+    results = [_results(planned, records) for planned in table.rows]
+    wanted = table.layout.reference or ""  # a row without a label has none, not this one
+    labeled = zip(table.rows, results, strict=True)
+    reference = next((costs[0] for row, costs in labeled if row.row.label == wanted), None)
+    latencies = read_latencies([planned.latency for planned in table.rows], records)
+    trainings = read_trainings(table.rows, records)
+    made = [
+        RowView(suite, table.layout, row.label, row.row, costs, reference, row.added, cells, pairs)
+        for row, costs, cells, pairs in zip(table.rows, results, latencies, trainings, strict=True)
     ]
-    return _ranked(views)
+    return _rank(made)
 
 
-def _ranked(views: list[RowView]) -> list[RowView]:
+def _rank(views: list[RowView]) -> list[RowView]:
     """Return the rows by overhead if the layout requests it, unmeasured ones last."""
     latency = views[0].latency
     if latency is None or latency.rank is None:
@@ -164,11 +120,3 @@ def _results(planned: PlannedRow, records: Records) -> tuple[CostResult, ...]:
     return tuple(
         CostResult(case, records.get(case.name), group) for group, case in enumerate(planned.cases)
     )
-
-
-def _reference(table: PlannedTable, records: Records) -> CostResult | None:
-    wanted = table.layout.reference
-    for planned in table.rows:
-        if wanted is not None and planned.row.label == wanted:
-            return _results(planned, records)[0]
-    return None

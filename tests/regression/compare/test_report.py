@@ -12,7 +12,7 @@ from attnbench.regression.compare.report import (
     value,
     why,
 )
-from attnbench.reports.markdown import to_markdown
+from attnbench.reports.document import to_markdown
 from attnbench.reports.terminal import to_text
 
 

@@ -5,16 +5,17 @@ from attnbench_modules import MODULES as TABLE
 
 from attnbench.errors import RequestError
 from attnbench.registry.plugins import Catalog
-from attnbench.reports.overview import build_overview, collect
 from attnbench.reports.overview.build_overview import (
     BEGIN,
     END,
+    build_overview,
     lines,
     objects,
     read_page,
     with_report,
     write_page,
 )
+from attnbench.reports.overview.entries import collect
 from attnbench.reports.tables.render import FORMATS, render
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import all_cases, plan

@@ -7,7 +7,8 @@ import pytest
 from attnbench_modules import MODULES
 
 from attnbench.registry.plugins import Catalog
-from attnbench.reports.tables import Report, build_report
+from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.report import Report
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import all_cases, plan
 

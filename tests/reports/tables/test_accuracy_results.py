@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from attnbench.reports.tables import build_report
+from attnbench.reports.tables.build import build_report
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.render import FORMATS, render
 from attnbench.suites.load import parse_suite

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from attnbench.reports.tables import build_report
-from attnbench.reports.tables.latency_format import interval, milliseconds, percent, size
+from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.latency_columns import interval, milliseconds, percent, size
 from attnbench.reports.tables.render import render
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.suites.load import parse_suite

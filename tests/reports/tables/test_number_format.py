@@ -9,9 +9,9 @@ from attnbench.reports.tables.number_format import (
     decimal,
     ratio,
     read_printed,
-    signed,
     spread,
     whole,
+    with_sign,
 )
 
 
@@ -129,7 +129,7 @@ def test_decimals_round_halves_away_from_zero():
 
 def test_counts_are_never_rounded():
     assert whole(12_345_678_901) == "12,345,678,901"
-    assert (signed(812), signed(-117_780), signed(0)) == ("+812", "-117,780", "0")
+    assert (with_sign(812), with_sign(-117_780), with_sign(0)) == ("+812", "-117,780", "0")
 
 
 def test_ratios_below_one_keep_their_digits():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from attnbench.errors import RequestError
-from attnbench.reports.tables import FORMATS, bibtex, render, write
+from attnbench.reports.tables.render import FORMATS, render, write
 
 NASTY = r"""a|b & 50% of $x_1$ <script>"q"</script> #1 ~ ^ \cmd{y} `c` *z* [l](u) 'é'"""
 PLACED = "cost/mobilenet_v2/ulsam/after:17"
@@ -207,12 +207,12 @@ def test_csv_of_groups_has_the_option(report_of, nasty):
 
 
 def test_an_unknown_format_is_refused(report_of, content):
-    with pytest.raises(RequestError, match=r"got 'latex'.*md, csv, tex, html"):
+    with pytest.raises(RequestError, match=r"'latex'.*'tex'.*csv, html, md, tex"):
         render(report_of(content), "latex")
 
 
 def test_bibtex_has_each_paper_once(report_of, content):
-    assert bibtex(report_of(content, added=("se",))).count("@inproceedings") == 1
+    assert "".join(report_of(content, added=("se",)).bibtex).count("@inproceedings") == 1
 
 
 @pytest.mark.parametrize("form", FORMATS)
