@@ -100,7 +100,6 @@ _ROWS: dict[str, Callable[[Catalog], Rows]] = {
 
 
 def _details(name: str) -> dict[str, Any]:
-    """Return the details that require the class itself."""
     from attnbench.errors import AttnbenchError
     from attnbench.registry.attention import find_attention
 

@@ -170,7 +170,6 @@ _NUMERIC = ("layer", "channels", "size", "expanded")
 
 
 def _site_cells(site: Document) -> dict[str, str]:
-    """Return the cells of a site by their heads."""
     placeable = site["placeable"]
     return {
         "layer": str(site["layer"] or ""),

@@ -128,7 +128,6 @@ def _row(group: Group) -> Row:
 
 
 def _every(report: ConformanceReport) -> Iterator[Row]:
-    """Yield a row for every finding, in the order of the checks, with the title of its check."""
     for finding in report.findings:
         title = CHECKS[finding.check].title if finding.check in CHECKS else ""
         lines = [title, *_lines(finding.reason, finding.remedy)]

@@ -48,7 +48,7 @@ def report(found: HistoryReport, folder: str) -> Report:
         "rule that finds a change in fewer than 1 of 100 series that have none.",
     )
     title, lines = f"History of {folder}", tuple(found.lines())
-    return Report("history", title, "", "", tuple(notes), tuple(tables), footer, lines)
+    return Report("history", title, "", tuple(notes), tuple(tables), footer, lines)
 
 
 def _changes(found: HistoryReport) -> Table:

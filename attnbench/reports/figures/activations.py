@@ -193,13 +193,10 @@ def draw_groups(image: Tensor, site: SiteMap, groups: int, title: str) -> Figure
     size = site.channels // groups
     for axes in grid[groups:]:
         axes.set_axis_off()
-    drawn = [
-        _overlay(axes, picture, change, limits)
-        for axes, change in zip(grid[:groups], maps, strict=True)
-    ]
-    for at, axes in enumerate(grid[:groups]):
+    for at, (axes, change) in enumerate(zip(grid, maps, strict=False)):
+        drawn = _overlay(axes, picture, change, limits)
         _name(axes, f"channels {at * size}–{at * size + size - 1}")
-    _color_bar(figure, drawn[0], list(grid), "relative change")
+    _color_bar(figure, drawn, list(grid), "relative change")
     return figure
 
 
@@ -267,15 +264,9 @@ def _color_bar(
 ) -> None:
     from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-    bar = figure.colorbar(
-        drawn,
-        ax=axes,
-        shrink=0.85,
-        aspect=16,
-        pad=0.02,
-        ticks=MaxNLocator(5),
-        format=ScalarFormatter(useOffset=False),
-    )
+    size: dict[str, Any] = {"shrink": 0.85, "aspect": 16, "pad": 0.02}
+    form = ScalarFormatter(useOffset=False)
+    bar = figure.colorbar(drawn, ax=axes, ticks=MaxNLocator(5), format=form, **size)
     bar.set_label(label, fontsize=PLAIN)
     bar.ax.tick_params(labelsize=SMALL)
 

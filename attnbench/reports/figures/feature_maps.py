@@ -14,8 +14,6 @@ from attnbench.errors import RequestError
 from attnbench.models.block_layers import Inserted
 from attnbench.reports.figures.activations import Array, SiteMap
 
-__all__ = ["SiteMap", "attention_maps"]
-
 
 def attention_maps(model: nn.Module, image: Tensor) -> list[SiteMap]:
     """Return the feature maps before and after each inserted module, in execution order.

@@ -92,9 +92,7 @@ def conformance_of(
 ) -> dict[str, Any]:
     """Run the quick checks; return ``conformance`` and ``drift``, the relative change of a map.
 
-    Args:
-        attention: the module with its options.
-        on_progress: called with each check as it begins.
+    ``on_progress`` is called with each check as it begins.
     """
     from attnbench.conformance.examine import examine
 
@@ -123,10 +121,9 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
             found = _count(attention, catalog)
             values |= {key: found[key] for key in counted}
         printed = _printed(card, attention)
-    except AttnbenchError as error:
-        counted, reason = [], str(error)
     except Exception as error:  # a card's formula may raise anything
-        counted, reason = [], describe(error)
+        counted = []
+        reason = str(error) if isinstance(error, AttnbenchError) else describe(error)
     return {
         "params_text": card.params_text,
         "macs_text": card.macs_text,

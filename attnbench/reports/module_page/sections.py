@@ -8,15 +8,7 @@ from typing import Any
 
 from attnbench.conformance.findings import BROKEN, DECLARED, NOTE, SKIPPED, STATUSES
 from attnbench.registry.specs import value_text
-from attnbench.reports.document import (
-    Block,
-    CodeBlock,
-    Equations,
-    Formula,
-    Heading,
-    Items,
-    Rows,
-)
+from attnbench.reports.document import Block, CodeBlock, Equations, Formula, Heading, Items, Rows
 
 UNDECLARED = "not declared"
 _TRAITS = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
@@ -43,6 +35,9 @@ def headline(document: Document) -> str:
 
 def _sections(document: Document) -> Iterator[tuple[str, Blocks]]:
     """Yield a module's sections in reading order, and the names of those not declared."""
+    paper = document["paper"]
+    size = "it is built for one map size, feature_size=(h, w)"
+    constraints = [*([size] if document["takes_feature_size"] else []), *document["constraints"]]
     sections: dict[str, Blocks] = {
         "Module": [_origin(document)],
         "What it computes": _formula(document),
@@ -51,13 +46,13 @@ def _sections(document: Document) -> Iterator[tuple[str, Blocks]]:
         "Where it goes": _places(document),
         "How ours differs": _differences(document),
         "Known traps": _declared(document, document["traps"]),
-        "Constraints": _constraints(document),
+        "Constraints": _declared(document, constraints),
         "Parameters that get no gradient": _rows(document["dead"]),
         "Declared exceptions": _rows(document["exceptions"]),
         "Known defects": _rows(document["defects"]),
         "Conformance": _conformance(document),
         "Licence of the original": [_sentence(document["licence"] or UNDECLARED)],
-        "BibTeX": _bibtex(document),
+        "BibTeX": [CodeBlock(paper["bibtex"].rstrip(), "bibtex")] if paper else [],
     }
     yield from ((title, found) for title, found in sections.items() if found not in ([], _NOTHING))
     missing = [title for title, found in sections.items() if found == _NOTHING]
@@ -156,12 +151,6 @@ def _declared(document: Document, texts: Sequence[str]) -> Blocks:
     return [_sentence("none declared")] if document["declared"] else _NOTHING
 
 
-def _constraints(document: Document) -> Blocks:
-    needed = "it is built for one map size, feature_size=(h, w)"
-    sizes = [needed] if document["takes_feature_size"] else []
-    return _declared(document, [*sizes, *document["constraints"]])
-
-
 def _conformance(document: Document) -> Blocks:
     found = document["conformance"]
     if found is None:
@@ -212,8 +201,3 @@ def _broken(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         f"{check}: {first}" + (f" (and {len(more)} more)" if more else "")
         for check, (first, *more) in reasons.items()
     )
-
-
-def _bibtex(document: Document) -> Blocks:
-    paper = document["paper"]
-    return [CodeBlock(paper["bibtex"].rstrip(), "bibtex")] if paper else []

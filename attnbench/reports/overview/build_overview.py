@@ -13,7 +13,7 @@ from attnbench.reports.overview.entries import OverviewEntry, Place
 from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE
 from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.build import CONVENTIONS
-from attnbench.reports.tables.case_results import CostResult, LatencyCell
+from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.columns import NOT_DECLARED
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.latency_columns import VERDICT_RULE
@@ -21,7 +21,8 @@ from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 from attnbench.utils.files import replace_file
 
-COUNTS = ("params", "macs", "activations", "bytes")
+_COUNTS = ("params", "macs", "activations", "bytes")
+_COSTS = (*_COUNTS, *(f"delta_{key}" for key in _COUNTS))
 BEGIN = "<!-- attnbench overview -->"
 END = "<!-- /attnbench overview -->"
 _BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
@@ -30,12 +31,9 @@ _BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DO
 def build_overview(
     places: Sequence[Place], sources: Sequence[str], provenance: Mapping[str, str]
 ) -> Report:
-    """Return the report of an overview.
+    """Return the report of an overview of the runs named ``sources``.
 
-    Args:
-        places: the collected places.
-        sources: names of the runs.
-        provenance: the versions of the measuring software, by name.
+    ``provenance`` has the versions of the measuring software, by name.
     """
     entries = [entry for place in places for entry in place.entries.values()]
     cards = {entry.card["key"]: entry.card for entry in entries if entry.card.get("key")}
@@ -116,7 +114,11 @@ def _object(place: Place, entry: OverviewEntry) -> dict[str, Any]:
         "placement": place.name,
         "family": entry.card.get("family"),
         "paper": entry.card.get("short"),
-        "costs": [_cost(name, result) for name, result in entry.costs.items()],
+        "costs": [
+            {"backbone": name, "status": result.status}
+            | {key: result.values.get(key) for key in _COSTS}
+            for name, result in entry.costs.items()
+        ],
         "latencies": [
             {"backbone": at.backbone, "conditions": at.name, **_timed(form, cell)}
             for form, cells in (("plain", entry.latencies), ("fused", entry.fused))
@@ -127,12 +129,6 @@ def _object(place: Place, entry: OverviewEntry) -> dict[str, Any]:
             for at, pair in entry.accuracies.items()
         ],
     }
-
-
-def _cost(backbone: str, result: CostResult) -> dict[str, Any]:
-    keys = (*COUNTS, *(f"delta_{key}" for key in COUNTS))
-    values = {key: result.values.get(key) for key in keys}
-    return {"backbone": backbone, "status": result.status, **values}
 
 
 def _timed(form: str, cell: LatencyCell) -> dict[str, Any]:
@@ -163,15 +159,11 @@ def _trained(pair: PairedTrainings) -> dict[str, Any]:
 
 
 def with_report(text: str, report: str, name: str) -> str:
-    """Return a file's text with the report in place of the text between the comments.
-
-    Args:
-        text: the file's content.
-        report: the report, in Markdown.
-        name: the file's name, for the error message.
+    """Return a file's text with the report, in Markdown, in place of what is between the comments.
 
     Raises:
-        RequestError: there are not exactly two such comments, one after the other.
+        RequestError: there are not exactly two such comments, one after the other; the message
+            has the file's ``name``.
     """
     if text.count(BEGIN) != 1 or len(_BETWEEN.findall(text)) != 1:
         raise RequestError(

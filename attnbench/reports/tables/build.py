@@ -37,17 +37,14 @@ VERDICTS = (
 
 
 def build_report(
-    suite: Suite,
-    tables: Sequence[PlannedTable],
-    records: Records,
-    provenance: Mapping[str, str],
+    suite: Suite, tables: Sequence[PlannedTable], records: Records, provenance: Mapping[str, str]
 ) -> Report:
-    """Build the report of a suite.
+    """Build the report of a suite; a case without a record is shown as *not run*.
 
     Args:
         suite: the suite.
         tables: its planned tables.
-        records: records by case name; a case without a record is shown as *not run*.
+        records: records by case name.
         provenance: versions of the measuring software by name, in the order of the footer.
 
     Raises:
@@ -60,7 +57,6 @@ def build_report(
     return Report(
         name=suite.suite.name,
         title=suite.suite.title,
-        source=suite.suite.source,
         url=suite.suite.url,
         notes=tuple(suite.suite.notes),
         tables=built,

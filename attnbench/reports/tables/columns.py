@@ -16,13 +16,7 @@ from attnbench.reports.tables.footnotes import Footnotes, agreement, differences
 from attnbench.reports.tables.latency_columns import latency_cells, latency_columns
 from attnbench.reports.tables.number_format import NOTHING, ratio, spread, whole, with_sign
 from attnbench.reports.tables.report import Cell, Column
-from attnbench.reports.tables.reported_values import (
-    EXPLAINED,
-    NOT_MEASURED,
-    ReportedValueVerdict,
-    judge,
-    worst,
-)
+from attnbench.reports.tables.reported_values import EXPLAINED, NOT_MEASURED, judge, worst
 from attnbench.reports.tables.row_views import RowView
 from attnbench.suites.schema import Groups, TableLayout
 
@@ -53,10 +47,7 @@ _HEADS: dict[str, tuple[str, str]] = {
 }
 _WIDE_HEADS = {
     "traits": [(head, "") for head in _TRAITS.values()],
-    "formula": [
-        ("#Params", "printed formula"),
-        ("#FLOPs", "printed formula, multiply-adds"),
-    ],
+    "formula": [("#Params", "printed formula"), ("#FLOPs", "printed formula, multiply-adds")],
 }
 """Heads of the keys that have several columns."""
 _TEXTS = ("label", "placement", "traits", "formula", "counters")
@@ -184,19 +175,14 @@ def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
     if not judged:
         return Cell(NOTHING)
     verdict = worst(item.verdict for item in judged)
+    known = [item.printed.beside(item.value) for item in judged if item.value is not None]
     reason = view.row.reasons.get(metric, "") if verdict == EXPLAINED else ""  # type: ignore[call-overload]
     return Cell(
         printed=spread(item.printed.text for item in judged),
-        ours=spread(_ours(judged)),
+        ours="" if all(item.verdict == NOT_MEASURED for item in judged) else spread(known),
         verdict=verdict,
         notes=notes.add(view.suite.reasons.get(reason, reason)),
     )
-
-
-def _ours(judged: list[ReportedValueVerdict]) -> list[str]:
-    if all(item.verdict == NOT_MEASURED for item in judged):
-        return [""]
-    return [item.printed.beside(item.value) for item in judged if item.value is not None]
 
 
 def _accuracy(metric: str) -> Callable[[RowView, Footnotes], Sequence[Cell]]:
@@ -226,17 +212,11 @@ def _count_cell(view: RowView, key: str, notes: Footnotes) -> Cell:
     if not numbers:
         return Cell(_missing(view))
     write = with_sign if key.startswith("delta_") else whole
-    return Cell(spread(map(write, numbers)), notes=_why_not_printed(view, key, notes))
-
-
-def _why_not_printed(view: RowView, key: str, notes: Footnotes) -> tuple[int, ...]:
-    """Return the card's reasons why exact counts differ from those of its printed formulas."""
-    case = view.first.case
-    by_formula = case.backbone is None or case.backbone in view.suite.nominal
-    is_printed = f"printed_{key}" in view.layout.columns
-    if not (by_formula and is_printed and key in ("params", "macs")):
-        return ()
-    return notes.add(differences(view.card))
+    backbone = view.first.case.backbone
+    by_formula = backbone is None or backbone in view.suite.nominal
+    is_printed = key in ("params", "macs") and f"printed_{key}" in view.layout.columns
+    reasons = notes.add(differences(view.card)) if by_formula and is_printed else ()
+    return Cell(spread(map(write, numbers)), notes=reasons)
 
 
 def _missing(view: RowView) -> str:

@@ -106,7 +106,6 @@ def _reports(arm: Arm) -> dict[str, Mapping[str, Any]]:
 
 
 def _line(arm: Arm) -> dict[str, Any]:
-    """Return the arm, flattened for CSV."""
     flat = {key: value for key, value in arm.items() if not isinstance(value, dict | list)}
     del flat["convention"]
     height, width = arm["size"]

@@ -38,15 +38,12 @@ def differences(card: Mapping[str, Any]) -> str:
 
 def sites(result: CostResult) -> str:
     """Return the layers that a placement's numbers denote."""
-    if not result.slots:
-        return ""
-    return f"{result.case.placement}: {'; '.join(_site(slot) for slot in result.slots)}."
-
-
-def _site(slot: Mapping[str, Any]) -> str:
-    height, width = slot["size"]
-    layer = f"layer {slot['layer']} is " if slot.get("layer") is not None else ""
-    return f"{layer}{slot['path']}, {slot['channels']} channels, {height}x{width}"
+    found = []
+    for slot in result.slots:
+        height, width = slot["size"]
+        layer = f"layer {slot['layer']} is " if slot.get("layer") is not None else ""
+        found.append(f"{layer}{slot['path']}, {slot['channels']} channels, {height}x{width}")
+    return f"{result.case.placement}: {'; '.join(found)}." if found else ""
 
 
 def agreement(reports: Iterable[tuple[str, CounterReport]], notes: Footnotes) -> Cell:

@@ -65,7 +65,6 @@ def _runtime_title(runtime: Mapping[str, Any]) -> str:
 
 
 def _machine(runtime: Mapping[str, Any], device: str) -> str:
-    """Return the processor with its instruction set, or the device."""
     if device != "cpu":
         return str((runtime.get("device") or {}).get("title") or device)
     return f"{runtime['processor']} {runtime['isa']}"

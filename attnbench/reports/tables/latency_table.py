@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.footnotes import Footnotes
@@ -24,7 +23,6 @@ ONE_PROCESS = (
     "Measured in one process, whose layout in memory is part of the result; --processes 3 pools "
     "several."
 )
-Text = Callable[[LatencyCell], str]
 
 
 def report_of_sessions(results: Sequence[LatencyCell], processes: int) -> Report:
@@ -48,14 +46,17 @@ def _table(rows: Sequence[LatencyCell]) -> Table:
     notes = Footnotes()
     ordered = sorted(rows, key=lambda row: row.case.module is not None)
     columns = {column: text for column, text in _LAYOUT.items() if _is_wanted(column, ordered)}
-    cells = []
-    for row in ordered:
-        first, *others = [Cell(text(row)) for text in columns.values()]
-        cells.append((replace(first, notes=notes.add(*footnotes_of(row))), *others))
+    cells = tuple(
+        tuple(
+            Cell(text(row), notes=notes.add(*footnotes_of(row)) if text is _module else ())
+            for text in columns.values()
+        )
+        for row in ordered
+    )
     return Table(
         f"{_network(ordered[0])} in {head(str(ordered[0].conditions), ordered)}",
         tuple(columns),
-        tuple(cells),
+        cells,
         notes=tuple(latency_notes([[row] for row in ordered])),
         footnotes=notes.texts,
     )
@@ -85,11 +86,11 @@ def _trust(cell: LatencyCell) -> str:
     return "ok" if cell.judgment.trust == "ok" else "no"  # a footnote gives the reason
 
 
-def _figure(key: str) -> Text:
+def _figure(key: str) -> Callable[[LatencyCell], str]:
     return lambda cell: "" if cell.timing is None else figure(cell, key)
 
 
-_LAYOUT: dict[Column, Text] = {
+_LAYOUT: dict[Column, Callable[[LatencyCell], str]] = {
     Column("Module"): _module,
     Column("Placement"): lambda cell: cell.case.placement or "",
     Column("Overhead", numeric=True): estimate,

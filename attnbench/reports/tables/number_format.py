@@ -42,11 +42,7 @@ class ReportedValue:
 
 
 def read_printed(figure: str | float, base: int = 1000) -> ReportedValue:
-    """Read a printed figure.
-
-    Args:
-        figure: the figure.
-        base: the base of the powers k, M and G.
+    """Read a printed figure, in which k, M and G are powers of ``base``.
 
     Raises:
         RequestError: the text is not a figure.

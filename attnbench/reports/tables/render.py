@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,10 @@ def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
 
 def group_rules(columns: Sequence[Column]) -> list[tuple[int, int]]:
     """Return the first and last column of each named group, counted from 1."""
-    spans, start = [], 1
-    for name, members in group_heads(columns):
-        if name:
-            spans.append((start, start + len(members) - 1))
-        start += len(members)
-    return spans
+    groups = group_heads(columns)
+    ends = accumulate(len(members) for _, members in groups)
+    spans = zip(groups, ends, strict=True)
+    return [(end - len(members) + 1, end) for (name, members), end in spans if name]
 
 
 def _aligned(row: Sequence[Cell], columns: Sequence[Column]) -> Iterator[tuple[Cell, bool]]:

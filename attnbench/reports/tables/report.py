@@ -73,7 +73,6 @@ class Report:
 
     name: str
     title: str = ""
-    source: str = ""
     url: str = ""
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()

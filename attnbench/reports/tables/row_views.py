@@ -8,7 +8,7 @@ from typing import Any
 
 from attnbench.reports.tables.accuracy_results import PairedTrainings, read_trainings
 from attnbench.reports.tables.case_results import CostResult, LatencyCell, Records, read_latencies
-from attnbench.suites.planned import PlannedRow, PlannedTable
+from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Accuracy, Latency, Row, Suite, TableLayout
 
 
@@ -86,11 +86,14 @@ class RowView:
 
 def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
     """Return the rows of a table with their records, in display order."""
-    results = [_results(planned, records) for planned in table.rows]
+    results = [
+        tuple(CostResult(case, records.get(case.name), at) for at, case in enumerate(row.cases))
+        for row in table.rows
+    ]
     wanted = table.layout.reference or ""  # a row without a label has none, not this one
     labeled = zip(table.rows, results, strict=True)
     reference = next((costs[0] for row, costs in labeled if row.row.label == wanted), None)
-    latencies = read_latencies([planned.latency for planned in table.rows], records)
+    latencies = read_latencies([row.latency for row in table.rows], records)
     trainings = read_trainings(table.rows, records)
     made = [
         RowView(suite, table.layout, row.label, row.row, costs, reference, row.added, cells, pairs)
@@ -114,9 +117,3 @@ def _rank(views: list[RowView]) -> list[RowView]:
         return (backbones.index(case.backbone), ratio is None, place)
 
     return sorted(views, key=key)
-
-
-def _results(planned: PlannedRow, records: Records) -> tuple[CostResult, ...]:
-    return tuple(
-        CostResult(case, records.get(case.name), group) for group, case in enumerate(planned.cases)
-    )
