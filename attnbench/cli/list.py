@@ -142,14 +142,12 @@ def _fitting(rows: Rows, width: int) -> list[str]:
     if "constraints" not in shown:
         return shown
     for key, room in (("title", _ROOM), ("paper", _ROOM), ("year", _ROOM), ("family", _LEAST)):
-        taken = sum(_width(rows, column) + _GAP for column in shown if column != "constraints")
+        short = [column for column in shown if column != "constraints"]
+        texts = ([column, *(_cell(column, row[column]) for row in rows)] for column in short)
+        taken = sum(max(map(len, column)) + _GAP for column in texts)
         if taken + room > width:
             shown.remove(key)
     return shown
-
-
-def _width(rows: Rows, key: str) -> int:
-    return max(len(key), *(len(_cell(key, row[key])) for row in rows))
 
 
 def _print_families(catalog: Catalog) -> None:

@@ -121,10 +121,9 @@ def _groups(report: ConformanceReport) -> list[Group]:
 
 def _row(group: Group) -> Row:
     status, reason, remedy, checks = group
-    lines = _lines(reason, remedy)
     if len(checks) == 1:
-        return status, checks[0], lines
-    return status, f"{len(checks)} checks", [*lines, ", ".join(checks)]
+        return status, checks[0], _lines(reason, remedy)
+    return status, f"{len(checks)} checks", [*_lines(reason, remedy), ", ".join(checks)]
 
 
 def _every(report: ConformanceReport) -> Iterator[Row]:

@@ -177,9 +177,8 @@ def _marks(line: Mapping[float, float], size: int) -> dict[str, Any]:
 def _colors(count: int) -> list[Any]:
     from matplotlib import colormaps
 
-    if count <= 10:
-        return [colormaps["tab10"](at) for at in range(count)]
-    return [colormaps["turbo"](0.03 + 0.94 * at / (count - 1)) for at in range(count)]
+    few, many = colormaps["tab10"], colormaps["turbo"]
+    return [few(at) if count <= 10 else many(0.03 + 0.94 * at / (count - 1)) for at in range(count)]
 
 
 def _extent(rows: Sequence[Row]) -> tuple[float, float]:

@@ -10,7 +10,6 @@ from attnbench.errors import RequestError
 from attnbench.reports.figures.figure_files import BLUE, CHARACTER, SMALL, blank, style_axes
 from attnbench.reports.overview.columns import common, network, rank, runtime_title
 from attnbench.reports.overview.entries import OverviewEntry, Place
-from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.case_results import LatencyCell
 
 if TYPE_CHECKING:
@@ -57,15 +56,16 @@ def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
         yield Panel(title, plain, fused if any(fused) else [])
     for setting in common(place, "accuracies"):
         title = f"top-1 to plain, points\n{setting.name}"
-        marks = [_points(entry.accuracies.get(setting)) for entry in entries]
+        pairs = (entry.accuracies.get(setting) for entry in entries)
+        found = (pair.difference() if pair else None for pair in pairs)
+        marks = [(one.low, one.mean, one.high) if one else None for one in found]
         # a module that does not learn must not hide the differences of those that do
         yield Panel(title, marks, linear_up_to=_LINEAR)
 
 
 def _params(place: Place, entries: Sequence[OverviewEntry]) -> list[Mark | None]:
-    values = [
-        result.values if (result := entry.costs.get(network(place))) else {} for entry in entries
-    ]
+    results = (entry.costs.get(network(place)) for entry in entries)
+    values = (result.values if result else {} for result in results)
     added = (found.get("delta_params", found.get("params")) for found in values)
     return [None if value is None else (value, value, value) for value in added]
 
@@ -76,11 +76,6 @@ def _percent(cell: LatencyCell | None) -> Mark | None:
     arm = cell.timing.arm
     low, middle, high = (100 * (ratio - 1) for ratio in (arm.low, arm.ratio, arm.high))
     return low, middle, high
-
-
-def _points(trained: PairedTrainings | None) -> Mark | None:
-    found = trained.difference() if trained is not None else None
-    return (found.low, found.mean, found.high) if found is not None else None
 
 
 def draw_panels(modules: Sequence[str], panels: Sequence[Panel], title: str) -> Figure:

@@ -25,7 +25,9 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
         groups = view.layout.groups if len(view.results) > 1 else None
         group = {groups.option: groups.values[result.group]} if groups else {}
         line = _line(view, title, result, group)
-        line |= {**result.values, **_counter_fields(result)}
+        line |= result.values
+        for name, report in result.counters.items():
+            line |= {f"{name}_{key}": report.get(key) for key in ("raw", "macs", "agree")}
         for metric in METRICS:
             line |= _judged_fields(view, metric, result)
         yield line
@@ -140,14 +142,6 @@ def case_fields(case: Case) -> dict[str, Any]:
         "height": height,
         "width": width,
         "form": "fused" if case.fused else "plain",
-    }
-
-
-def _counter_fields(result: CostResult) -> dict[str, Any]:
-    return {
-        f"{name}_{key}": report.get(key)
-        for name, report in result.counters.items()
-        for key in ("raw", "macs", "agree")
     }
 
 
