@@ -189,4 +189,4 @@ def test_no_formula_for_latex_is_a_wrong_request(attnbench, plugin):
 
 def test_pages_are_for_modules_alone(attnbench):
     done = attnbench("show", "backbone", "mobilenet_v2", "--format", "md")
-    assert done.status == 2 and "text, json" in done.err
+    assert done.status == 2 and "json, text" in done.err
