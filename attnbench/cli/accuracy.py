@@ -195,7 +195,7 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "size": list(case.size),
         "status": result.status,
         "reasons": [
-            str((one.record or {}).get("reason")) for one in result.results if one.status != "ok"
+            str((seed.record or {}).get("reason")) for seed in result.results if seed.status != "ok"
         ],
         "seeds": _seeds(result.own),
         "plain": _seeds(result.plain),

@@ -57,8 +57,8 @@ def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
     for setting in common(place, "accuracies"):
         title = f"top-1 to plain, points\n{setting.name}"
         pairs = (entry.accuracies.get(setting) for entry in entries)
-        found = (pair.difference() if pair else None for pair in pairs)
-        marks = [(one.low, one.mean, one.high) if one else None for one in found]
+        known = (pair.difference() if pair else None for pair in pairs)
+        marks = [(found.low, found.mean, found.high) if found else None for found in known]
         # a module that does not learn must not hide the differences of those that do
         yield Panel(title, marks, linear_up_to=_LINEAR)
 
