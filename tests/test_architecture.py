@@ -17,6 +17,7 @@ ENGINE = "attnbench"
 PLUGINS = {"attnbench_modules", "attnbench_suites"}
 MOST_FILES_AT_TOP = 8
 LONGEST_FUNCTION = 60
+MOST_FILES_OF_A_LATENCY = 20
 QUESTION = r"(What|How|Who|Whom|Whose|Where|Why|Which)\b"
 
 Graph = Mapping[str, set[str]]
@@ -182,6 +183,14 @@ def test_the_engine_imports_no_plugin():
 
 def test_public_classes_have_names_of_their_own():
     assert find_twins(ROOT) == {}
+
+
+def test_a_latency_passes_few_files():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    road = text.partition("### The road of a latency")[2].partition("These are all")[0]
+    files = re.findall(r"`([a-z_/]+\.py)`", road)
+    assert MOST_FILES_OF_A_LATENCY >= len(set(files)) == len(files) > 10
+    assert [name for name in files if not (ROOT / ENGINE / name).is_file()] == []
 
 
 def test_few_files_lie_outside_the_rooms():

@@ -165,7 +165,7 @@ def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
         (("se", "--limit", "0"), "--limit"),
         (("se", "--limit", "nan"), "--limit"),
         (("se", "--format", "csv"), "text, json, md"),
-        (("se", "--json", "--format", "md"), "--format md"),
+        (("se", "--json", "--format", "md"), "'md'"),
         (("se", "--jobs", "0"), "--jobs"),
         (("--plugin", "nope.py"), "nope.py"),
     ],
