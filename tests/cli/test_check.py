@@ -164,7 +164,7 @@ def test_all_has_what_cannot_be_loaded_too(attnbench, monkeypatch):
         (("se", "--select", "batch_on"), "'batch_one'"),
         (("se", "--limit", "0"), "--limit"),
         (("se", "--limit", "nan"), "--limit"),
-        (("se", "--format", "csv"), "text, json, md"),
+        (("se", "--format", "csv"), "Known: json, md, text"),
         (("se", "--json", "--format", "md"), "'md'"),
         (("se", "--jobs", "0"), "--jobs"),
         (("--plugin", "nope.py"), "nope.py"),
