@@ -5,17 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-FAMILIES = (
-    "channel",
-    "spatial",
-    "mixed",
-    "non-local",
-    "large-kernel",
-    "parameter-free",
-    "control",
-)
+FAMILIES = ("channel", "spatial", "mixed", "non-local", "large-kernel", "parameter-free", "control")
 CHECK_NAMES = (
     "contract",
     "input_kept",
@@ -49,18 +41,10 @@ CHECK_NAMES = (
 """The checks of ``attnbench check`` in order, which a card's ``exceptions`` may name."""
 
 
-class ParamsFormula(Protocol):
-    """Closed form of a parameter count; ``feature_size=(h, w)`` may be among the options."""
-
-    def __call__(self, channels: int, **options: Any) -> int: ...  # noqa: D102
-
-
-class MacsFormula(Protocol):
-    """Closed form of the multiply-adds for one image of (channels, height, width)."""
-
-    def __call__(  # noqa: D102
-        self, channels: int, height: int, width: int, **options: Any
-    ) -> int: ...
+ParamsFormula = Callable[..., int]
+"""``params(channels, **options)``; ``feature_size=(h, w)`` may be among the options."""
+MacsFormula = Callable[..., int]
+"""``macs(channels, height, width, **options)``: the multiply-adds for one image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +75,10 @@ class Paper:
             "url": self.url,
         }
         # an unescaped ampersand would end a table cell; URLs keep theirs verbatim
-        body = "".join(
-            f"  {name} = {{{value if name == 'url' else _ampersands(value)}}},\n"
-            for name, value in fields.items()
-        )
+        escaped = {name: re.sub(r"(?<!\\)&", r"\\&", value) for name, value in fields.items()}
+        escaped["url"] = self.url
+        body = "".join(f"  {name} = {{{value}}},\n" for name, value in escaped.items())
         return f"@{self.kind}{{{self.key},\n{body}}}\n"
-
-
-def _ampersands(text: str) -> str:
-    return re.sub(r"(?<!\\)&", r"\\&", text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,15 +31,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from attnbench.conformance.checks import CHECKS, Check, default_checks
+from attnbench.conformance.checks import Check, default_checks
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import BROKEN, OK, SKIPPED, Finding
 from attnbench.conformance.module_under_test import Subject
-from attnbench.errors import AttnbenchError, suggestion
+from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention, find_attention, from_callable
 from attnbench.registry.plugins import catalog
 from attnbench.registry.settings import settings
 from attnbench.registry.specs import parse_spec
+from attnbench.registry.validation import exception_problems
 
 _TEST = "test_conformance"
 _SUBJECTS: dict[type, Subject] = {}
@@ -63,10 +64,8 @@ class ModuleConformance:
         """Generate one test per check, or a single failing test for a misconfigured class."""
         if metafunc.definition.originalname != _TEST:
             return
-        checks: Sequence[Check | str] = default_checks(cls.deep)
         problem = _problem(cls)
-        if problem:
-            checks = [problem]
+        checks: Sequence[Check | str] = [problem] if problem else default_checks(cls.deep)
         ids = [check.name if isinstance(check, Check) else "class" for check in checks]
         metafunc.parametrize("check", checks, ids=ids)
 
@@ -113,15 +112,8 @@ def _problem(cls: type[ModuleConformance]) -> str | None:
         )
     if not callable(module) and not isinstance(module, str):
         return f"{cls.__name__}.module is a {type(module).__name__}: neither a name nor a class"
-    if "contract" in cls.exceptions:
-        return f"{cls.__name__}.exceptions: 'contract' has none: all other checks depend on it"
-    for check, why in cls.exceptions.items():
-        if check not in CHECKS:
-            near = suggestion(check, CHECKS)
-            return f"{cls.__name__}.exceptions: unknown check {check!r}.{near}"
-        if not why.strip():
-            return f"{cls.__name__}.exceptions: {check!r} has no reason"
-    return None
+    problem = next(exception_problems(cls.exceptions), None)
+    return problem and f"{cls.__name__}.exceptions: {problem}"
 
 
 def _keep(findings: Sequence[Finding], item: pytest.Item) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 from attnbench.datasets.dataset import Data, Dataset, data_root
 from attnbench.errors import MissingExtraError, RequestError, unknown
-from attnbench.registry.registry import import_target
 from attnbench.registry.specs import parse_spec
 
 FOLDER = "folder:"
@@ -52,7 +52,7 @@ def dataset(spec: str) -> Dataset:
     way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/test/CLASS/."
     if parsed.name not in _SHIPPED:
         raise unknown("data set", parsed.name, _SHIPPED, way_out=way_out)
-    kind: Callable[..., Dataset] = import_target(_SHIPPED[parsed.name])
+    kind: Callable[..., Dataset] = pkgutil.resolve_name(_SHIPPED[parsed.name])
     try:
         return kind(**parsed.options)
     except TypeError as error:

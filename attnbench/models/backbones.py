@@ -84,14 +84,18 @@ def _builder(name: str) -> tuple[Builder, list[str]]:
 def _torchvision_builder(name: str) -> tuple[Builder, list[str]]:
     from torchvision import models
 
+    from attnbench.registry.attention import elsewhere
+    from attnbench.registry.plugins import catalog
+
     known = models.list_models(module=models)
     if name not in known:
+        listed = [backbone.name for backbone in BACKBONES]
         raise unknown(
             "backbone",
             name,
-            {*known, *(backbone.name for backbone in BACKBONES)},
-            listed=[backbone.name for backbone in BACKBONES],
-            elsewhere=_elsewhere(name),
+            {*known, *listed},
+            listed=listed,
+            elsewhere=elsewhere(name, catalog()),
             way_out="Any torchvision classifier or timm:NAME will do.",
         )
     builder: Builder = models.get_model_builder(name)
@@ -122,9 +126,8 @@ def _timm_builder(name: str) -> Builder:
             f"timm:{name} needs timm; install it with: pip install 'attnbench[timm]'"
         ) from None
     if not timm.is_model(name):
-        raise unknown(
-            "timm backbone", name, [], way_out=suggestion(name, timm.list_models()).strip()
-        )
+        near = suggestion(name, timm.list_models()).strip()
+        raise unknown("timm backbone", name, [], way_out=near)
     return partial(timm.create_model, name)
 
 
@@ -134,11 +137,3 @@ def _check_numbers(name: str, options: Mapping[str, Any]) -> None:
         raise RequestError(f"{name}: width must be a number above 0, not {width!r}")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
         raise RequestError(f"{name}: num_classes must be a whole number above 0, not {classes!r}")
-
-
-def _elsewhere(name: str) -> str:
-    from attnbench.registry.plugins import catalog
-
-    if name in catalog().modules:
-        return f"module: write -m {name}"
-    return f"suite: attnbench run {name}" if name in catalog().suites else ""

@@ -10,8 +10,6 @@ from attnbench.errors import PluginError, RequestError
 from attnbench.models.block_layers import Inserted
 from attnbench.registry.blend import Blend
 
-_HOLDERS = (Inserted, Blend)
-
 
 def fuse(model: nn.Module) -> nn.Module:
     """Return a copy of ``model``, in eval mode, with every attention module in inference form.
@@ -41,14 +39,13 @@ def has_fused_form(model: nn.Module | type[nn.Module]) -> bool:
     Args:
         model: a network, an attention module, or the class of one.
     """
-    if isinstance(model, type):
-        return _can_fuse(model)
-    return _can_fuse(model) or any(_can_fuse(holder.attention) for _, holder in _holders(model))
+    holders = [] if isinstance(model, type) else _holders(model)
+    return any(map(_can_fuse, [model, *(holder.attention for _, holder in holders)]))
 
 
 def _holders(model: nn.Module) -> list[tuple[str, Inserted | Blend]]:
     found = model.named_modules()
-    return [(path, module) for path, module in found if isinstance(module, _HOLDERS)]
+    return [(path, module) for path, module in found if isinstance(module, Inserted | Blend)]
 
 
 def _can_fuse(attention: object) -> bool:

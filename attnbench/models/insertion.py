@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -103,18 +104,13 @@ def _built(attention: Attention, slot: Slot) -> nn.Module:
 
 def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:
     """Convert a new module to the dtype, device and memory format of its surroundings."""
-    like = next(_floating(block), None)
-    if like is None:
-        like = next(_floating(model), None)
+    parameters = chain(block.parameters(), model.parameters())
+    like = next((found for found in parameters if found.is_floating_point()), None)
     if like is None:
         return
     built.to(device=like.device, dtype=like.dtype)
     if _is_channels_last(model):
         built.to(memory_format=torch.channels_last)
-
-
-def _floating(module: nn.Module) -> Any:
-    return (p for p in module.parameters() if p.is_floating_point())
 
 
 def _is_channels_last(model: nn.Module) -> bool:

@@ -42,8 +42,7 @@ def find_placement(text: str, attention: Attention | None, survey: SiteSurvey) -
     """
     if text.strip() != OFFICIAL:
         return parse_placement(text)
-    card = attention.card if attention else None
-    placements = card.official if card else {}
+    placements = attention.card.official if attention and attention.card else {}
     official = placements.get(survey.family or "*", placements.get("*"))
     if official is None:
         name = attention.name if attention else "the plain backbone"
@@ -79,35 +78,24 @@ def check_slots(attention: Attention, slots: Iterable[Slot]) -> None:
 def _part_slots(part: PlacementPart, survey: SiteSurvey) -> list[Slot]:
     if part.globs:
         slots = [_slot(part, site, survey) for site in _glob_sites(part, survey)]
+        slots.sort(key=lambda slot: slot.layer is not None)
         # ** matches a block, its container and its parts; all lead to the same convolution
-        return list({slot.path: slot for slot in sorted(slots, key=_has_layer)}.values())
+        return list({slot.path: slot for slot in slots}.values())
     if not survey.layers:
         raise PlacementError(
             f"placement '{part}': layer numbers need a MobileNet whose class is known; "
             f"name modules by path instead: {_examples(part.position, survey)}"
         )
-    if part.everywhere:
-        sites = [site for site in _blocks(survey) if _target(part.position, site)]
-        if not sites:
-            raise PlacementError(f"placement '{part}': no block allows {part.position}")
-    else:
-        sites = [_numbered(layer, part, survey) for layer in part.layers]
+    for layer in part.layers:
+        if layer not in survey.layers:
+            raise _impossible(part, f"there is no layer {layer}", survey)
+    sites = [survey.site(survey.layers[layer]) for layer in part.layers]
+    if part.everywhere:  # the stem and the head have no depthwise convolution
+        blocks = [site for site in survey.sites() if site.inside.depthwise]
+        sites = [site for site in blocks if _target(part.position, site)]
+    if not sites:
+        raise PlacementError(f"placement '{part}': no block allows {part.position}")
     return [_slot(part, site, survey) for site in sites]
-
-
-def _has_layer(slot: Slot) -> bool:
-    return slot.layer is not None
-
-
-def _numbered(layer: int, part: PlacementPart, survey: SiteSurvey) -> Site:
-    if layer not in survey.layers:
-        raise _impossible(part, f"there is no layer {layer}", survey)
-    return survey.site(survey.layers[layer])
-
-
-def _blocks(survey: SiteSurvey) -> list[Site]:
-    """Return the numbered layers with a depthwise convolution, without the stem and the head."""
-    return [site for site in survey.sites() if site.inside.depthwise]
 
 
 def _glob_sites(part: PlacementPart, survey: SiteSurvey) -> list[Site]:
@@ -136,22 +124,23 @@ def _slot(part: PlacementPart, site: Site, survey: SiteSurvey) -> Slot:
     if path is None:
         raise _impossible(part, _why_not(part.position, site), survey)
     replaced = part.position in ("replace", "replace-se")
-    channels, *size = survey.shape_before(path) if replaced else survey.shape_after(path)
-    return Slot(path, site.layer, replaced, channels, (size[0], size[1]))
+    channels, height, width = survey.shape(path, before=replaced)
+    return Slot(path, site.layer, replaced, channels, (height, width))
 
 
-_TARGETS: dict[str, Callable[[Site], str | None]] = {
-    "after": lambda site: site.path,
-    "replace": lambda site: site.path if site.replaceable else None,
-    "after-depthwise": lambda site: site.inside.depthwise,
-    "after-project": lambda site: site.inside.project,
-    "replace-se": lambda site: site.inside.se,
+_TARGETS: dict[str, tuple[str, Callable[[Site], str | None]]] = {
+    "after": ("output", lambda site: site.path),
+    "replace": ("output", lambda site: site.path if site.replaceable else None),
+    "after-depthwise": ("depthwise convolution", lambda site: site.inside.depthwise),
+    "after-project": ("pointwise convolution", lambda site: site.inside.project),
+    "replace-se": ("squeeze-and-excitation", lambda site: site.inside.se),
 }
+"""The name of the layer that each position needs, and its path at a site; None without one."""
 
 
 def _target(position: str, site: Site) -> str | None:
     """Return the path of the module to wrap or replace at a site; None where impossible."""
-    return _TARGETS[position](site) if site.placeable else None
+    return _TARGETS[position][1](site) if site.placeable else None
 
 
 def _why_not(position: str, site: Site) -> str:
@@ -164,19 +153,13 @@ def _why_not(position: str, site: Site) -> str:
             return f"{name} is no block"
         before, after = ("x".join(map(str, shape)) for shape in (site.input, output))
         return f"{name} turns {before} into {after}, and a module keeps the shape"
-    what = {
-        "after-depthwise": "depthwise convolution",
-        "after-project": "pointwise convolution",
-        "replace-se": "squeeze-and-excitation",
-    }
-    return f"{name} has no {what.get(position, 'output')}"
+    return f"{name} has no {_TARGETS[position][0]}"
 
 
 def _impossible(part: PlacementPart, why: str, survey: SiteSurvey) -> PlacementError:
-    possible = [
-        site.layer for site in survey.sites() if site.layer and _target(part.position, site)
-    ]
-    can = f"{part.position} has possible layers: {', '.join(map(str, possible))}"
+    sites = [site for site in survey.sites() if site.layer and _target(part.position, site)]
+    possible = ", ".join(str(site.layer) for site in sites)
+    can = f"{part.position} has possible layers: {possible}"
     none = f"no layer allows {part.position}"
     return PlacementError(f"placement '{part}': {why}; {can if possible else none}")
 

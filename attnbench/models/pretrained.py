@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.models.block_layers import Inserted
 from attnbench.utils.text import describe
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-WRAPPINGS = (
-    "state_dict",
-    "model",
-    "model_state",
-    "model_state_dict",
-    "model_ema",
-    "state_dict_ema",
-)
+WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "model_ema", "state_dict_ema")
 """Keys under which a checkpoint keeps the network; the first one present is used."""
 PREFIXES = ("module.", "_orig_mod.")
 """Prefixes that ``DataParallel`` and ``torch.compile`` put before every key."""
@@ -82,7 +72,7 @@ class Transfer:
         return [norm + _COUNT for norm in counts if f"{norm}.running_mean" not in self.fresh]
 
 
-def transfer(model: nn.Module, path: Path) -> Transfer:
+def transfer(model: nn.Module, path: Path, *, any_head: bool = True) -> Transfer:
     """Load pretrained weights, in place, to train from, and return which were kept.
 
     The file may have the keys of the plain backbone or those of the placed network. Inserted
@@ -93,82 +83,58 @@ def transfer(model: nn.Module, path: Path) -> Transfer:
     Args:
         model: the network, as placed.
         path: a file that :func:`~attnbench.models.pretrained.read_state` reads.
+        any_head: whether the classifier may differ; otherwise it must fit as well.
 
     Raises:
         RequestError: the file is no state dict, or not of this network, which stays unchanged.
     """
-    return _transfer(model, path, any_head=True)
+    wanted = model.state_dict()
+    read = read_state(path, wanted)
+    inserted = _find_inserted(model)
+    names = {_placed(key, inserted): key for key in read}
+    if len(wanted.keys() & read.keys()) > len(wanted.keys() & names.keys()):
+        names, inserted = {key: key for key in read}, {}  # saved with the inserted modules
+    given = {key: read[name] for key, name in names.items()}
+    head = _misfit_head(model, given, wanted) if any_head else None
+    kept = {key: one for key, one in given.items() if key in wanted and not _within(key, head)}
+    new = [f"{at}.attention" for at in inserted]
+    empty = (at for at, part in inserted.items() if isinstance(part.block, nn.Identity))
+    replaced = [f"{at}.block" for at in empty]
+    missing = [
+        key
+        for key in wanted.keys() - kept.keys()
+        if not (_within(key, head, *new) or key.endswith(_COUNT))
+    ]
+    unknown = [name for key, name in names.items() if not _within(key, head, *replaced)]
+    _check(kept, wanted, missing, {*unknown} - {names[key] for key in kept}, path)
+    _load(model, kept, path)
+    weight = f"{head}.weight"
+    return Transfer(
+        kept=len(kept),
+        total=len(wanted),
+        fresh=tuple(key for key in wanted if key not in kept),
+        dropped=tuple(name for key, name in names.items() if key not in kept),
+        head=head,
+        classes=(len(given[weight]), len(wanted[weight])) if head and weight in given else None,
+    )
 
 
 def load_weights(model: nn.Module, path: Path) -> str:
-    """Load a state dict, in place, and return a description of the loaded weights.
+    """Load a state dict, in place, and return one line: the file, the tensors it does not cover.
 
     Unlike in :func:`transfer`, the classifier must fit as well.
-
-    Returns:
-        One line: the file, and the tensors that it does not cover.
 
     Raises:
         RequestError: the file is no state dict, or not of this network, which stays unchanged.
     """
-    transferred = _transfer(model, path, any_head=False)
+    transferred = transfer(model, path, any_head=False)
     own = len(transferred.fresh) - len(transferred.fresh_counts())
     note = f"; {own} tensors of inserted modules are not in it and stay random" if own else ""
     return f"{path.name}{note}"
 
 
-def _transfer(model: nn.Module, path: Path, *, any_head: bool) -> Transfer:
-    wanted = model.state_dict()
-    given = _given(model, read_state(path, wanted), wanted)
-    head = _misfit_head(model, given.tensors, wanted) if any_head else None
-    fitting = {key: value for key, value in given.tensors.items() if not _within(key, head)}
-    kept = {key: value for key, value in fitting.items() if key in wanted}
-    missing = {
-        key
-        for key in wanted.keys() - kept.keys() - given.optional
-        if not (_within(key, head) or key.endswith(_COUNT))
-    }
-    unknown = {
-        key
-        for key in fitting.keys() - kept.keys()
-        if not any(_within(key, block) for block in given.replaced)
-    }
-    _check(kept, wanted, missing, {given.names[key] for key in unknown}, path)
-    _load(model, kept, path)
-    return Transfer(
-        kept=len(kept),
-        total=len(wanted),
-        fresh=tuple(key for key in wanted if key not in kept),
-        dropped=tuple(name for key, name in given.names.items() if key not in kept),
-        head=head,
-        classes=_classes(head, given.tensors, wanted),
-    )
-
-
-@dataclass(frozen=True)
-class _Given:
-    """The tensors of a file, under their keys in the placed network."""
-
-    tensors: Mapping[str, Tensor]
-    names: Mapping[str, str]
-    """Keys of the tensors in the file."""
-    optional: frozenset[str] = frozenset()
-    """Keys that may be missing from the file."""
-    replaced: tuple[str, ...] = ()
-    """Paths of replaced blocks, for which the file may still have keys."""
-
-
-def _given(model: nn.Module, read: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> _Given:
-    inserted = {path: part for path, part in model.named_modules() if isinstance(part, Inserted)}
-    names = {_placed(key, inserted): key for key in read}
-    if len(wanted.keys() & read.keys()) > len(wanted.keys() & names.keys()):
-        return _Given(read, {key: key for key in read})  # saved with the inserted modules
-    return _Given(
-        {key: read[name] for key, name in names.items()},
-        names,
-        frozenset(key for key in wanted if any(_within(key, f"{at}.attention") for at in inserted)),
-        tuple(f"{at}.block" for at, part in inserted.items() if _is_replaced(part)),
-    )
+def _find_inserted(model: nn.Module) -> dict[str, Inserted]:
+    return {path: part for path, part in model.named_modules() if isinstance(part, Inserted)}
 
 
 def _placed(key: str, inserted: Iterable[str]) -> str:
@@ -179,19 +145,20 @@ def _placed(key: str, inserted: Iterable[str]) -> str:
     return key
 
 
-def _is_replaced(inserted: Inserted) -> bool:
-    return isinstance(inserted.block, nn.Identity)
-
-
-def _within(key: str, path: str | None) -> bool:
-    return path is not None and key.startswith(f"{path}.")
+def _within(key: str, *paths: str | None) -> bool:
+    return key.startswith(tuple(f"{path}." for path in paths if path is not None))
 
 
 def _misfit_head(
     model: nn.Module, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> str | None:
-    """Return the path of the classifier if the file lacks it or has another number of classes."""
-    head = _head(model)
+    """Return the path of the classifier if the file lacks it or has another number of classes.
+
+    It is the last linear layer or convolution outside attention modules.
+    """
+    new = [f"{at}.attention" for at in _find_inserted(model)]
+    layers = [path for path, part in model.named_modules() if isinstance(part, _HEADS)]
+    head = next((path for path in reversed(layers) if not _within(path, *new)), None)
     if head is None or not any(_within(key, head) for key in given):
         return head
     there, here = (state.get(f"{head}.weight") for state in (given, wanted))
@@ -199,24 +166,6 @@ def _misfit_head(
         return None
     same_input = there.shape[1:] == here.shape[1:]
     return head if same_input and there.shape[:1] != here.shape[:1] else None
-
-
-def _head(model: nn.Module) -> str | None:
-    """Return the path of the last linear layer or convolution outside attention modules."""
-    inserted = [path for path, part in model.named_modules() if isinstance(part, Inserted)]
-    found = [
-        path
-        for path, part in model.named_modules()
-        if isinstance(part, _HEADS) and not any(_within(path, f"{at}.attention") for at in inserted)
-    ]
-    return found[-1] if found else None
-
-
-def _classes(
-    head: str | None, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
-) -> tuple[int, int] | None:
-    key = f"{head}.weight"
-    return (len(given[key]), len(wanted[key])) if head is not None and key in given else None
 
 
 def _check(
@@ -227,24 +176,19 @@ def _check(
     path: Path,
 ) -> None:
     """Raise :class:`RequestError` if a tensor is missing, unknown or of another shape."""
-    why = _named(missing, unknown)
-    for key, value in kept.items():
-        if not why and value.shape != wanted[key].shape:
-            there, here = tuple(value.shape), tuple(wanted[key].shape)
-            why = f"size mismatch for {key}: {there} in the file, {here} in the network"
-    if not why and not kept:
-        why = "no tensor of it fits"
-    if why:
-        raise RequestError(f"weights {path} are not of this network: {why}")
-
-
-def _named(missing: Iterable[str], unknown: Iterable[str]) -> str:
-    parts = []
+    problems = []
     for what, keys in (("lacking", sorted(missing)), ("unknown", sorted(unknown))):
         if keys:
             more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-            parts.append(f"{what} {', '.join(keys[:_SHOWN])}{more}")
-    return "; ".join(parts)
+            problems.append(f"{what} {', '.join(keys[:_SHOWN])}{more}")
+    for key, value in kept.items():
+        if not problems and value.shape != wanted[key].shape:
+            there, here = tuple(value.shape), tuple(wanted[key].shape)
+            problems = [f"size mismatch for {key}: {there} in the file, {here} in the network"]
+    if not problems and not kept:
+        problems = ["no tensor of it fits"]
+    if problems:
+        raise RequestError(f"weights {path} are not of this network: {'; '.join(problems)}")
 
 
 def _load(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -260,25 +204,29 @@ def read_state(path: Path, wanted: Collection[str]) -> Mapping[str, Tensor]:
 
     Args:
         path: a file of ``torch.save``, with the state dict itself or under one of
-            :data:`WRAPPINGS`, or a ``.safetensors`` file. No code in it is run.
+            :data:`WRAPPERS`, or a ``.safetensors`` file. No code in it is run.
         wanted: the keys of the network; a prefix that they have as well is kept.
 
     Raises:
         RequestError: the file cannot be read, or does not hold a state dict.
         MissingExtraError: the package safetensors is needed and not installed.
     """
-    state = _read(path, _safetensors if path.suffix == ".safetensors" else _pickled)
+    state = _read(path)
     if isinstance(state, Mapping):
-        wrapped = (state[key] for key in WRAPPINGS if isinstance(state.get(key), Mapping))
+        wrapped = (state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping))
         state = next(wrapped, state)
     if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
         raise RequestError(f"weights {path} hold a {type(state).__name__}, not a state dict")
     return _bare(state, wanted)
 
 
-def _read(path: Path, load: Callable[[Path], Any]) -> Any:
+def _read(path: Path) -> Any:
     try:
-        return load(path)
+        if path.suffix == ".safetensors":
+            return _safetensors(path)
+        # training scripts save their parsed arguments beside the weights
+        with torch.serialization.safe_globals([Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise RequestError(f"weights {path} cannot be read: {error.strerror or error}") from error
     except RequestError:
@@ -293,12 +241,6 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any:
             f"weights {path} are no state dict (torch.save(model.state_dict(), FILE)): "
             f"{describe(error)}"
         ) from error
-
-
-def _pickled(path: Path) -> Any:
-    # training scripts save their parsed arguments beside the weights
-    with torch.serialization.safe_globals([Namespace]):
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _safetensors(path: Path) -> Any:

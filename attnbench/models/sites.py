@@ -89,9 +89,7 @@ class SiteSurvey:
 
     def sites(self) -> list[Site]:
         """Return a MobileNet's layers, or every module of any other network."""
-        if self.layers:
-            return [self.site(path) for path in self.layers.values()]
-        return [self.site(path) for path in self._modules if path]
+        return [self.site(path) for path in self.layers.values() or self.paths()]
 
     def paths(self) -> list[str]:
         """Return all module paths, without the root."""
@@ -107,38 +105,33 @@ class SiteSurvey:
         kind = type(self._modules[path]).__name__
         calls = self._calls.get(path, [])
         reason = self._refusal(path, calls)
-        layer = self._numbers.get(path)
+        layer = next((number for number, own in self.layers.items() if own == path), None)
         if reason is not None:
             return Site(path, layer, kind, 0, (0, 0), replaceable=False, reason=reason)
-        before, after = _shape(calls[0].inputs[0]), _shape(calls[0].output)
+        before, after = self.shape(path, before=True), self.shape(path, before=False)
         inside = look_inside(path, self.trace, self._modules)
         # the stem and the head convolution of a MobileNet have numbers but are not blocks
         replaceable = before == after and (layer is None or inside.depthwise is not None)
         return Site(path, layer, kind, after[0], after[1:], replaceable, None, before, inside)
 
-    def shape_after(self, path: str) -> Shape:
-        """Return (channels, height, width) of the output of a module known to be placeable."""
-        return _shape(self._calls[path][0].output)
-
-    def shape_before(self, path: str) -> Shape:
-        """Return (channels, height, width) of the input of a module known to be placeable."""
-        return _shape(self._calls[path][0].inputs[0])
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {path: number for number, path in self.layers.items()}
+    def shape(self, path: str, *, before: bool) -> Shape:
+        """Return the shape of the input or output of a module known to be placeable."""
+        call = self._calls[path][0]
+        shape = call.inputs[0] if before else call.output
+        if shape is None or len(shape) != 4:
+            raise ValueError(f"{shape} is not the shape of a (B, C, H, W) tensor")
+        return shape[1], shape[2], shape[3]
 
     @cached_property
     def _channels_last(self) -> set[tuple[int, ...]]:
         """Shapes at linear layers and layer norms: (B, H, W, C), not (B, C, H, W)."""
-        shapes = [
+        return {
             shape
             for call in self.trace.calls
             if type(self._modules[call.path]) in (nn.Linear, nn.LayerNorm)
             for shape in (*call.inputs, call.output)
             if shape is not None and len(shape) == 4
-        ]
-        return set(shapes)
+        }
 
     @cached_property
     def _names(self) -> Counter[int]:
@@ -153,30 +146,16 @@ class SiteSurvey:
             return f"called {len(calls)} times in one forward pass"
         if self._names[id(self._modules[path])] > 1:
             return "registered under several names"  # the called one cannot be determined
-        return _not_a_map("takes", calls[0].inputs, self._channels_last) or _not_a_map(
-            "returns", (calls[0].output,), self._channels_last
-        )
-
-
-def _not_a_map(
-    verb: str, shapes: tuple[tuple[int, ...] | None, ...], channels_last: set[tuple[int, ...]]
-) -> str | None:
-    if len(shapes) != 1:
-        return f"{verb} {len(shapes)} arguments, not one tensor"
-    shape = shapes[0]
-    if shape is None:
-        return f"{verb} something else than one tensor"
-    if len(shape) != 4:
-        return f"{verb} a tensor of {len(shape)} axes, not (B, C, H, W)"
-    if shape in channels_last:
-        return f"{verb} (B, H, W, C), not (B, C, H, W)"
-    return None
-
-
-def _shape(shape: tuple[int, ...] | None) -> Shape:
-    if shape is None or len(shape) != 4:
-        raise ValueError(f"{shape} is not the shape of a (B, C, H, W) tensor")
-    return shape[1], shape[2], shape[3]
+        if len(calls[0].inputs) != 1:
+            return f"takes {len(calls[0].inputs)} arguments, not one tensor"
+        for verb, shape in (("takes", calls[0].inputs[0]), ("returns", calls[0].output)):
+            if shape is None:
+                return f"{verb} something else than one tensor"
+            if len(shape) != 4:
+                return f"{verb} a tensor of {len(shape)} axes, not (B, C, H, W)"
+            if shape in self._channels_last:
+                return f"{verb} (B, H, W, C), not (B, C, H, W)"
+        return None
 
 
 def numbered_layers(model: nn.Module) -> dict[int, str]:
@@ -186,7 +165,9 @@ def numbered_layers(model: nn.Module) -> dict[int, str]:
     """
     if _timm_family(model):
         blocks = [path for stage in _children(model, "blocks") for path in _children(model, stage)]
-        paths = ["bn1", *blocks] + (["bn2"] if _has_head(model) else [])
+        # timm's MobileNetV1 has the attribute too, as an Identity
+        has_head = isinstance(getattr(model, "conv_head", None), nn.Conv2d)
+        paths = ["bn1", *blocks, *(["bn2"] if has_head else [])]
     elif _features_family(model):
         paths = _children(model, "features")
     else:
@@ -220,15 +201,8 @@ def _timm_family(model: nn.Module) -> str | None:
         return None
     config = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None) or {}
     name = str(config.get("architecture", ""))
-    for prefix, family in (("mobilenetv1_", "mobilenet_v1"), ("mobilenetv2_", "mobilenet_v2")):
-        if name.startswith(prefix):
-            return family
-    return None
-
-
-def _has_head(model: nn.Module) -> bool:
-    # timm's MobileNetV1 has the attribute too, as an Identity
-    return isinstance(getattr(model, "conv_head", None), nn.Conv2d)
+    families = {"mobilenetv1": "mobilenet_v1", "mobilenetv2": "mobilenet_v2"}
+    return families.get(name.partition("_")[0]) if "_" in name else None
 
 
 def _children(model: nn.Module, path: str) -> list[str]:

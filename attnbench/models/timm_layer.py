@@ -12,6 +12,7 @@ timm's own layers are ignored, and options that would change the shape or are un
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,24 +26,13 @@ from attnbench.registry.specs import Spec, parse_spec, value_text
 if TYPE_CHECKING:
     from attnbench.registry.validation import ModuleFactory
 
-_TIMM_OPTIONS = frozenset(
-    {
-        "act_layer",
-        "aa_layer",
-        "drop_layer",
-        "force_act_layer",
-        "gate_layer",
-        "norm_layer",
-        "rd_channels",
-        "rd_divisor",
-        "rd_ratio",
-        "rd_round_fn",
-    }
-)
+_LAYERS = ("act_layer", "aa_layer", "drop_layer", "force_act_layer", "gate_layer", "norm_layer")
+_TIMM_OPTIONS = {*_LAYERS, "rd_channels", "rd_divisor", "rd_ratio", "rd_round_fn"}
 """Options that concern only the construction of timm's own layers; other modules ignore them."""
 _NEUTRAL: Mapping[str, Any] = {"stride": 1, "dilation": 1, "groups": 1}
 """Values that leave the layer unchanged; a module accepts no others."""
 _WIDTHS = ("out_channels", "dim_out", "out_chs")
+"""Options that a module accepts only with the channels of its input."""
 _PROBE = (8, {"rd_ratio": 1.0})
 """Trial call of timm's EfficientNets that tests for a ratio option; its result is discarded."""
 
@@ -64,22 +54,12 @@ def timm_layer(module: str | Spec | Attention | ModuleFactory, /, **options: Any
         UnknownNameError: no module has this name.
         RequestError: the module does not accept these options.
     """
-    layer = TimmLayer(as_attention(module, options), {**_written(module), **options})
-    layer.made_by = module, options
+    spec = parse_spec(module, "module") if isinstance(module, str) else module
+    spec = spec.spec if isinstance(spec, Attention) else spec
+    written = spec.options if isinstance(spec, Spec) else {}
+    layer = TimmLayer(as_attention(module, options), {**written, **options})
+    layer.made_by = partial(timm_layer, module, **options)
     return layer
-
-
-def _again(module: Any, options: Mapping[str, Any]) -> TimmLayer:
-    return timm_layer(module, **options)
-
-
-def _written(module: str | Spec | Attention | ModuleFactory) -> Mapping[str, Any]:
-    """Return the options that were given with a module, including those at their defaults."""
-    if isinstance(module, str):
-        return parse_spec(module, "module").options
-    if isinstance(module, Attention):
-        return module.spec.options
-    return module.options if isinstance(module, Spec) else {}
 
 
 class TimmLayer:
@@ -87,19 +67,18 @@ class TimmLayer:
 
     Args:
         attention: the module.
-        by_hand: the options that were given with it.
+        by_hand: the options that were given with it, including those at their defaults.
     """
 
     def __init__(self, attention: Attention, by_hand: Mapping[str, Any]) -> None:
         self.attention = attention
         self.by_hand = dict(by_hand)
         self.__name__ = str(attention.spec)
-        self.made_by: tuple[Any, Mapping[str, Any]] = attention, {}
-        """The arguments of :func:`timm_layer`."""
+        self.made_by = partial(timm_layer, attention)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the creating call: timm keeps the layer in the model, and cards hold functions."""
-        return _again, self.made_by
+        return self.made_by, ()
 
     def __repr__(self) -> str:
         """Return the call that creates it."""
@@ -138,12 +117,12 @@ class TimmLayer:
                 options |= self._own(key, value)
             elif value is not None:
                 self._check(key, value, channels)
-        options |= self._reduction(channels, given)
-        return self.attention.given(**options) if options else self.attention
+        return self.attention.given(**options, **self._reduction(channels, given))
 
     def _own(self, key: str, value: Any) -> dict[str, Any]:
         """Return an argument as an option of the module, unless the user gave that option."""
-        if key in _TIMM_OPTIONS and (key in self.by_hand or not _is_plain(value)):
+        is_plain = isinstance(value, bool | int | float | str | None)
+        if key in _TIMM_OPTIONS and (key in self.by_hand or not is_plain):
             return {}
         if key in self.by_hand and self.by_hand[key] != value:
             raise RequestError(
@@ -159,23 +138,21 @@ class TimmLayer:
             return {}
         squeezed, ratio = given.get("rd_channels"), given.get("rd_ratio")
         if squeezed and "rd_channels" not in known:
-            return {"reduction": self._whole(channels / squeezed, f"rd_channels={squeezed}")}
-        if ratio and "rd_ratio" not in known:
-            return {"reduction": self._whole(1 / ratio, f"rd_ratio={ratio}")}
-        return {}
-
-    def _whole(self, reduction: float, text: str) -> int:
+            reduction, text = channels / squeezed, f"rd_channels={squeezed}"
+        elif ratio and "rd_ratio" not in known:
+            reduction, text = 1 / ratio, f"rd_ratio={ratio}"
+        else:
+            return {}
         if reduction < 1:
             raise RequestError(f"{self!r}: the reduction must be 1 or more: got {text}.")
-        return round(reduction)
+        return {"reduction": round(reduction)}
 
     def _check(self, key: str, value: Any, channels: int) -> None:
         """Raise RequestError unless an argument that is no option of the module may be ignored."""
-        if key in _TIMM_OPTIONS or (key in _NEUTRAL and value == _NEUTRAL[key]):
+        neutral = {**_NEUTRAL, **dict.fromkeys(_WIDTHS, channels)}
+        if key in _TIMM_OPTIONS or (key in neutral and value == neutral[key]):
             return
-        if key in _WIDTHS and value == channels:
-            return
-        if key in _NEUTRAL or key in _WIDTHS:
+        if key in neutral:
             raise RequestError(
                 f"{self!r} must keep the shape of {channels}-channel maps: got {key}={value}. Use "
                 "it where timm puts a layer behind a convolution."
@@ -196,7 +173,3 @@ class _Refused(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         raise RequestError(self.reason)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)

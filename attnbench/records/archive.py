@@ -11,7 +11,7 @@ import json
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,6 @@ _BULK = 160
 """Number of JSON characters above which a field is archived; samples always are."""
 _WORTH = 2**16
 """Number of JSON characters from which a run without samples gets an archive."""
-_EXACT = 2**53
-"""Limit of the integers that a float represents exactly."""
-_MAX_PLACES = 22
-"""Largest power of ten that a float represents exactly."""
 
 
 class ArchivedSamples(Sequence[dict[str, Any]]):
@@ -68,10 +64,10 @@ class Archive:
     """The content of an archive; each array is decompressed at the first access."""
 
     def __init__(self, content: bytes) -> None:
-        self._arrays = np.load(io.BytesIO(content), allow_pickle=False)
-        self._read: dict[str, NDArray[Any]] = {}
-        self._lines: dict[str, list[bytes]] = {}
-        self._values: dict[int, Any] = {}
+        arrays = np.load(io.BytesIO(content), allow_pickle=False)
+        self._array = cache(arrays.__getitem__)
+        self._lines = cache(lambda name: arrays[name].tobytes().split(b"\n"))
+        self._value = cache(lambda line: json.loads(self._lines("texts")[line]))
 
     def restore(self, line: Mapping[str, Any], *, lazy: bool = False) -> dict[str, Any]:
         """Return a line with its archived fields; with ``lazy``, samples are read on access.
@@ -87,13 +83,11 @@ class Archive:
     def _restored(self, key: str, line: int, lazy: bool) -> Any:
         if key == "samples":
             return ArchivedSamples(self, line) if lazy else self.samples(line)
-        if line not in self._values:
-            self._values[line] = json.loads(self._line("texts", line))
-        return self._values[line]
+        return self._value(line)
 
     def samples(self, line: int) -> list[dict[str, Any]]:
         """Return the samples in a line of the member of that name."""
-        text = self._line("samples", line)
+        text = self._lines("samples")[line]
         found: list[dict[str, Any]] = json.loads(text, object_hook=self._row)
         return found
 
@@ -103,16 +97,6 @@ class Archive:
         starts, row = self._array("starts"), value[ROW]
         digits = self._array("digits")[starts[row] : starts[row + 1]]
         return (digits / self._array("scale")[row]).tolist()
-
-    def _array(self, name: str) -> NDArray[Any]:
-        if name not in self._read:
-            self._read[name] = self._arrays[name]
-        return self._read[name]
-
-    def _line(self, name: str, line: int) -> bytes:
-        if name not in self._lines:
-            self._lines[name] = self._arrays[name].tobytes().split(b"\n")
-        return self._lines[name][line]
 
 
 def is_reference(value: object) -> bool:
@@ -136,7 +120,7 @@ def pack(lines: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], bytes] | None
     Return None if there is little to archive, or if the result would not restore the lines.
     """
     packer = _Packer()
-    packed = [packer.pack(line) for line in lines]
+    packed = [{key: packer.pack(key, value) for key, value in line.items()} for line in lines]
     if not packer.samples and sum(map(len, packer.texts)) < _WORTH:
         return None
     content = packer.content()
@@ -153,13 +137,10 @@ class _Packer:
         self.texts: dict[str, int] = {}
         self.samples: dict[str, int] = {}
         self._rows: dict[bytes, int] = {}
-        self._digits: list[NDArray[np.int64]] = []
-        self._scale: list[float] = []
+        self._decimals: list[tuple[NDArray[np.int64], float]] = []
 
-    def pack(self, line: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: self._packed(key, value) for key, value in line.items()}
-
-    def _packed(self, key: str, value: Any) -> Any:
+    def pack(self, key: str, value: Any) -> Any:
+        """Return the value of a field, or a reference to it."""
         if not isinstance(value, dict | list) or not value or key == _INLINE or is_reference(value):
             return value
         texts = self.texts
@@ -188,21 +169,21 @@ class _Packer:
             found = _decimals(values)
             if found is None:
                 return None
-            self._digits.append(found[0])
-            self._scale.append(found[1])
+            self._decimals.append(found)
             self._rows[key] = len(self._rows)
         return self._rows[key]
 
     def content(self) -> bytes:
         """Return the archive."""
-        digits = np.concatenate([np.zeros(0, np.int64), *self._digits])
+        rows = [digits for digits, _ in self._decimals]
+        digits = np.concatenate([np.zeros(0, np.int64), *rows])
         fits = not len(digits) or np.abs(digits).max() < 2**31
         file = io.BytesIO()
         np.savez_compressed(
             file,
             digits=digits.astype(np.int32 if fits else np.int64),
-            starts=np.cumsum([0, *map(len, self._digits)], dtype=np.int64),
-            scale=np.array(self._scale),
+            starts=np.cumsum([0, *map(len, rows)], dtype=np.int64),
+            scale=np.array([scale for _, scale in self._decimals]),
             samples=np.frombuffer("\n".join(self.samples).encode(), np.uint8),
             texts=np.frombuffer("\n".join(self.texts).encode(), np.uint8),
         )
@@ -215,10 +196,10 @@ def _decimals(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], float] | 
     Both operands of the division are exact, so that its result is the float nearest to the decimal,
     as it is in JSON text. None if there are no such integers.
     """
-    for places in range(_MAX_PLACES + 1):
+    for places in range(23):  # a float represents powers of ten up to 10**22 exactly
         scale = float(10**places)
         scaled = np.rint(values * scale)
-        if not (np.abs(scaled) < _EXACT).all():
+        if not (np.abs(scaled) < 2**53).all():  # and integers below this limit
             return None
         digits = scaled.astype(np.int64)
         if (digits / scale).tobytes() == values.tobytes():

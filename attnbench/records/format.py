@@ -18,14 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from attnbench.records.archive import ArchivedSamples
 from attnbench.suites.case import Conditions
@@ -52,14 +45,13 @@ Samples = Annotated[
 ]
 
 
-class _Line(BaseModel):
-    # a newer attnbench may write keys that this one does not know; they must not be fatal
-    model_config = ConfigDict(extra="ignore", frozen=True)
+_LINE = ConfigDict(extra="ignore", frozen=True)  # a newer attnbench may write unknown keys
 
 
-class Header(_Line):
+class Header(BaseModel):
     """The header, with the properties common to the records below it."""
 
+    model_config = _LINE
     format: Annotated[int, Field(ge=1)]
     suite: dict[str, Any]
     """Full content of the suite."""
@@ -76,9 +68,10 @@ class Header(_Line):
     """Cases removed from a baseline, each with ``reason``, ``date``, ``from``."""
 
 
-class Record(_Line):
+class Record(BaseModel):
     """The result of one case."""
 
+    model_config = _LINE
     case: str
     kind: Literal["cost", "latency", "accuracy", "export"]
     """Kind; records of exports are kept in memory only."""
@@ -127,16 +120,11 @@ class Record(_Line):
 
 def upgrade_header(header: Mapping[str, Any]) -> dict[str, Any]:
     """Return a header of any older format in the current one; damaged fields are unchanged."""
-    migrated = dict(header)
-    suite = header.get("suite")
-    if (
-        header.get("format") == 1
-        and isinstance(suite, Mapping)
-        and isinstance(suite.get("suite"), Mapping)
-    ):
-        head = {key: value for key, value in suite["suite"].items() if key != "kinds"}
-        migrated["suite"] = {**suite, "suite": head}
-    return migrated
+    match header:
+        case {"format": 1, "suite": {"suite": {**head}} as suite}:
+            head.pop("kinds", None)
+            return {**header, "suite": {**suite, "suite": head}}
+    return dict(header)
 
 
 def _is_sampled(process: Mapping[str, Any]) -> bool:

@@ -30,8 +30,6 @@ _LONGEST_NAMES = 200
 
 
 L = TypeVar("L", Header, Record)
-_Line = tuple[int, bytes, dict[str, Any]]
-"""Number, text and content of a line."""
 
 
 @dataclass
@@ -75,13 +73,11 @@ def find_run(place: str | Path, out: str | Path | None = None) -> Path:
         RecordError: there is none; the error lists the searched paths.
     """
     tried = [Path(place), Path(place) / FILE]
-    if out is not None:
-        tried.append(Path(out) / str(place) / FILE)
+    tried += [Path(out) / str(place) / FILE] if out is not None else []
     for path in tried:
         if path.is_file():
             return path
-    looked = ", ".join(shown_path(path) for path in tried)
-    raise RecordError(f"no run at {str(place)!r}; looked for {looked}")
+    raise RecordError(f"no run at {str(place)!r}; looked for {', '.join(map(shown_path, tried))}")
 
 
 def read_run(path: Path) -> Run:
@@ -93,7 +89,7 @@ def read_run(path: Path) -> Run:
     """
     run = Run(path)
     header: Header | None = None
-    for number, _, content in _lines(path, lazy=True):
+    for number, _, content in read_lines(path, lazy=True):
         if "format" in content:
             header = _validated(Header, upgrade_header(content), path, number)
             run.headers.append(header)
@@ -106,15 +102,6 @@ def read_run(path: Path) -> Run:
     if not run.headers:
         raise RecordError(f"{shown_path(path)} is not a run: it has no complete header")
     return run
-
-
-def read_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each line of a record file, as text and as an object, with its archived fields.
-
-    Raises:
-        RecordError: as of :func:`read_run`.
-    """
-    return ((text, content) for _, text, content in _lines(path))
 
 
 def replace_run(path: Path, lines: Iterable[bytes]) -> Run:
@@ -257,7 +244,7 @@ class RunWriter:
         try:
             if archive is None:
                 return _replace(self.path.resolve(), *packed)
-            return replace_run(self.path, (text for text, _ in read_lines(self.path)))
+            return replace_run(self.path, (text for _, text, _ in read_lines(self.path)))
         except RecordError as error:
             return replace(read_run(self.path), warning=str(error))
 
@@ -275,10 +262,13 @@ class RunWriter:
             file.write(b"\n")
 
 
-def _lines(path: Path, *, lazy: bool = False) -> Iterator[_Line]:
-    """Yield each line with its archived fields.
+def read_lines(path: Path, *, lazy: bool = False) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """Yield the number, text and content of each line of a record file, with its archived fields.
 
     With ``lazy``, samples are read from the archive on access, and the text is the line's own.
+
+    Raises:
+        RecordError: as of :func:`read_run`.
     """
     lines, archive = _read(path)
     for number, text, content in _objects(path, lines):
@@ -296,8 +286,8 @@ def _lines(path: Path, *, lazy: bool = False) -> Iterator[_Line]:
         yield number, text if lazy else to_json(content).encode() + b"\n", content
 
 
-def _objects(path: Path, lines: Sequence[bytes]) -> Iterator[_Line]:
-    """Yield each line as it is in the file."""
+def _objects(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """Yield the number, text and content of each line as it is in the file."""
     for number, line in enumerate(lines, start=1):
         content = _parsed(line)
         if content is not None:

@@ -78,8 +78,11 @@ class Attention:
         """Return the parameters by the card's formula, blend included; None without a formula."""
         if self.card is None or self.card.params is None:
             return None
-        given = {"feature_size": feature_size} if self.signature.takes_feature_size else {}
-        return self.card.params(channels, **given, **self.options) + self.blend
+        size = self._size(feature_size)
+        return self.card.params(channels, **size, **self.options) + self.blend
+
+    def _size(self, feature_size: tuple[int, int] | None) -> dict[str, Any]:
+        return {"feature_size": feature_size} if self.signature.takes_feature_size else {}
 
     def check(self, channels: int, feature_size: tuple[int, int] | None = None) -> None:
         """Raise :class:`RequestError` if the declared constraints forbid this site."""
@@ -103,30 +106,22 @@ class Attention:
             RequestError: a constraint is violated, or the constructor fails.
         """
         self.check(channels, feature_size)
-        given = dict(self.options)
-        if self.signature.takes_feature_size:
-            given["feature_size"] = feature_size
+        size = self._size(feature_size)
         try:
-            built = self.factory(channels, **given)
+            built = self.factory(channels, **self.options, **size)
         except Exception as error:
             raise RequestError(
                 f"{self.spec} cannot be built for {channels} channels: {describe(error)}"
             ) from error
-        return self._blended(self._checked(built))
-
-    def _blended(self, built: nn.Module) -> nn.Module:
-        from attnbench.registry.blend import Blend
-
-        return Blend(built) if self.blend else built
-
-    def _checked(self, built: Any) -> nn.Module:
         from torch import nn
+
+        from attnbench.registry.blend import Blend
 
         if not isinstance(built, nn.Module):
             raise PluginError(
                 f"{self.name} ({self.origin}) returned a {type(built).__name__}, not a nn.Module"
             )
-        return built
+        return Blend(built) if self.blend else built
 
 
 def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attention:
@@ -157,32 +152,39 @@ def find_attention(spec: str | Spec, catalog: Catalog | None = None) -> Attentio
 def _find(spec: Spec, catalog: Catalog) -> Attention:
     member = find_member(catalog.module_families, spec.name)
     if member is not None:
-        found = attention_of(member.factory, spec, member.origin)
-        return replace(found, packages=member.packages)
+        factory, origin, packages = member
+        return replace(attention_of(factory, spec, origin), packages=packages)
     if ":" in spec.name and not is_backbone(spec.name):
-        target = find_target(catalog, spec.name)
-        origin = origin_of(target)
-        validate_module(Entry(name=spec.name, target=target, origin=origin), target)
-        return attention_of(target, spec, origin)
+        return _unregistered(find_target(catalog, spec.name), spec.name, spec)
     target = catalog.modules.get(
         spec.name,
-        elsewhere=_elsewhere(spec.name, catalog),
+        elsewhere=elsewhere(spec.name, catalog),
         way_out="Or plug one in: --plugin FILE, or -m FILE.py:Class.",
     )
     return attention_of(target, spec, catalog.modules.entry(spec.name).origin)
 
 
-def attention_of(factory: ModuleFactory, asked: Spec, origin: str = "") -> Attention:
-    """Check the options of a factory and return it as an :class:`Attention`."""
+def _unregistered(factory: ModuleFactory, name: str, spec: Spec) -> Attention:
+    origin = origin_of(factory)
+    validate_module(Entry(name=name, target=factory, origin=origin), factory)
+    return attention_of(factory, spec, origin)
+
+
+def attention_of(factory: ModuleFactory, requested: Spec, origin: str = "") -> Attention:
+    """Check the options of a factory and return it as an :class:`Attention`.
+
+    Raises:
+        RequestError: an unknown option, or a value of the wrong type.
+    """
     signature = signature_of(factory)
-    own, blend = split_blend(asked, signature)
-    options = checked_options(own, signature)
+    options = _checked_options(requested, signature)
+    blend = BLEND.name not in signature.options and bool(options.pop(BLEND.name, False))
     given = {key: value for key, value in options.items() if not _is_default(key, value, signature)}
     return Attention(
-        name=asked.name,
+        name=requested.name,
         factory=factory,
         options=options,
-        spec=Spec(asked.name, given | {BLEND.name: True} if blend else given),
+        spec=Spec(requested.name, given | {BLEND.name: True} if blend else given),
         signature=signature,
         card=card_of(factory),
         origin=origin or origin_of(factory),
@@ -197,36 +199,24 @@ def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any])
         PluginError: the callable violates the module contract.
     """
     name = getattr(factory, "__name__", type(factory).__name__)
-    origin = origin_of(factory)
-    validate_module(Entry(name=f":{name}", target=factory, origin=origin), factory)
-    return attention_of(factory, Spec(name, options), origin)
+    return _unregistered(factory, f":{name}", Spec(name, options))
 
 
-def split_blend(asked: Spec, signature: Signature) -> tuple[Spec, bool]:
-    """Return the factory's own options, and whether the reserved ``blend=true`` was among them.
-
-    Raises:
-        RequestError: ``blend`` is neither true nor false.
-    """
-    if BLEND.name in signature.options or BLEND.name not in asked.options:
-        return asked, False
-    own = {key: value for key, value in asked.options.items() if key != BLEND.name}
-    blend = _checked(asked.name, BLEND, asked.options[BLEND.name])
-    return Spec(asked.name, own), bool(blend)
-
-
-def checked_options(asked: Spec, signature: Signature) -> dict[str, Any]:
-    """Return all options of a factory, defaults filled in, without the reserved ``blend``.
-
-    Raises:
-        RequestError: an unknown option, or a value of the wrong type.
-    """
+def _checked_options(requested: Spec, signature: Signature) -> dict[str, Any]:
+    """Return all options of a factory, defaults filled in, and ``blend`` if it is the reserved."""
+    known = {BLEND.name: BLEND, **signature.options}
     options = {name: parameter.default for name, parameter in signature.options.items()}
-    for key, value in asked.options.items():
-        parameter = signature.options.get(key)
+    for key, value in requested.options.items():
+        parameter = known.get(key)
         if parameter is None and not signature.takes_any:
-            raise RequestError(_unknown_option(asked.name, key, signature))
-        options[key] = value if parameter is None else _checked(asked.name, parameter, value)
+            takes = ", ".join(
+                f"{name}={value_text(option.default)}" for name, option in signature.options.items()
+            )
+            raise RequestError(
+                f"{requested.name} has no option {key!r}; it takes {takes or 'none'}."
+                f"{suggestion(key, [*signature.options, BLEND.name])}"
+            )
+        options[key] = value if parameter is None else _checked(requested.name, parameter, value)
     return options
 
 
@@ -259,18 +249,10 @@ def _is_default(key: str, value: Any, signature: Signature) -> bool:
     return value is parameter.default or value_text(value) == value_text(parameter.default)
 
 
-def _unknown_option(name: str, key: str, signature: Signature) -> str:
-    takes = ", ".join(
-        f"{option}={value_text(parameter.default)}"
-        for option, parameter in signature.options.items()
-    )
-    return (
-        f"{name} has no option {key!r}; it takes {takes or 'none'}."
-        f"{suggestion(key, [*signature.options, BLEND.name])}"
-    )
-
-
-def _elsewhere(name: str, catalog: Catalog) -> str:
+def elsewhere(name: str, catalog: Catalog) -> str:
+    """Return the kind that has an unknown name, with its use; empty if none has."""
+    if name in catalog.modules:
+        return f"module: write -m {name}"
     if is_backbone(name):
         return f"backbone: write -b {name}"
     if name in catalog.suites:

@@ -17,32 +17,17 @@ class ListedBackbone:
 
 
 _COMMON = {"num_classes": "outputs of the classifier (1000)"}
+_MOBILENET = {"width": "multiplier of all channel counts (1.0)", **_COMMON}
+_OTHER = {**_COMMON, "...": "what its builder takes"}
 
-BACKBONES = (
-    ListedBackbone(
-        "mobilenet_v1",
-        "MobileNetV1, any width",
-        "attnbench",
-        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
-    ),
-    ListedBackbone(
-        "mobilenet_v2",
-        "MobileNetV2, any width",
-        "torchvision",
-        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
-    ),
-    ListedBackbone(
-        "mobilenet_v3_small",
-        "MobileNetV3 small, any width",
-        "torchvision",
-        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
-    ),
-    ListedBackbone(
-        "mobilenet_v3_large",
-        "MobileNetV3 large, any width",
-        "torchvision",
-        {"width": "multiplier of all channel counts (1.0)", **_COMMON},
-    ),
+BACKBONES = tuple(
+    ListedBackbone(name, f"{title}, any width", source, _MOBILENET)
+    for name, title, source in (
+        ("mobilenet_v1", "MobileNetV1", "attnbench"),
+        ("mobilenet_v2", "MobileNetV2", "torchvision"),
+        ("mobilenet_v3_small", "MobileNetV3 small", "torchvision"),
+        ("mobilenet_v3_large", "MobileNetV3 large", "torchvision"),
+    )
 )
 
 FAMILIES = (
@@ -50,13 +35,13 @@ FAMILIES = (
         "NAME",
         "any other torchvision classifier, by its torchvision name (resnet50)",
         "torchvision",
-        {**_COMMON, "...": "what its builder takes"},
+        _OTHER,
     ),
     ListedBackbone(
         "timm:NAME",
         "any timm classifier, by its timm name (timm:mobilenetv1_100)",
         "timm (extra)",
-        {**_COMMON, "...": "what its builder takes"},
+        _OTHER,
     ),
 )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 from attnbench.errors import (
     AttnbenchError,
@@ -48,14 +49,6 @@ class ModuleFamily(Protocol):
         ...
 
 
-class Member(NamedTuple):
-    """One module of a family."""
-
-    factory: ModuleFactory
-    origin: str
-    packages: tuple[str, ...]
-
-
 def validate_family(entry: Entry[ModuleFamily], target: Any) -> None:
     """Raise :class:`PluginError`, naming the plugin, unless ``target`` is a family."""
     missing = [name for name in ("names", "get") if not callable(getattr(target, name, None))]
@@ -70,12 +63,13 @@ def validate_family(entry: Entry[ModuleFamily], target: Any) -> None:
 
 def prefix_of(name: str) -> str:
     """Return ``"timm:"`` of ``"timm:eca"``; without a colon, the empty string."""
-    prefix, colon, _ = name.partition(":")
-    return prefix + colon if colon else ""
+    return name[: name.find(":") + 1]
 
 
-def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
-    """Return the module that ``timm:eca`` names, or None if no family has the prefix.
+def find_member(
+    families: Registry[ModuleFamily], name: str
+) -> tuple[ModuleFactory, str, tuple[str, ...]] | None:
+    """Return the factory, origin and packages of ``timm:eca``; None if no family has the prefix.
 
     Raises:
         UnknownNameError: the family has no such module; the error suggests similar names.
@@ -88,13 +82,13 @@ def find_member(families: Registry[ModuleFamily], name: str) -> Member | None:
     entry = families.entry(prefix)
     family = families.get(prefix)
     within = name.removeprefix(prefix)
-    known = _call(entry, "names()", family.names)
+    known = member_names(families, prefix)
     if within not in known:
         raise _unknown(prefix, within, known)
     factory = _call(entry, f"get({within!r})", family.get, within)
     origin = str(getattr(factory, "origin", "") or origin_of(factory))
     validate_module(Entry(name=name, target=factory, origin=origin), factory)
-    return Member(factory, origin, tuple(family.packages))
+    return factory, origin, tuple(family.packages)
 
 
 def member_names(families: Registry[ModuleFamily], prefix: str) -> list[str]:
@@ -106,9 +100,7 @@ def member_names(families: Registry[ModuleFamily], prefix: str) -> list[str]:
 def family_packages(families: Registry[ModuleFamily], name: str) -> list[str]:
     """Return the packages of the family of ``timm:eca``; empty for a module without a family."""
     prefix = prefix_of(name)
-    if prefix not in families:
-        return []
-    return list(families.get(prefix).packages)
+    return list(families.get(prefix).packages) if prefix in families else []
 
 
 def _unknown(prefix: str, within: str, known: Sequence[str]) -> UnknownNameError:
@@ -159,10 +151,7 @@ def select_modules(
 
 def _family_of(modules: Registry[ModuleFactory], name: str) -> str | None:
     declared = modules.entry(name).family
-    if declared:
-        return declared
-    try:
-        card = card_of(modules.get(name))
-    except PluginError:
-        return None
-    return card.family if card else None
+    with suppress(PluginError):
+        card = None if declared else card_of(modules.get(name))
+        return card.family if card else declared or None
+    return None

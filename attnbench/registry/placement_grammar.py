@@ -17,6 +17,7 @@ from attnbench.errors import PlacementError, suggestion
 
 POSITIONS = ("after", "replace", "after-depthwise", "after-project", "replace-se")
 OFFICIAL = "official"
+_EXAMPLES = "replace:14,17, after:8-12, after-depthwise:all or after:blocks.3.*"
 _LAYERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 _GLOB = re.compile(r"[A-Za-z0-9_.*-]*[A-Za-z_.*][A-Za-z0-9_.*-]*")
 
@@ -66,7 +67,7 @@ def parse_placement(text: str) -> Placement:
             refers to the placement on the module's card.
     """
     if not text.strip():
-        raise PlacementError(f"the placement is empty. Write one like after:11, {_examples()}")
+        raise PlacementError(f"the placement is empty. Write one like after:11, {_EXAMPLES}")
     return Placement(_merged([_part(part.strip(), text) for part in text.split("+")], text))
 
 
@@ -86,7 +87,7 @@ def _part(text: str, whole: str) -> PlacementPart:
             f"Choose from {', '.join(POSITIONS)}, {OFFICIAL}.{near}"
         )
     if not colon or not about:
-        raise PlacementError(f"placement {whole!r}: {position} needs layers. Write {_examples()}")
+        raise PlacementError(f"placement {whole!r}: {position} needs layers. Write {_EXAMPLES}")
     compact = re.sub(r"\s*([,-])\s*", r"\1", about)
     if compact == "all":
         return PlacementPart(position)
@@ -132,7 +133,7 @@ def _globs(text: str, whole: str) -> tuple[str, ...]:
         if not _LAYERS.fullmatch(glob):
             raise PlacementError(
                 f"placement {whole!r}: {glob!r} is neither layer numbers nor a module path. "
-                f"Write {_examples()}"
+                f"Write {_EXAMPLES}"
             )
     if odd:
         raise PlacementError(
@@ -151,7 +152,3 @@ def _ranges(layers: Iterable[int]) -> str:
         else:
             pieces.extend(map(str, members))
     return ",".join(pieces)
-
-
-def _examples() -> str:
-    return "replace:14,17, after:8-12, after-depthwise:all or after:blocks.3.*"

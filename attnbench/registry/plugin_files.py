@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import pkgutil
 import re
 import sys
 import tomllib
@@ -18,7 +19,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
-from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,8 +100,12 @@ class PluginFolder:
             PluginError: no folder contains the package.
         """
         folder = self.file.parent
-        deeper = [*folder.glob("*/"), *folder.glob("*/*/")]
-        for root in [folder / "src", folder, *sorted(filter(_is_visible, deeper))]:
+        deeper = [
+            inner
+            for inner in (*folder.glob("*/"), *folder.glob("*/*/"))
+            if not any(part.startswith(".") or part == "build" for part in inner.parts[-2:])
+        ]
+        for root in [folder / "src", folder, *sorted(deeper)]:
             if (root / top).is_dir() or (root / f"{top}.py").is_file():
                 return root
         raise PluginError(
@@ -116,11 +120,10 @@ class PluginFolder:
             PluginError: a package is not there, or cannot be imported.
         """
         for name, value in self.points.items():
-            module, _, attribute = value.partition(":")
             root = self.root_of(_top(value))
             try:
                 _import_from(root, _top(value))
-                table = attrgetter(attribute)(importlib.import_module(module))
+                table = pkgutil.resolve_name(value)
             except (Exception, SystemExit) as error:
                 place = _failing_line(error, root)
                 raise PluginError(
@@ -220,10 +223,6 @@ def _import_from(root: Path, top: str) -> None:
 
 def _top(value: str) -> str:
     return re.split(r"[.:]", value)[0]
-
-
-def _is_visible(folder: Path) -> bool:
-    return not any(part.startswith(".") or part == "build" for part in folder.parts[-2:])
 
 
 def _is_source(path: Path, root: Path) -> bool:

@@ -10,7 +10,7 @@ listing names is cheap.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -34,7 +34,7 @@ from attnbench.registry.validation import NAME, ModuleFactory, declared_card, va
 from attnbench.utils.text import describe, origin_of
 
 SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_DETAILS = {"title": str, "family": str, "year": int, "paper": str}
+_DETAILS = {"target": str, "title": str, "family": str, "year": int, "paper": str}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,27 +84,31 @@ class Catalog:
 
     def add_table(self, table: Any, origin: str) -> None:
         """Register a lazy table; names that cannot be registered are recorded as failures."""
+        problems = self._add_names(table, origin, disputable=True)
+        self.failures += [PluginFailure(origin, problem) for problem in problems]
+
+    def _add_names(self, table: Any, origin: str, *, disputable: bool) -> Iterator[str]:
+        """Register a table; yield the problem of each name that cannot be registered."""
         if not isinstance(table, Mapping):
-            self.failures.append(PluginFailure(origin, _no_table(table)))
+            yield f"the entry point is a {type(table).__name__}, not a table of names"
             return
         for name, value in table.items():
             try:
-                self._add(name, value, origin, disputable=True)
+                self._add(name, value, origin, disputable=disputable)
             except AttnbenchError as error:
-                self.failures.append(PluginFailure(origin, str(error)))
+                yield str(error)
 
     def _add(self, name: Any, value: Any, origin: str, *, disputable: bool) -> None:
         details: Any = {"target": value} if isinstance(value, str) else value
         problem = _entry_problem(name, details)
         if problem:
             raise PluginError(f"entry {name!r} of the table: {problem}")
+        registry: Registry[Any] = self.modules
         if details["target"].endswith(".toml"):
-            self.suites.add(Entry(name=name, origin=origin, **details), disputable=disputable)
+            registry = self.suites
         elif name.endswith(":"):
-            family: Entry[ModuleFamily] = Entry(name=name, origin=origin, **details)
-            self.module_families.add(family, disputable=disputable)
-        else:
-            self.modules.add(Entry(name=name, origin=origin, **details), disputable=disputable)
+            registry = self.module_families
+        registry.add(Entry(name=name, origin=origin, **details), disputable=disputable)
 
     def loadable_modules(self) -> dict[str, ModuleFactory]:
         """Return the loadable modules by name; record the others as failures."""
@@ -136,13 +140,14 @@ class Catalog:
         if not full.exists():
             raise PluginError(f"plugin file {str(path)!r} does not exist")
         registries: tuple[Registry[Any], ...] = (self.modules, self.module_families, self.suites)
-        undo, failures = [registry.snapshot() for registry in registries], list(self.failures)
+        before = [(registry, registry.entries()) for registry in registries]
+        failures = list(self.failures)
         outer = _LOADING.set(self)
         try:
             self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (Exception, SystemExit) as error:
-            for restore in undo:
-                restore()
+            for registry, entries in before:
+                registry.restore(entries)
             self.failures[:] = failures
             raise PluginError(file_reason(full, error)) from error
         finally:
@@ -155,20 +160,16 @@ class Catalog:
             tables = list(found.tables())
             self._forget(found.distribution)
             for origin, table in tables:
-                if not isinstance(table, Mapping):
-                    raise PluginError(f"{origin}: {_no_table(table)}")
-                for name, value in table.items():
-                    try:
-                        self._add(name, value, origin, disputable=False)
-                    except AttnbenchError as error:
-                        raise PluginError(f"plugin {origin}: {error}") from error
+                for problem in self._add_names(table, origin, disputable=False):
+                    raise PluginError(f"plugin {origin}: {problem}")
         return found
 
     def _forget(self, distribution: str) -> None:
         """Remove the entries of the installed copy of a distribution loaded from a folder."""
 
         def is_of(origin: str) -> bool:
-            return _normalized(origin.partition(" (")[0]) == _normalized(distribution)
+            names = (origin.partition(" (")[0], distribution)
+            return len({re.sub(r"[-_.]+", "-", name).lower() for name in names}) == 1
 
         for registry in (self.modules, self.module_families, self.suites):
             registry.remove(
@@ -212,10 +213,18 @@ def register(
     """
 
     def decorator(target: F) -> F:
-        details = {"title": title, "family": family, "year": year, "paper": paper}
-        shown = _card_details(target) | {key: value for key, value in details.items() if value}
-        modules = (_LOADING.get() or catalog()).modules
-        modules.add(Entry(name=name, target=target, origin=origin_of(target), **shown))
+        card = declared_card(target)
+        published = getattr(card, "paper", None)
+        entry: Entry[ModuleFactory] = Entry(
+            name=name,
+            target=target,
+            origin=origin_of(target),
+            title=title or getattr(card, "title", None),
+            family=family or getattr(card, "family", None),
+            year=year or getattr(published, "year", None),
+            paper=paper or getattr(published, "short", None),
+        )
+        (_LOADING.get() or catalog()).modules.add(entry)
         return target
 
     return decorator
@@ -237,9 +246,13 @@ def find_target(catalog: Catalog, text: str) -> Any:
     try:
         return attrgetter(attribute)(module)
     except AttributeError as error:
-        raise PluginError(
-            f"{place} defines no {attribute!r}{_defined(module, attribute)}"
-        ) from error
+        own = [
+            name
+            for name, value in vars(module).items()
+            if callable(value) and getattr(value, "__module__", None) == module.__name__
+        ]
+        known = f"; it defines {', '.join(own)}.{suggestion(attribute, own)}" if own else ""
+        raise PluginError(f"{place} defines no {attribute!r}{known}") from error
 
 
 def suite_file(target: str) -> Path:
@@ -256,14 +269,6 @@ def _rank(point: EntryPoint) -> tuple[bool, str, str]:
     return distribution != "attnbench", distribution, point.name
 
 
-def _normalized(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def _no_table(table: Any) -> str:
-    return f"the entry point is a {type(table).__name__}, not a table of names"
-
-
 def _entry_problem(name: Any, details: Any) -> str | None:
     if not isinstance(name, str):
         return "its name is not a string"
@@ -272,39 +277,12 @@ def _entry_problem(name: Any, details: Any) -> str | None:
     target = details["target"]
     if ":" not in target:
         return f"its target {target!r} lacks the colon of 'package.module:Class'"
-    if not _form(name, target).fullmatch(name):
+    form = SUITE_NAME if target.endswith(".toml") else FAMILY_NAME if name.endswith(":") else NAME
+    if not form.fullmatch(name):
         return "the name must be lower case letters, digits and underscores, a letter first"
     for key, value in details.items():
-        if key == "target":
-            continue
         if key not in _DETAILS:
-            return f"unknown key {key!r}; known: target, {', '.join(_DETAILS)}"
+            return f"unknown key {key!r}; known: {', '.join(_DETAILS)}"
         if value is not None and not isinstance(value, _DETAILS[key]):
             return f"{key} must be a {_DETAILS[key].__name__}, not {value!r}"
     return None
-
-
-def _form(name: str, target: str) -> re.Pattern[str]:
-    if target.endswith(".toml"):
-        return SUITE_NAME
-    return FAMILY_NAME if name.endswith(":") else NAME
-
-
-def _card_details(target: Any) -> dict[str, Any]:
-    card = declared_card(target)
-    paper = getattr(card, "paper", None)
-    return {
-        "title": getattr(card, "title", None),
-        "family": getattr(card, "family", None),
-        "year": getattr(paper, "year", None),
-        "paper": getattr(paper, "short", None),
-    }
-
-
-def _defined(module: Any, wanted: str) -> str:
-    own = [
-        name
-        for name, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", None) == module.__name__
-    ]
-    return f"; it defines {', '.join(own)}.{suggestion(wanted, own)}" if own else ""

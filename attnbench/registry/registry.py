@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -45,11 +45,11 @@ class Registry(Generic[T]):
         self,
         kind: str,
         validate: Callable[[Entry[T], Any], None] = lambda entry, target: None,
-        load: Callable[[str], Any] | None = None,
+        load: Callable[[str], Any] = pkgutil.resolve_name,
     ) -> None:
         self.kind = kind
         self._validate = validate
-        self._load = load or import_target
+        self._load = load
         self._entries: dict[str, Entry[T]] = {}
         self._conflicts: dict[str, tuple[str, str]] = {}
         self.revision = 0
@@ -112,7 +112,16 @@ class Registry(Generic[T]):
         entry = self.entry(name, elsewhere=elsewhere, way_out=way_out)
         if not isinstance(entry.target, str):
             return entry.target
-        loaded: T = self._resolve(entry, entry.target)
+        try:
+            loaded: T = self._load(entry.target)
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{self.kind} {name!r} of {entry.origin} cannot be loaded from "
+                f"{entry.target!r}: {describe(error)}"
+            ) from error
+        self._validate(entry, loaded)
         self._entries[name] = replace(entry, target=loaded)
         return loaded
 
@@ -125,44 +134,17 @@ class Registry(Generic[T]):
         self._entries = dict(entries)
         self.revision += 1
 
-    def snapshot(self) -> Callable[[], None]:
-        """Return a function that restores the current entries."""
-        entries = self.entries()
-        return lambda: self.restore(entries)
-
     def remove(self, names: Iterable[str]) -> None:
         """Remove names; conflicts persist."""
         for name in names:
             self._entries.pop(name, None)
         self.revision += 1
 
-    def _resolve(self, entry: Entry[T], target: str) -> Any:
-        try:
-            loaded = self._load(target)
-        except PluginError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{self.kind} {entry.name!r} of {entry.origin} cannot be loaded from "
-                f"{target!r}: {describe(error)}"
-            ) from error
-        self._validate(entry, loaded)
-        return loaded
-
     def _duplicate(self, name: str, first: str, second: str) -> DuplicateNameError:
         return DuplicateNameError(
             f"{self.kind} {name!r} is registered twice: by {first} and by {second}. "
             "Rename one of them or uninstall one."
         )
-
-
-def import_target(target: str) -> Any:
-    """Return the object that ``"package.module:attr"`` names."""
-    module, _, attribute = target.partition(":")
-    found = importlib.import_module(module)
-    for part in attribute.split("."):
-        found = getattr(found, part)
-    return found
 
 
 def _same(existing: Entry[Any], new: Entry[Any]) -> bool:

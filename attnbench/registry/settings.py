@@ -52,29 +52,20 @@ def settings(start: Path | None = None) -> ProjectSettings:
     Raises:
         RequestError: the file is not valid TOML, or a key or value of the table is wrong.
     """
-    path = _file(start or Path.cwd())
+    folder = (start or Path.cwd()).resolve()
+    places = (parent / FILE for parent in (folder, *folder.parents))
+    path = next(filter(Path.is_file, places), None)
     if path is None:
         return ProjectSettings()
     table = _table(path)
-    known = {
-        setting.name: setting.type for setting in fields(ProjectSettings) if setting.name != "root"
-    }
+    known = [setting.name for setting in fields(ProjectSettings) if setting.name != "root"]
     for key, value in table.items():
         if key not in known:
             near = suggestion(key, known)
             raise _wrong(path, f"unknown key {key}; known: {', '.join(known)}.{near}")
         _check(path, key, value)
-    found: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-    }
-    return ProjectSettings(**found, root=path.parent)
-
-
-def _file(start: Path) -> Path | None:
-    folder = start.resolve()
-    return next(
-        (parent / FILE for parent in (folder, *folder.parents) if (parent / FILE).is_file()), None
-    )
+        table[key] = tuple(value) if isinstance(value, list) else value
+    return ProjectSettings(**table, root=path.parent)
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType, NoneType, UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from attnbench.cards import CHECK_NAMES, FAMILIES, Card, Paper, PrintedCost, Traits
+from attnbench.cards import CHECK_NAMES, FAMILIES, Card
 from attnbench.errors import PlacementError, PluginError, suggestion
 from attnbench.registry.placement_grammar import parse_placement
 from attnbench.registry.registry import Entry
@@ -55,10 +57,7 @@ def signature_of(factory: ModuleFactory) -> Signature:
         raise ValueError("its first argument must be the number of channels, by position")
     rest = parameters if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
     for parameter in rest:
-        if (
-            parameter.kind is inspect.Parameter.POSITIONAL_ONLY
-            and parameter.default is parameter.empty
-        ):
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
             raise ValueError(f"argument {parameter.name!r} cannot be given by name, as options are")
     named = {parameter.name: parameter for parameter in rest if parameter.kind in _NAMED}
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
@@ -132,13 +131,9 @@ def _signature_problem(target: Any) -> str | None:
         signature = signature_of(target)
     except ValueError as error:
         return str(error)
-    needed = [
-        name
-        for name, parameter in signature.options.items()
-        if parameter.default is inspect.Parameter.empty
-    ]
-    if needed:
-        return f"option {needed[0]!r} has no default; it must be buildable from the channels alone"
+    for name, parameter in signature.options.items():
+        if parameter.default is parameter.empty:
+            return f"option {name!r} has no default; it must be buildable from the channels alone"
     return None
 
 
@@ -160,33 +155,41 @@ def _card_problem(target: Any) -> str | None:
 
 def card_problems(card: Card) -> list[str]:
     """Return the faults of a card, a sentence for each; empty if the card is valid."""
-    odd = list(_odd_types(card))
-    if odd:
-        return odd  # the other rules assume correct types
-    found = []
+    return [*_odd_types(card)] or [*_odd_values(card)]
+
+
+def _odd_values(card: Card) -> Iterator[str]:
     if card.family not in FAMILIES:
-        found.append(f"family {card.family!r} is none of {', '.join(FAMILIES)}")
+        yield f"family {card.family!r} is none of {', '.join(FAMILIES)}"
     if not card.title.strip():
-        found.append("title is empty")
+        yield "title is empty"
     if card.version < 1:
-        found.append(f"version {card.version} is not a positive integer")
-    found += [*_odd_exceptions(card), *_odd_places(card)]
+        yield f"version {card.version} is not a positive integer"
+    yield from exception_problems(card.exceptions, card.defects)
+    for family, placement in card.official.items():
+        try:
+            parse_placement(placement)
+        except PlacementError as error:
+            yield f"its official placement in {family}: {error}"
     if card.paper and not re.fullmatch(r"[A-Za-z0-9:_-]+", card.paper.key):
-        found.append(f"paper key {card.paper.key!r} is not a BibTeX key")
-    return found
+        yield f"paper key {card.paper.key!r} is not a BibTeX key"
 
 
 def _odd_types(card: Card) -> Iterator[str]:
-    for name, kinds in _FIELD_TYPES.items():
+    for name, kinds in _field_types().items():
         value = getattr(card, name)
         if not isinstance(value, kinds):
-            yield f"{name} is a {type(value).__name__}, not {_list_types(kinds)}"
+            named = ("None" if kind is NoneType else f"a {kind.__name__}" for kind in kinds)
+            yield f"{name} is a {type(value).__name__}, not {' or '.join(named)}"
 
 
-def _odd_exceptions(card: Card) -> Iterator[str]:
-    if "contract" in card.exceptions:
+def exception_problems(
+    exceptions: Mapping[str, str], defects: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """Yield the faults of a card's exceptions and known defects, by check with the reason."""
+    if "contract" in exceptions:
         yield "the check 'contract' has no exceptions: every other check depends on it"
-    for check, why in {**card.exceptions, **card.defects}.items():
+    for check, why in {**exceptions, **defects}.items():
         if check not in CHECK_NAMES:
             near = suggestion(check, CHECK_NAMES)
             yield f"unknown check {check!r} with the reason {why!r}.{near}"
@@ -194,39 +197,12 @@ def _odd_exceptions(card: Card) -> Iterator[str]:
             yield f"the exception {check!r} has no reason"
 
 
-def _odd_places(card: Card) -> Iterator[str]:
-    for family, placement in card.official.items():
-        try:
-            parse_placement(placement)
-        except PlacementError as error:
-            yield f"its official placement in {family}: {error}"
-
-
-_NOTHING = type(None)
-_TEXTS = (
-    "title",
-    "family",
-    "official_note",
-    "params_text",
-    "macs_text",
-    "formula",
-    "formula_tex",
-    "timm",
-    "license",
-)
-_FIELD_TYPES: Mapping[str, tuple[Any, ...]] = {
-    **dict.fromkeys(_TEXTS, (str,)),
-    "version": (int,),
-    "paper": (Paper, _NOTHING),
-    "traits": (Traits, _NOTHING),
-    "printed": (PrintedCost, _NOTHING),
-    "params": (Callable, _NOTHING),
-    "macs": (Callable, _NOTHING),
-    **dict.fromkeys(("options", "official", "dead", "exceptions", "defects"), (Mapping,)),
-    **dict.fromkeys(("constraints", "deviations", "traps"), (tuple, list)),
-}
-"""Types of the fields of a card; the cards of plugins are type-checked nowhere else."""
-
-
-def _list_types(kinds: tuple[Any, ...]) -> str:
-    return " or ".join("None" if kind is _NOTHING else f"a {kind.__name__}" for kind in kinds)
+@cache
+def _field_types() -> Mapping[str, tuple[Any, ...]]:
+    """Return the types of a card's fields; the cards of plugins are type-checked nowhere else."""
+    found = {}
+    for name, hint in get_type_hints(Card).items():
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        found[name] = tuple(get_origin(kind) or kind for kind in kinds)
+        found[name] += (list,) if tuple in found[name] else ()
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 
@@ -13,13 +14,7 @@ class EscapedText(str):
 
 _LATEX = {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
+    **{character: f"\\{character}" for character in "{}&%$#_"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -28,9 +23,7 @@ _LATEX = {
     '"': r"\textquotedbl{}",
     "`": r"\textasciigrave{}",
     # at the start of a row these would be read as arguments of the line break before
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
+    **{character: f"{{{character}}}" for character in "[]*"},
     "×": r"$\times$",
     "✓": r"$\checkmark$",
     "√": r"$\checkmark$",
@@ -67,18 +60,17 @@ _MARKDOWN = re.compile(r"[\\`*\[\]|$~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 
 def latex(text: object) -> EscapedText:
     """Return text escaped for LaTeX, which then typesets it literally."""
-    return EscapedText("".join(map(_latex_character, _one_line(str(text)))))
+    return EscapedText("".join(map(_latex_character, _one_line(text))))
 
 
 def markdown(text: object) -> EscapedText:
     """Return text escaped for a Markdown paragraph or table cell."""
-    text = _one_line(str(text))
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return EscapedText(_MARKDOWN.sub(lambda match: "\\" + match[0], text))
+    escaped = html.escape(_one_line(text), quote=False)
+    return EscapedText(_MARKDOWN.sub(lambda match: "\\" + match[0], escaped))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(_CONTROL.sub(" ", text).split())
+def _one_line(text: object) -> str:
+    return " ".join(_CONTROL.sub(" ", str(text)).split())
 
 
 def _latex_character(character: str) -> str:

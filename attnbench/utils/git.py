@@ -71,6 +71,7 @@ class Commit:
     date: str
     """Date of the committer, ISO 8601."""
     subject: str
+    """Subject without control characters, which would affect a terminal."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,15 @@ class GitRepository:
             for name, line in zip(requested, lines, strict=False)
             if line.split()[1:2] == ["commit"]
         }
-        commits = self._described(sorted(set(found.values())))
+        form = "--format=%H%x00%h%x00%cI%x00%s"
+        hashes = sorted(set(found.values()))
+        log = self._git("log", "--no-walk=unsorted", form, "--stdin", given=hashes) if found else []
+        parts = [line.split("\0", 3) for line in log]
+        commits = {
+            part[0]: Commit(part[0], part[1], part[2], "".join(filter(str.isprintable, part[3])))
+            for part in parts
+            if len(part) == 4
+        }
         return {name: commits[full] for name, full in found.items() if full in commits}
 
     def ordered(self, hashes: Iterable[str]) -> list[str]:
@@ -103,18 +112,6 @@ class GitRepository:
         """Return the number of commits of ``after``, itself included, that ``before`` lacks."""
         lines = self._git("rev-list", "--count", f"{before}..{after}")
         return int(lines[0]) if lines else None
-
-    def _described(self, hashes: Sequence[str]) -> dict[str, Commit]:
-        if not hashes:
-            return {}
-        form = "--format=%H%x00%h%x00%cI%x00%s"
-        lines = self._git("log", "--no-walk=unsorted", form, "--stdin", given=hashes)
-        parts = [line.split("\0", 3) for line in lines]
-        return {
-            fields[0]: Commit(fields[0], fields[1], fields[2], _printable(fields[3]))
-            for fields in parts
-            if len(fields) == 4
-        }
 
     def _git(self, *arguments: str, given: Sequence[str] = ()) -> list[str]:
         return try_git(self.root, *arguments, given=given).split("\n")[:-1]
@@ -129,8 +126,3 @@ def repository(place: Path) -> GitRepository | None:
 def is_hash(text: str) -> bool:
     """Return whether a text may be a commit's hash, short or full."""
     return bool(_HASH.fullmatch(text))
-
-
-def _printable(text: str) -> str:
-    """Return a subject without control characters, which would affect a terminal."""
-    return "".join(character for character in text if character.isprintable())

@@ -77,7 +77,7 @@ def suite(folder, *modules):
 
 
 def records(folder):
-    lines = [line for _, line in read_lines(folder / "out/mine/records.jsonl")]
+    lines = [line for _, _, line in read_lines(folder / "out/mine/records.jsonl")]
     return {line["case"]: line for line in lines if "case" in line}
 
 

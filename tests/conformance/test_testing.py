@@ -161,7 +161,7 @@ class TestIt(ModuleConformance):
     [
         ("pass", "TestIt.module is not set: *"),
         ("module = 3", "TestIt.module is a int: neither a name nor a class"),
-        ("module = Gate; exceptions = {'batch_on': 'x'}", "*unknown check 'batch_on'. Did you mean 'batch_one'*"),
+        ("module = Gate; exceptions = {'batch_on': 'x'}", "*unknown check 'batch_on'*Did you mean 'batch_one'*"),
         ("module = Gate; exceptions = {'batch_one': ' '}", "*'batch_one' has no reason"),
         ("module = 'sse'", "unknown module 'sse'. Did you mean *'se'*"),
         ("module = Gate; options = {'kernl': 3}", "*Gate has no option 'kernl'*Did you mean 'kernel'*"),

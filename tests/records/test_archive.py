@@ -43,7 +43,7 @@ def timed(case=CASE, seed=0, **changes):
 
 def contents(path):
     """Every line of a run as JSON text, which tells integers and floats apart."""
-    return [json.dumps(content) for _, content in read_lines(path)]
+    return [json.dumps(content) for _, _, content in read_lines(path)]
 
 
 def text_of(*lines):
@@ -480,7 +480,7 @@ def test_merge_of_archived_and_text_runs(tmp_path):
 
 def test_a_replaced_run_has_only_its_new_archive(archived):
     path, old = archived
-    kept = [text for text, content in read_lines(path) if content.get("case") != "latency/b"]
+    kept = [text for _, text, content in read_lines(path) if content.get("case") != "latency/b"]
     run = replace_run(path, kept)
     assert contents(path) == text_of(*LINES[:3])
     assert set(run.records) == {CASE, "cost/a"}

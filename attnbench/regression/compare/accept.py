@@ -113,7 +113,7 @@ def _taken(
 def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
     """Yield the baseline's other lines unchanged, without headers that have no records left."""
     blocks: list[list[bytes]] = []
-    for line, content in read_lines(path):
+    for _, line, content in read_lines(path):
         if "format" in content:
             blocks.append([line])
         elif content["case"] not in chosen:
