@@ -39,6 +39,7 @@ from attnbench.records.definitions import (
     Statement,
     dotted_chain,
     parse_statements,
+    read_file,
 )
 from attnbench.records.name_resolution import (
     WHOLE,
@@ -48,7 +49,6 @@ from attnbench.records.name_resolution import (
     follow,
     is_engines,
     lookup,
-    read_file,
 )
 from attnbench.records.normal_form import NormalForm, normalize
 from attnbench.records.source_files import absolute_name, find_own, package_of

@@ -15,9 +15,9 @@ from attnbench.records.source_files import ENGINE, absolute_name, find_own, pack
 
 DOCSTRING = "__doc__"
 """Name of the pseudo-definition for a file's docstring."""
-PURE_DECORATORS = ("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.jit.")
-"""Name prefixes of decorators without side effects, besides those of the standard library."""
-
+_PURE_TORCH = ("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.jit.")
+_PURE_DECORATORS = (*_PURE_TORCH, *(f"{top}." for top in (ENGINE, *sys.stdlib_module_names)))
+"""Name prefixes of decorators without side effects."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
 _OWN_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -27,6 +27,7 @@ _FRESH = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, *_OWN_SCOPES)
 """Expressions whose value has no other reference when it is assigned."""
 _PROPERTY_PARTS = {"setter", "getter", "deleter"}
 _SELF_REGISTERING = {"__init_subclass__", "__subclasses__"}
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 class Import(NamedTuple):
@@ -75,11 +76,12 @@ class SourceFile:
     """Text of a file that cannot be parsed; all other fields are then empty."""
 
 
-def parse_file(path: Path) -> SourceFile:
+@cache
+def read_file(path: Path) -> SourceFile:
     """Return the analysis of a source file."""
     try:
         return _Reader(path).read()
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except _UNREADABLE:
         return SourceFile(path, opaque=path.read_text(errors="replace"))
 
 
@@ -102,22 +104,25 @@ class _Reader:
         self.file = SourceFile(path)
         self.tree = ast.parse(path.read_bytes())
         self.nodes = list(_unwrapped(self.tree.body))
+        self.own = {node.name: node for node in self.nodes if isinstance(node, _DEFINITIONS)}
+        # imports come first, as the effects of other statements depend on them
+        self.statements = list(map(self._statement, range(len(self.nodes))))
+        for statement, node in zip(self.statements, self.nodes, strict=True):
+            if not isinstance(node, _DEFINITIONS):
+                _merge(self.file.bindings, statement.bindings)
         self.fresh: dict[str, bool] = {}
-        self.classes = {node.name for node in self.nodes if isinstance(node, ast.ClassDef)}
-        self.functions = {node.name: node for node in self.nodes if isinstance(node, _FUNCTIONS)}
+        """Flag for each bound name: whether its value is accessible only through this name."""
 
     def read(self) -> SourceFile:
-        """Return the analysis; imports come first, as other statements' effects depend on them."""
+        """Return the analysis."""
         for node in _running(self.tree):
             self.file.imports.update(_imported_modules(node, self.file.path))
             self.file.registers_subclasses |= _registers_subclasses(node)
-        statements = list(map(self._statement, range(len(self.nodes))))
-        for statement, node in zip(statements, self.nodes, strict=True):
-            if not isinstance(node, _DEFINITIONS):
-                _merge(self.file.bindings, statement.bindings)
         for node in self.nodes:
-            self._note_freshness(node)
-        for statement in statements:
+            for name in _bound(node):
+                is_fresh = _is_fresh(node) and name not in self.file.bindings
+                self.fresh[name] = self.fresh.get(name, True) and is_fresh
+        for statement in self.statements:
             self._sort(statement)
         bound = [name for node in self.nodes if _rebinds(node) for name in sorted(_bound(node))]
         self.file.order = tuple(bound) if len(set(bound)) < len(bound) else ()
@@ -132,11 +137,6 @@ class _Reader:
             _merge(statement.bindings, bindings)
         return statement
 
-    def _note_freshness(self, node: ast.stmt) -> None:
-        for name in _bound(node):
-            is_fresh = _is_fresh(node) and name not in self.file.bindings
-            self.fresh[name] = self.fresh.get(name, True) and is_fresh
-
     def _sort(self, statement: Statement) -> None:
         node = self.nodes[statement.position]
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _lists_exports(node):
@@ -148,35 +148,27 @@ class _Reader:
         names = (_bound(node) | self._changed(node)) - {"_"}
         for name in sorted(names):
             self.file.definitions.setdefault(name, []).append(statement)
-        if self._acts(node) or not names:
+        if not names or any(map(self._acts, _shallow(node))):
             self.file.effects.append(statement)
 
     def _changed(self, node: ast.stmt) -> set[str]:
         """Return the definitions whose attributes or items a statement assigns."""
         roots = (part.value for part in _shallow(node) if _is_stored_place(part))
-        return {root.id for root in roots if isinstance(root, ast.Name) and self._is_clear(root.id)}
+        return {root.id for root in roots if self._is_clear(root)}
 
-    def _is_clear(self, name: str) -> bool:
-        """Return whether the value of a name is accessible only through this name."""
-        return self.fresh.get(name, False)
+    def _is_clear(self, node: ast.AST) -> TypeGuard[ast.Name]:
+        return isinstance(node, ast.Name) and self.fresh.get(node.id, False)
 
-    def _acts(self, node: ast.AST) -> bool:
-        """Return whether a statement may have effects besides the names that it binds."""
-        inner = (
-            *_defined(node),
-            *(part for part in _shallow(node) if isinstance(part, _DEFINITIONS)),
-        )
-        decorators = (used for definition in inner for used in definition.decorator_list)
-        return not all(map(self._is_pure, decorators)) or any(map(self._part_acts, _shallow(node)))
-
-    def _part_acts(self, part: ast.AST) -> bool:
+    def _acts(self, part: ast.AST) -> bool:
+        """Return whether a part of a statement has effects besides the names that it binds."""
+        if isinstance(part, _DEFINITIONS):
+            return not all(map(self._is_pure, part.decorator_list))
         if isinstance(part, ast.Expr):
             return not isinstance(part.value, ast.Constant)
         if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
-            return not self._is_clear(part.target.id)
+            return not self._is_clear(part.target)
         if _is_stored_place(part):
-            root = part.value
-            return not (isinstance(root, ast.Name) and self._is_clear(root.id))
+            return not self._is_clear(part.value)
         if isinstance(part, ast.Call):
             return self._calls_own(part.func)
         return isinstance(part, ast.Delete | ast.Assert | ast.Raise)
@@ -190,14 +182,18 @@ class _Reader:
         while chain is None and isinstance(called, ast.Attribute | ast.Call | ast.Subscript):
             called = called.func if isinstance(called, ast.Call) else called.value
             chain = dotted_chain(called)
-        if chain is None:
-            return False
-        bound = self.file.bindings.get(chain[0])
-        if bound is not None:
-            return any(_may_set(binding, chain[1:], self.file.path) for binding in bound)
-        if chain[0] in self.functions:
-            return _sets_something(self.functions[chain[0]])
-        return len(chain) > 1 and chain[0] in self.fresh and chain[0] not in self.classes
+        known = self.fresh.keys() | self.file.bindings.keys()
+        return chain is not None and chain[0] in known and self.may_set(chain)
+
+    def may_set(self, names: tuple[str, ...]) -> bool:
+        """Return whether a call of ``names`` in this file may set something in its distribution."""
+        if names[0] in self.file.bindings:
+            bound = self.file.bindings[names[0]]
+            return any(_may_set(binding, names[1:], self.file.path) for binding in bound)
+        found = self.own.get(names[0])
+        if isinstance(found, _FUNCTIONS):
+            return _sets_something(found)
+        return len(names) > 1 and found is None
 
     def _is_pure(self, decorator: ast.expr) -> bool:
         """Return whether a decorator has no effect besides its result."""
@@ -209,32 +205,24 @@ class _Reader:
         bound = self.file.bindings.get(chain[0])
         if bound is None:
             return chain[0] not in self.fresh and hasattr(builtins, chain[0])
-        return all(_is_pure_origin(".".join(_dotted(binding, chain))) for binding in bound)
-
-
-def _dotted(binding: Import, chain: tuple[str, ...]) -> list[str]:
-    return [binding.module, *([binding.name] if binding.name else []), *chain[1:]]
-
-
-def _is_pure_origin(origin: str) -> bool:
-    top = origin.split(".")[0]
-    return top == ENGINE or top in sys.stdlib_module_names or origin.startswith(PURE_DECORATORS)
+        origins = [".".join(filter(None, (*binding, *chain[1:]))) for binding in bound]
+        return all(f"{origin}.".startswith(_PURE_DECORATORS) for origin in origins)
 
 
 def _unwrapped(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for node in statements:
         if isinstance(node, ast.If) and _is_type_checking(node.test):
             yield from _unwrapped([*node.body, *node.orelse])
-        elif not (isinstance(node, ast.If) and _is_main_guard(node.test)):
+        elif not (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Compare)
+            and dotted_chain(node.test.left) == ("__name__",)  # what follows runs as a script only
+        ):
             yield node
 
 
 def _is_type_checking(test: ast.expr) -> bool:
     return (dotted_chain(test) or ("",))[-1] == "TYPE_CHECKING"
-
-
-def _is_main_guard(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and dotted_chain(test.left) == ("__name__",)
 
 
 def _rebinds(node: ast.stmt) -> bool:
@@ -252,29 +240,16 @@ def _may_set(binding: Import, names: tuple[str, ...], importer: Path) -> bool:
         own, names = child, names[1:]
     if own is None or own.file is None or not names:
         return own is not None
-    found = _read_top_level(own.file).get(names[0])
-    if isinstance(found, Import):
-        return _may_set(found, names[1:], own.file)
-    if isinstance(found, _FUNCTIONS):
-        return _sets_something(found)
-    return len(names) > 1 and not isinstance(found, ast.ClassDef)
+    reader = _reader(own.file)
+    return reader.may_set(names) if reader else len(names) > 1
 
 
 @cache
-def _read_top_level(path: Path) -> dict[str, ast.stmt | Import]:
-    """Return the functions, classes and imports of a file by name."""
+def _reader(path: Path) -> _Reader | None:
     try:
-        nodes = list(_unwrapped(ast.parse(path.read_bytes()).body))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
-    found: dict[str, ast.stmt | Import] = {}
-    for node in nodes:
-        if isinstance(node, _DEFINITIONS):
-            found[node.name] = node
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            bindings = _bindings(node, path)
-            found |= {name: parts[0] for name, parts in bindings.items() if name != "*"}
-    return found
+        return _Reader(path)
+    except _UNREADABLE:
+        return None
 
 
 def _sets_something(function: ast.AST) -> bool:
@@ -318,16 +293,6 @@ def _shallow(node: ast.AST) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, (*_FUNCTIONS, *_OWN_SCOPES)):
             waiting += ast.iter_child_nodes(node)
-
-
-def _defined(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    """Yield the functions and classes that a statement defines, without nested ones."""
-    if isinstance(node, _DEFINITIONS):
-        yield node
-        return
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
-            yield from _defined(child)
 
 
 def _imports_within(
@@ -402,9 +367,8 @@ def _lists_exports(node: ast.stmt) -> bool:
     """Return whether a statement only sets ``__all__``."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return (dotted_chain(node.value.func) or ("",))[0] == "__all__"
-    return isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and _bound(node) == {
-        "__all__"
-    }
+    is_assignment = isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
+    return is_assignment and _bound(node) == {"__all__"}
 
 
 def _registers_subclasses(node: ast.AST) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from attnbench.records.definitions import Import, SourceFile, parse_file
+from attnbench.records.definitions import Import, SourceFile, read_file
 from attnbench.records.source_files import ENGINE, OwnModule, find_own
 
 WHOLE = "*"
@@ -36,12 +35,6 @@ class Foreign(NamedTuple):
 Target = Definition | Foreign
 
 
-@cache
-def read_file(path: Path) -> SourceFile:
-    """Return the cached analysis of a source file."""
-    return parse_file(path)
-
-
 def follow(
     binding: Import,
     rest: tuple[str, ...],
@@ -69,10 +62,7 @@ def _attribute(
 
 
 def lookup(
-    file: SourceFile,
-    name: str,
-    rest: tuple[str, ...],
-    seen: frozenset[Definition] = frozenset(),
+    file: SourceFile, name: str, rest: tuple[str, ...], seen: frozenset[Definition] = frozenset()
 ) -> list[Target]:
     """Return the referents of a name in a file; an empty list if it is not found."""
     place = Definition(file.path, name)

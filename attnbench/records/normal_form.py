@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 DECIDING = ("constraints", "official", "version")
 """Fields of a card that affect measurements; the others are documentation."""
@@ -58,23 +59,21 @@ class _Normalizer(ast.NodeTransformer):
         self.engine_name = engine_name
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Visit the children of a node and keep emptied bodies valid by a ``pass``."""
-        filled = [name for name in ("body", "finalbody") if isinstance(_field(node, name), list)]
-        filled = [name for name in filled if _field(node, name)]
+        """Visit a node, its annotations parsed; keep emptied bodies valid by a ``pass``."""
+        for name in ("annotation", "returns"):
+            if annotation := getattr(node, name, None):
+                setattr(node, name, _AnnotationReader().visit(annotation))
+        filled = [name for name in ("body", "finalbody") if getattr(node, name, None)]
         super().generic_visit(node)
         for name in filled:
-            if not _field(node, name):
+            if getattr(node, name) == []:
                 setattr(node, name, [ast.Pass()])
         return node
 
-    def visit_Import(self, node: ast.Import) -> None:
-        """Drop an import: the referents of its names are resolved where they are used."""
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Drop an import, as :meth:`visit_Import` does."""
-
-    def visit_Pass(self, node: ast.Pass) -> None:
-        """Drop a ``pass``: it has no effect, and only replaces a missing docstring."""
+    def visit(self, node: ast.AST) -> Any:
+        """Drop imports, whose names are resolved where they are used, and ``pass``."""
+        is_dropped = isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
+        return None if is_dropped else super().visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Drop constants as statements, such as docstrings."""
@@ -91,36 +90,10 @@ class _Normalizer(ast.NodeTransformer):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg in (*kept, None)]
         return self.generic_visit(node)
 
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Parse an annotation that is given as a string."""
-        node.annotation = _read_annotation(node.annotation)
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """Parse an annotation that is given as a string."""
-        node.annotation = _read_annotation(node.annotation) or node.annotation
-        return self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Parse an annotation that is given as a string."""
-        node.returns = _read_annotation(node.returns)
-        return self.generic_visit(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        """Parse an annotation that is given as a string."""
-        node.returns = _read_annotation(node.returns)
-        return self.generic_visit(node)
-
-
-def _field(node: ast.AST, name: str) -> object:
-    return getattr(node, name, None)
-
-
-def _read_annotation(annotation: ast.expr | None) -> ast.expr | None:
-    return None if annotation is None else _AnnotationReader().visit(annotation)
-
 
 class _AnnotationReader(ast.NodeTransformer):
+    """A parser of annotations that are given as strings."""
+
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         """Leave the texts of ``Literal`` as they are."""
         name = getattr(node.value, "attr", getattr(node.value, "id", ""))
