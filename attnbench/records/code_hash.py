@@ -51,7 +51,7 @@ from attnbench.records.name_resolution import (
     lookup,
 )
 from attnbench.records.normal_form import NormalForm, normalize
-from attnbench.records.source_files import absolute_name, find_own, package_of
+from attnbench.records.source_files import absolute_name, find_own, package_of, source_of
 from attnbench.system.provenance import ALWAYS
 
 EFFECTS = ""
@@ -249,7 +249,8 @@ def _package_files(path: Path) -> frozenset[Path]:
 @cache
 def _imported(path: Path) -> frozenset[Path]:
     modules = (find_own(name, path) for name in read_file(path).imports)
-    return frozenset(module.file for module in modules if module and module.file)
+    files = (source_of(module) for module in modules if module)
+    return frozenset(file for file in files if file)
 
 
 @cache

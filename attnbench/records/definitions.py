@@ -11,7 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
-from attnbench.records.source_files import ENGINE, absolute_name, find_own, package_of
+from attnbench.records.source_files import (
+    ENGINE,
+    absolute_name,
+    find_module,
+    find_own,
+    package_of,
+    source_of,
+)
 
 DOCSTRING = "__doc__"
 """Name of the pseudo-definition for a file's docstring."""
@@ -236,11 +243,12 @@ def _may_set(binding: Import, names: tuple[str, ...], importer: Path) -> bool:
     """Return whether a call of ``names`` of an import may set something in its distribution."""
     own = find_own(binding.module, importer)
     names = (binding.name, *names) if binding.name else names
-    while own and names and (child := own.child(names[0])):
+    while own and names and (child := find_module(own / names[0])):
         own, names = child, names[1:]
-    if own is None or own.file is None or not names:
+    file = source_of(own) if own else None
+    if file is None or not names:
         return own is not None
-    reader = _reader(own.file)
+    reader = _reader(file)
     return reader.may_set(names) if reader else len(names) > 1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attnbench.records.definitions import Import, SourceFile, read_file
-from attnbench.records.source_files import ENGINE, OwnModule, find_own
+from attnbench.records.source_files import ENGINE, find_module, find_own, source_of
 
 WHOLE = "*"
 """Name of the pseudo-definition for everything that a file defines and imports."""
@@ -45,16 +45,14 @@ def follow(
     names = (binding.name, *rest) if binding.name else rest
     own = find_own(binding.module, importer)
     found = _attribute(own, names, seen) if own else []
-    if found or (own and own.file):
+    if found or (own and source_of(own)):
         return found
     return [Foreign(".".join((binding.module, *names[: len(names) - len(rest)])), rest)]
 
 
-def _attribute(
-    module: OwnModule, names: tuple[str, ...], seen: frozenset[Definition]
-) -> list[Target]:
+def _attribute(module: Path, names: tuple[str, ...], seen: frozenset[Definition]) -> list[Target]:
     """Return the referents of ``module.names[0].names[1]...``; the whole file if unresolved."""
-    file, child = module.file, module.child(names[0]) if names else None
+    file, child = source_of(module), find_module(module / names[0]) if names else None
     found = lookup(read_file(file), names[0], names[1:], seen) if file and names else []
     if not found and child:
         return _attribute(child, names[1:], seen)
@@ -78,8 +76,8 @@ def lookup(
         own = find_own(star, file.path)
         if own is None:
             found.append(Foreign(f"{star}.*"))
-        elif own.file:
-            found += lookup(read_file(own.file), name, rest, seen)
+        elif file_of_star := source_of(own):
+            found += lookup(read_file(file_of_star), name, rest, seen)
     return found
 
 

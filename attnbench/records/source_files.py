@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
@@ -20,47 +19,26 @@ ENGINE = "attnbench"
 OURS = ("attnbench_modules", "attnbench_suites")
 
 
-@dataclass(frozen=True)
-class OwnModule:
-    """A module or package of the importer's own distribution.
-
-    Args:
-        base: the path without a suffix: ``.../pkg/mod`` for ``mod.py`` and for ``mod/__init__.py``.
-    """
-
-    base: Path
-
-    @property
-    def file(self) -> Path | None:
-        """The source file; None for a folder without ``__init__.py``."""
-        return _source_of(self.base)
-
-    def child(self, name: str) -> OwnModule | None:
-        """Return the submodule of a name; None if there is none."""
-        return _existing(self.base / name)
-
-
-def find_own(module: str, importer: Path) -> OwnModule | None:
+@cache
+def find_own(module: str, importer: Path) -> Path | None:
     """Return a module of the importer's distribution; None for any other, and for the engine.
 
     Args:
         module: absolute name, ``package.module``.
         importer: the file that imports it.
+
+    Returns:
+        The path without a suffix: ``.../pkg/mod`` for ``mod.py`` and for ``mod/__init__.py``.
     """
     top, *rest = module.split(".")
-    folder = None if top == ENGINE else _top_folder(top, importer)
-    found = _existing(folder.joinpath(*rest)) if folder else None
-    return found or _find_in_namespace(module, importer)
-
-
-@cache
-def _find_in_namespace(module: str, importer: Path) -> OwnModule | None:
-    """Return a module of a folder without ``__init__.py`` that the importer lies in, too."""
-    top, *rest = module.split(".")
-    above = [folder for folder in importer.parents if folder.name == top]
-    if top == ENGINE or not above or not _is_loose(top, above[0].parent):
+    if top == ENGINE:
         return None
-    return _existing(above[0].joinpath(*rest))
+    folders = [_top_folder(top, importer)]
+    # a folder without __init__.py that the importer lies in, too
+    above = next((folder for folder in importer.parents if folder.name == top), None)
+    folders += [above] if above and _is_loose(top, above.parent) else []
+    found = (find_module(folder.joinpath(*rest)) for folder in folders if folder)
+    return next(filter(None, found), None)
 
 
 def absolute_name(node: ast.ImportFrom, package: list[str]) -> str:
@@ -84,7 +62,8 @@ def _root(file: Path) -> Path:
 
 
 @cache
-def _source_of(base: Path) -> Path | None:
+def source_of(base: Path) -> Path | None:
+    """Return the source file of a module; None for a folder without ``__init__.py``."""
     for candidate in (base / "__init__.py", base.parent / f"{base.name}.py"):
         if candidate.is_file():
             return candidate.resolve()
@@ -92,8 +71,9 @@ def _source_of(base: Path) -> Path | None:
 
 
 @cache
-def _existing(base: Path) -> OwnModule | None:
-    return OwnModule(base) if _source_of(base) or base.is_dir() else None
+def find_module(base: Path) -> Path | None:
+    """Return the path without a suffix of a module or a package; None if there is none."""
+    return base if source_of(base) or base.is_dir() else None
 
 
 def _top_folder(top: str, importer: Path) -> Path | None:
