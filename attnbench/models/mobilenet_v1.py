@@ -10,18 +10,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
-# (output channels at width 1.0, stride) of the 13 separable blocks, layers 2 to 14
-BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    *[(512, 1)] * 5,
-    (1024, 2),
-    (1024, 1),
-)
+# output channels at width 1.0 and strides of the 13 separable blocks, layers 2 to 14
+CHANNELS = (64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)
+STRIDES = (1, 2, 1, 2, 1, 2, *[1] * 5, 2, 1)
 
 
 class DepthwiseSeparable(nn.Module):
@@ -33,12 +24,7 @@ class DepthwiseSeparable(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.depthwise = Conv2dNormActivation(
-            in_channels,
-            in_channels,
-            kernel_size=3,
-            stride=stride,
-            groups=in_channels,
-            activation_layer=nn.ReLU6,
+            in_channels, in_channels, stride=stride, groups=in_channels, activation_layer=nn.ReLU6
         )
         self.pointwise = Conv2dNormActivation(
             in_channels, out_channels, kernel_size=1, activation_layer=nn.ReLU6
@@ -76,7 +62,7 @@ class MobileNetV1(nn.Module):
         layers: list[nn.Module] = [
             Conv2dNormActivation(3, channels, stride=2, activation_layer=nn.ReLU6)
         ]
-        for nominal, stride in BLOCKS:
+        for nominal, stride in zip(CHANNELS, STRIDES, strict=True):
             out_channels = round_channels(nominal, width)
             layers.append(DepthwiseSeparable(channels, out_channels, stride))
             channels = out_channels

@@ -106,6 +106,15 @@ def dotted_chain(node: ast.AST) -> tuple[str, ...] | None:
     return (node.id, *reversed(names)) if isinstance(node, ast.Name) else None
 
 
+def _first_chain(node: ast.AST) -> tuple[str, ...] | None:
+    """Return the dotted name that a sequence of calls, attributes and items starts with."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        if chain := dotted_chain(node):
+            return chain
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return dotted_chain(node)
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.file = SourceFile(path)
@@ -177,23 +186,15 @@ class _Reader:
         if _is_stored_place(part):
             return not self._is_clear(part.value)
         if isinstance(part, ast.Call):
-            return self._calls_own(part.func)
+            chain, known = _first_chain(part.func), self.fresh.keys() | self.file.bindings.keys()
+            return chain is not None and chain[0] in known and self.may_set(chain)
         return isinstance(part, ast.Delete | ast.Assert | ast.Raise)
 
-    def _calls_own(self, called: ast.expr) -> bool:
-        """Return whether a call may register or set something elsewhere in the distribution.
+    def may_set(self, names: tuple[str, ...]) -> bool:
+        """Return whether a call of ``names`` in this file may set something in its distribution.
 
         Own classes, whatever comes from other distributions and builtin functions are taken not to.
         """
-        chain = dotted_chain(called)
-        while chain is None and isinstance(called, ast.Attribute | ast.Call | ast.Subscript):
-            called = called.func if isinstance(called, ast.Call) else called.value
-            chain = dotted_chain(called)
-        known = self.fresh.keys() | self.file.bindings.keys()
-        return chain is not None and chain[0] in known and self.may_set(chain)
-
-    def may_set(self, names: tuple[str, ...]) -> bool:
-        """Return whether a call of ``names`` in this file may set something in its distribution."""
         if names[0] in self.file.bindings:
             bound = self.file.bindings[names[0]]
             return any(_may_set(binding, names[1:], self.file.path) for binding in bound)
@@ -276,9 +277,8 @@ def _sets_foreign(part: ast.AST, own: set[str]) -> bool:
     place: ast.AST | None = part if _is_stored_place(part) else None
     if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
         place = part.value.func
-    while isinstance(place, ast.Attribute | ast.Subscript | ast.Call):
-        place = place.func if isinstance(place, ast.Call) else place.value
-    return isinstance(place, ast.Name) and place.id not in own
+    chain = _first_chain(place) if place else None
+    return chain is not None and chain[0] not in own
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:

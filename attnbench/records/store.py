@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
 from filelock import FileLock, Timeout
@@ -53,9 +52,8 @@ class Run:
     def only(self, kinds: Collection[str]) -> Run:
         """Return a copy of the run with only the records of these kinds."""
         records = {name: record for name, record in self.records.items() if record.kind in kinds}
-        return replace(
-            self, records=records, header_of={name: self.header_of[name] for name in records}
-        )
+        headers = {name: self.header_of[name] for name in records}
+        return replace(self, records=records, header_of=headers)
 
     def measured_with(self) -> dict[str, str]:
         """Return the versions with which the records were measured, several joined by "/"."""
@@ -198,12 +196,7 @@ class RunWriter:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._stack:
             if self._file is not None:
                 with suppress(OSError):  # append reported a full disk; closing writes again
@@ -234,7 +227,7 @@ class RunWriter:
         """
         if self._file is not None:
             self._file.close()
-            self._file = None
+        self._file = None
         lines, archive = _read(self.path)
         contents = [content for _, _, content in _objects(self.path, lines)]
         packed = pack([line for line in contents if not any(map(is_reference, line.values()))])

@@ -146,9 +146,6 @@ def _ranges(layers: Iterable[int]) -> str:
     pieces: list[str] = []
     # consecutive numbers share the difference between value and rank
     for _, run in groupby(enumerate(sorted(layers)), key=lambda pair: pair[1] - pair[0]):
-        members = [layer for _, layer in run]
-        if len(members) > 2:
-            pieces.append(f"{members[0]}-{members[-1]}")
-        else:
-            pieces.extend(map(str, members))
+        members = [str(layer) for _, layer in run]
+        pieces += members if len(members) < 3 else [f"{members[0]}-{members[-1]}"]
     return ",".join(pieces)

@@ -16,7 +16,7 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -137,8 +137,10 @@ class PluginFolder:
         found = {self.file}
         for top in self.packages:
             root = self.root_of(top)
-            found |= {path for path in (root / top).rglob("*") if _is_source(path, root)}
-            found |= {path for path in [root / f"{top}.py"] if path.is_file()}
+            for path in (root / f"{top}.py", *(root / top).rglob("*")):
+                parts = map(Path, path.relative_to(root).parts)
+                is_skipped = any(part.match(glob) for part in parts for glob in _NO_SOURCES)
+                found |= {path} if path.is_file() and not is_skipped else set()
         return {path.relative_to(self.file.parent).as_posix(): path for path in sorted(found)}
 
 
@@ -159,11 +161,9 @@ def read_folder(folder: Path) -> PluginFolder:
         content: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PluginError(f"{shown} cannot be read: {error}") from error
-    project = content.get("project", {})
-    try:
+    project, points = content.get("project", {}), None
+    with suppress(KeyError, TypeError):
         points = project["entry-points"][GROUP]
-    except (KeyError, TypeError):
-        points = None
     if not isinstance(points, dict) or not points:
         raise PluginError(
             f'{shown} names no plugins. Add {_TABLE} with mine = "my_package:MODULES"'
@@ -223,12 +223,6 @@ def _import_from(root: Path, top: str) -> None:
 
 def _top(value: str) -> str:
     return re.split(r"[.:]", value)[0]
-
-
-def _is_source(path: Path, root: Path) -> bool:
-    parts = path.relative_to(root).parts
-    skipped = any(Path(part).match(glob) for part in parts for glob in _NO_SOURCES)
-    return path.is_file() and not skipped
 
 
 def _loaded_of(top: str) -> list[str]:

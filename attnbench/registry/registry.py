@@ -82,10 +82,6 @@ class Registry(Generic[T]):
         """Return all undisputed names, sorted."""
         return sorted(self._entries.keys() - self._conflicts.keys())
 
-    def is_disputed(self, name: str) -> bool:
-        """Return whether two plugins claim the name, so that it refers to neither."""
-        return name in self._conflicts
-
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 

@@ -109,8 +109,6 @@ class TestInstalled:
         with pytest.raises(DuplicateNameError, match=r"dist-a \(a:TABLE\) and by dist-b"):
             find_attention("x", found)
         assert found.modules.names() == ["y"]
-        assert found.modules.is_disputed("x")
-        assert not found.modules.is_disputed("y")
 
     def test_suite_that_is_missing_from_its_package(self, install):
         found = install(bad="TABLE = {'lost': 'attnbench_suites:lost.toml', 'loose': 'bad:x.toml'}")
