@@ -324,7 +324,7 @@ class TestRefusals:
             ("replace:14,15", "layer 15 turns 96x4x4 into 160x2x2"),
             ("after:99", "there is no layer 99"),
             ("replace:14+after-project:14", "also puts a module inside it"),
-            ("afters:3", "no position"),
+            ("afters:3", "unknown position 'afters'"),
         ],
     )
     def test_nothing_is_built_before_everything_is_known(self, v2, monkeypatch, placement, message):
