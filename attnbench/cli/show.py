@@ -64,11 +64,8 @@ def command(
             (_write_backbone if what == "backbone" else _write_suite)(document)
 
 
-_FORMATS = {
-    "module": ("text", "json", "md", "tex"),
-    "backbone": ("text", "json"),
-    "suite": ("text", "json"),
-}
+_COMMON = ("text", "json")
+_FORMATS = {"module": (*_COMMON, "md", "tex"), "backbone": _COMMON, "suite": _COMMON}
 
 
 def _module(catalog: Catalog, name: str, *, check: bool) -> Document:
