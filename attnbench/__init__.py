@@ -16,10 +16,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # for type checkers; a test checks that these names equal those of the table below
     from attnbench import latency as latency
-    from attnbench.api import create_backbone as create_backbone
-    from attnbench.api import create_module as create_module
-    from attnbench.api import find_sites as find_sites
-    from attnbench.api import list_modules as list_modules
     from attnbench.cards import Card as Card
     from attnbench.cards import Constraint as Constraint
     from attnbench.cards import Paper as Paper
@@ -37,11 +33,15 @@ if TYPE_CHECKING:
     from attnbench.errors import RecordError as RecordError
     from attnbench.errors import RequestError as RequestError
     from attnbench.errors import UnknownNameError as UnknownNameError
+    from attnbench.models.backbones import create_backbone as create_backbone
     from attnbench.models.fuse import fuse as fuse
     from attnbench.models.insertion import Inserted as Inserted
     from attnbench.models.insertion import insert as insert
     from attnbench.models.sites import Site as Site
+    from attnbench.models.sites import find_sites as find_sites
     from attnbench.models.timm_layer import timm_layer as timm_layer
+    from attnbench.registry.attention import create_module as create_module
+    from attnbench.registry.plugins import list_modules as list_modules
     from attnbench.registry.plugins import register as register
 
     __version__: str
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 # milliseconds, which every pytest run of an environment would pay for the plugin
 _PUBLIC = {
     "attnbench": ("latency",),
-    "attnbench.api": ("create_backbone", "create_module", "find_sites", "list_modules"),
     "attnbench.cards": ("Card", "Constraint", "Paper", "PrintedCost", "Traits"),
     "attnbench.counting.cost": ("Cost", "cost"),
     "attnbench.errors": (
@@ -65,10 +64,12 @@ _PUBLIC = {
         "RequestError",
         "UnknownNameError",
     ),
+    "attnbench.models.backbones": ("create_backbone",),
     "attnbench.models.fuse": ("fuse",),
     "attnbench.models.insertion": ("Inserted", "insert"),
-    "attnbench.models.sites": ("Site",),
-    "attnbench.registry.plugins": ("register",),
+    "attnbench.models.sites": ("Site", "find_sites"),
+    "attnbench.registry.attention": ("create_module",),
+    "attnbench.registry.plugins": ("list_modules", "register"),
     "attnbench.models.timm_layer": ("timm_layer",),
 }
 _SOURCES = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -30,7 +30,7 @@ from torch import nn
 import attnbench
 from attnbench.measure.cost import CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import catalog
 from attnbench.suites.case import Case
@@ -54,7 +54,7 @@ def main() -> None:
     print(f"{len(cases)} rows of the shipped suites, {rounds} rounds, {threads} threads")
     report(compare(shipped_tools(cases), rounds, len(cases)), len(cases), "rows/s")
     print("one MobileNetV2 at 224x224, traced whole")
-    single = single_tools(build_backbone("mobilenet_v2").eval())
+    single = single_tools(create_backbone("mobilenet_v2").eval())
     report(compare(single, 3 * rounds, 1), 1, "models/s")
 
 
@@ -146,7 +146,7 @@ class PrebuiltMeter(CostMeter):
 
 def build(case: Case) -> nn.Module:
     """Return the placed network of a row."""
-    model = build_backbone(str(case.backbone)).eval()
+    model = create_backbone(str(case.backbone)).eval()
     if case.module and case.placement:
         model = attnbench.insert(model, case.placement, case.module)
     return model

@@ -34,7 +34,7 @@ from torch import nn
 from torch.utils.benchmark import Timer
 
 from attnbench.latency import compare
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.timing.isolation import keep_heap
 
 Call = Callable[[], object]
@@ -83,7 +83,7 @@ def main() -> None:
 
 def same_model(tries: int, size: int, budget_s: float) -> dict[str, list[Try]]:
     """Time the model against its copy with every tool in turn."""
-    model = build_backbone("mobilenet_v2").eval()
+    model = create_backbone("mobilenet_v2").eval()
     example = torch.randn(1, 3, size, size)
     results: dict[str, list[Try]] = {tool: [] for tool in TOOLS}
     for _ in range(tries):

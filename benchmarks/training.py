@@ -49,7 +49,7 @@ from torchvision import transforms
 from attnbench.datasets.dataset import LabeledImages
 from attnbench.datasets.registry import load
 from attnbench.errors import RequestError
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.timing.isolation import allowed_cores
 from attnbench.training.recipe import Augment, Recipe, adapt, find_recipe
 
@@ -277,7 +277,7 @@ def network(arm: Arm) -> nn.Module:
     """Build the network that all arms train."""
     torch.manual_seed(0)
     classes = len(load(arm.data).train.classes)
-    model = build_backbone(arm.backbone, width=arm.width, num_classes=classes)
+    model = create_backbone(arm.backbone, width=arm.width, num_classes=classes)
     return adapt(model, arm.recipe).train()
 
 

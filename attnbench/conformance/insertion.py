@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from attnbench.conformance.findings import Finding, failure, skip, success
 from attnbench.conformance.module_under_test import Subject, run
 from attnbench.errors import AttnbenchError, PlacementError
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.block_layers import Inserted
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot, find_placement, find_slots
@@ -141,7 +141,7 @@ def _network(name: str) -> tuple[nn.Module, SiteSurvey]:
 
             network: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=_CLASSES)
         else:
-            network = build_backbone(name, width=0.35, num_classes=_CLASSES)
+            network = create_backbone(name, width=0.35, num_classes=_CLASSES)
     return network, SiteSurvey(network, (1, *_INPUT[1:]))
 
 

@@ -95,9 +95,9 @@ def measure_floor(
 def _copies() -> dict[str, Callable[[], object]]:
     import torch
 
-    from attnbench.models.backbones import build_backbone
+    from attnbench.models.backbones import create_backbone
 
-    model = build_backbone(MODEL).eval()
+    model = create_backbone(MODEL).eval()
     image = torch.zeros(1, 3, _SIZE, _SIZE)
 
     def run(network: Any) -> object:

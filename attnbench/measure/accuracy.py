@@ -22,7 +22,7 @@ from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
 from attnbench.measure.cost import BackboneCost, CostMeter, module_facts, without_weights
 from attnbench.measure.network import draw_apart
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot
 from attnbench.models.pretrained import transfer
@@ -208,7 +208,7 @@ def identity(training: Training) -> dict[str, Any]:
 
 def _built(spec: str, classes: int) -> nn.Module:
     """Return a backbone with one output per class, whatever ``num_classes`` its spec has."""
-    return build_backbone(parse_spec(spec, "backbone").given(num_classes=classes))
+    return create_backbone(parse_spec(spec, "backbone").given(num_classes=classes))
 
 
 def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any]:

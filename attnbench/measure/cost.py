@@ -18,7 +18,7 @@ from attnbench.counting.cost import Cost, cost
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError
 from attnbench.measure.cost_parts import CostPart, Inventory
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
@@ -88,12 +88,12 @@ class CostMeter:
             try:
                 self._known[key] = BackboneCost(self.build_backbone(backbone, size), size)
             except CountingError:  # its forward pass depends on values
-                self._known[key] = BackboneCost(build_backbone(backbone), size)
+                self._known[key] = BackboneCost(create_backbone(backbone), size)
         return self._known[key]
 
     def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
         """Return a backbone for shapes alone."""
-        return without_weights(lambda: build_backbone(spec))
+        return without_weights(lambda: create_backbone(spec))
 
     def slots(self, case: Case, survey: SiteSurvey | None = None) -> list[Slot]:
         """Return the module's slots, checked against its constraints; none for a plain case.
@@ -168,7 +168,7 @@ class CostMeter:
         attention: Attention | None,
         values: dict[str, int | None],
     ) -> dict[str, Any]:
-        model = build_backbone(str(case.backbone))
+        model = create_backbone(str(case.backbone))
         placed = fill(model, slots, attention) if attention else model
         counted = cost(fuse(placed) if case.fused else placed, (1, 3, *case.size))
         if (counted.params, counted.macs) != (values["params"], values["macs"]):

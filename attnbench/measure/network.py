@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attnbench.errors import RequestError
 from attnbench.measure.cost import CostMeter
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import fill
 from attnbench.registry.attention import Attention
@@ -57,7 +57,7 @@ def inputs(case: Case, count: int) -> list[Tensor]:
 
 
 def _placed(case: Case, attention: Attention | None, meter: CostMeter) -> nn.Module:
-    model = build_backbone(str(case.backbone))
+    model = create_backbone(str(case.backbone))
     return fill(model, meter.slots(case), attention) if attention else model
 
 

@@ -24,12 +24,13 @@ _HIDDEN = {"MobileNetV3": ("width_mult", "reduced_tail", "dilated")}
 Builder = Callable[..., nn.Module]
 
 
-def build_backbone(spec: str | Spec, **options: Any) -> nn.Module:
+def create_backbone(spec: str | Spec, /, **options: Any) -> nn.Module:
     """Return a backbone, in training mode as its library builds it, with random weights.
 
     Args:
         spec: ``mobilenet_v1,width=0.75``, any torchvision classifier, or ``timm:NAME``.
-        options: more options; ``weights=`` of torchvision and ``pretrained=`` of timm pass through.
+        options: ``width``, ``num_classes``, and options of the library's builder: ``weights=`` of
+            torchvision, ``pretrained=`` of timm.
 
     Raises:
         UnknownNameError: no backbone has this name.

@@ -158,6 +158,15 @@ class SiteSurvey:
         return None
 
 
+def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> list[Site]:
+    """Return the insertion sites: a MobileNet's layers, or every module of any other network.
+
+    Raises:
+        CountingError: the model's forward pass fails on that input.
+    """
+    return SiteSurvey(model, input_size).sites()
+
+
 def numbered_layers(model: nn.Module) -> dict[int, str]:
     """Return a mapping from layer number to module path; empty for a network of unknown class.
 

@@ -21,7 +21,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import AttnbenchError, PluginError, suggestion
-from attnbench.registry.module_families import FAMILY_NAME, ModuleFamily, validate_family
+from attnbench.registry.module_families import (
+    FAMILY_NAME,
+    ModuleFamily,
+    select_modules,
+    validate_family,
+)
 from attnbench.registry.plugin_files import (
     GROUP,
     file_reason,
@@ -188,6 +193,19 @@ def catalog() -> Catalog:
     found = Catalog()
     found.load_entry_points()
     return found
+
+
+def list_modules(selector: str = "@all", /) -> list[str]:
+    """Return the names of registered attention modules, sorted.
+
+    Args:
+        selector: ``"@all"``, or ``"@family:channel"`` for the modules of one family.
+
+    Raises:
+        RequestError: no module is of that family; the message lists the families.
+    """
+    modules = catalog().modules
+    return select_modules(modules, selector, modules.names())
 
 
 def register(

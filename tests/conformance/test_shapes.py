@@ -5,9 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attnbench.api import create_backbone, find_sites
 from attnbench.cards import Card, Constraint
 from attnbench.conformance.shapes import MOBILENET_WIDTHS
+from attnbench.models.backbones import create_backbone
+from attnbench.models.sites import find_sites
 
 from .clean import Clean, assert_found, findings, statuses
 

@@ -12,7 +12,7 @@ from attnbench.datasets.registry import load
 from attnbench.errors import MissingExtraError, RequestError, UnknownNameError
 from attnbench.measure.accuracy import AccuracyMeter
 from attnbench.measure.cost import CostMeter
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.block_layers import Inserted
 from attnbench.registry.plugins import Catalog, catalog
 from attnbench.registry.registry import Entry
@@ -187,7 +187,7 @@ def test_where_blocks_are_replaced_it_is_the_backbone_without_them(ran, recipe, 
     backbone = narrow(name)
     facts, weights = ran(backbone, "identity", placement)
     torch.manual_seed(backbone_seed(0))
-    by_hand = adapt(build_backbone(f"{backbone},num_classes=4"), find_recipe(recipe))
+    by_hand = adapt(create_backbone(f"{backbone},num_classes=4"), find_recipe(recipe))
     for slot in facts["slots"]:
         by_hand.set_submodule(slot["path"], nn.Identity())
     found = train(by_hand.train(), load(DATA), find_recipe(recipe), 0)
@@ -310,6 +310,6 @@ class TestMistakes:
 
     def test_weights_of_another_network(self, meter, case, tmp_path):
         path = tmp_path / "other.pt"
-        torch.save(build_backbone("mobilenet_v2,width=0.35").state_dict(), path)
+        torch.save(create_backbone("mobilenet_v2,width=0.35").state_dict(), path)
         with pytest.raises(RequestError, match=r"other\.pt"):
             meter.check(case(narrow("mobilenet_v2"), weights=str(path)))

@@ -8,7 +8,7 @@ from torch import nn
 
 from attnbench.errors import PlacementError
 from attnbench.measure.cost import CostMeter
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.insertion import insert
 from attnbench.registry.plugins import catalog
 from attnbench.suites.plan import make_case
@@ -67,7 +67,7 @@ def test_drawn_combinations(meter):
         except PlacementError:
             continue  # a strided block replaced, groups that do not divide, a layer that is not
         possible += 1
-        model = insert(build_backbone(backbone), placement, module, input_size=(1, 3, SIZE, SIZE))
+        model = insert(create_backbone(backbone), placement, module, input_size=(1, 3, SIZE, SIZE))
         values = meter.measure(case)["values"]
         assert {"params": values["params"], "macs": values["macs"]} == counted_by_hooks(model), case
     assert possible > 15

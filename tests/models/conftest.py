@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 
 SIZE = (1, 3, 64, 64)
 
@@ -25,7 +25,7 @@ class Probe(nn.Module):
 def build_randomized(name):
     """Build a backbone in eval mode whose norms and signals are not at their plain start."""
     torch.manual_seed(0)
-    model = build_backbone(name)
+    model = create_backbone(name)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.2)

@@ -5,7 +5,7 @@ import torch
 
 import attnbench
 from attnbench.errors import RequestError, UnknownNameError
-from attnbench.models.backbones import build_backbone, canonical_backbone
+from attnbench.models.backbones import canonical_backbone, create_backbone
 from attnbench.registry.backbone_names import BACKBONES, FAMILIES, is_backbone
 from attnbench.registry.specs import parse_spec
 
@@ -41,49 +41,49 @@ def test_by_name(spec, expected):
     # torchvision's documentation states these
     # RegNet's constructor computes with values
     with torch.device("cpu" if spec.startswith("regnet") else "meta"):
-        model = build_backbone(spec)
+        model = create_backbone(spec)
     assert params(model) == expected
     assert model.training
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "squeezenet1_0", "convnext_tiny", "swin_t"])
 def test_any_torchvision_classifier(name):
-    head = list(build_backbone(name, num_classes=7).parameters())[-1]
+    head = list(create_backbone(name, num_classes=7).parameters())[-1]
     assert head.shape == (7,)
 
 
 def test_options_come_from_spec_and_call():
-    model = build_backbone("mobilenet_v1,width=0.5,num_classes=10", num_classes=5)
+    model = create_backbone("mobilenet_v1,width=0.5,num_classes=10", num_classes=5)
     assert model.classifier[1].out_features == 5
-    assert params(build_backbone(parse_spec("mobilenet_v1,width=0.5"))) == 1_331_592
+    assert params(create_backbone(parse_spec("mobilenet_v1,width=0.5"))) == 1_331_592
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"])
 @pytest.mark.parametrize("width", [0.35, 0.6, 1.1])
 def test_odd_widths(name, width):
-    model = build_backbone(name, width=width)
+    model = create_backbone(name, width=width)
     assert attnbench.cost(model, (1, 3, 64, 64)).macs > 0
 
 
 class TestTimm:
     def test_by_name(self):
-        assert params(build_backbone("timm:mobilenetv1_100")) == 4_231_976
-        assert params(build_backbone("timm:mobilenetv2_100,num_classes=10")) == 2_236_682
+        assert params(create_backbone("timm:mobilenetv1_100")) == 4_231_976
+        assert params(create_backbone("timm:mobilenetv2_100,num_classes=10")) == 2_236_682
 
     @pytest.mark.parametrize("name", ["timm:mobilnetv2_100", "timm:", "timm:resnet_18"])
     def test_unknown_name(self, name):
         with pytest.raises(UnknownNameError, match="unknown timm backbone") as caught:
-            build_backbone(name)
+            create_backbone(name)
         assert len(str(caught.value)) < 200
 
     def test_near_miss(self):
         with pytest.raises(UnknownNameError, match="Did you mean 'mobilenetv2_100'"):
-            build_backbone("timm:mobilnetv2_100")
+            create_backbone("timm:mobilnetv2_100")
 
     def test_absent(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "timm", None)
         with pytest.raises(RequestError) as caught:
-            build_backbone("timm:mobilenetv1_100")
+            create_backbone("timm:mobilenetv1_100")
         assert str(caught.value) == (
             "timm:mobilenetv1_100 needs timm; install it with: pip install 'attnbench[timm]'"
         )
@@ -94,7 +94,7 @@ class TestTimm:
 
     def test_absent_leaves_the_others_alone(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "timm", None)
-        assert len(attnbench.find_sites(build_backbone("mobilenet_v2"), (1, 3, 64, 64))) == 19
+        assert len(attnbench.find_sites(create_backbone("mobilenet_v2"), (1, 3, 64, 64))) == 19
 
 
 MISTAKES = [
@@ -119,7 +119,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("find", [build_backbone, canonical_backbone])
+@pytest.mark.parametrize("find", [create_backbone, canonical_backbone])
 @pytest.mark.parametrize(("spec", "message"), MISTAKES)
 def test_mistakes(find, spec, message):
     with pytest.raises(RequestError) as caught:
@@ -130,7 +130,7 @@ def test_mistakes(find, spec, message):
 
 def test_what_only_the_builder_finds_out():
     with pytest.raises(RequestError, match="backbone resnet18,weights=NOTHING cannot be built"):
-        build_backbone("resnet18", weights="NOTHING")
+        create_backbone("resnet18", weights="NOTHING")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_what_only_the_builder_finds_out():
 def test_canonical(spec, canonical):
     assert str(canonical_backbone(spec)) == canonical
     assert str(canonical_backbone(canonical)) == canonical
-    assert params(build_backbone(canonical)) == params(build_backbone(spec))
+    assert params(create_backbone(canonical)) == params(create_backbone(spec))
 
 
 def test_catalogue():
@@ -153,7 +153,7 @@ def test_catalogue():
         assert is_backbone(listed.name)
         options = {"width": 0.5, "num_classes": 3}
         assert set(listed.options) == set(options)
-        assert build_backbone(listed.name, **options) is not None
+        assert create_backbone(listed.name, **options) is not None
     assert [one.name for one in FAMILIES] == ["NAME", "timm:NAME"]
     assert is_backbone("timm:anything")
     assert not is_backbone("ulsam")

@@ -5,7 +5,7 @@ from torch import nn
 import attnbench
 from attnbench import Card, Constraint
 from attnbench.errors import PlacementError
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.placement_slots import check_slots, find_placement, find_slots
 from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import find_attention, from_callable
@@ -23,7 +23,7 @@ def survey():
     def get(name):
         if name not in surveys:
             with torch.device("meta"):
-                surveys[name] = SiteSurvey(build_backbone(name), IMAGE)
+                surveys[name] = SiteSurvey(create_backbone(name), IMAGE)
         return surveys[name]
 
     return get

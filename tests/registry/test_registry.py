@@ -9,7 +9,7 @@ from torch import nn
 
 import attnbench
 from attnbench.errors import DuplicateNameError, PluginError, UnknownNameError
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import catalog, register
 from attnbench.registry.registry import Entry, Registry
@@ -76,13 +76,13 @@ class TestUnknownNames:
 
     def test_module_asked_for_as_backbone(self):
         with pytest.raises(UnknownNameError, match="it is a module: write -m ulsam"):
-            build_backbone("ulsam")
+            create_backbone("ulsam")
 
     def test_suite_asked_for_as_module_or_backbone(self):
         with pytest.raises(UnknownNameError, match="it is a suite: attnbench run quick"):
             find_attention("quick")
         with pytest.raises(UnknownNameError, match="it is a suite: attnbench run quick"):
-            build_backbone("quick")
+            create_backbone("quick")
 
     def test_text_is_one_line_and_not_a_repr(self):
         # KeyError, which LookupErrors often are, would show its message quoted

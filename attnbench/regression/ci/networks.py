@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.counting.cost import cost
-from attnbench.models.backbones import build_backbone
+from attnbench.models.backbones import create_backbone
 from attnbench.models.fuse import fuse
 from attnbench.models.insertion import insert
 from attnbench.registry.attention import find_attention
@@ -68,7 +68,7 @@ def _construct(network: Network) -> nn.Module:
     height, width = network["size"]
     if not network["backbone"]:
         return find_attention(network["module"]).build(network["channels"], (height, width))
-    model = build_backbone(network["backbone"])
+    model = create_backbone(network["backbone"])
     if not network["module"]:
         return model
     image = (1, 3, height, width)
