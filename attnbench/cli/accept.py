@@ -9,7 +9,7 @@ import typer
 
 from attnbench.cli.compare import places
 from attnbench.cli.options import Out
-from attnbench.cli.output import say
+from attnbench.cli.output import log
 from attnbench.errors import AttnbenchError, RecordError
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def command(
     base, new = places(words[:count], out, settled)
     taken = accept(base, new, words[count:], reason, settled.gates)
     for case in taken:
-        say(f"accepted {case}")
+        log(f"accepted {case}")
     if not taken:
-        say(f"no difference; {shown_path(base)} is unchanged")
+        log(f"no difference; {shown_path(base)} is unchanged")
     elif (base.parent / "table.md").is_file():
         _write_tables(base)
 
@@ -69,6 +69,6 @@ def _write_tables(base: Path) -> None:
 
     try:
         for path in write_tables(read_run(base), base.parent):
-            say(f"wrote {path}")
+            log(f"wrote {path}")
     except (AttnbenchError, OSError) as error:
-        say(f"attnbench: accepted, but the tables cannot be updated: {error}")
+        log(f"attnbench: accepted, but the tables cannot be updated: {error}")

@@ -12,12 +12,12 @@ import typer
 
 from attnbench.cli.options import Format, Json, Out, Plugins, chosen_format
 from attnbench.cli.output import (
-    guests,
     load_catalog,
+    log,
+    log_warning,
     print_json,
     print_report,
-    say,
-    say_warning,
+    stdout_to_stderr,
 )
 from attnbench.cli.request_grid import (
     Backbones,
@@ -121,7 +121,7 @@ def command(
         )
     modules = [_blended(spec, blend) for spec in module or []]
     request = grid_request(backbone, modules, placement, wider=wider)
-    with guests():
+    with stdout_to_stderr():
         folder = Path(out) / NAME
         job = prepare_request(NAME, request, measurers, _section(settings), folder, fresh=fresh)
     refuse_skipped(job)
@@ -161,7 +161,7 @@ def _announce(job: Job) -> None:
     from attnbench.runner.detectable_difference import detection
 
     for line in detection(job):
-        say(line)
+        log(line)
 
 
 def _measure(job: Job, worker: Worker, pool: Pool, save: Path | None) -> Run:
@@ -171,12 +171,12 @@ def _measure(job: Job, worker: Worker, pool: Pool, save: Path | None) -> Run:
     try:
         run = measure(job, worker, progress(), pool, save)
     except KeyboardInterrupt:
-        say(
+        log(
             "attnbench: interrupted; the same command goes on from the last checkpoints (one every "
             "20 s of training)"
         )
         sys.exit(130)
-    say_warning(run)
+    log_warning(run)
     return run
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import Plugins
-from attnbench.cli.output import guests, load_catalog, say
+from attnbench.cli.output import load_catalog, log, stdout_to_stderr
 from attnbench.errors import RequestError
 from attnbench.utils.text import describe
 
@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Draw the feature maps before and after each inserted module, and their difference."""
     catalog = load_catalog(plugin)
-    with guests():
+    with stdout_to_stderr():
         from attnbench.measure.accuracy import AccuracyMeter
         from attnbench.measure.cost import CostMeter
         from attnbench.models.pretrained import transfer
@@ -57,8 +57,8 @@ def command(
         sites = attention_maps(network, given)
         title = f"{module} at {placement} in {backbone}"
         saved = save(draw_maps(picture, sites, title), output)
-    say(f"{weights}: {kept}")
-    say(f"wrote {saved}")
+    log(f"{weights}: {kept}")
+    log(f"wrote {saved}")
 
 
 def _images(raw: Tensor, recipe: str) -> tuple[Tensor, Tensor]:

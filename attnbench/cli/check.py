@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import CommentFormat, Json, Plugins, chosen_format
-from attnbench.cli.output import console, guests, load_catalog, print_json, say, writing
+from attnbench.cli.output import console, load_catalog, log, print_json, stdout_to_stderr, writing
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def command(
     _print(reports, chosen, verbose=verbose)
     if runner.interrupted:
         count = f"{len(reports)} of {len(requested)} modules"
-        say(f"attnbench: check interrupted; {count} are reported")
+        log(f"attnbench: check interrupted; {count} are reported")
         sys.exit(130)
     if not all(report.passed for report in reports):
         sys.exit(1)
@@ -96,22 +96,22 @@ def _catalog(plugins: Sequence[str] | None) -> tuple[Catalog, list[str]]:
     """Return the catalog and the names of the modules from plugin files."""
     from attnbench.registry.plugins import catalog
 
-    with guests():
+    with stdout_to_stderr():
         before = set(catalog().modules.names())
     found = load_catalog(plugins)
     return found, [name for name in found.modules.names() if name not in before]
 
 
 def _requested(words: Sequence[str], every: bool, catalog: Catalog) -> list[Chosen]:
-    from attnbench.cli.output import say_failures
+    from attnbench.cli.output import log_plugin_failures
     from attnbench.conformance.select import all_modules, each_once, select_modules
 
     known_failures = len(catalog.failures)
-    with guests():
+    with stdout_to_stderr():
         if every:
             return each_once([*all_modules(catalog), *select_modules(words, catalog)])
         found = select_modules(words, catalog)
-    say_failures(catalog, known_failures)  # the selector "@all" of a suite loads every plugin
+    log_plugin_failures(catalog, known_failures)  # "@all" of a suite loads all plugins
     return found
 
 

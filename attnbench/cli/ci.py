@@ -20,7 +20,7 @@ from attnbench.cli.options import (
     chosen_format,
     chosen_kinds,
 )
-from attnbench.cli.output import print_document, print_json, say
+from attnbench.cli.output import log, print_document, print_json
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def _run(request: CiRequest) -> CiResult:
     from attnbench.regression.ci.run import run_ci
 
     try:
-        return run_ci(request, Path.cwd(), say)
+        return run_ci(request, Path.cwd(), log)
     except KeyboardInterrupt:
-        say("attnbench: ci interrupted; base's tree is removed")
+        log("attnbench: ci interrupted; base's tree is removed")
         sys.exit(130)
 
 

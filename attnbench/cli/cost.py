@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format
-from attnbench.cli.output import guests, load_catalog, print_json, print_report
+from attnbench.cli.output import load_catalog, print_json, print_report, stdout_to_stderr
 from attnbench.cli.request_grid import (
     Backbones,
     Channels,
@@ -57,7 +57,7 @@ def command(
         counters=counters,
         forms=forms_of(fused),
     )
-    with guests():
+    with stdout_to_stderr():
         job = prepare_request("cost", request, measurers)
         refuse_skipped(job)
         run = measure(job, InProcessWorker(WorkerTasks(measurers).do), SilentProgress())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, chosen_format
-from attnbench.cli.output import console, guests, print_json, say, writing
+from attnbench.cli.output import console, log, print_json, stdout_to_stderr, writing
 
 if TYPE_CHECKING:
     from attnbench.doctor.host import SystemFinding
@@ -33,7 +33,7 @@ def command(
     from attnbench.system.provenance import machine
 
     chosen = chosen_format(format, json, ("text", "json"))
-    with guests():
+    with stdout_to_stderr():
         findings, facts = examine(this_host()), {**machine(), "isa": isa()}
         floor = _floor(budget)
     if chosen == "json":
@@ -56,7 +56,7 @@ def _floor(budget: float) -> NoiseFloor | None:
         return None
     from attnbench.doctor.noise_floor import MODEL, measure_floor
 
-    say(f"attnbench: timing {MODEL} against its copy, {budget:g} s")
+    log(f"attnbench: timing {MODEL} against its copy, {budget:g} s")
     return measure_floor(budget)
 
 

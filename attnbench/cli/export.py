@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Json, Plugins
-from attnbench.cli.output import guests, load_catalog, print_json, say, writing
+from attnbench.cli.output import load_catalog, log, print_json, stdout_to_stderr, writing
 from attnbench.cli.progress import SilentProgress
 from attnbench.cli.request_grid import (
     Backbones,
@@ -68,7 +68,7 @@ def command(
     forms = ("fused",) if fused else ("plain",)
     request = grid_request(backbone, module, placement, size, channels, forms=forms)
     section = {"runtimes": names, "precisions": [precision], "batch": batch}
-    with guests():
+    with stdout_to_stderr():
         job = prepare_request("export", request, measurers, section)
         refuse_skipped(job)
         worker = InProcessWorker(WorkerTasks(measurers).do, (RuntimeFailure,))
@@ -88,7 +88,7 @@ class _ExportProgress(SilentProgress):
     def step(self, case: Case, text: str) -> None:
         """Report the start of an export."""
         runtime = case.conditions.runtime if case.conditions else ""
-        say(f"attnbench: exporting {case.network} with {runtime} ...")
+        log(f"attnbench: exporting {case.network} with {runtime} ...")
 
 
 def _arm(case: Case, record: Record, meter: ExportMeter) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import Json, chosen_format
-from attnbench.cli.output import print_json, print_report, say
+from attnbench.cli.output import log, print_json, print_report
 from attnbench.errors import RequestError
 
 
@@ -55,17 +55,17 @@ def command(
         )
     found = find_changes(history, series)
     for note in found.history.notes:
-        say(f"attnbench: {note}")
+        log(f"attnbench: {note}")
     if output is not None:
         from attnbench.regression.history.figure import draw_history
         from attnbench.reports.figures.figure_files import save
 
-        say(f"wrote {save(draw_history(found, f'History of {folder}'), output)}")
+        log(f"wrote {save(draw_history(found, f'History of {folder}'), output)}")
     if export is not None:
         from attnbench.regression.history.github_benchmark import write
 
         count = write(found, export)
-        say(f"wrote {count} values to {export}")
+        log(f"wrote {count} values to {export}")
     if chosen == "json":
         print_json(found.to_json())
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Budget, Format, Json, Plugins, chosen_format
-from attnbench.cli.output import guests, load_catalog, print_json, print_report, say
+from attnbench.cli.output import load_catalog, log, print_json, print_report, stdout_to_stderr
 from attnbench.cli.request_grid import (
     Backbones,
     Channels,
@@ -84,7 +84,7 @@ def command(
         "budget_s": float(budget),
         "processes": processes,
     }
-    with guests():
+    with stdout_to_stderr():
         job = prepare_request("latency", request, measurers, settings)
         _report_skipped(job)
     rows = _measure(job, plugin or [])
@@ -145,7 +145,7 @@ def _report_skipped(job: Job) -> None:
     if len(job.skipped) == len(job.cases):
         refuse_skipped(job)
     for reason in dict.fromkeys(job.skipped.values()):
-        say(f"attnbench: skipped: {reason}")
+        log(f"attnbench: skipped: {reason}")
 
 
 def _arm(row: RowView) -> dict[str, Any]:

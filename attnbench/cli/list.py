@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from attnbench.cli.options import Format, Json, Plugins, chosen_format
-from attnbench.cli.output import console, guests, load_catalog, print_json, writing
+from attnbench.cli.output import console, load_catalog, print_json, stdout_to_stderr, writing
 from attnbench.errors import unknown
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.registry import Registry
@@ -40,7 +40,7 @@ def command(
     catalog = load_catalog(plugin)
     rows = _ROWS[what](catalog)
     if long and what == "modules":
-        with guests():
+        with stdout_to_stderr():
             rows = [row | _details(row["name"]) for row in rows]
     if chosen == "json":
         print_json(rows)

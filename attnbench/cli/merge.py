@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.output import say, say_warning
+from attnbench.cli.output import log, log_warning
 
 
 def command(
@@ -20,7 +20,7 @@ def command(
     from attnbench.reports.run_report import write_tables
 
     merged = merge([find_run(run) for run in runs], Path(output))
-    say(f"merged {len(merged.records)} records")
-    say_warning(merged)
+    log(f"merged {len(merged.records)} records")
+    log_warning(merged)
     for path in write_tables(merged, Path(output)):
-        say(f"wrote {path}")
+        log(f"wrote {path}")

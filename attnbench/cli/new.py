@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.output import load_catalog, say, writing
+from attnbench.cli.output import load_catalog, log, writing
 
 
 def command(
@@ -28,12 +28,12 @@ def command(
 
     names = check_name(name, load_catalog(None))
     if names.module != name:
-        say(f"attnbench: the module is {names.module}, the distribution {names.distribution}")
+        log(f"attnbench: the module is {names.module}, the distribution {names.distribution}")
     folder = output or Path(names.module)
     files = write_package(names, folder)
     with writing():
         sys.stdout.write("".join(f"{path}\n" for path in files))
-    say(_next(names.module, folder))
+    log(_next(names.module, folder))
 
 
 def _next(name: str, folder: Path) -> str:

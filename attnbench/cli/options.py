@@ -18,19 +18,19 @@ FORMATS = ("text", "json", "md", "csv", "tex", "html")
 COMMENT_FORMATS = ("text", "md", "json")
 
 
-def with_settled(given: list[str] | None) -> list[str]:
+def with_project_plugins(given: list[str] | None) -> list[str]:
     """Return the plugins of the project and of the option, each once."""
     files = [*settings().plugin_paths, *(given or [])]
     return list({Path(file).resolve(): file for file in files}.values())
 
 
-def settled_out() -> str:
+def project_out() -> str:
     """Return the folder of the project's runs."""
     settled = settings()
     return str(settled.root / settled.out) if settled.out else DEFAULT_OUT
 
 
-def settled_budget() -> float:
+def project_budget() -> float:
     """Return the project's sampling time in seconds."""
     return settings().budget or DEFAULT_BUDGET_S
 
@@ -41,7 +41,7 @@ Plugins = Annotated[
         "--plugin",
         metavar="PATH",
         help="A plugin that is not installed: a file, or a package's folder; repeats.",
-        callback=with_settled,
+        callback=with_project_plugins,
     ),
 ]
 Format = Annotated[
@@ -63,7 +63,7 @@ Out = Annotated[
         "--out",
         metavar="DIR",
         help="Folder of runs.",
-        default_factory=settled_out,
+        default_factory=project_out,
         show_default=DEFAULT_OUT,
     ),
 ]
@@ -72,7 +72,7 @@ Budget = Annotated[
     typer.Option(
         "--budget",
         help="Seconds of sampling per runtime, after warm-up.",
-        default_factory=settled_budget,
+        default_factory=project_budget,
         show_default=f"{DEFAULT_BUDGET_S:g}",
     ),
 ]

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from attnbench.reports.tables.report import Report
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """Write a line to standard error; a closed stream is ignored."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
 
 
-def say_warning(run: Run) -> None:
+def log_warning(run: Run) -> None:
     """Write the warning of a run that was just written, if it has one, to standard error."""
     if run.warning:
-        say(f"warning: {run.warning}")
+        log(f"warning: {run.warning}")
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def console() -> Console:
 
 
 @contextmanager
-def guests() -> Iterator[None]:
+def stdout_to_stderr() -> Iterator[None]:
     """Redirect the output of plugins and models, including C code, to standard error."""
     sys.stdout.flush()
     kept = os.dup(1)
@@ -121,15 +121,15 @@ def load_catalog(plugins: Sequence[str] | None) -> Catalog:
     """
     from attnbench.registry.plugins import catalog
 
-    with guests():
+    with stdout_to_stderr():
         found = catalog()
         for path in plugins or ():
             found.load_file(path)
-    say_failures(found)
+    log_plugin_failures(found)
     return found
 
 
-def say_failures(catalog: Catalog, already: int = 0) -> None:
+def log_plugin_failures(catalog: Catalog, already: int = 0) -> None:
     """Report the failed plugins, except the first ``already`` failures."""
     for failure in catalog.failures[already:]:
-        say(f"attnbench: plugin {failure.origin} left out: {failure.reason}")
+        log(f"attnbench: plugin {failure.origin} left out: {failure.reason}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import Format, Json, Out, chosen_format
-from attnbench.cli.output import print_json, print_report, say
+from attnbench.cli.output import log, print_json, print_report
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _draw(places: list[Place], path: Path) -> None:
     if len(places) > 1:
         names = ", ".join(place.name for place in places)
         raise RequestError(f"-o draws one place: got {len(places)}. Choose it with -p: {names}.")
-    say(f"wrote {save(picture(places[0]), path)}")
+    log(f"wrote {save(picture(places[0]), path)}")
 
 
 def _into(path: Path, report: Report, check: bool) -> None:
@@ -111,7 +111,7 @@ def _into(path: Path, report: Report, check: bool) -> None:
     wanted = with_report(text, render(replace(report, title=""), "md"), str(path))
     if not check:
         write_page(path, wanted)
-        say(f"wrote {path}")
+        log(f"wrote {path}")
     elif text != wanted:
-        say(f"attnbench: {path} differs from the runs. Run without --check to update it.")
+        log(f"attnbench: {path} differs from the runs. Run without --check to update it.")
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from attnbench.cli.output import say
+from attnbench.cli.output import log
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
@@ -53,7 +53,7 @@ class LineProgress(SilentProgress):
         self._left = _time_left(job)
         self._total, self._count = len(job.missing), 0
         self._last_report = -_TRAINING_EVERY_S
-        say(_opening(job, self._left))
+        log(_opening(job, self._left))
 
     def step(self, case: Case, text: str) -> None:
         """Report a long step; cost cases are reported when done, trainings at intervals."""
@@ -62,7 +62,7 @@ class LineProgress(SilentProgress):
                 return
             self._last_report = time.monotonic()
         if case.kind != "cost":
-            say(text)
+            log(text)
 
     def done(self, record: Record) -> None:
         """Report the outcome of a case and the remaining time."""
@@ -70,7 +70,7 @@ class LineProgress(SilentProgress):
         self._left.done(record)
         left = f"; {self._left} left" if str(self._left) and self._count < self._total else ""
         outcome = f"{record.case} {record.status} ({record.seconds:.2f} s)"
-        say(f"[{self._count}/{self._total}] {outcome}{left}")
+        log(f"[{self._count}/{self._total}] {outcome}{left}")
 
 
 class _Bar:
@@ -143,17 +143,17 @@ class CheckLines:
     def check(self, module: str, check: Check) -> None:
         """Report a deep check."""
         if check.deep:
-            say(f"{module}: {check.name}")
+            log(f"{module}: {check.name}")
 
     def lost(self, module: str, check: Check, why: str) -> None:
         """Report a terminated check."""
-        say(f"{module}: {check.name} {why}")
+        log(f"{module}: {check.name} {why}")
 
     def done(self, report: ConformanceReport) -> None:
         """Report the verdict on a module."""
         self._count += 1
         done = f"[{self._count}/{self._modules}] {report.name} {report.verdict}"
-        say(f"{done} ({report.seconds:.1f} s)")
+        log(f"{done} ({report.seconds:.1f} s)")
 
     def end(self) -> None:
         """Do nothing."""

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import Only, Out, Plugins, chosen_kinds
-from attnbench.cli.output import guests, load_catalog, say, say_failures, say_warning, writing
+from attnbench.cli.output import (
+    load_catalog,
+    log,
+    log_plugin_failures,
+    log_warning,
+    stdout_to_stderr,
+    writing,
+)
 from attnbench.errors import RequestError
 from attnbench.registry.settings import settings
 
@@ -66,16 +73,16 @@ def command(
 
     catalog = load_catalog(plugin)
     choice = Choice(add or (), case or (), shard, chosen_kinds(only) if only else (), fresh)
-    suites = [find_suite(name, catalog) for name in suite or _settled()]
+    suites = [find_suite(name, catalog) for name in suite or _project_suites()]
     _refuse_twins([loaded.suite.name for loaded in suites])
     with new_worker(plugin or []) as worker:
         counts = not choice.only or "cost" in choice.only
         if counts and not dry_run and any(_is_new(loaded, Path(out)) for loaded in suites):
             worker.start()  # the worker imports torch in parallel
         known_failures = len(catalog.failures)
-        with guests():
+        with stdout_to_stderr():
             jobs = _jobs(suites, catalog, Path(out), choice)
-        say_failures(catalog, known_failures)  # "@all" loads every plugin
+        log_plugin_failures(catalog, known_failures)  # "@all" loads every plugin
         if dry_run:
             _list_cases(jobs)
             return
@@ -85,7 +92,7 @@ def command(
         sys.exit(1)
 
 
-def _settled() -> list[str]:
+def _project_suites() -> list[str]:
     found = settings()
     return found.paths(found.suites) or [DEFAULT_SUITE]
 
@@ -112,14 +119,14 @@ def _run(job: Job, worker: Worker, pool: Pool) -> int:
     try:
         run = measure(job, worker, progress(), pool)
     except KeyboardInterrupt:
-        say(
+        log(
             f"attnbench: {job.suite.suite.name} interrupted; what is measured is kept, and the "
             "same command goes on from there"
         )
         sys.exit(130)
-    say_warning(run)
+    log_warning(run)
     for path in write_tables(run, run.path.parent):
-        say(f"wrote {path}")
+        log(f"wrote {path}")
     return _report_failures(run, job)
 
 
@@ -127,7 +134,7 @@ def _report_failures(run: Run, job: Job) -> int:
     names = [case.name for case in job.cases]
     failed = [run.records[name] for name in names if run.records[name].status == "failed"]
     for record in failed:
-        say(f"attnbench: {record.case} failed: {record.reason}")
+        log(f"attnbench: {record.case} failed: {record.reason}")
     return len(failed)
 
 
@@ -143,7 +150,7 @@ def _list_cases(jobs: Sequence[Job]) -> None:
         counts = Counter(case.kind for case in job.missing)
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         left = f"; {left}" if (left := str(TimeLeft(job))) and counts else ""
-        say(f"{job.suite.suite.name}: to measure: {kinds or 'nothing'}{left}")
+        log(f"{job.suite.suite.name}: to measure: {kinds or 'nothing'}{left}")
 
 
 def _refuse_twins(names: list[str]) -> None:

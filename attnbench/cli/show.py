@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
-from attnbench.cli.output import console, guests, load_catalog, print_json, say, writing
+from attnbench.cli.output import console, load_catalog, log, print_json, stdout_to_stderr, writing
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def command(
     chosen = chosen_format(format, json, _FORMATS[what])
     catalog = load_catalog(plugin)
     document: Any
-    with guests():
+    with stdout_to_stderr():
         if what == "module":
             document = _module(catalog, name, check=check and chosen != "tex")
         elif what == "backbone":
@@ -84,7 +84,7 @@ def _module(catalog: Catalog, name: str, *, check: bool) -> Document:
 def _check_callback(spec: str) -> Iterator[Callable[[Check], object]]:
     """Report progress on standard error: each check on a terminal, otherwise a single line."""
     if not sys.stderr.isatty():
-        say(f"checking {spec}, which takes seconds; --no-check leaves it out")
+        log(f"checking {spec}, which takes seconds; --no-check leaves it out")
         yield id
         return
     try:

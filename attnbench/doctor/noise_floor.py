@@ -45,7 +45,7 @@ class NoiseFloor:
         if self.trust != "ok":
             return f"timing cannot be trusted here. {self.trust}"
         return (
-            f"with {self.budget_s:g} s, differences above {self.floor:.1%} can be told here; "
+            f"with {self.budget_s:g} s, differences above {self.floor:.1%} can be detected here; "
             "smaller ones are noise"
         )
 

@@ -19,7 +19,7 @@ def load(host: Host) -> SystemFinding | None:
     return level(
         value,
         "other processes take cores, caches and memory bandwidth from what is timed",
-        "end other work and wait a minute; `top` shows who it is",
+        "end other work and wait a minute; `top` shows it",
     )
 
 

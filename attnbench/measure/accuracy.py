@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 METHOD = 1
 """Version of the training method; a higher one invalidates older accuracy records."""
 
-Tell = Callable[[str], object]
+Report = Callable[[str], object]
 
 
 class AccuracyMeter:
@@ -108,7 +108,7 @@ class AccuracyMeter:
         self,
         case: Case,
         folder: Path | None = None,
-        tell: Tell = str,
+        report: Report = str,
         save: Path | None = None,
     ) -> dict[str, Any]:
         """Train a case and return values and evidence for its record.
@@ -116,7 +116,7 @@ class AccuracyMeter:
         Args:
             case: a case whose data set is present.
             folder: folder for checkpoints; an interrupted training continues from there.
-            tell: progress callback, called with a text.
+            report: progress callback, called with a text.
             save: file for the trained weights.
 
         Raises:
@@ -127,12 +127,12 @@ class AccuracyMeter:
 
         training, recipe = training_of(case), find_recipe(training_of(case).recipe)
         torch.set_num_threads(training.threads)
-        tell("loading data")
+        report("loading data")
         data = load(training.dataset)
         model = self.network(case)
         kept = str(transfer(model, Path(training.weights))) if training.weights else None
         trained = train(
-            model, data, recipe, training.seed, folder=folder, epochs=training.epochs, report=tell
+            model, data, recipe, training.seed, folder=folder, epochs=training.epochs, report=report
         )
         if save is not None:
             save.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ class AccuracyMeter:
         }
         facts = _facts(data, recipe, trained) | {"weights": kept}
         if training.int8:
-            facts |= self._quantized(model, case, recipe, data, values, tell)
+            facts |= self._quantized(model, case, recipe, data, values, report)
         slots = self._slots(case, recipe, self._classes(case))
         return {
             "values": values,
@@ -160,11 +160,11 @@ class AccuracyMeter:
         recipe: Recipe,
         data: Data,
         values: dict[str, Any],
-        tell: Tell,
+        report: Report,
     ) -> dict[str, Any]:
         from attnbench.measure.int8_accuracy import quantized_correct
 
-        tell("quantising to int8")
+        report("quantizing to int8")
         correct, why = quantized_correct(model, recipe, data)
         if correct is None:
             return {"int8_failed": why}

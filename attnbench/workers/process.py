@@ -119,8 +119,8 @@ class Worker:
                 self._ready = True
             self._errors_start = self._errors.seek(0, 2) if self._errors else 0
             self._send(json.dumps(task))
-            while "tell" in (answer := self._wait(self.limits.seconds, "finish")):
-                on_progress(answer["tell"])
+            while "progress" in (answer := self._wait(self.limits.seconds, "finish")):
+                on_progress(answer["progress"])
             return answer
         except BaseException:
             self.stop()

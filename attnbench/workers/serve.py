@@ -39,7 +39,7 @@ def serve(make_tasks: Callable[[Callable[[str], None]], TaskHandler]) -> None:
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     warnings.simplefilter("ignore")  # warnings of measured libraries
     try:
-        tasks = make_tasks(lambda text: _send(answers, {"tell": text}))
+        tasks = make_tasks(lambda text: _send(answers, {"progress": text}))
         _send(answers, {"ready": os.getpid()})
         for line in sys.stdin:
             _send(answers, answer_of(tasks, json.loads(line)))

@@ -70,7 +70,7 @@ def test_text_has_the_worst_first(run):
     assert "why: others take cores" in done.out
     assert "do: end them" in done.out
     assert "A/A floor: mobilenet_v2" in done.out
-    assert "differences above 0.4% can be told here" in done.out
+    assert "differences above 0.4% can be detected here" in done.out
 
 
 def test_without_a_floor(run):

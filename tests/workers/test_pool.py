@@ -20,7 +20,7 @@ for line in sys.stdin:
     task = json.loads(line)
     if task["n"] == 2: os.abort()
     if task["n"] < 0: time.sleep(1000)
-    print(json.dumps({{"tell": "at %d" % task["n"]}}), flush=True)
+    print(json.dumps({{"progress": "at %d" % task["n"]}}), flush=True)
     answer = {{"n": task["n"], "place": os.environ.get("PLACE"), "pid": os.getpid()}}
     print(json.dumps({{"ok": answer}}), flush=True)
 """
