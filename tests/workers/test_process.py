@@ -13,7 +13,7 @@ from attnbench.suites.plan import make_case
 from attnbench.workers.process import Limits, Worker, WorkerError
 
 READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
-PROGRESS = "print(json.dumps({'tell': 'step %d' % n}), flush=True)"
+PROGRESS = "print(json.dumps({'progress': 'step %d' % n}), flush=True)"
 ECHO = READY + "for line in sys.stdin:\n    print(json.dumps({'ok': os.getpid()}), flush=True)\n"
 
 

@@ -36,7 +36,7 @@ HALF_WAY = TASK + (
     "node, number = os.environ['RAY_RAYLET_PID'], task['number']\n"
     "log = open(task['log'] + '.' + node, 'a+')\n"
     "print(number, file=log, flush=True)\n"
-    "print(json.dumps({'tell': 'began'}), flush=True)\n"
+    "print(json.dumps({'progress': 'began'}), flush=True)\n"
     "log.seek(0)\n"
     "second = len(log.readlines()) > 1\n"
     "def is_hanging():\n"
