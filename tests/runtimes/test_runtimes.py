@@ -91,7 +91,7 @@ def test_an_export_that_dies_leaves_nothing_that_is_taken_for_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(exporting_runtime, "_write", dies)
+        patched.setattr(exporting_runtime, "replace_file", dies)
         with pytest.raises(KeyboardInterrupt):
             runtime("onnxruntime").build(small, example, FP32, tmp_path)
     assert not list(tmp_path.glob("*.json"))
