@@ -36,8 +36,7 @@ class StripGate(nn.Module):
 
 
 def _along(channels: int, kernel_size: int) -> nn.Conv1d:
-    """Return a depthwise convolution along a strip, (B, C, L) -> (B, C, L), of "
-    "zeros."""
+    """Return a depthwise convolution along a strip, (B, C, L) -> (B, C, L), of zeros."""
     conv = nn.Conv1d(
         channels, channels, kernel_size, padding=kernel_size // 2, groups=channels
     )
@@ -47,8 +46,7 @@ def _along(channels: int, kernel_size: int) -> nn.Conv1d:
 
 
 def params(channels: int, *, kernel_size: int = 7, **_options: Any) -> int:
-    """Return 2C(k + 1): k weights and a bias for each channel, along rows and "
-    "columns."""
+    """Return 2C(k + 1): k weights and a bias for each channel, along rows and columns."""
     return 2 * channels * (kernel_size + 1)
 
 
