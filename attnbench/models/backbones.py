@@ -124,7 +124,7 @@ def _timm_builder(name: str) -> Builder:
         import timm
     except ImportError:
         raise MissingExtraError(
-            f"timm:{name} needs timm; install it with: pip install 'attnbench[timm]'"
+            f"timm:{name} needs timm. Install it: pip install 'attnbench[timm]'"
         ) from None
     if not timm.is_model(name):
         near = suggestion(name, timm.list_models()).strip()
@@ -135,6 +135,6 @@ def _timm_builder(name: str) -> Builder:
 def _check_numbers(name: str, options: Mapping[str, Any]) -> None:
     width, classes = (options.get(key, default) for key, default in _DEFAULTS.items())
     if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < math.inf:
-        raise RequestError(f"{name}: width must be a number above 0, not {width!r}")
+        raise RequestError(f"{name}: width must be a number above 0: got {width!r}")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise RequestError(f"{name}: num_classes must be a whole number above 0, not {classes!r}")
+        raise RequestError(f"{name}: num_classes must be a whole number above 0: got {classes!r}")

@@ -25,7 +25,7 @@ def fuse(model: nn.Module) -> nn.Module:
         PluginError: a ``fuse()`` raised an exception, or returned an object that is no module.
     """
     if not isinstance(model, nn.Module):
-        raise RequestError(f"fuse takes a nn.Module, not a {type(model).__name__}")
+        raise RequestError(f"fuse() needs a nn.Module: got a {type(model).__name__}")
     copied = copy.deepcopy(model).eval()
     for path, holder in _holders(copied):
         if _can_fuse(holder.attention):
@@ -59,7 +59,5 @@ def _fused(attention: nn.Module, path: str) -> nn.Module:
     except Exception as error:
         raise PluginError(f"{name}: fuse() fails: {type(error).__name__}: {error}") from error
     if not isinstance(fused, nn.Module):
-        raise PluginError(
-            f"{name}: fuse() returned a {type(fused).__name__}; it must return a nn.Module"
-        )
+        raise PluginError(f"{name}: fuse() must return a nn.Module: got a {type(fused).__name__}")
     return fused.eval()

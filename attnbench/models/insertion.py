@@ -97,7 +97,7 @@ def _built(attention: Attention, slot: Slot) -> nn.Module:
         raise PluginError(f"{slot}: {attention.spec} fails: {error}") from error
     if output != shape:
         raise PluginError(
-            f"{slot}: {attention.spec} turns {shape} into {output}; a module must keep the shape"
+            f"{slot}: {attention.spec} must keep the shape of its input: got {output} for {shape}"
         )
     return built
 

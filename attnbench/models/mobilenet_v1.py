@@ -57,7 +57,7 @@ class MobileNetV1(nn.Module):
     ) -> None:
         super().__init__()
         if width <= 0:
-            raise ValueError(f"width must be positive, not {width}")
+            raise ValueError(f"width must be positive: got {width}")
         channels = round_channels(32, width)
         layers: list[nn.Module] = [
             Conv2dNormActivation(3, channels, stride=2, activation_layer=nn.ReLU6)

@@ -48,7 +48,7 @@ def find_placement(text: str, attention: Attention | None, survey: SiteSurvey) -
         name = attention.name if attention else "the plain backbone"
         where = survey.family or "this backbone"
         raise PlacementError(
-            f"placement 'official': {name} declares none for {where}; write one like after:11"
+            f"placement 'official': {name} declares none for {where}. Write one, such as after:11"
         )
     return parse_placement(official)
 
@@ -83,8 +83,8 @@ def _part_slots(part: PlacementPart, survey: SiteSurvey) -> list[Slot]:
         return list({slot.path: slot for slot in slots}.values())
     if not survey.layers:
         raise PlacementError(
-            f"placement '{part}': layer numbers need a MobileNet whose class is known; "
-            f"name modules by path instead: {_examples(part.position, survey)}"
+            f"placement '{part}': layer numbers need a MobileNet whose class is known. "
+            f"Name modules by path instead: {_examples(part.position, survey)}"
         )
     for layer in part.layers:
         if layer not in survey.layers:

@@ -217,7 +217,7 @@ def read_state(path: Path, wanted: Collection[str]) -> Mapping[str, Tensor]:
         wrapped = (state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping))
         state = next(wrapped, state)
     if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
-        raise RequestError(f"weights {path} hold a {type(state).__name__}, not a state dict")
+        raise RequestError(f"weights {path} are not a state dict: got a {type(state).__name__}")
     return _bare(state, wanted)
 
 
@@ -234,13 +234,13 @@ def _read(path: Path) -> Any:
         raise
     except UnpicklingError as error:  # torch's message advises to run the code in the file
         raise RequestError(
-            f"weights {path} are no state dict: save torch.save(model.state_dict(), FILE), not the "
-            "whole model"
+            f"weights {path} are not a state dict: got a whole model. Save it with "
+            "torch.save(model.state_dict(), FILE)"
         ) from error
     except Exception as error:
         raise RequestError(
-            f"weights {path} are no state dict (torch.save(model.state_dict(), FILE)): "
-            f"{describe(error)}"
+            f"weights {path} are not a state dict: {describe(error)}. Save one with "
+            "torch.save(model.state_dict(), FILE)"
         ) from error
 
 
@@ -249,7 +249,7 @@ def _safetensors(path: Path) -> Any:
         from safetensors.torch import load_file
     except ImportError as error:
         raise MissingExtraError(
-            f"weights {path} need the package safetensors: pip install safetensors"
+            f"weights {path} need the package safetensors. Install it: pip install safetensors"
         ) from error
     return load_file(path)
 

@@ -119,7 +119,7 @@ class SiteSurvey:
         call = self._calls[path][0]
         shape = call.inputs[0] if before else call.output
         if shape is None or len(shape) != 4:
-            raise ValueError(f"{shape} is not the shape of a (B, C, H, W) tensor")
+            raise ValueError(f"shape must be (B, C, H, W): got {shape}")
         return shape[1], shape[2], shape[3]
 
     @cached_property

@@ -119,7 +119,7 @@ class Attention:
 
         if not isinstance(built, nn.Module):
             raise PluginError(
-                f"{self.name} ({self.origin}) returned a {type(built).__name__}, not a nn.Module"
+                f"{self.name} ({self.origin}) must return a nn.Module: got a {type(built).__name__}"
             )
         return Blend(built) if self.blend else built
 

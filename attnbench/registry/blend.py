@@ -32,8 +32,8 @@ class Blend(nn.Module):
         attended: Tensor = self.attention(x)
         if _version(x) != before:
             raise PluginError(
-                f"{type(self.attention).__name__} changes its input in place; blend=true needs the "
-                f"input as it was"
+                f"{type(self.attention).__name__} changes its input in place, which blend=true "
+                "needs unchanged. Clone it first"
             )
         # not torch.lerp: exporters expand it to a selection between two formulas, two more passes
         return x + self.alpha * (attended - x)

@@ -44,14 +44,16 @@ def parse_spec(text: str, kind: str = "spec") -> Spec:
     """
     name, *parts = (part.strip() for part in text.split(","))
     if not name:
-        raise RequestError(f"{kind} {text!r} has no name; write name,key=value")
+        raise RequestError(f"{kind} has no name: got {text!r}. Write name,key=value")
     options: dict[str, Any] = {}
     for part in parts:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not _KEY.fullmatch(key) or not value:
-            raise RequestError(f"{kind} {text!r}: {part!r} is not key=value")
+            raise RequestError(
+                f"{kind} {text!r}: option is malformed: got {part!r}. Write key=value"
+            )
         if key in options:
-            raise RequestError(f"{kind} {text!r} gives {key!r} twice")
+            raise RequestError(f"{kind} {text!r}: option {key!r} is given twice. Omit one")
         options[key] = _value(value)
     return Spec(name, options)
 

@@ -22,7 +22,9 @@ def pack(correct: NDArray[np.bool_]) -> str:
         RequestError: the array is not one-dimensional, or not of bool.
     """
     if correct.ndim != 1 or correct.dtype != np.bool_:
-        raise RequestError(f"correctness is (images,) of bool, not {correct.shape} {correct.dtype}")
+        raise RequestError(
+            f"correctness must be (images,) of bool: got {correct.shape} of {correct.dtype}"
+        )
     return base64.b64encode(zlib.compress(np.packbits(correct).tobytes(), 9)).decode("ascii")
 
 

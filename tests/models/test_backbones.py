@@ -85,7 +85,7 @@ class TestTimm:
         with pytest.raises(RequestError) as caught:
             create_backbone("timm:mobilenetv1_100")
         assert str(caught.value) == (
-            "timm:mobilenetv1_100 needs timm; install it with: pip install 'attnbench[timm]'"
+            "timm:mobilenetv1_100 needs timm. Install it: pip install 'attnbench[timm]'"
         )
 
     def test_absent_it_still_has_a_name(self, monkeypatch):
@@ -108,14 +108,14 @@ MISTAKES = [
     ("mobilenet_v3_small,widht=0.5", "Did you mean 'width'"),
     ("convnext_tiny,depht=3", "convnext_tiny has no option 'depht'"),
     ("resnet18,width=0.5", "resnet18 has no option 'width'"),
-    ("mobilenet_v1,width=wide", "width must be a number above 0, not 'wide'"),
-    ("mobilenet_v1,width=0", "width must be a number above 0, not 0"),
-    ("mobilenet_v2,width=-1", "width must be a number above 0, not -1"),
-    ("mobilenet_v2,width=true", "width must be a number above 0, not True"),
-    ("mobilenet_v2,width=inf", "width must be a number above 0, not inf"),
-    ("mobilenet_v2,width=nan", "width must be a number above 0, not nan"),
-    ("mobilenet_v1,num_classes=0", "num_classes must be a whole number above 0, not 0"),
-    ("resnet18,num_classes=ten", "num_classes must be a whole number above 0, not 'ten'"),
+    ("mobilenet_v1,width=wide", "width must be a number above 0: got 'wide'"),
+    ("mobilenet_v1,width=0", "width must be a number above 0: got 0"),
+    ("mobilenet_v2,width=-1", "width must be a number above 0: got -1"),
+    ("mobilenet_v2,width=true", "width must be a number above 0: got True"),
+    ("mobilenet_v2,width=inf", "width must be a number above 0: got inf"),
+    ("mobilenet_v2,width=nan", "width must be a number above 0: got nan"),
+    ("mobilenet_v1,num_classes=0", "num_classes must be a whole number above 0: got 0"),
+    ("resnet18,num_classes=ten", "num_classes must be a whole number above 0: got 'ten'"),
 ]
 
 

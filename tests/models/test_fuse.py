@@ -123,12 +123,12 @@ def test_a_fuse_that_raises_is_the_plugins_fault():
 
 
 def test_a_fuse_that_returns_no_module_is_the_plugins_fault():
-    with pytest.raises(PluginError, match=r"Twice at 0\.attention: .*returned a NoneType"):
+    with pytest.raises(PluginError, match=r"Twice at 0\.attention: .*got a NoneType"):
         fuse(network(result=lambda: None))
 
 
 def test_what_is_no_module_is_refused():
-    with pytest.raises(RequestError, match="not a str"):
+    with pytest.raises(RequestError, match="got a str"):
         fuse("mobilenet_v2")
 
 

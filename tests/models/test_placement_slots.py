@@ -214,7 +214,7 @@ class TestGlobs:
             (
                 "resnet18",
                 "replace:14,17",
-                "layer numbers need a MobileNet whose class is known; name modules by path instead"
+                "layer numbers need a MobileNet whose class is known. Name modules by path instead"
                 ": replace:bn1, replace:relu, replace:layer1 and 37 more",
             ),
             ("resnet18", "after:all", "layer numbers need a MobileNet whose class is known"),
@@ -262,7 +262,7 @@ class TestOfficial:
 
     def test_without_a_card(self, survey):
         for attention in (from_callable(nn.Identity, {}), None):
-            with pytest.raises(PlacementError, match="declares none for mobilenet_v2; write one"):
+            with pytest.raises(PlacementError, match="declares none for mobilenet_v2. Write one"):
                 find_placement("official", attention, survey("mobilenet_v2"))
 
 

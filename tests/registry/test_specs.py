@@ -64,17 +64,17 @@ def test_given_wins_and_leaves_the_original():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "module '' has no name"),
+        ("", "module has no name: got ''"),
         ("   ", "has no name"),
         (",groups=4", "has no name"),
-        ("ulsam,groups", "'groups' is not key=value"),
-        ("ulsam,groups=", "'groups=' is not key=value"),
-        ("ulsam,=4", "'=4' is not key=value"),
-        ("ulsam,,groups=4", "'' is not key=value"),
-        ("ulsam,", "'' is not key=value"),
-        ("ulsam,4=groups", "'4=groups' is not key=value"),
-        ("ulsam,my key=4", "'my key=4' is not key=value"),
-        ("ulsam,groups=4,groups=8", "gives 'groups' twice"),
+        ("ulsam,groups", "got 'groups'"),
+        ("ulsam,groups=", "got 'groups='"),
+        ("ulsam,=4", "got '=4'"),
+        ("ulsam,,groups=4", "got ''"),
+        ("ulsam,", "got ''"),
+        ("ulsam,4=groups", "got '4=groups'"),
+        ("ulsam,my key=4", "got 'my key=4'"),
+        ("ulsam,groups=4,groups=8", "'groups' is given twice"),
     ],
 )
 def test_malformed(text, message):
