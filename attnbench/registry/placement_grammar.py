@@ -121,7 +121,7 @@ def _layers(text: str, whole: str) -> tuple[int, ...]:
         first, _, last = piece.partition("-")
         low, high = int(first), int(last or first)
         if high < low or high > 10_000:
-            raise PlacementError(f"placement {whole!r}: {piece} is no range of layers")
+            raise PlacementError(f"placement {whole!r}: {piece} is not a range of layers")
         found.extend(range(low, high + 1))
     return tuple(found)
 

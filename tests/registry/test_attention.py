@@ -239,7 +239,7 @@ class TestBuild:
         def odd(channels):
             return returned
 
-        with pytest.raises(PluginError, match=r"odd \(.*:\d+\) returned a .*, not a nn\.Module"):
+        with pytest.raises(PluginError, match=r"odd \(.*:\d+\) must return a nn\.Module: got a"):
             from_callable(odd, {}).build(8)
 
     def test_title_is_the_cards_or_the_name(self):
