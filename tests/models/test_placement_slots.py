@@ -262,7 +262,7 @@ class TestOfficial:
 
     def test_without_a_card(self, survey):
         for attention in (from_callable(nn.Identity, {}), None):
-            with pytest.raises(PlacementError, match="declares none for mobilenet_v2. Write one"):
+            with pytest.raises(PlacementError, match=r"declares none for mobilenet_v2\. Write"):
                 find_placement("official", attention, survey("mobilenet_v2"))
 
 
