@@ -233,7 +233,7 @@ IMPOSSIBLE = {
     "nominal": (
         "[nominal.mobilenet_v2]",
         '[nominal."mobilenet_v2,width=1.0"]',
-        ["nominal.'mobilenet_v2,width=1.0'"],
+        ["nominal", "'mobilenet_v2,width=1.0'"],
     ),
 }
 
@@ -266,7 +266,7 @@ def test_the_good_one_is_good(write):
 WHOLE = {
     "no title": "suite.title is missing; add it",
     "unknown suite key": "unknown key suite.titel; known: name, version, title, source, url, size, counters, limit_s, memory_gib, notes. Did you mean 'title'?",
-    "module without placement": "table[1].row[2]: module and placement go together",
+    "module without placement": "table[1].row[2]: a backbone needs both module and placement",
 }  # fmt: skip
 
 

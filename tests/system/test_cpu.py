@@ -65,7 +65,7 @@ def floor_of(**options):
 def test_the_floor_is_what_the_noise_allows(options, expected):
     floor = floor_of(**options)
     assert floor.floor == pytest.approx(expected)
-    assert f"differences above {expected:.1%} can be told" in floor.verdict
+    assert f"differences above {expected:.1%} can be detected" in floor.verdict
     assert floor.to_dict()["verdict"] == floor.verdict
 
 
