@@ -122,7 +122,7 @@ def test_a_changed_suite_measures_only_what_is_new(attnbench, tmp_path):
 def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     names = ["fine", "crashes", "se", "hangs", "raises", "cbam"]
-    done = attnbench("run", suite(tmp_path, names, limit=10), "--plugin", "trouble.py", "--case",
+    done = attnbench("run", suite(tmp_path, names, limit=6), "--plugin", "trouble.py", "--case",
                      "*/after:5/*", "--out", "out")  # fmt: skip
     assert done.status == 1
     status = {
@@ -132,7 +132,7 @@ def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
     }
     assert {name for name, (word, _) in status.items() if word == "ok"} == {"fine", "se", "cbam"}
     assert "SIGABRT" in status["crashes"][1]
-    assert "did not finish within 10 s" in status["hangs"][1]
+    assert "did not finish within 6 s" in status["hangs"][1]
     assert "no such luck" in status["raises"][1]
     table = (tmp_path / "out/mine/table.md").read_text()
     assert "failed" in table and "SIGABRT" in table

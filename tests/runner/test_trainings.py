@@ -338,13 +338,14 @@ class TestKills:
     """However a sweep is killed, and however often, it ends as if nothing had been."""
 
     @pytest.fixture
-    def suite(self, tmp_path):
-        return written(tmp_path, 2, modules='["se"]', count=256, epochs=6)
+    def suite(self, tmp_path, request):
+        return written(tmp_path, request.param, modules='["se"]', count=256, epochs=6)
 
     @staticmethod
     def environment():
         return {**os.environ, "OMP_NUM_THREADS": "1"}
 
+    @pytest.mark.parametrize("suite", [2], indirect=True, ids=["2 seeds"])
     def test_the_records_are_those_of_an_undisturbed_run(self, suite, tmp_path):
         seed = os.environ.get("ATTNBENCH_TEST_SEED", "0")
         words = [str(suite), str(tmp_path), str(KILLS), seed]
@@ -383,6 +384,7 @@ class TestKills:
 
         return start
 
+    @pytest.mark.parametrize("suite", [1], indirect=True, ids=["1 seed"])
     def test_so_are_those_of_the_command_line_and_its_workers(self, begin, suite, tmp_path):
         chance = random.Random(os.environ.get("ATTNBENCH_TEST_SEED", "0"))
         kills, sweeps, seen = 0, 0, []
