@@ -109,8 +109,10 @@ def _print(rows: Sequence[RowView], form: str, processes: int) -> None:
         print_json(one_or_arms([_arm(row) for row in requested_rows(rows)]))
     else:
         # the plain networks, which are the baseline of each table, come last in the CSV
-        ordered = sorted(rows, key=lambda row: row not in requested_rows(rows))
-        cells = [cell for row in ordered for cell in row.timed]
+        arms = requested_rows(rows)
+        cells = [cell for row in arms for cell in row.timed]
+        plain = [cell for row in rows if row not in arms for cell in row.timed]
+        cells += [cell for cell in plain if cell.status != "skipped"]
         print_report(report_of_sessions(cells, processes), form)
 
 
