@@ -99,7 +99,7 @@ def _attention(cls: type[ModuleConformance], root: Path) -> Attention:
     plugins, project = catalog(), settings(root)
     for path in project.paths(project.plugins):
         plugins.load_file(path)
-    return find_attention(parse_spec(module, "module").given(**cls.options), plugins)
+    return find_attention(parse_spec(module, "module").with_options(**cls.options), plugins)
 
 
 def _problem(cls: type[ModuleConformance]) -> str | None:

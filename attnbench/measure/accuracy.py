@@ -208,7 +208,7 @@ def identity(training: Training) -> dict[str, Any]:
 
 def _built(spec: str, classes: int) -> nn.Module:
     """Return a backbone with one output per class, whatever ``num_classes`` its spec has."""
-    return create_backbone(parse_spec(spec, "backbone").given(num_classes=classes))
+    return create_backbone(parse_spec(spec, "backbone").with_options(num_classes=classes))
 
 
 def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any]:

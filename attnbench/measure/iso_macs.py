@@ -70,6 +70,6 @@ class IsoMacBaselines:
 def _spec(arm: Case, step: int) -> str:
     spec = parse_spec(str(arm.backbone), "backbone")
     try:
-        return str(canonical_backbone(spec.given(width=step / _STEPS)))
+        return str(canonical_backbone(spec.with_options(width=step / _STEPS)))
     except RequestError as error:
         raise RequestError(f"backbone {spec.name} cannot be widened: {error}") from error

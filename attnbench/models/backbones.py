@@ -36,7 +36,7 @@ def create_backbone(spec: str | Spec, /, **options: Any) -> nn.Module:
         UnknownNameError: no backbone has this name.
         RequestError: the backbone does not accept an option, or timm is not installed.
     """
-    spec = (parse_spec(spec, "backbone") if isinstance(spec, str) else spec).given(**options)
+    spec = (parse_spec(spec, "backbone") if isinstance(spec, str) else spec).with_options(**options)
     builder = _checked_builder(spec)
     try:
         return builder(**spec.options)

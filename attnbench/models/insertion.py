@@ -62,10 +62,10 @@ def as_attention(
 ) -> Attention:
     """Return a module argument, with additional options, as an :class:`Attention`."""
     if isinstance(module, Attention):
-        return module.given(**options)
+        return module.with_options(**options)
     if isinstance(module, str | Spec):
         spec = parse_spec(module, "module") if isinstance(module, str) else module
-        return find_attention(spec.given(**options))
+        return find_attention(spec.with_options(**options))
     return from_callable(module, options)
 
 

@@ -117,7 +117,7 @@ class TimmLayer:
                 options |= self._own(key, value)
             elif value is not None:
                 self._check(key, value, channels)
-        return self.attention.given(**options, **self._reduction(channels, given))
+        return self.attention.with_options(**options, **self._reduction(channels, given))
 
     def _own(self, key: str, value: Any) -> dict[str, Any]:
         """Return an argument as an option of the module, unless the user gave that option."""

@@ -77,7 +77,7 @@ class CostBaseline:
             if (base := record.values.get(metric)) is not None
             and (now := values.get(metric)) is not None
             # 10% of 1000 is 100, but 1000 * 0.1 may be slightly less by rounding
-            and abs(now - base) > self.gates.allowed(metric) * abs(base) * (1 + 1e-9)
+            and abs(now - base) > self.gates.tolerance_of(metric) * abs(base) * (1 + 1e-9)
         ]
 
     def gone(self, cases: Iterable[Case]) -> Iterator[str]:

@@ -65,13 +65,13 @@ class Attention:
         """Return the card's formula, by default that of the docstring; empty without a card."""
         return self.card.formula or documented_formula(self.factory) if self.card else ""
 
-    def given(self, **options: Any) -> Attention:
+    def with_options(self, **options: Any) -> Attention:
         """Return the same module with more options, which take precedence.
 
         Raises:
             RequestError: the module does not take an option, or its type is wrong.
         """
-        found = attention_of(self.factory, self.spec.given(**options), self.origin)
+        found = attention_of(self.factory, self.spec.with_options(**options), self.origin)
         return replace(found, packages=self.packages)
 
     def params(self, channels: int, feature_size: tuple[int, int] | None = None) -> int | None:
@@ -164,7 +164,9 @@ def create_module(
         UnknownNameError: no module has this name.
         RequestError: the module does not accept these options or this number of channels.
     """
-    return find_attention(parse_spec(name, "module").given(**options)).build(channels, feature_size)
+    return find_attention(parse_spec(name, "module").with_options(**options)).build(
+        channels, feature_size
+    )
 
 
 def _find(spec: Spec, catalog: Catalog) -> Attention:

@@ -25,7 +25,7 @@ class Spec:
         parts = [f"{key}={value_text(value)}" for key, value in sorted(self.options.items())]
         return ",".join([self.name, *parts])
 
-    def given(self, **options: Any) -> Spec:
+    def with_options(self, **options: Any) -> Spec:
         """Return the spec with more options, which take precedence."""
         return Spec(self.name, {**self.options, **options})
 

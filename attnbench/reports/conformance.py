@@ -19,7 +19,7 @@ from attnbench.conformance.findings import (
     STATUSES,
     ConformanceReport,
 )
-from attnbench.reports.document import Block, Folded, Grid, Heading, code, limited, to_markdown
+from attnbench.reports.document import Block, Folded, Grid, Heading, code, limit_rows, to_markdown
 from attnbench.reports.terminal import simple_table
 from attnbench.utils.escape import EscapedText, markdown
 
@@ -182,7 +182,7 @@ def _details(report: ConformanceReport) -> Iterator[Block]:
     if not rows:
         return
     head = "| | Check | What was seen | What to do |\n|---|---|---|---|"
-    blocks = limited(Grid(head, rows), _MOST_ROWS, "attnbench check")
+    blocks = limit_rows(Grid(head, rows), _MOST_ROWS, "attnbench check")
     if report.passed:
         title = f"<code>{escape(report.name)}</code>: {counts(report)}"
         yield Folded(title, tuple(blocks))

@@ -93,7 +93,7 @@ def code(text: str) -> EscapedText:
     return EscapedText(f"`{text}`")
 
 
-def limited(grid: Grid, most: int, command: str) -> Iterator[Block]:
+def limit_rows(grid: Grid, most: int, command: str) -> Iterator[Block]:
     """Yield a table of at most ``most`` rows, and the command that lists the others."""
     yield Grid(grid.head, grid.rows[:most])
     left = len(grid.rows) - most

@@ -160,7 +160,7 @@ class _Planner:
         options = attention.signature.options if attention else {}
         if groups.option in spec.options or groups.option not in options:
             return [module]
-        return [str(spec.given(**{groups.option: value})) for value in groups.values]
+        return [str(spec.with_options(**{groups.option: value})) for value in groups.values]
 
     def _added_rows(
         self, rows: list[PlannedRow], groups: Groups | None, added: Sequence[str]

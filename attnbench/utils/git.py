@@ -102,7 +102,7 @@ class GitRepository:
         }
         return {name: commits[full] for name, full in found.items() if full in commits}
 
-    def ordered(self, hashes: Iterable[str]) -> list[str]:
+    def sort_commits(self, hashes: Iterable[str]) -> list[str]:
         """Return full hashes with every commit after its parents, branches kept together."""
         wanted = set(hashes)
         lines = self._git("rev-list", "--topo-order", "--reverse", "--stdin", given=sorted(wanted))

@@ -51,11 +51,11 @@ def test_one_below_and_one_above_and_none_between(meter, arm):
     assert low < own < high
     name = parse_spec(backbone, "backbone")
     steps = range(max(1, round(100 * min(widths)) - 6), round(100 * max(widths)) + 6)
-    between = [macs(meter, str(name.given(width=step / 100))) for step in steps]
+    between = [macs(meter, str(name.with_options(width=step / 100))) for step in steps]
     assert {value for value in between if low <= value <= high} == {low, high}
     # each is named by the smallest width that gives it
     for spec in found:
-        narrower = name.given(width=width(spec) - 0.01)
+        narrower = name.with_options(width=width(spec) - 0.01)
         assert macs(meter, str(narrower)) < macs(meter, spec)
 
 

@@ -223,7 +223,7 @@ class TestCards:
     @pytest.mark.parametrize("channels", [16, 24, 96, 160, 512])
     def test_formulas(self, name, channels):
         for options in [{}, *OPTIONS.get(name, [])]:
-            found = find_attention(f"timm:{name}").given(**options)
+            found = find_attention(f"timm:{name}").with_options(**options)
             if found.card.params is None:
                 continue
             module = found.build(channels, (7, 9))
@@ -292,5 +292,5 @@ class TestEverywhere:
     def test_the_family_declares_its_package(self):
         assert list(TIMM.packages) == ["timm"]
         assert find_attention("timm:se").packages == ("timm",)
-        assert find_attention("timm:se").given(bias=False).packages == ("timm",)
+        assert find_attention("timm:se").with_options(bias=False).packages == ("timm",)
         assert find_attention("se").packages == ()

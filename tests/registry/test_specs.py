@@ -57,7 +57,7 @@ def test_equal_specs_have_equal_hashes():
 
 def test_given_wins_and_leaves_the_original():
     spec = parse_spec("a,x=1")
-    assert str(spec.given(x=2, y=3)) == "a,x=2,y=3"
+    assert str(spec.with_options(x=2, y=3)) == "a,x=2,y=3"
     assert str(spec) == "a,x=1"
 
 

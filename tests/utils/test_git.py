@@ -21,7 +21,7 @@ def test_parents_come_first_whatever_the_dates(repository, monkeypatch):
     for day in (9, 3, 7):  # clocks of three people
         monkeypatch.setenv("GIT_COMMITTER_DATE", f"2024-01-0{day}T00:00:00Z")
         hashes.append(repository.commit(f"of day {day}"))
-    assert git.repository(repository.root).ordered(reversed(hashes)) == hashes
+    assert git.repository(repository.root).sort_commits(reversed(hashes)) == hashes
 
 
 def test_a_line_of_work_stays_together(repository):
@@ -30,7 +30,7 @@ def test_a_line_of_work_stays_together(repository):
     side = [repository.commit("side 1"), repository.commit("side 2")]
     repository.git("checkout", "-q", "main")
     main = [repository.commit("main 1"), repository.commit("main 2")]
-    found = git.repository(repository.root).ordered([*main, base, *side])
+    found = git.repository(repository.root).sort_commits([*main, base, *side])
     assert found[0] == base
     assert found[1:] in (side + main, main + side)
 
@@ -56,7 +56,7 @@ def test_no_repository_and_no_git(tmp_path, monkeypatch, repository):
     found = git.repository(repository.root)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git.repository(repository.root) is None
-    assert found.commits(["a" * 40]) == {} and found.ordered(["a" * 40]) == []
+    assert found.commits(["a" * 40]) == {} and found.sort_commits(["a" * 40]) == []
 
 
 @pytest.mark.parametrize(

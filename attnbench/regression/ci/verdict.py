@@ -89,7 +89,7 @@ def _costs(pair: NetworkPair, gates: Gates) -> Iterator[Judged]:
     metrics = [metric for metric in COSTS if metric in pair.counted]
     for metric in filter(gates.judges, metrics):
         base, head = pair.base.cost[metric], pair.head.cost[metric]
-        allowed = gates.allowed(metric)
+        allowed = gates.tolerance_of(metric)
         for verdict, change in judge_count(pair.name("cost"), metric, base, head, allowed):
             share = None if change.change is None else round(change.change, 6)
             yield verdict, replace(change, change=share)
@@ -113,7 +113,7 @@ def _latencies(times: Mapping[str, TimedPair], gates: Gates) -> Iterator[Judged]
     """Judge all ratios together, which controls the false discovery rate."""
     if not gates.judges(LATENCY):
         return
-    least = gates.allowed(LATENCY)
+    least = gates.tolerance_of(LATENCY)
     rule = LatencyRule(
         minimum_effect=least,
         same_margin=max(LatencyRule().same_margin, least),

@@ -35,7 +35,7 @@ def judge_accuracies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judg
             yield "incomparable", row.change(why)
         else:
             rows[name] = row
-    allowed = gates.allowed(TOP1)
+    allowed = gates.tolerance_of(TOP1)
     estimates = {name: row.difference() for name, row in rows.items()}
     rule = AccuracyRule(same_margin=max(AccuracyRule().same_margin, allowed))
     past = {name: beyond(difference, allowed) for name, difference in estimates.items()}

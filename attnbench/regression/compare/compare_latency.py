@@ -26,7 +26,7 @@ def judge_latencies(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judge
     """Judge the overheads of all latency cases together."""
     if not gates.judges(OVERHEAD):
         return
-    least = gates.allowed(OVERHEAD)
+    least = gates.tolerance_of(OVERHEAD)
     margin = max(LatencyChangeRule().same_margin, least)
     rule = LatencyChangeRule(minimum_effect=least, same_margin=margin)
     rows: dict[str, _Row] = {}

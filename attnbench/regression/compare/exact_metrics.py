@@ -86,7 +86,9 @@ def judge_costs(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
         versions = pair.versions(_PACKAGES)
         for metric in filter(gates.judges, COSTS):
             base, new = (record.values.get(metric) for record in (pair.base, pair.new))
-            yield from judge_count(pair.case, metric, base, new, gates.allowed(metric), versions)
+            yield from judge_count(
+                pair.case, metric, base, new, gates.tolerance_of(metric), versions
+            )
 
 
 def judge_validation(pairs: Sequence[RecordPair], gates: Gates) -> Iterator[Judged]:
@@ -111,7 +113,7 @@ def _fallbacks(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged
         elif totals[0] == totals[1] and base != new:
             yield "regressions", pair.of(metric, *totals, moved)
         else:
-            yield from judge_count(pair.case, metric, *totals, gates.allowed(metric), moved)
+            yield from judge_count(pair.case, metric, *totals, gates.tolerance_of(metric), moved)
 
 
 def _left(record: Record, *, breaks: bool) -> dict[str, int]:
@@ -133,7 +135,7 @@ def _peak(pair: RecordPair, gates: Gates, versions: str) -> Iterator[Judged]:
         why = "torch.export can no longer export the network"
         yield "regressions", pair.of("peak_bytes", base, None, why)
     else:
-        allowed = gates.allowed("peak_bytes")
+        allowed = gates.tolerance_of("peak_bytes")
         if not _is_cpu(pair):
             allowed = max(allowed, _MEASURED_PEAK)
         yield from judge_count(pair.case, "peak_bytes", base, new, allowed)

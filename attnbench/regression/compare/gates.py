@@ -62,7 +62,7 @@ class Gates:
         """Return whether a metric is judged."""
         return self._of(metric) != IGNORE
 
-    def allowed(self, metric: str) -> float:
+    def tolerance_of(self, metric: str) -> float:
         """Return the tolerated change: a fraction, points of accuracy; 0 where exact."""
         gate = self._of(metric)
         return 0.0 if isinstance(gate, str) else float(gate)

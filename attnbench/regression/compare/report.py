@@ -15,7 +15,6 @@ from attnbench.reports.document import (
     Items,
     Lines,
     code,
-    limited,
 )
 from attnbench.utils.escape import EscapedText
 
@@ -59,7 +58,7 @@ def markdown_blocks(comparison: RunComparison) -> Iterator[Block]:
         changes: Sequence[MetricChange] = getattr(comparison, verdict)
         if changes:
             rows = [_row(entry) for entry in changes]
-            table = limited(Grid(_TABLE, rows), _MOST_ROWS, "attnbench compare")
+            table = limit_rows(Grid(_TABLE, rows), _MOST_ROWS, "attnbench compare")
             yield from (Heading(head), *table) if verdict in _OPEN else [Folded(head, (*table,))]
     if commands := commands_of(comparison):
         yield Items((), _ACCEPT)

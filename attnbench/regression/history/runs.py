@@ -153,7 +153,7 @@ def _by_git(
     placed = [(entry, _commit_of(entry, known)) for entry in entries]
     inside = [replace(entry, commit=commit) for entry, commit in placed if commit is not None]
     outside = [entry for entry, commit in placed if commit is None]
-    hashes = own.ordered(entry.commit.hash for entry in inside if entry.commit)
+    hashes = own.sort_commits(entry.commit.hash for entry in inside if entry.commit)
     position = {commit: at for at, commit in enumerate(hashes)}
 
     def key(entry: HistoryEntry) -> tuple[int, bool, str]:

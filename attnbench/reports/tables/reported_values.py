@@ -45,7 +45,7 @@ def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdic
     Raises:
         RequestError: the printed figure cannot be read; the message names the row.
     """
-    figure = view.printed(metric, result)
+    figure = view.printed_figure(metric, result)
     if figure is None:
         return None
     try:

@@ -65,7 +65,7 @@ class RowView:
             return None
         return self.trained[self.results.index(result)]
 
-    def printed(self, metric: str, result: CostResult) -> str | float | None:
+    def printed_figure(self, metric: str, result: CostResult) -> str | float | None:
         """Return the printed figure that belongs to a result."""
         figures: Mapping[str, Any] = self.row.printed  # type: ignore[assignment]
         figure = figures.get(metric)

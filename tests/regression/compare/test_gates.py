@@ -6,17 +6,17 @@ from attnbench.regression.compare.gates import DEFAULTS, Gates
 
 def test_the_defaults_are_exact_but_for_what_is_noisy():
     gates = Gates({})
-    assert {metric for metric in DEFAULTS if gates.allowed(metric)} == {"overhead", "latency"}
-    assert gates.allowed("overhead") == 0.01
+    assert {metric for metric in DEFAULTS if gates.tolerance_of(metric)} == {"overhead", "latency"}
+    assert gates.tolerance_of("overhead") == 0.01
     assert all(map(gates.judges, DEFAULTS))
 
 
 def test_what_is_given_wins():
     gates = Gates({"params": 0.1, "macs": "ignore", "bytes": "exact", "top1": 2})
-    assert gates.allowed("params") == 0.1
+    assert gates.tolerance_of("params") == 0.1
     assert not gates.judges("macs")
-    assert gates.allowed("bytes") == 0
-    assert gates.allowed("top1") == 2
+    assert gates.tolerance_of("bytes") == 0
+    assert gates.tolerance_of("top1") == 2
 
 
 @pytest.mark.parametrize(
