@@ -15,6 +15,7 @@ from attnbench.reports.document import (
     Items,
     Lines,
     code,
+    limit_rows,
 )
 from attnbench.utils.escape import EscapedText
 
