@@ -237,13 +237,15 @@ def started(arm: Arm) -> Iterator[Running]:
         yield Running(pipes)
     finally:
         for pipe, process in zip(pipes, processes, strict=True):
+            with suppress(BrokenPipeError):
+                pipe.send(None)
             pipe.close()
             process.join(10)
             process.terminate()
 
 
 def training_process(arm: Arm, pipe: Connection, together: Barrier) -> None:
-    """Train until the other end of the pipe is closed."""
+    """Train until the other end of the pipe says None or is closed."""
     torch.set_num_threads(arm.threads)
     with tempfile.TemporaryDirectory() as folder, suppress(EOFError, BrokenPipeError):
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # every one compiles for itself
@@ -259,13 +261,16 @@ def turns(pipe: Connection, together: Barrier, begin: float) -> Generator[None]:
     """Go on at each optimizer step: take the time, and wait between turns.
 
     Args:
-        pipe: gives the steps of a turn; gets the seconds to the first step, then a turn's times.
+        pipe: gives the steps of a turn, or None at the end; gets the seconds to the first step,
+            then a turn's times.
         together: where the trainings of an arm wait for each other.
         begin: when the training started.
     """
     pipe.send(time.monotonic() - begin)
     while True:
         count = pipe.recv()
+        if count is None:
+            raise EOFError
         yield from itertools.repeat(None, UNTIMED)
         together.wait()
         begin = time.monotonic()

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,12 +29,14 @@ RELEVANT = ("PYTHON", "LD_", "MALLOC", "OMP_", "MKL_")
 
 
 class ForkServer:
-    """The process that forks, started with the first worker."""
+    """The process that forks, started with the first worker, or forked at once."""
 
-    def __init__(self):
+    def __init__(self, *, fork=False):
         self._environment = relevant(os.environ)
         self._channel = None
         self._process = None
+        if fork:
+            self._fork()
 
     def start(self, command, **options):
         """Stand in for ``subprocess.Popen``: fork where this interpreter would start as it did."""
@@ -41,6 +44,16 @@ class ForkServer:
         if command[0] != sys.executable or not same or command[1] not in ("-m", "-P"):
             return subprocess.Popen(command, **options)
         return ForkedProcess(self._connected(), command, options["stderr"], options["env"])
+
+    def run(self, command, environment):
+        """Stand in for ``subprocess.run`` that captures texts."""
+        with tempfile.TemporaryFile("w+") as errors:
+            process = self.start(command, stderr=errors, env=environment)
+            with process.stdin, process.stdout:
+                text = process.stdout.read()
+            code = process.wait()
+            errors.seek(0)
+            return subprocess.CompletedProcess(command, code, text, errors.read())
 
     def stand_in(self, patch):
         """Have workers started here, as long as the patch holds."""
@@ -54,6 +67,16 @@ class ForkServer:
             self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()])
             theirs.close()
         return self._channel
+
+    def _fork(self):
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            self._channel.close()
+            serve(theirs)
+            os._exit(0)
+        theirs.close()
+        self._process = SimpleNamespace(wait=lambda: os.waitpid(pid, 0))
 
     def stop(self):
         if self._channel is not None:
@@ -171,7 +194,8 @@ def become(ends, arguments, environment, folder):
     for number, end in enumerate(ends[:3]):
         os.dup2(end, number)
     os.closerange(3, 1024)
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, mode) for n, mode in enumerate("rww"))
+    streams = (os.fdopen(n, mode, closefd=False) for n, mode in enumerate("rww"))
+    sys.stdin, sys.stdout, sys.stderr = streams
     before = folders(os.environ)
     sys.path[:] = [*folders(environment), *(entry for entry in sys.path if entry not in before)]
     os.environ.clear()
@@ -189,6 +213,8 @@ def become(ends, arguments, environment, folder):
             runpy.run_path(what, run_name="__main__")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
     except BaseException:
         traceback.print_exc()
         code = 1

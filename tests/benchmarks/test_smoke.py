@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FORKED = Path(__file__).parents[1] / "forked_script.py"
 SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py"))
 
 TRAININGS = [
@@ -69,9 +71,9 @@ FIGURE = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(%?)")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_every_script_runs_through(script, tmp_path):
+def test_every_script_runs_through(script, tmp_path, fork_server):
     words = ["--json", str(tmp_path / "file.json")] if script in FILES else []
-    done = smoke(script, *words)
+    done = smoke(script) if script == "startup.py" else forked(fork_server, script, *words)
     assert done.returncode == 0, done.stderr
     # neither a traceback nor a warning
     assert [line for line in done.stderr.splitlines() if not PROGRESS.match(line)] == []
@@ -110,6 +112,12 @@ def smoke(script, *words):
         capture_output=True,
         text=True,
     )
+
+
+def forked(server, script, *words):
+    """As smoke, with forks for the process and for those that it starts."""
+    script = str(BENCHMARKS / script)
+    return server.run([sys.executable, "-P", str(FORKED), script, "--smoke", *words], os.environ)
 
 
 def figures_of(arm, text):
