@@ -142,12 +142,17 @@ def _archive_names(path: Path) -> list[str]:
 
 
 def _remove_unused(folder: Path, names: Iterable[str]) -> None:
-    """Remove archives that no record file uses, and temporary files, from a locked folder."""
+    """Remove archives that no file refers to, and temporary files, from a locked folder.
+
+    A record file may have any name, a copy of it as well.
+    """
     with suppress(OSError):
-        used = {name for file in folder.glob("[!.]*.jsonl*") for name in _archive_names(file)[:1]}
-        unused = [folder / name for name in {*names} - used]
-        for file in (*unused, *folder.glob(".records*.tmp")):
+        for file in folder.glob(".records*.tmp"):
             file.unlink(missing_ok=True)
+        others = [file for file in folder.iterdir() if file.is_file() and file.suffix != ".npz"]
+        used = {name for file in others for name in _archive_names(file)[:1]}
+        for name in {*names} - used:
+            (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -317,7 +322,7 @@ def _read(path: Path) -> tuple[list[bytes], Archive | None]:
             if content == known:  # else a writer may have replaced both files in between
                 raise RecordError(
                     f"{shown_path(path)} lacks its archive: there is no {shown_path(archive)}. "
-                    "Copy it, too"
+                    f"Copy it, too. If it is lost, move {path.name} away and measure again"
                 ) from None
         known = content
 
@@ -334,7 +339,7 @@ def _open_archive(archive: Path, path: Path) -> Archive:
     if name_of(content) != archive.name:
         raise RecordError(
             f"{shown_path(archive)} is damaged: its content is not what {shown_path(path)} refers "
-            "to. Copy it again"
+            f"to. Copy it again. If it is lost, move {path.name} away and measure again"
         )
     return Archive(content)
 

@@ -342,9 +342,10 @@ def test_a_folder_that_is_read_only(tmp_path, monkeypatch):
     assert names(tmp_path) == {FILE}
 
 
-def test_the_archive_of_a_copy_beside_is_kept(tmp_path):
+@pytest.mark.parametrize("name", ["before.jsonl", "records.jsonl.bak", "records.old", ".base"])
+def test_the_archive_of_a_copy_beside_is_kept(tmp_path, name):
     finish(tmp_path, *LINES)
-    copy = shutil.copy(tmp_path / FILE, tmp_path / "before.jsonl")
+    copy = shutil.copy(tmp_path / FILE, tmp_path / name)
     finish(tmp_path, timed("latency/new", 5))
     assert len(archives_in(tmp_path)) == 2
     assert contents(Path(copy)) == text_of(*LINES)
@@ -409,7 +410,8 @@ def test_a_lone_record_file_names_the_archive_it_lacks(archived, tmp_path):
     path, archive = archived
     lone = shutil.copy(path, tmp_path / FILE)
     assert error_of(lone) == (
-        f"{lone} lacks its archive: there is no {tmp_path / archive.name}. Copy it, too"
+        f"{lone} lacks its archive: there is no {tmp_path / archive.name}. Copy it, too. "
+        f"If it is lost, move {FILE} away and measure again"
     )
 
 
@@ -484,6 +486,16 @@ def test_a_replaced_run_has_only_its_new_archive(archived):
     run = replace_run(path, kept)
     assert contents(path) == text_of(*LINES[:3])
     assert set(run.records) == {CASE, "cost/a"}
+    assert old not in archives_in(path.parent)
+
+
+@pytest.mark.parametrize("name", ["base.json", ".base.jsonl", "baseline"])
+def test_a_replaced_run_of_any_name_keeps_its_archive(archived, name):
+    path, old = archived
+    baseline = path.rename(path.with_name(name))
+    replace_run(baseline, [text for _, text, _ in read_lines(baseline)][:3])
+    assert contents(baseline) == text_of(*LINES[:3])
+    assert len(archives_in(path.parent)) == 1
     assert old not in archives_in(path.parent)
 
 
