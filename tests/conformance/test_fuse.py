@@ -149,7 +149,7 @@ def test_inference_forms_are_tried(mutant, text):
 
 def test_a_function_is_no_form():
     (found,) = findings(ReturnsAFunction, "fuse")
-    assert found.status == "broken" and "returned a method" in found.reason
+    assert found.status == "broken" and "got a method" in found.reason
 
 
 class Grows(Normed):
