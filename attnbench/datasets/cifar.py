@@ -5,6 +5,10 @@ binary version, an image is one label byte (in CIFAR-100 two, coarse and fine), 
 each of red, green and blue, row by row.
 """
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,5 +1,9 @@
 """The interface of a data set, its folder and its loaded form. Imports no torch."""
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,9 @@
 """Handwritten digits embedded in scikit-learn: 1,797 grey images of 8x8, ten classes."""
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass

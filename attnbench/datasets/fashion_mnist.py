@@ -1,5 +1,9 @@
 """Fashion-MNIST: 70,000 grey images of clothing, 28x28, ten classes (Xiao, Rasul and Vollgraf)."""
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 import gzip

@@ -4,6 +4,10 @@ torchvision's ``ImageFolder`` is not used: the listing of data sets needs names 
 without torch, and it would follow circular links, include hidden files and skip unreadable folders.
 """
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 import hashlib

@@ -4,6 +4,10 @@ torchvision has only the first. Its class needs other lists of the archive (``me
 have another order, and images have to stay in the order of their records.
 """
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 from abc import abstractmethod

@@ -1,5 +1,9 @@
 """Synthetic images for dry runs: small, learnable, identical on every machine."""
 
+# constants take the place of properties
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields

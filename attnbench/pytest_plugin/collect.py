@@ -141,7 +141,7 @@ class BaselineItem(SuiteItem):
             self.baseline.fail(f"{count} of the baseline not in {self.path.name}:", lines)
 
 
-class LatencyItem(pytest.Function, SuiteItem):
+class LatencyItem(pytest.Function, SuiteItem):  # pyright: ignore[reportIncompatibleMethodOverride]
     """The test of a latency case, timed by pytest-benchmark and our sampler; no timing fails it."""
 
     @classmethod
@@ -155,7 +155,7 @@ class LatencyItem(pytest.Function, SuiteItem):
 
         return cls.from_parent(parent, name=case.name, callobj=benchmarked)
 
-    reportinfo = SuiteItem.reportinfo
+    reportinfo = SuiteItem.reportinfo  # pyright: ignore[reportAssignmentType]
 
 
 def time_case(case: Case, project: Project, benchmark: Any, budget_s: float) -> str | None:

@@ -152,7 +152,7 @@ class Catalog:
             self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (Exception, SystemExit) as error:
             for registry, entries in before:
-                registry.restore(entries)
+                registry.restore(entries)  # pyright: ignore[reportArgumentType]
             self.failures[:] = failures
             raise PluginError(file_reason(full, error)) from error
         finally:

@@ -52,7 +52,7 @@ class ExportingRuntime(RuntimeBase, ABC):
     again.
     """
 
-    suffix: ClassVar[str]
+    suffix: ClassVar[str]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def build(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, folder: Path

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import optimize, special
@@ -61,7 +61,8 @@ def _prior(spreads: Sequence[StandardError]) -> StandardError:
     excess = float(np.var(logs, ddof=1) - np.mean(special.polygamma(1, halves)))
     if excess <= float(special.polygamma(1, _MOST_FREEDOM / 2)):
         return StandardError(math.exp(mean / 2), _MOST_FREEDOM)
-    half = math.exp(optimize.brentq(_trigamma_beyond, -20.0, 20.0, args=(excess,), xtol=1e-9))
+    found: Any = optimize.brentq(_trigamma_beyond, -20.0, 20.0, args=(excess,), xtol=1e-9)
+    half = math.exp(found)
     center = mean + float(special.digamma(half)) - math.log(half)
     return StandardError(math.exp(center / 2), 2 * half)
 

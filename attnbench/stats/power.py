@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -95,4 +96,5 @@ def _noncentrality(freedom: int, power: float, level: float) -> float:
     above = 1.0
     while missing_power(above) > 0:
         above *= 2
-    return float(optimize.brentq(missing_power, 0, above, xtol=1e-9))
+    found: Any = optimize.brentq(missing_power, 0, above, xtol=1e-9)
+    return float(found)

@@ -35,6 +35,7 @@ class Pool(Protocol):
             tasks: tasks by key, started in this order.
             on_progress: called with the key and the text of each progress report of a task.
         """
+        ...
 
 
 class WorkerPool:

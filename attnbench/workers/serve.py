@@ -26,6 +26,7 @@ class TaskHandler(Protocol):
 
     def do(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return the result of a task, or raise an exception."""
+        ...
 
 
 def serve(make_tasks: Callable[[Callable[[str], None]], TaskHandler]) -> None:

@@ -45,7 +45,10 @@ def compare(base: Run, new: Run, gates: Mapping[str, str | float] | None = None)
     order = {case: number for number, case in enumerate(base.records | new.records)}
     found.sort(key=lambda judged: order.get(judged[1].case, len(order)))
     return RunComparison.of(
-        found, notes=tuple(notes(base, new)), base=_place(base), new=_place(new)
+        found,  # pyright: ignore[reportArgumentType]
+        notes=tuple(notes(base, new)),
+        base=_place(base),
+        new=_place(new),
     )
 
 

@@ -196,7 +196,7 @@ def draw_groups(image: Tensor, site: SiteMap, groups: int, title: str) -> Figure
     for at, (axes, change) in enumerate(zip(grid, maps, strict=False)):
         drawn = _overlay(axes, picture, change, limits)
         _name(axes, f"channels {at * size}–{at * size + size - 1}")
-    _color_bar(figure, drawn, list(grid), "relative change")
+    _color_bar(figure, drawn, list(grid), "relative change")  # pyright: ignore
     return figure
 
 

@@ -78,7 +78,7 @@ def _origin(document: Document) -> Rows:
     rows = {
         "paper": f"{paper['title']} ({paper['short']})" if paper else UNDECLARED,
         "address": paper["url"] if paper else "",
-        "family": ", ".join([family, *traits]) if family else UNDECLARED,
+        "family": ", ".join([str(family), *map(str, traits)]) if family else UNDECLARED,
         "code": document["origin"],
         "card": f"version {document['version']}" if document["declared"] else UNDECLARED,
     }
