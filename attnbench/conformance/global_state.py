@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from attnbench.conformance.findings import Finding, failure
+from attnbench.utils.git import child_environment
 
 _BACKENDS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
     "torch.backends.cudnn": (
@@ -130,7 +131,10 @@ def find_import_changes(factory: Any) -> Iterator[Finding]:
         return
     command = [sys.executable, "-c", _PROGRAM, json.dumps([target, sys.path])]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=child_environment(),
+            text=True, check=True, timeout=120,
+        )  # fmt: skip
         found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError):
         return  # not importable by itself; other checks report errors of the module

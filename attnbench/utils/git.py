@@ -13,10 +13,40 @@ from attnbench.errors import AttnbenchError
 
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 _SECONDS = 60
+_REPOSITORY = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
+"""Variables of ``git rev-parse --local-env-vars``: a hook has them, and they bind each git below to
+the hook's repository and index. Settings stay (``git -c``, ``GIT_CONFIG_COUNT``), as git itself
+keeps them for submodules: they may hold ``safe.directory``."""
 
 
 class GitError(AttnbenchError):
     """Failure of a git command."""
+
+
+def child_environment() -> dict[str, str]:
+    """Return this process's variables without those that bind git to a hook's repository.
+
+    Every child process gets these: with the index of a commit that is being made, a git of ours or
+    of an installed package would write into that commit.
+    """
+    return {name: text for name, text in os.environ.items() if name not in _REPOSITORY}
 
 
 def run_git(
@@ -24,8 +54,10 @@ def run_git(
 ) -> str:
     """Run git in a folder, without prompts and hooks, and return its output.
 
+    Bytes that are not UTF-8, as in names of files, are surrogates, so that paths stay valid.
+
     Args:
-        folder: a folder of the repository.
+        folder: a folder of the repository, which git finds from there, in a hook as well.
         arguments: the command and its arguments.
         given: lines for its standard input.
         timeout_s: seconds after which it is stopped.
@@ -34,14 +66,15 @@ def run_git(
         GitError: it failed, with the first line of its reason; it was stopped; or git cannot be
             run, with an OSError as the cause.
     """
-    # messages are matched, hence the fixed language; git must not wait for a password
-    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    # messages are matched, hence the fixed language; git must not wait for a password, nor refresh
+    # the caller's index on the way
+    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(
             # no hook of a project runs: it may install things, or prompt
             ["git", "-c", f"core.hooksPath={os.devnull}", *arguments],
             cwd=folder,
-            env=environment,
+            env=child_environment() | fixed,
             input="".join(f"{line}\n" for line in given).encode(),
             capture_output=True,
             timeout=timeout_s,
@@ -51,7 +84,7 @@ def run_git(
     if done.returncode:
         lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
         raise GitError(f"git {arguments[0]}: {lines[0] if lines else done.returncode}")
-    return done.stdout.decode(errors="replace")
+    return os.fsdecode(done.stdout)
 
 
 def try_git(folder: Path, *arguments: str, given: Sequence[str] = ()) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Self
 
 import psutil
+
+from attnbench.utils.git import child_environment
 
 START_LIMIT_S = 300.0
 """Time limit for importing torch and the plugins; slow disks need minutes."""
@@ -95,7 +96,7 @@ class Worker:
             stderr=self._errors,
             text=True,
             encoding="utf-8",
-            env={**os.environ, **self._environment},
+            env=child_environment() | self._environment,
         )
         self._answers = queue.Queue()
         read = (self._process, self._answers)

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from attnbench.errors import AttnbenchError, RequestError
-from attnbench.utils.git import GitError, run_git, try_git
+from attnbench.utils.git import GitError, child_environment, is_hash, run_git, try_git
 
 _DEEPEN = "50"
 _PREFIX = "attnbench-base-"
@@ -41,7 +41,7 @@ class GitCheckout:
             RequestError: git is missing, or the folder is in no checkout.
         """
         try:
-            found = run_git(start, "rev-parse", "--show-toplevel").strip()
+            found = run_git(start, "rev-parse", "--show-toplevel").removesuffix("\n")
         except GitError as error:
             if isinstance(error.__cause__, OSError):
                 raise RequestError(f"attnbench ci needs git: {error}") from error
@@ -88,13 +88,15 @@ class GitCheckout:
     def _find_local(self, revision: str) -> str:
         remote = self._remote()
         for name in (revision, *([f"{remote}/{revision}"] if remote else [])):
-            options = ("--verify", "--quiet", "--end-of-options")
             with suppress(GitError):
-                return self._git("rev-parse", *options, f"{name}^{{commit}}")
+                found = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+                if is_hash(found):  # of `^main` it is not
+                    # not NAME^{commit} at once: in `:/text^{commit}` that would be part of the text
+                    return self._git("rev-parse", "--verify", "--quiet", f"{found}^{{commit}}")
         return ""
 
     def _remote(self) -> str:
-        names = self._git("remote").split()
+        names = self._git("remote").splitlines()
         return "origin" if "origin" in names else next(iter(names), "")
 
     def _fetch(self, revision: str, shallow: bool) -> str:
@@ -109,11 +111,12 @@ class GitCheckout:
         # --depth would truncate a full clone
         depth = ("--depth", _DEEPEN if steps else "1") if shallow else ()
         wanted = name.removeprefix(f"{remote}/")
+        self._git("check-ref-format", "--allow-onelevel", wanted)  # A:B would write a branch here
         self._git("fetch", "--quiet", "--no-tags", *depth, remote, "--", wanted)
         return self._git("rev-parse", "--verify", f"FETCH_HEAD{steps}^{{commit}}")
 
     def _git(self, *arguments: str) -> str:
-        return run_git(self.root, *arguments).strip()
+        return run_git(self.root, *arguments).removesuffix("\n")
 
 
 @contextmanager
@@ -130,8 +133,7 @@ def base_worktree(checkout: GitCheckout, commit: str) -> Iterator[Path]:
         run_git(checkout.root, "worktree", "add", "--quiet", "--detach", str(tree), commit)
         yield tree
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        try_git(checkout.root, "worktree", "prune")
+        _remove(checkout, folder)
 
 
 def _remove_abandoned(checkout: GitCheckout) -> None:
@@ -139,7 +141,13 @@ def _remove_abandoned(checkout: GitCheckout) -> None:
     listed = try_git(checkout.root, "worktree", "list", "--porcelain")
     for path in re.findall(rf"^worktree (.*/{_PREFIX}(\d+)-[^/]*)/base$", listed, re.MULTILINE):
         if not psutil.pid_exists(int(path[1])):
-            shutil.rmtree(path[0], ignore_errors=True)
+            _remove(checkout, Path(path[0]))
+
+
+def _remove(checkout: GitCheckout, folder: Path) -> None:
+    """Remove a folder with a worktree of base; other worktrees, lost ones as well, stay listed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try_git(checkout.root, "worktree", "remove", "--force", "--force", str(folder / "base"))
 
 
 _LIMIT_S = 1800
@@ -162,7 +170,7 @@ def create_venv(
         AttnbenchError: the command failed; with its last line.
     """
     create = [sys.executable, "-m", "venv", str(folder)]
-    _run(create, tree, dict(os.environ), f"{name}: venv", progress)
+    _run(create, tree, child_environment(), f"{name}: venv", progress)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     python = str(scripts / Path("python.exe" if os.name == "nt" else "python"))
     _share_site_packages(folder)
@@ -171,7 +179,7 @@ def create_venv(
         "PATH": os.pathsep.join([str(scripts), os.environ.get("PATH", "")]),
     }
     shell = ["cmd", "/c", command] if os.name == "nt" else ["/bin/sh", "-c", command]
-    environment = {**os.environ, **variables}
+    environment = child_environment() | variables
     environment.pop("PYTHONPATH", None)  # it may name head's tree
     _run(shell, tree, environment, f"{name}: --install {command!r}", progress)
     return python, variables

@@ -129,3 +129,43 @@ def test_a_whole_clone_is_not_made_shallow(repository, git, tmp_path):
     found = GitCheckout.find(folder)
     assert found.commit("later") == git(repository, "rev-parse", "main")
     assert git(folder, "rev-parse", "--is-shallow-repository") == "false"
+
+
+@pytest.mark.parametrize("revision", [":/two", ":/^tw", "main^{/two}", "main^", "@~1", "HEAD^{}~1"])
+def test_a_revision_of_any_syntax(repository, git, revision):
+    assert GitCheckout.find(repository).commit(revision) == git(repository, "rev-parse", "main~1")
+
+
+@pytest.mark.parametrize(
+    "revision", ["main:refs/heads/new", "+main:new", ":new", "main..HEAD", "^main"]
+)
+def test_a_refspec_is_no_revision_and_writes_no_branch(repository, git, tmp_path, revision):
+    git(tmp_path, "clone", "-q", repository.as_uri(), "clone")
+    before = git(tmp_path / "clone", "for-each-ref")
+    with pytest.raises(RequestError, match="--base is not a revision of"):
+        GitCheckout.find(tmp_path / "clone").commit(revision)
+    assert git(tmp_path / "clone", "for-each-ref") == before
+
+
+@pytest.mark.parametrize(
+    "name", ["ends in a space ", "ends in a line\n", " begins so", "b\udcffte"]
+)
+def test_a_folder_and_files_of_odd_names(repository, git, tmp_path, name):
+    folder = repository.rename(tmp_path / name)
+    (folder / name).touch()
+    found = GitCheckout.find(folder)
+    assert found.root == folder.resolve()
+    assert found.files() == {name, "file.txt"}
+    git(folder, "add", "-A")
+    assert found.files() == {name, "file.txt"}
+    with base_worktree(found, found.commit("main~1")) as tree:
+        assert (tree / "file.txt").read_text() == "two"
+
+
+def test_a_worktree_that_is_away_stays_listed(repository, git, tmp_path):
+    git(repository, "worktree", "add", "--quiet", "--detach", str(tmp_path / "usb"), "main")
+    (tmp_path / "usb").rename(tmp_path / "unplugged")
+    found = GitCheckout.find(repository)
+    with base_worktree(found, found.commit("main")):
+        pass
+    assert git(repository, "worktree", "list").count("\n") == 1
