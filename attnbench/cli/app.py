@@ -22,6 +22,7 @@ from attnbench.cli.latency import command as latency
 from attnbench.cli.list import command as listing
 from attnbench.cli.merge import command as merge
 from attnbench.cli.new import command as new
+from attnbench.cli.output import log, write
 from attnbench.cli.overview import command as overview
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
@@ -65,7 +66,7 @@ def _options(
     if version:
         from importlib.metadata import version as of
 
-        sys.stdout.write(f"attnbench {of('attnbench')}\n")
+        write(f"attnbench {of('attnbench')}\n")
         raise typer.Exit
 
 
@@ -75,7 +76,7 @@ def main() -> None:
     try:
         app()
     except AttnbenchError as error:
-        sys.stderr.write(f"attnbench: {error}\n")
+        log(f"attnbench: {error}")
         sys.exit(2)
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import CommentFormat, Json, Plugins, chosen_format
-from attnbench.cli.output import console, load_catalog, log, print_json, stdout_to_stderr, writing
+from attnbench.cli.output import (
+    console,
+    load_catalog,
+    log,
+    print_json,
+    stdout_to_stderr,
+    write,
+    writing,
+)
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -140,9 +148,8 @@ def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) ->
     if form == "json":
         found = [report.to_dict() for report in reports]
         print_json(found[0] if len(found) == 1 else {"arms": found})
-        return
-    with writing():
-        if form == "md":
-            sys.stdout.write(as_markdown(reports))
-        else:
+    elif form == "md":
+        write(as_markdown(reports))
+    else:
+        with writing():
             print_text(reports, console(), verbose=verbose)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Json, Plugins
-from attnbench.cli.output import load_catalog, log, print_json, stdout_to_stderr, writing
+from attnbench.cli.output import load_catalog, log, print_json, stdout_to_stderr, write
 from attnbench.cli.progress import SilentProgress
 from attnbench.cli.request_grid import (
     Backbones,
@@ -121,12 +121,10 @@ def _runtime(name: str, settings: RuntimeSettings) -> Runtime:
 
 
 def _print(arms: Sequence[dict[str, Any]]) -> None:
-    with writing():
-        for arm in arms:
-            for line in _lines(arm):
-                typer.echo(line)
-        if any(arm["weights"] == "random" and arm["status"] == "ok" for arm in arms):
-            typer.echo("Weights are random; --weights FILE loads others.")
+    lines = [line for arm in arms for line in _lines(arm)]
+    if any(arm["weights"] == "random" and arm["status"] == "ok" for arm in arms):
+        lines.append("Weights are random; --weights FILE loads others.")
+    write("".join(f"{line}\n" for line in lines))
 
 
 def _lines(arm: dict[str, Any]) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attnbench.cli.output import load_catalog, log, writing
+from attnbench.cli.output import load_catalog, log, write
 
 
 def command(
@@ -31,8 +30,7 @@ def command(
         log(f"attnbench: the module is {names.module}, the distribution {names.distribution}")
     folder = output or Path(names.module)
     files = write_package(names, folder)
-    with writing():
-        sys.stdout.write("".join(f"{path}\n" for path in files))
+    write("".join(f"{path}\n" for path in files))
     log(_next(names.module, folder))
 
 

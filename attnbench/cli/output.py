@@ -1,15 +1,18 @@
-"""Standard output for results, standard error for all other messages."""
+"""Standard output for results, standard error for all other messages.
+
+Nothing else writes to them: what passes here steers no terminal, whoever wrote it.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from attnbench.errors import RequestError
+from attnbench.utils.escape import json_text, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +26,14 @@ if TYPE_CHECKING:
 def log(message: str) -> None:
     """Write a line to standard error; a closed stream is ignored."""
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"{message}\n")
+        sys.stderr.write(f"{visible(message)}\n")
+        sys.stderr.flush()
+
+
+def overwrite(line: str) -> None:
+    """Replace the last line of a terminal at standard error; a closed stream is ignored."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"\r\033[K{visible(line)}")
         sys.stderr.flush()
 
 
@@ -56,10 +66,15 @@ def _discard_the_rest() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def write(text: str) -> None:
+    """Write text to standard output."""
+    with writing():
+        sys.stdout.write(visible(text))
+
+
 def print_json(document: Any) -> None:
     """Write a JSON document to standard output."""
-    with writing():
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write(json_text(document) + "\n")
 
 
 def print_report(report: Report, form: str) -> None:
@@ -72,9 +87,7 @@ def print_report(report: Report, form: str) -> None:
     else:
         from attnbench.reports.tables.render import render
 
-        text = render(report, form)
-        with writing():
-            sys.stdout.write(text)
+        write(render(report, form))
 
 
 def print_document(blocks: Iterable[Block], form: str) -> None:
@@ -83,20 +96,32 @@ def print_document(blocks: Iterable[Block], form: str) -> None:
         from attnbench.reports.document import to_markdown as written
     else:
         from attnbench.reports.terminal import to_text as written
-    with writing():
-        sys.stdout.write(written(blocks))
+    write(written(blocks))
 
 
-def console() -> Console:
-    """Return the console for text on standard output; in a pipe, lines are not wrapped."""
-    from rich.console import Console
+def console(stream: TextIO | None = None) -> Console:
+    """Return the console for text, on standard output; in a pipe, lines are not wrapped."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+    from rich.text import Text
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # rich would exit with 1; `writing` exits silently
 
-    width = None if sys.stdout.isatty() else 1000
-    return Plain(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text), **options)
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                # styles and the moves of a progress bar are ours; texts may be anyone's
+                yield Segment(text if control else visible(text), style, control)
+
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else 1000
+    return Plain(file=stream, width=width, highlight=False, emoji=False, markup=False)
 
 
 @contextmanager

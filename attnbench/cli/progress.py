@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from attnbench.cli.output import log
+from attnbench.cli.output import console, log
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
@@ -77,15 +77,14 @@ class _Bar:
     """A bar on standard error, with the current step beside it."""
 
     def _show(self, total: int, left: str = "", opening: str = "") -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        console = Console(stderr=True, highlight=False)
+        shown = console(sys.stderr)
         if opening:
-            console.print(opening)
+            shown.print(opening)
         texts = [TextColumn(text, markup=False) for text in _TEXTS]
         self._bar = Progress(
-            BarColumn(), MofNCompleteColumn(), *texts, console=console, transient=True
+            BarColumn(), MofNCompleteColumn(), *texts, console=shown, transient=True
         )
         self._task = self._bar.add_task("", total=total, left=left)
         self._bar.start()
@@ -172,7 +171,7 @@ class CheckBar(_Bar):
 
     def lost(self, module: str, check: Check, why: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(f"{module}: {check.name} {why}", markup=False)
+        self._bar.console.print(f"{module}: {check.name} {why}")
 
     def done(self, report: ConformanceReport) -> None:
         """Do nothing; the bar advances with the checks."""

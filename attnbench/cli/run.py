@@ -17,7 +17,7 @@ from attnbench.cli.output import (
     log_plugin_failures,
     log_warning,
     stdout_to_stderr,
-    writing,
+    write,
 )
 from attnbench.errors import RequestError
 from attnbench.registry.settings import settings
@@ -141,11 +141,14 @@ def _report_failures(run: Run, job: Job) -> int:
 def _list_cases(jobs: Sequence[Job]) -> None:
     from attnbench.runner.eta import TimeLeft
 
-    with writing():
-        for job in jobs:
-            for case in job.cases:
-                state = "measured" if case.name in job.done else "to measure"
-                sys.stdout.write(f"{job.suite.suite.name}\t{state}\t{case.name}\n")
+    cases = [(job, case) for job in jobs for case in job.cases]
+    states = ["measured" if case.name in job.done else "to measure" for job, case in cases]
+    write(
+        "".join(
+            f"{job.suite.suite.name}\t{state}\t{case.name}\n"
+            for (job, case), state in zip(cases, states, strict=True)
+        )
+    )
     for job in jobs:
         counts = Counter(case.kind for case in job.missing)
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
-from attnbench.cli.output import console, load_catalog, log, print_json, stdout_to_stderr, writing
+from attnbench.cli.output import (
+    console,
+    load_catalog,
+    log,
+    overwrite,
+    print_json,
+    stdout_to_stderr,
+    write,
+    writing,
+)
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
@@ -88,15 +97,9 @@ def _check_callback(spec: str) -> Iterator[Callable[[Check], object]]:
         yield id
         return
     try:
-        yield lambda check: _overwrite(f"checking {spec}: {check.name}")
+        yield lambda check: overwrite(f"checking {spec}: {check.name}")
     finally:
-        _overwrite("")
-
-
-def _overwrite(line: str) -> None:
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"\r\033[K{line}")
-        sys.stderr.flush()
+        overwrite("")
 
 
 def _write_module(document: Document, form: str) -> None:
@@ -109,14 +112,14 @@ def _write_module(document: Document, form: str) -> None:
             f"{document['spec']} ({document['origin']}) declares no formula for LaTeX. "
             "Declare it as formula_tex on its card."
         )
-    with writing():
-        if form == "text":
+    if form == "text":
+        with writing():
             print_blocks(page_of(document), console())
-        elif form == "md":
-            sys.stdout.write(to_markdown(page_of(document)))
-        else:
-            equations = Equations(document["formula_tex"]).display()
-            sys.stdout.write(f"% {headline(document)}\n{equations}\n")
+    elif form == "md":
+        write(to_markdown(page_of(document)))
+    else:
+        equations = Equations(document["formula_tex"]).display()
+        write(f"% {headline(document)}\n{equations}\n")
 
 
 def _backbone(catalog: Catalog, name: str, size: tuple[int, int]) -> list[Document]:

@@ -19,9 +19,9 @@ from attnbench.conformance.findings import (
     STATUSES,
     ConformanceReport,
 )
-from attnbench.reports.document import Block, Folded, Grid, Heading, code, limit_rows, to_markdown
-from attnbench.reports.terminal import simple_table
-from attnbench.utils.escape import EscapedText, markdown
+from attnbench.reports.document import Block, Folded, Grid, Heading, limit_rows, to_markdown
+from attnbench.reports.terminal import plain_text, simple_table
+from attnbench.utils.escape import EscapedText, markdown, markdown_code, visible
 
 _STYLES = {BROKEN: "bold red", DECLARED: "yellow", NOTE: "cyan", SKIPPED: "dim", OK: "green"}
 _COUNTED = (BROKEN, DECLARED, NOTE, SKIPPED)
@@ -39,7 +39,7 @@ def print_text(
         _print_rows(_every(report) if verbose else map(_row, _groups(report)), console)
     if len(reports) > 1:
         console.print(_table(reports))
-        console.print(Text(summary(reports)), soft_wrap=True)
+        console.print(plain_text(summary(reports)), soft_wrap=True)
 
 
 def as_markdown(reports: Sequence[ConformanceReport]) -> str:
@@ -87,10 +87,10 @@ Row = tuple[str, str, list[str]]
 
 def _head(report: ConformanceReport, name_width: int) -> Text:
     return Text.assemble(
-        f"{report.name:<{name_width}}  ",
+        visible(f"{report.name:<{name_width}}  "),
         (f"{report.verdict:<6}", _STYLES.get(report.verdict, "yellow")),
         f"  {counts(report)}, {report.seconds:.1f} s",
-        ("" if report.passed or not report.origin else f"  ({report.origin})", "dim"),
+        plain_text("" if report.passed or not report.origin else f"  ({report.origin})", "dim"),
     )
 
 
@@ -100,7 +100,8 @@ def _print_rows(rows: Iterable[Row], console: Console) -> None:
     for _ in range(3):
         grid.add_column(overflow="fold")
     for status, check, lines in rows:
-        grid.add_row("", Text(status, _STYLES[status]), Text(check), Text("\n".join(lines)))
+        texts = plain_text(check), plain_text("\n".join(lines))
+        grid.add_row("", Text(status, _STYLES[status]), *texts)
     if grid.row_count:
         console.print(grid)
 
@@ -148,7 +149,7 @@ def _table(reports: Sequence[ConformanceReport]) -> Table:
     for head in rows[0]:
         table.add_column(head, justify="right")
     for report, row in zip(reports, rows, strict=True):
-        name = Text(report.name, "" if report.passed else "bold red")
+        name = plain_text(report.name, "" if report.passed else "bold red")
         table.add_row(name, *map(Text, row.values()))
     return table
 
@@ -157,7 +158,7 @@ def _overview(reports: Sequence[ConformanceReport]) -> Grid:
     statistics = _statistics(reports)
     ruler = f"| --- | --- |{' --: |' * len(statistics[0])}"
     rows = [
-        [code(report.name), report.verdict, *row.values()]
+        [markdown_code(report.name), report.verdict, *row.values()]
         for report, row in zip(reports, statistics, strict=True)
     ]
     return Grid(f"| Module |  | {' | '.join(statistics[0])} |\n{ruler}", rows)
@@ -187,6 +188,6 @@ def _details(report: ConformanceReport) -> Iterator[Block]:
         title = f"<code>{escape(report.name)}</code>: {counts(report)}"
         yield Folded(title, tuple(blocks))
     else:
-        title = f"{code(report.name)}: broken ({markdown(report.origin)})"
+        title = f"{markdown_code(report.name)}: broken ({markdown(report.origin)})"
         yield Heading(EscapedText(title))
         yield from blocks

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from attnbench.utils.escape import EscapedText, markdown
+from attnbench.utils.escape import EscapedText, markdown, markdown_code, visible
 
 
 class Heading(NamedTuple):
@@ -88,11 +89,6 @@ class Folded(NamedTuple):
 Block = Heading | Lines | Rows | Items | Formula | Equations | CodeBlock | Grid | Folded
 
 
-def code(text: str) -> EscapedText:
-    """Return text as inline code of Markdown."""
-    return EscapedText(f"`{text}`")
-
-
 def limit_rows(grid: Grid, most: int, command: str) -> Iterator[Block]:
     """Yield a table of at most ``most`` rows, and the command that lists the others."""
     yield Grid(grid.head, grid.rows[:most])
@@ -118,7 +114,7 @@ def _aligned(line: str) -> str:
 
 def to_markdown(blocks: Iterable[Block]) -> str:
     """Return the blocks as Markdown, separated by blank lines."""
-    return f"{_joined(blocks)}\n"
+    return f"{visible(_joined(blocks))}\n"
 
 
 def _joined(blocks: Iterable[Block]) -> str:
@@ -157,9 +153,11 @@ def _row(label: str, text: str) -> str:
     """Return a list item, with a label that is code formatted as code."""
     if not label:
         return f"  {markdown(text)}"
-    name = f"`{label}`" if set("=._") & set(label) else markdown(label)
+    name = markdown_code(label) if set("=._") & set(label) else markdown(label)
     return f"- {name}: {markdown(text)}"
 
 
 def _fence(language: str, text: str) -> str:
-    return f"```{language}\n{text}\n```"
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"

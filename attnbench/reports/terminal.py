@@ -23,6 +23,7 @@ from attnbench.reports.document import (
     Lines,
     Rows,
 )
+from attnbench.utils.escape import visible
 
 if TYPE_CHECKING:
     from attnbench.reports.tables.report import Cell, Report, Table
@@ -36,11 +37,11 @@ _LEAST = 40
 def print_report(report: Report, console: Console) -> None:
     """Print all tables of a report with their notes and the footer."""
     if report.title:
-        console.print(Text(report.title, style="bold"))
+        console.print(plain_text(report.title, "bold"))
     for table in report.tables:
         _print_table(table, console)
     for line in (*report.notes, *report.footer):
-        console.print(Text(line, style="dim"), soft_wrap=True)
+        console.print(plain_text(line, "dim"), soft_wrap=True)
 
 
 def print_blocks(blocks: Iterable[Block], console: Console) -> None:
@@ -49,12 +50,17 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
     for block in blocks:
         style = "bold" if isinstance(block, Heading) else ""
         for line in block_lines(block, width):
-            console.print(Text(line, style), soft_wrap=True)
+            console.print(plain_text(line, style), soft_wrap=True)
 
 
 def to_text(blocks: Iterable[Block], width: int = 1000) -> str:
     """Return the blocks as plain lines."""
-    return "".join(f"{line}\n" for block in blocks for line in block_lines(block, width))
+    return visible("".join(f"{line}\n" for block in blocks for line in block_lines(block, width)))
+
+
+def plain_text(text: str, style: str = "") -> Text:
+    """Return text for the console, with its control characters visible."""
+    return Text(visible(text), style)
 
 
 def simple_table(**options: Any) -> RichTable:
@@ -63,7 +69,7 @@ def simple_table(**options: Any) -> RichTable:
 
 
 def _print_table(table: Table, console: Console) -> None:
-    shown = simple_table(title=table.title or None, title_justify="left")
+    shown = simple_table(title=visible(table.title) or None, title_justify="left")
     rows = [[text for cell in row for text in _texts(cell)] for row in table.rows]
     before = ""
     for number, column in enumerate(table.columns):
@@ -72,7 +78,7 @@ def _print_table(table: Table, console: Console) -> None:
         before = column.group
         words = [word for row in rows for word in row[number].plain.split()]
         shown.add_column(
-            f"{group} {column.full_head}".strip(),
+            visible(f"{group} {column.full_head}".strip()),
             justify="right" if column.numeric else "left",
             min_width=max(map(len, words), default=0),  # a number is never broken in two
         )
@@ -81,13 +87,13 @@ def _print_table(table: Table, console: Console) -> None:
     console.print(shown)
     notes = [f"[{number}] {note}" for number, note in enumerate(table.footnotes, start=1)]
     for note in (*notes, *table.notes):
-        console.print(Text(note), soft_wrap=True)
+        console.print(plain_text(note), soft_wrap=True)
 
 
 def _texts(cell: Cell) -> list[Text]:
     """Return the cell's text, then empty texts for the other columns that it spans."""
     marks = "".join(f" [{number}]" for number in cell.notes)
-    first = Text(f"{cell.plain}{marks}", style="bold" if cell.bold else "")
+    first = plain_text(f"{cell.plain}{marks}", "bold" if cell.bold else "")
     return [first, *[Text("")] * (cell.span - 1)]
 
 

@@ -107,7 +107,7 @@ def test_markdown_shows_what_is_broken_and_folds_the_rest():
     written = as_markdown([report("se", [("graph", note("n"))]), report("bam"), bad])
     assert written.startswith(r"**attnbench check: 3 modules; 1 broken: my.py:&lt;A\|B&gt;**")
     assert "| broken | nan | a\\|b &lt;i&gt; \\*c\\* | Do \\[it\\]. |" in written
-    assert written.index("#### `my.py:<A|B>`: broken") < written.index(
+    assert written.index(r"#### <code>my.py:&lt;A\|B&gt;</code>: broken") < written.index(
         "<details><summary><code>se</code>"
     )
     assert "<code>bam</code>" not in written and "| `bam` | ok | 0 |" in written

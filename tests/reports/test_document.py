@@ -1,9 +1,17 @@
-"""Formulas for LaTeX: one equation in display mode, several below each other."""
+"""Formulas for LaTeX: one equation in display mode, several below each other; and Markdown of any text."""
 
 import pytest
 from matplotlib.mathtext import MathTextParser
 
-from attnbench.reports.document import Equations
+from attnbench.reports.document import (
+    CodeBlock,
+    Equations,
+    Heading,
+    Items,
+    Lines,
+    Rows,
+    to_markdown,
+)
 
 
 def display(tex):
@@ -47,3 +55,13 @@ def test_an_environment_of_its_own_stays_in_one_piece():
 def test_the_parser_that_the_cards_are_tested_with_refuses_what_is_wrong():
     with pytest.raises(ValueError, match="sqr"):
         MathTextParser("path").parse(r"$\sqr{x}$")
+
+
+def test_no_text_leaves_its_block_of_code():
+    written = to_markdown([Lines(["a", "```", "@name", "`````", "b"]), CodeBlock("x", "sh")])
+    assert written == "``````text\na\n```\n@name\n`````\nb\n``````\n\n```sh\nx\n```\n"
+
+
+def test_format_characters_are_visible_everywhere():
+    blocks = [Heading("a\u202e"), Lines(["b\x1b"]), Items(("c\u200b",)), Rows((("d=\x9b", "e"),))]
+    assert to_markdown(blocks).isascii() and "\x1b" not in to_markdown(blocks)

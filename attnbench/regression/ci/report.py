@@ -10,8 +10,8 @@ from typing import Any
 from attnbench.errors import AttnbenchError
 from attnbench.regression.ci.run import CiResult
 from attnbench.regression.compare.report import markdown_blocks, text_blocks
-from attnbench.reports.document import Block, Folded, Grid, Heading, Items, Lines, code, to_markdown
-from attnbench.utils.escape import EscapedText, markdown
+from attnbench.reports.document import Block, Folded, Grid, Heading, Items, Lines, to_markdown
+from attnbench.utils.escape import EscapedText, markdown, markdown_code
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 _LISTED = 6
@@ -36,9 +36,9 @@ def ci_markdown_blocks(result: CiResult) -> Iterator[Block]:
     yield from markdown_blocks(result.comparison)
     if result.untouched:
         title = f"{len(result.untouched)} untouched: the same sources on both sides, not timed"
-        yield Folded(title, [Items(tuple(map(code, result.untouched)))])
+        yield Folded(title, [Items(tuple(map(markdown_code, result.untouched)))])
     rows = [
-        (EscapedText(f"{name} {code(side['revision'][:12])}"), *_cells(entry))
+        (EscapedText(f"{name} {markdown_code(side['revision'][:12])}"), *_cells(entry))
         for name, side in result.sides.items()
         for entry in _own_classes(side)
     ]
@@ -75,4 +75,4 @@ def _class_line(entry: Mapping[str, str]) -> str:
 def _cells(entry: Mapping[str, str]) -> tuple[str, ...]:
     installed = " (installed)" if entry["kind"] == "installed" else ""
     file = EscapedText(f"{markdown(entry['file'])}{installed}")
-    return code(entry["class"]), file, code(entry["hash"])
+    return markdown_code(entry["class"]), file, markdown_code(entry["hash"])

@@ -14,10 +14,9 @@ from attnbench.reports.document import (
     Heading,
     Items,
     Lines,
-    code,
     limit_rows,
 )
-from attnbench.utils.escape import EscapedText
+from attnbench.utils.escape import EscapedText, markdown_code
 
 _HEADS = {
     "regressions": "Regressions",
@@ -109,7 +108,7 @@ def _figures(entry: MetricChange) -> str:
 
 def _row(entry: MetricChange) -> tuple[str, ...]:
     figures = (value(entry.metric, figure) for figure in (entry.base, entry.new))
-    return code(entry.case), EscapedText(entry.metric), *figures, change(entry), why(entry)
+    return markdown_code(entry.case), EscapedText(entry.metric), *figures, change(entry), why(entry)
 
 
 def summary(comparison: RunComparison) -> str:

@@ -13,6 +13,7 @@ from attnbench.reports.tables.reported_values import as_data, judge
 from attnbench.reports.tables.row_views import RowView
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.suites.case import Case, training_of
+from attnbench.utils.escape import csv_cell
 
 _PROOF = ("export_s", "load_s", "max_error", "tolerance", "sqnr_db", "top1_agreement")
 _TRAINED = ("top1", "top5", "loss", "int8_top1")
@@ -125,8 +126,9 @@ def to_csv(lines: tuple[Any, ...]) -> str:
     """Return the lines as CSV, with the columns of all lines."""
     from pandas import DataFrame  # half a second to import
 
+    cells = [{csv_cell(key): csv_cell(value) for key, value in line.items()} for line in lines]
     # dtype object, as an integer column with gaps would become float
-    text: str = DataFrame(list(lines), dtype=object).to_csv(index=False, lineterminator="\n")
+    text: str = DataFrame(cells, dtype=object).to_csv(index=False, lineterminator="\n")
     return text
 
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from attnbench.errors import unknown
 from attnbench.reports.tables.long_format import to_csv
 from attnbench.reports.tables.report import Cell, Column, Report
-from attnbench.utils.escape import EscapedText, latex, markdown
+from attnbench.utils.escape import EscapedText, latex, markdown, visible
 from attnbench.utils.files import replace_file
 
 FORMATS = ("md", "csv", "tex", "html")
@@ -33,7 +33,8 @@ def render(report: Report, form: str) -> str:
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
     # a report without a title starts with its table
-    return _environment(form).get_template(f"table.{form}.j2").render(report=report).lstrip("\n")
+    text = _environment(form).get_template(f"table.{form}.j2").render(report=report)
+    return visible(text.lstrip("\n"))
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -43,7 +44,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {form: render(report, form) for form in FORMATS}
-    contents["bib"] = "\n".join(report.bibtex)
+    contents["bib"] = visible("\n".join(report.bibtex))
     if not report.bibtex:
         (folder / "table.bib").unlink(missing_ok=True)
     return [
