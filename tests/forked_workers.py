@@ -50,14 +50,16 @@ class ForkServer:
         with tempfile.TemporaryFile("w+") as errors:
             process = self.start(command, stderr=errors, env=environment)
             with process.stdin, process.stdout:
-                text = process.stdout.read()
+                text = process.stdout.read().decode()
             code = process.wait()
             errors.seek(0)
             return subprocess.CompletedProcess(command, code, text, errors.read())
 
     def stand_in(self, patch):
         """Have workers started here, as long as the patch holds."""
-        own = SimpleNamespace(Popen=self.start, PIPE=subprocess.PIPE)
+        own = SimpleNamespace(
+            Popen=self.start, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
+        )
         patch.setattr("attnbench.workers.process.subprocess", own)
 
     def _connected(self):
@@ -112,8 +114,8 @@ class ForkedProcess:
         socket.send_fds(channel, [request], [stdin, stdout, stderr.fileno(), status])
         for end in (stdin, stdout, status):
             os.close(end)
-        self.stdin = os.fdopen(own_stdin, "w", encoding="utf-8")
-        self.stdout = os.fdopen(own_stdout, encoding="utf-8")
+        self.stdin = os.fdopen(own_stdin, "wb")
+        self.stdout = os.fdopen(own_stdout, "rb", buffering=0)
         self._status = os.fdopen(own_status, encoding="utf-8")
         self.pid = int(self._status.readline())
         self.returncode = None
@@ -191,6 +193,7 @@ def fork(channel, ready):
 
 def become(ends, arguments, environment, folder):
     """Run what the interpreter would with these arguments, and end."""
+    os.setsid()
     for number, end in enumerate(ends[:3]):
         os.dup2(end, number)
     os.closerange(3, 1024)

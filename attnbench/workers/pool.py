@@ -10,7 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol, Self, TypeVar
 
 from attnbench.timing.isolation import allowed_cores
-from attnbench.workers.process import Answer, Limits, Task, Worker, run_task
+from attnbench.workers.answers import Answer
+from attnbench.workers.process import Limits, Task, Worker, run_task
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,13 +19,16 @@ from typing import IO, Any, Self
 import psutil
 
 from attnbench.utils.git import child_environment
+from attnbench.workers.answers import Answer, parse_answer, read_answers
+from attnbench.workers.process_family import MARK, children_of, kill_family
 
 START_LIMIT_S = 300.0
 """Time limit for importing torch and the plugins; slow disks need minutes."""
 _POLL_S = 0.25
+_EXIT_S = 5.0
+"""Seconds that a process may take to end after it has closed its descriptors."""
 _GIB = 2**30
 Task = Mapping[str, Any]
-Answer = dict[str, Any]
 
 
 class WorkerError(Exception):
@@ -65,10 +69,15 @@ class Worker:
         self._command = [python, *arguments]
         self.limits = limits or Limits()
         self._environment = dict(environment or {})
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[bytes | None] = queue.Queue()
+        self._writer: threading.Thread | None = None
         self._errors: IO[bytes] | None = None
         self._ready = False
+        self._token = ""
+        """Random beginning of the labels of this process's tasks and answers."""
+        self._mark = ""
+        self._number = 0
         self._errors_start = 0
         """Offset in its standard error at which the output of the current task begins."""
 
@@ -89,19 +98,22 @@ class Worker:
         if self._process is not None:
             return
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
-        self._process = subprocess.Popen(
+        self._token, self._mark = secrets.token_hex(16), secrets.token_hex(16)
+        process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
-            encoding="utf-8",
-            env=child_environment() | self._environment,
+            env=child_environment() | self._environment | {MARK: self._mark},
+            start_new_session=True,
         )
-        self._answers = queue.Queue()
-        read = (self._process, self._answers)
-        threading.Thread(target=self._read, args=read, daemon=True).start()
+        self._process, self._answers = process, queue.Queue()
+        # this thread alone closes the stream: a survivor of the process may keep it open
+        read = (process.stdout, self._token, self._answers.put)
+        threading.Thread(target=read_answers, args=read, daemon=True).start()
+        self._number = 0
         self._ready = False
+        self._send("")
 
     def run(self, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
         """Return the worker's answer to a task: ``{"ok": ...}`` or ``{"error": ...}``.
@@ -119,6 +131,7 @@ class Worker:
                 self._wait(START_LIMIT_S, "start")
                 self._ready = True
             self._errors_start = self._errors.seek(0, 2) if self._errors else 0
+            self._number += 1
             self._send(json.dumps(task))
             while "progress" in (answer := self._wait(self.limits.seconds, "finish")):
                 on_progress(answer["progress"])
@@ -128,42 +141,53 @@ class Worker:
             raise
 
     def stop(self) -> None:
-        """Kill the process and its children."""
+        """Kill the process and all that it has started."""
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
+        kill_family(process.pid, self._mark)
         process.kill()
         process.wait()
-        for stream in (process.stdin, process.stdout, self._errors):
+        if self._writer is not None:
+            self._writer.join(_EXIT_S)
+        for stream in (process.stdin, self._errors):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _send(self, line: str) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
+    @property
+    def _label(self) -> str:
+        return f"{self._token}-{self._number}"
+
+    def _send(self, text: str) -> None:
+        """Write a task in a thread: a worker that does not read must not block this process."""
+        if self._process is None:
             raise WorkerError("the worker is not running")
-        try:
-            process.stdin.write(line + "\n")
-            process.stdin.flush()
-        except OSError:
-            raise WorkerError(self._death_reason()) from None
+        arguments = (self._process.stdin, f"{self._label} {text}\n".encode())
+        self._writer = threading.Thread(target=_write, args=arguments, daemon=True)
+        self._writer.start()
 
     def _wait(self, limit_s: float, what: str) -> Answer:
+        process, has_ended = self._process, False
         deadline = time.monotonic() + limit_s
-        while True:
+        while process is not None:
             try:
                 line = self._answers.get(timeout=_POLL_S)
             except queue.Empty:
+                if has_ended:  # and its last answer would have been read by now
+                    break
+                has_ended = process.poll() is not None
                 self._watch(deadline, limit_s, what)
                 continue
             if line is None:
-                raise WorkerError(self._death_reason())
-            answer: Answer = json.loads(line)
-            return answer
+                break
+            try:
+                answer = parse_answer(line, self._label)
+            except ValueError as error:
+                raise WorkerError(f"sent a damaged answer and was ended: {error}") from None
+            if answer is not None:
+                return answer
+        raise WorkerError(self._death_reason(process))
 
     def _watch(self, deadline: float, limit_s: float, what: str) -> None:
         if time.monotonic() > deadline:
@@ -178,14 +202,16 @@ class Worker:
     def _resident(self) -> int:
         with contextlib.suppress(psutil.Error):
             if self._process is not None:
-                root = psutil.Process(self._process.pid)
-                family = [root, *root.children(recursive=True)]
+                family = [psutil.Process(self._process.pid), *children_of(self._process.pid)]
                 return sum(int(process.memory_info().rss) for process in family)
         return 0
 
-    def _death_reason(self) -> str:
+    def _death_reason(self, process: subprocess.Popen[bytes] | None) -> str:
         """Return the exit status or signal of the process, and its last line of output."""
-        code = self._process.wait(timeout=10) if self._process else 0
+        try:
+            code = process.wait(timeout=_EXIT_S) if process else 0
+        except subprocess.TimeoutExpired:
+            return "closed the descriptor of its answers and was ended"
         how = f"exit status {code}"
         if code < 0:
             with contextlib.suppress(ValueError):
@@ -196,13 +222,11 @@ class Worker:
             lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"the process died ({how})" + (f": {lines[-1].strip()[:200]}" if lines else "")
 
-    @staticmethod
-    def _read(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
-        if process.stdout is not None:
-            with contextlib.suppress(ValueError, OSError):  # closed by stop()
-                for line in process.stdout:
-                    answers.put(line)
-        answers.put(None)
+
+def _write(stream: IO[bytes], line: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the process has ended, which is noticed
+        stream.write(line)
+        stream.flush()
 
 
 class InProcessWorker(Worker):

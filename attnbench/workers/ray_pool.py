@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.registry.plugin_files import plugin_sources
 from attnbench.utils.text import describe
-from attnbench.workers.process import Answer, Limits, Task, Worker, run_task
+from attnbench.workers.answers import Answer
+from attnbench.workers.process import Limits, Task, Worker, run_task
 
 K = TypeVar("K")
 RETRIES = 3

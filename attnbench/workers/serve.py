@@ -1,4 +1,4 @@
-"""Main loop of a worker process: JSON tasks on standard input, answers on standard output.
+"""Main loop of a worker process: tasks and answers through its private channel.
 
 Each case is measured in a separate process, so that a case that crashes, hangs or exhausts the
 memory does not affect others.
@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
-import time
 import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from attnbench.errors import AttnbenchError
 from attnbench.utils.text import describe
+from attnbench.workers.task_channel import TaskChannel
 
 
 class TaskHandler(Protocol):
@@ -30,21 +29,24 @@ class TaskHandler(Protocol):
 
 
 def serve(make_tasks: Callable[[Callable[[str], None]], TaskHandler]) -> None:
-    """Serve until standard input ends or the parent is gone.
+    """Serve until the parent ends this process or is gone.
 
     Args:
         make_tasks: factory of the task handler; it receives a function that reports progress, and
             each report restarts the parent's time limit.
     """
-    answers = _private_stdout()
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    channel = TaskChannel()
     warnings.simplefilter("ignore")  # warnings of measured libraries
+
+    def send(answer: dict[str, Any]) -> None:
+        channel.write(json.dumps(answer))
+
     try:
-        tasks = make_tasks(lambda text: _send(answers, {"progress": text}))
-        _send(answers, {"ready": os.getpid()})
-        for line in sys.stdin:
-            _send(answers, answer_of(tasks, json.loads(line)))
-    except (KeyboardInterrupt, BrokenPipeError):  # the parent ends workers: no error
+        tasks = make_tasks(lambda text: send({"progress": text}))
+        send({"ready": os.getpid()})
+        for line in channel:
+            send(answer_of(tasks, json.loads(line)))
+    except KeyboardInterrupt:
         sys.exit(130)
 
 
@@ -63,22 +65,3 @@ def answer_of(tasks: TaskHandler, task: dict[str, Any]) -> dict[str, Any]:
 def _place(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-
-
-def _private_stdout() -> TextIO:
-    """Return a private stream for answers, and redirect standard output to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
-def _die_with_parent(parent: int) -> None:
-    """End this process when the parent has ended, even during a case that hangs."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def _send(stream: TextIO, answer: dict[str, Any]) -> None:
-    stream.write(json.dumps(answer) + "\n")
-    stream.flush()

@@ -11,18 +11,18 @@ import pytest
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits, Worker
 
+from .minimal_worker import READY
+
 MARK = "attnbench-pool-test"
 SERVER = f"""\
 # {MARK}
-import json, os, sys, time
-print(json.dumps({{"ready": 1}}), flush=True)
-for line in sys.stdin:
+{READY}
+for line in channel:
     task = json.loads(line)
     if task["n"] == 2: os.abort()
     if task["n"] < 0: time.sleep(1000)
-    print(json.dumps({{"progress": "at %d" % task["n"]}}), flush=True)
-    answer = {{"n": task["n"], "place": os.environ.get("PLACE"), "pid": os.getpid()}}
-    print(json.dumps({{"ok": answer}}), flush=True)
+    say(progress="at %d" % task["n"])
+    say(ok={{"n": task["n"], "place": os.environ.get("PLACE"), "pid": os.getpid()}})
 """
 LIMITS = Limits(seconds=60)
 

@@ -12,9 +12,10 @@ from attnbench.runner.worker_main import new_worker
 from attnbench.suites.plan import make_case
 from attnbench.workers.process import Limits, Worker, WorkerError
 
-READY = "import sys, json, os, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
-PROGRESS = "print(json.dumps({'progress': 'step %d' % n}), flush=True)"
-ECHO = READY + "for line in sys.stdin:\n    print(json.dumps({'ok': os.getpid()}), flush=True)\n"
+from .minimal_worker import READY
+
+PROGRESS = "say(progress='step %d' % n)"
+ECHO = READY + "for line in channel:\n    say(ok=os.getpid())\n"
 
 
 def counting(module):
@@ -40,7 +41,7 @@ def test_one_process_serves_many_cases(task):
 def test_a_crash_names_the_signal_and_the_last_words(task):
     own = worker(
         READY
-        + "sys.stdin.readline()\nprint('out of cheese', file=sys.stderr, flush=True)\nos.abort()"
+        + "channel.readline()\nprint('out of cheese', file=sys.stderr, flush=True)\nos.abort()"
     )
     with pytest.raises(WorkerError, match=r"died \(SIGABRT\): out of cheese"):
         own.run(task)
@@ -48,8 +49,8 @@ def test_a_crash_names_the_signal_and_the_last_words(task):
 
 def test_the_last_words_are_those_of_the_task_that_died(task):
     code = READY + (
-        "sys.stdin.readline()\nprint('chatter', file=sys.stderr, flush=True)\n"
-        "print(json.dumps({'ok': 1}), flush=True)\nsys.stdin.readline()\nos.abort()"
+        "channel.readline()\nprint('chatter', file=sys.stderr, flush=True)\n"
+        "say(ok=1)\nchannel.readline()\nos.abort()"
     )
     own = worker(code)
     assert own.run(task) == {"ok": 1}
@@ -59,7 +60,7 @@ def test_the_last_words_are_those_of_the_task_that_died(task):
 
 def test_an_exit_names_the_status(task):
     with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
-        worker(READY + "sys.stdin.readline()\nsys.exit(3)").run(task)
+        worker(READY + "channel.readline()\nsys.exit(3)").run(task)
 
 
 def test_a_worker_that_cannot_start(task):
@@ -75,14 +76,14 @@ def test_a_hang_is_ended_at_the_limit(task):
 
 
 def test_memory_is_watched(task):
-    grow = READY + "sys.stdin.readline()\nkept = bytearray(300 * 2**20)\ntime.sleep(1000)"
+    grow = READY + "channel.readline()\nkept = bytearray(300 * 2**20)\ntime.sleep(1000)"
     with pytest.raises(WorkerError, match=r"0\.2 GiB"):
         worker(grow, memory_bytes=200 * 2**20).run(task)
 
 
 def test_children_of_the_worker_count_and_are_ended_with_it(task):
     code = READY + (
-        "import subprocess\nsys.stdin.readline()\n"
+        "import subprocess\nchannel.readline()\n"
         "child = subprocess.Popen([sys.executable, '-c', "
         "'kept = bytearray(300 * 2**20); import time; time.sleep(1000)'])\n"
         "open(os.environ['CHILD_PID_FILE'], 'w').write(str(child.pid))\ntime.sleep(1000)"
@@ -113,9 +114,9 @@ def test_a_new_process_takes_over_after_a_failure(task, tmp_path):
     flag = tmp_path / "once"
     code = READY + (
         f"import pathlib\nflag = pathlib.Path({str(flag)!r})\n"
-        "for line in sys.stdin:\n"
+        "for line in channel:\n"
         "    if not flag.exists():\n        flag.touch(); os.abort()\n"
-        "    print(json.dumps({'ok': 1}), flush=True)\n"
+        "    say(ok=1)\n"
     )
     own = worker(code)
     with pytest.raises(WorkerError):
@@ -153,9 +154,9 @@ def test_the_real_worker_answers_and_reports_errors(task, tmp_path):
 
 def test_progress_renews_the_time_limit():
     code = READY + (
-        "sys.stdin.readline()\n"
+        "channel.readline()\n"
         f"for n in range(8):\n    time.sleep(0.5)\n    {PROGRESS}\n"
-        "print(json.dumps({'ok': 7}), flush=True)\ntime.sleep(100)\n"
+        "say(ok=7)\ntime.sleep(100)\n"
     )
     reports = []
     with worker(code, seconds=2.5) as own:  # four seconds in all
@@ -164,7 +165,7 @@ def test_progress_renews_the_time_limit():
 
 
 def test_silence_after_progress_does_not():
-    code = READY + f"sys.stdin.readline()\nn = 1\n{PROGRESS}\ntime.sleep(100)\n"
+    code = READY + f"channel.readline()\nn = 1\n{PROGRESS}\ntime.sleep(100)\n"
     reports = []
     with pytest.raises(WorkerError, match=r"0\.5 s"):
         worker(code, seconds=0.5).run({}, reports.append)

@@ -22,6 +22,7 @@ from attnbench.workers.ray_pool import RayPool, _seen, _Sent
 
 from ..gate_plugin import gate_plugin
 from ..tiny_recipe import tiny_recipe
+from .minimal_worker import TASK
 
 pytestmark = pytest.mark.alone
 
@@ -29,14 +30,12 @@ SMALL = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 10**8, "wait": Fal
 # a live node of a busy machine may be slow to answer; a dead one refuses at once
 HEAD = {"include_dashboard": False, "_system_config": {"health_check_timeout_ms": 60_000}}
 PATIENCE_S = 300
-READY = "import json, os, sys, time\nprint(json.dumps({'ready': 1}), flush=True)\n"
-TASK = READY + "task = json.loads(sys.stdin.readline())\n"
 # of the doomed node the second task never ends; the other node goes on when that one has begun
 HALF_WAY = TASK + (
     "node, number = os.environ['RAY_RAYLET_PID'], task['number']\n"
     "log = open(task['log'] + '.' + node, 'a+')\n"
     "print(number, file=log, flush=True)\n"
-    "print(json.dumps({'progress': 'began'}), flush=True)\n"
+    "say(progress='began')\n"
     "log.seek(0)\n"
     "second = len(log.readlines()) > 1\n"
     "def is_hanging():\n"
@@ -44,14 +43,14 @@ HALF_WAY = TASK + (
     "    return os.path.exists(path) and len(open(path).readlines()) > 1\n"
     "while second and (node == task['doomed'] or not is_hanging()):\n"
     "    time.sleep(0.1)\n"
-    "print(json.dumps({'ok': {'square': number ** 2}}), flush=True)\n"
+    "say(ok={'square': number ** 2})\n"
     "time.sleep(600)\n"
 )
 ODD = TASK + (
-    "if task['how'] == 'fail': print(json.dumps({'error': 'no such thing'}), flush=True)\n"
+    "if task['how'] == 'fail': say(error='no such thing')\n"
     "if task['how'] == 'abort': os.abort()\n"
     "while task['how'] == 'hang': time.sleep(1)\n"
-    "print(json.dumps({'ok': os.environ['OMP_NUM_THREADS']}), flush=True)\n"
+    "say(ok=os.environ['OMP_NUM_THREADS'])\n"
 )
 PLUGIN = gate_plugin("from_a_file")
 

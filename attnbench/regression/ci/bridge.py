@@ -98,7 +98,7 @@ from attnbench.suites.load import find_suite, parse_suite
 from attnbench.suites.plan import all_cases, plan
 from attnbench.suites.schema import Suite
 from attnbench.utils.text import describe, first_line
-from attnbench.workers.process import Answer
+from attnbench.workers.answers import Answer
 
 PROTOCOL = 1
 ENGINE = str(sys.modules["attnbench"].__file__)

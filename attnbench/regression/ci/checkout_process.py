@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import RequestError
-from attnbench.workers.process import Answer, Limits, Worker, WorkerError
+from attnbench.workers.answers import Answer
+from attnbench.workers.process import Limits, Worker, WorkerError
 
 SPOKEN = (1,)
 """Protocol numbers of the bridge that this attnbench supports."""

@@ -11,7 +11,7 @@ from typing import Any
 from attnbench.errors import AttnbenchError
 from attnbench.regression.ci.checkout_process import Side, SideProcess
 from attnbench.suites.case import Case
-from attnbench.workers.process import Answer
+from attnbench.workers.answers import Answer
 
 COSTS = ("params", "macs", "activations", "bytes", "operators")
 Network = dict[str, Any]

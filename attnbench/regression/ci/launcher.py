@@ -17,9 +17,8 @@ import importlib
 import importlib.util
 import json
 import os
+import runpy
 import sys
-import threading
-import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,8 @@ from typing import Any, TextIO
 
 BRIDGE = "attnbench.regression.ci.bridge"
 """Module path of the bridge in every attnbench: part of the protocol, fixed forever."""
+_CHANNEL = Path(__file__).resolve().parents[2] / "workers" / "task_channel.py"
+"""Head's copy on both sides, run by its path: no module of attnbench is loaded."""
 
 
 def main(setup_file: str) -> None:
@@ -40,8 +41,7 @@ def main(setup_file: str) -> None:
         setup_file: JSON, described in the bridge; of the launcher alone are ``folder`` (working
             directory), ``first`` and ``after`` (for ``sys.path``).
     """
-    answers = _private_stdout()
-    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    sys.stdin = answers = runpy.run_path(str(_CHANNEL))["TaskChannel"]()
     warnings.simplefilter("ignore")  # of the measured code; failures are reported as errors
     setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
     os.chdir(setup["folder"])
@@ -96,19 +96,6 @@ def refuse_all(answers: TextIO, answer: Mapping[str, Any]) -> None:
     """Give the same answer to every task until standard input ends."""
     for _ in sys.stdin:
         send(answers, answer)
-
-
-def _private_stdout() -> TextIO:
-    """Reserve standard output for answers; output of plugins goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
-def _die_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def send(answers: TextIO, answer: Mapping[str, Any]) -> None:
