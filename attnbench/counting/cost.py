@@ -16,8 +16,9 @@ from attnbench.counting import fvcore_counter, ptflops_counter
 from attnbench.counting.forward_pass import checked_size, on_copy
 from attnbench.counting.reconcile import CounterReport, RawCount, RawCounts, reconcile
 from attnbench.counting.recorder import Recorder
-from attnbench.counting.trace import Trace, trace
+from attnbench.counting.trace import Trace, Uncounted, trace
 from attnbench.errors import CountingError, RequestError
+from attnbench.utils.text import describe
 
 _UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
 _TORCH_UNIT = "FLOPs, 2 per multiply-add of convolutions and matrix products; everything else 0"
@@ -34,6 +35,8 @@ class Cost:
         activations: output elements of the same operators.
         bytes: bytes read and written by each operator on its own (unfused).
         operators: number of operators that move data; views are free.
+        uncounted: operators whose MACs are unknown, each with ``operator``, ``calls`` and the
+            ``sizes`` of its tensors; `macs` does not have theirs.
         trace: the counted forward pass, batch 1.
     """
 
@@ -50,6 +53,7 @@ class Cost:
         totals = self.trace.totals
         self.macs, self.activations = totals.macs, totals.activations
         self.bytes, self.operators = totals.bytes, totals.operators
+        self.uncounted = uncounted_json(self.trace.uncounted)
         self._model, self._input_size = model, input_size
 
     @cached_property
@@ -63,13 +67,18 @@ class Cost:
     def to_dict(self, *, counters: bool = False) -> dict[str, Any]:
         """Return the JSON form of a cost; `counters` adds the other tools' reports."""
         values: dict[str, Any] = {"params": self.params, "trainable": self.trainable}
-        values |= asdict(self.trace.totals)
+        values |= asdict(self.trace.totals) | {"uncounted": self.uncounted}
         if counters:
             values["counters"] = {name: r.to_dict() for name, r in self.counters.items()}
         return values
 
     def __repr__(self) -> str:
         return f"Cost(params={self.params:,}, macs={self.macs:,}, input_size={self._input_size})"
+
+
+def uncounted_json(uncounted: Mapping[Uncounted, int]) -> list[dict[str, Any]]:
+    """Return the JSON form of operators whose MACs are unknown."""
+    return [found.to_dict(calls) for found, calls in sorted(uncounted.items())]
 
 
 def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost:
@@ -97,15 +106,19 @@ def count_all(
 ) -> dict[str, CounterReport]:
     """Run every counter on its own copy of `model` and reconcile it with `traced`."""
     # operators of a library other than torch: their computation is unknown
-    foreign = Counter(op.name for op in traced.ops if "::" in op.name)
-    macs, agree, missed = traced.macs, not foreign, dict(foreign)
-    rules = CounterReport(macs, _UNIT, macs=macs, agree=agree, remainder=0, unsupported=missed)
+    missed = Counter[str]()
+    for found, calls in traced.uncounted.items():
+        missed[found.operator] += calls
+    macs, agree, unsupported = traced.macs, not missed, dict(missed)
+    rules = CounterReport(macs, _UNIT, (), macs, agree, remainder=0, unsupported=unsupported)
     reports = {"rules": rules}
     for name, count in COUNTERS.items():
         try:
             reports[name] = reconcile(count(model, input_size), traced)
         except CountingError as error:
-            reports[name] = CounterReport(raw=None, unit="", reason=str(error))
+            # the forward pass was counted before, so that this failure is the counter's
+            reason = describe(error.__cause__ or error)
+            reports[name] = CounterReport(raw=None, unit="", reason=reason)
     return reports
 
 

@@ -9,13 +9,11 @@ from importlib.metadata import version
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from attnbench.counting.forward_pass import on_real_copy
-from attnbench.counting.mac_rules import RULES, Rule, Shape, plain_convolution
 from attnbench.counting.reconcile import RawCount, RawCounts
-from attnbench.counting.trace import macs_of
+from attnbench.counting.traced_nodes import macs_of_node
 
 UNIT = (
     "MACs of convolutions, linear layers, matmuls and einsum, plus 2 per element of batch norm,"
@@ -37,10 +35,14 @@ _EXTRAS = {
 
 _MISSED = "fvcore has no handle for this operator"
 _EINSUM_DIGITS = "numpy's cost of the contraction is printed to four digits"
+_EINSUM_ORDER = "numpy contracts the operands in another order"
 _EINSUM_PRODUCT = "an einsum that sums nothing is element-wise"
 _MATMUL_BATCH = "the batch sizes of the right operand are left out"
 
-_Ours = Callable[[Sequence[Any], Sequence[Any]], int]
+_PRODUCTS = frozenset(
+    f"aten::{name}" for name in ("_convolution", "linear", "matmul", "einsum", "mm", "bmm", "addmm")
+)
+"""Operators whose handles count multiply-adds."""
 
 
 def count(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:
@@ -56,12 +58,13 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
     analysis = FlopCountAnalysis(model, (image,)).tracer_warnings("none")
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     observer = _Observer()
-    for kind, ours in _PRODUCTS.items():
-        handle = analysis._op_handles.get(kind)  # in the table in use, not in a copy of it
-        analysis.set_op_handle(kind, observer.observe(kind, handle, ours))
+    handles = analysis._op_handles  # in the table in use, not in a copy of it
+    for kind in _PRODUCTS & handles.keys():
+        analysis.set_op_handle(kind, observer.observe(kind, handles[kind]))
+    # it is called with every node that has no handle
+    analysis._should_ignore_node = observer.beside(analysis._should_ignore_node)
     total = int(analysis.total())
-    unsupported = Counter({_bare(k): int(n) for k, n in analysis.unsupported_ops().items()})
-    unsupported.update(observer.missed)
+    unsupported = {_bare(kind): int(calls) for kind, calls in analysis.unsupported_ops().items()}
     seen = {row.operator for row in observer.rows}
     # the operators that are not matrix products
     others = [(name, int(n)) for name, n in analysis.by_operator().items() if name not in seen]
@@ -76,21 +79,16 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
 
 
 class _Observer:
-    """An observer of fvcore's handles that records our count for each call, from its shapes."""
+    """An observer of the nodes that fvcore counts or misses, with our count from their shapes."""
 
     def __init__(self) -> None:
         self.rows: list[RawCount] = []
-        self.missed: Counter[str] = Counter()
 
-    def observe(
-        self, kind: str, handle: Callable[..., Any] | None, ours: _Ours
-    ) -> Callable[..., Any]:
+    def observe(self, kind: str, handle: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a handle with the same result that records it beside our count."""
+
         def observed(inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-            macs = ours(inputs, outputs)
-            if handle is None:
-                self.missed[_bare(kind)] += 1
-                self.rows.append(RawCount(_bare(kind), 0, macs, _MISSED))
-                return Counter()  # fvcore's own total stays unchanged
+            macs = macs_of_node(outputs[0].node())
             result = handle(inputs, outputs)
             raw = int(sum(result.values()) if isinstance(result, Counter) else result)
             why = "" if raw == macs else _why(kind, inputs, outputs, raw, macs)
@@ -100,50 +98,39 @@ class _Observer:
 
         return observed
 
+    def beside(self, ignores: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """Return a test with the same result that records our count of each node it lets pass."""
+
+        def observed(node: Any) -> bool:
+            ignored = ignores(node)
+            macs = 0 if ignored else macs_of_node(node)
+            if macs:
+                self.rows.append(RawCount(_bare(node.kind()), 0, macs, _MISSED))
+            return ignored
+
+        return observed
+
 
 def _why(kind: str, inputs: Sequence[Any], outputs: Sequence[Any], raw: int, macs: int) -> str:
     """Return the known flaw of fvcore's formula that this call exhibits, or ""."""
     if kind == "aten::einsum":
         if not macs:
             return _EINSUM_PRODUCT
-        return _EINSUM_DIGITS if abs(raw - macs) <= 0.0005 * macs + 1 else ""
+        if abs(raw - macs) <= 0.0005 * macs + 1:
+            return _EINSUM_DIGITS
+        return _EINSUM_ORDER if _is_reordered(inputs) else ""
     if kind == "aten::matmul":
-        left = _shape(inputs[0])
-        return _MATMUL_BATCH if prod(_shape(outputs[0])[:-2]) != prod(left[:-2]) else ""
+        left = inputs[0].type().sizes()
+        return _MATMUL_BATCH if prod(outputs[0].type().sizes()[:-2]) != prod(left[:-2]) else ""
     return ""
 
 
-def _shape(value: Any) -> Shape:
-    return tuple(value.type().sizes())
-
-
-def _by_rule(rule: Rule) -> _Ours:
-    """Return our count of a call by the rule of the aten operator, whose arguments it has."""
-    return lambda inputs, outputs: rule([_argument(value) for value in inputs], _shape(outputs[0]))
-
-
-def _argument(value: Any) -> Any:
-    return value.type().sizes() if isinstance(value.type(), torch.TensorType) else value.toIValue()
-
-
-def _matmul(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
-    return macs_of(torch.matmul, _shape(inputs[0]), _shape(inputs[1]))
-
-
-def _einsum(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
-    equation = inputs[0].toIValue()
-    shapes = [_shape(part) for part in inputs[1].node().inputs()]
-    return macs_of(lambda *operands: torch.einsum(equation, *operands), *shapes)
-
-
-_MATRIX = ("mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addbmm", "addmv")
-_BY_RULE = ("_convolution", "linear", "scaled_dot_product_attention", *_MATRIX)
-_PRODUCTS: dict[str, _Ours] = {
-    **{f"aten::{name}": _by_rule(RULES[name]) for name in _BY_RULE},
-    "aten::_convolution_mode": _by_rule(plain_convolution),
-    "aten::matmul": _matmul,
-    "aten::einsum": _einsum,
-}
+def _is_reordered(inputs: Sequence[Any]) -> bool:
+    """Return whether an einsum has several orders, or sums an index of one operand alone."""
+    operands, _, kept = inputs[0].toIValue().replace(" ", "").partition("->")
+    uses = Counter(index for operand in operands.split(",") for index in {*operand})
+    alone = any(calls == 1 and index not in kept for index, calls in uses.items() if index != ",")
+    return alone or operands.count(",") > 1
 
 
 def _bare(kind: str) -> str:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import io
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import prod
 from typing import Any
 
 import torch
@@ -38,6 +39,10 @@ _MISSED = "ran outside the module types and functions that ptflops watches"
 _BIAS = "counts the addition of the bias, 1 per output element"
 _ADDED = "counts the added operand, 1 per element"
 _SCALING = "counts scaling, softmax and biases of attention"
+_GATES = "counts biases, gates and states, element by element"
+_SAMPLING = "counts the sampling of a deformable convolution, 24 or 25 per kernel position"
+_PROJECTION = "leaves out the projection of the hidden state"
+_UNBATCHED = "takes the features of a sequence without a batch for its steps"
 _ELEMENTS = "has no multiply-adds of a product, yet counts 1 or more per element"
 _TWICE = "matmuls inside are counted as patched functions and again in the module's formula"
 _UNSUMMED = "a part of a module that ptflops counts as a whole; left out of its total"
@@ -48,8 +53,16 @@ _ATTENTION = frozenset({"MultiheadAttention", "Attention"})
 _BIASED = frozenset(
     {"Linear", *(f"{kind}{n}d" for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3))}
 )
-_RECURRENT = frozenset({"DeformConv2d", "RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"})
-_WITH_MACS = _ATTENTION | _BIASED | _RECURRENT
+_STATE_ELEMENTS = {"RNN": 1, "GRU": 7, "LSTM": 10}
+"""Elements of the hidden state that each step of a recurrent layer adds or multiplies."""
+_RECURRENT = frozenset({*_STATE_ELEMENTS, *(f"{kind}Cell" for kind in _STATE_ELEMENTS)})
+_WITH_MACS = _ATTENTION | _BIASED | _RECURRENT | {"DeformConv2d"}
+_EXTRA_PARTS = {
+    **dict.fromkeys(_BIASED, ("bias", _BIAS)),
+    **dict.fromkeys(_ATTENTION, ("scaling", _SCALING)),
+    **dict.fromkeys(_RECURRENT, ("gates", _GATES)),
+    "DeformConv2d": ("sampling", _SAMPLING),
+}
 
 
 def count(model: nn.Module, input_size: tuple[int, ...]) -> RawCounts:
@@ -167,6 +180,8 @@ class _Module:
     kind: str
     raw: int
     extras: int
+    projection: int
+    is_unbatched: bool
     ops: range
     sums: int  # how often ptflops adds this module's number to its total
 
@@ -193,8 +208,10 @@ class PtflopsAttribution:
         path = self._paths[id(module)]
         call = next(call for call in reversed(self._recorder.calls) if call.path == path)
         extras = _extras(kind, module, inputs, output)
-        ops = range(call.first_op, call.last_op)
-        self._modules.append(_Module(kind, raw, extras, ops, self._sums[id(module)]))
+        projection = _projection(kind, module, inputs)
+        is_unbatched = kind in _STATE_ELEMENTS and inputs[0].dim() == 2
+        ops, sums = range(call.first_op, call.last_op), self._sums[id(module)]
+        self._modules.append(_Module(kind, raw, extras, projection, is_unbatched, ops, sums))
 
     def rows(self) -> tuple[RawCount, ...]:
         """Return every number with the count of our rules for the operators that it claims."""
@@ -241,8 +258,10 @@ class PtflopsAttribution:
         if not module.sums:
             yield RawCount(kind, 0, fresh, _UNSUMMED)
             return
-        yield RawCount(kind, raw - module.extras - again, fresh)
-        part, why = ("bias", _BIAS) if kind in _BIASED else ("scaling", _SCALING)
+        why = _UNBATCHED if module.is_unbatched else ""
+        yield RawCount(kind, raw - module.extras - again, fresh - module.projection, why)
+        yield RawCount(f"{kind} projection", 0, module.projection, _PROJECTION)
+        part, why = _EXTRA_PARTS[kind]
         yield RawCount(f"{kind} {part}", module.extras, 0, why)
         yield RawCount(kind, again, 0, _TWICE)
         yield RawCount(kind, raw * (module.sums - 1), 0, _SHARED)
@@ -268,6 +287,10 @@ def _extras(kind: str, module: Any, inputs: tuple[Any, ...], output: Any) -> int
     """Return the elements that the formula of ptflops counts in addition to the products."""
     if kind in _BIASED:
         return 0 if module.bias is None else int(output.numel())
+    if kind in _RECURRENT:
+        return _recurrent_extras(kind.removesuffix("Cell"), module, inputs[0].shape)
+    if kind == "DeformConv2d":
+        return _deformable_extras(module, inputs, output)
     if kind == "MultiheadAttention":
         return _multihead_extras(module, *inputs[:3])
     if kind == "Attention":
@@ -284,3 +307,33 @@ def _multihead_extras(module: Any, query: Tensor, key: Tensor, value: Tensor) ->
     biases = (queries + keys + values) * width if module.in_proj_bias is not None else 0
     softmax = module.num_heads * queries * keys
     return int(query.shape[batch_at] * (scaling + biases + softmax + queries * value.shape[2]))
+
+
+def _recurrent_extras(kind: str, module: Any, sequence: Sequence[int]) -> int:
+    """Return the elements counted for the biases, gates and states of a layer or a cell."""
+    layers = getattr(module, "num_layers", 0)
+    # ptflops takes the second axis for the steps, also where there is no batch
+    steps = sequence[0] * (sequence[1] if layers else 1)
+    directions = 2 if getattr(module, "bidirectional", False) else 1
+    gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
+    biases = 2 * gates * module.hidden_size if module.bias else 0
+    states = _STATE_ELEMENTS[kind] * module.hidden_size
+    return int((layers or 1) * directions * steps * (states + biases))
+
+
+def _projection(kind: str, module: Any, inputs: tuple[Any, ...]) -> int:
+    """Return the MACs of the projections of an LSTM's hidden states."""
+    size = getattr(module, "proj_size", 0) if kind == "LSTM" else 0
+    if not size:
+        return 0
+    steps = inputs[0].numel() // inputs[0].shape[-1]
+    directions = 2 if module.bidirectional else 1
+    return int(module.num_layers * directions * steps * size * module.hidden_size)
+
+
+def _deformable_extras(module: Any, inputs: tuple[Any, ...], output: Tensor) -> int:
+    """Return the elements counted for sampling, modulation and bias."""
+    each = 25 if len(inputs) == 3 and inputs[2] is not None else 24
+    positions = output.numel() // output.shape[1]
+    sampling = each * positions * prod(module.kernel_size)
+    return int(sampling + (0 if module.bias is None else output.numel()))

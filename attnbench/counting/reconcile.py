@@ -73,7 +73,8 @@ class CounterReport:
         unit: the operations that the tool counts.
         adjustments: ``raw / factor + sum(adjustments) == macs``, exactly.
         macs: the tool's number in our convention, None if it failed.
-        agree: `macs` equals our rules' MACs; nothing is left unexplained.
+        agree: `macs` equals our rules' MACs; nothing is left unexplained, and every operator has
+            a rule.
         remainder: `macs` less our rules' MACs.
         unsupported: operators that the tool cannot count, with the number of calls.
         factor: the tool's units per MAC.
@@ -111,7 +112,7 @@ def reconcile(raw: RawCounts, trace: Trace) -> CounterReport:
         unit=raw.unit,
         adjustments=adjustments,
         macs=macs,
-        agree=macs == trace.macs and not rest,
+        agree=macs == trace.macs and not rest and not trace.uncounted,
         remainder=macs - trace.macs,
         unsupported=raw.unsupported,
         factor=raw.factor,

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import DispatchKey
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.counting.mac_rules import BIAS, FREE, NO_STATISTICS, RULES, Rule, Shape
 from attnbench.counting.meta_shapes import fast_output
+from attnbench.counting.uncounted_operators import packet_name, plain_name, tensors_of_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,14 @@ class Op:
     """One executed aten operator.
 
     Attributes:
-        name: aten packet name, ``"convolution"``, ``"add"``.
+        name: packet name, ``"convolution"``, ``"add"``, ``"torchvision::nms"``.
         path: dotted path of the innermost running ``nn.Module``, ``""`` for the root.
         macs: multiply-adds, by `attnbench.counting.mac_rules`.
         activations: output elements of a convolution, linear layer or matrix product, else 0.
         bytes: bytes read and written: all tensor inputs and outputs; views are free.
         bias: output elements to which this operator adds a bias, else 0.
         elements: elements of the (first) output.
+        unknown: sizes of the tensors of an operator whose MACs are unknown; None of any other.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Op:
     bytes: int
     bias: int
     elements: int
+    unknown: tuple[Shape, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -68,14 +73,23 @@ class _Kind:
     is_free: bool
     rule: Rule | None
     bias_at: int | None
+    unknown_from: int | None
+    """Number of large tensors from which its MACs are unknown; None if they are known."""
+    is_composite: bool
+    """Flag of an operator without a rule that is made of others, which are recorded instead.
+
+    torch decomposes most of them before, but none in inference mode.
+    """
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """A dispatch mode that records the operators that run; `watch` adds a model's module calls.
 
     On the meta device, operators whose shape kernels are slow get their output from
-    `attnbench.counting.meta_shapes`.
+    `attnbench.counting.meta_shapes`. A higher-order operator runs its functions under the recorder.
     """
+
+    supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -134,11 +148,39 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._run_functions(func, args, kwargs)
+        if _kind(func).is_composite:
+            with self:  # not func.decompose: in Python, it calls functions that ptflops patches
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         output = fast_output(func, args, kwargs)
         if output is NotImplemented:
             output = func(*args, **kwargs)
         self.ops.append(self._op(func, args, kwargs, output))
         return output
+
+    def _run_functions(
+        self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Run a higher-order operator; itself it is recorded by its rule or if no part of it is."""
+        before = len(self.ops)
+        if _kind(func).rule is None:
+            args = tuple(map(self._recorded, args))
+        output = func(*args, **kwargs)
+        if len(self.ops) == before:
+            self.ops.append(self._op(func, args, kwargs, output))
+        return output
+
+    def _recorded(self, value: Any) -> Any:
+        """Return a function that runs under this recorder; any other value is returned as it is."""
+        if isinstance(value, Tensor) or not callable(value):
+            return value
+
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return value(*args, **kwargs)
+
+        return recorded
 
     def _op(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> Op:
         kind = _kind(func)
@@ -146,20 +188,59 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elements = 0 if first is None else first.numel()
         written = first if kind.name in NO_STATISTICS else output
         size = 0 if kind.is_free else _traffic(args, kwargs, written)
-        if kind.rule is None or first is None:
-            return Op(kind.name, self._path, 0, 0, size, 0, elements)
-        shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in args]
-        macs = kind.rule(shapes, tuple(first.shape))
+        if kind.rule is None or first is None or not all(map(_is_dense, args)):
+            unknown = _unknown(kind, args, kwargs)
+            return Op(kind.name, self._path, 0, 0, size, 0, elements, unknown)
+        macs = kind.rule([_shapes(value) for value in args], tuple(first.shape))
         bias = elements if _adds_bias(kind, args, kwargs) else 0
         return Op(kind.name, self._path, macs, elements, size, bias, elements)
 
 
 @cache
 def _kind(func: Any) -> _Kind:
-    name = func._overloadpacket.__name__
-    if func.namespace != "aten":
-        name = f"{func.namespace}::{name}"
-    return _Kind(name, name in FREE or func.is_view, RULES.get(name), BIAS.get(name))
+    name = packet_name(func)
+    plain = plain_name(name)
+    rule = RULES.get(plain)
+    is_free = name in FREE or getattr(func, "is_view", False)
+    # the sizes of a sparse operand say nothing of its products
+    unknown_from = tensors_of_unknown(func) if rule is None else 2
+    is_composite = rule is None and not is_free and _is_composite(func)
+    return _Kind(name, is_free, rule, BIAS.get(plain), unknown_from, is_composite)
+
+
+def _is_composite(func: Any) -> bool:
+    if isinstance(func, HigherOrderOperator):
+        return False
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
+
+
+def _unknown(
+    kind: _Kind, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Shape, ...] | None:
+    """Return the sizes of the operands of a call whose MACs are unknown."""
+    if kind.unknown_from is None:
+        return None
+    tensors = list(_tensors((args, [value for name, value in kwargs.items() if name != "out"])))
+    if sum(tensor.numel() > 1 for tensor in tensors) < kind.unknown_from:
+        return None
+    return tuple(tuple(tensor.shape) for tensor in tensors)
+
+
+def _is_dense(value: Any) -> bool:
+    return not isinstance(value, Tensor) or value.layout in _DENSE
+
+
+def _shapes(value: Any) -> Any:
+    """Return an argument with shapes in place of tensors."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    if isinstance(value, (tuple, list)) and any(isinstance(part, Tensor) for part in value):
+        return [_shapes(part) for part in value]
+    return value
+
+
+_COMPOSITE = DispatchKey.CompositeImplicitAutograd
+_DENSE = (torch.strided, torch._mkldnn)  # type: ignore[attr-defined]
 
 
 def _adds_bias(kind: _Kind, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

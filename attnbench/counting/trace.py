@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,28 @@ from attnbench.counting.forward_pass import checked_size, on_copy, quiet_pass
 from attnbench.counting.mac_rules import Shape
 from attnbench.counting.recorder import Call, Op, Recorder
 
-__all__ = ["Call", "Op", "Totals", "Trace", "macs_of", "trace"]
+__all__ = ["Call", "Op", "Totals", "Trace", "Uncounted", "macs_of", "trace", "uncounted_in"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Uncounted:
+    """An operator whose MACs are unknown, on tensors of these sizes."""
+
+    operator: str
+    sizes: tuple[Shape, ...]
+
+    def to_dict(self, calls: int) -> dict[str, Any]:
+        """Return the JSON form, with the number of calls."""
+        return {
+            "operator": self.operator,
+            "calls": calls,
+            "sizes": [list(size) for size in self.sizes],
+        }
+
+
+def uncounted_in(ops: Iterable[Op]) -> Counter[Uncounted]:
+    """Return the operators whose MACs are unknown, with their calls."""
+    return Counter(Uncounted(op.name, op.unknown) for op in ops if op.unknown is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +82,11 @@ class Trace:
     def macs(self) -> int:
         """Multiply-adds of the whole pass."""
         return self.totals.macs
+
+    @cached_property
+    def uncounted(self) -> Counter[Uncounted]:
+        """The operators whose MACs are unknown, with their calls."""
+        return uncounted_in(self.ops)
 
     def ops_under(self, path: str) -> tuple[Op, ...]:
         """Return the operators that ran inside the module at `path`.

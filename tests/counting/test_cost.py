@@ -53,6 +53,7 @@ def test_json_keys():
         "activations",
         "bytes",
         "operators",
+        "uncounted",
         "counters",
     ]
     assert list(got["counters"]) == ["rules", "fvcore", "ptflops", "torch"]

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 from attnbench.counting import mac_rules
@@ -48,8 +49,39 @@ CASES = {
         [(1, 4, 5, 4), (1, 2, 7, 4), (1, 2, 7, 4)],
         4 * 5 * 7 * 8,
     ),
+    "in place": (torch.Tensor.addmm_, [(2, 4), (2, 3), (3, 4)], 24),
+    "tensordot": (lambda a, b: torch.tensordot(a, b, 2), [(5, 2, 3), (2, 3, 4)], 5 * 6 * 4),
+    "inner": (torch.inner, [(2, 3), (4, 3)], 24),
+    "multi_dot": (lambda a, b: torch.linalg.multi_dot([a, b, a]), [(2, 3), (3, 2)], 12 + 12),
+    "matrix_power": (lambda a: torch.linalg.matrix_power(a, 3), [(4, 4)], 2 * 64),
+    "conv_tbc": (torch.conv_tbc, [(8, 2, 3), (3, 3, 5), (5,)], 6 * 2 * 3 * 3 * 5),
+    "addr": (torch.addr, [(4, 5), (4,), (5,)], 20),
+    "bilinear": (F.bilinear, [(2, 3), (2, 4), (5, 3, 4), (5,)], 2 * 3 * 4 * 5),
+    "Euclidean distance": (torch.cdist, [(2, 30, 3), (1, 40, 3)], 2 * 30 * 40 * 3),
+    "few Euclidean distances": (torch.cdist, [(2, 5, 3), (4, 3)], 2 * 5 * 4 * 3),
+    "Manhattan distance": (lambda a, b: torch.cdist(a, b, p=1), [(5, 3), (4, 3)], 0),
+    "own distances": (torch.nn.functional.pdist, [(5, 3)], 10 * 3),
+    "deformable": (
+        lambda x, w, o, m: torchvision.ops.deform_conv2d(x, o, w, padding=1, mask=m),
+        [(2, 6, 5, 4), (8, 3, 3, 3), (2, 18, 5, 4), (2, 9, 5, 4)],
+        2 * 20 * 8 * 3 * 9,
+    ),
+    "outer product": (torch.outer, [(3,), (4,)], 0),
+    "Fourier transform": (torch.fft.fft2, [(4, 4)], 0),
     "no product": (torch.mul, [(2, 3), (2, 3)], 0),
 }
+
+
+NO_FORMULA = (
+    "in place",
+    "conv_tbc",
+    "addr",
+    "bilinear",
+    "Euclidean distance",
+    "few Euclidean distances",
+    "own distances",
+    "deformable",
+)
 
 
 @pytest.mark.parametrize(("function", "shapes", "macs"), CASES.values(), ids=CASES)
@@ -57,7 +89,9 @@ def test_by_hand(function, shapes, macs):
     assert macs_of(function, *shapes) == macs
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n not in ("mv", "dot", "addmv", "addbmm")])
+@pytest.mark.parametrize(
+    "name", [n for n in CASES if n not in ("mv", "dot", "addmv", "addbmm", *NO_FORMULA)]
+)
 def test_as_torch_counts(name):
     function, shapes, macs = CASES[name]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -80,10 +114,13 @@ def test_fused_attention_on_the_cpu_is_counted():
     assert [op.macs for op in recorder.ops if op.macs] == [2 * 2 * 5 * 5 * 4]
 
 
+def exists(name):
+    library, _, plain = name.rpartition("::")
+    return library or hasattr(torch.ops.aten, plain)
+
+
 def test_tables_name_real_operators():
-    missing = {
-        n for n in mac_rules.RULES.keys() | mac_rules.BIAS.keys() if not hasattr(torch.ops.aten, n)
-    }
-    assert missing <= {"deform_conv2d", "_scaled_dot_product_attention_math_for_mps"}
+    missing = {name for name in mac_rules.RULES.keys() | mac_rules.BIAS.keys() if not exists(name)}
+    assert missing <= {"_scaled_dot_product_attention_math_for_mps"}
     assert mac_rules.BIAS.keys() <= mac_rules.RULES.keys()
     assert all(hasattr(torch.ops.aten, name) for name in mac_rules.FREE)
