@@ -46,6 +46,10 @@ NAME = "accuracy"
 Dataset = Annotated[
     str, typer.Option("--dataset", help="See: attnbench list datasets; or folder:PATH.")
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="FILE", help="Table file,label[,split] of a folder:PATH."),
+]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each arm.")]
 Recipe = Annotated[
     str | None, typer.Option("--recipe", help="Name or .toml; the data set's own by default.")
@@ -79,6 +83,7 @@ def command(
     module: Modules = None,
     placement: Placements = None,
     dataset: Dataset = "digits",
+    labels: Labels = None,
     seeds: Seeds = 3,
     recipe: Recipe = None,
     epochs: Epochs = None,
@@ -100,6 +105,7 @@ def command(
 
     Stop it at any time: the same command goes on from there.
     """
+    from attnbench.datasets.registry import with_labels
     from attnbench.runner.worker_main import check_executor, new_pool, new_worker
     from attnbench.runner.worker_tasks import Measurers
 
@@ -107,7 +113,7 @@ def command(
     check_executor(executor)
     measurers = Measurers(load_catalog(plugin))
     settings = {
-        "dataset": dataset,
+        "dataset": dataset if labels is None else with_labels(dataset, labels),
         "recipe": recipe,
         "epochs": epochs,
         "seeds": seeds,
@@ -157,10 +163,10 @@ def _section(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _announce(job: Job) -> None:
-    """Report the minimum detectable difference."""
-    from attnbench.runner.detectable_difference import detection
+    """Report the notes on the data and the minimum detectable difference."""
+    from attnbench.runner.detectable_difference import data_notes, detection
 
-    for line in detection(job):
+    for line in (*data_notes(job), *detection(job)):
         log(line)
 
 
@@ -191,6 +197,9 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "placement": case.placement,
         "dataset": facts.get("dataset"),
         "synthetic": facts.get("synthetic"),
+        "images": facts.get("images"),
+        "classes": facts.get("classes"),
+        "notes": facts.get("notes"),
         "recipe": facts.get("recipe"),
         "size": list(case.size),
         "status": result.status,

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +18,10 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+LEFT_OUT = "left out"
+"""Part of the note that counts and names the files of a data set that are not used."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,15 @@ class Data:
     synthetic: bool = False
     """Flag of computed images, whose accuracies are meaningless."""
     notes: tuple[str, ...] = ()
-    """Notes for the reader of an accuracy: that the local copy is a subset."""
+    """Notes for the reader of an accuracy: a subset, a split that was made, files left out."""
+
+    @property
+    def summary(self) -> str:
+        """The numbers of classes and images: ``2 classes (a, b), 8 training and 2 test images``."""
+        classes = self.train.classes
+        named = ", ".join([*classes[:3], *(["..."] if len(classes) > 3 else [])])
+        images = f"{len(self.train):,} training and {len(self.test):,} test images"
+        return f"{len(classes):,} classes ({named}), {images}"
 
 
 class Dataset(ABC):
@@ -79,6 +92,14 @@ class Dataset(ABC):
     def counts(self) -> tuple[int, int] | None:
         """The published numbers of training and test images; None if the files determine them."""
         return None
+
+    def class_count(self, root: Path) -> int | None:
+        """Return the number of classes here; None if it is known only after loading.
+
+        Args:
+            root: the folder of all data sets.
+        """
+        return self.classes
 
     def where(self, root: Path) -> Path | None:
         """Return the folder of the data set; None if absent or not needed."""
@@ -116,6 +137,8 @@ class PublishedDataset(Dataset):
     page: ClassVar[str]
     classes: ClassVar[int]
     counts: ClassVar[tuple[int, int]]
+    tested: ClassVar[str] = "test"
+    """The published name of the test images."""
     archives: ClassVar[str]
     """Archives to download from the page."""
     places: ClassVar[tuple[str, ...]]
@@ -144,6 +167,27 @@ class PublishedDataset(Dataset):
             raise RequestError(self.missing(root) or "")
         return self._read(folder)
 
+    def classes_here(self, folder: Path) -> Sequence[str] | None:
+        """Return the classes in a folder; None for a data set that is complete or refused."""
+        return None
+
+    def class_count(self, root: Path) -> int | None:
+        """Return the number of published classes; None for a subset, which has to be loaded."""
+        return None if self._subset(root) else self.classes
+
+    def identity(self, root: Path) -> str:
+        """Return the name, the version and, for a subset, its classes."""
+        names = self._subset(root)
+        if not names:
+            return super().identity(root)
+        found = hashlib.sha256(os.fsencode("\0".join(names))).hexdigest()[:16]
+        return f"{super().identity(root)},{len(names)} classes,{found}"
+
+    def _subset(self, root: Path) -> Sequence[str]:
+        folder = self.where(root)
+        names = self.classes_here(folder) if folder else None
+        return () if names is None or len(names) == self.classes else names
+
     @abstractmethod
     def _read(self, folder: Path) -> Data:
         """Return both splits from the folder of the data set."""
@@ -171,6 +215,15 @@ class PublishedDataset(Dataset):
         for kind, count, published in zip(kinds, counts, (self.classes, *self.counts), strict=True):
             if count != published:
                 raise self.damage_error(f"has {count:,} {kind}: published are {published:,}")
+
+    def with_counts(self, data: Data, *counts: int) -> Data:
+        """Return the data with a note of its numbers if they differ from the published ones."""
+        published = (self.classes, *self.counts)
+        if counts == published:
+            return data
+        text = f"{{:,}} classes, {{:,}} training and {{:,}} {self.tested} images"
+        note = f"{text.format(*counts)}; published are {text.format(*published)}"
+        return replace(data, notes=(note, *data.notes))
 
     def damage_error(self, problem: str, subject: Path | str = "") -> RequestError:
         """Return the error of a copy, or a file of it, that differs from the published one."""

@@ -1,8 +1,4 @@
-"""Data sets with one folder of image files per class: ImageNet, and a user's own.
-
-torchvision's ``ImageFolder`` is not used: the listing of data sets needs names and sizes of files
-without torch, and it would follow circular links, include hidden files and skip unreadable folders.
-"""
+"""Data sets with one folder of image files per class: ImageNet, and a user's own."""
 
 # constants take the place of properties
 # pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
@@ -11,47 +7,56 @@ without torch, and it would follow circular links, include hidden files and skip
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from attnbench.datasets.dataset import Data, Dataset, PublishedDataset
-from attnbench.datasets.image_files import from_files, printable
+from attnbench.datasets.image_files import file_data, from_files, printable, some
+from attnbench.datasets.image_tree import (
+    FileListing,
+    Files,
+    ImageTree,
+    class_names,
+    entries,
+    is_folder,
+)
+from attnbench.datasets.label_file import read_labels
+from attnbench.datasets.random_split import NOTE, random_split
+from attnbench.datasets.split_layout import EXPECTED, find_layout
 from attnbench.errors import RequestError
 
-_LAYOUT = "expected are train/CLASS/IMAGE and test/CLASS/IMAGE (or val/CLASS/IMAGE)"
 _FIRST = "ILSVRC2012_val_00000001.JPEG"
 _FLAT = ("val", "ILSVRC2012_img_val", ".")
 """Folders that may hold ImageNet's validation images if they were unpacked by hand."""
-_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""Name endings of image files, as in torchvision's ``IMG_EXTENSIONS``."""
-_Splits = Mapping[str, Mapping[str, list[tuple[str, int]]]]
-"""Folder of a split -> class -> files, as paths relative to the class folder, with sizes."""
 
 
 @dataclass(frozen=True)
 class Folder(Dataset):
-    """A user's own images in the layout of torchvision's ``ImageFolder``, one folder per split.
+    """A user's own images, one folder per class; the split and the labels may be missing.
 
-    Classes are the folders in ``train``, sorted. Test images are those in ``test``, or in ``val``
-    if there is no ``test`` with class folders.
+    Classes are the folders in ``train``, sorted, and test images those in ``val``: the other names
+    of splits are those of :mod:`attnbench.datasets.split_layout`. Without class folders for
+    testing, :func:`~attnbench.datasets.random_split.random_split` makes a split.
 
     Args:
         path: the folder as given.
         folder: the same as an absolute path, independent of the working directory.
+        labels: a table of files and labels as given, instead of class folders.
     """
 
     path: str
     folder: Path
+    labels: str | None = None
 
-    title = "Your own images: PATH/train/CLASS/IMAGE, PATH/test/CLASS/IMAGE"
+    title = "Your own images: PATH/train/CLASS/IMAGE, PATH/val/CLASS/IMAGE"
 
     @property
     def name(self) -> str:
-        """``folder:PATH``, with the path as given."""
-        return f"folder:{self.path}"
+        """``folder:PATH``, with the path as given; ``folder:PATH,labels=FILE``."""
+        return f"folder:{self.path}" + (f",labels={self.labels}" if self.labels else "")
 
     def where(self, root: Path) -> Path | None:
         """Return the folder, or None if it does not exist."""
@@ -60,14 +65,13 @@ class Folder(Dataset):
     def missing(self, root: Path) -> str | None:
         """Return the absent folder and the expected layout, or None."""
         if not self.folder.is_dir():
-            return f"data set {self.name}: there is no folder {self.folder}; {_LAYOUT} in it"
-        if not class_names(self.folder / "train"):
-            absent = "train/"
-        elif self._test() is None:
-            absent = "test/ or val/"
-        else:
-            return None
-        return f"data set {self.name}: {self.folder} has no {absent} with class folders; {_LAYOUT}"
+            return f"data set {self.name}: there is no folder {self.folder}; {EXPECTED} in it"
+        try:
+            if self.labels is None:
+                find_layout(self.folder)
+        except RequestError as error:
+            return f"data set {self.name}: {error}"
+        return None
 
     def identity(self, root: Path) -> str:
         """Return the number of files and a hash of their names and sizes, without the path.
@@ -75,12 +79,7 @@ class Folder(Dataset):
         Raises:
             RequestError: the folder does not exist.
         """
-        listed = [
-            f"{split}/{label}/{file}\0{size}\0"  # no name has a zero byte
-            for split, classes in self._splits().items()
-            for label, files in classes.items()
-            for file, size in files
-        ]
+        listed = list(self._listing())
         found = hashlib.sha256(os.fsencode("".join(listed)))
         return f"folder/1,{len(listed)} files,{found.hexdigest()}"
 
@@ -90,16 +89,23 @@ class Folder(Dataset):
         Raises:
             RequestError: a class without images, a single class, or many unreadable files.
         """
-        return _load(self.name, self.folder, self._splits())
+        return _load(self.name, self.folder, self._listing())
 
-    def _splits(self) -> _Splits:
+    def _listing(self) -> FileListing:
         missing = self.missing(self.folder)
         if missing is not None:
             raise RequestError(missing)
-        return _list_splits(self.folder, "train", self._test() or "")
-
-    def _test(self) -> str | None:
-        return next((name for name in ("test", "val") if class_names(self.folder / name)), None)
+        if self.labels is not None:
+            found = read_labels(Path(self.labels).expanduser(), self.folder)
+        else:
+            layout = find_layout(self.folder)
+            folders = [split for split in (layout.train, layout.test) if split is not None]
+            found = _list_folders(self.folder, folders, layout.notes)
+        if len(found.splits) == 2:
+            return found
+        ((below, classes),) = found.splits.items()
+        drawn = random_split(classes, f"{below}/" if below else "")
+        return replace(found, splits=drawn, notes=(*found.notes, NOTE), by_path=False)
 
 
 class ImageNet(PublishedDataset):
@@ -117,6 +123,7 @@ class ImageNet(PublishedDataset):
     terms = "non-commercial research and education, after registration"
     classes = 1000
     counts = (1_281_167, 50_000)
+    tested = "validation"
     archives = "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"
     places = ("imagenet",)
     needed = ("train/WNID/*.JPEG", "val/WNID/*.JPEG")
@@ -133,114 +140,82 @@ class ImageNet(PublishedDataset):
             f"(needs ILSVRC2012_devkit_t12.tar.gz of {self.page})"
         )
 
-    def identity(self, root: Path) -> str:
-        """Return the name, the version and, for a subset, the number of classes."""
-        found = len(class_names(root / self.places[0] / "train"))
-        subset = "" if found in {0, self.classes} else f",{found} classes"
-        return super().identity(root) + subset
+    def classes_here(self, folder: Path) -> list[str]:
+        """Return the names of the class folders for training that are not empty, sorted."""
+        train = folder / "train"
+        return [name for name in class_names(train) if entries(train / name)]
 
     def _read(self, folder: Path) -> Data:
-        found = _load(self.name, folder, _list_splits(folder, "train", "val"))
+        found = _load(self.name, folder, _list_folders(folder, ("train", "val")))
         images = (len(split) + len(split.unreadable) for split in (found.train, found.test))
-        here, published = (len(found.train.classes), *images), (self.classes, *self.counts)
-        if here == published:
-            return found
-        text = "{:,} classes, {:,} training and {:,} validation images"
-        note = f"{text.format(*here)}; published are {text.format(*published)}"
-        return replace(found, notes=(note,))
+        return self.with_counts(found, len(found.train.classes), *images)
 
     def _holds(self, folder: Path) -> bool:
         return bool(class_names(folder / "train") and class_names(folder / "val"))
 
 
-def class_names(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, sorted; none where it cannot be read.
-
-    Hidden folders are excluded, links to folders are included.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(item.name for item in entries if item.is_dir() and item.name[0] != ".")
-    except OSError:
-        return []
-
-
-def image_files(folder: Path) -> list[tuple[str, int]]:
-    """Return the images in a folder and its subfolders: relative paths and sizes, sorted.
-
-    Hidden files and folders and files without an image's name ending are excluded. Links are
-    followed; a broken link is included with size 0, so that it is reported.
-
-    Raises:
-        RequestError: a folder cannot be read.
-    """
-    return sorted(_walk(folder, "", (os.path.realpath(folder),)))
-
-
-@cache
-def endings() -> tuple[str, ...]:
-    """Return the name endings of image files, in lower case."""
-    from PIL import features
-
-    return (*_ENDINGS, ".avif") if "avif" in features.get_supported_modules() else _ENDINGS
-
-
-def _walk(folder: Path, below: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    try:
-        with os.scandir(folder / below) as scanned:
-            entries = [entry for entry in scanned if entry.name[0] != "."]
-    except OSError as error:
-        raise RequestError(f"folder {folder / below} cannot be read: {error.strerror}") from error
-    for entry in entries:
-        path = f"{below}{entry.name}"
-        if entry.is_dir():
-            real = os.path.realpath(entry.path)
-            if real not in above:  # a link to one of its parent folders would recurse for ever
-                yield from _walk(folder, f"{path}/", (*above, real))
-        elif entry.name.lower().endswith(endings()) and (entry.is_file() or entry.is_symlink()):
-            yield path, entry.stat().st_size if entry.is_file() else 0
-
-
-def _list_splits(folder: Path, *splits: str) -> _Splits:
-    return {
-        split: {name: image_files(folder / split / name) for name in class_names(folder / split)}
+def _list_folders(folder: Path, splits: Sequence[str], notes: Sequence[str] = ()) -> FileListing:
+    """Return the files in the class folders of each split; a class without any is left out."""
+    below = {split: f"{split}/" if split else "" for split in splits}
+    classes = {split: class_names(folder / split) for split in splits}
+    tree = ImageTree(
+        folder, [f"{below[split]}{label}" for split in splits for label in classes[split]]
+    )
+    listed = {
+        split: {label: tree.files(f"{below[split]}{label}/") for label in classes[split]}
         for split in splits
     }
+    loose = [
+        f"{below[split]}{entry.name}"
+        for split in splits
+        for entry in entries(folder / split)
+        if not is_folder(entry)
+    ]
+    filled = {label for labels in listed.values() for label, files in labels.items() if files}
+    empty = sorted({*itertools.chain(*classes.values())} - filled)
+    kept = {
+        split: {label: files for label, files in labels.items() if label in filled}
+        for split, labels in listed.items()
+    }
+    named = [f"{len(empty):,} empty class folders: {some(map(printable, empty))}"] if empty else []
+    return FileListing(kept, (*notes, *named), {**tree.left_out, "in no class folder": loose})
 
 
-def _load(name: str, folder: Path, splits: _Splits) -> Data:
-    _check_classes(folder, splits)
-    train, test = (
+def _load(name: str, folder: Path, listing: FileListing) -> Data:
+    _check_classes(folder, listing.splits)
+    splits = [
         from_files(
             f"data set {name}, {split}",
             folder,
-            [
-                (f"{split}/{label}/{file}", number)
-                for number, (label, files) in enumerate(classes.items())
-                for file, _ in files
-            ],
+            [(file, number) for number, files in enumerate(classes.values()) for file, _ in files],
             tuple(map(printable, classes)),
         )
-        for split, classes in splits.items()
-    )
-    return Data(name, train, test)
+        for split, classes in listing.splits.items()
+    ]
+    return file_data(name, splits, listing.notes, listing.left_out)
 
 
-def _check_classes(folder: Path, splits: _Splits) -> None:
+def _check_classes(folder: Path, splits: Mapping[str, Mapping[str, Files]]) -> None:
     train, test = (folder / split for split in splits)
     known, tested = splits.values()
     if len(known) < 2:
         raise RequestError(
-            f"{train} has too few class folders: got {len(known)}. Training needs at least 2."
+            f"{train} has too few class folders with images: got {len(known)}. Training needs at "
+            "least 2."
         )
     if unknown := sorted(tested.keys() - known.keys()):
         raise RequestError(
-            f"{test} has class {printable(unknown[0])!r}, which {train} does not have. "
-            "Add images of it there, or remove the folder."
+            f"{test} has {_named_classes(unknown)}, which {train} does not have. "
+            "Add images there, or remove them."
         )
     for split, classes in splits.items():
         if empty := [name for name in known if not classes.get(name)]:
             raise RequestError(
-                f"class {printable(empty[0])!r} has no images in {folder / split}. "
+                f"{_named_classes(empty)} has no images in {folder / split}. "
                 "Add some, or remove the class from both splits."
             )
+
+
+def _named_classes(names: Sequence[str]) -> str:
+    first = f"class {printable(names[0])!r}"
+    return f"{first} and {len(names) - 1:,} more" if names[1:] else first

@@ -13,6 +13,8 @@ from attnbench.errors import MissingExtraError, RequestError, unknown
 from attnbench.registry.specs import parse_spec
 
 FOLDER = "folder:"
+LABELS = ",labels="
+"""Option of a user's own folder: a table of files and labels."""
 _SHIPPED = {
     "digits": "attnbench.datasets.digits:Digits",
     "fashion-mnist": "attnbench.datasets.fashion_mnist:FashionMnist",
@@ -35,7 +37,8 @@ def dataset(spec: str) -> Dataset:
     """Return a data set, whether or not it is present (see its ``missing``).
 
     Args:
-        spec: a name, with its options, if any (``synthetic,classes=4``), or ``folder:PATH``.
+        spec: a name, with its options, if any (``synthetic,classes=4``), ``folder:PATH`` or
+            ``folder:PATH,labels=FILE.csv``.
 
     Raises:
         UnknownNameError: no such data set; near misses are suggested.
@@ -44,12 +47,15 @@ def dataset(spec: str) -> Dataset:
     if spec.startswith(FOLDER):
         from attnbench.datasets.image_folder import Folder
 
-        path = spec.removeprefix(FOLDER)
-        if not path.strip():
+        # the last one: a path may have commas and equals signs
+        start, given, labels = spec.rpartition(LABELS)
+        path = (start if given else spec).removeprefix(FOLDER)
+        if not path.strip() or (given and not labels.strip()):
             raise RequestError(f"data set {spec!r} has no path. Write {FOLDER}PATH.")
-        return Folder(str(Path(path)), Path(path).expanduser().absolute())
+        table = str(Path(labels)) if given else None
+        return Folder(str(Path(path)), Path(path).expanduser().absolute(), table)
     parsed = parse_spec(spec, "data set")
-    way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/test/CLASS/."
+    way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/val/CLASS/."
     if parsed.name not in _SHIPPED:
         raise unknown("data set", parsed.name, _SHIPPED, way_out=way_out)
     kind: Callable[..., Dataset] = pkgutil.resolve_name(_SHIPPED[parsed.name])
@@ -58,6 +64,19 @@ def dataset(spec: str) -> Dataset:
     except TypeError as error:
         options = ", ".join(sorted(parsed.options))
         raise RequestError(f"data set {spec!r}: {parsed.name} has no option {options}") from error
+
+
+def with_labels(spec: str, table: Path) -> str:
+    """Return the spec of a user's own folder with a table of files and labels.
+
+    Raises:
+        RequestError: it is another data set, or has a table.
+    """
+    if not spec.startswith(FOLDER) or LABELS in spec:
+        raise RequestError(
+            f"labels need a folder without them: got {spec!r}. Write --dataset {FOLDER}PATH"
+        )
+    return f"{spec}{LABELS}{table}"
 
 
 def load(spec: str) -> Data:

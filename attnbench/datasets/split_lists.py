@@ -11,10 +11,11 @@ have another order, and images have to stay in the order of their records.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 
 from attnbench.datasets.dataset import Data, PublishedDataset
-from attnbench.datasets.image_files import from_files
+from attnbench.datasets.image_files import file_data, from_files
 from attnbench.errors import RequestError
 from attnbench.utils.text import describe
 
@@ -29,20 +30,36 @@ class FileListDataset(PublishedDataset):
     def _lists(self, folder: Path) -> tuple[list[str], list[str]]:
         """Return the files for training and for testing, ``CLASS/IMAGE.jpg``."""
 
+    def classes_here(self, folder: Path) -> list[str]:
+        """Return the listed classes whose folders are there, sorted."""
+        return self._present(folder, self._lists(folder))
+
     def _read(self, folder: Path) -> Data:
         lists = self._lists(folder)
-        classes = tuple(sorted({_class(file) for files in lists for file in files}))
+        classes = self._present(folder, lists)
         numbers = {name: number for number, name in enumerate(classes)}
         listed = [
-            [(f"{self.images}/{file}", numbers[_class(file)]) for file in files] for files in lists
+            [
+                (f"{self.images}/{file}", numbers[_class(file)])
+                for file in files
+                if _class(file) in numbers
+            ]
+            for files in lists
         ]
         present = [[pair for pair in pairs if (folder / pair[0]).is_file()] for pairs in listed]
-        self.check(len(classes), *map(len, present))
-        train, test = (
-            from_files(f"data set {self.name}, {split}", folder, files, classes)
+        if len(classes) >= self.classes:
+            self.check(len(classes), *map(len, present))
+        elif lost := sum(map(len, listed)) - sum(map(len, present)):
+            raise self.damage_error(f"lacks {lost:,} of the listed images of its classes", folder)
+        splits = [
+            from_files(f"data set {self.name}, {split}", folder, files, tuple(classes))
             for split, files in zip(("training", "test"), present, strict=True)
-        )
-        return Data(self.name, train, test)
+        ]
+        return self.with_counts(file_data(self.name, splits), len(classes), *map(len, present))
+
+    def _present(self, folder: Path, lists: Iterable[Iterable[str]]) -> list[str]:
+        names = {_class(file) for files in lists for file in files}
+        return sorted(name for name in names if (folder / self.images / name).is_dir())
 
 
 class Food101(FileListDataset):

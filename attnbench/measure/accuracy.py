@@ -26,6 +26,7 @@ from attnbench.models.backbones import create_backbone
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot
 from attnbench.models.pretrained import transfer
+from attnbench.models.weight_files import weights_file
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case, Training, training_of
 from attnbench.training.dataloader import transforms
@@ -53,6 +54,7 @@ class AccuracyMeter:
         self.cost = cost
         self._known: dict[tuple[str, str, int], BackboneCost] = {}
         self._fitting: set[Case] = set()
+        self._class_counts: dict[str, int] = {}
 
     def check(self, case: Case) -> None:
         """Raise an error for an invalid case, without training.
@@ -64,7 +66,7 @@ class AccuracyMeter:
         training = training_of(case)
         dataset = find_dataset(training.dataset)
         recipe = find_recipe(training.recipe)
-        if training.weights and not Path(training.weights).is_file():
+        if training.weights and not weights_file(training.weights)[0].is_file():
             raise RequestError(
                 f"weights cannot be read: got {training.weights!r}, which is no file"
             )
@@ -129,6 +131,11 @@ class AccuracyMeter:
         torch.set_num_threads(training.threads)
         report("loading data")
         data = load(training.dataset)
+        if (here := len(data.train.classes)) != (classes := self._classes(case)):
+            raise RequestError(
+                f"data set {data.name} has {here} classes with images: expected {classes}. Load it "
+                "again."
+            )
         model = self.network(case)
         kept = str(transfer(model, Path(training.weights))) if training.weights else None
         trained = train(
@@ -182,15 +189,19 @@ class AccuracyMeter:
         if key not in self._known:
             try:
                 empty = without_weights(lambda: adapt(_built(spec, classes), recipe))
-                self._known[key] = BackboneCost(empty, size)
+                found = BackboneCost(empty, size)
             except CountingError:  # its forward pass depends on values
-                self._known[key] = BackboneCost(adapt(_built(spec, classes), recipe), size)
+                found = BackboneCost(adapt(_built(spec, classes), recipe), size)
+            _check_output(spec, found, classes)
+            self._known[key] = found
         return self._known[key]
 
     def _classes(self, case: Case) -> int:
         dataset = training_of(case).dataset
-        classes = find_dataset(dataset).classes
-        return len(load(dataset).train.classes) if classes is None else classes
+        if dataset not in self._class_counts:
+            count = find_dataset(dataset).class_count(data_root())
+            self._class_counts[dataset] = count or len(load(dataset).train.classes)
+        return self._class_counts[dataset]
 
 
 def identity(training: Training) -> dict[str, Any]:
@@ -204,6 +215,16 @@ def identity(training: Training) -> dict[str, Any]:
         "data": None if dataset.missing(root) else dataset.identity(root),
         "weights": _file_hash(training.weights) if training.weights else None,
     }
+
+
+def _check_output(spec: str, backbone: BackboneCost, classes: int) -> None:
+    """Refuse a backbone that would fail in scoring, after the last epoch."""
+    output = backbone.survey.trace.calls[0].output
+    if output is not None and tuple(output) != (1, classes):
+        raise RequestError(
+            f"backbone {spec} returns an output of shape {tuple(output)} for an image: must return "
+            f"(1, {classes}), a score for each class of the data set."
+        )
 
 
 def _built(spec: str, classes: int) -> nn.Module:
@@ -237,11 +258,13 @@ def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any
     }
 
 
-def _file_hash(path: str) -> str | None:
-    if not Path(path).is_file():
+def _file_hash(given: str) -> str | None:
+    path, key = weights_file(given)
+    if not path.is_file():
         return None
-    status = Path(path).stat()
-    return _content_hash(path, status.st_size, status.st_mtime_ns)
+    status = path.stat()
+    found = _content_hash(str(path), status.st_size, status.st_mtime_ns)
+    return f"{found}:{key}" if key else found
 
 
 @lru_cache(maxsize=8)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.errors import MissingExtraError, RequestError
+from attnbench.errors import RequestError
 from attnbench.models.block_layers import Inserted
-from attnbench.utils.text import describe
+from attnbench.models.weight_files import IGNORED, StateDict, read_state
 
-WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "model_ema", "state_dict_ema")
-"""Keys under which a checkpoint keeps the network; the first one present is used."""
-PREFIXES = ("module.", "_orig_mod.")
-"""Prefixes that ``DataParallel`` and ``torch.compile`` put before every key."""
-_COUNTER = "n_averaged"
-"""Key of the counter that ``torch.optim.swa_utils.AveragedModel`` stores with the network."""
 _SHOWN = 3
 _COUNT = ".num_batches_tracked"
 """Counter of a batch norm: old files lack it, and only a norm without momentum reads it."""
@@ -44,6 +35,8 @@ class Transfer:
     """Path of the classifier, where it stays as initialized."""
     classes: tuple[int, int] | None = None
     """Numbers of classes of that classifier, in the file and here; None where the file has none."""
+    state: StateDict | None = None
+    """The part of the file, if it has others."""
 
     def __str__(self) -> str:
         """Return one line: the tensors kept, left as initialized and dropped, with their origin."""
@@ -51,6 +44,10 @@ class Transfer:
         parts += [f"fresh: {', '.join(fresh)}"] if (fresh := self._fresh()) else []
         replaced = [key for key in self.dropped if not _within(key, self.head)]
         parts += [f"dropped: {len(replaced)} of replaced blocks"] if replaced else []
+        if self.state and self.state.outside:
+            parts.append(f"not used: {len(self.state.outside)} beside {self.state.place}")
+        if self.state and self.state.also:
+            parts.append(f"from {self.state.place}, not {', '.join(self.state.also)}")
         return "; ".join(parts)
 
     def _fresh(self) -> list[str]:
@@ -82,15 +79,17 @@ def transfer(model: nn.Module, path: Path, *, any_head: bool = True) -> Transfer
 
     Args:
         model: the network, as placed.
-        path: a file that :func:`~attnbench.models.pretrained.read_state` reads.
+        path: a file that :func:`~attnbench.models.weight_files.read_state` reads.
         any_head: whether the classifier may differ; otherwise it must fit as well.
 
     Raises:
         RequestError: the file is no state dict, or not of this network, which stays unchanged.
     """
     wanted = model.state_dict()
-    read = read_state(path, wanted)
     inserted = _find_inserted(model)
+    known = _known_shapes(wanted, inserted)
+    state = read_state(path, known)
+    read = {key: value for key, value in state.tensors.items() if not _is_ignored(key, known)}
     names = {_placed(key, inserted): key for key in read}
     if len(wanted.keys() & read.keys()) > len(wanted.keys() & names.keys()):
         names, inserted = {key: key for key in read}, {}  # saved with the inserted modules
@@ -106,8 +105,16 @@ def transfer(model: nn.Module, path: Path, *, any_head: bool = True) -> Transfer
         for key in wanted.keys() - kept.keys()
         if not (_within(key, head, *new) or key.endswith(_COUNT))
     ]
-    unknown = [name for key, name in names.items() if not _within(key, head, *replaced)]
-    _check(kept, wanted, missing, {*unknown} - {names[key] for key in kept}, path)
+    unknown = [
+        name
+        for key, name in names.items()
+        if key not in kept and not (_within(key, head, *replaced) or key.endswith(_COUNT))
+    ]
+    if problem := _problem(kept, wanted, missing, unknown):
+        raise RequestError(
+            f"weights {path} are not of this network: {problem}; {state}. Give those of the "
+            "plain backbone or of the same placement."
+        )
     _load(model, kept, path)
     weight = f"{head}.weight"
     return Transfer(
@@ -117,6 +124,7 @@ def transfer(model: nn.Module, path: Path, *, any_head: bool = True) -> Transfer
         dropped=tuple(name for key, name in names.items() if key not in kept),
         head=head,
         classes=(len(given[weight]), len(wanted[weight])) if head and weight in given else None,
+        state=state if state.outside or state.also else None,
     )
 
 
@@ -131,6 +139,8 @@ def load_weights(model: nn.Module, path: Path) -> str:
     transferred = transfer(model, path, any_head=False)
     own = len(transferred.fresh) - len(transferred.fresh_counts())
     note = f"; {own} tensors of inserted modules are not in it and stay random" if own else ""
+    if transferred.state and transferred.state.also:
+        note += f"; from {transferred.state.place}, not {', '.join(transferred.state.also)}"
     return f"{path.name}{note}"
 
 
@@ -144,6 +154,23 @@ def _placed(key: str, inserted: Iterable[str]) -> str:
         if key.startswith(f"{path}."):
             key = f"{path}.block.{key.removeprefix(f'{path}.')}"
     return key
+
+
+def _known_shapes(wanted: Mapping[str, Tensor], inserted: Iterable[str]) -> dict[str, torch.Size]:
+    """Return the shape of each tensor by its name in the placed and in the plain network."""
+    known = {key: value.shape for key, value in wanted.items()}
+    for path in inserted:
+        block = f"{path}.block."
+        known |= {
+            f"{path}.{key.removeprefix(block)}": shape
+            for key, shape in known.items()
+            if key.startswith(block)
+        }
+    return known
+
+
+def _is_ignored(key: str, known: Collection[str]) -> bool:
+    return key not in known and key.rpartition(".")[2] in IGNORED
 
 
 def _within(key: str, *paths: str | None) -> bool:
@@ -169,14 +196,13 @@ def _misfit_head(
     return head if same_input and there.shape[:1] != here.shape[:1] else None
 
 
-def _check(
+def _problem(
     kept: Mapping[str, Tensor],
     wanted: Mapping[str, Tensor],
     missing: Collection[str],
     unknown: Collection[str],
-    path: Path,
-) -> None:
-    """Raise :class:`RequestError` if a tensor is missing, unknown or of another shape."""
+) -> str:
+    """Return which tensors are missing, unknown or of another shape; empty if all fit."""
     problems = []
     for what, keys in (("lacking", sorted(missing)), ("unknown", sorted(unknown))):
         if keys:
@@ -188,8 +214,7 @@ def _check(
             problems = [f"size mismatch for {key}: {there} in the file, {here} in the network"]
     if not problems and not kept:
         problems = ["no tensor of it fits"]
-    if problems:
-        raise RequestError(f"weights {path} are not of this network: {'; '.join(problems)}")
+    return "; ".join(problems)
 
 
 def _load(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -198,67 +223,3 @@ def _load(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     except RuntimeError as error:  # from a module with a loading method of its own
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise RequestError(f"weights {path} are not of this network: {lines[-1]}") from error
-
-
-def read_state(path: Path, wanted: Collection[str]) -> Mapping[str, Tensor]:
-    """Return the state dict in a file, on the CPU, with the keys of an unwrapped network.
-
-    Args:
-        path: a file of ``torch.save``, with the state dict itself or under one of
-            :data:`WRAPPERS`, or a ``.safetensors`` file. No code in it is run.
-        wanted: the keys of the network; a prefix that they have as well is kept.
-
-    Raises:
-        RequestError: the file cannot be read, or does not hold a state dict.
-        MissingExtraError: the package safetensors is needed and not installed.
-    """
-    state = _read(path)
-    if isinstance(state, Mapping):
-        wrapped = (state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping))
-        state = next(wrapped, state)
-    if not isinstance(state, Mapping) or not all(torch.is_tensor(v) for v in state.values()):
-        raise RequestError(f"weights {path} are not a state dict: got a {type(state).__name__}")
-    return _bare(state, wanted)
-
-
-def _read(path: Path) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            return _safetensors(path)
-        # training scripts save their parsed arguments beside the weights
-        with torch.serialization.safe_globals([Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise RequestError(f"weights {path} cannot be read: {error.strerror or error}") from error
-    except RequestError:
-        raise
-    except UnpicklingError as error:  # torch's message advises to run the code in the file
-        raise RequestError(
-            f"weights {path} are not a state dict: got a whole model. Save it with "
-            "torch.save(model.state_dict(), FILE)"
-        ) from error
-    except Exception as error:
-        raise RequestError(
-            f"weights {path} are not a state dict: {describe(error)}. Save one with "
-            "torch.save(model.state_dict(), FILE)"
-        ) from error
-
-
-def _safetensors(path: Path) -> Any:
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtraError(
-            f"weights {path} need the package safetensors. Install it: pip install safetensors"
-        ) from error
-    return load_file(path)
-
-
-def _bare(state: Mapping[str, Tensor], wanted: Collection[str]) -> Mapping[str, Tensor]:
-    """Return a state dict without the prefixes that wrappers put before every key."""
-    for prefix in PREFIXES * 2:  # each wrapper may contain the other
-        own = {key: value for key, value in state.items() if key != _COUNTER or key in wanted}
-        foreign = not any(key.startswith(prefix) for key in wanted)
-        if foreign and own and all(key.startswith(prefix) for key in own):
-            state = {key.removeprefix(prefix): value for key, value in own.items()}
-    return state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
+from attnbench.datasets.dataset import data_root
 from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.records.format import Record
@@ -37,6 +38,17 @@ def detection(job: Job) -> Iterator[str]:
         )
 
 
+def data_notes(job: Job) -> Iterator[str]:
+    """Yield a line for each data set but complete published ones: its images and notes."""
+    names = dict.fromkeys(case.training.dataset for case in job.pending if case.training)
+    for name in names:
+        found = find_dataset(name)
+        if found.class_count(data_root()) is None:
+            data = load(name)
+            numbers = [] if found.counts else [data.summary]
+            yield f"{name}: {'; '.join([*numbers, *data.notes])}"
+
+
 def _spread(job: Job, dataset: str) -> tuple[float | None, str]:
     """Return the standard deviation of a paired difference, or its floor, and the source."""
     measured = _measured(job, dataset)
@@ -44,8 +56,9 @@ def _spread(job: Job, dataset: str) -> tuple[float | None, str]:
         return median(measured), "as in the records that are there"
     if not any(case.training and case.training.dataset == dataset for case in job.pending):
         return None, ""
-    counts = find_dataset(dataset).counts
-    images = counts[1] if counts else len(load(dataset).test)
+    found = find_dataset(dataset)
+    subset = found.class_count(data_root()) is None
+    images = len(load(dataset).test) if subset or not found.counts else found.counts[1]
     floor = sd_floor(images, _EXPECTED_TOP1)
     return floor, f"the least that {images:,} test images allow; more is likely"
 

@@ -156,7 +156,33 @@ def test_an_image_of_too_many_pixels_is_unreadable(picture, tmp_path, monkeypatc
     picture(tmp_path / "3.png", size=(50, 50))
     picture(tmp_path / "5.png", size=(40, 40))  # only warned of
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1200)
-    assert from_files("mine", tmp_path, files, ("a",)).unreadable == ("3.png",)
+    assert from_files("mine", tmp_path, files, ("a",)).unreadable == (
+        "3.png (over 67,108,864 pixels)",
+    )
+
+
+def test_a_jpeg_over_the_limit_is_reduced_and_other_files_are_left_out(
+    picture, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("attnbench.datasets.image_files.MOST_PIXELS", 64 * 64)
+    monkeypatch.setattr("attnbench.datasets.image_files._LARGE_PIXELS", 32 * 32)
+    sizes = {"a.jpg": (64, 64), "b.jpg": (65, 64), "c.jpg": (300, 200), "d.jpg": (600, 600)}
+    for name, size in {**sizes, "e.png": (65, 64)}.items():
+        picture(tmp_path / name, size=size)
+    files = [(name, 0) for name in (*sizes, "e.png")]
+    found = from_files("mine", tmp_path, files, ("a",))
+    shapes = [tuple(found.image(row).shape) for row in range(len(found))]
+    assert shapes == [(3, 64, 64), (3, 32, 33), (3, 50, 75)]
+    assert found.unreadable == ("d.jpg (over 4,096 pixels)", "e.png (over 4,096 pixels)")
+    monkeypatch.setattr("attnbench.datasets.image_files.MOST_DECODED", 1)
+    assert from_files("mine", tmp_path, files, ("a",)).unreadable == found.unreadable
+
+
+def test_a_few_unreadable_images_of_a_small_split_cost_only_themselves(picture, tmp_path):
+    files = [(picture(tmp_path / f"{n}.png").name, 0) for n in range(6)]
+    for n in range(3):
+        (tmp_path / f"{n}.png").write_text("<html>")
+    assert len(from_files("mine", tmp_path, files, ("a",))) == 3
 
 
 def test_of_a_large_split_only_headers_are_read(picture, truncated, tmp_path, monkeypatch):

@@ -101,10 +101,30 @@ def test_an_absent_file_is_a_count_that_differs(case, root):
         cls().load(root)
 
 
-def test_other_classes_than_the_published_are_refused(case, root, monkeypatch):
+def test_more_classes_than_the_published_are_refused(case, root, monkeypatch):
     _, _, cls = case
+    monkeypatch.setattr(cls, "classes", 1)
+    with pytest.raises(RequestError, match=r"2 classes.*1"):
+        cls().load(root)
+
+
+def test_class_folders_that_are_there_are_a_subset(case, root, monkeypatch):
+    name, folder, cls = case
+    (folder / cls.images / "zebra").mkdir()  # not in the lists
+    assert cls().class_count(root) == 2
+    assert cls().identity(root) == f"{name}/1"
     monkeypatch.setattr(cls, "classes", 3)
-    with pytest.raises(RequestError, match=r"2 classes.*3"):
+    monkeypatch.setattr(cls, "counts", (4, 4))
+    assert cls().class_count(root) is None
+    assert cls().identity(root).startswith(f"{name}/1,2 classes,")
+    found = cls().load(root)
+    assert found.train.classes == CASES[name][2]
+    assert found.notes == (
+        "2 classes, 3 training and 2 test images; published are 3 classes, 4 training and 4 test "
+        "images",
+    )
+    next(iter(folder.rglob("*20.jpg"))).unlink()
+    with pytest.raises(RequestError, match="lacks 1 of the listed images of its classes"):
         cls().load(root)
 
 

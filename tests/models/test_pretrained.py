@@ -1,7 +1,14 @@
 """A user's weights in a placed network."""
 
+import os
+import pickle
+import shutil
 from argparse import Namespace
+from collections import OrderedDict
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,6 +18,7 @@ import attnbench
 from attnbench.errors import RequestError
 from attnbench.models.pretrained import Transfer, load_weights, transfer
 
+ONE = torch.ones(1)
 SIZE = {"input_size": (1, 3, 32, 32)}
 
 
@@ -69,7 +77,6 @@ def test_of_replaced_blocks_are_dropped(plain, saved):
             lambda state: state.update({"classifier.3.bias": torch.zeros(9)}),
             "size mismatch for classifier.3.bias",
         ),
-        (lambda state: state.update(note="text"), "not a state dict"),
     ],
 )
 def test_what_does_not_fit_is_told(change, told, plain, saved):
@@ -213,13 +220,84 @@ class TestWrappings:
             lambda state: prefixed(state, "module."),
             lambda state: prefixed(state, "_orig_mod.module."),
             lambda state: prefixed(state, "module._orig_mod."),
+            lambda state: {"state_dict": prefixed(state, "backbone.")},
+            lambda state: {"state_dict": prefixed(state, "model.module."), "callbacks": {1: {}}},
+            lambda state: {"net": state, "acc": np.float64(91.2), "epoch": 200},
+            lambda state: {"ema": {"module": state}, "folder": Path("runs")},
+            lambda state: {"anything": {"at": {"all": prefixed(state, "encoder.q.")}}},
+            lambda state: {**state, "epoch": 3, "note": "text"},
+            lambda state: state | {"total_ops": torch.zeros(1), "features.0.total_params": ONE},
+            lambda state: {"model": state, "config": Fraction(1, 3)},
+            lambda state: {"model": OrderedDict((k, v.half()) for k, v in state.items())},
         ],
     )
     def test_are_taken_off(self, wrap, plain, saved):
         model = fresh()
         done = transfer(model, saved(wrap(plain.state_dict())))
         assert done.kept == done.total
-        assert all(torch.equal(model.state_dict()[k], v) for k, v in plain.state_dict().items())
+        assert str(done) == f"{done.kept} of {done.total} tensors kept"
+        after = model.state_dict()
+        assert all(torch.allclose(after[k], v, atol=1e-3) for k, v in plain.state_dict().items())
+
+    def test_in_a_placed_network(self, plain, saved):
+        model = placed(fresh(), "replace:4+after:6")
+        done = transfer(model, saved({"net": prefixed(plain.state_dict(), "backbone.")}))
+        assert done == transfer(model, saved(plain.state_dict()))
+
+    def test_tensors_beside_the_prefix_are_counted(self, plain, saved):
+        state = prefixed(plain.state_dict(), "net.") | {"loss.weight": ONE, "scale": ONE}
+        done = transfer(fresh(), saved({"state_dict": state}))
+        assert str(done).endswith("tensors kept; not used: 2 beside state_dict: net.")
+
+    @pytest.mark.parametrize(
+        ("key", "chosen", "others"),
+        [("", "model", "model_ema"), (":model_ema", "model_ema", ""), (":model", "model", "")],
+    )
+    def test_trained_weights_go_before_their_averages(self, key, chosen, others, plain, saved):
+        states = {"model_ema": fresh().state_dict(), "model": plain.state_dict()}
+        path, model = saved(states), fresh()
+        done = transfer(model, Path(f"{path}{key}"))
+        assert torch.equal(
+            model.state_dict()["classifier.3.bias"], states[chosen]["classifier.3.bias"]
+        )
+        assert str(done).endswith(f"; from {chosen}, not {others}" if others else "tensors kept")
+
+    def test_prefixes_that_fit_are_chosen_from_as_well(self, plain, saved):
+        both = prefixed(fresh().state_dict(), "ema_model.") | prefixed(plain.state_dict(), "model.")
+        model = fresh()
+        transfer(model, saved({"state_dict": both}))
+        assert torch.equal(model.classifier[3].bias, plain.classifier[3].bias)
+        with pytest.raises(RequestError, match=r"got nothing with tensors under 'student'\."):
+            transfer(model, Path(f"{saved({'state_dict': both})}:student"))
+
+    def test_code_in_a_file_is_not_run(self, plain, saved, tmp_path):
+        content = {"model": plain.state_dict(), "harm": Harm(tmp_path)}
+        model = fresh()
+        assert transfer(model, saved(content)).kept == len(plain.state_dict())
+        for alone in (content["harm"], content | {"harm": Harm(tmp_path, os.rmdir)}):
+            with pytest.raises(RequestError, match="are not a state dict"):
+                transfer(model, saved(alone))
+        with pytest.raises(RequestError, match="are not a state dict"):
+            (tmp_path / "raw.pt").write_bytes(pickle.dumps(content["harm"]))
+            transfer(model, tmp_path / "raw.pt")
+        assert tmp_path.exists()
+
+    def test_of_another_network_the_keys_are_listed(self, saved):
+        path = saved({"state_dict": {"conv1.weight": ONE, "fc.bias": ONE}, "epoch": 3})
+        wanted = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3))
+        with pytest.raises(RequestError) as raised:
+            transfer(wanted, path)
+        assert str(raised.value) == (
+            f"weights {path} are not of this network: lacking 0.bias, 0.weight; unknown "
+            "conv1.weight, fc.bias; state_dict has 2 tensors (conv1.weight, fc.bias). Give those "
+            "of the plain backbone or of the same placement."
+        )
+
+    def test_of_no_tensors_the_keys_are_listed(self, saved):
+        with pytest.raises(
+            RequestError, match=r"got 4 keys without tensors: a, b, c, \.\.\.\. Save"
+        ):
+            transfer(fresh(), saved(dict.fromkeys("abcd", 1)))
 
     def test_a_prefix_of_the_network_itself_stays(self, saved):
         old, new = (nn.Sequential() for _ in range(2))
@@ -241,3 +319,13 @@ class TestWrappings:
 
 def prefixed(state, prefix):
     return {f"{prefix}{key}": value for key, value in state.items()}
+
+
+class Harm:
+    """An object whose pickle removes a folder when it is read."""
+
+    def __init__(self, folder, call=shutil.rmtree):
+        self.folder, self.call = folder, call
+
+    def __reduce__(self):
+        return self.call, (str(self.folder),)

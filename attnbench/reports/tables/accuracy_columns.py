@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from statistics import median
 
+from attnbench.datasets.dataset import LEFT_OUT
 from attnbench.reports.tables.accuracy_results import NOT_MEASURED, PairedTrainings, weak_baseline
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
@@ -145,8 +146,10 @@ def _marks(pair: PairedTrainings) -> str:
     weak = weak_baseline(pair)
     if weak:
         parts.append(f"{weak[0].upper()}{weak[1:]}; verdicts are withheld.")
+    notes = [str(note) for note in facts.get("notes") or []]
+    parts += [f"{facts.get('dataset')}: {'; '.join(notes)}."] if notes else []
     left_out = sum(facts.get("unreadable") or [])
-    if left_out:
+    if left_out and not any(LEFT_OUT in note for note in notes):  # as in older records
         names = (facts.get("unreadable_names") or [])[:3]
         more = ["..."] if left_out > len(names) else []
         parts.append(
