@@ -57,7 +57,9 @@ Recipe = Annotated[
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", metavar="FILE", help="Weights of the plain backbone to start from."),
+    typer.Option(
+        "--weights", metavar="FILE", help="Weights of the plain backbone to start from; FILE:KEY."
+    ),
 ]
 Blend = Annotated[
     bool,

@@ -228,7 +228,7 @@ class Accuracy(_Strict):
     """``[accuracy]``: how accuracy is measured, in all tables that have it."""
 
     dataset: Text = "digits"
-    """Data set of ``attnbench list datasets``, or ``folder:PATH``."""
+    """Data set of ``attnbench list datasets``, ``folder:PATH`` or ``folder:PATH,labels=FILE``."""
     recipe: Text | None = None
     """Name or path of a recipe; by default the data set's own."""
     epochs: Positive | None = None

@@ -200,6 +200,14 @@ def test_where_blocks_are_replaced_it_is_the_backbone_without_them(ran, recipe, 
     assert (bits == found.correct).all()
 
 
+def test_a_network_of_other_outputs_is_refused_before_it_is_trained(meter, case, monkeypatch):
+    monkeypatch.setattr(
+        "attnbench.measure.accuracy._built", lambda *_: create_backbone("mobilenet_v1", width=0.25)
+    )
+    with pytest.raises(RequestError, match=r"shape \(1, 1000\) for .*: must return \(1, 4\)"):
+        meter.check(case("mobilenet_v1,width=0.2"))
+
+
 def test_modules_of_a_seed_start_alike_wherever_others_are(meter, case):
     backbone = narrow("mobilenet_v2")
     one = meter.network(case(backbone, "cbam", "after:8"))
