@@ -72,7 +72,7 @@ class ImageTree:
 
     def _walk(self, below: str) -> Iterator[tuple[str, int]]:
         # folders before links to them, whatever their names
-        for entry in sorted(entries(self.folder / below), key=lambda one: one.is_symlink()):
+        for entry in sorted(entries(self.folder / below), key=os.DirEntry.is_symlink):
             path = f"{below}{entry.name}"
             if not is_folder(entry):
                 yield from self._file(path, entry)

@@ -22,7 +22,7 @@ _DEPTH = 2
 
 @dataclass(frozen=True)
 class SplitLayout:
-    """Where the class folders of a data set are."""
+    """The folders that hold the class folders of a data set."""
 
     train: str
     """Folder relative to that of the data set; empty for that one itself."""
@@ -95,5 +95,5 @@ def _lack(train: Sequence[str], test: Sequence[str]) -> str:
 
 def _content(here: Path) -> str:
     found = entries(here)
-    names = [f"{printable(one.name)}{'/' if is_folder(one) else ''}" for one in found]
+    names = [f"{printable(entry.name)}{'/' if is_folder(entry) else ''}" for entry in found]
     return f"{some(names)} ({len(names):,} in all)" if len(names) > 3 else some(names) or "nothing"

@@ -92,7 +92,9 @@ def read_state(given: Path, known: Mapping[str, torch.Size]) -> StateDict:
         what = f"nothing with tensors under {key!r}" if key else _named(content)
         raise RequestError(f"weights {path} are not a state dict: got {what}. {_SAVE}")
     most = max(state.fits for state in found)
-    best = sorted((one for one in found if one.fits == most), key=lambda one: one.averaged)
+    best = sorted(
+        (state for state in found if state.fits == most), key=lambda state: state.averaged
+    )
     also = tuple(state.place for state in best[1:]) if most else ()
     return replace(best[0], also=also)
 
