@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.pytest_plugin.project import project_of
 from attnbench.pytest_plugin.reporting import NEW, NOTE, RATIO
+from attnbench.utils.toml import parse_toml
 
 if TYPE_CHECKING:
     from attnbench.pytest_plugin.collect import SuiteFile
@@ -87,8 +87,8 @@ def is_suite(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return isinstance(tomllib.loads(text).get("suite"), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_toml(text).get("suite"), dict)
+    except ValueError:
         return re.search(r"^\s*\[suite\]", text, re.MULTILINE) is not None
 
 

@@ -13,7 +13,6 @@ import importlib.util
 import pkgutil
 import re
 import sys
-import tomllib
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from typing import Any
 
 from attnbench.errors import AttnbenchError, PluginError
 from attnbench.utils.text import describe, shown_path
+from attnbench.utils.toml import read_toml
 
 GROUP = "attnbench.plugins"
 PROJECT = "pyproject.toml"
@@ -158,7 +158,7 @@ def read_folder(folder: Path) -> PluginFolder:
             "package: attnbench new NAME"
         )
     try:
-        content: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        content: Any = read_toml(file)
     except (OSError, ValueError) as error:
         raise PluginError(f"{shown} cannot be read: {error}") from error
     project, points = content.get("project", {}), None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from attnbench.errors import RequestError, suggestion
 from attnbench.utils.text import shown_path
+from attnbench.utils.toml import read_toml
 
 FILE = "pyproject.toml"
 _TABLE = "tool.attnbench"
@@ -70,7 +70,7 @@ def settings(start: Path | None = None) -> ProjectSettings:
 
 def _table(path: Path) -> dict[str, Any]:
     try:
-        content: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: Any = read_toml(path)
     except (OSError, ValueError) as error:
         raise RequestError(f"{shown_path(path)} cannot be read: {error}") from error
     tools = content.get("tool", {})

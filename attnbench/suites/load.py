@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from attnbench.suites.schema import (
     TableLayout,
 )
 from attnbench.utils.text import shown_path
+from attnbench.utils.toml import read_toml
 
 _FIELDS: dict[str, type[BaseModel]] = {
     "suite": Head,
@@ -71,14 +71,14 @@ def read_suite(path: Path) -> Suite:
     """
     shown = shown_path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_toml(path)
     except OSError as error:
         raise RequestError(f"suite file {shown} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise RequestError(
             f"suite file {shown} is not UTF-8: {error.reason}. Save it as UTF-8"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RequestError(f"suite file {shown} is not valid TOML: {error}") from error
     return parse_suite(content, shown)
 

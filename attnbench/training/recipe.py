@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from attnbench.errors import RequestError, suggestion, unknown
 from attnbench.utils.text import shown_path
+from attnbench.utils.toml import read_toml
 
 if TYPE_CHECKING:
     from torch import nn
@@ -220,7 +220,7 @@ def adapt(model: nn.Module, recipe: Recipe) -> nn.Module:
 def _read(path: Path, changed: int) -> Recipe:
     shown = shown_path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_toml(path)
         return Recipe.model_validate(content)
     except OSError as error:
         raise RequestError(f"recipe {shown} cannot be read: {error.strerror}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from attnbench.regression.compare.comparison import RunComparison
 from attnbench.regression.compare.gates import LATENCY, Gates
 from attnbench.suites.load import read_suite
 from attnbench.utils.text import shown_path
+from attnbench.utils.toml import read_toml
 
 Progress = Callable[[str], object]
 
@@ -223,8 +223,7 @@ class _CiRun:
         """Return the fields of the task ``plan`` for a suite: a file's content, or a name."""
         if not _is_file(name):
             return {"suite": name}
-        text = (self.start / name).read_text(encoding="utf-8-sig")
-        return {"suite": name, "content": tomllib.loads(text)}
+        return {"suite": name, "content": read_toml(self.start / name)}
 
     def _times(
         self, pairs: Sequence[NetworkPair], processes: tuple[SideProcess, SideProcess]
