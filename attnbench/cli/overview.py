@@ -77,7 +77,7 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
         for name, version in run.measured_with().items():
             versions.setdefault(name, {}).update(dict.fromkeys(version.split(" / ")))
     joined = {name: " / ".join(seen) for name, seen in versions.items()}
-    names = [run.header.suite["suite"]["name"] for run in found]
+    names = [run.header.suite_name for run in found]
     return places, build_overview(places, names, joined)
 
 

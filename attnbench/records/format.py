@@ -18,10 +18,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    model_validator,
+)
 
 from attnbench.records.archive import ArchivedSamples
 from attnbench.suites.case import Conditions
+from attnbench.suites.planned import check_tables
 
 FORMAT = 4
 
@@ -45,6 +54,13 @@ Samples = Annotated[
 ]
 
 
+def _named(suite: dict[str, Any]) -> dict[str, Any]:
+    match suite:
+        case {"suite": {"name": str()}}:
+            return suite
+    raise ValueError("has no name")
+
+
 _LINE = ConfigDict(extra="ignore", frozen=True)  # a newer attnbench may write unknown keys
 
 
@@ -52,11 +68,11 @@ class Header(BaseModel):
     """The header, with the properties common to the records below it."""
 
     model_config = _LINE
-    format: Annotated[int, Field(ge=1)]
-    suite: dict[str, Any]
+    format: Annotated[int, Field(ge=1, strict=True)]
+    suite: Annotated[dict[str, Any], AfterValidator(_named)]
     """Full content of the suite."""
     suite_hash: str
-    tables: list[list[dict[str, Any]]]
+    tables: Annotated[list[list[dict[str, Any]]], AfterValidator(check_tables)]
     """Rows of each table: label, number of the layout's row, cases."""
     versions: dict[str, str]
     machine: dict[str, str | int]
@@ -66,6 +82,11 @@ class Header(BaseModel):
     """Time of writing, ISO 8601 in UTC to the second; None in older files."""
     removed: dict[str, dict[str, Any]] = {}
     """Cases removed from a baseline, each with ``reason``, ``date``, ``from``."""
+
+    @property
+    def suite_name(self) -> str:
+        """Name of the suite."""
+        return str(self.suite["suite"]["name"])
 
 
 class Record(BaseModel):

@@ -51,7 +51,7 @@ def _chosen(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _refuse_unlike(first: Run, other: Run) -> None:
-    names = [run.header.suite["suite"]["name"] for run in (first, other)]
+    names = [run.header.suite_name for run in (first, other)]
     if names[0] != names[1]:
         raise RecordError(
             f"{shown_path(other.path)} is of suite {names[1]}, {shown_path(first.path)} of "

@@ -347,14 +347,16 @@ def _open_archive(archive: Path, path: Path) -> Archive:
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: nested 1,000 deep
         return None
     return content if isinstance(content, dict) else None
 
 
 def _refuse_newer(content: Mapping[str, Any], path: Path, number: int) -> None:
-    version = content.get("format")
-    if isinstance(version, int) and version > FORMAT:
+    version = content.get("format", FORMAT)
+    if not isinstance(version, int):
+        raise RecordError(f"{shown_path(path)}:{number}: format is no number: got {version!r}")
+    if version > FORMAT:
         raise RecordError(
             f"{shown_path(path)}:{number}: format {version} is newer than this attnbench reads "
             f"({FORMAT}). Upgrade attnbench"

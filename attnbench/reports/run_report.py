@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from attnbench.errors import RecordError
 from attnbench.records.store import Run
 from attnbench.reports.figures.training_curves import write_plots
 from attnbench.reports.tables.build import build_report
@@ -18,9 +19,17 @@ from attnbench.utils.text import shown_path
 
 
 def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
-    """Return the suite and tables of a run's last header, and its records by case name."""
+    """Return the suite and tables of a run's last header, and its records by case name.
+
+    Raises:
+        RecordError: the tables are not those of the suite.
+    """
     suite = parse_suite(run.header.suite, shown_path(run.path))
-    tables = tables_from_json(suite, run.header.tables)
+    try:
+        tables = tables_from_json(suite, run.header.tables)
+    except ValueError as error:
+        place = shown_path(run.path)
+        raise RecordError(f"{place}: damaged header: {error}. Run the suite again") from error
     return suite, tables, records_of(run)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from attnbench.suites.case import Case, case_from_json
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from attnbench.suites.case import Case, Conditions, Training, case_from_json
 from attnbench.suites.schema import Row, Suite, TableLayout
 
 
@@ -43,12 +45,71 @@ def tables_to_json(suite: Suite, tables: Sequence[PlannedTable]) -> list[list[di
     ]
 
 
+class _CaseJson(BaseModel):
+    """A case in a header: the fields of :class:`Case`."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["cost", "latency", "accuracy", "export"]
+    backbone: str | None
+    module: str | None
+    placement: str | None
+    channels: int | None
+    size: Annotated[list[int], Field(min_length=2, max_length=2)]
+    counters: bool = False
+    fused: bool = False
+    conditions: Conditions | None = None
+    training: Training | None = None
+
+
+class _RowJson(BaseModel):
+    """A row in a header."""
+
+    label: str
+    row: Annotated[int, Field(ge=0)] | None
+    cases: Annotated[list[_CaseJson], Field(min_length=1)]
+    latency: list[_CaseJson] = []
+    accuracy: list[list[_CaseJson]] = []
+    against: list[_CaseJson] = []
+
+
+_TABLES = TypeAdapter(list[list[_RowJson]])
+
+
+def check_tables(content: Any) -> list[list[dict[str, Any]]]:
+    """Return the tables of a header as they are.
+
+    Raises:
+        ValueError: a row lacks something, or has something else there.
+    """
+    try:
+        _TABLES.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+    return content  # type: ignore[no-any-return]  # of this type, as was just checked
+
+
 def tables_from_json(suite: Suite, content: Sequence[Any]) -> list[PlannedTable]:
-    """Return the tables of a header, which suffice to show a run without its plugins."""
+    """Return the tables of a header, which suffice to show a run without its plugins.
+
+    Raises:
+        ValueError: they are not those of the suite.
+    """
+    fit = len(content) == len(suite.table) and all(
+        rows and all(_fits(layout, row) for row in rows)
+        for layout, rows in zip(suite.table, content, strict=True)
+    )
+    if not fit:
+        raise ValueError("its tables are not those of its suite")
     return [
         PlannedTable(layout, tuple(_row_from_json(layout.row, row) for row in rows))
         for layout, rows in zip(suite.table, content, strict=True)
     ]
+
+
+def _fits(layout: TableLayout, row: dict[str, Any]) -> bool:
+    groups = len(layout.groups.values) if layout.groups else 1
+    return (row["row"] or 0) < max(1, len(layout.row)) and len(row["cases"]) in (1, groups)
 
 
 def _row_to_json(rows: Sequence[Row], planned: PlannedRow) -> dict[str, Any]:

@@ -345,7 +345,7 @@ class TableLayout(_Strict):
         groups = len(self.groups.values) if self.groups else 0
         for number, row in enumerate(self.row, start=1):
             for metric, figure in row.printed.items():
-                if isinstance(figure, list) and len(figure) != groups:
+                if isinstance(figure, list) and (not figure or len(figure) != groups):
                     raise ValueError(
                         f"row[{number}].printed.{metric} has {len(figure)} figures for "
                         f"{groups} column groups"

@@ -68,6 +68,14 @@ def test_a_kill_while_the_header_was_written_leaves_nothing_to_read(tmp_path):
     assert set(read_run(path).records) == {"cost/a"}
 
 
+CASE = {
+    "kind": "cost",
+    "backbone": None,
+    "module": "se",
+    "placement": None,
+    "channels": 8,
+    "size": [8, 8],
+}
 DAMAGE = {
     "garbage": b"\x00\xff not json",
     "array": b"[1, 2]",
@@ -82,6 +90,37 @@ DAMAGE = {
     "bad header": b'{"format": 1, "suite": 3}',
     "format text": b'{"format": "one"}',
     "newer format": b'{"format": 99}',
+    "format of digits": b'{"format": "99"}',
+    "format of an archive": b'{"format": "99", "archive": "x"}',
+    "nested deep": b'{"case": ' + b"[" * 100_000,
+    **{
+        f"header {name}": json.dumps(
+            {
+                "format": 4,
+                "suite": {"suite": {"name": "mine"}},
+                "suite_hash": "abc",
+                "tables": [],
+                "versions": {},
+                "machine": {},
+            }
+            | changes
+        ).encode()
+        for name, changes in {
+            "without a name": {"suite": {"suite": {}}},
+            "of a suite that is a text": {"suite": {"suite": "mine"}},
+            "with tables of numbers": {"tables": [5]},
+            "without cases": {"tables": [[{"label": "a", "row": 0}]]},
+            "with no cases": {"tables": [[{"label": "a", "row": 0, "cases": []}]]},
+            "with a case of numbers": {"tables": [[{"label": "a", "row": 0, "cases": [1]}]]},
+            "before the first row": {"tables": [[{"label": "a", "row": -1, "cases": [CASE]}]]},
+            "with an unknown key": {
+                "tables": [[{"label": "a", "row": 0, "cases": [CASE | {"x": 1}]}]]
+            },
+            "with one size": {
+                "tables": [[{"label": "a", "row": 0, "cases": [CASE | {"size": [8]}]}]]
+            },
+        }.items()
+    },
     "not utf-8": b'{"case": "\xff"}',
 }
 

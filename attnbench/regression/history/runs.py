@@ -33,7 +33,7 @@ class HistoryEntry:
     @property
     def suite(self) -> str:
         """Name of the run's suite."""
-        return str((self.run.header.suite.get("suite") or {}).get("name", ""))
+        return self.run.header.suite_name
 
     @property
     def date(self) -> str | None:
