@@ -44,17 +44,19 @@ def find_layout(folder: Path, below: str = "") -> SplitLayout:
         for names in (TRAIN, TEST)
     )
     others = [name for name in within if within[name] and name not in {*train, *test}]
+    # a single one may be the name of a class
+    flat = [name for name in within if split_of(name) and not within[name]]
     if train and (test or not others):
         if len(train) > 1:
             raise RequestError(f"{here} has several training folders: {', '.join(train)}. Keep one")
         first = f"{below}{used_split(test)}" if test else None
-        return SplitLayout(f"{below}{train[0]}", first, tuple(unused_splits(test)))
+        notes = [f"not used is {name}/, without class folders" for name in flat]
+        return SplitLayout(f"{below}{train[0]}", first, (*unused_splits(test), *notes))
     if len(within) == 1 and not (train or test) and below.count("/") < _DEPTH:
         return find_layout(folder, f"{below}{next(iter(within))}/")
-    flat = sum(split_of(name) is not None for name in within)  # one may be the name of a class
-    if len(within) > 1 and flat < 2 and not (train or test) and _has_images(here, within):
+    if len(within) > 1 and len(flat) < 2 and not (train or test) and _has_images(here, within):
         return SplitLayout(below.removesuffix("/"))
-    raise RequestError(f"{here} {_lack(train, test)}: it holds {_content(here)}; {EXPECTED}")
+    raise RequestError(f"{here} {_lack(train, test, flat)}: it holds {_content(here)}; {EXPECTED}")
 
 
 def split_of(name: str) -> str | None:
@@ -85,12 +87,13 @@ def _has_images(here: Path, names: Iterable[str]) -> bool:
     )
 
 
-def _lack(train: Sequence[str], test: Sequence[str]) -> str:
+def _lack(train: Sequence[str], test: Sequence[str], flat: Sequence[str]) -> str:
     if train:
         return "has no val/ or test/ with class folders"
     if test:
         return "has no train/ with class folders"
-    return "has no class folders with images"
+    within = " and ".join(f"{name}/" for name in flat)
+    return f"has no class folders in {within}" if flat else "has no class folders with images"
 
 
 def _content(here: Path) -> str:

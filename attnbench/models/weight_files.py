@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -144,33 +145,38 @@ def _named(content: Any) -> str:
         return "a whole model"
     if not isinstance(content, Mapping):
         return f"a {type(content).__name__}"
-    keys = [str(key) for key in content]
-    more = ", ..." if len(keys) > _SHOWN else ""
-    return f"{len(keys)} keys without tensors: {', '.join(keys[:_SHOWN])}{more}"
+    keys = [
+        f"{key} (an object)" if type(value) is _Inert else str(key)
+        for key, value in content.items()
+    ]
+    more = f", ... ({len(keys)} in all)" if len(keys) > _SHOWN else ""
+    return f"no tensors in {', '.join(keys[:_SHOWN]) or 'an empty mapping'}{more}"
 
 
 def _read(path: Path) -> Any:
     try:
-        if path.suffix == ".safetensors":
-            return _safetensors(path)
-        return _unpickled(path)
+        return _safetensors(path) if path.suffix == ".safetensors" else _unpickled(path)
     except OSError as error:
         raise RequestError(f"weights {path} cannot be read: {error.strerror or error}") from error
     except RequestError:
         raise
     except Exception as error:
         problem = "a pickle of code" if isinstance(error, UnpicklingError) else describe(error)
-        raise RequestError(f"weights {path} are not a state dict: {problem}. {_SAVE}") from error
+        raise RequestError(
+            f"weights {path} are not a state dict: {problem.partition('. ')[0]}. {_SAVE}"
+        ) from error
 
 
 def _unpickled(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        # training scripts save arguments, metrics and loaders beside the weights
-        others = get_unsafe_globals_in_checkpoint(path)
-        with safe_globals([(_Inert, name) for name in others]):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of TorchScript archives, which are refused
+        try:
             return torch.load(path, map_location="cpu", weights_only=True)
+        except UnpicklingError:
+            # training scripts save arguments, metrics and loaders beside the weights
+            others = get_unsafe_globals_in_checkpoint(path)
+            with safe_globals([(_Inert, name) for name in others]):
+                return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _safetensors(path: Path) -> Any:

@@ -81,7 +81,9 @@ def test_order_and_targets_are_those_of_image_folder(mine, picture):
 def test_test_stands_in_where_val_has_no_class_folders(mine):
     (mine / "val").mkdir()
     (mine / "val" / "unlabelled.png").touch()
-    assert load(f"folder:{mine}").test.image.files[0].startswith("test/")
+    found = load(f"folder:{mine}")
+    assert found.test.image.files[0].startswith("test/")
+    assert found.notes == ("not used is val/, without class folders",)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +348,7 @@ def test_what_is_missing_is_named_with_the_layout(mine, absent, reason):
             lambda mine: [
                 shutil.rmtree(mine / split / name) for split in ("train", "test") for name in "ab"
             ],
-            "has no class folders with images: it holds test/, train/;",
+            "has no class folders in test/ and train/: it holds test/, train/;",
         ),
     ],
 )

@@ -295,7 +295,7 @@ class TestWrappings:
 
     def test_of_no_tensors_the_keys_are_listed(self, saved):
         with pytest.raises(
-            RequestError, match=r"got 4 keys without tensors: a, b, c, \.\.\.\. Save"
+            RequestError, match=r"got no tensors in a, b, c, \.\.\. \(4 in all\)\. Save"
         ):
             transfer(fresh(), saved(dict.fromkeys("abcd", 1)))
 
