@@ -17,6 +17,10 @@ class RequestError(AttnbenchError):
     """An invalid request: a name, an option, a placement, a file. Exit status 2."""
 
 
+class OutputError(RequestError, OSError):
+    """A file that cannot be written: no space, no permission, no such folder."""
+
+
 class UnknownNameError(RequestError, LookupError):
     """A name that is not registered."""
 

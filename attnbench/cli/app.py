@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from attnbench.cli.accept import command as accept
 from attnbench.cli.accuracy import command as accuracy
@@ -29,9 +32,28 @@ from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
 from attnbench.cli.table import command as table
 from attnbench.errors import AttnbenchError
+from attnbench.utils.text import shown_path
+
+_INTERRUPTED = "attnbench: interrupted"
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_ENDING = {getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)}
+"""Signals that end a command in order: Ctrl-C, `kill` and `timeout`, a closed terminal."""
+_IMPORTER = "<frozen importlib._bootstrap>"
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; report an interruption that it has not reported itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            log(_INTERRUPTED)
+            raise typer.Exit(130) from None
+
 
 app = typer.Typer(
     name="attnbench",
+    cls=_Commands,
     help="Benchmark attention modules in compact CNNs: cost, latency, accuracy and tables.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -72,16 +94,34 @@ def _options(
 
 def main() -> None:
     """Run the command line; a user error yields one line on standard error and status 2."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background
+            signal.signal(number, _interrupt)
     try:
         app()
     except AttnbenchError as error:
         log(f"attnbench: {error}")
         sys.exit(2)
+    except OSError as error:  # a full disk, a name that is too long
+        place = f"{shown_path(error.filename)} cannot be used: " if error.filename else ""
+        log(f"attnbench: {place}{error.strerror or error}")
+        sys.exit(2)
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    # like Ctrl-C: the worker is terminated and the records are kept; `timeout` sends the signal
-    # twice, and the second signal must not interrupt the shutdown
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the command: the worker is terminated and the records are kept."""
+    # `timeout` sends its signal twice, and the second must not interrupt the shutdown; Ctrl-C may
+    for ignored in _ENDING - {signal.SIGINT}:
+        signal.signal(ignored, signal.SIG_IGN)
+    if _is_importing(frame):  # libraries swallow an exception there, and fail later
+        log(_INTERRUPTED)
+        os._exit(130)
     raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTER:
+            return True
+        frame = frame.f_back
+    return False

@@ -16,6 +16,7 @@ from typing import IO, Any, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from attnbench.errors import RecordError
 from attnbench.records.archive import NAME, Archive, is_reference, name_of, pack, to_json
@@ -173,12 +174,27 @@ def lock_folder(path: Path, way_out: str = "") -> Iterator[None]:
         yield
 
 
+def _close(file: IO[bytes]) -> None:
+    with suppress(OSError):  # append reported a full disk; closing writes again
+        file.close()
+
+
+def _text(line: Header | Record) -> bytes:
+    try:
+        return line.model_dump_json().encode()
+    except PydanticSerializationError:  # a file name that is not UTF-8, as JSON represents it
+        return json.dumps(line.model_dump()).encode()
+
+
 def _unwritten(path: Path, error: Exception) -> RecordError:
     return RecordError(f"{shown_path(path)} cannot be written and is left as it was: {error}")
 
 
 class RunWriter:
     """A writer that appends to a record file, each line on disk before the next case starts.
+
+    If the file is removed while the writer is open, it is written anew with all that it had; if it
+    is replaced, the lines of this writer are appended to the new one.
 
     Raises:
         RecordError: another run is writing there, or the folder cannot be written.
@@ -188,39 +204,66 @@ class RunWriter:
         self.path = folder / FILE
         self._stack = ExitStack()
         self._file: IO[bytes] | None = None
+        self._archive: bytes | None = None
+        self._start = 0
+        """Size of the file before the lines of this writer."""
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        self._file = None
+
+    def _open(self) -> IO[bytes]:
         with ExitStack() as stack:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(lock_folder(self.path, ", or pass another --out"))
-                self._file = self.path.open("ab+")
+                file = self.path.open("ab+")
             except OSError as error:
                 raise _unwritten(self.path, error) from error
-            self._mend_tail(self._file)
+            stack.callback(_close, file)
+            self._mend_tail(file)
             self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._stack:
-            if self._file is not None:
-                with suppress(OSError):  # append reported a full disk; closing writes again
-                    self._file.close()
+        for name in _archive_names(self.path)[:1]:
+            with suppress(OSError):  # a lost archive is reported by the reader
+                self._archive = (self.path.resolve().parent / name).read_bytes()
+        self._file, self._start = file, file.seek(0, os.SEEK_END)
+        return file
 
     def append(self, line: Header | Record) -> None:
         """Write one line and wait until it is on disk.
 
         Raises:
-            RecordError: the disk is full or the file is gone.
+            RecordError: the disk is full, or the file is gone and cannot be written anew.
         """
         if self._file is None:
             raise RecordError("the record file is not open")
         try:
-            self._file.write(line.model_dump_json().encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            file = self._present(self._file)
+            file.write(_text(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         except OSError as error:
             raise RecordError(f"{shown_path(self.path)} cannot be written: {error}") from error
+
+    def _present(self, file: IO[bytes]) -> IO[bytes]:
+        """Return the open file, written anew if its path no longer leads to it."""
+        with suppress(OSError):
+            if os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
+                return file
+        is_removed, archive = not self.path.exists(), self._archive
+        file.seek(0 if is_removed else self._start)
+        lines = file.read()  # a file without a name is kept as long as it is open
+        self._stack.close()
+        file = self._open()
+        if is_removed and archive is not None:
+            replace_file(self.path.resolve().parent / name_of(archive), archive, durable=True)
+        self._archive, self._start = archive, self._start if is_removed else file.tell()
+        file.write(lines)
+        return file
 
     def finish(self) -> Run:
         """Close the file, move the bulk of its lines into an archive and return the run.
@@ -231,7 +274,7 @@ class RunWriter:
             RecordError: a line is damaged.
         """
         if self._file is not None:
-            self._file.close()
+            self._present(self._file).close()
         self._file = None
         lines, archive = _read(self.path)
         contents = [content for _, _, content in _objects(self.path, lines)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from attnbench.measure.cost import card_facts
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.records.cache_key import fingerprint
 from attnbench.records.format import Record
+from attnbench.records.result_values import plain_text
 from attnbench.records.store import FILE, Run, read_run
 from attnbench.registry.plugins import Catalog
 from attnbench.runner.latency_sessions import SessionProtocol
@@ -177,8 +177,7 @@ def _described_anew(
     for case in cases:
         record = done.get(case.name)
         if record is not None and case.kind == "cost" and record.status == "ok":
-            # normalized as if read from a file
-            card = json.loads(json.dumps(card_facts(case.resolve(catalog).attention)))
+            card = plain_text(card_facts(case.resolve(catalog).attention))
             if record.card != card:
                 yield record.model_copy(update={"card": card})
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from attnbench.suites.case import Case
 from attnbench.timing.isolation import allowed_cores
+from attnbench.workers.answers import Answer
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
 
@@ -53,6 +54,14 @@ class CaseOutcome:
     proof: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+
+    @classmethod
+    def of(cls, answer: Answer) -> CaseOutcome:
+        """Return the outcome in a worker's answer, which may be of any form."""
+        proof = answer.get("ok", {})
+        if isinstance(proof, dict):
+            return cls(proof, error=answer.get("error"))
+        return cls(error=f"the result is no object: got {type(proof).__name__}")
 
     @property
     def status(self) -> str:
@@ -127,10 +136,7 @@ class SessionRunner:
         answers = self._provers.map(
             tasks, limits, on_start=lambda case: on_step(case, f"{case.name}: building")
         )
-        return {
-            case: CaseOutcome(answer.get("ok") or {}, error=answer.get("error"))
-            for case, answer, _ in answers
-        }
+        return {case: CaseOutcome.of(answer) for case, answer, _ in answers}
 
     def _sample(
         self,
@@ -153,7 +159,7 @@ class SessionRunner:
                     self._sample(session, part, outcomes, protocol, on_step)
                 return
             for case in cases:
-                outcomes[case.name].samples.append(answer["ok"][case.name])
+                outcomes[case.name].samples.append(answer["ok"].get(case.name))
 
     def _patience(self, arms: int, protocol: SessionProtocol) -> float:
         return self.limit_s + (arms + 2) * _LOAD_LIMIT_S + 10 * protocol.budget_s

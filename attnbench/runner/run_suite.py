@@ -12,6 +12,7 @@ from typing import Protocol
 
 from attnbench.records.cache_key import packages_of
 from attnbench.records.format import FORMAT, Header, Record
+from attnbench.records.result_values import complete_record
 from attnbench.records.store import Run, RunWriter
 from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import CaseOutcome, SessionRunner, sessions
@@ -106,7 +107,7 @@ def _measure_alone(case: Case, job: Job, worker: Worker) -> Record:
     start = time.perf_counter()
     worker.limits = Limits(job.suite.suite.limit_s, job.memory_bytes)
     answer = run_task(worker, {"do": case.kind, "case": case.to_json()})
-    outcome = CaseOutcome(answer.get("ok", {}), error=answer.get("error"))
+    outcome = CaseOutcome.of(answer)
     return _record(case, job, outcome, outcome.status, time.perf_counter() - start)
 
 
@@ -148,7 +149,7 @@ def _train(
     for case, answer, seconds in pool.run(
         tasks, lambda case, text: progress.step(case, f"{case.name}: {text}")
     ):
-        outcome = CaseOutcome(answer.get("ok") or {}, error=answer.get("error"))
+        outcome = CaseOutcome.of(answer)
         yield _record(case, job, outcome, outcome.status, seconds)
         if not answer.get("lost"):  # the record is already on disk
             _forget_checkpoint(job, job.hashes[case.name])
@@ -172,20 +173,16 @@ def _forget_checkpoint(job: Job, key: str) -> None:
 
 
 def _record(case: Case, job: Job, outcome: CaseOutcome, status: str, seconds: float) -> Record:
-    is_ok = outcome.error is None
-    return Record.model_validate(
-        {
-            "case": case.name,
-            "kind": case.kind,
-            "status": status,
-            "reason": outcome.error,
-            "hash": job.hashes.get(case.name, ""),
-            "conditions": case.to_json(),
-            "seconds": round(seconds, 4),
-            "samples": outcome.samples if is_ok else [],
-            **(outcome.proof if is_ok else {}),
-        }
-    )
+    fields = {
+        "case": case.name,
+        "kind": case.kind,
+        "status": status,
+        "reason": outcome.error,
+        "hash": job.hashes.get(case.name, ""),
+        "conditions": case.to_json(),
+        "seconds": round(seconds, 4),
+    }
+    return complete_record(fields, {**outcome.proof, "samples": outcome.samples})
 
 
 def _header(job: Job) -> Header:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attnbench.errors import RequestError
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.runtime import Runtime, RuntimeFailure, RuntimeSettings, versions
+from attnbench.utils.files import replace_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -125,4 +126,4 @@ def _describe(stem: Path, runtime: Runtime, example: Tensor, about: dict[str, An
         "file": Path(about["file"]).name,
     }
     path = stem.with_name(f"{stem.name}.{runtime.name}.json")
-    path.write_text(json.dumps(described, indent=2) + "\n")
+    replace_file(path, json.dumps(described, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """Record files: torn lines, damage, locks, and what a resumed run sees."""
 
 import json
+import shutil
 
 import pytest
 
@@ -166,11 +167,10 @@ class FullDisk:
     def __init__(self, file):
         self._file = file
 
-    def write(self, data):
-        raise OSError(28, "No space left on device")
+    def fileno(self):
+        return self._file.fileno()
 
-    def close(self):
-        self._file.close()
+    def write(self, data):
         raise OSError(28, "No space left on device")
 
 
@@ -219,3 +219,65 @@ def test_merge_refuses_unlike_runs_and_an_existing_folder(tmp_path):
         merge([one, layout], tmp_path / "all")
     with pytest.raises(RecordError, match="exists"):
         merge([one], tmp_path / "1")
+
+
+def test_a_run_that_is_removed_under_way_is_written_anew(tmp_path):
+    folder = tmp_path / "run"
+    with RunWriter(folder) as writer:
+        writer.append(header())
+        writer.append(record("cost/a"))
+        shutil.rmtree(folder)
+        writer.append(record("cost/b"))
+        shutil.rmtree(folder)
+        run = writer.finish()
+    assert set(run.records) == set(read_run(folder / FILE).records) == {"cost/a", "cost/b"}
+
+
+def test_a_resumed_run_that_is_removed_keeps_its_archive(tmp_path):
+    samples = [{"baseline": "p", "seconds": {"p": [1.5, 2.5], "a": [2.5, 3.5]}}]
+    with RunWriter(tmp_path / "run") as writer:
+        writer.append(header())
+        writer.append(record("latency/a", kind="latency", values={}, samples=samples))
+        writer.finish()
+    with RunWriter(tmp_path / "run") as writer:
+        shutil.rmtree(tmp_path / "run")
+        writer.append(record("cost/b"))
+        assert list(writer.finish().records["latency/a"].samples) == samples
+    assert list(read_run(tmp_path / "run" / FILE).records["latency/a"].samples) == samples
+
+
+def test_a_file_that_is_replaced_under_way_gets_the_lines_of_this_run(tmp_path):
+    """As an editor does that saves another file under the name."""
+    path = written(tmp_path, header(), record("cost/a"), record("cost/old"))
+    with RunWriter(tmp_path) as writer:
+        writer.append(record("cost/b"))
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.unlink()
+        path.write_bytes(b"".join(lines[:2]))
+        for case in ("cost/c", "cost/d"):
+            writer.append(record(case))
+        assert set(writer.finish().records) == {"cost/a", "cost/b", "cost/c", "cost/d"}
+
+
+def test_another_run_in_the_place_of_a_removed_one_is_left_alone(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        writer.append(header())
+        shutil.rmtree(tmp_path / "run")
+        with RunWriter(tmp_path / "run") as other:
+            other.append(header())
+            with pytest.raises(RecordError, match=r"a run is writing to .*run\. Wait for its end"):
+                writer.append(record("cost/a"))
+
+
+def test_a_file_where_the_folder_was_is_named(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        writer.append(header())
+        shutil.rmtree(tmp_path / "run")
+        (tmp_path / "run").touch()
+        with pytest.raises(RecordError, match=r"run/records\.jsonl cannot be written"):
+            writer.append(record("cost/a"))
+
+
+def test_file_names_that_are_not_utf8_are_kept(tmp_path):
+    run = read_run(written(tmp_path, header(), record("cost/bad\udcff.py:Foo")))
+    assert list(run.records) == ["cost/bad\udcff.py:Foo"]

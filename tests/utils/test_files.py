@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.errors import OutputError, RequestError
 from attnbench.utils.files import atomic_write, replace_file
 
 
@@ -44,6 +45,15 @@ def test_only_a_durable_file_keeps_its_mode(tmp_path):
 
 
 def test_nothing_written_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "file"):
+    with pytest.raises(OutputError), atomic_write(tmp_path / "file"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_names_the_file_and_is_for_the_user(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        RequestError, match=r"file/table\.md cannot be written: .*(directory|exists)"
+    ):
+        replace_file(tmp_path / "file" / "table.md", "x")
+    assert replace_file(tmp_path / "a" / "b", "x").read_text() == "x"

@@ -18,7 +18,7 @@ from attnbench.regression.history.metric_values import (
 )
 from attnbench.regression.history.report_data import HistoryReport
 from attnbench.regression.history.series import Point
-from attnbench.utils.text import shown_path
+from attnbench.utils.files import replace_file
 
 _UNITS = {OVERHEAD: "x plain", FALLBACKS: "operators", PEAK: "bytes", "bytes": "bytes"}
 
@@ -55,16 +55,13 @@ def write(found: HistoryReport, path: Path) -> int:
     """Write the entries to a file and return their number.
 
     Raises:
-        RequestError: there is no entry, or the file cannot be written.
+        RequestError: there is no entry.
+        OutputError: the file cannot be written.
     """
     content = entries(found)
     if not content:
         raise RequestError("--export: the last commit has none of the chosen values")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RequestError(f"{shown_path(path)} cannot be written: {error}") from error
+    replace_file(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return len(content)
 
 

@@ -66,7 +66,8 @@ def save(figure: Figure, path: Path) -> Path:
     The folder is created if absent. The file is replaced atomically.
 
     Raises:
-        RequestError: the suffix is another one, or the path cannot be written.
+        RequestError: the suffix is another one.
+        OutputError: the path cannot be written.
     """
     form = path.suffix.lower().removeprefix(".")
     if form not in _METADATA:
@@ -75,10 +76,6 @@ def save(figure: Figure, path: Path) -> Path:
         )
     from matplotlib import rc_context
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary, rc_context({"svg.hashsalt": "attnbench"}):
-            figure.savefig(temporary, format=form, dpi=150, metadata=_METADATA[form])
-    except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error}") from error
+    with atomic_write(path) as temporary, rc_context({"svg.hashsalt": "attnbench"}):
+        figure.savefig(temporary, format=form, dpi=150, metadata=_METADATA[form])
     return path

@@ -19,7 +19,7 @@ from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.latency_columns import VERDICT_RULE
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, Report, Table
-from attnbench.utils.files import replace_file
+from attnbench.utils.files import atomic_write
 
 _COUNTS = ("params", "macs", "activations", "bytes")
 _COSTS = (*_COUNTS, *(f"delta_{key}" for key in _COUNTS))
@@ -188,11 +188,9 @@ def write_page(path: Path, text: str) -> None:
     """Replace a file's text, and keep its line endings, its mode and any symbolic link.
 
     Raises:
-        RequestError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    try:
-        real = path.resolve()
+    real = path.resolve()
+    with atomic_write(real, durable=True) as temporary:
         returns = b"\r\n" in real.read_bytes()
-        replace_file(real, text.replace("\n", "\r\n") if returns else text, durable=True)
-    except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error}") from error
+        temporary.write_bytes((text.replace("\n", "\r\n") if returns else text).encode())

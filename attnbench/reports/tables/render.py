@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -41,12 +42,15 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write ``table.md``, ``.csv``, ``.tex``, ``.html`` and, if papers are known, ``.bib``.
 
     Each file is replaced atomically.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     contents = {form: render(report, form) for form in FORMATS}
     contents["bib"] = visible("\n".join(report.bibtex))
     if not report.bibtex:
-        (folder / "table.bib").unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written is reported below
+            (folder / "table.bib").unlink(missing_ok=True)
     return [
         replace_file(folder / f"table.{form}", content)
         for form, content in contents.items()
