@@ -84,7 +84,7 @@ def _datasets(catalog: Catalog) -> Rows:
 
 _FOLDER = {
     "name": "folder:PATH",
-    "title": "your own: PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg, or test",
+    "title": "your own: PATH/train/CLASS/*.jpg and PATH/val/CLASS/*.jpg, or PATH/CLASS/*.jpg",
     "available": True,
 }
 

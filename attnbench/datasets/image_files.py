@@ -9,6 +9,7 @@ JPEG is decoded at a half, a quarter or an eighth of its size, others are not de
 from __future__ import annotations
 
 import importlib
+import stat
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -151,9 +152,10 @@ def is_image(path: Path) -> bool:
     """Return whether the content of a file is an image's, by its header."""
     try:
         status = path.stat()
-        return _is_image(path, status.st_size, status.st_mtime_ns)
-    except OSError:
+    except OSError:  # a link that leads nowhere
         return False
+    regular = stat.S_ISREG(status.st_mode)  # to open a pipe would wait for its writer
+    return regular and _is_image(path, status.st_size, status.st_mtime_ns)
 
 
 @cache

@@ -45,11 +45,13 @@ class Folder(Dataset):
         path: the folder as given.
         folder: the same as an absolute path, independent of the working directory.
         labels: a table of files and labels as given, instead of class folders.
+        table: the same as an absolute path.
     """
 
     path: str
     folder: Path
     labels: str | None = None
+    table: Path | None = None
 
     title = "Your own images: PATH/train/CLASS/IMAGE, PATH/val/CLASS/IMAGE"
 
@@ -67,7 +69,7 @@ class Folder(Dataset):
         if not self.folder.is_dir():
             return f"data set {self.name}: there is no folder {self.folder}; {EXPECTED} in it"
         try:
-            if self.labels is None:
+            if self.table is None:
                 find_layout(self.folder)
         except RequestError as error:
             return f"data set {self.name}: {error}"
@@ -95,8 +97,8 @@ class Folder(Dataset):
         missing = self.missing(self.folder)
         if missing is not None:
             raise RequestError(missing)
-        if self.labels is not None:
-            found = read_labels(Path(self.labels).expanduser(), self.folder)
+        if self.table is not None:
+            found = read_labels(self.table, self.folder)
         else:
             layout = find_layout(self.folder)
             folders = [split for split in (layout.train, layout.test) if split is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,10 @@ def dataset(spec: str) -> Dataset:
         path = (start if given else spec).removeprefix(FOLDER)
         if not path.strip() or (given and not labels.strip()):
             raise RequestError(f"data set {spec!r} has no path. Write {FOLDER}PATH.")
-        table = str(Path(labels)) if given else None
-        return Folder(str(Path(path)), Path(path).expanduser().absolute(), table)
+        folder = Folder(str(Path(path)), Path(path).expanduser().absolute())
+        table = Path(labels)
+        full = table.expanduser().absolute()
+        return replace(folder, labels=str(table), table=full) if given else folder
     parsed = parse_spec(spec, "data set")
     way_out = f"Your own images: {FOLDER}PATH, with PATH/train/CLASS/ and PATH/val/CLASS/."
     if parsed.name not in _SHIPPED:

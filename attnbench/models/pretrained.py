@@ -46,8 +46,7 @@ class Transfer:
         parts += [f"dropped: {len(replaced)} of replaced blocks"] if replaced else []
         if self.state and self.state.outside:
             parts.append(f"not used: {len(self.state.outside)} beside {self.state.place}")
-        if self.state and self.state.also:
-            parts.append(f"from {self.state.place}, not {', '.join(self.state.also)}")
+        parts += [self.state.choice] if self.state and self.state.choice else []
         return "; ".join(parts)
 
     def _fresh(self) -> list[str]:
@@ -139,8 +138,8 @@ def load_weights(model: nn.Module, path: Path) -> str:
     transferred = transfer(model, path, any_head=False)
     own = len(transferred.fresh) - len(transferred.fresh_counts())
     note = f"; {own} tensors of inserted modules are not in it and stay random" if own else ""
-    if transferred.state and transferred.state.also:
-        note += f"; from {transferred.state.place}, not {', '.join(transferred.state.also)}"
+    if transferred.state and transferred.state.choice:
+        note += f"; {transferred.state.choice}"
     return f"{path.name}{note}"
 
 

@@ -45,6 +45,12 @@ class StateDict:
         """Whether the place says that the weights are averages over the training."""
         return any(part in self.place.lower() for part in _AVERAGED)
 
+    @property
+    def choice(self) -> str:
+        """The place and those that fit as well, ``from model, not ema``; empty without any."""
+        others = ", ".join(place or "the file itself" for place in self.also)
+        return f"from {self.place or 'the file itself'}, not {others}" if others else ""
+
     def __str__(self) -> str:
         """Return place, number and first keys of the tensors, for an error."""
         keys = [*self.tensors, *self.outside]

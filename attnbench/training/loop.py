@@ -296,7 +296,7 @@ def _averaged(model: nn.Module, recipe: Recipe, device: torch.device) -> Average
 
 
 def _check(data: Data, recipe: Recipe, processes: int) -> None:
-    """Refuse batches that cannot be cut into parts of two images: batch norm needs two."""
+    """Refuse unknown labels, and batches that cannot be cut in parts of the two of batch norm."""
     least = 2 * recipe.accumulate * processes
     if recipe.batch_size < least:
         raise RequestError(
@@ -308,6 +308,14 @@ def _check(data: Data, recipe: Recipe, processes: int) -> None:
             f"data set {data.name} has too few training images for recipe {recipe.name}: "
             f"got {len(data.train)}. It needs at least {least}."
         )
+    classes = len(data.train.classes)
+    for split in (data.train, data.test):
+        highest = int(split.targets.max())
+        if highest >= classes:  # else scoring would fail after the last epoch
+            raise RequestError(
+                f"data set {data.name} has label {highest}, which is no index of its {classes} "
+                "classes."
+            )
 
 
 def _identity(model: nn.Module, data: Data, recipe: Recipe, others: list[Any]) -> str:

@@ -158,6 +158,12 @@ class TestOneFolderOfClasses:
         (alone / "a" / "00.png").rename(alone / "b" / "99.png")
         assert identity(alone) != before
 
+    @pytest.mark.skipif(os.name != "posix", reason="named pipes exist on POSIX alone")
+    def test_a_pipe_is_not_opened(self, alone):
+        os.mkfifo(alone / "a" / "0.png")
+        os.mkfifo(alone / "a" / "00")
+        assert len(load(f"folder:{alone}").train) == 18
+
     def test_a_single_image_cannot_be_split(self, alone, picture):
         picture(alone / "c" / "1.png")
         with pytest.raises(RequestError, match="class 'c' has too few images for a split: got 1"):

@@ -262,6 +262,12 @@ class TestWrappings:
         )
         assert str(done).endswith(f"; from {chosen}, not {others}" if others else "tensors kept")
 
+    def test_weights_beside_their_averages(self, plain, saved):
+        path = saved({**plain.state_dict(), "ema": fresh().state_dict()})
+        note = "from the file itself, not ema"
+        assert str(transfer(fresh(), path)).endswith(f"; {note}")
+        assert load_weights(fresh(), path) == f"weights.pt; {note}"
+
     def test_prefixes_that_fit_are_chosen_from_as_well(self, plain, saved):
         both = prefixed(fresh().state_dict(), "ema_model.") | prefixed(plain.state_dict(), "model.")
         model = fresh()

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -279,6 +280,14 @@ def test_too_few_images(split, recipe, network):
     message = "data set few .*recipe tiny: got 7.* 8"
     with pytest.raises(RequestError, match=message):
         train(network(), data, recipe(accumulate=4), 0)
+
+
+def test_labels_beyond_the_classes_are_refused_before_the_first_epoch(split, recipe, network):
+    test = replace(split(8), targets=torch.full((8,), 9))
+    with pytest.raises(
+        RequestError, match=r"data set few has label 9, which is no index of its \d"
+    ):
+        train(network(), Data("few", split(8), test), recipe(), 0)
 
 
 def test_a_batch_that_is_too_small_for_the_processes(data, recipe):
