@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +18,7 @@ from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import BuiltModel, RuntimeFailure, RuntimeSettings
 from attnbench.runtimes.sample_inputs import examples
 from attnbench.runtimes.torch_export import capture_output
+from attnbench.utils.scratch import scratch_folder
 
 _SIMPLER = (
     "Write the step that it names in operators that it has (convolutions, matmul, softmax, means)."
@@ -134,9 +133,9 @@ def _forms(subject: Subject) -> list[ExportForm]:
 def build_form(name: str, form: ExportForm, precision: str = "fp32") -> ExportOutcome:
     """Build a form in a runtime, in a temporary folder, and compare it with eager."""
     settings, threads = RuntimeSettings(precision=precision), torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, capture_output():
+    with scratch_folder() as folder, capture_output():
         try:
-            built = runtime(name).build(form.model, form.example, settings, Path(folder))
+            built = runtime(name).build(form.model, form.example, settings, folder)
             compared = agreement(built, form.plain, examples(form.example, 4), settings)
         except RuntimeFailure as error:
             return ExportOutcome(form, failure=str(error))

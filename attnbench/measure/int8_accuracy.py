@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from attnbench.runtimes.runtime import RuntimeFailure, RuntimeSettings
 from attnbench.runtimes.torch_export import capture_output
 from attnbench.training.dataloader import Feed, feed
 from attnbench.training.recipe import Recipe
+from attnbench.utils.scratch import scratch_folder
 
 BATCH = 64
 CALIBRATION_BATCHES = 4
@@ -38,8 +38,8 @@ def quantized_correct(
     """
     test = feed(data.test, recipe)
     try:
-        with tempfile.TemporaryDirectory(prefix="attnbench-") as folder, capture_output():
-            path = Path(folder) / "network.onnx"
+        with scratch_folder() as folder, capture_output():
+            path = folder / "network.onnx"
             inputs = list(islice(_batches(feed(_some(data.train), recipe)), CALIBRATION_BATCHES))
             write_onnx(model.float(), inputs[0], "fp32", path)
             quantize(path, inputs)

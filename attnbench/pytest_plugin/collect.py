@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from attnbench.suites.load import read_suite
 from attnbench.suites.plan import all_cases, plan
 from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Suite
+from attnbench.utils.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from attnbench.records.latency_result import LatencyResult
@@ -166,9 +166,9 @@ def time_case(case: Case, project: Project, benchmark: Any, budget_s: float) -> 
     """
     from attnbench.records.latency_result import timing_of
 
-    with report_user_errors(), tempfile.TemporaryDirectory(prefix="attnbench-") as folder:
+    with report_user_errors(), scratch_folder() as folder:
         project.latency.check(case)
-        run = _ready(case, project, Path(folder), benchmark)
+        run = _ready(case, project, folder, benchmark)
         if not benchmark.enabled:
             benchmark.pedantic(run)
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from attnbench.suites.case import Case
 from attnbench.suites.load import suite_hash
 from attnbench.suites.planned import tables_to_json
 from attnbench.system import provenance
+from attnbench.utils.scratch import scratch_folder
 from attnbench.workers.pool import Pool, WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
 
@@ -116,8 +116,8 @@ def _time(
 ) -> Iterator[Record]:
     """Time cases in sessions; yield the records of each session at its end."""
     with (
-        tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
-        SessionRunner(worker, Path(folder), job.suite.suite.limit_s, job.memory_bytes) as runner,
+        scratch_folder() as folder,
+        SessionRunner(worker, folder, job.suite.suite.limit_s, job.memory_bytes) as runner,
     ):
         worker.stop()  # the state of the counting worker must not affect the timing
         worker.start()  # the worker imports torch while others validate the first session

@@ -12,7 +12,6 @@ https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from typing import Any, TypeVar
 
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.registry.plugin_files import plugin_sources
+from attnbench.utils.scratch import scratch_folder
 from attnbench.utils.text import describe
 from attnbench.workers.answers import Answer
 from attnbench.workers.process import Limits, Task, Worker, run_task
@@ -216,8 +216,7 @@ def _do(remote_task: _RemoteTask, progress: Any) -> tuple[Answer, float]:
     start = time.perf_counter()
     with suppress(OSError):
         os.chdir(remote_task.cwd)
-    with tempfile.TemporaryDirectory(prefix="attnbench-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         plugins = [plugin.write(folder / str(n)) for n, plugin in enumerate(remote_task.plugins)]
         arguments = [*remote_task.arguments, *plugins]
         # set explicitly: Ray keeps a value that the node already has

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from attnbench.regression.ci.worktree import GitCheckout, base_worktree, create_
 from attnbench.regression.compare.comparison import RunComparison
 from attnbench.regression.compare.gates import LATENCY, Gates
 from attnbench.suites.load import read_suite
+from attnbench.utils.scratch import scratch_folder
 from attnbench.utils.text import shown_path
 from attnbench.utils.toml import read_toml
 
@@ -88,9 +88,8 @@ def run_ci(request: CiRequest, start: Path, progress: Progress) -> CiResult:
         notes.append("the working tree has changes that are in no commit; they are part of head")
     with (
         base_worktree(checkout, commit) as tree,
-        tempfile.TemporaryDirectory(prefix="attnbench-") as scratch,
+        scratch_folder() as folder,
     ):
-        folder = Path(scratch).resolve()
         trees = {"base": (tree, commit), "head": (checkout.root, head)}
         sides = _make_sides(request, trees, start.resolve(), folder, progress)
         files = checkout.files() | checkout.files(commit)
