@@ -197,6 +197,7 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "backbone": case.backbone,
         "module": case.module,
         "placement": case.placement,
+        "sites": max(len(seed.slots) for seed in result.results),
         "dataset": facts.get("dataset"),
         "synthetic": facts.get("synthetic"),
         "images": facts.get("images"),

@@ -165,6 +165,7 @@ def _arm(row: RowView) -> dict[str, Any]:
         "backbone": case.backbone,
         "module": case.module,
         "placement": case.placement,
+        "sites": len(row.first.slots) or max(len(cell.slots) for cell in row.timed),
         "channels": case.channels,
         "size": list(case.size),
         "form": "fused" if case.fused else "plain",

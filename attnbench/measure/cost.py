@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnbench.counting.cost import Cost, cost
+from attnbench.counting.cost import Cost, cost, uncounted_json
 from attnbench.counting.trace import trace
 from attnbench.errors import CountingError, PluginError
 from attnbench.measure.cost_parts import CostPart, Inventory
@@ -54,7 +54,9 @@ class CostMeter:
         self._alone: dict[tuple[str, int, tuple[int, int], bool], CostPart] = {}
 
     def measure(self, case: Case) -> dict[str, Any]:
-        """Return the entries of a case's record: ``values``, ``slots``, ``card``, ``counters``.
+        """Return the entries of a case's record.
+
+        They are ``values``, ``uncounted``, ``slots``, ``card`` and ``counters``.
 
         Raises:
             RequestError: the specs, the placement or the channels of the case are invalid.
@@ -64,10 +66,11 @@ class CostMeter:
         if case.backbone is None:
             return self._measure_alone(case, attention)
         slots = self.slots(case)
-        values = self._placed_values(case, slots, attention)
+        total, values = self._placed(case, slots, attention)
         counters = self._counters(case, slots, attention, values) if case.counters else None
         return {
             "values": values,
+            "uncounted": uncounted_json(total.uncounted),
             "counters": counters,
             **module_facts(case, slots, self.catalog),
         }
@@ -124,9 +127,10 @@ class CostMeter:
             self._alone[key] = measured(attention, channels, size)
         return self._alone[key]
 
-    def _placed_values(
+    def _placed(
         self, case: Case, slots: Sequence[Slot], attention: Attention | None
-    ) -> dict[str, int | None]:
+    ) -> tuple[CostPart, dict[str, int | None]]:
+        """Return the cost of a network with its modules, and the values of its record."""
         known = self.backbone_cost(str(case.backbone), case.size)
         plain = known.plain
         removed = [slot.path for slot in slots if slot.replaced]
@@ -136,8 +140,8 @@ class CostMeter:
             for slot in slots:
                 total += self.part(attention, slot.channels, slot.size, case.fused)
         delta = total - plain
-        return {
-            **asdict(total),
+        return total, {
+            **total.values(),
             "delta_params": delta.params,
             "delta_macs": delta.macs,
             "delta_activations": delta.activations,
@@ -149,7 +153,7 @@ class CostMeter:
         if attention is None or case.channels is None:
             raise CountingError(f"{case.name}: a module alone needs a module and its channels")
         part = self.part(attention, case.channels, case.size, case.fused)
-        values = {**asdict(part), **_formulas(attention, case.channels, case.size)}
+        values = {**part.values(), **_formulas(attention, case.channels, case.size)}
         counters = None
         if case.counters:
             built = attention.build(case.channels, case.size)
@@ -157,6 +161,7 @@ class CostMeter:
             counters = _reports(counted)
         return {
             "values": values,
+            "uncounted": uncounted_json(part.uncounted),
             "counters": counters,
             **module_facts(case, (), self.catalog),
         }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.counting.trace import Totals, Trace
+from attnbench.counting.trace import Totals, Trace, Uncounted, uncounted_in
 
 _NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
 
@@ -25,15 +26,21 @@ class CostPart:
     activations: int = 0
     bytes: int = 0
     operators: int = 0
+    uncounted: Counter[Uncounted] = field(default_factory=Counter)
+    """Operators whose MACs are unknown, with their calls; no value of a record."""
 
     def __add__(self, other: CostPart) -> CostPart:
-        return CostPart(*(a + b for a, b in zip(self._values(), other._values(), strict=True)))
+        sums = {key: value + getattr(other, key) for key, value in self.values().items()}
+        return CostPart(**sums, uncounted=self.uncounted + other.uncounted)
 
     def __sub__(self, other: CostPart) -> CostPart:
-        return CostPart(*(a - b for a, b in zip(self._values(), other._values(), strict=True)))
+        sums = {key: value - getattr(other, key) for key, value in self.values().items()}
+        return CostPart(**sums, uncounted=self.uncounted - other.uncounted)
 
-    def _values(self) -> list[int]:
-        return [getattr(self, field.name) for field in fields(self)]
+    def values(self) -> dict[str, int]:
+        """Return the costs by name."""
+        names = (field.name for field in fields(self) if field.name != "uncounted")
+        return {name: getattr(self, name) for name in names}
 
 
 class Inventory:
@@ -58,23 +65,18 @@ class Inventory:
         """Return the cost of the traced network, less the modules at the paths ``without``."""
         prefixes = tuple(f"{path}." for path in without)
         kept = {row[1]: row for row in self._listed if not row[0].startswith(prefixes)}.values()
-        totals = _less(trace, without)
+        removed = [trace.ops_under(path) for path in without]
+        totals = [Totals.of(ops) for ops in removed]
+        uncounted = Counter(trace.uncounted)
+        for ops in removed:
+            uncounted -= uncounted_in(ops)
         return CostPart(
             params=sum(numel for _, _, numel, _, _ in kept),
             trainable=sum(numel for _, _, numel, trainable, _ in kept if trainable),
             params_no_norm=sum(numel for _, _, numel, _, is_norm in kept if not is_norm),
-            macs=totals.macs,
-            activations=totals.activations,
-            bytes=totals.bytes,
-            operators=totals.operators,
+            uncounted=uncounted,
+            **{
+                key: value - sum(getattr(part, key) for part in totals)
+                for key, value in asdict(trace.totals).items()
+            },
         )
-
-
-def _less(trace: Trace, without: Collection[str]) -> Totals:
-    parts = [trace.under(path) for path in without]
-    return Totals(
-        macs=trace.macs - sum(part.macs for part in parts),
-        activations=trace.totals.activations - sum(part.activations for part in parts),
-        bytes=trace.totals.bytes - sum(part.bytes for part in parts),
-        operators=trace.totals.operators - sum(part.operators for part in parts),
-    )

@@ -101,14 +101,7 @@ def _part_slots(part: PlacementPart, survey: SiteSurvey) -> list[Slot]:
 def _glob_sites(part: PlacementPart, survey: SiteSurvey) -> list[Site]:
     found: dict[str, Site] = {}
     for glob in part.globs:
-        pattern = glob_pattern(glob)
-        paths = [path for path in survey.paths() if pattern.fullmatch(path)]
-        if not paths:
-            raise PlacementError(
-                f"placement '{part}': no module path matches {glob!r}; "
-                f"possible: {_examples(part.position, survey)}"
-            )
-        sites = [survey.site(path) for path in paths]
+        sites = [survey.site(path) for path in _matching(glob, part, survey)]
         possible = [site for site in sites if _target(part.position, site)]
         if not possible:
             raise PlacementError(
@@ -117,6 +110,24 @@ def _glob_sites(part: PlacementPart, survey: SiteSurvey) -> list[Site]:
             )
         found.update({site.path: site for site in possible})
     return list(found.values())
+
+
+def _matching(glob: str, part: PlacementPart, survey: SiteSurvey) -> list[str]:
+    """Return the module paths that a glob denotes; a wildcard leaves out ``nn.Identity``."""
+    pattern = glob_pattern(glob)
+    paths = [path for path in survey.paths() if pattern.fullmatch(path)]
+    if not paths:
+        raise PlacementError(
+            f"placement '{part}': no module path matches {glob!r}; "
+            f"possible: {_examples(part.position, survey)}"
+        )
+    kept = [path for path in paths if "*" not in glob or not survey.is_identity(path)]
+    if not kept:
+        raise PlacementError(
+            f"placement '{part}': {glob!r} matches only nn.Identity, which wildcards leave out. "
+            f"Name one without a wildcard: {part.position}:{paths[0]}"
+        )
+    return kept
 
 
 def _slot(part: PlacementPart, site: Site, survey: SiteSurvey) -> Slot:

@@ -95,6 +95,10 @@ class SiteSurvey:
         """Return all module paths, without the root."""
         return [path for path in self._modules if path]
 
+    def is_identity(self, path: str) -> bool:
+        """Return whether the module at a path is a ``nn.Identity``, in place of nothing."""
+        return isinstance(self._modules[path], nn.Identity)
+
     def site(self, path: str) -> Site:
         """Return the site at a module path."""
         if path not in self._sites:

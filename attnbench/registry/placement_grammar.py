@@ -2,7 +2,7 @@
 
 A placement is one or more parts joined with ``+``; a part is a position, a colon and a
 target: layer numbers (``14,17``), ranges (``8-12``), ``all``, or module path globs
-(``blocks.3.*``; ``*`` matches no dot, ``**`` also matches dots).
+(``blocks.3.*``; ``*`` matches no dot, ``**`` also matches dots, and neither ``nn.Identity``).
 """
 
 from __future__ import annotations

@@ -116,12 +116,70 @@ def test_one_arm_is_the_object_itself(attnbench):
     assert (arm["params"], arm["trainable"]) == (3_067_904, 3_067_904)
     assert round(arm["macs"] / 1e6, 3) == 262.659
     assert arm["delta"]["params"] == 3_067_904 - 3_504_872
-    assert [site["layer"] for site in arm["sites"]] == [14, 17]
+    assert arm["sites"] == 2
+    assert [slot["layer"] for slot in arm["slots"]] == [14, 17]
+    assert arm["uncounted"] == []
     assert set(arm["counters"]) == {"rules", "fvcore", "ptflops", "torch"}
     for report in arm["counters"].values():
         assert report["agree"] is True
         assert report["macs"] == arm["macs"]
         assert {"raw", "unit", "adjustments"} <= set(report)
+
+
+CUSTOM = """
+import torch
+from torch import nn
+
+
+@torch.library.custom_op("attnbench_tests::mixed", mutates_args=())
+def mixed(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return left @ right
+
+
+class Mixer(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, channels))
+
+    def forward(self, x):
+        return mixed(x.transpose(1, 3).contiguous(), self.weight).transpose(1, 3)
+"""
+
+
+@pytest.fixture
+def custom(tmp_path):
+    path = tmp_path / "custom.py"
+    path.write_text(CUSTOM)
+    return f"{path}:Mixer"
+
+
+ENTRY = {"operator": "attnbench_tests::mixed", "calls": 1, "sizes": [[1, 4, 4, 8], [8, 8]]}
+UNKNOWN = "attnbench_tests::mixed (1 call on 1x4x4x8, 8x8)"
+
+
+def test_an_operator_of_unknown_macs_is_named_under_the_table(attnbench, custom):
+    alone = ("cost", "-m", custom, "--channels", "8", "--size", "4")
+    arm = attnbench(*alone, "--json").json
+    assert (arm["macs"], arm["uncounted"]) == (0, [ENTRY])
+    assert [report["agree"] for report in arm["counters"].values()] == [False] * 4
+    out = attnbench(*alone).out
+    assert "not countable: attnbench_tests::mixed" in out
+    assert f"[1] Not countable, and not in the MACs: {UNKNOWN}." in out
+    assert "agree" not in out
+    assert "unexplained" not in out
+    for form in ("md", "csv", "tex", "html"):
+        assert "1x4x4x8" in attnbench(*alone, "--no-counters", "--format", form).out
+
+
+def test_a_module_page_names_operators_of_unknown_macs(attnbench, custom):
+    assert "Not countable" in attnbench("show", "module", custom, "--no-check").out
+
+
+def test_placements_say_how_many_sites_they_fill(attnbench):
+    where = ("cost", "-b", "mobilenet_v3_small", "-m", "se", "--no-counters")
+    out = attnbench(*where, "-p", "after:5", "-p", "replace-se:all").out
+    assert "after:5 (1 site)" in out
+    assert "replace-se:all (9 sites)" in out
 
 
 def test_several_arms_cross(attnbench):

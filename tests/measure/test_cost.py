@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from attnbench.counting.cost import cost
+from attnbench.counting.trace import trace
 from attnbench.errors import PlacementError, PluginError, RequestError
-from attnbench.measure.cost import CostMeter
+from attnbench.measure.cost import BackboneCost, CostMeter
 from attnbench.measure.iso_macs import IsoMacBaselines
 from attnbench.models.insertion import insert
 from attnbench.registry.plugins import Catalog, catalog
@@ -97,12 +98,42 @@ def test_adding_up_equals_tracing_the_whole(name):
 
 @cache  # suites share rows
 def check_that_adding_up_equals_tracing(case):
-    values = meter().measure(case)["values"]
+    measured = meter().measure(case)
+    values = measured["values"] | {"uncounted": measured["uncounted"]}
     model = meter().backbone_cost(case.backbone, case.size).model
     if case.module:
         model = insert(model, case.placement, case.module)
     whole = cost(model, (1, 3, *case.size)).to_dict()
     assert {key: values[key] for key in whole} == whole, case.name
+
+
+class Unknown(torch.nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.eye(channels))
+
+    def forward(self, x):
+        return torch.linalg.inv(self.weight)[0, :, None, None] * x
+
+
+class Twice(torch.nn.Module):
+    """A backbone with two parts of unknown MACs, the first of which keeps its shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Unknown(3), Unknown(3)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+def test_operators_of_unknown_macs_add_up():
+    known = BackboneCost(Twice(), (8, 8))
+    (one,) = trace(Unknown(3), (1, 3, 8, 8)).uncounted
+    assert known.plain.uncounted == {one: 2}
+    remaining = known.without(["first"])
+    assert remaining.uncounted == (known.plain - remaining).uncounted == {one: 1}
+    assert (remaining + remaining).uncounted == {one: 2}
 
 
 def case_without_counters(case):

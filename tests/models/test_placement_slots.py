@@ -34,6 +34,47 @@ def slots(survey):
     return lambda text, name="mobilenet_v2": find_slots(parse_placement(text), survey(name))
 
 
+class Kept(nn.Identity):
+    """A subclass is as much of a placeholder."""
+
+
+def placeholders():
+    def block(inner):
+        return nn.Sequential(nn.Conv2d(3, 3, 1), inner)
+
+    model = nn.Sequential(block(nn.Identity()), block(Kept()), block(nn.Conv2d(3, 3, 1)))
+    return SiteSurvey(model, (1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("after:*.1", ["2.1"]),
+        ("replace:**.1", ["2.1"]),
+        ("after:0.1,2.1", ["0.1", "2.1"]),
+        ("replace:1.1", ["1.1"]),
+        ("after:1.1,*.1", ["1.1", "2.1"]),
+    ],
+)
+def test_wildcards_leave_out_identities(text, paths):
+    assert [slot.path for slot in find_slots(parse_placement(text), placeholders())] == paths
+
+
+def test_a_wildcard_of_identities_alone_is_refused():
+    with pytest.raises(PlacementError, match=r"wildcards leave out.* wildcard: after:1\.1$"):
+        find_slots(parse_placement("after:1.*1"), placeholders())
+
+
+def test_the_places_of_squeeze_and_excitation_in_timms_mobilenet_v3():
+    with torch.device("meta"):
+        model = create_backbone("timm:mobilenetv3_large_100")
+    found = find_slots(parse_placement("replace:blocks.**.se"), SiteSurvey(model, IMAGE))
+    assert [slot.path for slot in found] == [
+        f"blocks.{stage}.{block}.se"
+        for stage, block in [(2, 0), (2, 1), (2, 2), (4, 0), (4, 1), (5, 0), (5, 1), (5, 2)]
+    ]
+
+
 def layers(found):
     return [slot.layer for slot in found]
 

@@ -111,6 +111,7 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     card = attention.card or _UNDECLARED
     values: dict[str, Any] = {"params_512": None, "macs_512x14x14": None}
     counted: list[str] = []
+    uncounted: list[dict[str, Any]] = []
     printed, reason = None, None
     try:
         attention.check(CHANNELS, SIZE)
@@ -118,7 +119,7 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         values = {"params_512": attention.params(CHANNELS), "macs_512x14x14": macs}
         counted = [key for key, value in values.items() if value is None]
         if counted:
-            found = _count(attention, catalog)
+            found, uncounted = _count(attention, catalog)
             values |= {key: found[key] for key in counted}
         printed = _printed(card, attention)
     except Exception as error:  # a card's formula may raise anything
@@ -129,16 +130,20 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
         "macs_text": card.macs_text,
         **values,
         "costs_counted": counted,
+        "costs_uncounted": uncounted,
         "costs_reason": reason,
         "printed": printed,
     }
 
 
-def _count(attention: Attention, catalog: Catalog) -> dict[str, int]:
+def _count(attention: Attention, catalog: Catalog) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Return the counted costs, and the operators whose MACs are unknown."""
+    from attnbench.counting.cost import uncounted_json
     from attnbench.measure.cost import CostMeter
 
     part = CostMeter(catalog).part(attention, CHANNELS, SIZE)
-    return {"params_512": part.params, "macs_512x14x14": part.macs}
+    costs = {"params_512": part.params, "macs_512x14x14": part.macs}
+    return costs, uncounted_json(part.uncounted)
 
 
 def _printed(card: Card, attention: Attention) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from attnbench.conformance.findings import BROKEN, DECLARED, NOTE, SKIPPED, STATUSES
 from attnbench.registry.specs import value_text
 from attnbench.reports.document import Block, CodeBlock, Equations, Formula, Heading, Items, Rows
+from attnbench.reports.tables.footnotes import uncounted_note
 
 UNDECLARED = "not declared"
 _TRAITS = {"subspace": "subspace attention", "mlp": "with an MLP", "conv1x1": "1x1 convolutions"}
@@ -106,6 +107,8 @@ def _costs(document: Document) -> Iterator[Block]:
     params = _cost(document, "params_text", "params_512", "512 channels")
     macs = _cost(document, "macs_text", "macs_512x14x14", "512x14x14")
     yield Rows((("parameters", params), ("MACs", macs)))
+    if document["costs_uncounted"]:
+        yield _sentence(uncounted_note(document["costs_uncounted"]))
     if document["costs_reason"]:
         yield _sentence(f"no values for 512x14x14: {document['costs_reason']}")
     printed = document["printed"]

@@ -41,11 +41,22 @@ class CaseResult:
         """Return an object of the record by its key; empty where the record has none."""
         return (self.record or {}).get(key) or {}
 
+    @property
+    def slots(self) -> list[Mapping[str, Any]]:
+        """Return the slots in which the module was inserted."""
+        return list((self.record or {}).get("slots") or [])
+
     def failure(self, name: str) -> str:
         """Return ``name: status: reason`` as a footnote; empty where nothing failed."""
         if self.status in ("ok", NOT_RUN):  # the cells show that a case was not run
             return ""
         return ": ".join(part for part in (name, self.status, self.reason) if part)
+
+
+def placement_text(placement: str | None, sites: int) -> str:
+    """Return a placement with the number of sites that it filled, as far as that is known."""
+    known = f" ({sites} {'site' if sites == 1 else 'sites'})" if sites else ""
+    return f"{placement}{known}" if placement else ""
 
 
 @dataclass(frozen=True)
@@ -56,9 +67,9 @@ class CostResult(CaseResult):
     """Index of its column group, from 0."""
 
     @property
-    def slots(self) -> list[Mapping[str, Any]]:
-        """Return the slots in which the module was inserted."""
-        return list((self.record or {}).get("slots") or [])
+    def uncounted(self) -> list[Mapping[str, Any]]:
+        """Return the operators whose MACs are unknown."""
+        return list((self.record or {}).get("uncounted") or [])
 
     @property
     def counters(self) -> Mapping[str, Mapping[str, Any]]:

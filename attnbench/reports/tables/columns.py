@@ -12,7 +12,13 @@ from attnbench.reports.tables.accuracy_columns import (
     footnotes_of,
     interval,
 )
-from attnbench.reports.tables.footnotes import Footnotes, agreement, differences, sites
+from attnbench.reports.tables.footnotes import (
+    Footnotes,
+    agreement,
+    differences,
+    sites,
+    uncounted_note,
+)
 from attnbench.reports.tables.latency_columns import latency_cells, latency_columns
 from attnbench.reports.tables.number_format import NOTHING, ratio, spread, whole, with_sign
 from attnbench.reports.tables.report import Cell, Column
@@ -215,8 +221,9 @@ def _count_cell(view: RowView, key: str, notes: Footnotes) -> Cell:
     backbone = view.first.case.backbone
     by_formula = backbone is None or backbone in view.suite.nominal
     is_printed = key in ("params", "macs") and f"printed_{key}" in view.layout.columns
-    reasons = notes.add(differences(view.card)) if by_formula and is_printed else ()
-    return Cell(spread(map(write, numbers)), notes=reasons)
+    reasons = [differences(view.card)] if by_formula and is_printed else []
+    unknown = [uncounted_note(view.uncounted)] if key in ("macs", "delta_macs") else []
+    return Cell(spread(map(write, numbers)), notes=notes.add(*reasons, *unknown))
 
 
 def _missing(view: RowView) -> str:
@@ -227,7 +234,7 @@ def _missing(view: RowView) -> str:
 
 def _counters(view: RowView, notes: Footnotes) -> Sequence[Cell]:
     reports = [pair for result in view.measured for pair in result.counters.items()]
-    return [agreement(reports, notes) if reports else Cell(_missing(view))]
+    return [agreement(reports, notes, view.uncounted) if reports else Cell(_missing(view))]
 
 
 _MAKERS: dict[str, Callable[[RowView, Footnotes], Sequence[Cell]]] = {

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attnbench.reports.tables.case_results import CostResult
-from attnbench.reports.tables.footnotes import Footnotes, agreement, counter_units
+from attnbench.reports.tables.case_results import CostResult, placement_text
+from attnbench.reports.tables.footnotes import (
+    Footnotes,
+    agreement,
+    counter_units,
+    uncounted_note,
+)
 from attnbench.reports.tables.report import Cell, Column, Report, Table
 
 CONVENTION = (
@@ -32,10 +37,11 @@ def arm_of(result: CostResult) -> dict[str, Any]:
         "form": "fused" if case.fused else "plain",
         "convention": CONVENTION,
         **{key: values[key] for key in _TOTALS},
+        "uncounted": result.uncounted,
     }
     if case.backbone:
         arm["delta"] = {key: values[f"delta_{key}"] for key in _DELTAS}
-        arm["sites"] = result.slots
+        arm |= {"sites": len(result.slots), "slots": result.slots}
     else:
         arm |= {key: values[key] for key in ("paper_params", "paper_macs")}
         arm["formula"] = {key: values[f"formula_{key}"] for key in ("params", "macs")}
@@ -48,16 +54,21 @@ def report_of_arms(arms: Sequence[Arm]) -> Report:
     layout = _PLACED if any(arm["backbone"] for arm in arms) else _ALONE
     notes = Footnotes()
     columns = [column for column, _ in layout]
-    rows = [tuple(Cell(text(arm)) for _, text in layout) for arm in arms]
+    rows = [tuple(_cell(column, text, arm, notes) for column, text in layout) for arm in arms]
     if any(arm.get("counters") for arm in arms):
         columns.append(Column("Counters", "reconciled with ours"))
-        cells = [agreement(_reports(arm).items(), notes) for arm in arms]
+        cells = [agreement(_reports(arm).items(), notes, arm["uncounted"]) for arm in arms]
         rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
     table = Table("", tuple(columns), tuple(rows), footnotes=notes.texts)
     units = counter_units(item for arm in arms for item in _reports(arm).items())
     return Report(
         "cost", tables=(table,), footer=(CONVENTION, *units), lines=tuple(map(_line, arms))
     )
+
+
+def _cell(column: Column, text: Text, arm: Arm, notes: Footnotes) -> Cell:
+    unknown = uncounted_note(arm["uncounted"]) if column.head == "MACs" else ""
+    return Cell(text(arm), notes=notes.add(unknown))
 
 
 def _count(head: str, key: str) -> tuple[Column, Text]:
@@ -82,7 +93,7 @@ _COMMON = (_count("Activations", "activations"), _count("Bytes", "bytes"))
 _PLACED: tuple[tuple[Column, Text], ...] = (
     (Column("Backbone"), lambda arm: arm["backbone"]),
     (Column("Module"), _module),
-    (Column("Placement"), lambda arm: arm["placement"] or ""),
+    (Column("Placement"), lambda arm: placement_text(arm["placement"], arm["sites"])),
     _count("Parameters", "params"),
     _delta("params"),
     _count("MACs", "macs"),
@@ -111,4 +122,5 @@ def _line(arm: Arm) -> dict[str, Any]:
     height, width = arm["size"]
     delta = {f"delta_{key}": value for key, value in (arm.get("delta") or {}).items()}
     raw = {f"{name}_raw": report["raw"] for name, report in _reports(arm).items()}
-    return {**flat, "height": height, "width": width, **delta, **raw}
+    unknown = {"uncounted": uncounted_note(arm["uncounted"])} if arm["uncounted"] else {}
+    return {**flat, "height": height, "width": width, **delta, **raw, **unknown}

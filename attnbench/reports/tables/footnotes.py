@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attnbench.reports.tables.case_results import CostResult
+from attnbench.reports.tables.case_results import CostResult, placement_text
 from attnbench.reports.tables.number_format import whole, with_sign
 from attnbench.reports.tables.report import Cell
 
 CounterReport = Mapping[str, Any]
+_MOST_CALLS = 6
 
 
 class Footnotes:
@@ -37,23 +38,52 @@ def differences(card: Mapping[str, Any]) -> str:
 
 
 def sites(result: CostResult) -> str:
-    """Return the layers that a placement's numbers denote."""
+    """Return the layers that a placement's numbers denote, with their number for wildcards."""
     found = []
     for slot in result.slots:
         height, width = slot["size"]
         layer = f"layer {slot['layer']} is " if slot.get("layer") is not None else ""
         found.append(f"{layer}{slot['path']}, {slot['channels']} channels, {height}x{width}")
-    return f"{result.case.placement}: {'; '.join(found)}." if found else ""
+    if not found:
+        return ""
+    placement = str(result.case.placement)
+    is_wildcard = "*" in placement
+    name = placement_text(placement, len(found)) if is_wildcard else placement
+    return f"{name}: {'; '.join(found)}."
 
 
-def agreement(reports: Iterable[tuple[str, CounterReport]], notes: Footnotes) -> Cell:
-    """Return the cell ``2 of 3 agree`` of counters' reports by name; empty without any."""
+def uncounted_note(uncounted: Sequence[Mapping[str, Any]]) -> str:
+    """Return the operators without MACs of a rule, with calls and sizes; empty without any."""
+    calls = [_call(entry) for entry in uncounted]
+    more = len(calls) - _MOST_CALLS
+    shown = [*calls[:_MOST_CALLS], *([f"{more} more"] if more > 0 else [])]
+    return f"Not countable, and not in the MACs: {'; '.join(shown)}." if calls else ""
+
+
+def _call(entry: Mapping[str, Any]) -> str:
+    calls = f"{entry['calls']} {'call' if entry['calls'] == 1 else 'calls'}"
+    sizes = ", ".join("x".join(map(str, size)) or "a number" for size in entry["sizes"])
+    return f"{entry['operator']} ({calls}{f' on {sizes}' if sizes else ''})"
+
+
+def agreement(
+    reports: Iterable[tuple[str, CounterReport]],
+    notes: Footnotes,
+    uncounted: Sequence[Mapping[str, Any]] = (),
+) -> Cell:
+    """Return the cell ``2 of 3 agree`` of counters' reports by name; empty without any.
+
+    Over operators that no counter knows it names them instead.
+    """
     reports = list(reports)
     if not reports:
         return Cell()
     agreeing = sum(bool(report["agree"]) for _, report in reports)
     texts = dict.fromkeys(_reconciliation(name, report) for name, report in reports)
     numbers = notes.add(" ".join(text for text in texts if text))
+    if uncounted:
+        names = dict.fromkeys(str(entry["operator"]) for entry in uncounted)
+        return Cell(f"not countable: {', '.join(names)}", notes=numbers)
     return Cell(f"{agreeing} of {len(reports)} agree", notes=numbers)
 
 
@@ -67,7 +97,8 @@ def _reconciliation(name: str, report: CounterReport) -> str:
     """Return a counter's result and its reconciliation with ours; empty where both are equal."""
     if report.get("raw") is None:
         return f"{name} failed: {report.get('reason') or 'no number'}."
-    if report["agree"] and report["raw"] == report["macs"]:
+    explained = report["agree"] or not report.get("remainder")
+    if explained and report["raw"] == report["macs"]:
         return ""
     factor = report.get("factor") or 1
     changes: Counter[str] = Counter()
@@ -76,6 +107,6 @@ def _reconciliation(name: str, report: CounterReport) -> str:
     steps = [
         *([f"{factor} to a multiply-add"] if factor != 1 else []),
         *(f"{operator} {with_sign(macs)}" for operator, macs in changes.items()),
-        *([] if report["agree"] else [f"{with_sign(report.get('remainder') or 0)} unexplained"]),
+        *([] if explained else [f"{with_sign(report.get('remainder') or 0)} unexplained"]),
     ]
     return f"{name} says {whole(report['raw'])}: {', '.join(steps)}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attnbench.reports.tables.case_results import LatencyCell
+from attnbench.reports.tables.case_results import LatencyCell, placement_text
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.latency_columns import (
     VERDICT_RULE,
@@ -92,7 +92,7 @@ def _figure(key: str) -> Callable[[LatencyCell], str]:
 
 _LAYOUT: dict[Column, Callable[[LatencyCell], str]] = {
     Column("Module"): _module,
-    Column("Placement"): lambda cell: cell.case.placement or "",
+    Column("Placement"): lambda cell: placement_text(cell.case.placement, len(cell.slots)),
     Column("Overhead", numeric=True): estimate,
     Column("95%", numeric=True): bounds,
     Column("Verdict"): verdict,

@@ -9,6 +9,7 @@ from typing import Any
 
 from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.case_results import CaseResult, CostResult, LatencyCell
+from attnbench.reports.tables.footnotes import uncounted_note
 from attnbench.reports.tables.reported_values import as_data, judge
 from attnbench.reports.tables.row_views import RowView
 from attnbench.stats.paired_difference import DifferenceEstimate
@@ -27,6 +28,7 @@ def tidy_lines(view: RowView, title: str) -> Iterator[dict[str, Any]]:
         group = {groups.option: groups.values[result.group]} if groups else {}
         line = _line(view, title, result, group)
         line |= result.values
+        line |= {"uncounted": uncounted_note(result.uncounted)} if result.uncounted else {}
         for name, report in result.counters.items():
             line |= {f"{name}_{key}": report.get(key) for key in ("raw", "macs", "agree")}
         for metric in METRICS:

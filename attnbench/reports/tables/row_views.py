@@ -50,6 +50,11 @@ class RowView:
         return [result for result in self.results if result.values]
 
     @property
+    def uncounted(self) -> list[Mapping[str, Any]]:
+        """Return the operators of all results whose MACs are unknown."""
+        return [entry for result in self.measured for entry in result.uncounted]
+
+    @property
     def card(self) -> Mapping[str, Any]:
         """Return the module's card, from the first result that has it."""
         return next((card for result in self.results if (card := result.part("card"))), {})
