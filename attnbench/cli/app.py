@@ -32,7 +32,7 @@ from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
 from attnbench.cli.table import command as table
 from attnbench.errors import AttnbenchError
-from attnbench.utils.text import shown_path
+from attnbench.utils.text import first_line, shorten, shown_path
 
 _INTERRUPTED = "attnbench: interrupted"
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -102,10 +102,20 @@ def main() -> None:
     except AttnbenchError as error:
         log(f"attnbench: {error}")
         sys.exit(2)
-    except OSError as error:  # a full disk, a name that is too long
-        place = f"{shown_path(error.filename)} cannot be used: " if error.filename else ""
-        log(f"attnbench: {place}{error.strerror or error}")
+    except (OSError, ImportError, MemoryError) as error:  # of the machine, not of attnbench
+        log(f"attnbench: {_problem(error)}")
         sys.exit(2)
+
+
+def _problem(error: OSError | ImportError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory. Free some, or raise the limit (ulimit -v)"
+    if isinstance(error, ImportError):
+        return (
+            f"library cannot be imported: {first_line(error)}. Install it anew, or raise ulimit -v"
+        )
+    place = f"{shown_path(error.filename)} cannot be used: " if error.filename else ""
+    return shorten(f"{place}{error.strerror or error}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

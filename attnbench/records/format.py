@@ -32,6 +32,7 @@ from pydantic import (
 from attnbench.records.archive import ArchivedSamples
 from attnbench.suites.case import Conditions
 from attnbench.suites.planned import check_tables
+from attnbench.utils.text import shorten
 
 FORMAT = 4
 
@@ -98,7 +99,7 @@ class Record(BaseModel):
     kind: Literal["cost", "latency", "accuracy", "export"]
     """Kind; records of exports are kept in memory only."""
     status: Literal["ok", "failed", "skipped"]
-    reason: str | None = None
+    reason: Annotated[str, AfterValidator(shorten)] | None = None
     """Reason of a failure or skip."""
     hash: str
     """Hash of everything that the values depend on; another hash requires a new measurement."""

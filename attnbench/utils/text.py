@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+_LONGEST = 2000
+"""Maximum number of characters of a reason."""
+
 
 def origin_of(target: object) -> str:
     """Return ``file.py:12`` for a class or function, else its module."""
@@ -25,13 +28,21 @@ def shown_path(path: str | Path) -> str:
         return str(full)
 
 
+def shorten(text: str) -> str:
+    """Return a text of at most 2,000 characters; of a longer one, the rest is counted."""
+    if len(text) <= _LONGEST:
+        return text
+    kept = text[: _LONGEST - 50]
+    return f"{kept} ... ({len(text) - len(kept):,} more characters)"
+
+
 def describe(error: BaseException) -> str:
     """Return an exception as one line: its type and the first line of its text."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return shorten(f"{type(error).__name__}: {text[0]}" if text else type(error).__name__)
 
 
 def first_line(error: BaseException) -> str:
     """Return the first nonblank line of an error, or its type."""
     lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
+    return shorten(next((line for line in lines if line), type(error).__name__))

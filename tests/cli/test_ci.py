@@ -276,6 +276,29 @@ def test_a_base_whose_attnbench_has_no_bridge(project, attnbench):
     assert done.err.rstrip().endswith(line) and "Traceback" not in done.err
 
 
+def test_a_file_of_base_that_hides_the_package(project, attnbench):
+    folder = project({"attnbench.py": "", "still.py": STILL}, ["still"])
+    (folder / "attnbench.py").unlink()
+    words = (
+        "ci",
+        "--base",
+        "main",
+        "--suite",
+        "mine.toml",
+        "--plugin",
+        "still.py",
+        "--only",
+        "cost",
+    )
+    done = attnbench(*words)
+    commit = git(folder, "rev-parse", "main")[:12]
+    assert done.status == 2 and done.out == ""
+    assert done.err.splitlines()[-1] == (
+        f"attnbench: base ({commit}): a file of this tree hides the package attnbench: got "
+        "attnbench.py. Choose another --base, or name the folder of your packages with --source"
+    )
+
+
 def test_outside_a_checkout(attnbench):
     done = attnbench("ci", "--base", "main", "--suite", "quick")
     assert done.status == 2

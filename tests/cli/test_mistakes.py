@@ -203,3 +203,42 @@ def test_a_damaged_record_file_is_left_alone(attnbench, folder, name, words):
 
 def test_how_many_there_are():
     assert len(COMMANDS) + len(SUITES) + len(RECORDS) >= 60
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("run", "quick", "--out", "A" * 500), ("table", "A" * 500), ("table", "quick", "--out", "A" * 500),
+     ("merge", "A" * 500, "-o", "x"), ("history", "A" * 500), ("compare", "A" * 500, "A" * 500),
+     ("cost", "-m", "se", "--plugin", f"{'A' * 500}.py"), ("run", f"{'A' * 500}.toml")],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_name_that_no_file_can_have(attnbench, words):
+    done = attnbench(*words)
+    assert done.status == 2 and done.out == ""
+    (line,) = done.err.splitlines()
+    assert "File name too long" in line and "AAAA" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ImportError("libtorch_cpu.so: failed to map segment"),
+            "libtorch_cpu.so: failed to map segment. ",
+        ),
+        (MemoryError(), "out of memory. "),
+        (
+            OSError(28, "No space left on device", "out/x"),
+            "out/x cannot be used: No space left on device",
+        ),
+    ],
+)
+def test_what_the_machine_cannot_is_one_line(attnbench, monkeypatch, error, said):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("attnbench.cli.list.load_catalog", fail)
+    done = attnbench("list")
+    assert (done.status, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("attnbench: ") and said in line

@@ -113,10 +113,8 @@ class SideProcess:
         """
         answer = self.answer(**task)
         if answer.get("kind") == "no-bridge":
-            raise RequestError(
-                f"{self.side.label}: {_installation(answer.get('facts') or {})} has no bridge for "
-                f"attnbench ci ({_SUPPORTED} is needed); {_newer(self.side)}"
-            )
+            problem = _lack_of_bridge(self.side, answer.get("facts") or {})
+            raise RequestError(f"{self.side.label}: {problem}")
         if "error" in answer:
             raise RequestError(f"{self.side.label}: {answer['error']}")
         return answer["ok"]
@@ -155,6 +153,20 @@ def source_folders(root: Path, tree: Path, requested: Sequence[str]) -> tuple[Pa
     if named:
         return named
     return ((tree / "src") if (tree / "src").is_dir() else tree,)
+
+
+def _lack_of_bridge(side: Side, facts: Mapping[str, Any]) -> str:
+    file = Path(facts.get("attnbench") or "__init__.py")
+    if file.stem != "__init__":
+        remedy = "Choose another --base" if side.name == "base" else "Rename it"
+        return (
+            f"a file of this tree hides the package attnbench: got {file.name}. {remedy}, or name "
+            "the folder of your packages with --source"
+        )
+    return (
+        f"{_installation(facts)} has no bridge for attnbench ci ({_SUPPORTED} is needed); "
+        f"{_newer(side)}"
+    )
 
 
 def _other_protocol(side: Side, facts: Mapping[str, Any]) -> str:
