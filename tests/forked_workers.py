@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from types import SimpleNamespace
 import pytest
 
 LIMIT = 2**20
+SCRIPT = str(Path(__file__).with_name("forked_script.py"))
 RELEVANT = ("PYTHON", "LD_", "MALLOC", "OMP_", "MKL_")
 """Beginnings of the variables that an interpreter or a library reads as it starts."""
 
@@ -43,15 +45,25 @@ class ForkServer:
         same = relevant(options["env"]) == self._environment and not customized(options["env"])
         if command[0] != sys.executable or not same or command[1] not in ("-m", "-P"):
             return subprocess.Popen(command, **options)
-        return ForkedProcess(self._connected(), command, options["stderr"], options["env"])
+        return ForkedProcess(
+            self._connected(),
+            command,
+            options["stderr"],
+            options["env"],
+            options.get("cwd") or Path.cwd(),
+        )
+
+    def attnbench(self, *words, stderr, cwd):
+        """Start ``python -m attnbench`` in a session of its own; its workers are forked, too."""
+        command = [sys.executable, "-P", SCRIPT, "-m", "attnbench", *map(str, words)]
+        return self.start(command, stderr=stderr, env=os.environ, cwd=cwd)
 
     def run(self, command, environment):
         """Stand in for ``subprocess.run`` that captures texts."""
         with tempfile.TemporaryFile("w+") as errors:
-            process = self.start(command, stderr=errors, env=environment)
-            with process.stdin, process.stdout:
+            with self.start(command, stderr=errors, env=environment) as process:
                 text = process.stdout.read().decode()
-            code = process.wait()
+                code = process.wait()
             errors.seek(0)
             return subprocess.CompletedProcess(command, code, text, errors.read())
 
@@ -106,11 +118,11 @@ def customized(environment):
 class ForkedProcess:
     """A forked worker with the face of ``subprocess.Popen``."""
 
-    def __init__(self, channel, command, stderr, environment):
+    def __init__(self, channel, command, stderr, environment, folder):
         stdin, own_stdin = os.pipe()
         own_stdout, stdout = os.pipe()
         own_status, status = os.pipe()
-        request = json.dumps([command[1:], dict(environment), str(Path.cwd())]).encode()
+        request = json.dumps([command[1:], dict(environment), str(folder)]).encode()
         socket.send_fds(channel, [request], [stdin, stdout, stderr.fileno(), status])
         for end in (stdin, stdout, status):
             os.close(end)
@@ -119,6 +131,15 @@ class ForkedProcess:
         self._status = os.fdopen(own_status, encoding="utf-8")
         self.pid = int(self._status.readline())
         self.returncode = None
+        self._turn = threading.Lock()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.stdin.close()
+        self.stdout.close()
+        self.wait()
 
     def poll(self):
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -126,12 +147,13 @@ class ForkedProcess:
         return self.returncode
 
     def wait(self, timeout=None):
-        if self.returncode is None:
-            if not select.select([self._status], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("a forked worker", timeout)
-            self.returncode = os.waitstatus_to_exitcode(int(self._status.readline()))
-            self._status.close()
-        return self.returncode
+        with self._turn:  # several threads may wait, as for a Popen
+            if self.returncode is None:
+                if not select.select([self._status], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired("a forked worker", timeout)
+                self.returncode = os.waitstatus_to_exitcode(int(self._status.readline()))
+                self._status.close()
+            return self.returncode
 
     def kill(self):
         if self.poll() is None:

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -177,19 +175,18 @@ def test_mistakes_are_told_in_a_line(attnbench, words, text, monkeypatch):
     assert text in done.err and "Traceback" not in done.err
 
 
-def test_control_c_ends_it_with_what_is_known(trouble, tmp_path):
+def test_control_c_ends_it_with_what_is_known(trouble, tmp_path, fork_server):
     words = ("sound", "hangs", "mixes", "--plugin", trouble, *QUICK, "--json")
-    with (tmp_path / "err").open("w+") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "attnbench", "check", *words], cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=err, start_new_session=True,
-        )  # fmt: skip
+    with (
+        (tmp_path / "err").open("w") as err,
+        fork_server.attnbench("check", *words, stderr=err, cwd=tmp_path) as process,
+    ):
         while "[1/3] sound ok" not in (tmp_path / "err").read_text() and process.poll() is None:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it, too
-        out, _ = process.communicate(timeout=60)
+        out, status = process.stdout.read(), process.wait(timeout=60)
         said = (tmp_path / "err").read_text()
-    assert process.returncode == 130 and "Traceback" not in said
+    assert status == 130 and "Traceback" not in said
     assert [one["name"] for one in json.loads(out)["arms"]] == ["sound", "hangs"]
     assert "2 of 3" in said
 

@@ -314,7 +314,7 @@ while done < kills:
     sweeps += 1
     out = folder / f"killed-{sweeps}"
     while done < kills:
-        pid, limit = run(out), chance.uniform(0.2, 2.5)
+        pid, limit = run(out), chance.uniform(0.2, 1.5)
         process = psutil.Process(pid)
         while process.status() != psutil.STATUS_ZOMBIE and sum(process.cpu_times()[:2]) < limit:
             time.sleep(0.001)
@@ -339,23 +339,15 @@ class TestKills:
 
     @pytest.fixture
     def suite(self, tmp_path, request):
-        return written(tmp_path, request.param, modules='["se"]', count=256, epochs=6)
-
-    @staticmethod
-    def environment():
-        return {**os.environ, "OMP_NUM_THREADS": "1"}
+        return written(tmp_path, request.param, modules='["se"]', count=128, epochs=4)
 
     @pytest.mark.parametrize("suite", [2], indirect=True, ids=["2 seeds"])
-    def test_the_records_are_those_of_an_undisturbed_run(self, suite, tmp_path):
+    def test_the_records_are_those_of_an_undisturbed_run(self, suite, tmp_path, fork_server):
         seed = os.environ.get("ATTNBENCH_TEST_SEED", "0")
-        words = [str(suite), str(tmp_path), str(KILLS), seed]
-        done = subprocess.run(
-            [sys.executable, "-c", DRIVER, *words],
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        driver = tmp_path / "driver.py"
+        driver.write_text(DRIVER)
+        words = [str(driver), str(suite), str(tmp_path), str(KILLS), seed]
+        done = fork_server.run([sys.executable, "-P", *words], os.environ)
         assert done.returncode == 0, done.stderr
         sys.stderr.write(done.stdout)
         assert len(done.stdout.splitlines()) == KILLS
@@ -368,21 +360,13 @@ class TestKills:
             assert not (out / "sweep" / CHECKPOINTS).exists()
 
     @pytest.fixture
-    def begin(self, suite, tmp_path):
+    def begin(self, suite, tmp_path, fork_server):
         plugin = tmp_path / "often.py"
         plugin.write_text(PLUGIN)
-
-        def start(out):
-            words = ["run", str(suite), "--plugin", str(plugin), "--out", str(tmp_path / out)]
-            return subprocess.Popen(
-                [sys.executable, "-m", "attnbench", *words],
-                env=self.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
+        with (tmp_path / "err").open("w") as errors:
+            yield lambda out: fork_server.attnbench(
+                "run", suite, "--plugin", plugin, "--out", out, stderr=errors, cwd=tmp_path
             )
-
-        return start
 
     @pytest.mark.parametrize("suite", [1], indirect=True, ids=["1 seed"])
     def test_so_are_those_of_the_command_line_and_its_workers(self, begin, suite, tmp_path):
@@ -391,9 +375,10 @@ class TestKills:
         while kills < LONG_KILLS:
             sweeps += 1
             out = tmp_path / f"killed-{sweeps}"
-            while kills < LONG_KILLS and _killed(begin(out.name), chance, seen, out):
+            while kills < LONG_KILLS and _killed(begin, chance, seen, out):
                 kills += 1
-            assert begin(out.name).wait() == 0
+            with begin(out.name) as process:
+                assert process.wait() == 0
             assert not (out / "sweep" / CHECKPOINTS).exists()
         sys.stderr.write("\n".join([f"{kills} kills in {sweeps} sweeps", *seen, ""]))
         # one case, trained here without any interruption, is enough to tell
@@ -408,11 +393,16 @@ class TestKills:
         assert own["training"]["curve"] == record.training["curve"]
 
 
-def _killed(process, chance, seen, out):
+def _killed(begin, chance, seen, out):
     """Kill a run at a random instant; False if it had ended by itself."""
+    with begin(out.name) as process:
+        return _struck(process, chance, seen, out)
+
+
+def _struck(process, chance, seen, out):
     whom = chance.choice(("all", "all", "runner", "worker"))
     early = chance.random() < 0.2
-    pause = chance.uniform(0, 6 if early else 2.5)
+    pause = chance.uniform(0, 2.5 if early else 1.5)
     if not early:  # start-up takes long and as long as the machine likes: then from what is done
         before = _progress(out)
         while process.poll() is None and _progress(out) == before:
@@ -426,7 +416,7 @@ def _killed(process, chance, seen, out):
     under_way = len(list(out.glob(f"sweep/{CHECKPOINTS}/*/current")))
     seen.append(f"{whom}, {under_way} checkpoints, {_records(out)} records")
     if whom == "worker":
-        for child in psutil.Process(process.pid).children()[-1:]:
+        for child in psutil.Process(process.pid).children(recursive=True)[-1:]:
             child.kill()
         process.wait(300)  # it goes on with the others
     elif whom == "runner":
