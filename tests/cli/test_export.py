@@ -48,17 +48,18 @@ def test_a_module_alone(attnbench, tmp_path):
     assert session.get_inputs()[0].shape == [1, 16, 6, 6]
 
 
+@pytest.mark.usefixtures("operators_translated_once")
 def test_placed_with_weights_batch_and_two_runtimes(attnbench, tmp_path):
     torch.manual_seed(3)
-    backbone = library.create_backbone("mobilenet_v3_small", num_classes=7).eval()
+    backbone = library.create_backbone("mobilenet_v1", width=0.1, num_classes=7).eval()
     torch.save(backbone.state_dict(), tmp_path / "w.pt")
     done = attnbench(
-        "export", "-b", "mobilenet_v3_small,num_classes=7", "-m", "identity", "-p", "after:3",
+        "export", "-b", "mobilenet_v1,width=0.1,num_classes=7", "-m", "identity", "-p", "after:3",
         "--size", 32, "--batch", 2, "--runtime", "onnxruntime,openvino", "-o", "out",
         "--weights", "w.pt",
     )  # fmt: skip
     assert done.status == 0
-    stem = "out/mobilenet_v3_small-num_classes-7_identity_after-3_32x32_batch2"
+    stem = "out/mobilenet_v1-num_classes-7-width-0.1_identity_after-3_32x32_batch2"
     assert f"{stem}.onnx" in done.out and f"{stem}.xml" in done.out and "weights: w.pt" in done.out
     assert "checked against eager" in done.out and "random" not in done.out.splitlines()[-1]
     assert (tmp_path / f"{stem}.bin").is_file()

@@ -1,9 +1,10 @@
 """The loop on several processes that share each batch."""
 
+import contextlib
 import json
 import os
 import runpy
-import subprocess
+import socket
 import sys
 
 import pytest
@@ -65,15 +66,23 @@ def script(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def two(script):
+def two(script, fork_server):
     """What each of two processes reports of a training that is whole and of one that diverges."""
-    # what accelerate launch calls on GPUs; of processors it starts but one
-    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [sys.executable, *run, str(script), str(script.parent)]
-    # not a GPU, where there is one
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    assert done.returncode == 0, done.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # what torchrun and accelerate launch hand on; a processor also where there is a GPU
+    shared = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-P", str(script), str(script.parent)]
+    with contextlib.ExitStack() as running:
+        processes = []
+        for rank in ("0", "1"):
+            errors = running.enter_context((script.parent / f"{rank}.err").open("w"))
+            own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+            process = fork_server.start(command, stderr=errors, env=os.environ | shared | own)
+            processes.append(running.enter_context(process))
+        statuses = [process.wait(120) for process in processes]
+    assert statuses == [0, 0], (script.parent / "1.err").read_text()
     return [json.loads((script.parent / f"{rank}.json").read_text()) for rank in range(2)]
 
 
