@@ -1,6 +1,6 @@
 """Counting speed: ours beside fvcore and ptflops, on the same rows, in one process.
 
-    python benchmarks/counting.py [--rounds 5] [--rows N] [--smoke]
+    python benchmarks/counting.py [--rounds 5] [--suite NAME] [--rows N] [--smoke]
 
 Every row of the shipped suites that has a backbone is counted by each tool, with its modules as
 they train. Building the networks is not timed for anybody: fvcore and ptflops get placed networks
@@ -43,14 +43,15 @@ Count = Callable[[], list[float]]
 
 def main() -> None:
     """Print both comparisons."""
-    parser = Parser(__doc__, rounds=1, rows=4)
+    parser = Parser(__doc__, rounds=1, rows=4, suite="ulsam-ablation")
     parser.add_argument("--rounds", type=count, default=5)
+    parser.add_argument("--suite", help="the rows of this suite; of all by default")
     parser.add_argument("--rows", type=count, help="so many of them, evenly spread; all by default")
     options = parser.read()
     rounds = options.rounds
     warnings.simplefilter("ignore")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    cases, threads = spread(shipped_cases(), options.rows), torch.get_num_threads()
+    cases, threads = spread(shipped_cases(options.suite), options.rows), torch.get_num_threads()
     print(f"{len(cases)} rows of the shipped suites, {rounds} rounds, {threads} threads")
     report(compare(shipped_tools(cases), rounds, len(cases)), len(cases), "rows/s")
     print("one MobileNetV2 at 224x224, traced whole")
@@ -58,10 +59,11 @@ def main() -> None:
     report(compare(single, 3 * rounds, 1), 1, "models/s")
 
 
-def shipped_cases() -> list[Case]:
-    """Return every row with a backbone of every shipped suite, planned as they are run."""
+def shipped_cases(chosen: str | None) -> list[Case]:
+    """Return every row with a backbone of one or every shipped suite, planned as they are run."""
     brackets = IsoMacBaselines(CostMeter(catalog()))
-    suites = (find_suite(name, catalog()) for name in catalog().suites.names())
+    names = [chosen] if chosen else catalog().suites.names()
+    suites = (find_suite(name, catalog()) for name in names)
     cases = (case for suite in suites for case in all_cases(plan(suite, catalog(), (), brackets)))
     counted = (case for case in cases if case.kind == "cost" and case.backbone)
     # rows that differ by the form or by the counters beside ours are one network

