@@ -21,7 +21,7 @@ from attnbench.conformance.findings import (
 )
 from attnbench.registry.attention import Attention
 from attnbench.workers.pool import SIGNAL_S, WorkerPool
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.process import Limits, Worker, WorkerError, share_memory
 
 LIMIT_S = 60.0
 """Seconds without progress after which a check is ended."""
@@ -55,13 +55,13 @@ class ConformanceRunner:
 
     Args:
         like: template of the workers.
-        jobs: number of parallel workers.
+        jobs: number of parallel workers; fewer run where the memory would not suffice.
     """
 
     def __init__(self, like: Worker, jobs: int = 1) -> None:
         alone = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
-        self._pool = WorkerPool(like, [alone] * jobs)
-        self._limits = Limits(memory_bytes=Limits().memory() // jobs)
+        parallel, self._limits = share_memory(Limits(), jobs)
+        self._pool = WorkerPool(like, [alone] * parallel)
 
     def __enter__(self) -> Self:
         return self

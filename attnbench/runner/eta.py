@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from statistics import fmean
+from statistics import median
 
 from attnbench.records.format import Record
 from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import sessions
 from attnbench.suites.case import Case
 from attnbench.timing.isolation import allowed_cores
+from attnbench.workers.process import Limits, share_memory
+
+
+_EVIDENCE = {"cost": 3}
+"""Number of measured cases from which a duration is known, if not 1: the first count of a process
+includes its start and takes a hundred times as long as the next."""
 
 
 class TimeLeft:
-    """Remaining time of a job: per kind, the number of cases times their mean duration.
+    """Remaining time of a job: per kind, the number of cases times their median duration.
 
     Args:
         job: the job at its start; the records that its folder already has count as measured.
@@ -23,9 +29,9 @@ class TimeLeft:
     def __init__(self, job: Job) -> None:
         self._missing = {case.name: case for case in job.pending}
         self._protocols = job.protocols
-        self._parallel = max(
-            1, min(_count(self._missing.values())["accuracy"], len(allowed_cores()))
-        )
+        trainings = _count(self._missing.values())["accuracy"]
+        limits = Limits(memory_bytes=job.memory_bytes)
+        self._parallel, _ = share_memory(limits, min(trainings, len(allowed_cores())))
         self._seconds: defaultdict[str, list[float]] = defaultdict(list)
         for record in job.known.records.values() if job.known else ():
             self._add(record)
@@ -41,13 +47,13 @@ class TimeLeft:
 
     @property
     def seconds(self) -> float | None:
-        """Return the remaining time in seconds; None while a kind has no measured case."""
+        """Return the remaining time in seconds; None while a kind has too few measured cases."""
         counts = _count(self._missing.values())
-        if any(not self._seconds[kind] for kind in counts if kind != "cost"):
+        if any(len(self._seconds[kind]) < _EVIDENCE.get(kind, 1) for kind in counts):
             return None
         parallel = {"accuracy": self._parallel}
         return sum(
-            count * fmean(self._seconds[kind] or [0.0]) / parallel.get(kind, 1)
+            count * median(self._seconds[kind]) / parallel.get(kind, 1)
             for kind, count in counts.items()
         )
 

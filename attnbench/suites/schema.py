@@ -105,7 +105,8 @@ class Head(_Strict):
     limit_s: Annotated[float, Field(gt=0)] = 600.0
     """Time limit of a case in seconds."""
     memory_gib: Annotated[float, Field(gt=0)] | None = None
-    """Limit of the resident memory of a case; by default four fifths of the machine's memory."""
+    """Limit of the resident memory of a case; by default four fifths of the machine's memory, which
+    trainings that run side by side share. With a limit, as many trainings run as fit into that."""
     notes: list[Text] = []
 
 

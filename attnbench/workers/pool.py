@@ -11,7 +11,7 @@ from typing import Protocol, Self, TypeVar
 
 from attnbench.timing.isolation import allowed_cores
 from attnbench.workers.answers import Answer
-from attnbench.workers.process import Limits, Task, Worker, run_task
+from attnbench.workers.process import Limits, Task, Worker, run_task, share_memory
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -84,12 +84,11 @@ class WorkerPool:
     ) -> Iterator[tuple[K, Answer, float]]:
         """Yield key, answer and duration of each task as in :class:`Pool`; end all processes.
 
-        The memory limit is shared by the processes.
+        Fewer processes run side by side where the memory would not suffice.
         """
-        parallel = max(1, min(len(self._workers), len(tasks)))
-        limits = Limits(self.limits.seconds, self.limits.memory() // parallel)
+        parallel, limits = share_memory(self.limits, min(len(self._workers), len(tasks)))
         try:
-            yield from self.map(tasks, limits, on_progress=on_progress)
+            yield from self.map(tasks, limits, on_progress=on_progress, parallel=parallel)
         finally:
             self.stop()
 
@@ -100,11 +99,12 @@ class WorkerPool:
         *,
         on_start: Callable[[K], object] = id,
         on_progress: Callable[[K, str], object] = lambda key, text: None,
+        parallel: int | None = None,
     ) -> Iterator[tuple[K, Answer, float]]:
         """Yield key, answer and duration of each task as in :class:`Pool`; keep all processes.
 
         ``limits`` are those of each process; ``on_start`` is called with the key of a task that
-        starts.
+        starts; ``parallel`` processes run side by side, all by default.
         """
 
         def run(worker: Worker, key: K) -> tuple[K, Answer, float]:
@@ -114,14 +114,17 @@ class WorkerPool:
             answer = run_task(worker, tasks[key], lambda text: on_progress(key, text))
             return key, answer, time.perf_counter() - start
 
-        return self.each(run, tasks)
+        return self.each(run, tasks, parallel)
 
-    def each(self, work: Callable[[Worker, T], R], items: Iterable[T]) -> Iterator[R]:
+    def each(
+        self, work: Callable[[Worker, T], R], items: Iterable[T], parallel: int | None = None
+    ) -> Iterator[R]:
         """Yield the result of ``work(worker, item)`` for each item, as they end.
 
         Args:
             work: called in a thread with a worker that no other thread uses.
             items: items, started in this order.
+            parallel: number of items at a time; by default one for each worker.
         """
 
         def run(item: T) -> R:
@@ -132,7 +135,7 @@ class WorkerPool:
                 self._free.put(worker)
 
         self.interrupted.clear()
-        threads = ThreadPoolExecutor(max_workers=len(self._workers))
+        threads = ThreadPoolExecutor(max_workers=parallel or len(self._workers))
         pending: set[Future[R]] = set()
         try:
             for item in items:

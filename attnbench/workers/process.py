@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, Self
 
 import psutil
@@ -28,6 +28,8 @@ _POLL_S = 0.25
 _EXIT_S = 5.0
 """Seconds that a process may take to end after it has closed its descriptors."""
 _GIB = 2**30
+LEAST_SHARE = 2 * _GIB
+"""Memory of a process of several; importing torch and the trainer alone takes 0.8 GiB."""
 Task = Mapping[str, Any]
 
 
@@ -47,6 +49,17 @@ class Limits:
     def memory(self) -> int:
         """Return the limit in bytes."""
         return self.memory_bytes or int(psutil.virtual_memory().total * 0.8)
+
+
+def share_memory(limits: Limits, processes: int) -> tuple[int, Limits]:
+    """Return the number of processes that run side by side, and the limits of each.
+
+    A memory limit that is set holds for each process, and as many run as fit into 80% of the total
+    memory with it. Otherwise they share that, and each has at least 2 GiB.
+    """
+    total = Limits().memory()
+    parallel = max(1, min(processes, total // (limits.memory_bytes or LEAST_SHARE)))
+    return parallel, replace(limits, memory_bytes=limits.memory_bytes or total // parallel)
 
 
 class Worker:

@@ -19,7 +19,7 @@ def job(*runtimes, done=1):
         for module in ("se", "cbam", "bam")
     ]
     timed = [case.for_latency(Conditions(runtime)) for runtime in runtimes for case in cost]
-    suite = SimpleNamespace(suite=SimpleNamespace(name="mine"))
+    suite = SimpleNamespace(suite=SimpleNamespace(name="mine", memory_gib=None))
     return Job(
         suite=suite,
         tables=[],

@@ -1,5 +1,7 @@
 """The remaining time of a job: from the durations of the cases that are measured."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from attnbench.records.format import Record
@@ -28,7 +30,8 @@ def cases():
 
 def job(cases, **fields):
     protocols = {case.name: SessionProtocol(20.0, 3) for case in cases if case.conditions}
-    return Job(None, [], cases, protocols=protocols, **fields)
+    suite = SimpleNamespace(suite=SimpleNamespace(memory_gib=None))
+    return Job(suite, [], cases, protocols=protocols, **fields)
 
 
 def test_nothing_but_the_sampling_time_is_known_before_the_first_measurement(cases):
@@ -49,6 +52,21 @@ def test_each_kind_takes_as_long_as_its_measured_cases_in_the_mean(cases, monkey
     assert left.seconds == 300 / 2
     left.done(record(second, 100.0))
     assert left.seconds == 0
+
+
+def test_the_slow_first_count_is_no_evidence(cases):
+    """The first one starts the worker: 2.5 s, where the others take a few hundredths."""
+    cost = [
+        make_case(catalog(), backbone="mobilenet_v2", module="se", placement=f"after:{layer}")
+        for layer in range(2, 19)
+    ]
+    left = TimeLeft(job([*cost, cases[1]]))
+    left.done(record(cases[1], 40.0))
+    texts = []
+    for case, seconds in zip(cost, [2.5, 0.02, 0.03, 0.02], strict=False):
+        left.done(record(case, seconds))
+        texts.append(left.seconds)
+    assert texts == [None, None, 14 * 0.03, 13 * 0.025]
 
 
 def test_records_of_the_run_before_count_but_failures_do_not(cases):

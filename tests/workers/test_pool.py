@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from attnbench.workers.pool import WorkerPool
-from attnbench.workers.process import Limits, Worker
+from attnbench.workers.process import Limits, Worker, share_memory
 
 from .minimal_worker import READY
 
@@ -94,6 +95,37 @@ def test_an_interruption_ends_running_tasks_and_begins_no_other():
     assert begun == ["task -1", "task -2"]
     assert pool.interrupted.is_set()
     assert not running()
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("total", "stated", "processes", "parallel", "each"),
+    [
+        (20 * GIB, 0, 2, 2, 8 * GIB),  # shared as far as possible
+        (20 * GIB, 0, 64, 8, 2 * GIB),  # but nobody gets less than 2 GiB
+        (20 * GIB, 3 * GIB, 2, 2, 3 * GIB),  # a stated limit is that of a process
+        (20 * GIB, 3 * GIB, 64, 5, 3 * GIB),
+        (20 * GIB, 100 * GIB, 4, 1, 100 * GIB),
+        (GIB, 0, 4, 1, int(0.8 * GIB)),
+        (20 * GIB, 0, 1, 1, 16 * GIB),
+    ],
+)
+def test_a_memory_limit_holds_for_each_process(
+    monkeypatch, total, stated, processes, parallel, each
+):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=total))
+    assert share_memory(Limits(7.0, stated), processes) == (parallel, Limits(7.0, each))
+
+
+def test_trainings_run_with_the_memory_limit_as_it_is_stated(monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8 * GIB))
+    pool = pool_of("a", "b", "c")
+    pool.limits = Limits(60, 4 * GIB)
+    places = {answer["ok"]["place"] for _, answer, _ in pool.run(tasks(0, 1, 3), lambda *_: None)}
+    assert places == {"a"}  # 80% of the memory have room for one
+    assert pool._workers[0].limits == pool.limits
 
 
 def test_an_exception_of_the_work_ends_all():
