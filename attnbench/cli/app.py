@@ -32,9 +32,11 @@ from attnbench.cli.schema import command as schema
 from attnbench.cli.show import command as show
 from attnbench.cli.table import command as table
 from attnbench.errors import AttnbenchError
+from attnbench.registry.import_guard import plugin_being_loaded
 from attnbench.utils.text import first_line, shorten, shown_path
 
 _INTERRUPTED = "attnbench: interrupted"
+_exit = os._exit  # plugins are imported without it
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENDING = {getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)}
 """Signals that end a command in order: Ctrl-C, `kill` and `timeout`, a closed terminal."""
@@ -124,8 +126,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     for ignored in _ENDING - {signal.SIGINT}:
         signal.signal(ignored, signal.SIG_IGN)
     if _is_importing(frame):  # libraries swallow an exception there, and fail later
-        log(_INTERRUPTED)
-        os._exit(130)
+        place = plugin_being_loaded()
+        log(f"{_INTERRUPTED} while loading plugin {place}" if place else _INTERRUPTED)
+        _exit(130)
     raise KeyboardInterrupt
 
 

@@ -16,8 +16,6 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 _STRICT = ConfigDict(strict=True, extra="allow")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONGEST_REASON = 4000
-"""Number of characters of an exception's text that a record keeps."""
 
 
 class _Counts(BaseModel):
@@ -83,7 +81,7 @@ def complete_record(fields: Mapping[str, Any], result: Mapping[str, Any]) -> Rec
         fields: the fields of a record that are not measured.
         result: the measured fields; empty unless ``status`` is ``ok``.
     """
-    known = {**fields, "reason": _shortened(plain_text(fields["reason"]))}
+    known = {**fields, "reason": plain_text(fields["reason"])}
     if fields["status"] != "ok":
         return Record.model_validate(known)
     samples = result.get("samples", [])  # texts of ours and numbers alone, but many of them
@@ -106,9 +104,3 @@ def plain_text(value: Any) -> Any:
     """
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(_SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text))
-
-
-def _shortened(reason: str | None) -> str | None:
-    if reason is None or len(reason) <= _LONGEST_REASON:
-        return reason
-    return f"{reason[:_LONGEST_REASON]} ... ({len(reason):,} characters)"

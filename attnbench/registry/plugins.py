@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import AttnbenchError, PluginError, suggestion
+from attnbench.registry.import_guard import guarded_import
 from attnbench.registry.module_families import (
     FAMILY_NAME,
     ModuleFamily,
@@ -36,7 +37,7 @@ from attnbench.registry.plugin_files import (
 )
 from attnbench.registry.registry import Entry, Registry
 from attnbench.registry.validation import NAME, ModuleFactory, declared_card, validate_module
-from attnbench.utils.text import describe, origin_of
+from attnbench.utils.text import describe, origin_of, shown_path
 
 SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DETAILS = {"target": str, "title": str, "family": str, "year": int, "paper": str}
@@ -149,7 +150,8 @@ class Catalog:
         failures = list(self.failures)
         outer = _LOADING.set(self)
         try:
-            self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
+            with guarded_import(shown_path(full)):
+                self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (Exception, SystemExit) as error:
             for registry, entries in before:
                 registry.restore(entries)  # pyright: ignore[reportArgumentType]
@@ -256,7 +258,8 @@ def find_target(catalog: Catalog, text: str) -> Any:
     """
     place, _, attribute = text.rpartition(":")
     try:
-        module = catalog.load_file(place) if place.endswith(".py") else import_module(place)
+        with guarded_import(place):
+            module = catalog.load_file(place) if place.endswith(".py") else import_module(place)
     except AttnbenchError:
         raise
     except (Exception, SystemExit) as error:

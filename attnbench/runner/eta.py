@@ -13,7 +13,6 @@ from attnbench.suites.case import Case
 from attnbench.timing.isolation import allowed_cores
 from attnbench.workers.process import Limits, share_memory
 
-
 _EVIDENCE = {"cost": 3}
 """Number of measured cases from which a duration is known, if not 1: the first count of a process
 includes its start and takes a hundred times as long as the next."""

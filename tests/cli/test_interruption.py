@@ -43,7 +43,7 @@ def test_during_an_import_it_ends_the_process_at_once(
     def end(status):
         raise Ended(status)
 
-    monkeypatch.setattr(app.os, "_exit", end)
+    monkeypatch.setattr(app, "_exit", end)
     file = tmp_path / "swallows.py"
     file.write_text(
         "import signal\n"
