@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.jit import _state
 
 from attnbench.counting.mac_rules import RULES, Shape
 from attnbench.counting.trace import macs_of
@@ -37,7 +38,7 @@ def _call_of(node: Any) -> Callable[[], object]:
     """Return a call of a node's operator or scripted function on tensors without values."""
     values = [_argument(value, _empty) for value in node.inputs()]
     if node.kind() == "prim::CallFunction":
-        function = torch.jit._state._python_cu.find_function(str(node.inputsAt(0).type()))
+        function = _state._python_cu.find_function(str(node.inputsAt(0).type()))
         return lambda: function(*values[1:])
     schema = torch._C.parse_schema(node.schema())
     library, _, name = str(node.kind()).partition("::")

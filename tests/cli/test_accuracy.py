@@ -33,11 +33,13 @@ def test_paired_seeds_resumed_and_drawn(attnbench, recipe, tmp_path):
     mean = sum(own["top1"] - plain["top1"] for own, plain in pairs) / 2
     assert done.json["difference"]["mean"] == pytest.approx(mean)
     assert done.json["synthetic"]
+    assert done.json["sites"] == 1
     assert "2 seeds" in done.err
     # again: nothing is trained, and a third seed only adds to it
     again = attnbench(*words)
     assert "0 of 4 cases to measure, 4 already measured" in again.err
     assert "synthetic pictures" in again.out
+    assert "after:14 (1 site)" in again.out
     weights = next(path for path in (tmp_path / "kept").iterdir() if "_se_" in path.name)
     given = ("--dataset", "synthetic,count=64", *recipe, "--weights", weights, "--image", "3")
     drawn = attnbench("activations", *NET[:2], *ARM, *given, "-o", "maps.png")

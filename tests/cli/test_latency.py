@@ -86,6 +86,7 @@ def test_one_arm_is_the_object_itself(attnbench):
     done = attnbench("latency", *NET, "-m", "se", "-p", "after:9", *SHORT, "--json")
     assert done.status == 0, done.err
     arm = done.json
+    assert arm["sites"] == 1
     assert (arm["backbone"], arm["module"], arm["form"]) == (
         "mobilenet_v1,width=0.25",
         "se",

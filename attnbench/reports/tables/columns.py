@@ -12,6 +12,7 @@ from attnbench.reports.tables.accuracy_columns import (
     footnotes_of,
     interval,
 )
+from attnbench.reports.tables.case_results import placement_text
 from attnbench.reports.tables.footnotes import (
     Footnotes,
     agreement,
@@ -149,8 +150,13 @@ def _label(view: RowView, notes: Footnotes) -> Sequence[Cell]:
 
 
 def _placement(view: RowView, notes: Footnotes) -> Sequence[Cell]:
-    placed = next((result for result in view.results if result.slots), view.first)
-    return [Cell(view.first.case.placement or NOTHING, notes=notes.add(sites(placed)))]
+    placement = view.first.case.placement
+    placed = next((result for result in view.results if result.slots), None)
+    if placed is None:  # its costs were not counted
+        others = [*view.timed, *(result for pair in view.trained for result in pair.results)]
+        places = max((len(result.slots) for result in others), default=0)
+        return [Cell(placement_text(placement, places) or NOTHING)]
+    return [Cell(placement or NOTHING, notes=notes.add(sites(placed)))]
 
 
 def _traits(view: RowView, notes: Footnotes) -> Sequence[Cell]:
