@@ -227,12 +227,13 @@ def become(ends, arguments, environment, folder):
     os.environ.update(environment)
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    flag, what, *sys.argv[1:] = arguments
+    safe = arguments[:2] == ["-P", "-m"]
+    flag, what, *sys.argv[1:] = arguments[safe:]
     sys.argv[0] = what
     code = 0
     try:
         if flag == "-m":
-            sys.path.insert(0, folder)
+            sys.path[:0] = [] if safe else [folder]
             runpy.run_module(what, run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(what, run_name="__main__")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.copies import class_tensors, held_tensors
-from attnbench.conformance.findings import Finding, failure, join_names
+from attnbench.conformance.findings import Finding, failure, join_names, note
 from attnbench.conformance.global_state import (
     find_changes,
     find_import_changes,
@@ -39,7 +39,7 @@ def contract(subject: Subject) -> Iterator[Finding]:
     yield from find_import_changes(subject.attention.factory)
     with preserve_settings() as before:
         try:
-            _ = subject.channels  # finds and caches the first width and size that work
+            _ = subject.appearing  # finds and caches the first width and size that work, too
         except PluginError as error:
             yield failure(str(error), "Correct the constraint on the card.", fatal=True)
             return
@@ -55,6 +55,7 @@ def contract(subject: Subject) -> Iterator[Finding]:
     if fatal:
         yield fatal
         return
+    yield from _appearing(subject)
     yield from _shared(subject)
     yield from _unregistered(subject)
     yield from _seeded(subject)
@@ -106,6 +107,15 @@ def _fatal(subject: Subject) -> Finding | None:
 def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
     places = ((subject.channels, subject.size), *product(WIDTHS, SIZES))
     return next((place for place in places if subject.refusal(*place) is None), None)
+
+
+def _appearing(subject: Subject) -> Iterator[Finding]:
+    if subject.appearing:
+        yield note(
+            f"the first forward pass creates, or gives a size to, {join_names(subject.appearing)}: "
+            "attnbench runs the module once when it builds it",
+            "Create them in __init__: an optimizer or a state dict made before a pass lacks them.",
+        )
 
 
 def _shared(subject: Subject) -> Iterator[Finding]:
@@ -191,7 +201,7 @@ def _seeded(subject: Subject) -> Iterator[Finding]:
 def _state_after(subject: Subject, seed: int) -> bytes:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        subject.attention.build(subject.channels, subject.size)
+        subject.attention.construct(subject.channels, subject.size)
         return torch.get_rng_state().numpy().tobytes()
 
 

@@ -18,6 +18,7 @@ from attnbench.conformance.module_under_test import Size, Subject, join_shape
 from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention
+from attnbench.registry.first_run import materialize
 from attnbench.registry.specs import Spec, value_text
 from attnbench.utils.text import describe
 
@@ -73,8 +74,8 @@ def formulas(subject: Subject) -> Iterator[Finding]:
     params, macs = _Tally("parameters"), _Tally("multiply-adds")
     variants = [attention, *_variants(attention)]
     for variant in variants:
-        _compare_params(params, card, variant)
-        _compare_macs(macs, card, variant, few=variant is not attention)
+        _compare_params(params, card, subject, variant)
+        _compare_macs(macs, card, subject, variant, few=variant is not attention)
     wrong = [*params.findings(), *macs.findings(), *_printed(card, attention)]
     yield from wrong
     if not wrong and not missing:
@@ -83,10 +84,10 @@ def formulas(subject: Subject) -> Iterator[Finding]:
 
 def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> Finding:
     channels, size = _SHOWN
-    module = _built(attention, channels, size)
+    module = _built(subject, attention, channels, size)
     if module is None:
         channels, size = subject.channels, subject.size
-        module = attention.build(channels, size)
+        module = subject.build(moved=False)
     params, macs = _params(module), _macs(module, channels, size)
     where = f"{channels} channels at {join_shape(size)}"
     counted = f"{params:,} parameters"
@@ -101,29 +102,30 @@ def _undeclared(subject: Subject, attention: Attention, missing: list[str]) -> F
     )
 
 
-def _compare_params(tally: _Tally, card: Card, attention: Attention) -> None:
+def _compare_params(tally: _Tally, card: Card, subject: Subject, attention: Attention) -> None:
     if card.params is None:
         return
     size = (14, 14)
-    options = dict(attention.options)
-    if attention.signature.takes_feature_size:
-        options["feature_size"] = size
+    further = {"feature_size": size} if attention.signature.takes_feature_size else {}
     for channels in _WIDTHS:
-        module = _built(attention, channels, size)
+        module = _built(subject, attention, channels, size)
         if module is not None:
+            options = attention.options_at(channels) | further
             formula = partial(card.params, channels, **options)
             tally.compare(formula, _params(module), _place(attention, channels))
 
 
-def _compare_macs(tally: _Tally, card: Card, attention: Attention, *, few: bool) -> None:
+def _compare_macs(
+    tally: _Tally, card: Card, subject: Subject, attention: Attention, *, few: bool
+) -> None:
     if card.macs is None:
         return
     widths, sizes = (_MACS_WIDTHS[:2], _SIZES[:3]) if few else (_MACS_WIDTHS, _SIZES)
     for channels, size in product(widths, sizes):
-        module = _built(attention, channels, size)
+        module = _built(subject, attention, channels, size)
         counted = None if module is None else _macs(module, channels, size)
         if counted is not None:
-            formula = partial(card.macs, channels, *size, **attention.options)
+            formula = partial(card.macs, channels, *size, **attention.options_at(channels))
             tally.compare(formula, counted, _place(attention, channels, size))
 
 
@@ -133,8 +135,8 @@ def _printed(card: Card, attention: Attention) -> Iterator[Finding]:
         return
     channels, size = _SHOWN
     try:
-        card.printed.params(channels, **attention.options)
-        card.printed.macs(channels, *size, **attention.options)
+        card.printed.params(channels, **attention.options_at(channels))
+        card.printed.macs(channels, *size, **attention.options_at(channels))
     except Exception as error:
         yield failure(
             f"the printed formula fails for {_place(attention, channels, size)}: {describe(error)}",
@@ -148,12 +150,14 @@ def _place(attention: Attention, channels: int, size: Size | None = None) -> str
     return f"{channels} channels{at}" + (f" with {', '.join(options)}" if options else "")
 
 
-def _built(attention: Attention, channels: int, size: Size) -> nn.Module | None:
+def _built(subject: Subject, attention: Attention, channels: int, size: Size) -> nn.Module | None:
     """Return an instance, on the meta device if possible; None where it is rejected."""
     for device in ("meta", "cpu"):
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device):
-                return attention.build(channels, size)
+                module = attention.construct(channels, size)
+                is_whole = not subject.appearing
+                return module if is_whole else materialize(module, (1, channels, *size))
         except AttnbenchError as error:
             if error.__cause__ is None:
                 return None  # forbidden by the card, on any device

@@ -14,8 +14,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.cards import Card
 from attnbench.conformance.findings import Finding, failure
-from attnbench.errors import RequestError
+from attnbench.errors import AttnbenchError, RequestError
 from attnbench.registry.attention import Attention
+from attnbench.registry.first_run import materialize
 
 Size = tuple[int, int]
 
@@ -71,9 +72,22 @@ class Subject:
     def runs(self, channels: int, size: Size) -> bool:
         """Return whether the module can be built and run in eval at a width and size."""
         with suppress(Exception):
-            run(self.build(channels, size, moved=False).eval(), self.maps(2, channels, size))
+            run(self._construct(channels, size).eval(), self.maps(2, channels, size))
             return True
         return False
+
+    @cached_property
+    def appearing(self) -> tuple[str, ...]:
+        """Return the parameters and buffers that appear, or get their size, in a first run."""
+        place = self._place
+        with suppress(AttnbenchError):
+            return self.attention.first_run(*place, self._construct(*place)).appearing
+        return ()
+
+    def _construct(self, channels: int, size: Size, seed: int = 0) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.attention.construct(channels, size)
 
     def refusal(self, channels: int, size: Size) -> str | None:
         """Return the declared constraint that forbids a width and size, else None.
@@ -99,6 +113,8 @@ class Subject:
     ) -> nn.Module:
         """Return a fresh instance, the same for the same seed, in training mode.
 
+        It has the parameters that appear in a first run, whatever else that run shows.
+
         Args:
             channels: number of channels of its maps; :attr:`channels` if left out.
             size: height and width of its maps; :attr:`size` if left out.
@@ -109,9 +125,14 @@ class Subject:
         Raises:
             RequestError: the module rejects the width or the size.
         """
+        # before the seed: finding them draws random numbers
+        place, appearing = (channels or self.channels, size or self.size), self.appearing
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self.attention.build(channels or self.channels, size or self.size)
+            module = self.attention.construct(*place)
+            if appearing:
+                with suppress(Exception):  # the checks report it
+                    materialize(module, (2, place[0], *place[1]))
             return _moved(module) if moved else module
 
     def maps(

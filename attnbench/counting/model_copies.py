@@ -35,7 +35,8 @@ def shape_copy(model: nn.Module) -> nn.Module:
 
 def real_copy(model: nn.Module) -> nn.Module:
     """Return a deep copy with its weights, on the CPU, in eval mode."""
-    return _unhooked(copy.deepcopy(model).cpu()).eval()
+    lazy = {id(tensor): _shape_of(tensor, "cpu") for tensor in _tensors(model) if is_lazy(tensor)}
+    return _unhooked(copy.deepcopy(model, lazy).cpu()).eval()
 
 
 def _unhooked(model: nn.Module) -> nn.Module:
@@ -61,11 +62,16 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
         state = vars(module)
         for holder in (module._parameters, module._buffers, state):
             for value in holder.values():
-                if isinstance(value, Tensor) and not is_lazy(value):
+                if isinstance(value, Tensor):
                     yield value
 
 
-def _shape_of(tensor: Tensor) -> Tensor:
+def _shape_of(tensor: Tensor, device: str = "meta") -> Tensor:
+    if is_lazy(tensor):  # it has no size yet, and no buffer of this kind can be deep-copied
+        empty: Any = type(tensor)
+        grad = {"requires_grad": tensor.requires_grad} if isinstance(tensor, nn.Parameter) else {}
+        fresh: Tensor = empty(**grad, device=device, dtype=tensor.dtype)
+        return fresh
     if tensor.is_meta:
         return tensor  # it holds nothing that the copy could change
     shape = torch.empty_like(tensor, device="meta")

@@ -20,13 +20,14 @@ from attnbench.datasets.dataset import Data, data_root
 from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
 from attnbench.errors import CountingError, MissingExtraError, RequestError
-from attnbench.measure.cost import BackboneCost, CostMeter, module_facts, without_weights
+from attnbench.measure.cost import BackboneCost, CostMeter, module_facts
 from attnbench.measure.network import draw_apart
 from attnbench.models.backbones import create_backbone
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot
 from attnbench.models.pretrained import transfer
 from attnbench.models.weight_files import weights_file
+from attnbench.registry.first_run import without_weights
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case, Training, training_of
 from attnbench.training.dataloader import transforms
@@ -84,6 +85,12 @@ class AccuracyMeter:
         if network not in self._fitting:
             transfer(self.network(network), Path(str(training.weights)))
             self._fitting.add(network)
+
+    def places(self, case: Case) -> set[tuple[int, tuple[int, int]]]:
+        """Return channels and map sizes of a case's modules."""
+        recipe = find_recipe(training_of(case).recipe)
+        slots = self._slots(case, recipe, self._classes(case))
+        return {(slot.channels, slot.size) for slot in slots}
 
     def network(self, case: Case) -> nn.Module:
         """Return the initial network of a training, in training mode.

@@ -7,11 +7,10 @@ trace of the whole placed network on every shipped row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from torch import nn
 
 from attnbench.counting.cost import Cost, cost, uncounted_json
@@ -24,6 +23,7 @@ from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
 from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import Attention
+from attnbench.registry.first_run import first_run, without_weights
 from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case
 
@@ -75,6 +75,12 @@ class CostMeter:
             **module_facts(case, slots, self.catalog),
         }
 
+    def places(self, case: Case) -> set[tuple[int, tuple[int, int]]]:
+        """Return channels and map sizes of a case's modules."""
+        if case.backbone is None:
+            return {(case.channels, case.size)} if case.channels else set()
+        return {(slot.channels, slot.size) for slot in self.slots(case)}
+
     def check(self, case: Case) -> None:
         """Raise the error of :meth:`measure` for an invalid case, without building a module."""
         attention = case.resolve(self.catalog).attention
@@ -123,8 +129,7 @@ class CostMeter:
         """
         key = (str(attention.spec), channels, size, fused)
         if key not in self._alone:
-            measured = _fused_part if fused else _module_part
-            self._alone[key] = measured(attention, channels, size)
+            self._alone[key] = _part(attention, channels, size, fused)
         return self._alone[key]
 
     def _placed(
@@ -185,55 +190,29 @@ class CostMeter:
         return _reports(counted)
 
 
-def without_weights(build: Callable[[], nn.Module]) -> nn.Module:
-    """Return the module that ``build`` creates, without weights where its constructors allow it."""
-    try:
-        with torch.device("meta"):  # counting needs only shapes
-            return build()
-    except Exception:
-        return build()  # some constructors compute with values
-
-
 def _has_no_weights(model: nn.Module) -> bool:
     tensors = [*model.parameters(), *model.buffers()]
     return bool(tensors) and all(tensor.is_meta for tensor in tensors)
 
 
-def _module_part(attention: Attention, channels: int, size: tuple[int, int]) -> CostPart:
-    try:
-        return _traced_part(
-            without_weights(lambda: attention.build(channels, size)), attention, channels, size
-        )
-    except PluginError:  # its forward pass may depend on values; if not, it fails again
-        return _traced_part(attention.build(channels, size), attention, channels, size)
-
-
-def _fused_part(attention: Attention, channels: int, size: tuple[int, int]) -> CostPart:
-    # with weights: the fused form may depend on their signs
-    fused = fuse(attention.build(channels, size))
-    return _traced_part(fused, attention, channels, size)
-
-
-def _traced_part(
-    module: nn.Module, attention: Attention, channels: int, size: tuple[int, int]
+def _part(
+    attention: Attention, channels: int, size: tuple[int, int], fused: bool = False
 ) -> CostPart:
-    shape = (1, channels, *size)
-    try:
-        traced = trace(module, shape, owned=_has_no_weights(module))
-    except CountingError as error:
-        raise PluginError(f"{attention.spec} fails on {shape}: {error}") from error
-    output = traced.calls[0].output
-    if output != shape:
-        raise PluginError(
-            f"{attention.spec} must keep the shape of its input: got {output} for {shape}"
-        )
-    return Inventory(module).part(traced)
+    if fused:  # with weights: the fused form may depend on their signs
+        run = first_run(fuse(attention.build(channels, size)), channels, size)
+    else:
+        run = attention.first_run(channels, size)
+    if run.problem or run.shapes is None or run.trace is None:
+        raise PluginError(f"{attention.spec} {run.problem}")
+    is_one_image = run.shape[0] == 1
+    traced = run.trace if is_one_image else trace(run.shapes, (1, channels, *size))
+    return Inventory(run.shapes).part(traced)
 
 
 def _formulas(attention: Attention, channels: int, size: tuple[int, int]) -> dict[str, int | None]:
     card = attention.card
     printed = card.printed if card else None
-    options = attention.options
+    options = attention.options_at(channels)
     return {
         "formula_params": attention.params(channels, size),
         "formula_macs": card.macs(channels, *size, **options) if card and card.macs else None,
@@ -249,9 +228,9 @@ def _paper_delta(
     printed = attention.card.printed if attention and attention.card else None
     if attention is None or printed is None:
         return {"paper_delta_params": None, "paper_delta_macs": None}
-    options = attention.options
-    params = sum(printed.params(slot.channels, **options) for slot in slots)
-    macs = sum(printed.macs(slot.channels, *slot.size, **options) for slot in slots)
+    at = attention.options_at
+    params = sum(printed.params(slot.channels, **at(slot.channels)) for slot in slots)
+    macs = sum(printed.macs(slot.channels, *slot.size, **at(slot.channels)) for slot in slots)
     return {
         "paper_delta_params": params - removed.params_no_norm,
         "paper_delta_macs": macs - removed.macs,

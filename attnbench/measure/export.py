@@ -41,6 +41,10 @@ class ExportMeter:
         self._built: tuple[str, nn.Module] | None = None
         self._described: dict[str, str] = {}
 
+    def places(self, case: Case) -> set[tuple[int, tuple[int, int]]]:
+        """Return channels and map sizes of a case's modules."""
+        return self.cost.places(case)
+
     def check(self, case: Case) -> None:
         """Raise an error for an invalid case, without building a network."""
         self.cost.check(case)

@@ -50,6 +50,10 @@ class LatencyMeter:
     def __init__(self, cost: CostMeter) -> None:
         self.cost = cost
 
+    def places(self, case: Case) -> set[tuple[int, tuple[int, int]]]:
+        """Return channels and map sizes of a case's modules."""
+        return self.cost.places(case)
+
     def check(self, case: Case) -> None:
         """Raise an error for an invalid case, without building a network.
 

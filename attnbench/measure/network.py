@@ -14,6 +14,7 @@ from attnbench.registry.attention import Attention
 from attnbench.runtimes.sample_inputs import examples, randomize_weights
 from attnbench.suites.case import Case
 from attnbench.training.seeds import stream
+from attnbench.utils.text import describe
 
 SEED = 0
 
@@ -38,7 +39,10 @@ def network(case: Case, meter: CostMeter) -> nn.Module:
     torch.manual_seed(SEED)
     attention = case.resolve(meter.catalog).attention
     model = _placed(case, attention, meter) if case.backbone else _alone(case, attention)
-    randomize_weights(model, SEED, example(case))
+    try:
+        randomize_weights(model, SEED, example(case))
+    except Exception as error:
+        raise RequestError(f"{case.network} fails on its own maps: {describe(error)}") from error
     model.eval()
     return fuse(model) if case.fused else model
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnbench.counting.trace import trace
-from attnbench.errors import CountingError, PluginError, RequestError
+from attnbench.errors import RequestError
 from attnbench.models.block_layers import Inserted
 from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
 from attnbench.models.sites import SiteSurvey
@@ -75,7 +74,7 @@ def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Mo
     # deepest first: wrapping a block would change the paths of the modules inside it
     for slot in sorted(slots, key=lambda slot: slot.path.count("."), reverse=True):
         block = placed.get_submodule(slot.path)
-        built = _built(attention, slot)
+        built = _build(attention, slot)
         _match(built, block, placed)
         kept = nn.Identity().train(block.training) if slot.replaced else block
         inserted = Inserted(kept, built.train(block.training))
@@ -84,22 +83,12 @@ def fill(model: nn.Module, slots: Iterable[Slot], attention: Attention) -> nn.Mo
     return placed
 
 
-def _built(attention: Attention, slot: Slot) -> nn.Module:
-    """Return a new module for a slot, after checking that it runs there and keeps the shape."""
-    shape = (1, slot.channels, *slot.size)
+def _build(attention: Attention, slot: Slot) -> nn.Module:
+    """Return a new module for a slot."""
     try:
-        built = attention.build(slot.channels, slot.size)
-        # within a container: the calls of a scripted module itself cannot be watched
-        output = trace(nn.Sequential(built), shape).calls[0].output
+        return attention.build(slot.channels, slot.size)
     except RequestError as error:
         raise type(error)(f"{slot}: {error}") from error
-    except CountingError as error:
-        raise PluginError(f"{slot}: {attention.spec} fails: {error}") from error
-    if output != shape:
-        raise PluginError(
-            f"{slot}: {attention.spec} must keep the shape of its input: got {output} for {shape}"
-        )
-    return built
 
 
 def _match(built: nn.Module, block: nn.Module, model: nn.Module) -> None:

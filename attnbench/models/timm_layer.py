@@ -24,7 +24,7 @@ from attnbench.registry.attention import Attention
 from attnbench.registry.specs import Spec, parse_spec, value_text
 
 if TYPE_CHECKING:
-    from attnbench.registry.validation import ModuleFactory
+    from attnbench.registry.signatures import ModuleFactory
 
 _LAYERS = ("act_layer", "aa_layer", "drop_layer", "force_act_layer", "gate_layer", "norm_layer")
 _TIMM_OPTIONS = {*_LAYERS, "rd_channels", "rd_divisor", "rd_ratio", "rd_round_fn"}

@@ -56,13 +56,6 @@ Samples = Annotated[
 ]
 
 
-def _named(suite: dict[str, Any]) -> dict[str, Any]:
-    match suite:
-        case {"suite": {"name": str()}}:
-            return suite
-    raise ValueError("has no name")
-
-
 _LINE = ConfigDict(extra="ignore", frozen=True)  # a newer attnbench may write unknown keys
 
 
@@ -71,7 +64,7 @@ class Header(BaseModel):
 
     model_config = _LINE
     format: Annotated[int, Field(ge=1, strict=True)]
-    suite: Annotated[dict[str, Any], AfterValidator(_named)]
+    suite: dict[str, Any]
     """Full content of the suite."""
     suite_hash: str
     tables: Annotated[list[list[dict[str, Any]]], AfterValidator(check_tables)]
@@ -87,8 +80,9 @@ class Header(BaseModel):
 
     @property
     def suite_name(self) -> str:
-        """Name of the suite."""
-        return str(self.suite["suite"]["name"])
+        """Name of the suite; ``?`` where the header lacks it."""
+        head = self.suite.get("suite")
+        return str(head.get("name", "?")) if isinstance(head, dict) else "?"
 
 
 class Record(BaseModel):

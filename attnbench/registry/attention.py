@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -18,23 +19,33 @@ from attnbench.registry.module_families import find_member, prefix_of
 from attnbench.registry.plugins import Catalog, find_target
 from attnbench.registry.plugins import catalog as default_catalog
 from attnbench.registry.registry import Entry
-from attnbench.registry.specs import Spec, parse_spec, value_text
-from attnbench.registry.validation import (
+from attnbench.registry.signatures import (
     ModuleFactory,
     Signature,
-    card_of,
-    documented_formula,
+    has_width,
+    is_width_name,
+    resolve_width,
     signature_of,
-    validate_module,
 )
+from attnbench.registry.specs import Spec, Width, parse_spec, value_text
+from attnbench.registry.validation import card_of, documented_formula, validate_module
 from attnbench.utils.text import describe, origin_of
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from attnbench.registry.first_run import FirstRun
+
 
 BLEND = inspect.Parameter("blend", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
 """The reserved option of every module that does not define an option of this name itself."""
+_USUAL_SIZE = (14, 14)
+"""Size of the first map of a module that is built for maps of any size."""
+_FIRST_RUNS: dict[tuple[Any, ...], tuple[ModuleFactory, FirstRun]] = {}
+"""First runs by factory, options, width and size."""
+_MOST_RUNS = 10_000
+_ANY_WIDTH = 64
+"""Width that stands for the word ``channels`` where an option's type is validated."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Attention:
     name: str
     factory: ModuleFactory
     options: Mapping[str, Any]
-    """Every option of the factory, defaults filled in."""
+    """Every option of the factory, defaults filled in; the width of the place as a word."""
     spec: Spec
     """The canonical spec: defaults dropped."""
     signature: Signature
@@ -78,8 +89,12 @@ class Attention:
         """Return the parameters by the card's formula, blend included; None without a formula."""
         if self.card is None or self.card.params is None:
             return None
-        size = self._size(feature_size)
-        return self.card.params(channels, **size, **self.options) + self.blend
+        size, options = self._size(feature_size), self.options_at(channels)
+        return self.card.params(channels, **size, **options) + self.blend
+
+    def options_at(self, channels: int) -> dict[str, Any]:
+        """Return every option, with the word ``channels`` replaced by the width of a place."""
+        return self.signature.bind(channels, self.options)[1]
 
     def _size(self, feature_size: tuple[int, int] | None) -> dict[str, Any]:
         return {"feature_size": feature_size} if self.signature.takes_feature_size else {}
@@ -89,7 +104,7 @@ class Attention:
         if self.card is None:
             return
         try:
-            violated = self.card.violated(channels, feature_size, self.options)
+            violated = self.card.violated(channels, feature_size, self.options_at(channels))
         except Exception as error:
             raise PluginError(
                 f"{self.name} ({self.origin}): a constraint on its card fails for {channels} "
@@ -100,15 +115,64 @@ class Attention:
             raise RequestError(f"{self.spec} cannot work on {channels} channels{size}: {violated}")
 
     def build(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
-        """Return a fresh instance for (B, channels, h, w) maps.
+        """Return a fresh instance for (B, channels, h, w) maps, with all its parameters.
+
+        Its first run (:meth:`first_run`) has shown that it keeps the contract. Parameters that
+        appear in a first forward pass, or get their size in it, are there already.
+
+        Raises:
+            RequestError: a constraint is violated, or the constructor fails.
+            PluginError: the module fails on such maps, or does not return one tensor of their
+                shape.
+        """
+        from attnbench.registry.first_run import materialize
+
+        module = self.construct(channels, feature_size)
+        run = self.first_run(channels, feature_size, module)
+        if run.problem and (feature_size or not run.failed):
+            raise PluginError(f"{self.spec} {run.problem}")
+        return materialize(module, run.shape) if run.appearing else module
+
+    def first_run(
+        self,
+        channels: int,
+        feature_size: tuple[int, int] | None = None,
+        module: nn.Module | None = None,
+    ) -> FirstRun:
+        """Return the first forward pass at a place; it runs once for each width and size.
+
+        Args:
+            channels: number of channels of the map.
+            feature_size: (h, w) of the map; 14x14 for a module for maps of any size.
+            module: the instance to run a copy of; one without weights by default.
+
+        Raises:
+            RequestError: a constraint is violated, or the constructor fails.
+        """
+        from attnbench.registry.first_run import first_run, without_weights
+
+        size = feature_size or _USUAL_SIZE
+        key = (id(self.factory), str(self.spec), channels, feature_size)
+        if key not in _FIRST_RUNS:
+            build = partial(self.construct, channels, feature_size)
+            run = first_run(module or without_weights(build), channels, size)
+            if run.failed and module is None:  # it may depend on values
+                run = first_run(build(), channels, size)
+            if len(_FIRST_RUNS) >= _MOST_RUNS:
+                _FIRST_RUNS.clear()
+            _FIRST_RUNS[key] = self.factory, run  # the factory stays alive, and its id its own
+        return _FIRST_RUNS[key][1]
+
+    def construct(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
+        """Return a fresh instance as its constructor leaves it, whatever its forward pass does.
 
         Raises:
             RequestError: a constraint is violated, or the constructor fails.
         """
         self.check(channels, feature_size)
-        size = self._size(feature_size)
+        arguments, options = self.signature.bind(channels, self.options)
         try:
-            built = self.factory(channels, **self.options, **size)
+            built = self.factory(*arguments, **options, **self._size(feature_size))
         except Exception as error:
             raise RequestError(
                 f"{self.spec} cannot be built for {channels} channels: {describe(error)}"
@@ -194,12 +258,13 @@ def attention_of(factory: ModuleFactory, requested: Spec, origin: str = "") -> A
     """Check the options of a factory and return it as an :class:`Attention`.
 
     Raises:
-        RequestError: an unknown option, or a value of the wrong type.
+        RequestError: an unknown option, a value of the wrong type, or a value that is missing.
     """
     signature = signature_of(factory)
     options = _checked_options(requested, signature)
     blend = BLEND.name not in signature.options and bool(options.pop(BLEND.name, False))
     given = {key: value for key, value in options.items() if not _is_default(key, value, signature)}
+    _check_complete(requested, signature, options)
     return Attention(
         name=requested.name,
         factory=factory,
@@ -210,6 +275,30 @@ def attention_of(factory: ModuleFactory, requested: Spec, origin: str = "") -> A
         origin=origin or origin_of(factory),
         blend=blend,
     )
+
+
+def _check_complete(requested: Spec, signature: Signature, options: Mapping[str, Any]) -> None:
+    """Raise :class:`RequestError` with the spec to write if an option lacks its value."""
+    missing = [name for name in signature.required_options() if name not in options]
+    if missing:
+        values = {name: _WIDTH_OR_VALUE[is_width_name(name)] for name in missing}
+        raise RequestError(
+            f"{requested.name} needs a value for {' and '.join(missing)}: got "
+            f"{str(requested)!r}. Write {requested.with_options(**values)}"
+        )
+    doubtful = signature.doubtful
+    if doubtful and doubtful not in requested.options:
+        default = signature.options[doubtful].default
+        width, value = (
+            requested.with_options(**{doubtful: value}) for value in (Width.CHANNELS, default)
+        )
+        raise RequestError(
+            f"{requested.name}: {doubtful}={value_text(default)} may be its number of channels or "
+            f"not: got {str(requested)!r}. Write {width}, or {value} if it is not"
+        )
+
+
+_WIDTH_OR_VALUE: Mapping[bool, Any] = {True: Width.CHANNELS, False: "VALUE"}
 
 
 def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any]) -> Attention:
@@ -225,48 +314,113 @@ def from_callable(factory: Callable[..., nn.Module], options: Mapping[str, Any])
 def _checked_options(requested: Spec, signature: Signature) -> dict[str, Any]:
     """Return all options of a factory, defaults filled in, and ``blend`` if it is the reserved."""
     known = {BLEND.name: BLEND, **signature.options}
-    options = {name: parameter.default for name, parameter in signature.options.items()}
+    width = signature.width
+    if width is not None and width.kind is not width.VAR_POSITIONAL:
+        known[width.name] = width
+    options = {
+        name: parameter.default
+        for name, parameter in signature.options.items()
+        if parameter.default is not parameter.empty
+    }
     for key, value in requested.options.items():
         parameter = known.get(key)
-        if parameter is None and not signature.takes_any:
-            takes = ", ".join(
-                f"{name}={value_text(option.default)}" for name, option in signature.options.items()
-            )
-            raise RequestError(
-                f"{requested.name} has no option {key!r}; it takes {takes or 'none'}."
-                f"{suggestion(key, [*signature.options, BLEND.name])}"
-            )
-        options[key] = value if parameter is None else _checked(requested.name, parameter, value)
+        if (parameter is None and not signature.takes_any) or _is_fixed(parameter, width, value):
+            raise _unknown_option(requested.name, key, signature)
+        checked = _checked(requested.name, parameter, value)
+        if parameter is not width or checked is not Width.CHANNELS:
+            options[key] = checked
     return options
 
 
-def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
-    if isinstance(parameter.annotation, str) or parameter.annotation is inspect.Parameter.empty:
-        return value  # no annotation, or one that only a type checker can resolve
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(
-            parameter.annotation, config=ConfigDict(arbitrary_types_allowed=True)
-        )
-    except Exception:
-        return value  # unsupported by pydantic: the constructor validates the value
-    try:
-        return adapter.validate_python(value, strict=True)
-    except ValidationError as error:
-        # a text option may have a value parsed as a number or as None: scale=none
-        with suppress(ValidationError):
-            return adapter.validate_python(value_text(value), strict=True)
-        why = error.errors()[0]["msg"].removeprefix("Input ")
-        raise RequestError(
-            f"{name}: option {parameter.name} {why}, not {reprlib.repr(value)} "
-            f"(default {value_text(parameter.default)})"
-        ) from error
+def _is_fixed(
+    parameter: inspect.Parameter | None, width: inspect.Parameter | None, value: Any
+) -> bool:
+    """Return whether an option is ``channels``, whose value is always that of the place."""
+    if parameter is None or parameter is not width:
+        return False
+    return parameter.name == "channels" and value_text(value) != "channels"
+
+
+def _unknown_option(name: str, key: str, signature: Signature) -> RequestError:
+    takes = ", ".join(
+        option
+        if parameter.default is parameter.empty
+        else f"{option}={value_text(parameter.default)}"
+        for option, parameter in signature.options.items()
+    )
+    return RequestError(
+        f"{name} has no option {key!r}; it takes {takes or 'none'}."
+        f"{suggestion(key, [*signature.options, BLEND.name])}"
+    )
+
+
+def _checked(name: str, parameter: inspect.Parameter | None, value: Any) -> Any:
+    """Return an option's value in the type of its parameter.
+
+    Raises:
+        RequestError: the value is of another type.
+    """
+    if parameter is None:
+        return _with_width(value)
+    adapter = _adapter(parameter.annotation)
+    if adapter is None:
+        return _like(parameter.default, value)
+    why = ""
+    for reading in _readings(value):
+        number = resolve_width(reading, _ANY_WIDTH)
+        try:
+            found = adapter.validate_python(number, strict=True)  # strict: 1 is no switch
+        except ValidationError as error:
+            why = why or error.errors()[0]["msg"].removeprefix("Input ")
+        else:
+            return reading if has_width(reading) else found
+    is_required = parameter.default is parameter.empty
+    default = "" if is_required else f" (default {value_text(parameter.default)})"
+    raise RequestError(f"{name}: option {parameter.name} {why}, not {reprlib.repr(value)}{default}")
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    """Return the validator of a type; None if only the constructor can validate the value."""
+    if isinstance(annotation, str) or annotation is inspect.Parameter.empty:
+        return None  # no annotation, or one that only a type checker can resolve
+    with suppress(Exception):  # unsupported by pydantic
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    return None
+
+
+def _readings(value: Any) -> Iterator[Any]:
+    """Yield what a value may stand for: a list for a tuple, ``channels`` for the width.
+
+    A text option may have a value parsed as a number or as None: ``scale=none``.
+    """
+    swapped: list[Any] = [tuple(value)] if type(value) is list else []
+    swapped += [list(value)] if type(value) is tuple else []
+    for reading in (value, *swapped):
+        yield from (reading, _with_width(reading))
+    yield value_text(value)
+
+
+def _like(default: Any, value: Any) -> Any:
+    """Return the value of an option without a type, in the kind of sequence of its default."""
+    if isinstance(default, str):
+        return value
+    is_sequence = isinstance(default, list | tuple) and isinstance(value, list | tuple)
+    return _with_width(type(default)(value) if is_sequence else value)
+
+
+def _with_width(value: Any) -> Any:
+    """Return a value, or a list of values, with the text ``channels`` as the word."""
+    if type(value) in (list, tuple):
+        return type(value)(map(_with_width, value))
+    return Width.CHANNELS if type(value) is str and value == Width.CHANNELS.value else value
 
 
 def _is_default(key: str, value: Any, signature: Signature) -> bool:
     parameter = signature.options.get(key)
     if parameter is None or type(parameter.default) is not type(value):
         return False
-    return value is parameter.default or value_text(value) == value_text(parameter.default)
+    is_same = value is parameter.default or value_text(value) == value_text(parameter.default)
+    return is_same and key != signature.doubtful  # whose value makes it an option
 
 
 def elsewhere(name: str, catalog: Catalog) -> str:

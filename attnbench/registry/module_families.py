@@ -21,7 +21,8 @@ from attnbench.errors import (
 )
 from attnbench.registry.backbone_names import is_backbone
 from attnbench.registry.registry import Entry, Registry
-from attnbench.registry.validation import ModuleFactory, card_of, validate_module
+from attnbench.registry.signatures import ModuleFactory
+from attnbench.registry.validation import card_of, validate_module
 from attnbench.utils.text import describe, origin_of
 
 ALL = "@all"

@@ -36,7 +36,8 @@ from attnbench.registry.plugin_files import (
     undone_on_failure,
 )
 from attnbench.registry.registry import Entry, Registry
-from attnbench.registry.validation import NAME, ModuleFactory, declared_card, validate_module
+from attnbench.registry.signatures import ModuleFactory, signature_of
+from attnbench.registry.validation import NAME, declared_card, validate_module
 from attnbench.utils.text import describe, origin_of, shown_path
 
 SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -117,11 +118,11 @@ class Catalog:
         registry.add(Entry(name=name, origin=origin, **details), disputable=disputable)
 
     def loadable_modules(self) -> dict[str, ModuleFactory]:
-        """Return the loadable modules by name; record the others as failures."""
+        """Return the modules that load and are built from their width; the others are failures."""
         found: dict[str, ModuleFactory] = {}
         for name in self.modules.names():
             try:
-                found[name] = self.modules.get(name)
+                found[name] = _complete(name, self.modules.get(name))
             except PluginError as error:
                 failure = PluginFailure(self.modules.entry(name).origin, str(error))
                 if failure not in self.failures:
@@ -274,6 +275,18 @@ def find_target(catalog: Catalog, text: str) -> Any:
         ]
         known = f"; it defines {', '.join(own)}.{suggestion(attribute, own)}" if own else ""
         raise PluginError(f"{place} defines no {attribute!r}{known}") from error
+
+
+def _complete(name: str, factory: ModuleFactory) -> ModuleFactory:
+    """Return a factory; raise :class:`PluginError` if it needs values besides the width."""
+    signature = signature_of(factory)
+    lacking = [*signature.required_options(), *([signature.doubtful] if signature.doubtful else [])]
+    if lacking:
+        raise PluginError(
+            f"module {name!r} is in no selection: it needs a value for {' and '.join(lacking)}. "
+            f"Name it with one: {name},{lacking[0]}=VALUE"
+        )
+    return factory
 
 
 def suite_file(target: str) -> Path:

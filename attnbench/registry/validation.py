@@ -6,64 +6,23 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from itertools import pairwise
 from types import MappingProxyType, NoneType, UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from attnbench.cards import CHECK_NAMES, FAMILIES, Card
 from attnbench.errors import PlacementError, PluginError, suggestion
 from attnbench.registry.placement_grammar import parse_placement
 from attnbench.registry.registry import Entry
-
-if TYPE_CHECKING:
-    from torch import nn
-
-ModuleFactory = Callable[..., "nn.Module"]
-"""``factory(channels, **options) -> nn.Module``: a class or a function."""
+from attnbench.registry.signatures import ModuleFactory, signature_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-_NOT_FIRST = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 _EQUATION = re.compile(r"\[?\w{1,8}'?(\(.*?\))?([,;] \w{1,8}'?)*\]? = ")
 """An equation: its left side is ``y``, ``x'``, ``q, k``, ``[a; b]`` or ``f(m, s)``."""
+_LIBRARIES = sys.stdlib_module_names | {"torch"}
 _EXAMPLE = re.compile(r"::$|^(example|usage)", re.IGNORECASE)
-_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Parameters of a factory besides the channels."""
-
-    options: Mapping[str, inspect.Parameter]
-    takes_feature_size: bool
-    takes_any: bool
-    """Presence of ``**kwargs``: unknown options are passed on."""
-
-
-def signature_of(factory: ModuleFactory) -> Signature:
-    """Read the options of a factory.
-
-    Raises:
-        ValueError: the signature cannot be read, or does not start with the channels.
-    """
-    try:
-        parameters = list(inspect.signature(factory, eval_str=True).parameters.values())
-    except Exception:
-        # only a type checker can resolve the annotations: the types of options are not validated
-        parameters = list(inspect.signature(factory).parameters.values())
-    if not parameters or parameters[0].kind in _NOT_FIRST:
-        raise ValueError("its first argument must be the number of channels, by position")
-    rest = parameters if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
-    for parameter in rest:
-        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
-            raise ValueError(f"argument {parameter.name!r} cannot be given by name, as options are")
-    named = {parameter.name: parameter for parameter in rest if parameter.kind in _NAMED}
-    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
-    takes_feature_size = "feature_size" in named
-    named.pop("feature_size", None)
-    return Signature(named, takes_feature_size, takes_any)
 
 
 def declared_card(factory: Any) -> Any:
@@ -118,7 +77,7 @@ def _class_problem(target: Any) -> str | None:
     if not isinstance(target, type):
         if torch is not None and isinstance(target, torch.nn.Module):
             return "it is a module already built; register the class, or a function of the channels"
-        return None
+        return _function_problem(target)
     if torch is None or not issubclass(target, torch.nn.Module):
         return f"{target.__name__} is not a subclass of torch.nn.Module"
     if getattr(target, "forward", None) is torch.nn.Module.forward:
@@ -126,14 +85,30 @@ def _class_problem(target: Any) -> str | None:
     return None
 
 
+def _function_problem(target: Any) -> str | None:
+    """Return the problem of a callable that cannot be a factory and must not be called."""
+    while isinstance(target, partial):
+        target = target.func
+    if isinstance(target, type):
+        return _class_problem(target)
+    function = inspect.unwrap(target)
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    function = getattr(function, "__func__", function)  # of a bound method
+    name = getattr(function, "__qualname__", type(function).__name__)
+    if not inspect.isfunction(function):
+        return f"{name} is a built-in function, neither a nn.Module class nor a Python function"
+    library = (function.__module__ or "").partition(".")[0]
+    if library in _LIBRARIES:
+        return f"{name} is a function of {library}, which returns no attention module"
+    return None
+
+
 def _signature_problem(target: Any) -> str | None:
     try:
-        signature = signature_of(target)
+        signature_of(target)
     except ValueError as error:
         return str(error)
-    for name, parameter in signature.options.items():
-        if parameter.default is parameter.empty:
-            return f"option {name!r} has no default; it must be buildable from the channels alone"
     return None
 
 

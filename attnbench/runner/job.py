@@ -136,6 +136,8 @@ def _check(
     for case in cases:
         try:
             measurers.of(case).check(case)
+            if not suite:  # a case of a suite fails for itself, in a worker
+                measurers.try_module(case)
             if case.kind == "accuracy" and accuracies[case.name].gpu:
                 measurers.require_gpu()
         except MissingExtraError as error:

@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 
 from attnbench.errors import unknown
 from attnbench.workers.pool import Pool, WorkerPool
-from attnbench.workers.process import Worker
+from attnbench.workers.process import Worker, module_arguments
 from attnbench.workers.serve import TaskHandler, serve
 
-ARGUMENTS = ("-m", "attnbench.runner.worker_main")
-"""Arguments of the Python interpreter; plugin files follow."""
+MODULE = "attnbench.runner.worker_main"
+"""Module that a worker runs; plugin files follow."""
 EXECUTORS = ("local", "ray")
 """Executors of trainings: this machine, or a Ray cluster."""
 
 
 def new_worker(plugins: Sequence[str] = ()) -> Worker:
     """Return a local worker, not yet started, that loads these plugin files."""
-    return Worker([*ARGUMENTS, *plugins])
+    return Worker([*module_arguments(MODULE), *plugins])
 
 
 def check_executor(name: str) -> None:
@@ -42,7 +42,7 @@ def new_pool(executor: str, worker: Worker, plugins: Sequence[str]) -> Pool:
         return WorkerPool(worker)
     from attnbench.workers.ray_pool import RayPool
 
-    return RayPool(ARGUMENTS, plugins)
+    return RayPool(module_arguments(MODULE), plugins)
 
 
 def main(plugins: Sequence[str]) -> None:

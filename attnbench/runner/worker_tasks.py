@@ -50,6 +50,17 @@ class Measurers:
         """Return the meter for the kind of a case."""
         return getattr(self, case.kind)
 
+    def try_module(self, case: Case) -> None:
+        """Run the module of a case once at each of its places.
+
+        Raises:
+            RequestError: it fails there, or does not return one tensor of the map's shape.
+        """
+        attention = case.resolve(self.catalog).attention
+        if attention is not None:
+            for channels, size in sorted(self.of(case).places(case)):
+                attention.build(channels, size)
+
     @staticmethod
     def require_gpu() -> None:
         """Raise :class:`MissingExtraError` on a machine without a GPU."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, Any, Self
 
 import psutil
@@ -49,6 +50,18 @@ class Limits:
     def memory(self) -> int:
         """Return the limit in bytes."""
         return self.memory_bytes or int(psutil.virtual_memory().total * 0.8)
+
+
+def module_arguments(name: str) -> list[str]:
+    """Return the arguments of an interpreter that runs a module.
+
+    Its import path begins with the working folder only if that of this process does: a file there
+    may have the name of a library (``random.py``), or of this package.
+    """
+    places = {""}
+    with contextlib.suppress(OSError):  # the folder was removed
+        places.add(str(Path.cwd()))
+    return ["-m", name] if places & {*sys.path[:1]} else ["-P", "-m", name]
 
 
 def share_memory(limits: Limits, processes: int) -> tuple[int, Limits]:

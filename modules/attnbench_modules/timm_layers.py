@@ -18,7 +18,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from attnbench.errors import MissingExtraError, PluginError
-from attnbench.registry.validation import ModuleFactory
+from attnbench.registry.signatures import ModuleFactory
 from attnbench_modules.timm_table import DESCRIPTIONS, LAYERS, Layer
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from torch import nn
 from attnbench.cards import Card, Constraint
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
+from attnbench.conformance.findings import NOTE, OK
 from attnbench.conformance.global_state import read_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
@@ -224,6 +225,29 @@ def test_a_list_of_layers_that_leads_back_is_no_trap():
             self.owners = [self]
 
     assert statuses(KnowsItsOwner, "contract") == ["ok"]
+
+
+class GrowsLayers(Clean):
+    """Makes a layer when it first sees a map."""
+
+    def forward(self, x):
+        if not hasattr(self, "late"):
+            self.late = nn.Conv2d(x.shape[1], x.shape[1], 1).to(x)
+        return self.late(super().forward(x))
+
+
+class LazyLayer(Clean):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.squeeze = nn.LazyConv2d(channels // 4, 1)
+
+
+@pytest.mark.parametrize(("cls", "name"), [(GrowsLayers, "late.weight"), (LazyLayer, "squeeze.w")])
+def test_parameters_of_the_first_pass_are_a_note_and_nothing_else(cls, name):
+    (finding,) = findings(cls, "contract")
+    assert (finding.status, name in finding.reason) == (NOTE, True)
+    for check in ("state_dict", "determinism", "gradients", "autocast", "pickling", "deepcopy"):
+        assert set(statuses(cls, check)) == {OK}, check
 
 
 def test_clean_module_passes():

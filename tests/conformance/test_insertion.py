@@ -65,7 +65,7 @@ class Shrinks(Clean):
         (Detached, "none of its 4 parameters moves"),
         (Explodes, "the loss is nan"),
         (OverwritesItsGate, "modified by an inplace operation"),
-        (Shrinks, "must keep the shape"),
+        (Shrinks, "returns another shape"),
     ],
 )
 def test_training_is_tried(mutant, text):

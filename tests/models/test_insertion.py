@@ -299,10 +299,10 @@ class TestRefusals:
         [
             (
                 Shrinking,
-                r"layer 14 .features\.13, 96x4x4.: .* must keep the shape .*for \(1, 96, 4, 4\)",
+                r"layer 14 .features\.13, 96x4x4.: .* another shape, must return .*for \(1, 96, 4, 4\)",
             ),
-            (Crashing, r"layer 14 .features\.13, 96x4x4.: Crashing fails: .*IndexError"),
-            (lambda channels: nn.Conv2d(channels, 7, 1), "must keep the shape"),
+            (Crashing, r"layer 14 .features\.13, 96x4x4.: Crashing fails on .*IndexError"),
+            (lambda channels: nn.Conv2d(channels, 7, 1), "returns another shape"),
             (lambda channels: nn.Linear(3, 3), r"layer 14 .*fails"),
             (lambda channels: channels, r"layer 14 .* nn\.Module: got a int"),
             (lambda channels: 1 / 0, r"layer 14 .*cannot be built .*ZeroDivisionError"),

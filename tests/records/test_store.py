@@ -107,8 +107,7 @@ DAMAGE = {
             | changes
         ).encode()
         for name, changes in {
-            "without a name": {"suite": {"suite": {}}},
-            "of a suite that is a text": {"suite": {"suite": "mine"}},
+            "of a suite that is a text": {"suite": "mine"},
             "with tables of numbers": {"tables": [5]},
             "without cases": {"tables": [[{"label": "a", "row": 0}]]},
             "with no cases": {"tables": [[{"label": "a", "row": 0, "cases": []}]]},

@@ -1,14 +1,19 @@
 import functools
+import operator
+import os
 import re
+import shutil
 from typing import ClassVar
 
 import pytest
+import torch
 from torch import nn
 
 from attnbench import Card, register
 from attnbench.errors import PluginError
 from attnbench.registry.attention import find_attention
-from attnbench.registry.validation import card_of, card_problems, documented_formula, signature_of
+from attnbench.registry.signatures import signature_of
+from attnbench.registry.validation import card_of, card_problems, documented_formula
 
 
 class Good(nn.Module):
@@ -27,26 +32,6 @@ class NoModule:
 class NoForward(nn.Module):
     def __init__(self, channels):
         super().__init__()
-
-
-class KeywordOnly(Good):
-    def __init__(self, *, channels):
-        super().__init__(channels)
-
-
-class NoArguments(Good):
-    def __init__(self):
-        super().__init__(1)
-
-
-class OnlyKwargs(Good):
-    def __init__(self, **kwargs):
-        super().__init__(1)
-
-
-class Required(Good):
-    def __init__(self, channels, *, groups):
-        super().__init__(channels)
 
 
 class RequiredByPosition(Good):
@@ -78,16 +63,16 @@ class CardOfUnknownOption(Good):
         (NoModule, "NoModule is not a subclass of torch.nn.Module"),
         (dict, "dict is not a subclass"),
         (NoForward, "NoForward has no forward method"),
-        (KeywordOnly, "first argument must be the number of channels"),
-        (NoArguments, "first argument must be the number of channels"),
-        (OnlyKwargs, "first argument must be the number of channels"),
-        (Required, "option 'groups' has no default"),
         (RequiredByPosition, "argument 'groups' cannot be given by name"),
         (CardOfAnotherKind, "its card is a str, not an attnbench.Card"),
         (CardOfNoFamily, "family 'sideways' is none of channel, spatial"),
         (CardWithoutTitle, "title is empty"),
         (CardOfUnknownOption, "describes option 'gruops', which the constructor does not take"),
-        (lambda: None, "first argument must be the number of channels"),
+        (os.getpid, "getpid is a built-in function, neither a nn.Module class nor a Python"),
+        (functools.partial(print, 1), "print is a built-in function"),
+        (operator.itemgetter(0), "is a built-in function"),
+        (shutil.rmtree, "rmtree is a function of shutil, which returns no attention module"),
+        (torch.nn.functional.relu, "relu is a function of torch"),
     ],
 )
 def test_broken_at_registration(fresh, target, reason):

@@ -1,6 +1,8 @@
 """The worker is replaced when it crashes, hangs, grows or talks nonsense on standard output."""
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ import pytest
 from attnbench.registry.plugins import catalog
 from attnbench.runner.worker_main import new_worker
 from attnbench.suites.plan import make_case
-from attnbench.workers.process import Limits, Worker, WorkerError
+from attnbench.workers.process import Limits, Worker, WorkerError, module_arguments
 
 from .minimal_worker import READY
 
@@ -170,3 +172,15 @@ def test_silence_after_progress_does_not():
     with pytest.raises(WorkerError, match=r"0\.5 s"):
         worker(code, seconds=0.5).run({}, reports.append)
     assert reports == ["step 1"]
+
+
+@pytest.mark.parametrize("importable", [False, True])
+def test_a_file_of_the_working_folder_hides_no_library(tmp_path, monkeypatch, importable):
+    """It may be named like one, unless this process imports from there as well."""
+    (tmp_path / "calendar.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    if importable:
+        monkeypatch.syspath_prepend(str(tmp_path))
+    command = [sys.executable, *module_arguments("calendar")]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == (3 if importable else 0)

@@ -13,11 +13,11 @@ from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.accuracy import AccuracyMeter
 from attnbench.measure.cost import CostMeter
 from attnbench.registry.plugins import Catalog
-from attnbench.runner.worker_main import ARGUMENTS, new_pool, new_worker
+from attnbench.runner.worker_main import MODULE, new_pool, new_worker
 from attnbench.suites.case import Training
 from attnbench.suites.plan import make_case
 from attnbench.workers.pool import WorkerPool
-from attnbench.workers.process import Limits
+from attnbench.workers.process import Limits, module_arguments
 from attnbench.workers.ray_pool import RayPool, _seen, _Sent
 
 from ..gate_plugin import gate_plugin
@@ -73,7 +73,7 @@ def cluster():
 @pytest.fixture
 def pool(cluster):
     """Makes pools that connect to the cluster by themselves."""
-    yield partial(RayPool, arguments=ARGUMENTS, address=cluster.address)
+    yield partial(RayPool, arguments=module_arguments(MODULE), address=cluster.address)
     assert not ray.is_initialized()
 
 
@@ -182,7 +182,7 @@ def test_a_missing_cluster_is_told(monkeypatch):
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(RequestError, match=r"10\.0\.0\.9:1 .*: nobody there.*ray start --head"):
         next(
-            RayPool(ARGUMENTS, address="10.0.0.9:1").run(
+            RayPool(module_arguments(MODULE), address="10.0.0.9:1").run(
                 {"a": {"do": "sing"}}, lambda key, text: None
             )
         )
@@ -206,7 +206,7 @@ def test_a_plugin_folder_is_sent_whole(tmp_path):
 
 def test_a_plugin_that_is_not_there_is_told():
     with pytest.raises(RequestError, match=r"'none\.py' cannot be read: No such file"):
-        RayPool(ARGUMENTS, ["none.py"])
+        RayPool(module_arguments(MODULE), ["none.py"])
 
 
 def test_without_ray_it_is_told(monkeypatch):

@@ -14,14 +14,14 @@ from typing import Any
 from attnbench.regression.ci.checkout_process import SideProcess
 from attnbench.regression.ci.inspect_networks import NetworkPair, input_shape
 from attnbench.stats.timing_samples import TimingSamples
-from attnbench.workers.process import Limits, Worker, run_task
+from attnbench.workers.process import Limits, Worker, module_arguments, run_task
 from attnbench.workers.serve import serve
 
 FEWEST_PROCESSES = 3
 """Minimum of processes: each has its own memory layout; the spread over layouts needs several."""
 FEWEST_PAIRS = 8
 """Minimum of fresh process pairs: identical networks in two processes differ by 3 to 6%."""
-_ARGUMENTS = ("-m", "attnbench.regression.ci.timing")
+_MODULE = "attnbench.regression.ci.timing"
 _LIMIT_S = 600.0
 
 
@@ -112,7 +112,8 @@ def time_interleaved(
             "sampling": {"budget_s": plan.budget_s, "seed": number},
         }
         limits = Limits(_LIMIT_S + 10 * plan.budget_s)
-        with Worker(_ARGUMENTS, limits) as worker:  # each process has a layout of its own
+        # each process has a layout of its own
+        with Worker(module_arguments(_MODULE), limits) as worker:
             answer = run_task(worker, task)
         if "error" in answer:
             return [], str(answer["error"])

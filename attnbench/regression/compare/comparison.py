@@ -186,4 +186,6 @@ def _hardware(runtime: Mapping[str, Any]) -> dict[str, str]:
 
 def suite_of(header: Header) -> tuple[str, str]:
     """Return name and version of a header's suite."""
-    return header.suite_name, str(header.suite["suite"].get("version", 1))
+    head = header.suite.get("suite")
+    fields = head if isinstance(head, Mapping) else {}
+    return header.suite_name, str(fields.get("version", 1))

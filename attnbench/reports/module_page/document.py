@@ -115,7 +115,8 @@ def costs_of(attention: Attention, catalog: Catalog) -> dict[str, Any]:
     printed, reason = None, None
     try:
         attention.check(CHANNELS, SIZE)
-        macs = card.macs(CHANNELS, *SIZE, **attention.options) if card.macs else None
+        options = attention.options_at(CHANNELS)
+        macs = card.macs(CHANNELS, *SIZE, **options) if card.macs else None
         values = {"params_512": attention.params(CHANNELS), "macs_512x14x14": macs}
         counted = [key for key, value in values.items() if value is None]
         if counted:
@@ -150,10 +151,11 @@ def _printed(card: Card, attention: Attention) -> dict[str, Any] | None:
     printed = card.printed
     if printed is None:
         return None
+    options = attention.options_at(CHANNELS)
     keys = ("source", "params_text", "macs_text", "params_tex", "macs_tex")
     return {
         **{key: getattr(printed, key) for key in keys},
-        "params_512": printed.params(CHANNELS, **attention.options),
-        "macs_512x14x14": printed.macs(CHANNELS, *SIZE, **attention.options),
+        "params_512": printed.params(CHANNELS, **options),
+        "macs_512x14x14": printed.macs(CHANNELS, *SIZE, **options),
         "differences": list(printed.differences),
     }

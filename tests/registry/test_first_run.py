@@ -1,0 +1,264 @@
+from collections import OrderedDict
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from attnbench import Card, Constraint
+from attnbench.errors import PluginError
+from attnbench.registry.attention import from_callable
+
+
+class Gate(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        return x * self.mix(x).sigmoid()
+
+
+class Lazy(Gate):
+    """Its width is known at the first call: C^2 + C parameters, and 2 C of the norm."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = nn.Sequential(nn.LazyConv2d(channels, 1), nn.LazyBatchNorm2d())
+
+
+class FirstCall(Gate):
+    """A layer made in the first forward pass, on the map's device."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = None
+
+    def forward(self, x):
+        if self.mix is None:
+            self.mix = nn.Conv2d(x.shape[1], x.shape[1], 1).to(x.device)
+        return super().forward(x)
+
+
+class OnProcessor(FirstCall):
+    """A layer made in the first forward pass, wherever the map is."""
+
+    def forward(self, x):
+        if self.mix is None:
+            self.mix = nn.Conv2d(x.shape[1], x.shape[1], 1)
+        return super().forward(x)
+
+
+class Nested(Gate):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = nn.Sequential(OnProcessor(channels), nn.Dropout(0.5))
+
+
+class Registering(Gate):
+    """A parameter, a list of parameters and a buffer made in the first forward pass."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = nn.Identity()
+
+    def forward(self, x):
+        if not hasattr(self, "scale"):
+            self.register_parameter("scale", nn.Parameter(torch.randn(x.shape[1], 1, 1)))
+            self.more = nn.ParameterList([torch.randn(x.shape[1], 1, 1)])
+            self.register_buffer("seen", torch.zeros(3))
+        return super().forward(x) * self.scale.to(x.device) * self.more[0].to(x.device)
+
+
+class Growing(Gate):
+    """A parameter that is replaced by one of the width."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = nn.Identity()
+        self.scale = nn.Parameter(torch.zeros(0))
+
+    def forward(self, x):
+        if self.scale.numel() != x.shape[1]:
+            self.scale = nn.Parameter(torch.ones(x.shape[1], device=x.device))
+        return super().forward(x) * self.scale[:, None, None]
+
+
+APPEARING = [(Lazy, 16 * 16 + 16 + 32), (FirstCall, 272), (OnProcessor, 272), (Nested, 272),
+             (Registering, 32), (Growing, 16)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "params"), APPEARING)
+class TestAppearing:
+    def built(self, module, seed=0):
+        torch.manual_seed(seed)
+        return from_callable(module, {}).build(16, (5, 7))
+
+    def test_parameters_are_there_from_the_start(self, module, params):
+        built = self.built(module)
+        assert sum(tensor.numel() for tensor in built.parameters()) == params
+        before = {name: id(tensor) for name, tensor in built.named_parameters()}
+        keys = set(built.state_dict())
+        built(torch.randn(2, 16, 5, 7))
+        assert {name: id(tensor) for name, tensor in built.named_parameters()} == before
+        assert set(built.state_dict()) == keys
+        assert all(part.training for part in built.modules())
+
+    def test_the_seed_decides_their_values(self, module, params):
+        first, again, other = (self.built(module, seed).state_dict() for seed in (0, 0, 1))
+        assert all(torch.equal(first[key], again[key]) for key in first)
+        drawn = [key for key in first if not torch.equal(first[key], other[key])]
+        assert bool(drawn) == (module is not Growing)
+
+    def test_the_optimizer_moves_them(self, module, params):
+        built = self.built(module)
+        before = [tensor.detach().clone() for tensor in built.parameters()]
+        optimizer = torch.optim.SGD(built.parameters(), lr=0.5)
+        built(torch.randn(2, 16, 5, 7)).square().sum().backward()
+        optimizer.step()
+        pairs = zip(before, built.parameters(), strict=True)
+        assert all(tensor.requires_grad and not torch.equal(old, tensor) for old, tensor in pairs)
+
+    def test_within_a_blend(self, module, params):
+        built = from_callable(module, {"blend": True}).build(16, (5, 7))
+        assert sum(tensor.numel() for tensor in built.parameters()) == params + 1
+
+
+def test_running_statistics_keep_their_initial_values():
+    norm = from_callable(Lazy, {}).build(16, (5, 7)).mix[1]
+    assert not norm.running_mean.any()
+    assert norm.num_batches_tracked == 0
+
+
+def returning(value):
+    """Return a factory of gates that return what ``value`` makes of a map."""
+    return lambda channels: type("Returns", (Gate,), {"forward": lambda self, x: value(x)})(
+        channels
+    )
+
+
+MAP = "(1, 16, 5, 7)"
+MUST = "must return one tensor of the input's shape"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (lambda x: (x, x), f"returns a tuple of 2, {MUST}: got ({MAP}, {MAP}) for {MAP}"),
+        (lambda x: [x], f"returns a list of 1, {MUST}: got ({MAP}) for {MAP}"),
+        (lambda x: {"out": x}, f"returns a dict of 1, {MUST}: got {{'out': {MAP}}} for {MAP}"),
+        (
+            lambda x: OrderedDict(),
+            f"returns a OrderedDict of 0, {MUST}: got {{}} for {MAP}",
+        ),
+        (lambda x: None, f"returns None, {MUST}: got NoneType for {MAP}"),
+        (
+            lambda x: SimpleNamespace(out=x),
+            f"returns a SimpleNamespace, {MUST}: got SimpleNamespace for {MAP}",
+        ),
+        (
+            lambda x: x.mean((2, 3), True),
+            f"returns another shape, {MUST}: got (1, 16, 1, 1) for {MAP}",
+        ),
+        (lambda x: x.flatten(1), f"returns another shape, {MUST}: got (1, 560) for {MAP}"),
+        (
+            lambda x: x.double(),
+            f"returns another dtype, {MUST} and dtype: got torch.float64 for torch.float32",
+        ),
+        (lambda x: x @ x, f"fails on {MAP}: RuntimeError: "),
+    ],
+)
+def test_an_output_that_breaks_the_contract(value, problem):
+    for options in ({}, {"blend": True}):
+        with pytest.raises(PluginError) as caught:
+            from_callable(returning(value), options).build(16, (5, 7))
+        assert problem in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def only_pairs(x):
+    if x.shape[0] == 1:
+        raise ValueError("one image")
+    return x
+
+
+def branching(x):
+    return x if x.mean() > 100 else x * 2
+
+
+class InPlace(Gate):
+    def forward(self, x):
+        return x.mul_(2)
+
+
+def one_map_size(channels, *, feature_size):
+    return returning(lambda x: x + torch.zeros(feature_size))(channels)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    "factory",
+    [
+        returning(lambda x: x.transpose(2, 3).contiguous().transpose(2, 3)),
+        returning(only_pairs),
+        returning(branching),
+        InPlace,
+        one_map_size,
+        lambda channels: torch.jit.script(Gate(channels)),
+    ],
+)
+def test_modules_that_keep_it(factory):
+    built = from_callable(factory, {}).build(16, (5, 7))
+    assert built(torch.randn(2, 16, 5, 7)).shape == (2, 16, 5, 7)
+
+
+def test_it_runs_once_for_each_width_and_size():
+    runs = []
+
+    def counted(x):
+        runs.append(tuple(x.shape))
+        return x
+
+    attention = from_callable(returning(counted), {})
+    for channels, size in ((8, (4, 4)), (8, (4, 4)), (16, (4, 4)), (8, (4, 5)), (8, (4, 4))):
+        attention.build(channels, size)
+    assert runs == [(1, 8, 4, 4), (1, 16, 4, 4), (1, 8, 4, 5)]
+
+
+def test_it_takes_nothing_from_the_generators():
+    def drawing(x):
+        return x + torch.rand(()) + torch.rand_like(x)
+
+    attention = from_callable(returning(drawing), {})
+    torch.manual_seed(0)
+    first = attention.build(8, (4, 4)), torch.rand(3)
+    torch.manual_seed(0)
+    again = attention.build(8, (4, 4)), torch.rand(3)
+    assert torch.equal(first[1], again[1])
+    assert torch.equal(first[0].mix.weight, again[0].mix.weight)
+
+
+def test_without_a_size_a_failing_run_is_no_verdict():
+    attention = from_callable(returning(lambda x: x.view(len(x), 8, 7, 7)), {})
+    assert isinstance(attention.build(8), nn.Module)
+
+
+def test_a_map_that_the_module_fails_on_is_named():
+    even = returning(lambda x: x * F.interpolate(F.avg_pool2d(x, 2), scale_factor=2))
+    from_callable(even, {}).build(16, (4, 6))
+    with pytest.raises(PluginError, match=r"fails on \(1, 16, 5, 7\): RuntimeError: .*size"):
+        from_callable(even, {}).build(16, (5, 7))
+
+
+class Constrained(Gate):
+    card = Card(
+        title="Even widths",
+        family="channel",
+        constraints=(Constraint("channels must be even", lambda channels, **_: channels % 2 == 0),),
+    )
+
+
+def test_a_constraint_is_named_before_anything_is_run():
+    with pytest.raises(Exception, match="channels must be even"):
+        from_callable(Constrained, {}).build(15, (4, 4))
