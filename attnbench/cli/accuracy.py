@@ -153,7 +153,10 @@ def _print(job: Job, run: Run, form: str) -> None:
 
 
 def _blended(module: str, blend: bool) -> str:
-    return f"{module},blend=true" if blend and "blend=" not in module else module
+    from attnbench.registry.specs import parse_spec
+
+    spec = parse_spec(module, "module")
+    return str(spec.with_options(**{"blend": True, **spec.options})) if blend else module
 
 
 def _section(settings: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def run_file(path: Path) -> ModuleType:
         PluginError: it is not a Python file; exceptions of the file itself propagate.
     """
     # a unique name for each file: two files called my.py must not replace each other
-    name = f"attnbench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    stem = re.sub(r"\W", "_", path.stem)
+    name = f"attnbench_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError("its name must end in .py")

@@ -141,7 +141,10 @@ class Catalog:
             PluginError: there is no such file or folder, or it fails; the error names the line
                 and the reason.
         """
-        full = Path(path).expanduser().resolve()
+        given = Path(path).expanduser().absolute()
+        full = given.resolve()
+        if full.suffix != given.suffix == ".py":  # a link to a file of another kind of name
+            full = given
         if full in self.files:
             return self.files[full]
         if not full.exists():

@@ -57,6 +57,11 @@ class TestOptions:
             ("maybe=none", "maybe", None),
             ("maybe=4", "maybe", 4),
             ("free=anything", "free", "anything"),
+            ("pair=[1,3]", "pair", (1, 3)),
+            ("pair=(1,3)", "pair", (1, 3)),
+            ("word=channels", "word", "channels"),
+            ("word='4'", "word", "4"),
+            ("free=[1,a]", "free", [1, "a"]),
         ],
     )
     def test_values(self, many, given, key, value):
@@ -78,6 +83,8 @@ class TestOptions:
             ("mode=avg", "option mode should be 'sum', 'none' or '2', not 'avg' (default sum)"),
             ("maybe=x", "option maybe should be a valid integer"),
             ("pair=3", "option pair should be a valid tuple"),
+            ("pair=[1,x]", "option pair should be a valid tuple"),
+            ("switch=channels", "option switch should be a valid boolean, not 'channels'"),
         ],
     )
     def test_wrong_types(self, many, given, reason):
@@ -126,6 +133,7 @@ class TestCanonicalSpec:
             ("many,real=1", "many,real=1.0"),
             ("many,real=1.0", "many,real=1.0"),
             ("many,switch=False", "many,switch=false"),
+            ("many,whole=channels,pair=[channels,3]", "many,pair=(channels,3),whole=channels"),
             ("many,free=true", "many,free=true"),  # equal to 1, and another value
         ],
     )

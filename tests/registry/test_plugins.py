@@ -249,6 +249,31 @@ class TestTargets:
         assert attention.origin.endswith("my.py:4")
         assert fresh.modules.names() == []
 
+    @pytest.mark.parametrize(
+        "name",
+        ["my gate.py", "my,gate.py", "my, gate v=2.py", "a=b.py", "x,y=1.py", "it's.v2.py",
+         "[1].py"],
+    )  # fmt: skip
+    def test_a_file_of_any_name(self, fresh, write, name, monkeypatch):
+        path = write(name, folder="a:b, c")
+        monkeypatch.chdir(path.parent)
+        for place in (path, name, f"../{path.parent.name}/{name}"):
+            attention = find_attention(f"{place}:Mine,groups=2", fresh)
+            assert str(find_attention(str(attention.spec), fresh).spec) == str(attention.spec)
+            assert attention.spec.name == f"{place}:Mine"
+            assert attention.build(4)(torch.ones(1, 4, 2, 2)).shape[1] == 4
+        assert len(fresh.files) == 1
+
+    def test_a_file_of_the_home_folder(self, fresh, write, monkeypatch):
+        monkeypatch.setenv("HOME", str(write("my.py").parent))
+        assert find_attention("~/my.py:Mine", fresh).name == "~/my.py:Mine"
+
+    def test_a_link_to_a_file(self, fresh, write, tmp_path):
+        for name in ("stored", "my.py"):
+            (tmp_path / "link.py").unlink(missing_ok=True)
+            (tmp_path / "link.py").symlink_to(write(name))
+            assert find_attention(f"{tmp_path}/link.py:Mine", fresh).build(4)
+
     def test_class_of_a_module(self, fresh):
         attention = find_attention("attnbench_modules.se:SE,reduction=4", fresh)
         assert attention.options["reduction"] == 4

@@ -16,6 +16,16 @@ from attnbench.registry.specs import Spec, parse_spec
         ("my.py:Mine,k=3", "my.py:Mine", {"k": 3}),
         ("timm:mobilenetv2_100", "timm:mobilenetv2_100", {}),
         ("a,path=x=y", "a", {"path": "x=y"}),
+        ("a,k=[3,5]", "a", {"k": [3, 5]}),
+        (
+            "a, k = [ 3 , [5, none] ] , b = (1,), c=()",
+            "a",
+            {"k": [3, [5, None]], "b": (1,), "c": ()},
+        ),
+        ("a,k=[avg,'a,b',\"it's\"],b='x=1'", "a", {"k": ["avg", "a,b", "it's"], "b": "x=1"}),
+        ("my, gate.py:Mine,k=3", "my, gate.py:Mine", {"k": 3}),
+        ("my.py:Mine,path=x.py:Other", "my.py:Mine", {"path": "x.py:Other"}),
+        ("ulsam,path=x.py:Other", "ulsam", {"path": "x.py:Other"}),
     ],
 )
 def test_parse(text, name, options):
@@ -34,6 +44,8 @@ def test_parse(text, name, options):
         {"x": True, "y": False, "z": None},
         {"x": "word", "y": "a-b", "z": "w=1"},
         {"x": float("inf"), "y": -3},
+        {"x": [3, 5], "y": (3, [5, None, True]), "z": (1,), "e": [], "t": ()},
+        {"x": "a,b", "y": ["a,b", "4", "none", "]", "it's"], "z": " ", "e": "", "q": "[x"},
     ],
 )
 def test_round_trip(options):
@@ -43,6 +55,12 @@ def test_round_trip(options):
     assert hash(again) == hash(spec)
     assert str(again) == str(spec)
     assert [type(again.options[key]) for key in options] == [*map(type, options.values())]
+
+
+def test_a_quoted_number_stays_a_text():
+    spec = parse_spec("a,x='4',y=4")
+    assert spec.options == {"x": "4", "y": 4}
+    assert str(spec) == "a,x='4',y=4"
 
 
 def test_canonical_text_is_sorted():
@@ -74,6 +92,8 @@ def test_given_wins_and_leaves_the_original():
         ("ulsam,", "got ''"),
         ("ulsam,4=groups", "got '4=groups'"),
         ("ulsam,my key=4", "got 'my key=4'"),
+        ("sk,kernels=[3,5", r"option 'kernels' is not closed: got '\[3,5'. End it with ]"),
+        ("sk,name='x", "option 'name' is not closed"),
         ("ulsam,groups=4,groups=8", "'groups' is given twice"),
     ],
 )

@@ -1,0 +1,30 @@
+"""Modules that break the contract in their first forward pass."""
+
+from torch import nn
+from torch.nn import functional as F
+
+
+class Pair(nn.Module):
+    """A gate that returns the map and the attention."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        gate = self.conv(x).sigmoid()
+        return x * gate, gate
+
+
+class Pooled(Pair):
+    """A gate that returns one value for each channel."""
+
+    def forward(self, x):
+        return self.conv(x.mean((2, 3), True))
+
+
+class HalfUp(Pair):
+    """A gate that fails on odd maps."""
+
+    def forward(self, x):
+        return x * F.interpolate(F.avg_pool2d(self.conv(x), 2), scale_factor=2)
