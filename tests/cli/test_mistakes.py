@@ -73,7 +73,7 @@ COMMANDS = {
     "plugin over a shipped name": (("list", "modules", "--plugin", "twin.py"), "twin.py:3"),
     "plugin that is no module": (("cost", "-m", "wrong.py:NotAModule", "--channels", "8", "--size", "4"), "nn.Module"),
     "plugin without forward": (("cost", "-m", "wrong.py:NoForward", "--channels", "8", "--size", "4"), "forward"),
-    "plugin with a required option": (("cost", "-m", "wrong.py:Needy", "--channels", "8", "--size", "4"), "'width'"),
+    "plugin with a required option": (("cost", "-m", "wrong.py:Needy", "--channels", "8", "--size", "4"), "wrong.py:Needy,width=channels"),
     "plugin that changes the shape": (("cost", "-m", "wrong.py:Shrinks", "--channels", "8", "--size", "4"), "(1, 8, 4, 1)"),
     "module that exits": (("cost", "-m", "wrong.py:Exits", "--channels", "8", "--size", "4"), "SystemExit"),
     "class that is not there": (("cost", "-m", "wrong.py:Absent", "--channels", "8", "--size", "4"), "'Absent'"),
