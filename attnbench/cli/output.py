@@ -119,9 +119,9 @@ def console(stream: TextIO | None = None) -> Console:
                 # styles and the moves of a progress bar are ours; texts may be anyone's
                 yield Segment(text if control else visible(text), style, control)
 
-    stream = stream or sys.stdout
-    width = None if stream.isatty() else 1000
-    return Plain(file=stream, width=width, highlight=False, emoji=False, markup=False)
+    target: TextIO = stream or sys.stdout
+    width = None if target.isatty() else 1000
+    return Plain(file=target, width=width, highlight=False, emoji=False, markup=False)
 
 
 @contextmanager
