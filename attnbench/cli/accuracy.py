@@ -194,6 +194,7 @@ def _measure(job: Job, worker: Worker, pool: Pool, save: Path | None) -> Run:
 def _arm(result: PairedTrainings) -> dict[str, Any]:
     """Return the JSON object of an arm."""
     case, facts = result.results[0].case, result.facts
+    changes = result.results[0].notes.get("notes")
     mean = result.mean()
     return {
         "name": case.key,
@@ -205,7 +206,7 @@ def _arm(result: PairedTrainings) -> dict[str, Any]:
         "synthetic": facts.get("synthetic"),
         "images": facts.get("images"),
         "classes": facts.get("classes"),
-        "notes": facts.get("notes"),
+        "notes": [*(facts.get("notes") or ()), *changes] if changes else facts.get("notes"),
         "recipe": facts.get("recipe"),
         "size": list(case.size),
         "status": result.status,

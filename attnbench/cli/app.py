@@ -25,7 +25,7 @@ from attnbench.cli.latency import command as latency
 from attnbench.cli.list import command as listing
 from attnbench.cli.merge import command as merge
 from attnbench.cli.new import command as new
-from attnbench.cli.output import log, write
+from attnbench.cli.output import log, log_notes, write
 from attnbench.cli.overview import command as overview
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
@@ -51,6 +51,8 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             log(_INTERRUPTED)
             raise typer.Exit(130) from None
+        finally:
+            log_notes()
 
 
 app = typer.Typer(

@@ -96,7 +96,7 @@ def _arm(case: Case, record: Record, meter: ExportMeter) -> dict[str, Any]:
     from attnbench.measure.export import about_case
 
     if record.status == "ok":
-        return dict(record.runtime or {})
+        return {**(record.runtime or {}), **({"notes": record.notes} if record.notes else {})}
     failed = {"status": record.status, "reason": record.reason}
     return about_case(case) | {"weights": meter.describe_weights(case)} | failed
 

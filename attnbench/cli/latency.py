@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnbench.cli.options import Budget, Format, Json, Plugins, chosen_format
-from attnbench.cli.output import load_catalog, log, print_json, print_report, stdout_to_stderr
+from attnbench.cli.output import (
+    load_catalog,
+    log,
+    log_warning,
+    print_json,
+    print_report,
+    stdout_to_stderr,
+)
 from attnbench.cli.request_grid import (
     Backbones,
     Channels,
@@ -99,7 +106,9 @@ def _measure(job: Job, plugins: Sequence[str]) -> list[RowView]:
     from attnbench.runner.worker_main import new_worker
 
     with new_worker(plugins) as worker:
-        return rows_of(job, measure(job, worker, progress()))
+        run = measure(job, worker, progress())
+    log_warning(run)
+    return rows_of(job, run)
 
 
 def _print(rows: Sequence[RowView], form: str, processes: int) -> None:
@@ -180,4 +189,4 @@ def _runtime(cell: LatencyCell) -> dict[str, Any]:
     if cell.timing is None:
         return {"status": cell.status, "reason": cell.reason}
     facts = {key: cell.runtime.get(key) for key in ("versions", "processor", "isa", "fallbacks")}
-    return {"status": "ok", **latency_fields(cell), **facts}
+    return {"status": "ok", **latency_fields(cell), **facts, **cell.notes}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from attnbench.errors import RequestError
 from attnbench.utils.escape import json_text, visible
+from attnbench.utils.process_settings import setting_changes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,9 +39,21 @@ def overwrite(line: str) -> None:
 
 
 def log_warning(run: Run) -> None:
-    """Write the warning of a run that was just written, if it has one, to standard error."""
+    """Write the warning of a run that was just measured, and its notes, to standard error."""
     if run.warning:
         log(f"warning: {run.warning}")
+    log_notes(note for record in run.records.values() for note in record.notes)
+
+
+def log_notes(notes: Iterable[str] = ()) -> None:
+    """Write what plugins and modules have changed, here and in workers, each change once."""
+    for note in (*(change.text for change in setting_changes()), *notes):
+        if note not in _LOGGED:
+            _LOGGED.add(note)
+            log(f"attnbench: {note}")
+
+
+_LOGGED: set[str] = set()
 
 
 @contextmanager
@@ -151,6 +164,7 @@ def load_catalog(plugins: Sequence[str] | None) -> Catalog:
         for path in plugins or ():
             found.load_file(path)
     log_plugin_failures(found)
+    log_notes()
     return found
 
 

@@ -11,12 +11,7 @@ from torch import Tensor, nn
 
 from attnbench.conformance.copies import class_tensors, held_tensors
 from attnbench.conformance.findings import Finding, failure, join_names, note
-from attnbench.conformance.global_state import (
-    find_changes,
-    find_import_changes,
-    preserve_settings,
-    read_settings,
-)
+from attnbench.conformance.import_changes import find_import_changes
 from attnbench.conformance.module_under_test import (
     SIZES,
     WIDTHS,
@@ -27,6 +22,12 @@ from attnbench.conformance.module_under_test import (
     run,
 )
 from attnbench.errors import PluginError
+from attnbench.utils.process_settings import (
+    find_changes,
+    preserve_settings,
+    read_settings,
+    setting_changes,
+)
 from attnbench.utils.text import describe
 
 
@@ -36,7 +37,7 @@ def contract(subject: Subject) -> Iterator[Finding]:
     If it cannot be built and run, the values of the finding contain ``fatal``, and no other check
     is possible.
     """
-    yield from find_import_changes(subject.attention.factory)
+    yield from find_import_changes(subject.attention)
     with preserve_settings() as before:
         try:
             _ = subject.appearing  # finds and caches the first width and size that work, too
@@ -47,7 +48,11 @@ def contract(subject: Subject) -> Iterator[Finding]:
     with preserve_settings() as before:
         fatal = _fatal(subject)
         disturbed |= find_changes(before, read_settings())
-    for name, (old, new) in disturbed.items():
+    known = setting_changes(str(subject.attention.spec))  # by its constructor
+    for name, old, new in [
+        *((change.setting, change.old, change.new) for change in known),
+        *((name, old, new) for name, (old, new) in disturbed.items()),
+    ]:
         yield failure(
             f"building or running it changes {name} of the whole process from {old} to {new}",
             "Leave global settings alone: pass dtype and device on, use a context manager inside.",

@@ -22,11 +22,11 @@ from attnbench.conformance.findings import (
     skip,
     success,
 )
-from attnbench.conformance.global_state import preserve_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.plugins import Catalog
+from attnbench.utils.process_settings import preserve_settings
 from attnbench.utils.text import describe
 
 NOT_CHECKED = skip(

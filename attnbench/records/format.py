@@ -6,9 +6,9 @@ Format history
   2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
      values may be fractions.
   3  records of kind ``accuracy``, one for each seed, with ``training``. Later, with no new number
-     since older readers pass over it: ``date`` of a header; ``uncounted`` of a record;
-     ``accepted`` of a record and ``removed`` of a header, which ``attnbench accept`` writes into a
-     baseline.
+     since older readers pass over it: ``date`` of a header; ``uncounted`` and ``notes`` of a
+     record; ``accepted`` of a record and ``removed`` of a header, which ``attnbench accept``
+     writes into a baseline.
   4  from the end of a run on a first line ``{"format": 4, "archive": "records-HASH.npz"}``, and
      ``{"archived": N}`` in place of long fields (:mod:`attnbench.records.archive`).
 """
@@ -108,6 +108,8 @@ class Record(BaseModel):
     """Training of an accuracy case: data set, recipe, curve, correctly classified images."""
     uncounted: list[dict[str, Any]] = []
     """Operators of a cost case whose MACs are unknown: ``operator``, ``calls``, ``sizes``."""
+    notes: list[str] = []
+    """Settings of the process that its module or a plugin has changed, and that were restored."""
     slots: list[dict[str, Any]] = []
     card: dict[str, Any] | None = None
     counters: dict[str, Any] | None = None

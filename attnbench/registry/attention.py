@@ -29,6 +29,7 @@ from attnbench.registry.signatures import (
 )
 from attnbench.registry.specs import Spec, Width, parse_spec, value_text
 from attnbench.registry.validation import card_of, documented_formula, validate_module
+from attnbench.utils.process_settings import preserve_from_module
 from attnbench.utils.text import describe, origin_of
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class Attention:
         run = self.first_run(channels, feature_size, module)
         if run.problem and (feature_size or not run.failed):
             raise PluginError(f"{self.spec} {run.problem}")
-        return materialize(module, run.shape) if run.appearing else module
+        with preserve_from_module(str(self.spec), "in its forward pass"):
+            return materialize(module, run.shape) if run.appearing else module
 
     def first_run(
         self,
@@ -155,9 +157,10 @@ class Attention:
         key = (id(self.factory), str(self.spec), channels, feature_size)
         if key not in _FIRST_RUNS:
             build = partial(self.construct, channels, feature_size)
-            run = first_run(module or without_weights(build), channels, size)
-            if run.failed and module is None:  # it may depend on values
-                run = first_run(build(), channels, size)
+            with preserve_from_module(str(self.spec), "in its forward pass"):
+                run = first_run(module or without_weights(build), channels, size)
+                if run.failed and module is None:  # it may depend on values
+                    run = first_run(build(), channels, size)
             if len(_FIRST_RUNS) >= _MOST_RUNS:
                 _FIRST_RUNS.clear()
             _FIRST_RUNS[key] = self.factory, run  # the factory stays alive, and its id its own
@@ -172,7 +175,8 @@ class Attention:
         self.check(channels, feature_size)
         arguments, options = self.signature.bind(channels, self.options)
         try:
-            built = self.factory(*arguments, **options, **self._size(feature_size))
+            with preserve_from_module(str(self.spec), "in its constructor"):
+                built = self.factory(*arguments, **options, **self._size(feature_size))
         except Exception as error:
             raise RequestError(
                 f"{self.spec} cannot be built for {channels} channels: {describe(error)}"

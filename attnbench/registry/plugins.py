@@ -38,6 +38,7 @@ from attnbench.registry.plugin_files import (
 from attnbench.registry.registry import Entry, Registry
 from attnbench.registry.signatures import ModuleFactory, signature_of
 from attnbench.registry.validation import NAME, declared_card, validate_module
+from attnbench.utils.process_settings import preserve_from_plugin
 from attnbench.utils.text import describe, origin_of, shown_path
 
 SUITE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -83,7 +84,8 @@ class Catalog:
         for point in sorted(entry_points(group=GROUP), key=_rank):
             origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
             try:
-                table = point.load()
+                with preserve_from_plugin(origin, origin):
+                    table = point.load()
             except (Exception, SystemExit) as error:
                 self.failures.append(PluginFailure(origin, describe(error)))
             else:
@@ -154,7 +156,7 @@ class Catalog:
         failures = list(self.failures)
         outer = _LOADING.set(self)
         try:
-            with guarded_import(shown_path(full)):
+            with guarded_import(shown_path(full)), preserve_from_plugin(str(full), full.name):
                 self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (Exception, SystemExit) as error:
             for registry, entries in before:
@@ -263,7 +265,11 @@ def find_target(catalog: Catalog, text: str) -> Any:
     place, _, attribute = text.rpartition(":")
     try:
         with guarded_import(place):
-            module = catalog.load_file(place) if place.endswith(".py") else import_module(place)
+            if place.endswith(".py"):
+                module = catalog.load_file(place)
+            else:
+                with preserve_from_plugin(place, place):
+                    module = import_module(place)
     except AttnbenchError:
         raise
     except (Exception, SystemExit) as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from attnbench.errors import DuplicateNameError, PluginError, unknown
+from attnbench.utils.process_settings import preserve_from_plugin
 from attnbench.utils.text import describe
 
 T = TypeVar("T")
@@ -109,7 +110,8 @@ class Registry(Generic[T]):
         if not isinstance(entry.target, str):
             return entry.target
         try:
-            loaded: T = self._load(entry.target)
+            with preserve_from_plugin(entry.origin, entry.origin):
+                loaded: T = self._load(entry.target)
         except PluginError:
             raise
         except (Exception, SystemExit) as error:

@@ -11,6 +11,7 @@ from attnbench.errors import MissingExtraError
 from attnbench.measure.cost import CostMeter
 from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case, case_from_json
+from attnbench.utils.process_settings import preserve_settings, setting_notes
 
 if TYPE_CHECKING:
     from attnbench.conformance.examine import CheckTask
@@ -88,9 +89,17 @@ class WorkerTasks:
     def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Return the result of a task: ``{"do": "cost" | "validate" | ..., ...}``.
 
+        The settings of the process are afterwards as before, whatever the case has changed.
+
         Raises:
             AttnbenchError: the case is invalid or cannot be measured.
         """
+        with preserve_settings():
+            result = self._result(task)
+        notes = setting_notes(task["case"]["module"]) if "case" in task else []
+        return {**result, "notes": notes} if notes else result
+
+    def _result(self, task: Mapping[str, Any]) -> dict[str, Any]:
         measurers = self._measurers
         match task["do"]:
             case "cost":

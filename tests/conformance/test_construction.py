@@ -11,9 +11,9 @@ from attnbench.cards import Card, Constraint
 from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import NOTE, OK
-from attnbench.conformance.global_state import read_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.registry.attention import find_attention
+from attnbench.utils.process_settings import read_settings
 
 from .clean import Clean, assert_found, findings, statuses
 
@@ -170,10 +170,10 @@ class FailingConstraint(Clean):
         (SeedsTheGenerator, "seeds torch's generator"),
         (NeverInitialised, "scale holds memory that was never set"),
         (SetsTheDtype, "the default dtype of the whole process from torch.float32"),
-        (TurnsGradientsOff, "whether gradients are recorded of the whole process from True"),
+        (TurnsGradientsOff, "the grad mode of the whole process from True"),
         (SetsTheThreads, "the number of threads"),
         (BenchmarksCudnn, "torch.backends.cudnn.benchmark of the whole process from False to True"),
-        (MustBeDeterministic, "whether operators must be deterministic"),
+        (MustBeDeterministic, "the deterministic mode"),
         (OnAnotherDevice, "the default device of the whole process from cpu to meta"),
         (ReturnsTheGateToo, "returns a tuple of 2 (Tensor, Tensor)"),
         (ForgetsToReturn, "returns None"),

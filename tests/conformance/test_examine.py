@@ -10,10 +10,10 @@ from attnbench.cards import Card
 from attnbench.conformance.checks import CHECKS, Check
 from attnbench.conformance.examine import examine, run_check
 from attnbench.conformance.findings import note, success
-from attnbench.conformance.global_state import read_settings
 from attnbench.conformance.module_under_test import Subject
 from attnbench.errors import RequestError
 from attnbench.registry.attention import from_callable
+from attnbench.utils.process_settings import read_settings
 
 from .clean import Clean, findings
 

@@ -46,6 +46,12 @@ class CaseResult:
         """Return the slots in which the module was inserted."""
         return list((self.record or {}).get("slots") or [])
 
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """Return the field with the settings that the module or a plugin changed, if any did."""
+        texts = list((self.record or {}).get("notes") or [])
+        return {"notes": texts} if texts else {}
+
     def failure(self, name: str) -> str:
         """Return ``name: status: reason`` as a footnote; empty where nothing failed."""
         if self.status in ("ok", NOT_RUN):  # the cells show that a case was not run

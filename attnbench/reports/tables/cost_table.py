@@ -38,6 +38,7 @@ def arm_of(result: CostResult) -> dict[str, Any]:
         "convention": CONVENTION,
         **{key: values[key] for key in _TOTALS},
         "uncounted": result.uncounted,
+        **result.notes,
     }
     if case.backbone:
         arm["delta"] = {key: values[f"delta_{key}"] for key in _DELTAS}
