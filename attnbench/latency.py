@@ -56,7 +56,8 @@ def compare(
 
     Raises:
         RequestError: the arms, the baseline or the budget are invalid.
-        ArmError: an arm raised an exception; it is chained.
+        ArmError: an arm raised an exception, which is chained, or changed a setting of the
+            process, such as the number of threads.
     """
     _check(arms, baseline, threads)
     sampling = replace(sampling or Sampling(), budget_s=budget_s)

@@ -32,6 +32,7 @@ from attnbench.system.provenance import versions
 from attnbench.timing.clock import Clock, single_thread_clock
 from attnbench.timing.isolation import allowed_cores, keep_heap, quiet
 from attnbench.timing.sampler import Sampling, sample
+from attnbench.utils.process_settings import find_changes, preserve_settings, read_settings
 
 METHOD = 1
 """Version of the timing method; a higher one invalidates older latency records."""
@@ -96,10 +97,12 @@ class LatencyMeter:
         conditions = conditions_of(case)
         runtime = find_runtime(conditions.runtime)
         torch.set_num_threads(conditions.threads)
-        if case.backbone is None:
-            _refuse_in_place(case, self.cost)
-        built = self._build(case, folder)
-        agreed = _agreement(case, built, self.cost)
+        with preserve_settings() as before:
+            if case.backbone is None:
+                _refuse_in_place(case, self.cost)
+            built = self._build(case, folder)
+            agreed = _agreement(case, built, self.cost)
+            _refuse_changes(case, find_changes(before, read_settings()))
         if conditions.precision == "fp32" and not agreed.equal:
             raise RuntimeFailure(
                 f"{runtime.title}'s output differs from eager's by {agreed.max_error:.2g} of its "
@@ -245,6 +248,17 @@ def _refuse_in_place(case: Case, cost: CostMeter) -> None:
         raise RuntimeFailure(
             f"{case.module} changes its input in place; clone it first, or time it in a backbone"
         )
+
+
+def _refuse_changes(case: Case, changes: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raise RuntimeFailure if a module changes settings, under which others would be timed."""
+    for setting, (old, new) in changes.items():
+        if case.module is not None:
+            raise RuntimeFailure(
+                f"{case.module} changes {setting} of the process from {old} to {new} in its "
+                "forward pass, and would disturb what is timed beside it. Set it outside of the "
+                "module"
+            )
 
 
 def _values(built: BuiltModel, agreed: Agreement) -> dict[str, int | float | None]:

@@ -29,7 +29,7 @@ from attnbench.registry.signatures import (
 )
 from attnbench.registry.specs import Spec, Width, parse_spec, value_text
 from attnbench.registry.validation import card_of, documented_formula, validate_module
-from attnbench.utils.process_settings import preserve_from_module
+from attnbench.utils.process_settings import CONSTRUCTOR, FORWARD, preserve_from_module
 from attnbench.utils.text import describe, origin_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Attention:
         run = self.first_run(channels, feature_size, module)
         if run.problem and (feature_size or not run.failed):
             raise PluginError(f"{self.spec} {run.problem}")
-        with preserve_from_module(str(self.spec), "in its forward pass"):
+        with preserve_from_module(str(self.spec), FORWARD):
             return materialize(module, run.shape) if run.appearing else module
 
     def first_run(
@@ -151,16 +151,22 @@ class Attention:
         Raises:
             RequestError: a constraint is violated, or the constructor fails.
         """
-        from attnbench.registry.first_run import first_run, without_weights
+        from attnbench.registry.first_run import (
+            first_run,
+            repeat_with_gradients,
+            without_weights,
+        )
 
         size = feature_size or _USUAL_SIZE
         key = (id(self.factory), str(self.spec), channels, feature_size)
         if key not in _FIRST_RUNS:
             build = partial(self.construct, channels, feature_size)
-            with preserve_from_module(str(self.spec), "in its forward pass"):
+            with preserve_from_module(str(self.spec), FORWARD):
                 run = first_run(module or without_weights(build), channels, size)
                 if run.failed and module is None:  # it may depend on values
                     run = first_run(build(), channels, size)
+            if not any(known[:2] == key[:2] for known in _FIRST_RUNS):
+                repeat_with_gradients(run, str(self.spec))
             if len(_FIRST_RUNS) >= _MOST_RUNS:
                 _FIRST_RUNS.clear()
             _FIRST_RUNS[key] = self.factory, run  # the factory stays alive, and its id its own
@@ -175,7 +181,7 @@ class Attention:
         self.check(channels, feature_size)
         arguments, options = self.signature.bind(channels, self.options)
         try:
-            with preserve_from_module(str(self.spec), "in its constructor"):
+            with preserve_from_module(str(self.spec), CONSTRUCTOR):
                 built = self.factory(*arguments, **options, **self._size(feature_size))
         except Exception as error:
             raise RequestError(

@@ -10,7 +10,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -25,6 +25,7 @@ from attnbench.counting.recorder import Recorder
 from attnbench.counting.trace import Trace
 from attnbench.errors import AttnbenchError, CountingError
 from attnbench.registry.blend import Blend
+from attnbench.utils.process_settings import FORWARD, preserve_from_module
 from attnbench.utils.text import describe
 
 _BATCHES = (1, 2)
@@ -72,6 +73,18 @@ def _run(module: nn.Module, channels: int, size: tuple[int, int]) -> FirstRun:
         except CountingError as error:
             failed = failed or FirstRun(shape, f"fails on {shape}: {_cause(error)}", failed=True)
     return failed or FirstRun(())
+
+
+def repeat_with_gradients(run: FirstRun, spec: str) -> None:
+    """Repeat a first run with gradients on, as in training, and restore what that changes.
+
+    The first run is without gradients: it does not show a forward pass that turns them off.
+    """
+    if run.shapes is not None:
+        with _kept_random_states(), torch.enable_grad(), suppress(Exception, SystemExit):
+            image = torch.empty(run.shape, device="meta")
+            with torch.random.fork_rng(devices=[]), preserve_from_module(spec, FORWARD):
+                run.shapes(image)
 
 
 def materialize(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from attnbench.errors import AttnbenchError, RequestError, suggestion
 from attnbench.stats.latency_ratio import estimate
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.timing.clock import Clock, WallClock
+from attnbench.utils.process_settings import find_changes, read_settings, restore
 
 Call = Callable[[], object]
 
@@ -94,7 +96,7 @@ def sample(
 
     Raises:
         RequestError: ``baseline`` is not an arm, or an arm has the name of the A/A arm.
-        ArmError: an arm raised an exception.
+        ArmError: an arm raised an exception, or changed the settings of the process.
         AttnbenchError: every round was throttled.
     """
     if baseline not in arms:
@@ -119,6 +121,8 @@ class _Session:
     clock: Clock
     calls: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=read_settings)
+    """Settings of the process, which all arms share and none may change."""
     warmup_s: float = 0.0
     dropped: int = 0
 
@@ -144,6 +148,8 @@ class _Session:
             # limited growth: first times may be wrong
             calls = min(state.calls, 8 ** len(state.seen))
             state.seen.append(self.time(arm, calls))
+            if len(state.seen) == 1:
+                self._check_settings(arm)
             watch.add(state.seen[-1] * calls)
             share_s = cap_s / len(states)
             if watch.seconds >= cap_s and all(each.is_enough(share_s) for each in states.values()):
@@ -171,7 +177,18 @@ class _Session:
                 if self._narrow(sampling.width):
                     stopped = "narrow"
                     break
+        self._check_settings()
         return self._samples(watch.seconds, stopped)
+
+    def _check_settings(self, arm: str = "") -> None:
+        """Raise an error if an arm has changed the settings of the process, and restore them."""
+        changes = find_changes(self.settings, read_settings())
+        restore(changes)
+        for setting, (old, new) in changes.items():
+            change = f"changes {setting} of the process from {old} to {new}"
+            if arm:
+                raise ArmError(arm, RuntimeError(f"it {change}"))
+            raise AttnbenchError(f"one of {', '.join(self.arms)} {change} while it is timed")
 
     def _ended(self, sampling: Sampling, watch: _Watch) -> str:
         """Return the reason why sampling has ended, or the empty string."""

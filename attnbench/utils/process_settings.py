@@ -17,6 +17,8 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
+CONSTRUCTOR, FORWARD = "in its constructor", "in its forward pass"
+"""Places of a module where it may change settings."""
 _TINY = 5e-324
 
 
@@ -211,7 +213,7 @@ def preserve_from_module(spec: str, place: str) -> Iterator[None]:
 
     Args:
         spec: spec of the module.
-        place: where it runs: ``in its constructor``, ``in its forward pass``.
+        place: where it runs: :data:`CONSTRUCTOR` or :data:`FORWARD`.
     """
     yield from _preserve(spec, spec, f" {place}", (*_SETTINGS, *_SEED))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from attnbench.cli import app
+from attnbench.cli import app, output
 from attnbench.registry.plugins import catalog
+from attnbench.utils import process_settings
 
 
 @dataclass
@@ -32,11 +33,13 @@ def workers_start_fast(forked_workers):
 
 @pytest.fixture(autouse=True)
 def forget_plugins():
-    """Plugin files of one test must not be known to the next."""
+    """Plugin files of one test, and what they changed, must not be known to the next."""
     before = catalog().modules.entries()
     yield
     catalog().modules.restore(before)
     catalog().files.clear()
+    process_settings._CHANGES.clear()
+    output._LOGGED.clear()
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 import typer
 
 from attnbench.cli.app import app
 
-from ..gate_plugin import gate_plugin
+from ..gate_plugin import HEAD, gate_class, gate_plugin
 
 PLUGIN = gate_plugin(
     "my_attention",
@@ -333,3 +334,62 @@ def test_a_full_standard_output_is_told():
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == 2
     assert "standard output" in done.stderr and "Traceback" not in done.stderr
+
+
+class TestSettingsOfTheProcess:
+    """A plugin that changes the default dtype spoils no other module's row, and is named."""
+
+    SAID = (
+        "attnbench: wide.py changes the default dtype of the process from torch.float32 to "
+        "torch.float64: restored\n"
+    )
+
+    @pytest.fixture
+    def wide(self, tmp_path):
+        """Return the options of a request with the plugin and two modules."""
+        text = HEAD + "torch.set_default_dtype(torch.float64)\n"
+        path = tmp_path / "wide.py"
+        path.write_text(text + gate_class('@attnbench.register("wide")', name="Wide"))
+        return ("--plugin", path, "-m", "se", "-m", "wide", "--channels", 64, "--size", 14)
+
+    def test_cost(self, attnbench, wide):
+        done = attnbench("cost", *wide, "--json")
+        channels, hidden, x = 64, 4, 64 * 14 * 14
+        weights = 2 * channels * hidden + channels + hidden
+        # what mean, conv, relu, conv, sigmoid and product read and write besides the weights
+        values = (x + channels) + (channels + hidden) + 2 * hidden + (hidden + channels)
+        values += 2 * channels + (x + channels + x)
+        assert done.json["arms"][0]["bytes"] == 4 * (values + weights) == 154_448
+        assert done.err == self.SAID
+        assert [f"attnbench: {note}\n" for note in done.json["arms"][0]["notes"]] == [self.SAID]
+
+    def test_latency(self, attnbench, wide, worker_here):
+        done = attnbench("latency", *wide, "--budget", 0.05, "--json")
+        assert done.status == 0
+        assert done.err.count(self.SAID) == 1
+        for arm in done.json["arms"]:
+            assert f"attnbench: {arm['runtimes']['eager']['notes'][0]}\n" == self.SAID
+
+    def test_a_forward_pass_that_sets_the_threads(self, attnbench, tmp_path, worker_here):
+        text = HEAD + gate_class(name="Threads", output="(torch.set_num_threads(3), x)[1]")
+        (tmp_path / "threads.py").write_text(text)
+        threads = torch.get_num_threads()
+        words = ("-m", "threads.py:Threads", "-m", "se", "--channels", 8, "--size", 7, "--json")
+        done = attnbench("latency", *words, "--budget", 0.05)
+        first, second = (arm["runtimes"]["eager"] for arm in done.json["arms"])
+        assert (first["status"], second["status"], done.status) == ("failed", "ok", 1)
+        change = "threads.py:Threads changes the number of threads of the process from 1 to 3"
+        assert first["reason"].startswith(f"{change} in its forward pass")
+        assert f"{change.replace('from 1', f'from {threads}')} in its forward pass: " in done.err
+        assert "notes" not in second
+        assert torch.get_num_threads() == threads
+
+    def test_a_constructor_that_sets_the_threads(self, attnbench, tmp_path, worker_here):
+        head = HEAD + "class Sets(nn.Identity):\n    def __init__(self, channels):\n"
+        body = "        super().__init__()\n        torch.set_num_threads(3)\n"
+        (tmp_path / "sets.py").write_text(head + body)
+        words = ("-m", "sets.py:Sets", "--channels", 8, "--size", 7, "--json")
+        done = attnbench("latency", *words, "--budget", 0.05)
+        (note,) = done.json["runtimes"]["eager"]["notes"]
+        assert note.endswith(" to 3 in its constructor: restored")
+        assert f"attnbench: {note}\n" in done.err

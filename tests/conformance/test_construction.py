@@ -167,7 +167,7 @@ class FailingConstraint(Clean):
         (CachedTable, "share table"),
         (LayersInAList, "no parameters of the module: (32,), (32, 32, 1, 1)"),
         (PythonsRandom, "other weights in squeeze.bias"),
-        (SeedsTheGenerator, "seeds torch's generator"),
+        (SeedsTheGenerator, "the seed of torch's random numbers of the whole process from 0 to 42"),
         (NeverInitialised, "scale holds memory that was never set"),
         (SetsTheDtype, "the default dtype of the whole process from torch.float32"),
         (TurnsGradientsOff, "the grad mode of the whole process from True"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+import torch
 
 from attnbench.errors import AttnbenchError, RequestError
 from attnbench.stats.timing_samples import AGAIN
@@ -164,3 +165,32 @@ def test_bad_arms():
         sample({"base": int}, "bse")
     with pytest.raises(RequestError, match=f"got {AGAIN!r}"):
         sample({"base": int, AGAIN: int}, "base")
+
+
+class TestSettings:
+    def arms(self, changes_at):
+        """Return a quick arm, and one that sets the threads at one of its calls."""
+        calls = []
+
+        def changes():
+            calls.append(1)
+            if len(calls) == changes_at:
+                torch.set_num_threads(torch.get_num_threads() + 1)
+
+        return {"plain": int, "changes": changes}
+
+    @pytest.fixture(autouse=True)
+    def threads(self):
+        before = torch.get_num_threads()
+        yield before
+        assert torch.get_num_threads() == before
+
+    def test_an_arm_that_changes_them_is_named(self, threads):
+        text = f"it changes the number of threads of the process from {threads} to {threads + 1}"
+        with pytest.raises(ArmError, match=text) as caught:
+            sample(self.arms(1), "plain", Sampling(budget_s=0.01))
+        assert caught.value.arm == "changes"
+
+    def test_a_later_change_is_found(self):
+        with pytest.raises(AttnbenchError, match="one of plain, changes"):
+            sample(self.arms(100), "plain", Sampling(budget_s=0.01))
