@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import console, log
@@ -91,7 +92,8 @@ class _Bar:
 
     def end(self) -> None:
         """Remove the bar."""
-        self._bar.stop()
+        with suppress(OSError):  # the terminal was closed
+            self._bar.stop()
 
 
 class BarProgress(_Bar):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from statistics import median
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from attnbench.records.format import Record
 from attnbench.runner.job import Job
@@ -19,7 +19,7 @@ includes its start and takes a hundred times as long as the next."""
 
 
 class TimeLeft:
-    """Remaining time of a job: per kind, the number of cases times their median duration.
+    """Remaining time of a job: per kind, the number of cases times their mean duration.
 
     Args:
         job: the job at its start; the records that its folder already has count as measured.
@@ -52,7 +52,7 @@ class TimeLeft:
             return None
         parallel = {"accuracy": self._parallel}
         return sum(
-            count * median(self._seconds[kind]) / parallel.get(kind, 1)
+            count * _mean(self._seconds[kind]) / parallel.get(kind, 1)
             for kind, count in counts.items()
         )
 
@@ -70,6 +70,12 @@ class TimeLeft:
         if self.seconds is not None:
             return f"about {format_duration(self.seconds)}"
         return f"at least {format_duration(self.sampling_s)}" if self.sampling_s else ""
+
+
+def _mean(seconds: Sequence[float]) -> float:
+    """Return the mean; of three or more durations, the longest is left out."""
+    kept = sorted(seconds)
+    return fmean(kept[:-1] if len(kept) > 2 else kept)
 
 
 def _count(cases: Iterable[Case]) -> Counter[str]:
