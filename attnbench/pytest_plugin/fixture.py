@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from attnbench.errors import CountingError, RequestError
+from attnbench.errors import CountingError, PluginError, RequestError
 from attnbench.pytest_plugin.benchmark import pedantic
 from attnbench.pytest_plugin.project import project_of
 from attnbench.pytest_plugin.reporting import report_user_errors
@@ -107,7 +107,11 @@ class AttentionBenchmark:
                 f"module is neither a nn.Module, a spec nor a class: got a {type(module).__name__}"
             )
         size = (shape[2], shape[3]) if len(shape) == 4 else None
-        return eval_copy(attention.build(shape[1], size))
+        try:
+            return eval_copy(attention.build(shape[1], size))
+        except PluginError as error:
+            # the module belongs to the test: pytest should show its line
+            raise error.__cause__ or error from None
 
     def _called_once(self, arms: dict[str, nn.Module], given: Tensor) -> Compared:
         from attnbench.timing.comparison import Compared

@@ -130,8 +130,8 @@ class Attention:
 
         module = self.construct(channels, feature_size)
         run = self.first_run(channels, feature_size, module)
-        if run.problem and (feature_size or not run.failed):
-            raise PluginError(f"{self.spec} {run.problem}")
+        if run.problem and (feature_size or run.error is None):
+            raise PluginError(f"{self.spec} {run.problem}") from run.error
         with preserve_from_module(str(self.spec), FORWARD):
             return materialize(module, run.shape) if run.appearing else module
 
@@ -141,7 +141,7 @@ class Attention:
         feature_size: tuple[int, int] | None = None,
         module: nn.Module | None = None,
     ) -> FirstRun:
-        """Return the first forward pass at a place; it runs once for each width and size.
+        """Return the first forward pass at a place; one that succeeds runs once for each of them.
 
         Args:
             channels: number of channels of the map.
@@ -159,18 +159,20 @@ class Attention:
 
         size = feature_size or _USUAL_SIZE
         key = (id(self.factory), str(self.spec), channels, feature_size)
-        if key not in _FIRST_RUNS:
-            build = partial(self.construct, channels, feature_size)
-            with preserve_from_module(str(self.spec), FORWARD):
-                run = first_run(module or without_weights(build), channels, size)
-                if run.failed and module is None:  # it may depend on values
-                    run = first_run(build(), channels, size)
-            if not any(known[:2] == key[:2] for known in _FIRST_RUNS):
-                repeat_with_gradients(run, str(self.spec))
-            if len(_FIRST_RUNS) >= _MOST_RUNS:
-                _FIRST_RUNS.clear()
+        if key in _FIRST_RUNS:
+            return _FIRST_RUNS[key][1]
+        build = partial(self.construct, channels, feature_size)
+        with preserve_from_module(str(self.spec), FORWARD):
+            run = first_run(module or without_weights(build), channels, size)
+            if run.error and module is None:  # it may depend on values
+                run = first_run(build(), channels, size)
+        if not any(known[:2] == key[:2] for known in _FIRST_RUNS):
+            repeat_with_gradients(run, str(self.spec))
+        if len(_FIRST_RUNS) >= _MOST_RUNS:
+            _FIRST_RUNS.clear()
+        if run.error is None:  # which would keep all that its frames hold
             _FIRST_RUNS[key] = self.factory, run  # the factory stays alive, and its id its own
-        return _FIRST_RUNS[key][1]
+        return run
 
     def construct(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
         """Return a fresh instance as its constructor leaves it, whatever its forward pass does.

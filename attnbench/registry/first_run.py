@@ -40,8 +40,8 @@ class FirstRun:
     """Shape of the input."""
     problem: str = ""
     """Violation of the contract, to follow the name of the module; empty if it holds."""
-    failed: bool = False
-    """Whether the forward pass raised an exception."""
+    error: BaseException | None = None
+    """The exception that the forward pass raised."""
     appearing: tuple[str, ...] = ()
     """Names of parameters and buffers that appear in the pass, or get their size in it."""
     shapes: nn.Module | None = None
@@ -71,7 +71,8 @@ def _run(module: nn.Module, channels: int, size: tuple[int, int]) -> FirstRun:
                 warnings.simplefilter("ignore")
                 return on_copy(module, shape, _observe, owned=_is_meta(module))
         except CountingError as error:
-            failed = failed or FirstRun(shape, f"fails on {shape}: {_cause(error)}", failed=True)
+            cause = error.__cause__ or error
+            failed = failed or FirstRun(shape, f"fails on {shape}: {_reason(cause)}", cause)
     return failed or FirstRun(())
 
 
@@ -124,7 +125,7 @@ def _observe(copy: nn.Module, x: Tensor) -> FirstRun:
         output, trace = _traced(copy, x)
     shapes = copy if _is_meta(copy) else shape_copy(copy)
     problem = _output_problem(output, x)
-    return FirstRun(tuple(x.shape), problem, False, appearing, shapes, trace)
+    return FirstRun(tuple(x.shape), problem, None, appearing, shapes, trace)
 
 
 def _traced(copy: nn.Module, x: Tensor) -> tuple[Any, Trace]:
@@ -170,9 +171,8 @@ def _shown(output: Any) -> str:
     return type(output).__name__
 
 
-def _cause(error: CountingError) -> str:
-    cause = error.__cause__ or error
-    return str(cause) if isinstance(cause, AttnbenchError) else describe(cause)
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, AttnbenchError) else describe(error)
 
 
 def _is_meta(module: nn.Module) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import MissingExtraError
 from attnbench.measure.cost import CostMeter
+from attnbench.registry.import_guard import guarded_import
 from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case, case_from_json
 from attnbench.utils.process_settings import preserve_settings, setting_notes
@@ -52,13 +53,15 @@ class Measurers:
         return getattr(self, case.kind)
 
     def try_module(self, case: Case) -> None:
-        """Run the module of a case once at each of its places.
+        """Run the module of a case once at each of its places, in this process.
 
         Raises:
             RequestError: it fails there, or does not return one tensor of the map's shape.
         """
         attention = case.resolve(self.catalog).attention
-        if attention is not None:
+        if attention is None:
+            return
+        with guarded_import(str(attention.spec)):
             for channels, size in sorted(self.of(case).places(case)):
                 attention.build(channels, size)
 

@@ -1,5 +1,7 @@
 """Modules that break the contract in their first forward pass."""
 
+import os
+
 from torch import nn
 from torch.nn import functional as F
 
@@ -21,6 +23,13 @@ class Pooled(Pair):
 
     def forward(self, x):
         return self.conv(x.mean((2, 3), True))
+
+
+class Exits(Pair):
+    """A gate that ends the process."""
+
+    def forward(self, x):
+        os._exit(7)
 
 
 class HalfUp(Pair):

@@ -77,7 +77,8 @@ def test_it(attention_benchmark):
         assert found.verdict == "inconclusive"
         assert math.isnan(found.ratio)
         assert "disabled" in found.trust
-    assert calls == [(2, 4, 3, 3)] * 2
+    assert calls[-2:] == [(2, 4, 3, 3)] * 2
+    assert set(calls[:-2]) == {(1, 4, 3, 3)}  # the first run
 """
 
 
