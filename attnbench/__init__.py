@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attnbench.errors import DeviceError as DeviceError
     from attnbench.errors import DuplicateNameError as DuplicateNameError
     from attnbench.errors import MissingExtraError as MissingExtraError
+    from attnbench.errors import OutputError as OutputError
     from attnbench.errors import PlacementError as PlacementError
     from attnbench.errors import PluginError as PluginError
     from attnbench.errors import RecordError as RecordError
@@ -58,6 +59,7 @@ _PUBLIC = {
         "DeviceError",
         "DuplicateNameError",
         "MissingExtraError",
+        "OutputError",
         "PlacementError",
         "PluginError",
         "RecordError",

@@ -78,7 +78,7 @@ def test_a_module_that_cannot_run_fails_in_a_line(project):
     )
     result = project("suite.toml", "-k", "latency")
     result.assert_outcomes(failed=1, deselected=1)  # warnings are errors there: none was given
-    result.stdout.fnmatch_lines(["gate: ValueError: no luck"])
+    result.stdout.fnmatch_lines(["gate fails on (1, 16, 8, 8): ValueError: no luck"])
     result.stdout.no_fnmatch_line("*.py:[0-9]*")
 
 
