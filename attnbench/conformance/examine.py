@@ -19,6 +19,7 @@ from attnbench.conformance.findings import (
     Finding,
     apply_exceptions,
     failure,
+    merge_causes,
     skip,
     success,
 )
@@ -67,7 +68,11 @@ def report_on(
 ) -> ConformanceReport:
     """Return the report with all findings on a module; ``seconds`` is the duration of checks."""
     return ConformanceReport(
-        str(attention.spec), attention.title, attention.origin, tuple(findings), seconds
+        str(attention.spec),
+        attention.title,
+        attention.origin,
+        merge_causes(tuple(findings)),
+        seconds,
     )
 
 

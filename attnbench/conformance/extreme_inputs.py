@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.conformance.findings import Failures, Finding, failure, skip
 from attnbench.conformance.module_under_test import Subject, relative_error
+from attnbench.conformance.trained_maps import empty_channel, empty_position, one_spike
 from attnbench.utils.text import describe
 
 _LARGE = 1e4
@@ -21,34 +22,38 @@ _LEAST = 2000
 _EXACT = 1e-5
 
 
-def _spike(x: Tensor) -> Tensor:
-    spiked = torch.zeros_like(x)
-    spiked[:, 0, x.shape[2] // 2, x.shape[3] // 2] = _LARGE
-    return spiked
-
-
 _MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "zeros": torch.zeros_like,
     "all +1": torch.ones_like,
     "all -1": lambda x: -torch.ones_like(x),
-    "one channel of zeros": lambda x: torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:]], 1),
+    "one channel of zeros": empty_channel,
+    "one position of zeros": empty_position,
     "all +1e4": lambda x: torch.full_like(x, _LARGE),
     "all -1e4": lambda x: torch.full_like(x, -_LARGE),
     "all 1e-6": lambda x: torch.full_like(x, 1e-6),
-    "a spike of 1e4": _spike,
+    "a spike of 1e4": lambda x: one_spike(x, _LARGE),
     "all negative": lambda x: -x.abs(),
     "1e4 times normal": lambda x: x * _LARGE,
 }
-_DIFFERENTIABLE = ("zeros", "all +1", "all -1", "one channel of zeros", "all negative")
+_DIFFERENTIABLE = (
+    "zeros",
+    "all +1",
+    "all -1",
+    "one channel of zeros",
+    "one position of zeros",
+    "all negative",
+)
 """Maps that occur in training: their gradients must be finite as well."""
 
 
 def extremes(subject: Subject) -> Iterator[Finding]:
     """Run extreme maps in float32, with initial and perturbed weights, in eval and training."""
     failures = Failures()
+    usual = subject.maps()
+    in_eval = {moved: subject.build(moved=moved).eval() for moved in (False, True)}
     for name, training, moved in product(_MAPS, (False, True), (False, True)):
-        x = _MAPS[name](subject.maps())
-        module = subject.build(moved=moved).train(training)
+        x = _MAPS[name](usual)
+        module = subject.build(moved=moved) if training else in_eval[moved]
         problem = _problem(module, x, backward=training and name in _DIFFERENTIABLE)
         if problem:
             mode = "training" if training else "eval"

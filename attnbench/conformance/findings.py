@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -160,6 +161,50 @@ def apply_exceptions(
         else finding
         for finding in named
     )
+
+
+def merge_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings of a module, with one exception in several checks reported by the first.
+
+    The other checks are *skipped*: their property cannot be judged.
+    """
+    first: dict[str, Finding] = {}
+    others: dict[str, list[Finding]] = {}
+    merged: list[tuple[str, Finding]] = []
+    for finding in findings:
+        cause = _exception_of(finding)
+        known = first.setdefault(cause, finding)
+        if not cause or known.check == finding.check:
+            merged.append((cause if known is finding else "", finding))
+            continue
+        others.setdefault(cause, []).append(finding)
+        why = f"fails for the cause that {known.check} reports"
+        merged.append(("", skip(why, "Mend that first.").of(finding.check)))
+    return tuple(_with_others(finding, others.get(cause, ())) for cause, finding in merged)
+
+
+def _with_others(finding: Finding, others: Sequence[Finding]) -> Finding:
+    """Return a finding that says in how many other places its cause was found, and where."""
+    if not others:
+        return finding
+    places = sum(len(other.values.get("places") or [other]) for other in others)
+    checks = list(dict.fromkeys(other.check for other in others))
+    text = f"also in {places} other {'place' if places == 1 else 'places'}: {join_names(checks)}"
+    values = {**finding.values, "also": checks}
+    return replace(finding, reason=f"{finding.reason} ({text})", values=values)
+
+
+_EXCEPTION = re.compile(r"\w*(?:Error|Exception): .*")
+_VARIABLE = re.compile(r"\d+|\b(?:c10::\w+|torch\.\w+|double|float|Half|BFloat16)\b")
+"""Parts of an exception's text that depend on the map: numbers and dtypes."""
+
+
+def _exception_of(finding: Finding) -> str:
+    """Return the exception of a broken contract without numbers and dtypes; empty if none."""
+    places = finding.values.get("places") or ()
+    text = finding.reason.removesuffix(f" for {join_names(places)}")
+    found = _EXCEPTION.search(text.partition("; ")[0] if not places else text)
+    return _VARIABLE.sub("*", found[0]) if found and finding.status == BROKEN else ""
 
 
 class Failures:

@@ -24,7 +24,7 @@ from attnbench.utils.text import describe
 
 _DRAWS = 4
 """Number of draws of weights and maps: a ReLU may be inactive in one, but not in all."""
-_ZERO = 1e-9
+_ZERO = {torch.float64: 1e-9, torch.float32: 1e-5}
 """Fraction of the largest gradient below which a gradient is rounding error of zero."""
 
 
@@ -73,14 +73,14 @@ def gradients(subject: Subject) -> Iterator[Finding]:
 
 
 def _draw(subject: Subject, draw: int, reached: _Reached) -> None:
-    module = subject.build(seed=draw).double().train()
-    x = subject.maps(seed=draw + 1, dtype=torch.float64).requires_grad_()
+    module = subject.build(seed=draw).to(subject.exact).train()
+    x = subject.maps(seed=draw + 1, dtype=subject.exact).requires_grad_()
     y = module(x.clone())
     if not y.requires_grad:
         reached.cut = True
         return
     # random weights of the outputs: gradients of a plain sum vanish behind a norm or softmax
-    (y * subject.maps(seed=draw + 100, dtype=torch.float64)).sum().backward()
+    (y * subject.maps(seed=draw + 100, dtype=subject.exact)).sum().backward()
     everything = {"the input": x, **dict(module.named_parameters())}
     reached.nonfinite += [name for name, at in everything.items() if not isfinite(_size(at))]
     largest = max(_size(tensor) for tensor in everything.values())
@@ -107,7 +107,8 @@ def _larger(before: float | None, tensor: Tensor, largest: float) -> float | Non
 
 def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     dead = subject.card.dead if subject.card else {}
-    low = {k: share for k, share in reached.parameters.items() if share is None or share < _ZERO}
+    zero = _ZERO[subject.exact]
+    low = {k: share for k, share in reached.parameters.items() if share is None or share < zero}
     expected = {name: pattern for name in low if (pattern := _match(name, dead))}
     for pattern, why in dead.items():
         names = [name for name, matched in expected.items() if matched == pattern]
@@ -135,7 +136,7 @@ def _to_parameters(subject: Subject, reached: _Reached) -> Iterator[Finding]:
     remedy = "Make what never learns a buffer."
     yield from _named(NOTE, reached.frozen, "{} is frozen by requires_grad=False", remedy)
     if not subject.attention.spec.options:  # other options may give a gradient to a dead parameter
-        yield from _alive(reached, dead)
+        yield from _alive(reached, dead, zero)
 
 
 def _named(status: str, names: list[str], reason: str, remedy: str) -> Iterator[Finding]:
@@ -145,11 +146,11 @@ def _named(status: str, names: list[str], reason: str, remedy: str) -> Iterator[
         yield Finding(status, text, remedy, values={"parameters": names})
 
 
-def _alive(reached: _Reached, dead: Mapping[str, str]) -> Iterator[Finding]:
+def _alive(reached: _Reached, dead: Mapping[str, str], zero: float) -> Iterator[Finding]:
     shares = reached.parameters.items()
     yield from _named(
         NOTE,
-        [name for name, share in shares if (share or 0.0) >= _ZERO and _match(name, dead)],
+        [name for name, share in shares if (share or 0.0) >= zero and _match(name, dead)],
         "{} is declared dead and gets a gradient",
         "Take it out of Card.dead.",
     )
@@ -222,11 +223,11 @@ def _wrong_slopes(subject: Subject) -> Iterator[Finding]:
 
 
 def _errors(subject: Subject, draw: int) -> dict[str, float]:
-    module = subject.build(seed=draw).double().eval()
-    x = subject.maps(2, seed=draw + 1, dtype=torch.float64).requires_grad_()
-    weights = subject.maps(2, seed=draw + 100, dtype=torch.float64)
+    module = subject.build(seed=draw).to(subject.exact).eval()
+    x = subject.maps(2, seed=draw + 1, dtype=subject.exact).requires_grad_()
+    weights = subject.maps(2, seed=draw + 100, dtype=subject.exact)
     y = module(x.clone())
-    if y.dtype != torch.float64 or not y.requires_grad:
+    if y.dtype != subject.exact or not y.requires_grad:
         return {}  # reported by `dtypes`, or as a cut graph by `gradients`
     (y * weights).sum().backward()
     places = {"the input": x, **{n: p for n, p in module.named_parameters() if p.requires_grad}}
@@ -234,7 +235,7 @@ def _errors(subject: Subject, draw: int) -> dict[str, float]:
 
     def loss() -> float:
         # a fresh tensor, so that a module that caches by identity does not reuse a result
-        return float((module(x.detach().clone()) * weights).sum())
+        return float((module(x.detach().clone()) * weights).double().sum())
 
     return {name: _error(loss, tensor, _FLOOR * largest) for name, tensor in places.items()}
 
@@ -242,7 +243,7 @@ def _errors(subject: Subject, draw: int) -> dict[str, float]:
 def _error(loss: Callable[[], float], tensor: Tensor, floor: float) -> float:
     """Return the relative error of autograd to a central difference along one direction."""
     generator = torch.Generator().manual_seed(7)
-    direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor.dtype)
     grad = tensor.grad
     found = 0.0 if grad is None else float((grad * direction).sum())
     error = float("inf")

@@ -65,6 +65,15 @@ class Subject:
         return WIDTHS[0], SIZES[0]
 
     @cached_property
+    def exact(self) -> torch.dtype:
+        """Return float64, or float32 for a module that fails in double precision."""
+        with suppress(Exception):
+            module = self.build(moved=False).double().eval()
+            if run(module, self.maps(2, dtype=torch.float64)).dtype == torch.float64:
+                return torch.float64
+        return torch.float32
+
+    @cached_property
     def middle_place(self) -> tuple[int, Size]:
         """Return width and size of a middle layer of a network, if they work, else the usual."""
         return _MIDDLE if self.runs(*_MIDDLE) else self._place
@@ -86,7 +95,7 @@ class Subject:
 
     def _construct(self, channels: int, size: Size, seed: int = 0) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not those of GPUs: it is built on the CPU
             return self.attention.construct(channels, size)
 
     def refusal(self, channels: int, size: Size) -> str | None:
@@ -128,7 +137,7 @@ class Subject:
         # before the seed: finding them draws random numbers
         place, appearing = (channels or self.channels, size or self.size), self.appearing
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not those of GPUs: it is built on the CPU
             module = self.attention.construct(*place)
             if appearing:
                 with suppress(Exception):  # the checks report it

@@ -1,17 +1,19 @@
-"""Precision checks: float64, float32, bfloat16 and float16, and autocast to bfloat16."""
+"""Precision checks: float64, float32, bfloat16 and float16, and autocast to both halves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.conformance.findings import Finding, failure, skip, success
 from attnbench.conformance.module_under_test import Subject, relative_error, run
+from attnbench.conformance.trained_maps import describe_infinite
 from attnbench.runtimes.torch_export import root_cause
 
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Tolerance to the double-precision output of the same weights, relative to its largest value.
 
 Correct modules differ by 1e-7, 1e-2 and 1e-3: a few rounding errors of values of that size.
@@ -20,30 +22,28 @@ _CONDITION = 8.0
 """Factor of additional tolerance: the error is also allowed to be this many times the effect of
 rounding the input once in double precision, because an ill-conditioned module amplifies
 differences in every precision."""
-_LARGE = 10.0
-"""Magnitude of features in deep layers of trained networks."""
 _KEEP = (
     "Compute in the input's dtype: register tensors as buffers, make new ones by "
     "x.new_zeros or zeros_like, and cast back what has to be computed in fp32."
 )
 _OVERFLOW = (
-    "Subtract the largest value before exp, take means instead of sums, or compute that step in "
-    "fp32 and cast it back."
+    "Subtract the largest value before exp, take means instead of sums, compute that step in fp32 "
+    "and cast it back, and give divisors and roots an epsilon that the dtype can represent."
 )
+_HALVES = (torch.float16, torch.bfloat16)
+_EXACT = {torch.float64: "double", torch.float32: "single"}
 
 
 def dtypes(subject: Subject) -> Iterator[Finding]:
-    """Run and train in each precision; compare with float64 and the same weights."""
+    """Run and train in each precision; compare with the most exact one and the same weights."""
     errors: dict[str, float] = {}
+    causes: dict[str, tuple[Finding, dict[str, None]]] = {}
     for dtype in _TOLERANCE:
-        try:
-            yield from _in_dtype(subject, dtype, errors)
-        except Exception as error:
-            name, why = _name(dtype), root_cause(error)
-            if _not_implemented(error):
-                yield skip(f"{name}: this processor cannot: {why}", "Check it where there is CUDA.")
-            else:
-                yield failure(f"in {name} it raises {why}", _KEEP)
+        for cause, found in _tried(subject, dtype, errors):
+            causes.setdefault(cause, (found, {}))[1][_name(dtype)] = None
+    for found, (_, *others) in causes.values():
+        more = f"; in {' and '.join(others)} as well" if others else ""
+        yield replace(found, reason=found.reason + more)
     yield success(errors=errors)
 
 
@@ -61,67 +61,89 @@ def autocast(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _in_dtype(subject: Subject, dtype: torch.dtype, errors: dict[str, float]) -> Iterator[Finding]:
-    device = "cuda" if _cpu_cannot(subject, dtype) and torch.cuda.is_available() else "cpu"
+def _tried(
+    subject: Subject, dtype: torch.dtype, errors: dict[str, float]
+) -> Iterator[tuple[str, Finding]]:
+    """Yield the findings in a dtype, each with its cause: one cause is reported once."""
+    name, missing = _name(dtype), ""
+    for device in ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]:
+        try:
+            yield from _in_dtype(subject, dtype, device, errors)
+        except Exception as error:
+            why = root_cause(error)
+            if not _not_implemented(error):
+                yield "raises", failure(f"in {name} it raises {why}", _KEEP)
+                return
+            missing = f"{name}: this processor cannot: {why}"
+        else:
+            return
+    yield missing, skip(missing, "Check it where there is CUDA.")
+
+
+def _in_dtype(
+    subject: Subject, dtype: torch.dtype, device: str, errors: dict[str, float]
+) -> Iterator[tuple[str, Finding]]:
     module, x = _placed(subject, dtype, device), subject.maps().to(device, dtype)
-    exact = _placed(subject, dtype, device).double()
-    found, wanted = run(module, x), run(exact, x.double())
+    exact = _placed(subject, dtype, device).to(subject.exact)
+    found, wanted = run(module, x), run(exact, x.to(subject.exact))
     name = _name(dtype)
     errors[name] = relative_error(found, wanted)
+    infinite = "" if found.isfinite().all() else "normal maps"
+    if dtype in _HALVES:
+        infinite = infinite or _infinite_maps(subject, dtype, device)
     if found.dtype != dtype:
-        yield failure(f"a {name} map comes out in {_name(found.dtype)}", _KEEP)
-    elif not found.isfinite().all():
-        yield failure(f"in {name} the output of normal maps is not finite", _OVERFLOW)
+        yield "dtype", failure(f"a {name} map comes out in {_name(found.dtype)}", _KEEP)
+    elif infinite:
+        text = f"in {name} the output is NaN or infinite for {infinite}"
+        yield "finite", failure(text, _OVERFLOW)
     elif errors[name] > _allowed(exact, x, wanted):
-        yield failure(
-            f"in {name} the output is off by {errors[name]:.1e} of its largest value from double "
-            f"precision, {_TOLERANCE[dtype]:.0e} is allowed",
-            "Sum and normalise in fp32 where numbers cancel, and cast back.",
-            error=errors[name],
+        yield (
+            "error",
+            failure(
+                f"in {name} the output is off by {errors[name]:.1e} of its largest value from "
+                f"{_EXACT[subject.exact]} precision, {_TOLERANCE[dtype]:.0e} is allowed",
+                "Sum and normalise in fp32 where numbers cancel, and cast back.",
+                error=errors[name],
+            ),
         )
-    elif not _finite_on_large(module, exact, x):
-        yield failure(f"in {name} maps of size {_LARGE:g} overflow, in double not", _OVERFLOW)
     yield from _one_step(module.train(), x, name)
+
+
+def _infinite_maps(subject: Subject, dtype: torch.dtype, device: str) -> str:
+    """Return the maps of trained networks on which a dtype alone is not finite, with the share."""
+    return describe_infinite(
+        subject,
+        lambda module, x: run(module.to(device, dtype), x.to(device, dtype)),
+        lambda module, x: run(
+            module.to(device, subject.exact), x.to(device, dtype).to(subject.exact)
+        ),
+        large=dtype == torch.float16,  # the range of bfloat16 is that of float32
+    )
 
 
 def _placed(subject: Subject, dtype: torch.dtype, device: str) -> nn.Module:
     return subject.build().to(device, dtype).eval()
 
 
-def _cpu_cannot(subject: Subject, dtype: torch.dtype) -> bool:
-    """Return whether the CPU lacks an operator in this dtype, in forward or backward."""
-    try:
-        module, x = _placed(subject, dtype, "cpu"), subject.maps().to(dtype).requires_grad_()
-        module(x).sum().backward()
-    except Exception as error:
-        return _not_implemented(error)
-    return False
-
-
 def _allowed(exact: nn.Module, x: Tensor, wanted: Tensor) -> float:
     """Return the tolerance of a dtype, or more where the module amplifies rounding errors."""
     noise = 1 + torch.finfo(x.dtype).eps * torch.randn_like(x.double())
-    moved = relative_error(run(exact, x.double() * noise), wanted)
+    moved = relative_error(run(exact, (x.double() * noise).to(wanted.dtype)), wanted)
     return max(_TOLERANCE[x.dtype], min(_CONDITION * moved, 0.5))
 
 
-def _finite_on_large(module: nn.Module, exact: nn.Module, x: Tensor) -> bool:
-    if not run(exact, _LARGE * x.double()).isfinite().all():
-        return True  # range is not the cause: the check `extremes` reports it
-    return bool(run(module, _LARGE * x).isfinite().all())
-
-
-def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[Finding]:
+def _one_step(module: nn.Module, x: Tensor, name: str) -> Iterator[tuple[str, Finding]]:
     given = x.clone().requires_grad_()
     y = module(given)
     y.float().square().mean().backward()
     bad = _nonfinite_gradients(module, given)
     if not y.isfinite().all():
-        yield failure(f"in {name} the output in training is not finite", _OVERFLOW)
+        yield "finite", failure(f"in {name} the output in training is not finite", _OVERFLOW)
     elif bad:
-        yield failure(f"in {name} the gradient of {bad[0]} is not finite", _OVERFLOW)
+        text = f"in {name} the gradient of {bad[0]} is not finite"
+        yield "gradient", failure(text, _OVERFLOW)
     elif y.dtype != x.dtype:
-        yield failure(f"in training a {name} map comes out in {_name(y.dtype)}", _KEEP)
+        yield "dtype", failure(f"in training a {name} map comes out in {_name(y.dtype)}", _KEEP)
 
 
 def _nonfinite_gradients(module: nn.Module, x: Tensor) -> list[str]:
@@ -135,13 +157,13 @@ def _not_implemented(error: Exception) -> bool:
 
 def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
     x = subject.maps().to(device)
-    with torch.no_grad():
-        wanted = subject.build().to(device).eval()(x)
-        with torch.autocast(device, torch.bfloat16):
-            found = subject.build().to(device).eval()(x)
+    module = subject.build().to(device).eval()
+    wanted = run(module, x)
+    with torch.autocast(device, torch.bfloat16):
+        found = run(module, x)
     error = relative_error(found, wanted)
     # effect of rounding the input to bf16
-    moved = relative_error(subject.build().to(device).eval()(x.bfloat16().float()), wanted)
+    moved = relative_error(run(module, x.bfloat16().float()), wanted)
     allowed = max(_TOLERANCE[torch.bfloat16], _CONDITION * moved)
     if found.dtype not in (torch.float32, torch.bfloat16):
         yield failure(f"under autocast on {device} the output is {_name(found.dtype)}", _KEEP)
@@ -152,7 +174,24 @@ def _under_autocast(subject: Subject, device: str) -> Iterator[Finding]:
             "Compute sums, exponentials and norms in fp32: torch.autocast(enabled=False).",
             error=error,
         )
+    for dtype in _HALVES:
+        infinite = _infinite_under_autocast(subject, dtype, device)
+        if infinite:
+            text = f"under autocast to {_name(dtype)} on {device} the output is NaN or infinite for"
+            yield failure(f"{text} {infinite}", _OVERFLOW)
+            break
     yield from _trained_under_autocast(subject, x)
+
+
+def _infinite_under_autocast(subject: Subject, dtype: torch.dtype, device: str) -> str:
+    def rounded(module: nn.Module, x: Tensor) -> Tensor:
+        with torch.autocast(device, dtype):
+            return exact(module, x)
+
+    def exact(module: nn.Module, x: Tensor) -> Tensor:
+        return run(module.to(device), x.to(device))
+
+    return describe_infinite(subject, rounded, exact, large=dtype == torch.float16)
 
 
 def _trained_under_autocast(subject: Subject, x: Tensor) -> Iterator[Finding]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnbench.conformance.findings import Failures, Finding, failure, join_names, note, success
 from attnbench.conformance.module_under_test import Size, Subject, join_shape, relative_error, run
 from attnbench.counting.model_copies import shape_copy
-from attnbench.counting.trace import trace
 from attnbench.errors import AttnbenchError
 from attnbench.utils.text import describe
 
@@ -22,7 +22,7 @@ _HUGE = ((112, 112),)
 _HEAVY = 10**9
 """Bytes moved above which a huge map runs on the meta device: N x N scores take 600 MB."""
 _SIZES = (*_SMALL, *_LARGE, *_HUGE)
-_EXACT = 1e-9
+_EXACT = {torch.float64: 1e-9, torch.float32: 1e-4}
 
 
 _REMEDIES = {
@@ -38,15 +38,16 @@ _REMEDIES = {
 def maps(subject: Subject) -> Iterator[Finding]:
     """Run maps of all sizes that the card allows, batches, and non-contiguous maps."""
     seen, forbidden = Failures(), []
+    instances = _Instances(subject)
     for size in _SIZES:
         if subject.refusal(subject.channels, size) is not None:
             forbidden.append(join_shape(size))
             continue
         for training in (False, True):
             if not training or size in _SMALL:
-                _show(subject, size, training, seen)
+                _show(instances, size, training, seen)
     for batch in (1, 2, 3):
-        _judge(seen, subject, subject.maps(batch), f"a batch of {batch}")
+        _judge(seen, instances, subject.maps(batch), f"a batch of {batch}")
     _show_strided(subject, seen)
     yield from seen.findings(_REMEDIES.__getitem__)
     if seen.kinds:
@@ -60,18 +61,35 @@ def maps(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _show(subject: Subject, size: Size, training: bool, seen: Failures) -> None:
+@dataclass
+class _Instances:
+    """Instances of the module: one in eval for all sizes, unless it is built for a size."""
+
+    subject: Subject
+    shared: nn.Module | None = None
+
+    def take(self, size: Size, *, training: bool) -> nn.Module:
+        """Return an instance that may run on maps of a size."""
+        if training or self.subject.attention.signature.takes_feature_size:
+            return self.subject.build(size=size).train(training)
+        self.shared = self.shared or self.subject.build(size=size).eval()
+        return self.shared
+
+
+def _show(instances: _Instances, size: Size, training: bool, seen: Failures) -> None:
+    subject = instances.subject
     place = f"{join_shape(size)} in {'training' if training else 'eval'}"
     # two images, so that a batch norm has more than one value per channel even on 1x1
     x = subject.maps(1 if size in _HUGE else 2, size=size)
     if size in _HUGE and _is_heavy(subject, x) and _keeps_shape(subject, x):
         return
-    _judge(seen, subject, x, place, training=training)
+    _judge(seen, instances, x, place, training=training)
 
 
 def _is_heavy(subject: Subject, x: Tensor) -> bool:
     with suppress(Exception):
-        return trace(subject.build(size=_size(x), moved=False), x.shape).totals.bytes > _HEAVY
+        run = subject.attention.first_run(subject.channels, _size(x))
+        return run.trace is not None and run.trace.totals.bytes > _HEAVY
     return False
 
 
@@ -88,10 +106,10 @@ def _size(x: Tensor) -> Size:
 
 
 def _judge(
-    seen: Failures, subject: Subject, x: Tensor, place: str, *, training: bool = False
+    seen: Failures, instances: _Instances, x: Tensor, place: str, *, training: bool = False
 ) -> None:
     try:
-        y: object = run(subject.build(size=_size(x)).train(training), x)
+        y: object = run(instances.take(_size(x), training=training), x)
     except Exception as error:
         # the constructor's own error, not the wrapper
         cause = error.__cause__ if isinstance(error, AttnbenchError) else None
@@ -110,14 +128,14 @@ def _judge(
 
 
 def _show_strided(subject: Subject, seen: Failures) -> None:
-    module = subject.build().double().eval()
-    for name, x in _strided(subject.maps(dtype=torch.float64)):
+    module = subject.build().to(subject.exact).eval()
+    for name, x in _strided(subject.maps(dtype=subject.exact)):
         try:
             error = relative_error(run(module, x), run(module, x.contiguous()))
         except Exception as raised:
             seen.add("raises", f"raises {describe(raised)}", f"a map that is {name}")
             continue
-        if error > _EXACT:
+        if error > _EXACT[subject.exact]:
             text = f"the output is another by {error:.1e} than for its contiguous copy"
             seen.add("values", text, f"a map that is {name}")
 
@@ -160,25 +178,43 @@ def widths(subject: Subject) -> Iterator[Finding]:
         elif (problem := _problem(subject, channels)) is not None:
             text, is_refusal = problem
             (refused if is_refusal else failed)[channels] = text
+    bad = {*forbidden, *refused, *failed}
+    works = [channels for channels in MOBILENET_WIDTHS if channels not in bad]
+    at = f"it works at {_ranges(works)}"
     if refused:
         found = note if subject.card is None else failure
         yield found(
             f"{len(refused)} of {total} widths are refused and no constraint of a card says so: "
-            f"{join_names(refused)}; {next(iter(refused.values()))}",
+            f"{join_names(refused)}; {next(iter(refused.values()))}; {at}",
             f"Declare it on the card, for instance {_HOW}.",
             refused=list(refused),
+            works=works,
         )
     if failed:
         yield failure(
             f"{len(failed)} of {total} widths do not work: {join_names(failed)}; "
-            f"{next(iter(failed.values()))}",
+            f"{next(iter(failed.values()))}; {at}",
             f"Make them work (a squeeze of at least 1 channel), or declare {_HOW}.",
             failed=list(failed),
+            works=works,
         )
     if failed or (refused and subject.card):
         return
     declared = f"{len(forbidden)} of {total} forbidden by its card: {join_names(forbidden)}"
     yield success(declared if forbidden else "", forbidden=forbidden, tried=total - len(forbidden))
+
+
+def _ranges(works: Sequence[int]) -> str:
+    """Return widths as ``8, 24 to 1792``: a range has no width between that does not work."""
+    runs: list[list[int]] = []
+    for channels in works:
+        place = MOBILENET_WIDTHS.index(channels)
+        if runs and MOBILENET_WIDTHS[place - 1] == runs[-1][-1]:
+            runs[-1].append(channels)
+        else:
+            runs.append([channels])
+    texts = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return ", ".join(texts) or "none of them"
 
 
 def _problem(subject: Subject, channels: int) -> tuple[str, bool] | None:

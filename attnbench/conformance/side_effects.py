@@ -21,10 +21,10 @@ from attnbench.conformance.module_under_test import (
 )
 from attnbench.utils.text import describe
 
-_EXACT = 1e-12
-"""Tolerance of double precision, for the same operators in the same order."""
-_ANY_ORDER = 1e-9
-"""Tolerance of double precision, for any order of summation."""
+_EXACT = {torch.float64: 1e-12, torch.float32: 1e-6}
+"""Tolerance for the same operators in the same order."""
+_ANY_ORDER = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""Tolerance for any order of summation."""
 _LEAVE = "Write y = x * gate, not x *= gate or relu_(x); clone the input first if you must."
 
 
@@ -65,15 +65,15 @@ def _form(x: Tensor) -> str:
 
 def determinism(subject: Subject) -> Iterator[Finding]:
     """Run the same map again, also after other maps; compare outputs and tensors."""
-    module = subject.build().double().eval()
-    x = subject.maps(dtype=torch.float64)
+    module = subject.build().to(subject.exact).eval()
+    x = subject.maps(dtype=subject.exact)
     start = _registered(module)
     first = _run(module, x)
     yield from _modes(subject, x)
     yield from _same(first, _run(module, x), "the same map gives another output in eval")
     yield from _report(_changed(module, start), "eval changes")
     before = _values(module)
-    _run(module, subject.maps(seed=2, dtype=torch.float64))  # a table for this size may stay
+    _run(module, subject.maps(seed=2, dtype=subject.exact))  # a table for this size may stay
     more = [name for name in held_tensors(module) if name not in before]
     kept = "eval keeps something of the map it saw last in"
     yield from _report([*_changed(module, before), *more], kept)
@@ -81,14 +81,14 @@ def determinism(subject: Subject) -> Iterator[Finding]:
     yield from _same(
         first, _run(module, x), "after other maps the same map gives another output in eval"
     )
-    again = subject.build().double().eval()
+    again = subject.build().to(subject.exact).eval()
     yield from _same(first, _run(again, x), "two instances of one seed give different outputs")
 
 
 def _modes(subject: Subject, x: Tensor) -> Iterator[Finding]:
     """Report layers whose mode forward changes: the next epoch would train without them."""
     for training in (False, True):
-        module = subject.build().double().train(training)
+        module = subject.build().to(subject.exact).train(training)
         before = {name: layer.training for name, layer in module.named_modules()}
         module(x.clone())
         names = [name for name, layer in module.named_modules() if layer.training != before[name]]
@@ -111,14 +111,14 @@ def _run_others(subject: Subject, module: nn.Module) -> None:
     sizes = [subject.size] if takes_size else [subject.size, *SIZES[:3], (5, 4)]
     for number, size in enumerate(sizes):
         if subject.refusal(subject.channels, size) is None:
-            x = subject.maps(1 + number % 2, size=size, seed=number + 3, dtype=torch.float64)
+            x = subject.maps(1 + number % 2, size=size, seed=number + 3, dtype=subject.exact)
             with suppress(Exception):
                 _run(module, x * 3)
 
 
 def _same(wanted: Tensor, found: Tensor, what: str) -> Iterator[Finding]:
     error = relative_error(found, wanted)
-    if error > _EXACT:
+    if error > _EXACT[wanted.dtype]:
         yield failure(
             f"{what}: they differ by {error:.1e} of the largest value",
             "Draw nothing and keep nothing in eval: give F.dropout training=self.training, and "
@@ -162,12 +162,12 @@ def batch_independence(subject: Subject) -> Iterator[Finding]:
     In training, batch norms are frozen and dropout is off: only these layers may depend on the
     batch or on random numbers.
     """
-    x = subject.maps(5, dtype=torch.float64)
+    x = subject.maps(5, dtype=subject.exact)
     for mode in ("eval", "training"):
         together = _fresh_output(subject, mode, x)
         alone = torch.cat([_fresh_output(subject, mode, image[None]) for image in x])
         error = relative_error(together, alone)
-        if error > _ANY_ORDER:
+        if error > _ANY_ORDER[subject.exact]:
             differ = f"they differ by {error:.1e} of the largest value"
             if together.shape != alone.shape:
                 differ = f"{tuple(together.shape)} together, {tuple(alone.shape)} one by one"
@@ -200,7 +200,7 @@ def batch_one(subject: Subject) -> Iterator[Finding]:
 
 def _fresh_output(subject: Subject, mode: str, x: Tensor) -> Tensor:
     """Return the output of a fresh instance: a spectral norm changes with each call in training."""
-    module = subject.build().double().train(mode == "training")
+    module = subject.build().to(subject.exact).train(mode == "training")
     for layer in module.modules():
         if isinstance(layer, (_BatchNorm, _DropoutNd)):
             layer.eval()

@@ -30,6 +30,13 @@ class RootOfZero(Clean):
         return super().forward(x) * x.square().sum((2, 3), keepdim=True).sqrt().sigmoid()
 
 
+class DividesByThePosition(Clean):
+    """The slope of the root at an empty position is infinite."""
+
+    def forward(self, x):
+        return super().forward(x) * x.square().sum(1, keepdim=True).sqrt().sigmoid()
+
+
 class LogOfNegative(Clean):
     def forward(self, x):
         return super().forward(x) + (x.mean((2, 3), keepdim=True) + 0.5).log()
@@ -58,6 +65,7 @@ class Inverts(Clean):
         (DividesByTheMaximum, "zeros in eval"),
         (NormalisesByDeviation, "all +1 in eval"),
         (RootOfZero, "the output is finite and the gradient is not for zeros in training"),
+        (DividesByThePosition, "one position of zeros in training"),
         (LogOfNegative, "all -1 in eval"),
         (OnlyWhenTraining, "NaN or infinite for zeros in training"),
     ],

@@ -11,6 +11,7 @@ from attnbench.conformance.findings import (
     apply_exceptions,
     failure,
     join_names,
+    merge_causes,
     note,
     skip,
     success,
@@ -132,3 +133,29 @@ def test_values_in_json_are_json():
         "shape": {"b": [3]},
         "many": "tensor([1., 1.])",
     }
+
+
+def test_an_exception_in_several_checks_is_reported_once():
+    def raised(check, text, **values):
+        return failure(f"in here it raises {text}", "mend", **values).of(check)
+
+    sizes = ["7x7", "9x9", "13x13"]
+    found = [
+        raised("maps", "RuntimeError: size 7 is not 6"),
+        raised("widths", "RuntimeError: size 9 is not 8 for 7x7, 9x9, 13x13", places=sizes),
+        raised("gradients", "RuntimeError: size 13 is not 12"),
+        raised("nan", "ValueError: another"),
+        success().of("device"),
+    ]
+    merged = merge_causes(found)
+    assert [one.status for one in merged] == ["broken", "skipped", "skipped", "broken", "ok"]
+    assert merged[0].reason.endswith("not 6 (also in 4 other places: widths, gradients)")
+    assert merged[0].values["also"] == ["widths", "gradients"]
+    assert merged[1].reason == "fails for the cause that maps reports"
+    assert merged[3:] == tuple(found[3:])
+
+
+def test_exceptions_of_one_check_and_of_declared_ones_stay():
+    twice = [failure(f"raises ValueError: {n}", "mend").of("maps") for n in (1, 2)]
+    declared = Finding("declared", "raises ValueError: 3", check="widths")
+    assert merge_causes([*twice, declared]) == (*twice, declared)

@@ -93,18 +93,116 @@ class InfiniteUnderAutocast(Clean):
 @pytest.mark.parametrize(
     ("mutant", "text"),
     [
-        (MakesFloat32, "a bfloat16 map comes out in float32"),
+        (MakesFloat32, "a float16 map comes out in float32; in bfloat16 as well"),
         (ConvolvesAPlainTensor, "in float64 it raises"),
         (ReturnsFloat32, "a float64 map comes out in float32"),
         (ReturnsFloat32InTraining, "in training a float64 map comes out in float32"),
-        (OverflowsInHalf, "in float16 the output of normal maps is not finite"),
-        (OverflowsOnLargeMaps, "in float16 maps of size 10 overflow"),
+        (OverflowsInHalf, "in float16 the output is NaN or infinite for normal maps"),
+        (OverflowsOnLargeMaps, "in float16 the output is NaN or infinite for maps of size 10"),
         (LosesDigits, "from double precision"),
         (InfiniteGradient, "the gradient of input is not finite"),
     ],
 )
 def test_precisions_are_tried(mutant, text):
     assert_found(mutant, "dtypes", text)
+
+
+class SumsSquares(Clean):
+    """Sums of squares leave fp16's range on the maps of the first layers."""
+
+    def gate(self, x):
+        energy = x.square().sum((2, 3), keepdim=True)
+        return (energy / (energy.mean(1, keepdim=True) + 1e-3)).sigmoid()
+
+
+class DividesByANorm(Clean):
+    """Its epsilon is 0 in fp16: no position may be empty."""
+
+    def gate(self, x):
+        return super().gate(x) * (x / (x.norm(dim=1, keepdim=True) + 1e-8)).sigmoid()
+
+
+class SumsSquaresUnderAutocast(Clean):
+    """Its sum is a product, which autocast computes in fp16."""
+
+    def gate(self, x):
+        flat = x.flatten(2)
+        energy = (flat @ flat.transpose(1, 2)).mean(2)[:, :, None, None]
+        return (energy / (energy.abs().amax(1, keepdim=True) + 1e-3)).sigmoid()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "check", "reason"),
+    [
+        (
+            SumsSquares,
+            "dtypes",
+            "in float16 the output is NaN or infinite for 56x56 maps of deviation 5 (all 200,704 "
+            "values), 112x112 maps of deviation 5 (all 401,408 values)",
+        ),
+        (
+            DividesByANorm,
+            "dtypes",
+            "in float16 the output is NaN or infinite for zeros (all 4,032 values), one empty "
+            "position (64 of 4,032 values), a spike of 100 (3,968 of 4,032 values)",
+        ),
+        (
+            SumsSquaresUnderAutocast,
+            "autocast",
+            "under autocast to float16 on cpu the output is NaN or infinite for 56x56 maps of "
+            "deviation 5 (all 200,704 values), 112x112 maps of deviation 5 (all 401,408 values)",
+        ),
+    ],
+)
+def test_maps_of_trained_networks_are_tried(mutant, check, reason):
+    assert [one.reason for one in findings(mutant, check) if one.status == "broken"] == [reason]
+
+
+class SingleOnly(Clean):
+    """Makes a matrix in the default dtype."""
+
+    def gate(self, x):
+        return super().gate(x @ torch.eye(x.shape[3], device=x.device))
+
+
+def test_a_module_of_single_precision_fails_in_the_others_and_once():
+    (found,) = [one for one in findings(SingleOnly, "dtypes") if one.status == "broken"]
+    assert found.reason.startswith("in float64 it raises RuntimeError: ")
+    assert found.reason.endswith("; in float16 and bfloat16 as well")
+
+
+@pytest.mark.parametrize(
+    "check", ["determinism", "batch_independence", "gradients", "maps", "extremes", "nan"]
+)
+def test_it_is_judged_in_single_precision(check):
+    assert statuses(SingleOnly, check) == ["ok"]
+
+
+class BatchwiseSingle(SingleOnly):
+    def forward(self, x):
+        return super().forward(x - 1e-2 * x.mean())
+
+
+class RandomSingle(SingleOnly):
+    def forward(self, x):
+        return super().forward(x) + 1e-3 * torch.rand(1)
+
+
+class WrongGradientSingle(SingleOnly):
+    def forward(self, x):
+        return super().forward(x) * 2 - super().forward(x).detach()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "check"),
+    [
+        (BatchwiseSingle, "batch_independence"),
+        (RandomSingle, "determinism"),
+        (WrongGradientSingle, "gradients"),
+    ],
+)
+def test_its_faults_are_found_there(mutant, check):
+    assert_found(mutant, check)
 
 
 @pytest.mark.parametrize(
@@ -151,5 +249,5 @@ def test_sound_modules_pass(sound, check):
 def test_errors_are_kept():
     (found,) = findings(Clean, "dtypes")
     errors = found.values["errors"]
-    assert list(errors) == ["float64", "float32", "bfloat16", "float16"]
+    assert list(errors) == ["float64", "float32", "float16", "bfloat16"]
     assert errors["float32"] < 1e-6 < errors["float16"] < errors["bfloat16"] < 1e-2

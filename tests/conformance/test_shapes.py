@@ -204,6 +204,19 @@ def test_widths_that_do_not_work_are_found(mutant, text):
     assert_found(mutant, "widths", text)
 
 
+@pytest.mark.parametrize(
+    ("mutant", "works"),
+    [
+        (SqueezesToNothing, "it works at 32, 64 to 1792"),
+        (AlwaysEightChannels, "it works at 16, 32, 48, 64, 80, 96 to 112, 128, 144 to 160, 192, "),
+    ],
+)
+def test_the_widths_that_work_are_named(mutant, works):
+    (found,) = findings(mutant, "widths")
+    assert works in found.reason
+    assert {*found.values["works"], *found.values["failed"]} == {*MOBILENET_WIDTHS}
+
+
 @pytest.mark.parametrize("cls", [SixteenGroups, SixteenGroupsByAssertion])
 def test_without_a_card_a_refusal_is_only_not_declared(cls):
     found = findings(cls, "widths")
