@@ -96,8 +96,11 @@ class SiteSurvey:
         return [path for path in self._modules if path]
 
     def is_identity(self, path: str) -> bool:
-        """Return whether the module at a path is a ``nn.Identity``, in place of nothing."""
-        return isinstance(self._modules[path], nn.Identity)
+        """Return whether the module at a path is a ``nn.Identity``, or an empty sequence."""
+        module = self._modules[path]
+        return isinstance(module, nn.Identity) or (
+            type(module) is nn.Sequential and not len(module)
+        )
 
     def site(self, path: str) -> Site:
         """Return the site at a module path."""

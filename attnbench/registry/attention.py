@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 BLEND = inspect.Parameter("blend", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
 """The reserved option of every module that does not define an option of this name itself."""
 _USUAL_SIZE = (14, 14)
+_USUAL_SIZES = ((7, 7), (8, 8), (16, 16), (28, 28), (32, 32), (56, 56))
 """Size of the first map of a module that is built for maps of any size."""
 _FIRST_RUNS: dict[tuple[Any, ...], tuple[ModuleFactory, FirstRun]] = {}
 """First runs by factory, options, width and size."""
@@ -130,7 +131,9 @@ class Attention:
 
         module = self.construct(channels, feature_size)
         run = self.first_run(channels, feature_size, module)
-        if run.problem and (feature_size or run.error is None):
+        if run.error and feature_size is None:
+            run = self._run_of_any_size(channels, module) or run
+        if run.problem:
             raise PluginError(f"{self.spec} {run.problem}") from run.error
         with preserve_from_module(str(self.spec), FORWARD):
             return materialize(module, run.shape) if run.appearing else module
@@ -153,7 +156,7 @@ class Attention:
         """
         from attnbench.registry.first_run import (
             first_run,
-            repeat_with_gradients,
+            train_once,
             without_weights,
         )
 
@@ -166,13 +169,38 @@ class Attention:
             run = first_run(module or without_weights(build), channels, size)
             if run.error and module is None:  # it may depend on values
                 run = first_run(build(), channels, size)
-        if not any(known[:2] == key[:2] for known in _FIRST_RUNS):
-            repeat_with_gradients(run, str(self.spec))
+        earlier = [
+            known.training for other, (_, known) in _FIRST_RUNS.items() if other[:2] == key[:2]
+        ]
+        training = earlier[0] if earlier else train_once(run, str(self.spec))
+        problem = f"{run.problem}{self._other_width()}" if run.error else run.problem or training
+        run = replace(run, training=training, problem=problem)
         if len(_FIRST_RUNS) >= _MOST_RUNS:
             _FIRST_RUNS.clear()
         if run.error is None:  # which would keep all that its frames hold
             _FIRST_RUNS[key] = self.factory, run  # the factory stays alive, and its id its own
         return run
+
+    def _run_of_any_size(self, channels: int, module: nn.Module) -> FirstRun | None:
+        """Return a first run on maps of the first of the usual sizes that the module takes."""
+        from attnbench.registry.first_run import first_run
+
+        with preserve_from_module(str(self.spec), FORWARD):
+            runs = (first_run(module, channels, size) for size in _USUAL_SIZES)
+            return next((run for run in runs if run.error is None), None)
+
+    def _other_width(self) -> str:
+        """Return the spec to write if an option may be the width that the module lacks."""
+        names = [
+            name
+            for name, option in self.signature.options.items()
+            if type(option.default) is int and is_width_name(name) and name not in self.spec.options
+        ]
+        if self.signature.width is not None or not names:
+            return ""
+        return (
+            f". Write {self.spec.with_options(**{names[0]: Width.CHANNELS})} if that is its width"
+        )
 
     def construct(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
         """Return a fresh instance as its constructor leaves it, whatever its forward pass does.

@@ -28,6 +28,7 @@ from attnbench.registry.blend import Blend
 from attnbench.utils.process_settings import FORWARD, preserve_from_module
 from attnbench.utils.text import describe
 
+_Layout = Mapping[str, tuple[Any, ...]]
 _BATCHES = (1, 2)
 """Batch sizes to try: some modules cannot run on one image."""
 
@@ -48,6 +49,8 @@ class FirstRun:
     """The module after the pass, without weights."""
     trace: Trace | None = None
     """The operators of the pass."""
+    training: str = ""
+    """Violation of the contract in training mode."""
 
 
 def first_run(module: nn.Module, channels: int, size: tuple[int, int]) -> FirstRun:
@@ -76,16 +79,38 @@ def _run(module: nn.Module, channels: int, size: tuple[int, int]) -> FirstRun:
     return failed or FirstRun(())
 
 
-def repeat_with_gradients(run: FirstRun, spec: str) -> None:
-    """Repeat a first run with gradients on, as in training, and restore what that changes.
+def train_once(run: FirstRun, spec: str) -> str:
+    """Return the violation of the contract in training mode, or the empty string.
 
-    The first run is without gradients: it does not show a forward pass that turns them off.
+    Two passes with gradients on, on shapes alone: parameters that appear now would miss the
+    optimizer. Settings of the process that the passes change are restored and named.
     """
-    if run.shapes is not None:
-        with _kept_random_states(), torch.enable_grad(), suppress(Exception, SystemExit):
-            image = torch.empty(run.shape, device="meta")
-            with torch.random.fork_rng(devices=[]), preserve_from_module(spec, FORWARD):
-                run.shapes(image)
+    if run.shapes is None or run.problem:
+        return ""
+    inner = run.shapes.attention if isinstance(run.shapes, Blend) else run.shapes
+    copy, x = shape_copy(inner).train(), torch.empty(2, *run.shape[1:], device="meta")
+    with (
+        _kept_random_states(),
+        torch.random.fork_rng(devices=[]),
+        preserve_from_module(spec, FORWARD),
+        warnings.catch_warnings(),
+        torch.enable_grad(),
+    ):
+        warnings.simplefilter("ignore")
+        return _training_problem(copy, x) or _training_problem(copy, x)
+
+
+def _training_problem(copy: nn.Module, x: Tensor) -> str:
+    before, output = _layout(copy), x
+    with suppress(Exception, SystemExit):  # it may depend on values
+        output = copy(x)
+    late = _changes(before, _layout(copy))
+    if late:
+        return (
+            f"has other parameters after a pass in training than before: got {', '.join(late)}. "
+            "Create them in __init__, or once in the first pass"
+        )
+    return _output_problem(output, x, " in training")
 
 
 def materialize(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
@@ -120,11 +145,11 @@ def _observe(copy: nn.Module, x: Tensor) -> FirstRun:
     before = _layout(copy)
     output, trace = _traced(copy, x)
     after = _layout(copy)
-    appearing = tuple(name for name in after if after[name][1:] != before.get(name, ())[1:])
+    appearing = _changes(before, after)
     if appearing:  # a later pass makes them no more
         output, trace = _traced(copy, x)
     shapes = copy if _is_meta(copy) else shape_copy(copy)
-    problem = _output_problem(output, x)
+    problem = _lazy_problem(after) or _output_problem(output, x)
     return FirstRun(tuple(x.shape), problem, None, appearing, shapes, trace)
 
 
@@ -135,7 +160,7 @@ def _traced(copy: nn.Module, x: Tensor) -> tuple[Any, Trace]:
     return output, Trace(tuple(recorder.ops), tuple(recorder.calls))
 
 
-def _layout(module: nn.Module) -> Mapping[str, tuple[Any, ...]]:
+def _layout(module: nn.Module) -> _Layout:
     """Return what identifies each parameter and buffer by name; the first item keeps it alive."""
     parameters = {
         name: (tensor, id(tensor), is_lazy(tensor)) for name, tensor in module.named_parameters()
@@ -144,15 +169,31 @@ def _layout(module: nn.Module) -> Mapping[str, tuple[Any, ...]]:
     return {**parameters, **buffers}
 
 
-def _output_problem(output: Any, x: Tensor) -> str:
+def _changes(
+    before: Mapping[str, tuple[Any, ...]], after: Mapping[str, tuple[Any, ...]]
+) -> tuple[str, ...]:
+    return tuple(name for name in after if after[name][1:] != before.get(name, ())[1:])
+
+
+def _lazy_problem(layout: _Layout) -> str:
+    unsized = [name for name, (_, *facts) in layout.items() if facts[-1]]
+    if not unsized:
+        return ""
+    return (
+        f"has lazy parameters that no forward pass reaches: got {', '.join(unsized)}. Remove them, "
+        "or give them a size"
+    )
+
+
+def _output_problem(output: Any, x: Tensor, mode: str = "") -> str:
     """Return the violation of the contract by an output, or the empty string."""
     must = "must return one tensor of the input's shape"
     if not isinstance(output, Tensor):
-        return f"returns {_kind(output)}, {must}: got {_shown(output)} for {_shown(x)}"
+        return f"returns {_kind(output)}{mode}, {must}: got {_shown(output)} for {_shown(x)}"
     if output.shape != x.shape:
-        return f"returns another shape, {must}: got {_shown(output)} for {_shown(x)}"
+        return f"returns another shape{mode}, {must}: got {_shown(output)} for {_shown(x)}"
     if output.dtype != x.dtype:
-        return f"returns another dtype, {must} and dtype: got {output.dtype} for {x.dtype}"
+        return f"returns another dtype{mode}, {must} and dtype: got {output.dtype} for {x.dtype}"
     return ""
 
 

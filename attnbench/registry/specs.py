@@ -11,6 +11,7 @@ from typing import Any
 
 from attnbench.errors import RequestError
 
+_ARITHMETIC = re.compile(r"channels\s*[*/+-].*|\d+\s*[*/+-]\s*channels")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 _IN_FILE = re.compile(r"\s*(.+?\.py:[^\W\d][\w.]*)\s*(?:,|$)", re.DOTALL)
@@ -122,6 +123,8 @@ def _plain(text: str) -> Any:
             return number(text)
         except ValueError:
             continue
+    if _ARITHMETIC.fullmatch(text):
+        raise ValueError(f"is no number: got {text!r}. Write the number, or channels")
     return text
 
 

@@ -138,6 +138,84 @@ def returning(value):
     )
 
 
+class LateInTraining(Gate):
+    """A parameter made in the first pass in training."""
+
+    def forward(self, x):
+        if self.training and not hasattr(self, "scale"):
+            self.scale = nn.Parameter(torch.zeros(x.shape[1], 1, 1))
+        return super().forward(x) * (1 + self.scale if hasattr(self, "scale") else 1)
+
+
+class LateInTheSecondPass(Gate):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        if self.passes == 2:
+            self.scale = nn.Conv2d(x.shape[1], x.shape[1], 1)
+        return super().forward(x)
+
+
+class NewInEachPass(Gate):
+    def forward(self, x):
+        self.scale = nn.Conv2d(x.shape[1], x.shape[1], 1, device=x.device)
+        return self.scale(x)
+
+
+class Unreached(Gate):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.auxiliary = nn.LazyConv2d(4, 1)
+
+
+class PairInTraining(Gate):
+    def forward(self, x):
+        return (x, x.mean()) if self.training else x
+
+
+class OneImage(Gate):
+    def forward(self, x):
+        return super().forward(x)[:1]
+
+
+@pytest.mark.parametrize(
+    ("module", "texts"),
+    [
+        (LateInTraining, ["scale.", "Create them in __init__"]),
+        (LateInTheSecondPass, ["scale.weight, scale.bias", "Create them in __init__"]),
+        (NewInEachPass, ["scale.weight, scale.bias"]),
+        (Unreached, ["lazy", "auxiliary.weight, auxiliary.bias", "size"]),
+        (PairInTraining, ["a tuple of 2 in training", "got ((2, 16, 5, 7), ())"]),
+        (OneImage, ["another shape in training", "(1, 16, 5, 7) for (2, 16, 5, 7)"]),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"blend": True}])
+def test_what_training_would_miss_is_refused(module, options, texts):
+    attention = from_callable(module, options)
+    for size in ((5, 7), (4, 4)):
+        with pytest.raises(PluginError) as caught:
+            attention.build(16, size)
+        assert all(text in str(caught.value) for text in texts), caught.value
+
+
+class FixedWidth(Gate):
+    """Its width is an option behind another."""
+
+    def __init__(self, dropout=0.1, dim=24):
+        super().__init__(dim)
+
+
+def test_an_option_that_may_be_the_width_is_named():
+    for size in ((5, 7), None):
+        with pytest.raises(PluginError, match="Write FixedWidth,dim=channels if"):
+            from_callable(FixedWidth, {}).build(16, size)
+    built = from_callable(FixedWidth, {"dim": "channels"}).build(16)
+    assert built.mix.weight.shape == (16, 16, 1, 1)
+
+
 MAP = "(1, 16, 5, 7)"
 MUST = "must return one tensor of the input's shape"
 
@@ -223,8 +301,8 @@ def test_it_runs_once_for_each_width_and_size():
     attention = from_callable(returning(counted), {})
     for channels, size in ((8, (4, 4)), (8, (4, 4)), (16, (4, 4)), (8, (4, 5)), (8, (4, 4))):
         attention.build(channels, size)
-    # the module's first pass of all is repeated, with gradients on
-    assert runs == [(1, 8, 4, 4), (1, 8, 4, 4), (1, 16, 4, 4), (1, 8, 4, 5)]
+    # the module's first pass of all is followed by two in training
+    assert runs == [(1, 8, 4, 4), *[(2, 8, 4, 4)] * 2, (1, 16, 4, 4), (1, 8, 4, 5)]
 
 
 def test_it_takes_nothing_from_the_generators():

@@ -94,6 +94,8 @@ def test_given_wins_and_leaves_the_original():
         ("ulsam,my key=4", "got 'my key=4'"),
         ("sk,kernels=[3,5", r"option 'kernels' is not closed: got '\[3,5'. End it with ]"),
         ("sk,name='x", "option 'name' is not closed"),
+        ("sk,width=channels/2", "option 'width' is no number: got 'channels/2'. .* channels"),
+        ("sk,width=2*channels", "'2[*]channels'"),
         ("ulsam,groups=4,groups=8", "'groups' is given twice"),
     ],
 )
