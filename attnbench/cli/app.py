@@ -25,7 +25,7 @@ from attnbench.cli.latency import command as latency
 from attnbench.cli.list import command as listing
 from attnbench.cli.merge import command as merge
 from attnbench.cli.new import command as new
-from attnbench.cli.output import log, log_notes, write
+from attnbench.cli.output import log, log_notes, open_closed_streams, write
 from attnbench.cli.overview import command as overview
 from attnbench.cli.run import command as run
 from attnbench.cli.schema import command as schema
@@ -33,13 +33,14 @@ from attnbench.cli.show import command as show
 from attnbench.cli.table import command as table
 from attnbench.errors import AttnbenchError
 from attnbench.registry.import_guard import plugin_being_loaded
-from attnbench.utils.text import first_line, shorten, shown_path
+from attnbench.utils.text import import_problem, shorten, shown_path
 
 _INTERRUPTED = "attnbench: interrupted"
 _exit = os._exit  # plugins are imported without it
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENDING = {getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)}
 """Signals that end a command in order: Ctrl-C, `kill` and `timeout`, a closed terminal."""
+_LONGEST_PATH = 500
 _IMPORTER = "<frozen importlib._bootstrap>"
 
 
@@ -101,8 +102,12 @@ def main() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background
             signal.signal(number, _interrupt)
+    open_closed_streams()
     try:
         app()
+    except KeyboardInterrupt:  # before a command has started
+        log(_INTERRUPTED)
+        sys.exit(130)
     except AttnbenchError as error:
         log(f"attnbench: {error}")
         sys.exit(2)
@@ -115,11 +120,11 @@ def _problem(error: OSError | ImportError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "out of memory. Free some, or raise the limit (ulimit -v)"
     if isinstance(error, ImportError):
-        return (
-            f"library cannot be imported: {first_line(error)}. Install it anew, or raise ulimit -v"
-        )
-    place = f"{shown_path(error.filename)} cannot be used: " if error.filename else ""
-    return shorten(f"{place}{error.strerror or error}")
+        return import_problem(error)
+    if not error.filename:
+        return shorten(str(error.strerror or error))
+    place = shorten(shown_path(error.filename), _LONGEST_PATH)
+    return shorten(f"{place} cannot be used: {error.strerror or error}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

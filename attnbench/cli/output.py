@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from io import FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from attnbench.errors import RequestError
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
     from attnbench.registry.plugins import Catalog
     from attnbench.reports.document import Block
     from attnbench.reports.tables.report import Report
+
+
+def open_closed_streams() -> None:
+    """Open the null device in place of each standard stream that the caller has closed.
+
+    Standard output cannot be written then, as on a full disk; messages are lost.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if null == number:
+                os.set_inheritable(null, True)
+            else:
+                os.dup2(null, number)
+                os.close(null)
+            raw = FileIO(number, "r" if name == "stdin" else "w", closefd=False)
+            # without a buffer, which Python would flush again, and fail, at exit
+            setattr(sys, name, TextIOWrapper(raw, "utf-8", write_through=True))
 
 
 def log(message: str) -> None:

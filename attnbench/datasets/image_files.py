@@ -99,7 +99,11 @@ def from_files(
     absent = sorted(set(range(len(classes))) - {target for _, target in kept})
     if absent:
         label = classes[absent[0]]
-        raise RequestError(f"{name}: class {label!r} has no image that can be decoded. Add some.")
+        lost = some(bad[file] for file, target in files if target == absent[0] and file in bad)
+        raise RequestError(
+            f"{name}: class {label!r} has no image that can be decoded"
+            f"{f': {lost}' if lost else ''}. Add some."
+        )
     targets = torch.tensor([target for _, target in kept], dtype=torch.int64)
     image = ImageFileSplit(folder, tuple(file for file, _ in kept))
     return LabeledImages(targets, classes, image, unreadable=tuple(bad.values()))
@@ -230,6 +234,8 @@ def _is_image(path: Path, size: int, changed: int) -> bool:
     try:
         with _quiet():
             _open_header(path)
+    except Image.DecompressionBombError:
+        return True
     except Exception:
         return False
     return size > 0

@@ -52,6 +52,9 @@ def find_layout(folder: Path, below: str = "") -> SplitLayout:
         first = f"{below}{used_split(test)}" if test else None
         notes = [f"not used is {name}/, without class folders" for name in flat]
         return SplitLayout(f"{below}{train[0]}", first, (*unused_splits(test), *notes))
+    if len(within) == 1 and not (flat or others) and _has_images(here, within):
+        only = printable(next(iter(within)))
+        raise RequestError(f"{here} has one class, {only}; two are the least; {EXPECTED}")
     if len(within) == 1 and not (train or test) and below.count("/") < _DEPTH:
         return find_layout(folder, f"{below}{next(iter(within))}/")
     if len(within) > 1 and len(flat) < 2 and not (train or test) and _has_images(here, within):

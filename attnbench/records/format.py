@@ -26,10 +26,20 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
-    model_validator,
+    ValidationInfo,
 )
 
 from attnbench.records.archive import ArchivedSamples
+from attnbench.records.field_forms import (
+    Accepted,
+    Card,
+    CaseConditions,
+    Counters,
+    Runtime,
+    Slots,
+    Training,
+    Uncounted,
+)
 from attnbench.suites.case import Conditions
 from attnbench.suites.planned import check_tables
 from attnbench.utils.text import shorten
@@ -47,6 +57,14 @@ def _checked(samples: Any) -> Sequence[dict[str, Any]]:
     ):
         raise ValueError("samples are not rounds of a baseline, its copy and an arm")
     return samples
+
+
+def _of_its_kind(values: dict[str, Value], record: ValidationInfo) -> dict[str, Value]:
+    if record.data.get("kind") == "cost" and any(
+        isinstance(value, float) for value in values.values()
+    ):
+        raise ValueError("counts are integers")
+    return values
 
 
 Samples = Annotated[
@@ -97,24 +115,24 @@ class Record(BaseModel):
     """Reason of a failure or skip."""
     hash: str
     """Hash of everything that the values depend on; another hash requires a new measurement."""
-    conditions: dict[str, Any]
-    values: dict[str, Value] = {}
+    conditions: CaseConditions
+    values: Annotated[dict[str, Value], AfterValidator(_of_its_kind)] = {}
     samples: Samples = []
     """Samples of a latency case: for each process the seconds of every round, for the case's
     network, the plain one and its copy."""
-    runtime: dict[str, Any] | None = None
+    runtime: Runtime | None = None
     """Runtime of a latency case: title, versions, processor, operations outside the fast path."""
-    training: dict[str, Any] | None = None
+    training: Training | None = None
     """Training of an accuracy case: data set, recipe, curve, correctly classified images."""
-    uncounted: list[dict[str, Any]] = []
+    uncounted: Uncounted = []
     """Operators of a cost case whose MACs are unknown: ``operator``, ``calls``, ``sizes``."""
     notes: list[str] = []
     """Settings of the process that its module or a plugin has changed, and that were restored."""
-    slots: list[dict[str, Any]] = []
-    card: dict[str, Any] | None = None
-    counters: dict[str, Any] | None = None
+    slots: Slots = []
+    card: Card | None = None
+    counters: Counters | None = None
     seconds: float = 0.0
-    accepted: dict[str, Any] | None = None
+    accepted: Accepted | None = None
     """Accepted change of a baseline: ``reason``, ``date``, and ``from``, the previous record."""
 
     @property
@@ -131,12 +149,6 @@ class Record(BaseModel):
     def timing_conditions(self) -> dict[str, Any]:
         """Conditions of a latency case; those that older records lack have their defaults."""
         return {**asdict(Conditions("")), **(self.conditions.get("conditions") or {})}
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Record:
-        if self.kind == "cost" and any(isinstance(value, float) for value in self.values.values()):
-            raise ValueError("counts are integers")
-        return self
 
 
 def upgrade_header(header: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,10 +92,16 @@ def read_run(path: Path) -> Run:
         if "format" in content:
             header = _validated(Header, upgrade_header(content), path, number)
             run.headers.append(header)
+        elif "case" not in content:
+            line = "a header" if "suite" in content else "a line without `case` that is a header"
+            raise RecordError(f"{shown_path(path)}:{number}: {line} lacks its `format`")
         elif header is None:
             raise RecordError(f"{shown_path(path)}:{number}: a record stands above any header")
         else:
             record = _validated(Record, content, path, number)
+            if record.status == "ok" and not record.values:
+                place = f"{shown_path(path)}:{number}: damaged record"
+                raise RecordError(f"{place}: values: none, although the case is ok")
             run.records[record.case] = record
             run.header_of[record.case] = header
     if not run.headers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -23,12 +24,14 @@ from types import ModuleType
 from typing import Any
 
 from attnbench.errors import AttnbenchError, PluginError
-from attnbench.utils.text import describe, shown_path
+from attnbench.utils.text import describe, import_problem, shown_path
 from attnbench.utils.toml import read_toml
 
 GROUP = "attnbench.plugins"
 PROJECT = "pyproject.toml"
 _TABLE = f'[project.entry-points."{GROUP}"]'
+_OUT_OF_SPACE = "failed to map segment"
+"""The loader's reason under a limit of the address space, ``ulimit -v``."""
 _NO_SOURCES = ("__pycache__", "*.pyc", "*.egg-info", ".*")
 
 
@@ -40,7 +43,7 @@ def run_file(path: Path) -> ModuleType:
     """
     # a unique name for each file: two files called my.py must not replace each other
     stem = re.sub(r"\W", "_", path.stem)
-    name = f"attnbench_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"attnbench_plugin_{stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError("its name must end in .py")
@@ -65,6 +68,8 @@ def file_reason(path: Path, error: BaseException) -> str:
     if isinstance(error, AttnbenchError):
         # errors of a folder already name their file
         return str(error) if path.is_dir() else f"plugin file {shown_path(path)}: {error}"
+    if isinstance(error, ImportError) and _OUT_OF_SPACE in str(error):
+        return import_problem(error)
     place = _failing_line(error, path) or shown_path(path)
     return f"plugin file {place} fails: {describe(error)}"
 
@@ -125,7 +130,9 @@ class PluginFolder:
             try:
                 _import_from(root, _top(value))
                 table = pkgutil.resolve_name(value)
-            except (Exception, SystemExit) as error:
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:
                 place = _failing_line(error, root)
                 raise PluginError(
                     f"{shown_path(self.file)}: entry point {name} = {value!r} cannot be loaded: "

@@ -86,7 +86,9 @@ class Catalog:
             try:
                 with preserve_from_plugin(origin, origin):
                     table = point.load()
-            except (Exception, SystemExit) as error:
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:
                 self.failures.append(PluginFailure(origin, describe(error)))
             else:
                 self.add_table(table, origin)
@@ -158,7 +160,9 @@ class Catalog:
         try:
             with guarded_import(shown_path(full)), preserve_from_plugin(str(full), full.name):
                 self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             for registry, entries in before:
                 registry.restore(entries)  # pyright: ignore[reportArgumentType]
             self.failures[:] = failures
@@ -270,9 +274,9 @@ def find_target(catalog: Catalog, text: str) -> Any:
             else:
                 with preserve_from_plugin(place, place):
                     module = import_module(place)
-    except AttnbenchError:
+    except (AttnbenchError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise PluginError(f"{text!r} cannot be imported: {describe(error)}") from error
     try:
         return attrgetter(attribute)(module)

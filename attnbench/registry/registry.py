@@ -112,9 +112,9 @@ class Registry(Generic[T]):
         try:
             with preserve_from_plugin(entry.origin, entry.origin):
                 loaded: T = self._load(entry.target)
-        except PluginError:
+        except (PluginError, KeyboardInterrupt, GeneratorExit):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise PluginError(
                 f"{self.kind} {name!r} of {entry.origin} cannot be loaded from "
                 f"{entry.target!r}: {describe(error)}"

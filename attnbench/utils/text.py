@@ -28,11 +28,11 @@ def shown_path(path: str | Path) -> str:
         return str(full)
 
 
-def shorten(text: str) -> str:
+def shorten(text: str, most: int = _LONGEST) -> str:
     """Return a text of at most 2,000 characters; of a longer one, the rest is counted."""
-    if len(text) <= _LONGEST:
+    if len(text) <= most:
         return text
-    kept = text[: _LONGEST - 50]
+    kept = text[: most - 50]
     return f"{kept} ... ({len(text) - len(kept):,} more characters)"
 
 
@@ -40,6 +40,11 @@ def describe(error: BaseException) -> str:
     """Return an exception as one line: its type and the first line of its text."""
     text = str(error).strip().splitlines()
     return shorten(f"{type(error).__name__}: {text[0]}" if text else type(error).__name__)
+
+
+def import_problem(error: ImportError) -> str:
+    """Return why a library cannot be imported, with the remedy: it is no fault of its user."""
+    return f"library cannot be imported: {first_line(error)}. Install it anew, or raise ulimit -v"
 
 
 def first_line(error: BaseException) -> str:

@@ -276,8 +276,9 @@ def test_a_base_whose_attnbench_has_no_bridge(project, attnbench):
     assert done.err.rstrip().endswith(line) and "Traceback" not in done.err
 
 
-def test_a_file_of_base_that_hides_the_package(project, attnbench):
-    folder = project({"attnbench.py": "", "still.py": STILL}, ["still"])
+@pytest.mark.parametrize("text", ["", "raise ValueError(1)\n"])
+def test_a_file_of_base_that_hides_the_package(project, attnbench, text):
+    folder = project({"attnbench.py": text, "still.py": STILL}, ["still"])
     (folder / "attnbench.py").unlink()
     words = (
         "ci",

@@ -336,6 +336,21 @@ def test_a_full_standard_output_is_told():
     assert "standard output" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("closed", "status", "out"), [(">&-", 1, ""), ("2>&-", 0, "[]"), ("<&- >&- 2>&-", 1, "")]
+)
+def test_a_closed_standard_stream(closed, status, out):
+    """The null device takes its place; what cannot be written is an error."""
+    program = (
+        "from attnbench.cli.output import open_closed_streams, print_json, stdout_to_stderr\n"
+        "open_closed_streams()\nwith stdout_to_stderr(): print(1)\nprint_json([])"
+    )
+    command = ["bash", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (status, out)
+    assert closed != ">&-" or "standard output cannot be written" in done.stderr
+
+
 class TestSettingsOfTheProcess:
     """A plugin that changes the default dtype spoils no other module's row, and is named."""
 

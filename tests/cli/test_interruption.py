@@ -76,6 +76,22 @@ def test_what_a_command_does_not_handle_is_one_line(
     assert (done.status, done.out, done.err) == (status, "", line)
 
 
+def test_a_signal_before_a_command_starts_is_an_interruption(monkeypatch, capsys):
+    def fail():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "signal", SimpleNamespace(SIG_IGN=0, getsignal=lambda number: 0))
+    monkeypatch.setattr(app, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "attnbench: interrupted\n")
+
+
+def test_of_a_long_path_the_reason_stays():
+    problem = app._problem(OSError(36, "File name too long", "a" * 6400))
+    assert problem.endswith("cannot be used: File name too long") and len(problem) < 1000
+
+
 def test_ignored_signals_stay_ignored(monkeypatch):
     """As under nohup, and in the background of a shell."""
     ignored = {signal.SIGHUP: signal.SIG_IGN}

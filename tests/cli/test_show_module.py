@@ -31,7 +31,8 @@ class Sevens(MyAttention):
 KEYS = {
     "name", "spec", "title", "origin", "declared", "family", "version", "paper", "traits",
     "formula", "formula_tex", "options", "takes_any_option", "takes_feature_size", "params_text",
-    "macs_text", "params_512", "macs_512x14x14", "costs_counted", "costs_reason", "printed",
+    "macs_text", "params_512", "macs_512x14x14", "costs_counted", "costs_uncounted", "costs_reason",
+    "printed",
     "official", "official_note", "deviations", "timm", "traps", "constraints", "dead", "exceptions",
     "defects", "licence", "conformance", "drift",
 }  # fmt: skip

@@ -161,6 +161,13 @@ def test_an_image_of_too_many_pixels_is_unreadable(picture, tmp_path, monkeypatc
     )
 
 
+def test_a_class_of_images_over_the_limit_says_so(picture, tmp_path, monkeypatch):
+    monkeypatch.setattr("attnbench.datasets.image_files.MOST_PIXELS", 64 * 64)
+    picture(tmp_path / "1.png", size=(65, 64))
+    with pytest.raises(RequestError, match=r"'a' has no .*: 1.png \(over 4,096 pixels\). Add"):
+        from_files("mine", tmp_path, [("1.png", 0)], ("a",))
+
+
 def test_a_jpeg_over_the_limit_is_reduced_and_other_files_are_left_out(
     picture, tmp_path, monkeypatch
 ):

@@ -365,6 +365,12 @@ def test_other_folders_are_refused_with_what_there_is(mine, change, reason):
     assert "\n" not in str(raised.value)
 
 
+def test_a_single_class_is_named(tmp_path, picture):
+    picture(tmp_path / "d8" / "a" / "1.png")
+    with pytest.raises(MissingExtraError, match="d8 has one class, a; two are the least"):
+        load(f"folder:{tmp_path / 'd8'}")
+
+
 def empty_in(split):
     def change(mine):
         shutil.rmtree(mine / split / "b")

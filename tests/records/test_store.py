@@ -87,6 +87,8 @@ DAMAGE = {
     "samples without seconds": b'{"case":"b","kind":"latency","status":"ok","hash":"1","conditions":{},"samples":[{"x":1}]}',
     "samples of unequal length": b'{"case":"b","kind":"latency","status":"ok","hash":"1","conditions":{},"samples":[{"baseline":"p","seconds":{"p":[1.0,2.0],"a":[1.0]}}]}',
     "samples of no time": b'{"case":"b","kind":"latency","status":"ok","hash":"1","conditions":{},"samples":[{"baseline":"p","seconds":{"p":[0.0],"a":[1.0]}}]}',
+    "no values": b'{"case":"b","kind":"cost","status":"ok","hash":"1","conditions":{}}',
+    "header without a format": b'{"suite": {}, "suite_hash": "", "tables": []}',
     "missing hash": b'{"case":"b","kind":"cost","status":"ok","conditions":{}}',
     "bad header": b'{"format": 1, "suite": 3}',
     "format text": b'{"format": "one"}',
@@ -135,6 +137,32 @@ def test_damage_is_named_by_line_and_left_alone(tmp_path, kind):
     assert f"{FILE}:3" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "place"),
+    [
+        ("counters", {"a": [1]}, "counters: a: "),
+        ("counters", {"a": {"unit": "MACs", "macs": 1}}, "counters: a.agree: "),
+        ("card", {"title": 3}, "card: title: "),
+        ("card", {"title": "SE", "printed": [1]}, "card: printed: "),
+        ("runtime", {"versions": "2"}, "runtime: versions: "),
+        ("training", {"images": [1]}, "training: images: "),
+        ("conditions", {"training": 3}, "conditions: training: "),
+        ("slots", [{"path": "a", "channels": 8, "size": 3}], "slots: 0.size: "),
+        ("uncounted", [{"operator": "a"}], "uncounted: 0.calls: "),
+        ("accepted", {"reason": []}, "accepted: reason: "),
+        ("values", {}, "values: none"),
+    ],
+)
+def test_a_field_of_wrong_form_is_named(tmp_path, field, value, place):
+    path = written(tmp_path, header())
+    content = json.loads(record().model_dump_json()) | {field: value}
+    path.write_bytes(path.read_bytes() + json.dumps(content).encode() + b"\n")
+    with pytest.raises(RecordError) as caught:
+        read_run(path)
+    assert f"{FILE}:2: damaged record: {place}" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_record_above_any_header(tmp_path):
@@ -236,7 +264,7 @@ def test_a_resumed_run_that_is_removed_keeps_its_archive(tmp_path):
     samples = [{"baseline": "p", "seconds": {"p": [1.5, 2.5], "a": [2.5, 3.5]}}]
     with RunWriter(tmp_path / "run") as writer:
         writer.append(header())
-        writer.append(record("latency/a", kind="latency", values={}, samples=samples))
+        writer.append(record("latency/a", kind="latency", samples=samples))
         writer.finish()
     with RunWriter(tmp_path / "run") as writer:
         shutil.rmtree(tmp_path / "run")

@@ -1,5 +1,6 @@
 """Plugins that are not installed: packages loaded from their folder."""
 
+import os
 import sys
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
@@ -233,3 +234,26 @@ def test_files_of_a_plugin(package, tmp_path):
     ]
     file = tmp_path / "my.py"
     assert plugin_sources(file) == {"my.py": file}
+
+
+def test_a_file_whose_name_is_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"m\xff.py")
+    path.write_text("VALUE = 3\n")
+    assert Catalog().load_file(path).VALUE == 3
+
+
+def test_an_exception_of_its_own_base(tmp_path):
+    (tmp_path / "pp.py").write_text("class E(BaseException): pass\nraise E('hey')\n")
+    with pytest.raises(PluginError, match=r"pp.py:2 fails: E: hey$"):
+        Catalog().load_file(tmp_path / "pp.py")
+    (tmp_path / "pq.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        Catalog().load_file(tmp_path / "pq.py")
+
+
+def test_a_library_without_address_space_is_no_fault_of_the_file(tmp_path):
+    (tmp_path / "pp.py").write_text(
+        "raise ImportError('libx.so: failed to map segment from shared object')\n"
+    )
+    with pytest.raises(PluginError, match=r"^library cannot be imported: libx.* ulimit -v$"):
+        Catalog().load_file(tmp_path / "pp.py")

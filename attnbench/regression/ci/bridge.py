@@ -111,7 +111,9 @@ def serve(setup_file: str, answers: TextIO) -> None:
     setup = json.loads(Path(setup_file).read_text(encoding="utf-8"))
     try:
         tasks = SideTasks(setup)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         refuse_all(answers, _failure(error))
         return
     for line in sys.stdin:
@@ -140,7 +142,9 @@ class SideTasks:
             return {"error": f"unknown task {task['do']!r}", "kind": "unknown-task"}
         try:
             return {"ok": perform(task)}
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             return _failure(error)
 
     def _facts(self, _: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def main(setup_file: str) -> None:
     send(answers, {"ready": os.getpid()})
     try:
         serve = importlib.import_module(BRIDGE).serve
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         refuse_all(answers, _import_failure(error, trees))
         return
     serve(setup_file, answers)
@@ -58,12 +60,14 @@ def main(setup_file: str) -> None:
 
 def _import_failure(error: BaseException, trees: SourceTrees) -> dict[str, Any]:
     """Return the answer to every task if the bridge cannot be imported."""
+    facts = _attnbench_facts(trees)
+    is_hidden = Path(facts["attnbench"] or "__init__.py").stem != "__init__"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return {
         "error": text,
-        "kind": "no-bridge" if _is_absent(error) else "failed",
-        "facts": _attnbench_facts(trees),
+        "kind": "no-bridge" if is_hidden or _is_absent(error) else "failed",
+        "facts": facts,
     }
 
 

@@ -71,7 +71,9 @@ def network(place: Place) -> str:
 def runtime_title(place: Place, setting: PlaceSetting) -> str:
     """Return the title of a setting's runtime, or its name where no module was timed."""
     cells = place.results("latencies", setting)
-    return next((str(cell.runtime["title"]) for cell in cells if cell.runtime), setting.name)
+    return next(
+        (str(cell.runtime.get("title", "")) for cell in cells if cell.runtime), setting.name
+    )
 
 
 def rank(place: Place) -> list[OverviewEntry]:

@@ -163,7 +163,7 @@ def _traits(view: RowView, notes: Footnotes) -> Sequence[Cell]:
     traits = view.card.get("traits")
     if traits is None:
         return [Cell(_undeclared(view), span=len(_TRAITS))]
-    return [Cell("✓" if traits[name] else "×") for name in _TRAITS]
+    return [Cell("✓" if traits.get(name) else "×") for name in _TRAITS]
 
 
 def _formula(view: RowView, notes: Footnotes) -> Sequence[Cell]:
@@ -171,7 +171,7 @@ def _formula(view: RowView, notes: Footnotes) -> Sequence[Cell]:
     if not printed:
         return [Cell(_undeclared(view), span=2)]
     return [
-        Cell(printed[f"{metric}_text"], tex=f"${printed[f'{metric}_tex']}$")
+        Cell(printed.get(f"{metric}_text") or "", tex=f"${printed.get(f'{metric}_tex') or ''}$")
         for metric in ("params", "macs")
     ]
 

@@ -61,13 +61,13 @@ def _runtime_title(runtime: Mapping[str, Any]) -> str:
     """Return ``ONNX Runtime (onnxruntime 1.32.0)``; the record holds the other versions."""
     versions = runtime.get("versions") or {}
     own = [f"{name} {version}" for name, version in versions.items() if name != "python"]
-    return f"{runtime['title']} ({own[0]})" if own else str(runtime["title"])
+    return f"{runtime.get('title', '')} ({own[0]})" if own else str(runtime.get("title", ""))
 
 
 def _machine(runtime: Mapping[str, Any], device: str) -> str:
     if device != "cpu":
         return str((runtime.get("device") or {}).get("title") or device)
-    return f"{runtime['processor']} {runtime['isa']}"
+    return f"{runtime.get('processor', '')} {runtime.get('isa', '')}"
 
 
 def latency_cells(latency: Latency, row: Sequence[LatencyCell], notes: Footnotes) -> Iterator[Cell]:
@@ -85,7 +85,7 @@ def latency_notes(rows: Sequence[Sequence[LatencyCell]]) -> Iterator[str]:
         if measured:
             precision = measured[0].conditions.precision
             named = "" if precision == "fp32" else f", {precision}"
-            yield f"{measured[0].runtime['title']}{named}: {_effort(measured)}."
+            yield f"{measured[0].runtime.get('title', '')}{named}: {_effort(measured)}."
 
 
 def _effort(measured: Sequence[LatencyCell]) -> str:
@@ -122,7 +122,7 @@ def _fallbacks(cell: LatencyCell) -> str:
     if not found:
         return ""
     listed = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in found.items())
-    return f"{cell.runtime['title']}, off the fast path: {listed}."
+    return f"{cell.runtime.get('title', '')}, off the fast path: {listed}."
 
 
 def figure(one: LatencyCell, key: str) -> str:
