@@ -140,7 +140,7 @@ _SEED: Mapping[str, _Setting] = {
         _seed, lambda torch, to: torch.set_rng_state(to.state)
     )
 }
-"""Set by whoever seeds the generator, unlike its state, which every draw changes."""
+"""Changed by seeding the generator alone, unlike its state, which every draw changes."""
 _STATES: Mapping[str, _Setting] = {
     "the state of torch's random numbers": _torch(
         lambda torch: bytes(torch.get_rng_state().tolist()),

@@ -58,7 +58,7 @@ def meter():
 
 def test_drawn_combinations(meter):
     possible = 0
-    for backbone, module, placement in drawn(90):
+    for backbone, module, placement in drawn(60):
         case = make_case(
             catalog(), backbone=backbone, module=module, placement=placement, size=SIZE
         )

@@ -217,7 +217,7 @@ def test_is_one_graph_to_the_compiler(name):
     plain, layout = build(name), torch.channels_last
     torch._dynamo.reset()
     compiled = torch.compile(plain.fuse(), backend="eager", fullgraph=True)
-    for batch in (1, 3, 4):
+    for batch in (1, 3):  # the second is any other
         x = torch.randn(batch, 32, 7, 9).contiguous(memory_format=layout)
         assert_same(compiled, plain, x)
 

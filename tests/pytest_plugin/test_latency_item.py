@@ -38,7 +38,7 @@ def test_the_ratio_is_said_and_tabled(project):
 
 def test_the_baseline_s_times_are_not_compared(project):
     project.suite(latency=True)
-    project.baseline({CASE: {}})
+    project.baseline({CASE: {"median_s": 1.0}})
     project("suite.toml", "--attnbench-baseline", "base", "-k", "latency").assert_outcomes(
         passed=1, deselected=2
     )

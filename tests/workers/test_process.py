@@ -157,13 +157,13 @@ def test_the_real_worker_answers_and_reports_errors(task, tmp_path):
 def test_progress_renews_the_time_limit():
     code = READY + (
         "channel.readline()\n"
-        f"for n in range(8):\n    time.sleep(0.5)\n    {PROGRESS}\n"
+        f"for n in range(5):\n    time.sleep(0.4)\n    {PROGRESS}\n"
         "say(ok=7)\ntime.sleep(100)\n"
     )
     reports = []
-    with worker(code, seconds=2.5) as own:  # four seconds in all
+    with worker(code, seconds=1.5) as own:  # two seconds in all
         assert own.run({}, reports.append) == {"ok": 7}
-    assert reports == [f"step {n}" for n in range(8)]
+    assert reports == [f"step {n}" for n in range(5)]
 
 
 def test_silence_after_progress_does_not():
