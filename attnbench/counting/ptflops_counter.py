@@ -103,7 +103,12 @@ def _total(model: nn.Module, image: Tensor, recorder: Recorder) -> int:
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(io.StringIO()), recorder:
         total, _ = get_model_complexity_info(
-            model, tuple(image.shape[1:]), print_per_layer_stat=False, as_strings=False
+            model,
+            tuple(image.shape[1:]),
+            print_per_layer_stat=False,
+            as_strings=False,
+            # by default memory that was never set, whose NaN end Python in deform_conv2d
+            input_constructor=lambda _: image,
         )
     if total is None:  # ptflops prints the error and continues
         raise RuntimeError(printed.getvalue().partition("exception:")[2].strip())

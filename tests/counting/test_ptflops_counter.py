@@ -166,3 +166,18 @@ def test_a_shared_module_is_summed_for_each_place():
         ("Conv2d", 64, 0),
     ]
     assert "several places" in rows[1].why
+
+
+def test_the_model_runs_on_a_map_of_noise_not_on_memory_that_was_never_set():
+    class Kept(nn.Conv2d):
+        seen: list = []  # noqa: RUF012 - shared by the copies that are counted
+
+        def forward(self, x):
+            self.seen.append(x.clone())
+            return super().forward(x)
+
+    shape = (1, 3, 6, 5)
+    assert count(Kept(3, 2, 1), shape).total
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert Kept.seen
+    assert all(torch.equal(x, noise) for x in Kept.seen)
