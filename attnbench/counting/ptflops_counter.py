@@ -100,9 +100,10 @@ def _count(model: nn.Module, image: Tensor) -> RawCounts:
 def _total(model: nn.Module, image: Tensor, recorder: Recorder) -> int:
     from ptflops import get_model_complexity_info
 
+    count_all: Callable[..., tuple[Any, Any]] = get_model_complexity_info
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(io.StringIO()), recorder:
-        total, _ = get_model_complexity_info(
+        total, _ = count_all(
             model,
             tuple(image.shape[1:]),
             print_per_layer_stat=False,
