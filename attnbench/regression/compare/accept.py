@@ -131,6 +131,8 @@ def _previous(run: Run, case: str) -> dict[str, Any] | None:
         return None
     found = record.model_dump(mode="json", include={"status", "reason", "hash", "values"})
     found["commit"] = run.header_of[case].commit
+    if record.counters:
+        found["counters"] = {name: report.get("raw") for name, report in record.counters.items()}
     timing = timing_of(record.samples, 1)
     if timing is not None and not timing.is_plain:
         arm = timing.arm

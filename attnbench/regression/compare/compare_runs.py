@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from attnbench.records.format import Header
 from attnbench.records.store import FILE, Run
 from attnbench.regression.compare.compare_accuracy import judge_accuracies
+from attnbench.regression.compare.compare_counters import judge_counters
 from attnbench.regression.compare.compare_latency import judge_latencies
 from attnbench.regression.compare.comparison import (
     Judged,
@@ -69,6 +70,7 @@ def _measured(pairs: Iterable[RecordPair], gates: Gates) -> Iterator[Judged]:
     for pair in pairs:
         kinds[pair.new.kind].append(pair)
     yield from judge_costs(kinds["cost"], gates)
+    yield from judge_counters(kinds["cost"], gates)
     yield from judge_validation(kinds["latency"], gates)
     yield from judge_latencies(kinds["latency"], gates)
     yield from judge_accuracies(kinds["accuracy"], gates)

@@ -14,6 +14,8 @@ IGNORE = "ignore"
 
 COSTS = ("params", "trainable", "macs", "activations", "bytes", "operators")
 """Counts of a cost record; a larger value is worse."""
+COUNTERS = "counters"
+"""Figures of fvcore, ptflops and torch in a cost record, each the metric ``counters.NAME``."""
 OVERHEAD = "overhead"
 TOP1 = "top1"
 LATENCY = "latency"
@@ -22,6 +24,7 @@ _ESTIMATED = (OVERHEAD, LATENCY, TOP1)
 
 DEFAULTS: Mapping[str, Gate] = {
     **dict.fromkeys(COSTS, EXACT),
+    COUNTERS: EXACT,
     "undelegated": EXACT,
     "graph_breaks": EXACT,
     "peak_bytes": EXACT,
