@@ -71,3 +71,8 @@ def operators_translated_once():
             made = functools.cache(registry.from_torchlib)
             patched.setattr(registry, "from_torchlib", staticmethod(lambda **words: made(**words)))
         yield
+
+
+def pytest_collection_finish():
+    """Take out of every collection what stays to the end: torch and 8,000 tests."""
+    gc.freeze()

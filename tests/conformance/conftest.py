@@ -42,7 +42,6 @@ def project(pytester, everything_imported, monkeypatch):
         return pytester.runpytest_inprocess(*words)
 
     yield run
-    gc.unfreeze()
     known.modules.restore(before)
     known.files.clear()
     known.files.update(files)

@@ -12,7 +12,15 @@ import pytest
 from attnbench.timing.isolation import quiet
 
 
-def test_quiet_holds_and_puts_back():
+@pytest.fixture
+def unfrozen():
+    """The tests' process freezes what it has imported; a user's does not."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+def test_quiet_holds_and_puts_back(unfrozen):
     affinity, frozen = os.sched_getaffinity(0), gc.get_freeze_count()
     with quiet(1) as fixed:
         assert not gc.isenabled()
