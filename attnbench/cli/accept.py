@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from attnbench.registry.settings import ProjectSettings
 
 
+EXAMPLES = (
+    'attnbench accept results/quick attnbench-results/quick --reason "torch 2.15"',
+    'attnbench accept attnbench-results/quick "cost/*" --reason "fvcore 0.2"',
+)
+
+
 def command(
     words: Annotated[
         list[str],
@@ -30,7 +36,10 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Write what changed into the baseline BASE, with the reason and the values before."""
+    """Accept what changed into the baseline.
+
+    The baseline's file keeps the reason and the values before.
+    """
     from attnbench.registry.settings import settings
     from attnbench.regression.compare.accept import accept
     from attnbench.utils.text import shown_path

@@ -44,17 +44,23 @@ NAME = "accuracy"
 
 
 Dataset = Annotated[
-    str, typer.Option("--dataset", help="See: attnbench list datasets; or folder:PATH.")
+    str,
+    typer.Option("--dataset", metavar="NAME", help="See: attnbench list datasets; or folder:PATH."),
 ]
 Labels = Annotated[
     Path | None,
     typer.Option("--labels", metavar="FILE", help="Table file,label[,split] of a folder:PATH."),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each arm.")]
+Seeds = Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Trainings of each arm.")]
 Recipe = Annotated[
-    str | None, typer.Option("--recipe", help="Name or .toml; the data set's own by default.")
+    str | None,
+    typer.Option(
+        "--recipe", metavar="NAME", help="Or a .toml file; the data set's own by default."
+    ),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", min=1, help="Instead of the recipe's.")
+]
 Weights = Annotated[
     Path | None,
     typer.Option(
@@ -69,15 +75,24 @@ Wider = Annotated[
     bool, typer.Option("--wider", help="Also plain backbones of the arms' multiply-adds.")
 ]
 Int8 = Annotated[bool, typer.Option("--int8", help="Also the accuracy after quantization.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Of each training.")]
+Threads = Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Of each training.")]
 Save = Annotated[
     Path | None,
     typer.Option("--save", metavar="DIR", help="Keep the trained weights: ARM,seed=N.pt."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train everything again.")]
 Executor = Annotated[
-    str, typer.Option("--executor", help="local, or ray: on the nodes of a Ray cluster.")
+    str,
+    typer.Option(
+        "--executor", metavar="NAME", help="local, or ray: on the nodes of a Ray cluster."
+    ),
 ]
+
+
+EXAMPLES = (
+    "attnbench accuracy -b mobilenet_v2,width=0.35 -m se -p after:14",
+    "attnbench accuracy -b mobilenet_v2 -m se -m eca -p after:14 --seeds 5 --wider",
+)
 
 
 def command(
@@ -103,8 +118,9 @@ def command(
     format: Format = None,
     json: Json = False,
 ) -> None:
-    """Train modules and the plain backbone with the same seeds, and compare them pair by pair.
+    """Train modules beside the plain backbone.
 
+    Both start from the same seeds, and are compared pair by pair; several -b, -m, -p cross.
     Stop it at any time: the same command goes on from there.
     """
     from attnbench.datasets.registry import with_labels

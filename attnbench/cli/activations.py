@@ -16,24 +16,51 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+EXAMPLES = (
+    "attnbench accuracy -b mobilenet_v2 -m se -p after:14 --save weights",
+    "attnbench activations -b mobilenet_v2 -m se -p after:14 \\\n"
+    "    --weights weights/se.pt --image 3 -o maps.png",
+)
+
+Backbone = Annotated[str, typer.Option("-b", "--backbone", metavar="SPEC", help="NAME,key=value.")]
+Module = Annotated[str, typer.Option("-m", "--module", metavar="SPEC", help="NAME,key=value.")]
+Placement = Annotated[
+    str, typer.Option("-p", "--placement", metavar="PLACEMENT", help="after:14 ...")
+]
+Image = Annotated[
+    str,
+    typer.Option(
+        "--image",
+        metavar="FILE|N",
+        help="A file, or the number of a test image of the data set.",
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .pdf or .svg file.")
+]
+Weights = Annotated[
+    Path, typer.Option("--weights", metavar="FILE", help="From attnbench accuracy --save.")
+]
+Dataset = Annotated[
+    str, typer.Option("--dataset", metavar="NAME", help="Data set of the training.")
+]
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", metavar="NAME", help="Recipe of the training.")
+]
+
+
 def command(
-    backbone: Annotated[str, typer.Option("-b", "--backbone", help="name,key=value.")],
-    module: Annotated[str, typer.Option("-m", "--module", help="name,key=value.")],
-    placement: Annotated[str, typer.Option("-p", "--placement", help="after:14 ...")],
-    image: Annotated[
-        str, typer.Option("--image", help="A file, or the number of a test image of the data set.")
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .pdf or .svg file.")
-    ],
-    weights: Annotated[
-        Path, typer.Option("--weights", metavar="FILE", help="From attnbench accuracy --save.")
-    ],
-    dataset: Annotated[str, typer.Option("--dataset", help="Data set of the training.")] = "digits",
-    recipe: Annotated[str | None, typer.Option("--recipe", help="Recipe of the training.")] = None,
+    backbone: Backbone,
+    module: Module,
+    placement: Placement,
+    image: Image,
+    output: Output,
+    weights: Weights,
+    dataset: Dataset = "digits",
+    recipe: Recipe = None,
     plugin: Plugins = None,
 ) -> None:
-    """Draw the feature maps before and after each inserted module, and their difference."""
+    """Draw feature maps around each inserted module."""
     catalog = load_catalog(plugin)
     with stdout_to_stderr():
         from attnbench.measure.accuracy import AccuracyMeter

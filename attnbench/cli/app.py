@@ -9,28 +9,30 @@ from types import FrameType
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-from attnbench.cli.accept import command as accept
-from attnbench.cli.accuracy import command as accuracy
-from attnbench.cli.activations import command as activations
-from attnbench.cli.check import command as check
-from attnbench.cli.ci import command as ci
-from attnbench.cli.compare import command as compare
-from attnbench.cli.cost import command as cost
-from attnbench.cli.doctor import command as doctor
-from attnbench.cli.export import command as export
-from attnbench.cli.history import command as history
-from attnbench.cli.latency import command as latency
-from attnbench.cli.list import command as listing
-from attnbench.cli.merge import command as merge
-from attnbench.cli.new import command as new
+from attnbench.cli import (
+    accept,
+    accuracy,
+    activations,
+    check,
+    ci,
+    compare,
+    cost,
+    doctor,
+    export,
+    history,
+    latency,
+    merge,
+    new,
+    overview,
+    run,
+    schema,
+    show,
+    table,
+)
+from attnbench.cli import list as listing
+from attnbench.cli.help_pages import HelpfulCommand, HelpfulGroup
 from attnbench.cli.output import log, log_notes, open_closed_streams, write
-from attnbench.cli.overview import command as overview
-from attnbench.cli.run import command as run
-from attnbench.cli.schema import command as schema
-from attnbench.cli.show import command as show
-from attnbench.cli.table import command as table
 from attnbench.errors import AttnbenchError
 from attnbench.registry.import_guard import plugin_being_loaded
 from attnbench.utils.text import import_problem, shorten, shown_path
@@ -44,7 +46,7 @@ _LONGEST_PATH = 500
 _IMPORTER = "<frozen importlib._bootstrap>"
 
 
-class _Commands(TyperGroup):
+class _Commands(HelpfulGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command; report an interruption that it has not reported itself."""
         try:
@@ -60,30 +62,25 @@ app = typer.Typer(
     name="attnbench",
     cls=_Commands,
     help="Benchmark attention modules in compact CNNs: cost, latency, accuracy and tables.",
+    epilog="attnbench cost -b mobilenet_v2 -m se -p after:14\nattnbench latency --help",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("list")(listing)
-app.command("show")(show)
-app.command("new")(new)
-app.command("cost")(cost)
-app.command("latency")(latency)
-app.command("accuracy")(accuracy)
-app.command("activations")(activations)
-app.command("export")(export)
-app.command("run")(run)
-app.command("table")(table)
-app.command("merge")(merge)
-app.command("overview")(overview)
-app.command("history")(history)
-app.command("compare")(compare)
-app.command("ci")(ci)
-app.command("accept")(accept)
-app.command("check")(check)
-app.command("schema")(schema)
-app.command("doctor")(doctor)
+GROUPS = {
+    "Explore": (listing, show),
+    "Measure": (cost, latency, accuracy, run),
+    "Report": (table, overview, merge, activations),
+    "Guard": (compare, accept, ci, history, check),
+    "Extend": (new, export, doctor, schema),
+}
+"""Commands by what they are for: a file each, named like the command."""
+for group, files in GROUPS.items():
+    for file in files:
+        name, examples = file.__name__.rpartition(".")[2], "\n".join(file.EXAMPLES)
+        declare = app.command(name, cls=HelpfulCommand, rich_help_panel=group, epilog=examples)
+        declare(file.command)
 
 
 @app.callback(invoke_without_command=True)

@@ -30,38 +30,55 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "md")
 
 
+EXAMPLES = (
+    "attnbench check se",
+    "attnbench check my.py:MyAttention --deep",
+)
+
+Modules = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SPEC|SUITE ...]", help="NAME,key=value, FILE.py:Class, a suite or its file."
+    ),
+]
+Every = Annotated[bool, typer.Option("--all", help="Check every registered module.")]
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Also compile, export and quantize; takes minutes.")
+]
+Select = Annotated[
+    str | None, typer.Option("--select", metavar="CHECK,...", help="Run only these checks.")
+]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", metavar="N", min=1, help="Modules in parallel, one thread each."),
+]
+Limit = Annotated[
+    float | None,
+    typer.Option(
+        "--limit",
+        metavar="SECONDS",
+        help="End a check after this time without progress.",
+        show_default="60, deep checks 300",
+    ),
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show passed checks.")]
+
+
 def command(
-    module: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODULE|SUITE", help="name,key=value, FILE.py:Class, a suite or its file."
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Check every registered module.")] = False,
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Also compile, export and quantize; takes minutes.")
-    ] = False,
-    select: Annotated[
-        str | None, typer.Option("--select", metavar="CHECK,...", help="Run only these checks.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", min=1, help="Modules in parallel, one thread each.")
-    ] = 1,
-    limit: Annotated[
-        float | None,
-        typer.Option(
-            "--limit",
-            metavar="SECONDS",
-            help="End a check after this time without progress.",
-            show_default="60, deep checks 300",
-        ),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show passed checks.")] = False,
+    module: Modules = None,
+    every: Every = False,
+    deep: Deep = False,
+    select: Select = None,
+    jobs: Jobs = 1,
+    limit: Limit = None,
+    verbose: Verbose = False,
     plugin: Plugins = None,
     format: CommentFormat = None,
     json: Json = False,
 ) -> None:
-    """Check modules: shapes, gradients, batches, precisions, exports; status 1 if one is broken.
+    """Check modules; status 1 if one is broken.
+
+    Shapes, gradients, batches, precisions, copies; with --deep also exports and more.
 
     Without a name: the modules that the plugins of [tool.attnbench] or --plugin register.
     """

@@ -29,30 +29,45 @@ if TYPE_CHECKING:
 KINDS = ("cost", "latency")
 
 
+EXAMPLES = (
+    "attnbench ci --base origin/main --suite suite.toml",
+    "attnbench ci --base HEAD~1 --suite quick --only cost --format md",
+)
+
+Base = Annotated[str, typer.Option("--base", metavar="REV", help="The revision to compare with.")]
+Suites = Annotated[
+    list[str] | None,
+    typer.Option("--suite", metavar="SUITE", help="Name or .toml file; repeats."),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source", metavar="PATH", help="Folder of packages; src/ or the root by default."
+    ),
+]
+Install = Annotated[
+    str | None,
+    typer.Option("--install", metavar="CMD", help="Command to build each environment."),
+]
+Processes = Annotated[
+    int,
+    typer.Option("--processes", metavar="N", min=1, help="Fresh processes; a verdict needs 3."),
+]
+Pairs = Annotated[
+    int,
+    typer.Option(
+        "--pairs", metavar="N", min=1, help="Process pairs if export fails; a verdict needs 8."
+    ),
+]
+
+
 def command(
-    base: Annotated[
-        str, typer.Option("--base", metavar="REV", help="The revision to compare with.")
-    ],
-    suite: Annotated[
-        list[str] | None, typer.Option("--suite", metavar="S", help="Name or .toml file; repeats.")
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--source", metavar="PATH", help="Folder of packages; src/ or the root by default."
-        ),
-    ] = None,
-    install: Annotated[
-        str | None,
-        typer.Option("--install", metavar="CMD", help="Command to build each environment."),
-    ] = None,
-    processes: Annotated[
-        int, typer.Option("--processes", min=1, help="Fresh processes; a verdict needs 3.")
-    ] = 3,
-    pairs: Annotated[
-        int,
-        typer.Option("--pairs", min=1, help="Process pairs if export fails; a verdict needs 8."),
-    ] = 8,
+    base: Base,
+    suite: Suites = None,
+    source: Sources = None,
+    install: Install = None,
+    processes: Processes = 3,
+    pairs: Pairs = 8,
     only: Only = None,
     strict: Strict = False,
     allow_missing: AllowMissing = False,
@@ -62,7 +77,10 @@ def command(
     *,
     budget: Budget,
 ) -> None:
-    """Build a revision and the working tree apart, time them interleaved, and compare them."""
+    """Compare a revision with the working tree.
+
+    Both are built apart and timed interleaved; status 1 where a gate fails.
+    """
     from attnbench.registry.settings import settings
     from attnbench.regression.ci.report import append_summary
     from attnbench.regression.ci.run import CiRequest

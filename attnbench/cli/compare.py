@@ -26,16 +26,19 @@ if TYPE_CHECKING:
     from attnbench.registry.settings import ProjectSettings
 
 
+EXAMPLES = (
+    "attnbench compare results/quick attnbench-results/quick",
+    "attnbench compare attnbench-results/quick --strict",
+)
+
+
 def command(
-    base: Annotated[
-        str, typer.Argument(metavar="[BASE]", help="A suite's name, folder or file of a run.")
-    ],
-    new: Annotated[
-        str | None,
+    runs: Annotated[
+        list[str],
         typer.Argument(
-            metavar="NEW", help="The other run; a single one is compared with the baseline."
+            metavar="[BASE] NEW", help="Suites' names, folders or files; BASE: the baseline."
         ),
-    ] = None,
+    ],
     strict: Strict = False,
     allow_missing: AllowMissing = False,
     only: Only = None,
@@ -44,7 +47,10 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Compare two runs, or a run with the committed baseline; status 1 where a gate fails."""
+    """Compare two runs; status 1 where a gate fails.
+
+    A single run is compared with the baseline of [tool.attnbench].
+    """
     from attnbench.records.store import read_run
     from attnbench.registry.settings import settings
     from attnbench.regression.compare.compare_runs import compare
@@ -52,7 +58,7 @@ def command(
 
     chosen = chosen_format(format, json, COMMENT_FORMATS)
     settled = settings()
-    before, after = places([base, *([new] if new else [])], out, settled)
+    before, after = places(runs, out, settled)
     kinds = chosen_kinds(only)
     found = compare(read_run(before).only(kinds), read_run(after).only(kinds), settled.gates)
     if chosen == "json":
@@ -68,11 +74,15 @@ def places(words: list[str], out: str, settled: ProjectSettings) -> tuple[Path, 
 
     Raises:
         RecordError: a file cannot be found or read.
-        RequestError: there is only one word and no baseline in the settings.
+        RequestError: there are more words, or only one and no baseline in the settings.
     """
     from attnbench.records.store import find_run, read_run
     from attnbench.regression.compare.comparison import suite_of
 
+    if len(words) > 2:
+        raise RequestError(
+            f"compare takes BASE and NEW: got {len(words)} runs, {words[2]!r} too many"
+        )
     new = find_run(words[-1], out)
     if len(words) == 2:
         return find_run(words[0], out), new

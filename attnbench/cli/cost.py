@@ -24,6 +24,11 @@ from attnbench.cli.request_grid import (
     rows_of,
 )
 
+EXAMPLES = (
+    "attnbench cost -b mobilenet_v2 -m se -m eca -p after:14",
+    "attnbench cost -m ulsam,groups=4 --channels 512 --size 14",
+)
+
 
 def command(
     backbone: Backbones = None,
@@ -39,7 +44,10 @@ def command(
     format: Format = None,
     json: Json = False,
 ) -> None:
-    """Count parameters, MACs, activations and bytes; several -b, -m, -p cross into one table."""
+    """Count parameters, MACs, activations and bytes.
+
+    Several -b, -m, -p cross into one table; without -b the module alone.
+    """
     from attnbench.cli.progress import SilentProgress
     from attnbench.reports.tables.cost_table import arm_of, report_of_arms
     from attnbench.runner.run_suite import measure

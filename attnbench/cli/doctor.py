@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.options import Format, Json, chosen_format
+from attnbench.cli.options import Json, PlainFormat, chosen_format
 from attnbench.cli.output import console, log, print_json, stdout_to_stderr, writing
 
 if TYPE_CHECKING:
@@ -17,16 +17,27 @@ if TYPE_CHECKING:
 _ORDER = ("warning", "note", "ok")
 
 
+EXAMPLES = (
+    "attnbench doctor",
+    "attnbench doctor --budget 0 --strict",
+)
+
+
 def command(
     budget: Annotated[
         float,
-        typer.Option(min=0, help="Seconds for timing a model against its copy; 0 skips it."),
+        typer.Option(
+            metavar="SECONDS", min=0, help="To time a model against its copy; 0 skips it."
+        ),
     ] = 5.0,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
-    format: Format = None,
+    format: PlainFormat = None,
     json: Json = False,
 ) -> None:
-    """Report what disturbs timing on this machine, with remedies, and measure its noise floor."""
+    """Report what disturbs timing on this machine.
+
+    Each finding with its remedy, and the noise floor: a model timed against its copy.
+    """
     from attnbench.doctor.diagnose import examine
     from attnbench.doctor.host import this_host
     from attnbench.system.cpu import isa

@@ -31,9 +31,16 @@ if TYPE_CHECKING:
     from attnbench.suites.case import Case
 
 
+EXAMPLES = (
+    "attnbench export -b mobilenet_v2 -m se -p after:14 --runtime litert -o out",
+    "attnbench export -b mobilenet_v2 --runtime onnxruntime,openvino -o out",
+)
+
+
 def command(
     runtime: Annotated[
-        str, typer.Option("--runtime", help="onnxruntime, openvino, executorch; comma-separated.")
+        str,
+        typer.Option("--runtime", metavar="NAME,...", help="onnxruntime, openvino, executorch ..."),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the files.")
@@ -43,8 +50,10 @@ def command(
     placement: Placements = None,
     size: Size = None,
     channels: Channels = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images per call.")] = 1,
-    precision: Annotated[str, typer.Option("--precision", help="fp32, or int8.")] = "fp32",
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Images per call.")] = 1,
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAME", help="fp32, or int8.")
+    ] = "fp32",
     fused: Annotated[
         bool, typer.Option("--fused", help="The inference form of modules that have one.")
     ] = False,
@@ -55,7 +64,10 @@ def command(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Export networks to files that a device's runtime loads; each is checked against eager."""
+    """Export networks to files for devices.
+
+    Each file is checked against eager in the runtime that loads it.
+    """
     from attnbench.measure.export import ExportMeter
     from attnbench.runner.run_suite import measure
     from attnbench.runner.worker_tasks import Measurers, WorkerTasks

@@ -11,37 +11,52 @@ from attnbench.cli.options import Json, chosen_format
 from attnbench.cli.output import log, print_json, print_report
 from attnbench.errors import RequestError
 
+EXAMPLES = (
+    "attnbench history runs",
+    "attnbench history runs --metric overhead -o history.png",
+)
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder that contains the runs, at any depth.")
+]
+Cases = Annotated[
+    list[str] | None,
+    typer.Option("--case", metavar="GLOB", help="Only cases that match; repeats."),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="NAME", help="params, overhead, top1 ...; repeats."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Write a .png, .pdf or .svg figure."),
+]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        "--export",
+        metavar="FILE.json",
+        help="The last run for github-action-benchmark (customSmallerIsBetter).",
+    ),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="text, json, md or csv.")
+]
+
 
 def command(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder that contains the runs, at any depth.")
-    ],
-    case: Annotated[
-        list[str] | None,
-        typer.Option("--case", metavar="GLOB", help="Only cases that match; repeats."),
-    ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="params, overhead, top1 ...; repeats."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write a .png, .pdf or .svg figure."),
-    ] = None,
-    export: Annotated[
-        Path | None,
-        typer.Option(
-            "--export",
-            metavar="FILE.json",
-            help="The last run for github-action-benchmark (customSmallerIsBetter).",
-        ),
-    ] = None,
-    format: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text, json, md or csv.")
-    ] = None,
+    folder: Folder,
+    case: Cases = None,
+    metric: Metrics = None,
+    output: Output = None,
+    export: Export = None,
+    format: Format = None,
     json: Json = False,
 ) -> None:
-    """Find what changed over runs of many commits, and the first commit after each change."""
+    """Find what changed over runs of many commits.
+
+    With the first commit after each change.
+    """
     from attnbench.regression.history.report_data import find_changes
     from attnbench.regression.history.runs import read_history
     from attnbench.regression.history.series import collect

@@ -40,28 +40,42 @@ if TYPE_CHECKING:
     from attnbench.runner.job import Job
 
 
+EXAMPLES = (
+    "attnbench latency -b mobilenet_v2 -m se -m eca -p after:14",
+    "attnbench latency -b mobilenet_v2 -p after:14 -m se --runtime onnxruntime",
+)
+
+Runtime = Annotated[
+    str, typer.Option("--runtime", metavar="NAME,...", help="See: attnbench list runtimes.")
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps ...")]
+Precision = Annotated[
+    str, typer.Option("--precision", metavar="NAME,...", help="fp32, bf16, int8.")
+]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Images at once.")]
+Threads = Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Of the processor.")]
+Cold = Annotated[bool, typer.Option("--cold", help="CUDA: overwrite the cache before each call.")]
+Graph = Annotated[bool, typer.Option("--graph", help="CUDA: replay each call as a CUDA graph.")]
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes", metavar="N", min=1, help="Fresh processes to pool, each with --budget."
+    ),
+]
+
+
 def command(
     backbone: Backbones = None,
     module: Modules = None,
     placement: Placements = None,
-    runtime: Annotated[
-        str, typer.Option("--runtime", metavar="NAME,...", help="See: attnbench list runtimes.")
-    ] = "eager",
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps ...")] = "cpu",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="NAME,...", help="fp32, bf16, int8.")
-    ] = "fp32",
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at once.")] = 1,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of the processor.")] = 1,
-    cold: Annotated[
-        bool, typer.Option("--cold", help="CUDA: overwrite the cache before each call.")
-    ] = False,
-    graph: Annotated[
-        bool, typer.Option("--graph", help="CUDA: replay each call as a CUDA graph.")
-    ] = False,
-    processes: Annotated[
-        int, typer.Option("--processes", min=1, help="Fresh processes to pool, each with --budget.")
-    ] = 1,
+    runtime: Runtime = "eager",
+    device: Device = "cpu",
+    precision: Precision = "fp32",
+    batch: Batch = 1,
+    threads: Threads = 1,
+    cold: Cold = False,
+    graph: Graph = False,
+    processes: Processes = 1,
     size: Size = None,
     channels: Channels = None,
     fused: Fused = False,
@@ -71,7 +85,10 @@ def command(
     *,
     budget: Budget,
 ) -> None:
-    """Time modules beside the plain backbone, interleaved; several -b, -m, -p cross."""
+    """Time modules beside the plain backbone.
+
+    All arms are interleaved in random order; several -b, -m, -p cross.
+    """
     from attnbench.runner.worker_tasks import Measurers
 
     chosen = chosen_format(format, json)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.options import Json, PlainFormat, Plugins, chosen_format
 from attnbench.cli.output import console, load_catalog, print_json, stdout_to_stderr, writing
 from attnbench.errors import unknown
 from attnbench.registry.plugins import Catalog
@@ -22,18 +22,25 @@ _GAP, _ROOM, _LEAST = 3, 40, 20
 """Widths in characters: gap between cells, preferred and minimum width of constraints."""
 
 
+EXAMPLES = (
+    "attnbench list",
+    "attnbench list runtimes",
+)
+
+
 def command(
     what: Annotated[
-        str, typer.Argument(metavar="modules|backbones|suites|runtimes|datasets")
+        str,
+        typer.Argument(metavar="[KIND]", help="modules, backbones, suites, runtimes or datasets."),
     ] = "modules",
     long: Annotated[
         bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
     ] = False,
     plugin: Plugins = None,
-    format: Format = None,
+    format: PlainFormat = None,
     json: Json = False,
 ) -> None:
-    """List modules (the default), backbones, suites, runtimes or data sets."""
+    """List modules, backbones, suites and more."""
     chosen = chosen_format(format, json, ("text", "json"))
     if what not in _ROWS:
         raise unknown("kind to list", what, _ROWS)

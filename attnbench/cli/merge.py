@@ -9,12 +9,20 @@ import typer
 
 from attnbench.cli.output import log, log_warning
 
+EXAMPLES = (
+    "attnbench merge runs/1/quick runs/2/quick -o merged/quick",
+    "attnbench table merged/quick",
+)
+
 
 def command(
     runs: Annotated[list[str], typer.Argument(metavar="RUN ...", help="Folders or files.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="A new folder.")],
 ) -> None:
-    """Merge runs of one suite into a new folder, and write its tables."""
+    """Merge runs of one suite into a new folder.
+
+    The tables of the merged run are written, too.
+    """
     from attnbench.records.merge import merge
     from attnbench.records.store import find_run
     from attnbench.reports.run_report import write_tables

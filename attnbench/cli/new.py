@@ -9,9 +9,14 @@ import typer
 
 from attnbench.cli.output import load_catalog, log, write
 
+EXAMPLES = (
+    "attnbench new my_attention",
+    "attnbench new my_attention -o plugins/my_attention",
+)
+
 
 def command(
-    name: Annotated[str, typer.Argument(help="Of the module: my_attention.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the module: my_attention.")],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -19,9 +24,10 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Write a small plugin package: a module with its card and formulas, tests, README, CI.
+    """Write a plugin package with a module of yours.
 
-    It works as it is written: then replace the module with yours.
+    A module with its card and formulas, tests, README, CI. It works as it is
+    written: then replace the module with yours.
     """
     from attnbench.scaffold.plugin_package import check_name, write_package
 

@@ -48,6 +48,9 @@ Format = Annotated[
     str | None,
     typer.Option("--format", metavar="FORMAT", help="text, json, md, csv, tex or html."),
 ]
+PlainFormat = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Inconclusive cases fail, too.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Missing cases do not fail.")]
@@ -55,7 +58,8 @@ CommentFormat = Annotated[
     str | None, typer.Option("--format", metavar="FORMAT", help="text, md or json.")
 ]
 Only = Annotated[
-    str | None, typer.Option("--only", metavar="KIND,...", help="Kinds of cases: cost, latency ...")
+    str | None,
+    typer.Option("--only", metavar="KIND,...", help="Kinds of cases: cost, latency, accuracy."),
 ]
 Out = Annotated[
     str,
@@ -71,7 +75,8 @@ Budget = Annotated[
     float,
     typer.Option(
         "--budget",
-        help="Seconds of sampling per runtime, after warm-up.",
+        metavar="SECONDS",
+        help="Sampling time per runtime, after warm-up.",
         default_factory=project_budget,
         show_default=f"{DEFAULT_BUDGET_S:g}",
     ),

@@ -16,13 +16,24 @@ if TYPE_CHECKING:
     from attnbench.reports.tables.report import Report
 
 
+EXAMPLES = (
+    "attnbench overview mobilenet-latency digits-accuracy",
+    "attnbench overview mobilenet-latency -p after:14 -o overview.png",
+)
+
+
 def command(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN ...", help="Suites' names, folders or files.")
     ],
     place: Annotated[
         list[str] | None,
-        typer.Option("-p", "--placement", help="Show only this one, in this order; repeats."),
+        typer.Option(
+            "-p",
+            "--placement",
+            metavar="PLACEMENT",
+            help="Show only this one, in this order; repeats.",
+        ),
     ] = None,
     into: Annotated[
         Path | None,
@@ -42,7 +53,10 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Print the cost, latency and accuracy of each module in several runs, side by side."""
+    """Print all modules of several runs side by side.
+
+    Cost, latency and accuracy of each, a table for each placement.
+    """
     if check and into is None:
         raise RequestError("--check needs a file to compare. Give --into FILE.md as well.")
     chosen = chosen_format(format, json)

@@ -20,20 +20,31 @@ if TYPE_CHECKING:
     from attnbench.suites.request import GridRequest
 
 Backbones = Annotated[
-    list[str] | None, typer.Option("-b", "--backbone", help="name,key=value; repeats.")
+    list[str] | None,
+    typer.Option("-b", "--backbone", metavar="SPEC", help="NAME,key=value; repeats."),
 ]
 Modules = Annotated[
     list[str] | None,
-    typer.Option("-m", "--module", help="name,key=value or FILE.py:Class; repeats."),
+    typer.Option(
+        "-m", "--module", metavar="SPEC", help="NAME,key=value or FILE.py:Class; repeats."
+    ),
 ]
 Placements = Annotated[
     list[str] | None,
-    typer.Option("-p", "--placement", help="replace:14,17, after:8-12, official ...; repeats."),
+    typer.Option(
+        "-p",
+        "--placement",
+        metavar="PLACEMENT",
+        help="replace:14,17, after:8-12, official ...; repeats.",
+    ),
 ]
 Size = Annotated[
-    str | None, typer.Option("--size", help="N or HxW: the image, or the map of a module alone.")
+    str | None,
+    typer.Option("--size", metavar="HxW", help="Or N: the image, or the map of a module alone."),
 ]
-Channels = Annotated[int | None, typer.Option("--channels", min=1, help="Of a module alone.")]
+Channels = Annotated[
+    int | None, typer.Option("--channels", metavar="N", min=1, help="Of a module alone.")
+]
 Fused = Annotated[
     bool, typer.Option("--fused", help="Also the inference form of modules that have one.")
 ]

@@ -34,36 +34,51 @@ if TYPE_CHECKING:
 DEFAULT_SUITE = "quick"
 
 
+EXAMPLES = (
+    "attnbench run quick",
+    "attnbench run quick --add my.py:MyAttention --dry-run",
+)
+
+Suites = Annotated[
+    list[str] | None, typer.Argument(metavar="[SUITE ...]", help="Names or .toml files.")
+]
+Adds = Annotated[
+    list[str] | None,
+    typer.Option("--add", metavar="SPEC", help="Additional module, with rows of its own; repeats."),
+]
+Cases = Annotated[
+    list[str] | None,
+    typer.Option("--case", metavar="GLOB", help="Cases by canonical name; repeats."),
+]
+Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure everything again.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the cases without measuring.")]
+Executor = Annotated[
+    str,
+    typer.Option(
+        "--executor", metavar="NAME", help="Of trainings: local, or ray on a Ray cluster."
+    ),
+]
+
+
 def command(
-    suite: Annotated[list[str] | None, typer.Argument(help="Names or .toml files.")] = None,
-    add: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--add", metavar="MODULE", help="Additional module, with rows of its own; repeats."
-        ),
-    ] = None,
+    suite: Suites = None,
+    add: Adds = None,
     only: Only = None,
-    case: Annotated[
-        list[str] | None,
-        typer.Option("--case", metavar="GLOB", help="Cases by canonical name; repeats."),
-    ] = None,
-    shard: Annotated[
-        str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything again.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cases without measuring.")
-    ] = False,
-    executor: Annotated[
-        str, typer.Option("--executor", help="Of trainings: local, or ray on a Ray cluster.")
-    ] = "local",
+    case: Cases = None,
+    shard: Shard = None,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+    executor: Executor = "local",
     plugin: Plugins = None,
     *,
     out: Out,
 ) -> None:
-    """Measure the missing cases of suites and write their tables.
+    """Measure suites and write their tables.
 
-    Without a name: the suites of [tool.attnbench], or "quick".
+    Only missing cases are measured. Without a name: the suites of [tool.attnbench], or "quick".
     """
     from attnbench.runner.select_cases import Choice
     from attnbench.runner.worker_main import check_executor, new_pool, new_worker

@@ -29,10 +29,20 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 
+EXAMPLES = (
+    "attnbench show module se",
+    "attnbench show backbone mobilenet_v2",
+)
+
+
 def command(
-    what: Annotated[str, typer.Argument(metavar="{module,backbone,suite}")],
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    size: Annotated[str, typer.Option("--size", help="Input size of a backbone.")] = "224",
+    what: Annotated[str, typer.Argument(metavar="KIND", help="module, backbone or suite.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="SPEC, FILE.py:Class or a suite's file.")
+    ],
+    size: Annotated[
+        str, typer.Option("--size", metavar="HxW", help="Or N: input size of a backbone.")
+    ] = "224",
     check: Annotated[
         bool,
         typer.Option(
@@ -51,7 +61,7 @@ def command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show all about a module, a backbone's sites or a suite's cases."""
+    """Show a module, a backbone's sites or a suite."""
     if what not in _FORMATS:
         raise unknown("kind to show", what, _FORMATS)
     chosen = chosen_format(format, json, _FORMATS[what])

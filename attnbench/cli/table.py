@@ -9,6 +9,11 @@ import typer
 from attnbench.cli.options import Format, Json, Out, chosen_format
 from attnbench.cli.output import print_json, print_report
 
+EXAMPLES = (
+    "attnbench table quick",
+    "attnbench table results/quick --format csv",
+)
+
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A suite's name, folder or file.")],
@@ -17,7 +22,10 @@ def command(
     *,
     out: Out,
 ) -> None:
-    """Print the table of a run; nothing is measured and no plugin is needed."""
+    """Print the table of a run.
+
+    Nothing is measured and no plugin is needed.
+    """
     from attnbench.records.store import find_run, read_run
     from attnbench.reports.run_report import report_of
 
