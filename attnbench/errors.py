@@ -38,7 +38,7 @@ class PlacementError(RequestError):
 
 
 class MissingExtraError(RequestError):
-    """A missing dependency of an optional extra; in a suite such a case is skipped."""
+    """An optional extra, data or a device that is missing here; in a suite the case is skipped."""
 
 
 class CountingError(AttnbenchError):

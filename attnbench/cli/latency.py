@@ -50,7 +50,7 @@ Runtime = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps ...")]
 Precision = Annotated[
-    str, typer.Option("--precision", metavar="NAME,...", help="fp32, bf16, int8.")
+    str, typer.Option("--precision", metavar="NAME,...", help="fp32, tf32, bf16, fp16, int8.")
 ]
 Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Images at once.")]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Of the processor.")]
@@ -152,7 +152,7 @@ def _runtimes(text: str) -> list[str]:
 
 
 def _precisions(text: str) -> list[str]:
-    from attnbench.suites.case import PRECISIONS
+    from attnbench.runtimes.runtime import PRECISIONS
 
     names = _split(text, "--precision")
     for name in names:

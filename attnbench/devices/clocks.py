@@ -1,4 +1,4 @@
-"""Clocks for work that a device executes asynchronously, and CUDA graphs of such work.
+"""Clocks for work that a device executes asynchronously.
 
 Written from PyTorch's documentation and tested against a simulated device; not yet run on a real
 accelerator.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import repeat
+from statistics import median
 from time import perf_counter
 from typing import Any
 
 from attnbench.devices.memory import raise_out_of_memory
-from attnbench.errors import DeviceError
-from attnbench.utils.text import first_line
 
 Call = Callable[[], object]
 
-_WARM_UP = 3
-"""Calls before a capture: lazy initialization and autotuning must not be captured."""
+_LAUNCHES = 5
+"""Calls over which launching is timed: a few hundred kernels, fewer than the driver's queue holds,
+beyond which launching waits for the device."""
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,23 @@ class EventClock:
 
     A warm clock has one pair of events around all calls, including launches and the gaps between
     them, as in a stream of requests. A cold clock has a pair of events around each call and
-    overwrites the cache before it, outside the pair; while the device is busy with that, Python
-    launches ahead, so that cold figures contain less launch time than warm ones.
+    overwrites the cache before it, outside the pair. Overwriting takes tens of microseconds and
+    launching a network in eager mode milliseconds: cold figures of a network contain launch time
+    like warm ones, unless the call replays a CUDA graph.
 
     Args:
         cuda: ``torch.cuda``, or a substitute.
         index: index of the device.
         flush: call that enqueues the overwriting of the cache; None for a warm clock.
         empty_cache: call that releases cached memory after the device ran out of it.
+        look: call that reads the state of the device while it works.
     """
 
     cuda: Any
     index: int
     flush: Call | None = None
     empty_cache: Call = lambda: None
+    look: Call = lambda: None
 
     def time(self, call: Call, count: int) -> float:
         """Return the total seconds of ``count`` calls on the device.
@@ -56,12 +59,42 @@ class EventClock:
             self.cuda.synchronize(self.index)
             return raise_out_of_memory(lambda: measure(call, count), self.empty_cache)
 
+    def launch_share(self, call: Call, now: Callable[[], float] = perf_counter) -> float:
+        """Return the share of the device's time in which the processor was still launching.
+
+        At 1 the device waits for the processor: the figures are those of Python and the driver.
+
+        Args:
+            call: one inference.
+            now: the processor's clock, in seconds.
+
+        Raises:
+            DeviceError: the device ran out of memory.
+        """
+
+        def share() -> float:
+            start, end = self._event(), self._event()
+            start.record()
+            begun = now()
+            for _ in repeat(None, _LAUNCHES):
+                call()
+            launched = now() - begun
+            end.record()
+            end.synchronize()
+            return min(1.0, launched / max(_seconds(start, end), 1e-9))
+
+        with self.cuda.device(self.index):
+            self.time(call, 1)
+            tries = (raise_out_of_memory(share, self.empty_cache) for _ in range(_TRIES))
+            return median(tries)
+
     def _warm(self, call: Call, count: int) -> float:
         start, end = self._event(), self._event()
         start.record()
         for _ in repeat(None, count):
             call()
         end.record()
+        self.look()  # all is launched: the device is still at it
         end.synchronize()
         return _seconds(start, end)
 
@@ -73,6 +106,7 @@ class EventClock:
             start.record()
             call()
             end.record()
+        self.look()
         self.cuda.synchronize(self.index)
         return sum(_seconds(start, end) for start, end in pairs)
 
@@ -126,33 +160,3 @@ def l2_flush(api: Any, index: int) -> Call:
 
 def _seconds(start: Any, end: Any) -> float:
     return float(start.elapsed_time(end)) / 1e3  # events report milliseconds
-
-
-def capture_graph(call: Call, cuda: Any = None) -> Call:
-    """Return a call that replays the device work of ``call``.
-
-    It reads and writes the memory that was bound when it was captured, and returns None.
-
-    Args:
-        call: one inference on bound tensors, without synchronization or control flow on values.
-        cuda: ``torch.cuda``, or a substitute.
-
-    Raises:
-        DeviceError: the call cannot be captured; the message has the reason.
-    """
-    cuda = cuda or import_module("torch").cuda
-    try:
-        side = cuda.Stream()  # the default stream cannot be captured
-        side.wait_stream(cuda.current_stream())
-        with cuda.stream(side):
-            for _ in range(_WARM_UP):
-                call()
-        cuda.current_stream().wait_stream(side)
-        graph = cuda.CUDAGraph()
-        with cuda.graph(graph):
-            call()
-    except Exception as error:  # any operation that a capture forbids
-        reason = f"no CUDA graph: the call cannot be captured: {first_line(error)}"
-        raise DeviceError(reason) from None
-    replay: Call = graph.replay
-    return replay

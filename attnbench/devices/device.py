@@ -9,9 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attnbench.devices.clocks import EventClock, SynchronizedClock, l2_flush
+from attnbench.devices.cuda_graph import capture_graph
 from attnbench.devices.memory import measure_peak
 from attnbench.devices.nvml import Throttle, watch_gpu
-from attnbench.errors import RequestError, suggestion
+from attnbench.devices.tf32 import is_tf32_allowed
+from attnbench.errors import MissingExtraError, RequestError, suggestion
 from attnbench.system.cpu import processor
 from attnbench.timing.clock import Clock, WallClock
 
@@ -50,7 +52,7 @@ class Device:
             return WallClock()
         accelerator = self._torch.accelerator
         if self.kind == "cuda":
-            return EventClock(self._torch.cuda, self.index, empty_cache=accelerator.empty_cache)
+            return self._event_clock()
         synchronize = partial(accelerator.synchronize, self.name)
         return SynchronizedClock(synchronize, accelerator.empty_cache)
 
@@ -63,8 +65,7 @@ class Device:
         """
         if self.kind != "cuda":
             raise RequestError(f"--cold needs a CUDA device: got {self.name}. Leave out --cold.")
-        flush, empty_cache = l2_flush(self._torch, self.index), self._torch.accelerator.empty_cache
-        return EventClock(self._torch.cuda, self.index, flush, empty_cache)
+        return self._event_clock(l2_flush(self._torch, self.index))
 
     @cached_property
     def watch(self) -> Throttle | None:
@@ -77,6 +78,29 @@ class Device:
         """Check for throttling since the previous call; None where it is not reported."""
         return self.watch.is_throttled if self.watch else None
 
+    def sampling_facts(self) -> dict[str, Any]:
+        """Return the state of the device over the rounds so far; empty for the CPU.
+
+        Whether throttling was ``watched``, or why not; on CUDA also whether TF32 was allowed, and
+        the lowest and highest clock.
+        """
+        if self.kind == "cpu":
+            return {}
+        if self.kind != "cuda":
+            return {"throttling": f"not watched: {self.kind} does not report it"}
+        facts = {"tf32": is_tf32_allowed(self._torch.backends)}
+        if self.watch is None:
+            return {**facts, "throttling": "not watched: no nvidia-ml-py, or no answer from NVML"}
+        return {**facts, **self.watch.seen_facts()}
+
+    def launch_share(self, call: Callable[[], object]) -> float | None:
+        """Return the share of the device's time that launching a call takes; None but on CUDA.
+
+        Raises:
+            DeviceError: the device ran out of memory.
+        """
+        return self._event_clock().launch_share(call) if self.kind == "cuda" else None
+
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
         """Return the measured peak memory of one call; None where unavailable (the CPU).
 
@@ -86,8 +110,21 @@ class Device:
         is_cpu = self.kind == "cpu"
         return None if is_cpu else measure_peak(call, self._torch.accelerator, self.name)
 
+    def synchronize(self) -> None:
+        """Wait for all work on the device."""
+        if self.kind != "cpu":
+            self._torch.accelerator.synchronize(self.name)
+
+    def capture_graph(self, call: Callable[[], object]) -> Callable[[], object]:
+        """Return a call that replays the work of another on this device as a CUDA graph.
+
+        Raises:
+            DeviceError: it cannot be captured, or the replay does not compute its output.
+        """
+        return capture_graph(call, self.index, self._torch.cuda)
+
     def describe(self) -> dict[str, Any]:
-        """Return the record form: name, title; on CUDA also capability, cache and clocks."""
+        """Return the record form: name, title; on CUDA also capability, cache, TF32 and clocks."""
         if self.kind != "cuda":
             return {"name": self.name, "title": processor() if self.kind == "cpu" else self.kind}
         properties = self._properties
@@ -97,8 +134,14 @@ class Device:
             "capability": f"{properties.major}.{properties.minor}",
             "memory_bytes": int(properties.total_memory),
             "l2_bytes": int(properties.L2_cache_size),
+            "tf32": is_tf32_allowed(self._torch.backends),
             "clocks": self.watch.facts() if self.watch else None,
         }
+
+    def _event_clock(self, flush: Callable[[], object] | None = None) -> EventClock:
+        look = self.watch.look if self.watch else lambda: None
+        empty_cache = self._torch.accelerator.empty_cache
+        return EventClock(self._torch.cuda, self.index, flush, empty_cache, look)
 
     @property
     def _torch(self) -> Any:
@@ -120,8 +163,8 @@ def find_device(name: str, api: Any = None) -> Device:
         api: substitute for the module ``torch``.
 
     Raises:
-        RequestError: no such device exists here, or the name is invalid; the message lists the
-            devices or kinds.
+        MissingExtraError: no such device exists here; the message lists those that do.
+        RequestError: the name is invalid; the message lists the kinds.
     """
     match = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
     kind = match[1] if match else ""
@@ -144,7 +187,7 @@ def _find(kind: str, index: int, api: Any) -> Device:
         return Device(kind)
     available = names(api)
     if f"{kind}:{index}" not in available:
-        raise RequestError(
+        raise MissingExtraError(
             f"device is not on this machine: got {kind}:{index}. "
             f"Choose from {', '.join(available)}."
         )

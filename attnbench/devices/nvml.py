@@ -25,8 +25,9 @@ _POLICIES = ("NVML_PERF_POLICY_POWER", "NVML_PERF_POLICY_THERMAL")
 class Throttle:
     """A monitor that reports whether a GPU was throttled since the previous check.
 
-    The current reasons are a snapshot, so the counters of the time spent in power and thermal
-    violations are compared as well, where the driver keeps them.
+    The current reasons are a snapshot, and after a round the device is idle, so they are read while
+    it works (:meth:`look`). The counters of the time spent in power and thermal violations are
+    compared as well, where the driver keeps them.
 
     Args:
         nvml: the initialized module ``pynvml``, or a substitute.
@@ -36,18 +37,40 @@ class Throttle:
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml, self._handle = nvml, handle
         self._violations = self._read_violations()
+        self._seen = False
+        self._clocks: set[int] = set()
+
+    def look(self) -> None:
+        """Read reasons and clock while the device works; :meth:`is_throttled` reports them."""
+        self._seen = self._seen or bool(self.reasons())
+        clock = self._read("nvmlDeviceGetClockInfo", self._nvml.NVML_CLOCK_SM)
+        if clock is not None:
+            self._clocks.add(int(clock))
 
     def is_throttled(self) -> bool:
         """Return whether clocks were reduced since the previous call, or since construction."""
         before, self._violations = self._violations, self._read_violations()
-        return self._violations != before or bool(self.reasons())
+        seen, self._seen = self._seen, False
+        return seen or self._violations != before or bool(self.reasons())
 
     def reasons(self) -> tuple[str, ...]:
         """Return the current reasons for reduced clocks; empty if none are reported."""
-        now = self._read("nvmlDeviceGetCurrentClocksEventReasons")
+        now = self._read_reasons() or 0
+        return tuple(text for name, text in _REASONS.items() if now & self._mask(name))
+
+    def seen_facts(self) -> dict[str, Any]:
+        """Return whether throttling could be watched, and the lowest and highest clock seen."""
+        is_blind = self._read_reasons() is None and set(self._violations) == {None}
+        return {
+            "throttling": "not watched: the driver reports no reasons" if is_blind else "watched",
+            "sm_mhz": [min(self._clocks), max(self._clocks)] if self._clocks else None,
+        }
+
+    def _read_reasons(self) -> int | None:
+        now: int | None = self._read("nvmlDeviceGetCurrentClocksEventReasons")
         if now is None:  # the name in drivers before 535
             now = self._read("nvmlDeviceGetCurrentClocksThrottleReasons")
-        return tuple(text for name, text in _REASONS.items() if (now or 0) & self._mask(name))
+        return now
 
     def facts(self) -> dict[str, Any]:
         """Return clocks, temperature, power and persistence mode; None for unsupported values."""
@@ -68,10 +91,10 @@ class Throttle:
         new, old = f"nvmlClocksEventReason{name}", f"nvmlClocksThrottleReason{name}"
         return int(getattr(self._nvml, new, 0) or getattr(self._nvml, old, 0))
 
-    def _read_violations(self) -> list[int]:
+    def _read_violations(self) -> list[int | None]:
         policies = (getattr(self._nvml, name, None) for name in _POLICIES)
         states = (self._read("nvmlDeviceGetViolationStatus", policy) for policy in policies)
-        return [0 if status is None else int(status.violationTime) for status in states]
+        return [None if status is None else int(status.violationTime) for status in states]
 
     def _read(self, function: str, *arguments: Any) -> Any:
         read = getattr(self._nvml, function, None)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,21 @@ import torch
 
 from attnbench.counting.peak_memory import peak_activations
 from attnbench.devices import Device, find_device
-from attnbench.devices.clocks import capture_graph
+from attnbench.devices.tf32 import allow_tf32
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, module_facts
 from attnbench.measure.network import example, inputs, network
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime as find_runtime
-from attnbench.runtimes.runtime import BuiltModel, RuntimeFailure, RuntimeSettings
+from attnbench.runtimes.runtime import (
+    BuiltModel,
+    RuntimeBase,
+    RuntimeFailure,
+    RuntimeSettings,
+    precisions_on,
+)
 from attnbench.stats.timing_samples import AGAIN
-from attnbench.suites.case import Case, Conditions, conditions_of
+from attnbench.suites.case import GRAPHED, Case, Conditions, conditions_of
 from attnbench.system.cpu import isa, processor
 from attnbench.system.provenance import versions
 from attnbench.timing.clock import Clock, single_thread_clock
@@ -36,7 +43,6 @@ from attnbench.utils.process_settings import find_changes, preserve_settings, re
 
 METHOD = 1
 """Version of the timing method; a higher one invalidates older latency records."""
-_GRAPHED = ("eager", "eager-channels-last")
 _PROOFS = 16
 """Number of inputs on which an output is compared with that of eager mode."""
 
@@ -75,22 +81,27 @@ class LatencyMeter:
             RuntimeFailure: the network cannot be exported, or its output differs.
             RequestError: the case is invalid.
         """
-        built, agreed = self._validated(case, folder)
-        return {
-            "values": _values(built, agreed) | {"peak_bytes": self._peak(case, built, folder)},
-            "runtime": _runtime_facts(_noted(built, case), conditions_of(case)),
-            **module_facts(case, self.cost.slots(case), self.cost.catalog),
-        }
+        with _products(case):
+            built, agreed = self._validated(case, folder)
+            values = {
+                **_values(built, agreed),
+                **_launch_values(case, built),
+                "peak_bytes": self._peak(case, built, folder),
+            }
+            return {
+                "values": values,
+                "runtime": _runtime_facts(_noted(built, case), conditions_of(case)),
+                **module_facts(case, self.cost.slots(case), self.cost.catalog),
+            }
 
     def ready(self, case: Case, folder: Path) -> Callable[[], object]:
         """Return one inference of a case's network, its output validated as in :meth:`validate`.
 
         On an accelerator the call waits for the device to finish.
         """
-        built, _ = self._validated(case, folder)
-        conditions = conditions_of(case)
-        run = capture_graph(built.run) if conditions.graph else built.run
-        return run if conditions.device == "cpu" else _waiting(run, conditions.device)
+        with _products(case):
+            run = _timed_call(case, self._validated(case, folder)[0])
+        return run if conditions_of(case).device == "cpu" else _waiting(run, case)
 
     def _validated(self, case: Case, folder: Path) -> tuple[BuiltModel, Agreement]:
         """Return the built network and the agreement of its output with that of eager mode."""
@@ -103,11 +114,9 @@ class LatencyMeter:
             built = self._build(case, folder)
             agreed = _agreement(case, built, self.cost)
             _refuse_changes(case, find_changes(before, read_settings()))
-        if conditions.precision == "fp32" and not agreed.equal:
-            raise RuntimeFailure(
-                f"{runtime.title}'s output differs from eager's by {agreed.max_error:.2g} of its "
-                f"scale; the tolerance is {agreed.tolerance:.2g}"
-            )
+        problem = agreed.problem(runtime.title, _settings(case))
+        if problem:
+            raise RuntimeFailure(problem)
         return built, agreed
 
     def sample(
@@ -118,7 +127,8 @@ class LatencyMeter:
         plain = cases[0].plain
         heap = keep_heap()  # before any large allocation
         torch.set_num_threads(conditions.threads)
-        with quiet(conditions.threads) as fixed:
+        device = find_device(conditions.device)
+        with quiet(conditions.threads) as fixed, _products(plain):
             arms = dict.fromkeys((plain, *cases))
             runs = {case.name: self._run(case, folder) for case in arms}
             samples = sample(
@@ -127,9 +137,9 @@ class LatencyMeter:
                 Sampling(**sampling),
                 clock=_clock(conditions),
                 again=self._run(plain, folder),
-                throttled=find_device(conditions.device).throttled,
+                throttled=device.throttled,
             )
-        facts = {**samples.conditions, **fixed, "heap_kept": heap}
+            facts = {**samples.conditions, **fixed, "heap_kept": heap, **device.sampling_facts()}
         samples = replace(samples, conditions=facts)
         return {
             case.name: samples.only(AGAIN if case == plain else case.name).to_json()
@@ -137,8 +147,7 @@ class LatencyMeter:
         }
 
     def _run(self, case: Case, folder: Path) -> Callable[[], object]:
-        run = self._build(case, folder).run
-        return capture_graph(run) if conditions_of(case).graph else run
+        return _timed_call(case, self._build(case, folder))
 
     def _build(self, case: Case, folder: Path) -> BuiltModel:
         model, given = network(case, self.cost), example(case)
@@ -148,14 +157,43 @@ class LatencyMeter:
     def _peak(self, case: Case, built: BuiltModel, folder: Path) -> int | None:
         device = find_device(conditions_of(case).device)
         if device.name != "cpu":
-            return device.peak_bytes(built.run)
+            return device.peak_bytes(built.run) if built.allocates_in_torch else None
         return _analytic_peak(case, artifacts(case, folder), self.cost)
 
 
-def _waiting(run: Callable[[], object], device: str) -> Callable[[], object]:
+@contextmanager
+def _products(case: Case) -> Iterator[None]:
+    """Forbid TF32 on CUDA while entered, unless it is the case's precision."""
+    conditions = conditions_of(case)
+    if find_device(conditions.device).kind != "cuda":
+        yield
+        return
+    with allow_tf32(conditions.precision == "tf32"):
+        yield
+
+
+def _timed_call(case: Case, built: BuiltModel) -> Callable[[], object]:
+    """Return the call that is timed: the network's, or the replay of its CUDA graph."""
+    conditions = conditions_of(case)
+    if not conditions.graph:
+        return built.run
+    return find_device(conditions.device).capture_graph(built.run)
+
+
+def _launch_values(case: Case, built: BuiltModel) -> dict[str, float]:
+    """Return the share of the time on a CUDA device in which calls are launched."""
+    device = find_device(conditions_of(case).device)
+    share = device.launch_share(_timed_call(case, built)) if device.kind == "cuda" else None
+    return {} if share is None else {"launch_share": share}
+
+
+def _waiting(run: Callable[[], object], case: Case) -> Callable[[], object]:
+    device = find_device(conditions_of(case).device)
+
     def call() -> object:
-        result = run()
-        torch.accelerator.synchronize(device)
+        with _products(case):
+            result = run()
+            device.synchronize()
         return result
 
     return call
@@ -179,27 +217,31 @@ def check_runtime(conditions: Conditions) -> None:
             f"runtime {runtime.name} does not support the device: got {conditions.device}. It "
             f"supports {', '.join(runtime.devices)}"
         )
-    if conditions.precision not in runtime.precisions:
+    precisions = precisions_on(runtime, device.kind)
+    if conditions.precision not in precisions:
         raise MissingExtraError(
             f"runtime {runtime.name} does not support the precision: got {conditions.precision}. "
-            f"It supports {', '.join(runtime.precisions)}"
+            f"On {device.kind} it supports {', '.join(precisions)}"
         )
+    if lacking := runtime.missing_on(device.kind) if isinstance(runtime, RuntimeBase) else None:
+        raise MissingExtraError(lacking)
 
 
 def _check_device(device: Device, conditions: Conditions) -> None:
     if (conditions.cold or conditions.graph) and device.kind != "cuda":
         wanted = "cold caches" if conditions.cold else "CUDA graphs"
         raise RequestError(f"{wanted} need a CUDA device: got {device.name}")
-    if conditions.graph and conditions.runtime not in _GRAPHED:
+    if conditions.graph and conditions.runtime not in GRAPHED:
         raise RequestError(
             f"CUDA graphs are not supported by the runtime: got {conditions.runtime}. Choose from "
-            f"{', '.join(_GRAPHED)}"
+            f"{', '.join(GRAPHED)}"
         )
 
 
 def _settings(case: Case) -> RuntimeSettings:
     conditions = conditions_of(case)
-    return RuntimeSettings(conditions.threads, conditions.precision, conditions.device)
+    device = find_device(conditions.device).name
+    return RuntimeSettings(conditions.threads, conditions.precision, device)
 
 
 def artifacts(case: Case, folder: Path) -> Path:

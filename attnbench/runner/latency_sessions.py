@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from attnbench.suites.case import Case
+from attnbench.suites.case import Case, conditions_of
 from attnbench.timing.isolation import allowed_cores
 from attnbench.workers.answers import Answer
 from attnbench.workers.pool import WorkerPool
@@ -29,6 +29,11 @@ class Session:
     def plain(self) -> Case:
         """Return the baseline of all arms."""
         return self.cases[0].plain
+
+    @property
+    def is_on_processor(self) -> bool:
+        """Return whether the networks run on the cores of this machine, and on no other device."""
+        return conditions_of(self.plain).device == "cpu"
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class SessionRunner:
         limit_s: time limit for the proof of a case, in seconds.
         memory_bytes: resident size above which a process is terminated.
         provers: number of parallel processes for proofs; by default one for each available core.
+            On another device than the processor they take turns.
     """
 
     def __init__(
@@ -113,7 +119,7 @@ class SessionRunner:
         self, session: Session, protocol: SessionProtocol, on_step: OnStep
     ) -> dict[str, CaseOutcome]:
         """Return the outcome of each case by its name; a failing case raises nothing."""
-        proved = self._validate(dict.fromkeys((session.plain, *session.cases)), on_step)
+        proved = self._validate(session, on_step)
         plain = proved[session.plain]
         if plain.error is not None:
             why = f"the plain network failed: {plain.error}"
@@ -127,16 +133,26 @@ class SessionRunner:
             self._sample(session, good, outcomes, protocol, on_step)
         return outcomes
 
-    def _validate(self, cases: Iterable[Case], on_step: OnStep) -> dict[Case, CaseOutcome]:
+    def _validate(self, session: Session, on_step: OnStep) -> dict[Case, CaseOutcome]:
+        """Validate each network, on another device than the processor one at a time.
+
+        Each process would take a share of the device's memory, and keep it while others sample.
+        """
         limits = Limits(self.limit_s, self.memory_bytes)
         tasks = {
             case: {"do": "validate", "case": case.to_json(), "folder": str(self.folder)}
-            for case in cases
+            for case in dict.fromkeys((session.plain, *session.cases))
         }
         answers = self._provers.map(
-            tasks, limits, on_start=lambda case: on_step(case, f"{case.name}: building")
+            tasks,
+            limits,
+            on_start=lambda case: on_step(case, f"{case.name}: building"),
+            parallel=None if session.is_on_processor else 1,
         )
-        return {case: CaseOutcome.of(answer) for case, answer, _ in answers}
+        outcomes = {case: CaseOutcome.of(answer) for case, answer, _ in answers}
+        if not session.is_on_processor:
+            self._provers.stop()
+        return outcomes
 
     def _sample(
         self,

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+"""Names in ``torch`` of the dtypes of reduced precisions; all others compute in float32."""
+
+
 class Eager(RuntimeBase):
     """PyTorch, eager, in the default (NCHW) memory format."""
 
     name: ClassVar[str] = "eager"
     title: ClassVar[str] = "PyTorch eager"
-    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "tf32", "bf16", "fp16")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu", "mps")
 
     memory_format: ClassVar[str] = "contiguous_format"
@@ -43,7 +47,7 @@ class Eager(RuntimeBase):
 
         started = time.perf_counter()
         layout = getattr(torch, self.memory_format)
-        dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+        dtype: torch.dtype = getattr(torch, _DTYPES.get(settings.precision, "float32"))
         placed = eval_copy(model).to(settings.device, dtype).to(memory_format=layout)
         call, infer = self._compile(placed, settings), torch.inference_mode()
 
@@ -63,7 +67,8 @@ class Eager(RuntimeBase):
             return call(fixed)
 
         output(example)
-        return BuiltModel(run, output, export_s=None, load_s=time.perf_counter() - started)
+        load_s = time.perf_counter() - started
+        return BuiltModel(run, output, None, load_s, allocates_in_torch=True)
 
     def _compile(self, model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
         return model

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from attnbench.errors import AttnbenchError, RequestError
 from attnbench.system import provenance
@@ -14,13 +14,10 @@ from attnbench.system import provenance
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PRECISIONS = ("fp32", "bf16", "int8")
-TOLERANCE = 1e-4
-"""Largest difference from eager that counts as equal, relative to the output's largest value.
-
-Runtimes fold batch norm into convolutions, use Winograd and sum in another order; over fifty layers
-the error is 1e-6 to 1e-5.
-"""
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+EQUAL_PRECISIONS = ("fp32", "tf32")
+"""Precisions whose output must be eager's, within a tolerance; others are only described."""
 
 
 class RuntimeFailure(AttnbenchError):  # noqa: N818 - the name states that the model failed in a runtime
@@ -34,6 +31,11 @@ class RuntimeSettings:
     threads: int = 1
     precision: str = "fp32"
     device: str = "cpu"
+
+    @property
+    def device_kind(self) -> str:
+        """Return the kind of the device: ``"cuda"`` for ``"cuda:1"``."""
+        return self.device.partition(":")[0]
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,12 @@ class BuiltModel:
     notes: tuple[str, ...] = ()
     artifact: Path | None = None
     """The exported file; None if nothing is exported."""
-    tolerance: float = TOLERANCE
-    """Tolerance of the fp32 output against eager, relative to the output's largest value."""
+    tolerance: float | None = None
+    """Tolerance of the output against eager, relative to the output's largest value, if it is not
+    the usual one of the precision and the device."""
+    allocates_in_torch: bool = False
+    """Whether a call takes its memory from torch's allocator, which then knows the peak, unlike a
+    replayed CUDA graph and a runtime with an arena of its own."""
 
 
 @runtime_checkable
@@ -114,6 +120,15 @@ class RuntimeBase:
         verb = "is" if len(absent) == 1 else "are"
         return f"{', '.join(absent)} {verb} not installed: pip install {what}"
 
+    def missing_on(self, device_kind: str) -> str | None:
+        """Return the reason why it cannot use a kind of device here, with the remedy, or None."""
+        return None
+
+
+def precisions_on(runtime: Runtime, device_kind: str) -> tuple[str, ...]:
+    """Return the precisions of a runtime on a kind of device; TF32 is one of CUDA devices only."""
+    return tuple(name for name in runtime.precisions if name != "tf32" or device_kind == "cuda")
+
 
 def check(runtime: Runtime, settings: RuntimeSettings) -> None:
     """Refuse settings that a runtime does not offer.
@@ -121,10 +136,10 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
     Raises:
         RequestError: a setting is not offered; the error lists the valid ones.
     """
-    device = settings.device
+    kind = settings.device_kind
     for what, got, name, valid in (
-        ("precision", settings.precision, settings.precision, runtime.precisions),
-        ("device", device, device.partition(":")[0], runtime.devices),
+        ("device", settings.device, kind, runtime.devices),
+        ("precision", settings.precision, settings.precision, precisions_on(runtime, kind)),
     ):
         if name not in valid:
             raise RequestError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ENOUGH = 1_000
 """Limit of compilations per code object: all models of a table share those of their classes."""
+_REPLAYS = 3
 
 
 class Compiled(Eager):
@@ -27,7 +28,6 @@ class Compiled(Eager):
 
     name: ClassVar[str] = "compile"
     title: ClassVar[str] = "torch.compile (Inductor)"
-    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "xpu")
 
     def missing(self) -> str | None:
@@ -40,9 +40,12 @@ class Compiled(Eager):
         report = _count_graphs()
         with capture_output():
             built = super()._build(model, example, settings)
-        graphs, breaks = report()
+            for _ in range(_REPLAYS * _has_graphs(settings)):
+                built.run()  # a CUDA graph is recorded, or skipped, at the second call
+        graphs, fallbacks = report()
         note = f"{graphs} compiled graph{'s' * (graphs != 1)}"
-        return replace(built, fallbacks=breaks, notes=(note,))
+        is_seen = not _has_graphs(settings)
+        return replace(built, fallbacks=fallbacks, notes=(note,), allocates_in_torch=is_seen)
 
     def _compile(self, model: nn.Module, settings: RuntimeSettings) -> Callable[..., Any]:
         """Return the compiled model, independent of all other compiled models of the process.
@@ -60,12 +63,17 @@ class Compiled(Eager):
         for name, value in limits.items():
             setattr(config, name, max(value, getattr(config, name)))
         options: dict[str, Any] = {"dynamic": False}
-        if settings.device.startswith("cuda"):
+        if _has_graphs(settings):
             options["mode"] = "reduce-overhead"
         if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
             options |= {"isolate_recompiles": True, "recompile_limit": _ENOUGH}
         compiled: Callable[..., Any] = torch.compile(_entry(model), **options)
         return compiled
+
+
+def _has_graphs(settings: RuntimeSettings) -> bool:
+    """Return whether compiled code is to be replayed as CUDA graphs."""
+    return settings.device_kind == "cuda"
 
 
 def _entry(model: nn.Module) -> Callable[[Tensor], Any]:
@@ -77,10 +85,15 @@ def _entry(model: nn.Module) -> Callable[[Tensor], Any]:
 
 
 def _count_graphs() -> Callable[[], tuple[int, dict[str, int]]]:
-    """Return a function that returns the graphs compiled since now, and the reasons of breaks."""
+    """Return a function that returns the graphs compiled since now, and what was not as intended.
+
+    The latter are the reasons of graph breaks, and the CUDA graphs that Inductor skipped: it then
+    launches kernel after kernel, with a warning only.
+    """
     from torch._dynamo.utils import counters
 
     graphs = counters["stats"]["unique_graphs"]
+    skips = counters["inductor"]["cudagraph_skips"]
     before = Counter(counters["graph_break"])
 
     def report() -> tuple[int, dict[str, int]]:
@@ -88,6 +101,8 @@ def _count_graphs() -> Callable[[], tuple[int, dict[str, int]]]:
         for reason, count in (Counter(counters["graph_break"]) - before).items():
             lines = (line.strip() for line in reason.splitlines())
             named[f"graph break: {next(filter(None, lines), 'unknown')}"] += count
+        if skipped := counters["inductor"]["cudagraph_skips"] - skips:
+            named["CUDA graph skipped by Inductor"] += skipped
         return counters["stats"]["unique_graphs"] - graphs, dict(named)
 
     return report

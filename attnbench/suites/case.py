@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from attnbench.registry.plugins import Catalog
 
 DEFAULT_SIZE = (224, 224)
-PRECISIONS = ("fp32", "bf16", "int8")
+GRAPHED = ("eager", "eager-channels-last")
+"""Runtimes whose calls can be replayed as CUDA graphs."""
 
 
 @dataclass(frozen=True)

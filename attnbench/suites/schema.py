@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from attnbench.errors import suggestion
+from attnbench.runtimes.runtime import Precision
 from attnbench.suites.case import Conditions
 
 S = TypeVar("S", bound=BaseModel)
@@ -149,7 +150,7 @@ def _each_once(values: list[Any]) -> list[Any]:
 
 Unique = AfterValidator(_each_once)
 Runtimes = Annotated[list[Text], Field(min_length=1), Unique]
-Precisions = Annotated[list[Literal["fp32", "bf16", "int8"]], Field(min_length=1), Unique]
+Precisions = Annotated[list[Precision], Field(min_length=1), Unique]
 Seconds = Annotated[float, Field(gt=0)]
 LatencyColumns = Annotated[list[LatencyColumnKey], Field(min_length=1), Unique]
 

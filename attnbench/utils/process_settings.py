@@ -55,6 +55,17 @@ def _flag(path: str) -> _Setting:
     return _torch(attrgetter(path), lambda torch, to: setattr(attrgetter(place)(torch), name, to))
 
 
+def _tf32(legacy: _Setting, newer: str) -> _Setting:
+    """Return a setting that is read by its newer name where torch refuses to read the older one."""
+
+    def read(torch: Any) -> Any:
+        with suppress(RuntimeError):
+            return legacy.read(torch)
+        return attrgetter(newer)(torch)
+
+    return _torch(read, legacy.write)
+
+
 def _autocast(device: str) -> _Setting:
     return _torch(
         lambda torch: torch.is_autocast_enabled(device),
@@ -97,9 +108,12 @@ _SETTINGS: Mapping[str, _Setting] = {
         lambda torch: torch.get_num_interop_threads(),
         lambda torch, to: torch.set_num_interop_threads(to),
     ),
-    "the precision of float32 products": _torch(
-        lambda torch: torch.get_float32_matmul_precision(),
-        lambda torch, to: torch.set_float32_matmul_precision(to),
+    "the precision of float32 products": _tf32(
+        _torch(
+            lambda torch: torch.get_float32_matmul_precision(),
+            lambda torch, to: torch.set_float32_matmul_precision(to),
+        ),
+        "backends.cuda.matmul.fp32_precision",
     ),
     "the anomaly mode": _torch(
         lambda torch: torch.is_anomaly_enabled(),
@@ -118,7 +132,10 @@ _SETTINGS: Mapping[str, _Setting] = {
     "torch.backends.cudnn.enabled": _flag("backends.cudnn.enabled"),
     "torch.backends.cudnn.benchmark": _flag("backends.cudnn.benchmark"),
     "torch.backends.cudnn.deterministic": _flag("backends.cudnn.deterministic"),
-    "torch.backends.cudnn.allow_tf32": _flag("backends.cudnn.allow_tf32"),
+    "torch.backends.cudnn.allow_tf32": _tf32(
+        _flag("backends.cudnn.allow_tf32"), "backends.cudnn.conv.fp32_precision"
+    ),
+    "torch.backends.fp32_precision": _flag("backends.fp32_precision"),
     "torch.backends.mkldnn.enabled": _flag("backends.mkldnn.enabled"),
 }
 

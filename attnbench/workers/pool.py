@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -16,6 +17,7 @@ from attnbench.workers.process import Limits, Task, Worker, run_task, share_memo
 K = TypeVar("K")
 T = TypeVar("T")
 R = TypeVar("R")
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 SIGNAL_S = 0.3
 """Seconds within which Ctrl-C is noticed."""
 
@@ -165,9 +167,24 @@ def local_environments() -> list[dict[str, str]]:
     On cores, each process has one thread: more threads per training are slower than parallel
     trainings, and a thread count that depends on the load would not be reproducible.
     """
+    gpus = local_gpus()
+    if gpus:
+        return [{_VISIBLE: name} for name in gpus]
+    return [{"OMP_NUM_THREADS": "1"} for _ in allowed_cores()]
+
+
+def local_gpus() -> list[str]:
+    """Return the CUDA devices that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    With the variable set to ``2,3`` these are ``2`` and ``3``, and not ``0`` and ``1``; a name may
+    also be a UUID, or a MIG instance, of which CUDA shows one to a process whatever is listed.
+    """
     import torch
 
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if gpus:
-        return [{"CUDA_VISIBLE_DEVICES": str(number)} for number in range(gpus)]
-    return [{"OMP_NUM_THREADS": "1"} for _ in allowed_cores()]
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    given = os.environ.get(_VISIBLE)
+    if given is None or not count:
+        return [str(number) for number in range(count)]
+    listed = [name.strip() for name in given.split(",")]
+    instances = [name for name in listed if name.startswith("MIG-")]
+    return instances or listed[:count]

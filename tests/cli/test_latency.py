@@ -178,8 +178,9 @@ def test_what_a_runtime_does_not_offer_is_skipped_with_the_reason(attnbench):
     [
         (("--runtime", "onxruntime"), "'onnxruntime'"),
         (("--runtime", ","), "--runtime"),
-        (("--precision", "fp8"), "Known: bf16, fp32, int8"),
-        (("--precision", "int8"), "fp32, bf16"),
+        (("--precision", "fp8"), "Known: bf16, fp16, fp32, int8, tf32"),
+        (("--precision", "int8"), "fp32, bf16, fp16"),
+        (("--precision", "tf32"), "fp32, bf16, fp16"),
         (("--device", "cuda"), "cuda:0"),
         (("--device", "gpu"), "'gpu'"),
         (("--budget", "0"), "--budget"),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attnbench.devices.clocks import EventClock, SynchronizedClock, capture_graph, l2_flush
+from attnbench.devices.clocks import EventClock, SynchronizedClock, l2_flush
 from attnbench.errors import DeviceError
 
 MS = 1e-3
@@ -76,26 +76,25 @@ def test_other_errors_stay_what_they_are(machine, api):
     assert "emptied" not in machine.log
 
 
-def test_a_graph_is_warmed_up_on_a_side_stream_and_replayed(machine, api):
-    replay = capture_graph(machine.work(MS), api.cuda)
-    replay()
-    assert machine.log == [
-        ("side", "waits for", "main"),
-        ("enter", "side"), "work", "work", "work", ("leave", "side"),
-        ("main", "waits for", "side"),
-        "captured",
-        "replay",
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("launch", "seconds", "share"),
+    [(LAUNCH, 2 * MS, 0.005), (LAUNCH, 1e-6, 1.0), (LAUNCH, 2 * LAUNCH, 5 / 11)],
+)
+def test_the_share_of_launching(machine, api, launch, seconds, share):
+    # five calls; the device waits for the first launch alone, or for each
+    clock = EventClock(api.cuda, 0)
+    found = clock.launch_share(machine.work(seconds), now=lambda: machine.python)
+    assert found == pytest.approx(share, rel=0.02)
 
 
-def test_what_cannot_be_captured_says_why(machine, api):
-    def looks_at_values():
-        machine.log.append("work")
-        if machine.capturing:
-            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+@pytest.mark.parametrize("flush", [None, lambda: None])
+def test_the_device_is_looked_at_while_it_works(machine, api, flush):
+    def look():
+        assert machine.python < machine.device
+        machine.log.append("look")
 
-    with pytest.raises(DeviceError, match=r"captured: operation not permitted .* capturing$"):
-        capture_graph(looks_at_values, api.cuda)
+    EventClock(api.cuda, 0, flush, look=look).time(machine.work(MS), 3)
+    assert machine.log.count("look") == 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -112,5 +111,5 @@ def test_on_a_real_device():
     assert 0 < warm < 10
     assert 0 < cold < 10
     assert device.peak_bytes(call) == 2048 * 2048 * 4
-    assert device.clock.time(capture_graph(call), 20) > 0
+    assert device.clock.time(device.capture_graph(call), 20) > 0
     assert device.describe()["memory_bytes"] > 0

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from unittest.mock import ANY
 
 import pytest
 
 from attnbench.devices import Device, find_device
 from attnbench.devices.clocks import EventClock, SynchronizedClock
-from attnbench.errors import DeviceError, RequestError
+from attnbench.devices.tf32 import allow_tf32
+from attnbench.errors import DeviceError, MissingExtraError, RequestError
 from attnbench.timing.clock import WallClock
 
 
@@ -46,7 +48,7 @@ def test_what_is_not_there_says_what_is(name, says, api):
 
 
 def test_without_an_accelerator(make_torch):
-    with pytest.raises(RequestError, match=r"got cuda:0\. .* cpu\.$"):
+    with pytest.raises(MissingExtraError, match=r"got cuda:0\. .* cpu\.$"):
         find_device("cuda", make_torch(count=0))
 
 
@@ -89,6 +91,7 @@ def test_what_is_recorded_of_a_gpu(api, make_nvml):
     assert nvml.state.asked == "GPU-1234-1"
     assert (seen["title"], seen["capability"]) == ("Card 1", "9.0")
     assert (seen["memory_bytes"], seen["l2_bytes"]) == (80 << 30, 50 << 20)
+    assert seen["tf32"] is True  # nothing has forbidden it
     assert seen["clocks"] == {
         "sm_mhz": 1980,
         "memory_mhz": 1980,
@@ -99,6 +102,31 @@ def test_what_is_recorded_of_a_gpu(api, make_nvml):
         "driver": "570.1",
         "throttle_reasons": [],
     }
+
+
+def sampled(api, machine, nvml):
+    device = Device("cuda", 1, api, nvml)
+    device.clock.time(machine.work(1e-3), 2)
+    return device.sampling_facts()
+
+
+def test_a_record_says_who_watched_the_rounds(api, machine, make_nvml, monkeypatch):
+    with allow_tf32(False):
+        seen = sampled(api, machine, make_nvml())
+    assert seen == {"tf32": False, "throttling": "watched", "sm_mhz": [1980, 1980]}
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert sampled(api, machine, None)["throttling"].startswith("not watched: no nvidia-ml-py")
+    silent = [name for name in vars(make_nvml()) if "Current" in name or "Violation" in name]
+    found = sampled(api, machine, make_nvml(unsupported=silent))["throttling"]
+    assert found == "not watched: the driver reports no reasons"
+    assert Device("xpu", 0, api).sampling_facts() == {"throttling": ANY}
+    assert Device("cpu").sampling_facts() == {}
+
+
+def test_the_share_of_launching_is_known_on_cuda_alone(api, machine):
+    assert 0 < Device("cuda", 0, api).launch_share(machine.work(1e-3)) <= 1
+    assert Device("xpu", 0, api).launch_share(machine.work(1e-3)) is None
+    assert Device("cpu").launch_share(machine.work(1e-3)) is None
 
 
 def test_importing_devices_imports_no_torch():

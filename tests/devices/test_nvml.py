@@ -31,6 +31,16 @@ def test_a_violation_since_the_last_look_counts_once(make_nvml):
     assert not watcher.is_throttled()
 
 
+def test_reasons_that_end_with_the_work_are_seen_while_it_lasts(make_nvml):
+    nvml = make_nvml()
+    watcher = Throttle(nvml, "handle")
+    nvml.state.reasons = 4
+    watcher.look()
+    nvml.state.reasons = 1  # idle: the round is over
+    assert watcher.is_throttled()
+    assert not watcher.is_throttled()
+
+
 def test_a_driver_with_the_old_names(make_nvml):
     nvml = make_nvml(4)
     for name in [one for one in vars(nvml) if "EventReason" in one]:

@@ -1,5 +1,8 @@
 """Sessions: who is timed with whom, in how many processes, and what a failure costs."""
 
+import threading
+from contextlib import suppress
+
 import pytest
 
 from attnbench.registry.plugins import catalog
@@ -107,6 +110,29 @@ def test_the_sampling_process_proves_nothing_and_the_others_are_ended():
     assert [one["process"] for one in found[case("se").name].samples] == [1]
     assert len(worker.twins) == 2
     assert all(twin.starts == 2 for twin in worker.twins)  # stopped once
+
+
+@pytest.mark.parametrize(("device", "most"), [("cpu", 2), ("cuda", 1)])
+def test_networks_take_turns_on_a_gpu_and_leave_its_memory(device, most):
+    worker, together = FakeWorker(), threading.Barrier(2)
+    running, seen = [], []
+
+    def run(self, task, on_progress=str):
+        if task["do"] == "validate":
+            running.append(task)
+            seen.append(len(running))
+            with suppress(threading.BrokenBarrierError):
+                together.wait(0.05)
+            running.remove(task)
+        return original(self, task, on_progress)
+
+    original = FakeWorker.run
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(FakeWorker, "run", run)
+        measured(worker, case(None, device=device), case("se", device=device), processes=1)
+    assert max(seen) == most
+    stops = {twin.starts - 1 for twin in worker.twins}  # before sampling, and in the end
+    assert stops == ({1} if device == "cpu" else {2})
 
 
 def test_an_arm_that_cannot_be_built_costs_only_itself():

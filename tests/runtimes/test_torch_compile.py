@@ -10,6 +10,8 @@ from attnbench.runtimes.output_check import agreement
 from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import RuntimeSettings
 
+SKIPPED = "CUDA graph skipped by Inductor"
+
 
 class Scaling(nn.Module):
     """Models of one class that differ in what is compiled into the graph."""
@@ -74,8 +76,34 @@ def test_graph_breaks_are_named(example, tmp_path, without_inductor):
     assert whole.fallbacks == {}
 
 
+@pytest.mark.parametrize(("skipped", "fallbacks"), [(0, {}), (2, {SKIPPED: 2})])
+def test_graphs_that_inductor_does_not_replay_are_named(
+    skipped, fallbacks, example, tmp_path, monkeypatch
+):
+    """A simulated CUDA device; Inductor records, or skips, a CUDA graph at the second call."""
+    calls = []
+
+    def compiled(model, **options):
+        assert options["mode"] == "reduce-overhead"
+
+        def call(x):
+            calls.append(x)
+            if len(calls) == 2:
+                counters["inductor"]["cudagraph_skips"] += skipped
+            return model(x)
+
+        return call
+
+    monkeypatch.setattr(torch_compile, "_has_graphs", lambda settings: True)
+    monkeypatch.setattr(torch, "compile", compiled)
+    built = runtime("compile").build(Scaling(3), example, RuntimeSettings(), tmp_path)
+    assert built.fallbacks == fallbacks
+    assert not built.allocates_in_torch  # a replayed graph allocates nothing
+
+
 def test_inductor_itself(small, example, pictures, tmp_path, capfd):
     built = runtime("compile").build(small, example, RuntimeSettings(), tmp_path)
     assert capfd.readouterr() == ("", "")
     assert agreement(built, small, pictures, RuntimeSettings()).equal
     assert built.export_s is None and built.artifact is None and built.load_s > 0
+    assert built.allocates_in_torch

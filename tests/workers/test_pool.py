@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 
-from attnbench.workers.pool import WorkerPool
+from attnbench.timing.isolation import allowed_cores
+from attnbench.workers.pool import WorkerPool, local_environments, local_gpus
 from attnbench.workers.process import Limits, Worker, share_memory
 
 from .minimal_worker import READY
@@ -126,6 +128,30 @@ def test_trainings_run_with_the_memory_limit_as_it_is_stated(monkeypatch):
     places = {answer["ok"]["place"] for _, answer, _ in pool.run(tasks(0, 1, 3), lambda *_: None)}
     assert places == {"a"}  # 80% of the memory have room for one
     assert pool._workers[0].limits == pool.limits
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "gpus"),
+    [
+        (None, 0, []),
+        (None, 3, ["0", "1", "2"]),
+        ("", 0, []),
+        ("2,3", 2, ["2", "3"]),
+        ("2, 3,99", 2, ["2", "3"]),  # CUDA stops at the first that is not there
+        ("GPU-8932f937,GPU-1f2e", 2, ["GPU-8932f937", "GPU-1f2e"]),
+        ("MIG-a,MIG-b", 1, ["MIG-a", "MIG-b"]),  # CUDA shows one instance to a process
+        ("-1", 0, []),
+    ],
+)
+def test_trainings_keep_to_the_gpus_that_are_visible(monkeypatch, visible, count, gpus):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert local_gpus() == gpus
+    cores = [{"OMP_NUM_THREADS": "1"} for _ in allowed_cores()]
+    assert local_environments() == ([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or cores)
 
 
 def test_an_exception_of_the_work_ends_all():

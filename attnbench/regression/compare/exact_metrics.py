@@ -9,6 +9,7 @@ from attnbench.records.format import Record
 from attnbench.records.store import Run
 from attnbench.regression.compare.comparison import Judged, MetricChange, RecordPair, Value, Verdict
 from attnbench.regression.compare.gates import COSTS, Gates
+from attnbench.runtimes.runtime import EQUAL_PRECISIONS
 
 STATUS = "status"
 _PACKAGES = ("torch", "torchvision", "timm")
@@ -162,7 +163,7 @@ def _equality(record: Record) -> str | None:
     error, tolerance = record.values["max_error"], record.values.get("tolerance")
     if error is None:
         return "not finite"
-    is_reduced = record.timing_conditions["precision"] != "fp32"
+    is_reduced = record.timing_conditions["precision"] not in EQUAL_PRECISIONS
     return "equal" if is_reduced or tolerance is None or error <= tolerance else "differs"
 
 

@@ -9,6 +9,7 @@ from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column
+from attnbench.suites.case import GRAPHED
 from attnbench.suites.schema import Latency
 
 VERDICT_RULE = (
@@ -21,6 +22,8 @@ VERDICT_RULE = (
 )
 _SUBJECTS = ("to plain, 95% interval, verdict", "in passes over the map, 95% interval")
 """Units of the overhead: for modules in a network, and for modules alone."""
+_LAUNCH_BOUND = 0.9
+"""Share of the time on a device above which its figures are those of launching."""
 NOT_FINITE = "the output is not finite"
 """Note that the measurement records for non-finite output."""
 
@@ -86,6 +89,25 @@ def latency_notes(rows: Sequence[Sequence[LatencyCell]]) -> Iterator[str]:
             precision = measured[0].conditions.precision
             named = "" if precision == "fp32" else f", {precision}"
             yield f"{measured[0].runtime.get('title', '')}{named}: {_effort(measured)}."
+            yield from _device_notes(measured)
+
+
+def _device_notes(measured: Sequence[LatencyCell]) -> Iterator[str]:
+    """Yield what a reader must know about figures of a CUDA device."""
+    conditions = measured[0].conditions
+    if not conditions.device.startswith("cuda"):
+        return
+    bound = [cell for cell in measured if (cell.values.get("launch_share") or 0) > _LAUNCH_BOUND]
+    if bound:
+        can_replay = conditions.runtime in GRAPHED and not conditions.graph
+        yield (
+            f"{conditions}: {len(bound)} of {len(measured)} rows are launch-bound: the device "
+            "waits for the processor, and their figures are those of Python and the driver"
+            f"{', cold or not' if conditions.cold else ''}. To time the device, "
+            f"{'replay a CUDA graph (--graph)' if can_replay else 'take a larger batch'}."
+        )
+    if all((cell.runtime.get("device") or {}).get("clocks") is None for cell in measured):
+        yield f"{conditions}: nothing watched the device's clocks: rounds with reduced ones count."
 
 
 def _effort(measured: Sequence[LatencyCell]) -> str:
@@ -110,7 +132,8 @@ def footnotes_of(one: LatencyCell) -> tuple[str, ...]:
     distrust = "" if trust == "ok" else f"No verdict: {trust.rstrip('.')}."
     infinite = NOT_FINITE in (one.runtime.get("notes") or [])
     return (
-        one.failure(one.case.name),
+        # what is missing here is missing for all rows
+        one.failure(str(one.conditions) if one.status == "skipped" else one.case.name),
         distrust,
         f"{one.case.name}: {NOT_FINITE}." if infinite else "",
         _fallbacks(one),

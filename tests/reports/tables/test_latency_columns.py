@@ -159,6 +159,54 @@ def test_what_fell_off_the_fast_path_is_named(built):
     assert "ORT, off the fast path: aten.max_pool2d not delegated (4)." in table.footnotes
 
 
+def on_cuda(built, share, clocks, **latency):
+    """The notes of a table measured on a CUDA device, without those on its rounds."""
+    suite = content(device="cuda", **latency)
+    conditions = parse_suite(suite, "small.toml").latency.conditions()[0]
+    name = f"latency/mobilenet_v2/se/after:14/{conditions}"
+    device = {"title": "Card 0", "clocks": clocks}
+    fields = {"device": device, "title": "Eager", "versions": {}}
+    values = {"peak_bytes": None, "launch_share": share}
+    (table,) = built(suite, {name: {"values": values, "runtime": fields}}).tables
+    return [note for note in table.notes if "rounds from" not in note]
+
+
+@pytest.mark.parametrize(
+    ("latency", "advice"),
+    [
+        ({}, "their figures are those of Python and the driver. To time the device, replay a CUDA"),
+        (
+            {"cold": True},
+            "the driver, cold or not. To time the device, replay a CUDA graph (--graph",
+        ),
+        ({"graph": True, "runtimes": ["eager"], "rank": None}, "To time the device, take a larger"),
+    ],
+)
+def test_a_column_that_times_launching_says_so(built, latency, advice):
+    (first, *_) = on_cuda(built, 0.97, {"sm_mhz": 1980}, **latency)
+    assert "1 of 6 rows are launch-bound" in first and advice in first
+    notes = on_cuda(built, 0.5, {"sm_mhz": 1980}, **latency)
+    assert not [note for note in notes if "launch-bound" in note]
+
+
+def test_a_column_says_that_nothing_watched_the_clocks(built):
+    assert "eager,device=cuda: nothing watched the device's clocks" in "".join(
+        on_cuda(built, 0.5, None)
+    )
+
+
+def test_what_is_missing_for_all_rows_is_named_once(built, catalog):
+    suite = parse_suite(content(device="cuda"), "small.toml")
+    reason = "device is not on this machine: got cuda:0. Choose from cpu."
+    skipped = {"status": "skipped", "reason": reason, "values": {}, "samples": []}
+    cases = [case for case in all_cases(plan(suite, catalog)) if case.kind == "latency"]
+    (table,) = built(content(device="cuda"), {case.name: skipped for case in cases}).tables
+    assert list(table.footnotes) == [
+        f"{runtime},device=cuda: skipped: {reason}" for runtime in RUNTIMES
+    ]
+    assert {row[3].text for row in table.rows[:6]} == {"skipped"}
+
+
 def test_rank_correlations_stand_below_each_paper_column(built):
     (table,) = built().tables
     rows = [row for row in table.rows if row[0].text.startswith("rank correlation")]
