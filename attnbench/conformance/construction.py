@@ -34,8 +34,8 @@ from attnbench.utils.text import describe
 def contract(subject: Subject) -> Iterator[Finding]:
     """Build and run the module, and check for side effects.
 
-    If it cannot be built and run, the values of the finding contain ``fatal``, and no other check
-    is possible.
+    If it cannot be built and run, or commands refuse it after its first run, the values of the
+    finding contain ``fatal``, and no other check is possible.
     """
     yield from find_import_changes(subject.attention)
     with preserve_settings() as before:
@@ -46,7 +46,7 @@ def contract(subject: Subject) -> Iterator[Finding]:
             return
         disturbed = find_changes(before, read_settings())
     with preserve_settings() as before:
-        fatal = _fatal(subject)
+        fatal = _fatal(subject) or _refused(subject)
         disturbed |= find_changes(before, read_settings())
     known = setting_changes(str(subject.attention.spec))  # by its constructor
     for name, old, new in [
@@ -62,7 +62,6 @@ def contract(subject: Subject) -> Iterator[Finding]:
         return
     yield from _appearing(subject)
     yield from _shared(subject)
-    yield from _unregistered(subject)
     yield from _seeded(subject)
     yield from _uninitialized(subject)
 
@@ -109,6 +108,14 @@ def _fatal(subject: Subject) -> Finding | None:
     )
 
 
+def _refused(subject: Subject) -> Finding | None:
+    """Return the violation that the first run shows, in the words of all commands."""
+    violation = subject.first_run and subject.first_run.problem
+    if not violation:
+        return None
+    return failure(f"it {violation.problem}", f"{violation.remedy}.".lstrip("."), fatal=True)
+
+
 def _first_allowed(subject: Subject) -> tuple[int, Size] | None:
     places = ((subject.channels, subject.size), *product(WIDTHS, SIZES))
     return next((place for place in places if subject.refusal(*place) is None), None)
@@ -152,36 +159,6 @@ def _used(subject: Subject) -> nn.Module:
     module = subject.build(moved=False).eval()
     run(module, subject.maps())
     return module
-
-
-def _unregistered(subject: Subject) -> Iterator[Finding]:
-    module = subject.build().eval()
-    x = subject.maps().requires_grad_()
-    y = module(x.clone())
-    own = {id(x), *map(id, module.parameters())}
-    foreign = [leaf for leaf in _leaves(y) if id(leaf) not in own]
-    if foreign:
-        shapes = join_names(tuple(leaf.shape) for leaf in foreign)
-        yield failure(
-            f"forward uses weights that are no parameters of the module: {shapes}",
-            "Make layers in lists an nn.ModuleList, loose weights nn.Parameter attributes.",
-        )
-
-
-def _leaves(y: Tensor) -> list[Tensor]:
-    """Return the leaf tensors of the autograd graph of ``y``."""
-    found: dict[int, Tensor] = {}
-    waiting, seen = [y.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if leaf is not None:
-            found[id(leaf)] = leaf
-        waiting += [before for before, _ in node.next_functions]
-    return list(found.values())
 
 
 def _seeded(subject: Subject) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ from attnbench.utils.process_settings import preserve_settings
 from attnbench.utils.text import describe
 
 NOT_CHECKED = skip(
-    "not checked: it cannot be built and run", "Mend what the check 'contract' says first."
+    "not checked: it cannot be built, run and trained", "Mend what the check 'contract' says first."
 )
 """Finding of all checks after a fatal finding, because they would fail in the same way."""
 
@@ -77,7 +77,7 @@ def report_on(
 
 
 def is_fatal(findings: Iterable[Finding]) -> bool:
-    """Return whether the module cannot be built and run, so that no other check is possible."""
+    """Return whether no command takes the module, so that no other check is possible."""
     return any(finding.values.get("fatal") for finding in findings)
 
 

@@ -16,7 +16,7 @@ from attnbench.cards import Card
 from attnbench.conformance.findings import Finding, failure
 from attnbench.errors import AttnbenchError, RequestError
 from attnbench.registry.attention import Attention
-from attnbench.registry.first_run import materialize
+from attnbench.registry.first_run import FirstRun, materialize
 
 Size = tuple[int, int]
 
@@ -86,12 +86,17 @@ class Subject:
         return False
 
     @cached_property
-    def appearing(self) -> tuple[str, ...]:
-        """Return the parameters and buffers that appear, or get their size, in a first run."""
+    def first_run(self) -> FirstRun | None:
+        """Return the first run, on whose account commands refuse it; None if it is not built."""
         place = self._place
         with suppress(AttnbenchError):
-            return self.attention.first_run(*place, self._construct(*place)).appearing
-        return ()
+            return self.attention.first_run(*place, self._construct(*place))
+        return None
+
+    @property
+    def appearing(self) -> tuple[str, ...]:
+        """Return the parameters and buffers that appear, or get their size, in a first run."""
+        return self.first_run.appearing if self.first_run else ()
 
     def _construct(self, channels: int, size: Size, seed: int = 0) -> nn.Module:
         with torch.random.fork_rng(devices=[]):

@@ -77,7 +77,7 @@ def _shape_of(tensor: Tensor, device: str = "meta") -> Tensor:
     shape = torch.empty_like(tensor, device="meta")
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(shape, tensor.requires_grad)
-    return shape
+    return shape.requires_grad_(tensor.requires_grad and tensor.is_leaf)
 
 
 def _is_plain(kind: type[nn.Module]) -> bool:

@@ -220,7 +220,7 @@ def _unknown(
     """Return the sizes of the operands of a call whose MACs are unknown."""
     if kind.unknown_from is None:
         return None
-    tensors = list(_tensors((args, [value for name, value in kwargs.items() if name != "out"])))
+    tensors = list(tensors_in((args, [value for name, value in kwargs.items() if name != "out"])))
     if sum(tensor.numel() > 1 for tensor in tensors) < kind.unknown_from:
         return None
     return tuple(tuple(tensor.shape) for tensor in tensors)
@@ -257,18 +257,19 @@ def _first(output: Any) -> Tensor | None:
     """Return the main result of an operator that may return more (statistics, indices)."""
     if isinstance(output, Tensor):
         return output
-    return next(_tensors(output), None)
+    return next(tensors_in(output), None)
 
 
 def _traffic(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> int:
     named = [value for name, value in kwargs.items() if name != "out"]
-    tensors = _tensors((args, named, output))
+    tensors = tensors_in((args, named, output))
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors of an operator's arguments."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors_in(part)

@@ -173,7 +173,9 @@ class Attention:
             known.training for other, (_, known) in _FIRST_RUNS.items() if other[:2] == key[:2]
         ]
         training = earlier[0] if earlier else train_once(run, str(self.spec))
-        problem = f"{run.problem}{self._other_width()}" if run.error else run.problem or training
+        problem = run.problem or training
+        if problem and run.error:
+            problem = problem._replace(remedy=self._other_width())
         run = replace(run, training=training, problem=problem)
         if len(_FIRST_RUNS) >= _MOST_RUNS:
             _FIRST_RUNS.clear()
@@ -198,9 +200,7 @@ class Attention:
         ]
         if self.signature.width is not None or not names:
             return ""
-        return (
-            f". Write {self.spec.with_options(**{names[0]: Width.CHANNELS})} if that is its width"
-        )
+        return f"Write {self.spec.with_options(**{names[0]: Width.CHANNELS})} if that is its width"
 
     def construct(self, channels: int, feature_size: tuple[int, int] | None = None) -> nn.Module:
         """Return a fresh instance as its constructor leaves it, whatever its forward pass does.

@@ -37,3 +37,14 @@ class HalfUp(Pair):
 
     def forward(self, x):
         return x * F.interpolate(F.avg_pool2d(self.conv(x), 2), scale_factor=2)
+
+
+class Hidden(Pair):
+    """A gate whose layers are in a list that is none of its parameters."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.layers = [nn.Conv2d(channels, channels, 3, padding=1)]
+
+    def forward(self, x):
+        return x * self.layers[0](self.conv(x)).sigmoid()

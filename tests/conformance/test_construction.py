@@ -12,7 +12,8 @@ from attnbench.conformance.checks import CHECKS
 from attnbench.conformance.examine import run_check
 from attnbench.conformance.findings import NOTE, OK
 from attnbench.conformance.module_under_test import Subject
-from attnbench.registry.attention import find_attention
+from attnbench.errors import PluginError
+from attnbench.registry.attention import find_attention, from_callable
 from attnbench.utils.process_settings import read_settings
 
 from .clean import Clean, assert_found, findings, statuses
@@ -165,7 +166,7 @@ class FailingConstraint(Clean):
         (SharedScale, "SharedScale.scale"),
         (CachedLayer, "share mix"),
         (CachedTable, "share table"),
-        (LayersInAList, "no parameters of the module: (32,), (32, 32, 1, 1)"),
+        (LayersInAList, "weights that are not among its parameters: got (32, 32, 1, 1), (32,)"),
         (PythonsRandom, "other weights in squeeze.bias"),
         (SeedsTheGenerator, "the seed of torch's random numbers of the whole process from 0 to 42"),
         (NeverInitialised, "scale holds memory that was never set"),
@@ -201,6 +202,28 @@ def test_broken_contracts_are_found(mutant, text):
 )
 def test_what_cannot_run_is_fatal(mutant):
     assert [one.values["fatal"] for one in findings(mutant, "contract")] == [True]
+
+
+class LayerInEachPass(Clean):
+    def gate(self, x):
+        return nn.Conv2d(x.shape[1], x.shape[1], 1, device=x.device)(super().gate(x)).sigmoid()
+
+
+class LayerInTraining(Clean):
+    def forward(self, x):
+        if self.training and not hasattr(self, "late"):
+            self.late = nn.Conv2d(x.shape[1], x.shape[1], 1, device=x.device)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("mutant", [LayersInAList, LayerInEachPass, LayerInTraining])
+def test_what_every_command_refuses_is_fatal_in_the_same_words(mutant):
+    (finding,) = findings(mutant, "contract")
+    with pytest.raises(PluginError) as caught:
+        from_callable(mutant, {}).build(32, (7, 9))
+    assert finding.values["fatal"]
+    said = f"{finding.reason.removeprefix('it ')}. {finding.remedy}"
+    assert str(caught.value) == f"{mutant.__name__} {said.removesuffix('.')}"
 
 
 @pytest.mark.parametrize("mutant", [SharedScale, SetsTheDtype, PythonsRandom])

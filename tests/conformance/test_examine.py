@@ -70,7 +70,7 @@ def test_nothing_more_is_said_of_what_cannot_be_built():
     assert (first.check, first.status) == ("contract", "broken")
     assert [one.check for one in others] == list(MINE[1:])
     assert {one.status for one in others} == {"skipped"}
-    assert {one.reason for one in others} == {"not checked: it cannot be built and run"}
+    assert {one.reason for one in others} == {"not checked: it cannot be built, run and trained"}
     assert not report.passed
 
 

@@ -165,7 +165,7 @@ def test_three_that_are_not_in_a_row_are_not_too_many():
 def test_after_a_fatal_finding_nothing_else_is_tried():
     done = examine({("a", "maps"): [failure("cannot be built", "x", fatal=True)]}, "a", "b")
     assert [one.status for one in done.reports[0].findings] == ["broken", *["skipped"] * 3]
-    assert "cannot be built and run" in done.reports[0].findings[3].reason
+    assert "cannot be built, run and trained" in done.reports[0].findings[3].reason
     assert [check for name, check, _ in done.workers[0].asked if name == "a"] == ["maps"]
     assert done.reports[1].passed and len(done.reports[1].of("onnx")) == 1
 

@@ -58,6 +58,13 @@ def test_shapes_dtypes_strides_and_flags_are_kept():
     assert shapes._non_persistent_buffers_set == {"index"}
 
 
+def test_a_weight_that_is_a_plain_attribute_stays_trainable():
+    model = nn.Identity()
+    model.weight, model.table = torch.ones(3, requires_grad=True), torch.ones(3)
+    shapes = shape_copy(model)
+    assert (shapes.weight.requires_grad, shapes.table.requires_grad) == (True, False)
+
+
 def test_what_is_shared_stays_shared_and_nothing_with_the_model():
     model = odd()
     shapes = shape_copy(model)

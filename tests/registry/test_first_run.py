@@ -201,6 +201,239 @@ def test_what_training_would_miss_is_refused(module, options, texts):
         assert all(text in str(caught.value) for text in texts), caught.value
 
 
+class Holding(Gate):
+    """A gate whose weights are wherever ``hold`` puts them."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.mix = None
+        self.mixing = self.hold(channels)
+
+    def forward(self, x):
+        return x * self.mixing(x).sigmoid()
+
+
+def holding(hold):
+    """Return the class of gates whose ``hold(self, channels)`` returns what mixes channels."""
+    return type("Holding", (Holding,), {"hold": hold})
+
+
+def mix(channels):
+    return nn.Conv2d(channels, channels, 1, bias=False)
+
+
+def scaled_by(scale):
+    return lambda x: x * scale.to(x.device)
+
+
+def in_a_list(self, channels):
+    self.kept = [mix(channels)]
+    return lambda x: self.kept[0](x)
+
+
+def in_a_dict_of_tuples(self, channels):
+    self.kept = {"one": (1, (mix(channels),))}
+    return lambda x: self.kept["one"][1][0](x)
+
+
+def in_an_object(self, channels):
+    self.kept = SimpleNamespace(layer=mix(channels))
+    return lambda x: self.kept.layer(x)
+
+
+def in_a_closure(self, channels):
+    layer = mix(channels)
+    return lambda x: layer(x)
+
+
+def on_the_class(self, channels):
+    Holding.layer = mix(channels)
+    return Holding.layer.forward
+
+
+def frozen(self, channels):
+    layer = mix(channels).requires_grad_(False)
+    return lambda x: layer(x)
+
+
+def recurrent(self, channels):
+    kept = [nn.GRU(channels, channels, batch_first=True, bias=False)]
+    return lambda x: kept[0](x.flatten(2).transpose(1, 2))[0].transpose(1, 2).view_as(x)
+
+
+def made_in_the_first_pass(self, channels):
+    kept = []
+
+    def mixing(x):
+        if not kept:
+            kept.append(mix(channels))
+        return kept[0].to(x.device)(x)
+
+    return mixing
+
+
+def loose_parameter(self, channels):
+    return scaled_by(nn.Parameter(torch.randn(1, channels, 1, 1)))
+
+
+def loose_leaf(self, channels):
+    self.kept = torch.randn(1, channels, 1, 1, requires_grad=True)
+    return lambda x: x * self.kept
+
+
+def many(self, channels):
+    scales = [nn.Parameter(torch.randn(*[1] * n, channels, 1, 1)) for n in range(1, 8)]
+    return lambda x: sum(x * scale.to(x.device).view(1, -1, 1, 1) for scale in scales)
+
+
+SQUARE, ROW = "got (16, 16, 1, 1). ", "got (1, 16, 1, 1). "
+FOUR = (
+    "got (1, 16, 1, 1), (1, 1, 16, 1, 1), (1, 1, 1, 16, 1, 1), (1, 1, 1, 1, 16, 1, 1) and 3 more. "
+)
+
+
+@pytest.mark.parametrize(
+    ("hold", "got"),
+    [
+        (in_a_list, SQUARE),
+        (in_a_dict_of_tuples, SQUARE),
+        (in_an_object, SQUARE),
+        (in_a_closure, SQUARE),
+        (on_the_class, SQUARE),
+        (frozen, SQUARE),
+        (recurrent, "got (48, 16). "),
+        (made_in_the_first_pass, SQUARE),
+        (loose_parameter, ROW),
+        (loose_leaf, ROW),
+        (many, FOUR),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"blend": True}])
+def test_weights_that_are_not_registered_are_refused(hold, got, options):
+    attention = from_callable(holding(hold), options)
+    with pytest.raises(PluginError) as caught:
+        attention.build(16, (5, 7))
+    assert str(caught.value) == (
+        f"{attention.spec} uses weights that are not among its parameters: {got}Keep layers as "
+        "attributes or in nn.ModuleList, nn.ModuleDict; loose weights as nn.Parameter attributes"
+    )
+    with pytest.raises(PluginError, match="not among its parameters"):
+        attention.build(16)
+
+
+def layer_in_each_pass(self, channels):
+    return lambda x: mix(channels).to(x)(x)
+
+
+def norm_in_each_pass(self, channels):
+    return lambda x: nn.LayerNorm(x.shape[1:], device=x.device)(x)
+
+
+def parameter_in_each_pass(self, channels):
+    return lambda x: scaled_by(nn.Parameter(torch.randn(1, channels, 1, 1)))(x)
+
+
+@pytest.mark.parametrize(
+    ("hold", "got"),
+    [
+        (layer_in_each_pass, SQUARE),
+        (norm_in_each_pass, "got (16, 5, 7). "),
+        (parameter_in_each_pass, ROW),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"blend": True}])
+def test_weights_made_anew_in_each_pass_are_refused(hold, got, options):
+    attention = from_callable(holding(hold), options)
+    with pytest.raises(PluginError) as caught:
+        attention.build(16, (5, 7))
+    assert str(caught.value) == (
+        f"{attention.spec} makes weights anew in each pass, so that none is trained: {got}"
+        "Create them in __init__, or once in the first pass"
+    )
+
+
+def constants(self, channels):
+    self.kept = [torch.randn(1, channels, 1, 1)]
+    return lambda x: scaled_by(self.kept[0])(x)
+
+
+def alias(self, channels):
+    self.mix = mix(channels)
+    self.kept = [self.mix, self]
+    return lambda x: self.kept[1].kept[0](x)
+
+
+def bound(self, channels):
+    self.mix = mix(channels)
+    return self.mix.forward
+
+
+def flat_weights(self, channels):
+    self.mix = nn.GRU(channels, channels, batch_first=True)
+    return lambda x: self.mix(x.flatten(2).transpose(1, 2))[0].transpose(1, 2).view_as(x)
+
+
+def own_gradient(self, channels):
+    self.mix = mix(channels)
+
+    def mixing(x):
+        with torch.enable_grad():
+            y = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.mix(y).square().sum(), y)
+        return gradient
+
+    return mixing
+
+
+def generated(self, channels):
+    self.weight = nn.Parameter(torch.randn(channels, channels, 1, 1))
+    layer = mix(channels).to("meta")
+    return lambda x: torch.func.functional_call(layer, {"weight": self.weight * 2}, (x,))
+
+
+def unused(self, channels):
+    self.mix, self.kept = mix(channels), [mix(channels)]
+    return lambda x: self.mix(x)
+
+
+def normalized(self, channels):
+    self.mix = nn.utils.parametrizations.spectral_norm(mix(channels))
+    return lambda x: self.mix(x)
+
+
+def moved_in_the_first_pass(self, channels):
+    def mixing(x):
+        if self.mix is None:
+            self.mix = mix(channels).to(x)
+        return self.mix(x)
+
+    return mixing
+
+
+def no_weights(self, channels):
+    return lambda x: nn.BatchNorm2d(channels, affine=False).to(x)(x)
+
+
+@pytest.mark.parametrize(
+    ("hold", "params"),
+    [
+        (constants, 0),
+        (alias, 256),
+        (bound, 256),
+        (flat_weights, 2 * 3 * 16 * 16 + 2 * 3 * 16),
+        (own_gradient, 256),
+        (generated, 256),
+        (unused, 256),
+        (normalized, 256),
+        (moved_in_the_first_pass, 256),
+        (no_weights, 0),
+    ],
+)
+def test_weights_that_are_registered_are_accepted_however_they_are_reached(hold, params):
+    built = from_callable(holding(hold), {}).build(16, (5, 7))
+    assert sum(tensor.numel() for tensor in built.parameters()) == params
+
+
 class FixedWidth(Gate):
     """Its width is an option behind another."""
 
