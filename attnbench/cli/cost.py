@@ -68,7 +68,7 @@ def command(
     with stdout_to_stderr():
         job = prepare_request("cost", request, measurers)
         refuse_skipped(job)
-        run = measure(job, InProcessWorker(WorkerTasks(measurers).do), SilentProgress())
+        run = measure(job, InProcessWorker(WorkerTasks(measurers)), SilentProgress())
     rows = rows_of(job, run)
     if chosen == "json":
         print_json(one_or_arms([arm_of(row.first) for row in requested_rows(rows)]))

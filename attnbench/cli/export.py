@@ -83,7 +83,7 @@ def command(
     with stdout_to_stderr():
         job = prepare_request("export", request, measurers, section)
         refuse_skipped(job)
-        worker = InProcessWorker(WorkerTasks(measurers).do, (RuntimeFailure,))
+        worker = InProcessWorker(WorkerTasks(measurers), (RuntimeFailure,))
         run = measure(job, worker, _ExportProgress())
     arms = [_arm(case, run.records[case.name], measurers.export) for case in job.cases]
     if json:

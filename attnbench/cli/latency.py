@@ -204,6 +204,6 @@ def _runtime(cell: LatencyCell) -> dict[str, Any]:
     from attnbench.reports.tables.long_format import latency_fields
 
     if cell.timing is None:
-        return {"status": cell.status, "reason": cell.reason}
+        return {"status": cell.status, "reason": cell.reason, **cell.notes}
     facts = {key: cell.runtime.get(key) for key in ("versions", "processor", "isa", "fallbacks")}
     return {"status": "ok", **latency_fields(cell), **facts, **cell.notes}

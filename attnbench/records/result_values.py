@@ -81,7 +81,7 @@ def complete_record(fields: Mapping[str, Any], result: Mapping[str, Any]) -> Rec
         fields: the fields of a record that are not measured.
         result: the measured fields; empty unless ``status`` is ``ok``.
     """
-    known = {**fields, "reason": plain_text(fields["reason"])}
+    known = {**fields, **plain_text({key: fields[key] for key in ("reason", "notes")})}
     if fields["status"] != "ok":
         return Record.model_validate(known)
     samples = result.get("samples", [])  # texts of ours and numbers alone, but many of them

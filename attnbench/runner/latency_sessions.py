@@ -59,14 +59,16 @@ class CaseOutcome:
     proof: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """Settings of the process that its module or a plugin has changed."""
 
     @classmethod
     def of(cls, answer: Answer) -> CaseOutcome:
         """Return the outcome in a worker's answer, which may be of any form."""
-        proof = answer.get("ok", {})
+        proof, notes = answer.get("ok", {}), answer.get("notes", [])
         if isinstance(proof, dict):
-            return cls(proof, error=answer.get("error"))
-        return cls(error=f"the result is no object: got {type(proof).__name__}")
+            return cls(proof, error=answer.get("error"), notes=notes)
+        return cls(error=f"the result is no object: got {type(proof).__name__}", notes=notes)
 
     @property
     def status(self) -> str:
@@ -124,7 +126,9 @@ class SessionRunner:
         if plain.error is not None:
             why = f"the plain network failed: {plain.error}"
             return {
-                case.name: plain if case == session.plain else CaseOutcome(error=why)
+                case.name: plain
+                if case == session.plain
+                else CaseOutcome(error=why, notes=proved[case].notes)
                 for case in session.cases
             }
         outcomes = {case.name: proved[case] for case in session.cases}

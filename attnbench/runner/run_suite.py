@@ -180,6 +180,7 @@ def _record(case: Case, job: Job, outcome: CaseOutcome, status: str, seconds: fl
         "reason": outcome.error,
         "hash": job.hashes.get(case.name, ""),
         "conditions": case.to_json(),
+        "notes": outcome.notes,
         "seconds": round(seconds, 4),
     }
     return complete_record(fields, {**outcome.proof, "samples": outcome.samples})

@@ -98,9 +98,11 @@ class WorkerTasks:
             AttnbenchError: the case is invalid or cannot be measured.
         """
         with preserve_settings():
-            result = self._result(task)
-        notes = setting_notes(task["case"]["module"]) if "case" in task else []
-        return {**result, "notes": notes} if notes else result
+            return self._result(task)
+
+    def notes(self, task: Mapping[str, Any]) -> list[str]:
+        """Return the settings that plugins and the module of a task's case have changed."""
+        return setting_notes(task["case"]["module"]) if "case" in task else []
 
     def _result(self, task: Mapping[str, Any]) -> dict[str, Any]:
         measurers = self._measurers

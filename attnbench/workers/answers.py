@@ -51,4 +51,7 @@ def parse_answer(line: bytes, label: str) -> Answer | None:
         raise ValueError("it is no result, error or progress report")
     if not all(isinstance(answer.get(key, ""), str) for key in _TEXTS):
         raise ValueError("its text is no text")
+    notes = answer.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ValueError("its notes are no texts")
     return answer

@@ -22,6 +22,7 @@ import psutil
 from attnbench.utils.git import child_environment
 from attnbench.workers.answers import Answer, parse_answer, read_answers
 from attnbench.workers.process_family import MARK, children_of, kill_family
+from attnbench.workers.serve import TaskHandler
 
 START_LIMIT_S = 300.0
 """Time limit for importing torch and the plugins; slow disks need minutes."""
@@ -259,15 +260,13 @@ class InProcessWorker(Worker):
     """A worker that runs its tasks in this process, without limits.
 
     Args:
-        run: function that returns the result of a task.
+        tasks: handler of the tasks.
         failures: exceptions that are a failure of the task; any other is raised.
     """
 
-    def __init__(
-        self, run: Callable[[Task], dict[str, Any]], failures: tuple[type[Exception], ...] = ()
-    ) -> None:
+    def __init__(self, tasks: TaskHandler, failures: tuple[type[Exception], ...] = ()) -> None:
         super().__init__(())
-        self._run, self._failures = run, failures
+        self._tasks, self._failures = tasks, failures
 
     def start(self) -> None:
         """Do nothing."""
@@ -275,9 +274,10 @@ class InProcessWorker(Worker):
     def run(self, task: Task, on_progress: Callable[[str], object] = str) -> Answer:
         """Return the answer to a task."""
         try:
-            return {"ok": self._run(task)}
+            outcome: Answer = {"ok": self._tasks.do(task)}
         except self._failures as failure:
-            return {"error": str(failure)}
+            outcome = {"error": str(failure)}
+        return {**outcome, "notes": self._tasks.notes(task)}
 
 
 def run_task(worker: Worker, task: Task, on_progress: Callable[[str], object] = str) -> Answer:

@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,8 +23,12 @@ from attnbench.workers.task_channel import TaskChannel
 class TaskHandler(Protocol):
     """Handler of the tasks of a worker process."""
 
-    def do(self, task: dict[str, Any]) -> dict[str, Any]:
+    def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Return the result of a task, or raise an exception."""
+        ...
+
+    def notes(self, task: Mapping[str, Any]) -> list[str]:
+        """Return what is to be noted of a task that has ended, whatever its end."""
         ...
 
 
@@ -50,8 +54,12 @@ def serve(make_tasks: Callable[[Callable[[str], None]], TaskHandler]) -> None:
         sys.exit(130)
 
 
-def answer_of(tasks: TaskHandler, task: dict[str, Any]) -> dict[str, Any]:
-    """Run a task; return ``{"ok": ...}`` or ``{"error": ...}``, and raise no exception."""
+def answer_of(tasks: TaskHandler, task: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a task; return ``{"ok": ...}`` or ``{"error": ...}`` with ``notes``; never raise."""
+    return {**_outcome_of(tasks, task), "notes": tasks.notes(task)}
+
+
+def _outcome_of(tasks: TaskHandler, task: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"ok": tasks.do(task)}
     except AttnbenchError as error:

@@ -8,6 +8,7 @@ import torch
 import typer
 
 from attnbench.cli.app import app
+from attnbench.records.store import FILE, read_run
 
 from ..gate_plugin import HEAD, gate_class, gate_plugin
 
@@ -396,8 +397,23 @@ class TestSettingsOfTheProcess:
         change = "threads.py:Threads changes the number of threads of the process from 1 to 3"
         assert first["reason"].startswith(f"{change} in its forward pass")
         assert f"{change.replace('from 1', f'from {threads}')} in its forward pass: " in done.err
-        assert "notes" not in second
+        assert f"attnbench: {first['notes'][0]}\n" in done.err and "notes" not in second
         assert torch.get_num_threads() == threads
+
+    def test_the_record_of_a_failure_says_so(self, attnbench, tmp_path, worker_here):
+        head = HEAD + "class Sets(nn.Identity):\n    def __init__(self, channels):\n"
+        body = "        super().__init__()\n        torch.set_num_threads(3)\n"
+        (tmp_path / "sets.py").write_text(f"{head}{body}    def forward(self, x):\n        1 / 0\n")
+        row = '[[table.row]]\nmodule = "sets.py:Sets"\nchannels = 8\nsize = 7\n'
+        head = '[suite]\nname = "mine"\ntitle = "Mine"\n[[table]]\ncolumns = ["label", "params"]\n'
+        (tmp_path / "mine.toml").write_text(head + row)
+        done = attnbench("run", "mine.toml", "--out", "out")
+        (record,) = read_run(tmp_path / "out" / "mine" / FILE).records.values()
+        assert (done.status, record.status) == (1, "failed")
+        assert "ZeroDivisionError" in record.reason
+        (note,) = record.notes
+        assert note.endswith(" to 3 in its constructor: restored")
+        assert f"attnbench: {note}\n" in done.err
 
     def test_a_constructor_that_sets_the_threads(self, attnbench, tmp_path, worker_here):
         head = HEAD + "class Sets(nn.Identity):\n    def __init__(self, channels):\n"

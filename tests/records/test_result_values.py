@@ -20,7 +20,7 @@ RESULTS = {"cost": COST, "latency": LATENCY, "accuracy": ACCURACY, "export": {"r
 
 
 def made(kind, result, **changes):
-    fields = {"case": "a", "kind": kind, "status": "ok", "reason": None, "hash": "1"}
+    fields = {"case": "a", "kind": kind, "status": "ok", "reason": None, "notes": [], "hash": "1"}
     return complete_record({**fields, "conditions": {}, **changes}, result)
 
 

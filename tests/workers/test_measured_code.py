@@ -73,6 +73,7 @@ def marked(worker):
         ("channel.write('[1, 2]')", "damaged answer and was ended: it is no result"),
         ('channel.write(\'{"ok": 1, "error": "x"}\')', "damaged answer and was ended: it is no"),
         ("channel.write('{\"error\": 1}')", "damaged answer and was ended: its text is no text"),
+        ('channel.write(\'{"ok": 1, "notes": [1]}\')', "was ended: its notes are no texts"),
         ("channel.write('[' * 100_000)", "damaged answer and was ended: it is nested too deeply"),
         ("to_all(b'garbage')\nos.closerange(3, 5000)", r"died \(exit status 1\): OSError"),
     ],

@@ -178,6 +178,10 @@ class ArtifactTimer:
         facts = {**samples.conditions, **fixed, "heap_kept": heap}
         return replace(samples, conditions=facts).to_json()
 
+    def notes(self, task: Mapping[str, Any]) -> list[str]:
+        """Return no note."""
+        return []
+
 
 def _load(file: str, shape: list[int]) -> Callable[[], object]:
     import torch
