@@ -59,7 +59,7 @@ class ExportingRuntime(RuntimeBase, ABC):
     ) -> BuiltModel:
         """Export the model to ``folder``, or reuse the artifact there; see :class:`Runtime`."""
         self._check(settings)
-        path = folder / f"{self.name}-{settings.precision}{self.suffix}"
+        path = folder / f"{_stem(self.name, settings)}{self.suffix}"
         identity = {"format": 1, "key": _key(model, example), "versions": versions(self)}
         kept = _read(path.with_suffix(".json"), identity)
         if kept is None:
@@ -95,6 +95,12 @@ class ExportingRuntime(RuntimeBase, ABC):
     def _inspect(self, session: Any, settings: RuntimeSettings) -> ExportNotes:
         """Return notes on the loaded model, beyond those of its export."""
         return ExportNotes()
+
+
+def _stem(name: str, settings: RuntimeSettings) -> str:
+    """Return the name of an artifact; its notes are of one precision on one device."""
+    device = "" if settings.device == "cpu" else f"-{settings.device.replace(':', '-')}"
+    return f"{name}-{settings.precision}{device}"
 
 
 def _key(model: nn.Module, example: Tensor) -> str:

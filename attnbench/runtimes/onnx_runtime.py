@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from attnbench.errors import RequestError
 from attnbench.runtimes.exporting_runtime import ExportingRuntime, ExportNotes
-from attnbench.runtimes.runtime import RuntimeSettings
+from attnbench.runtimes.runtime import RuntimeFailure, RuntimeSettings
 from attnbench.runtimes.torch_export import export_program, failure
 
 if TYPE_CHECKING:
@@ -20,25 +20,38 @@ if TYPE_CHECKING:
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A session with its device, and on CUDA with its stream."""
+
+    session: Any
+    device: str
+    stream: Any = None
+
+
 class OnnxRuntime(ExportingRuntime):
     """ONNX Runtime, all graph optimizations on."""
 
     name: ClassVar[str] = "onnxruntime"
     title: ClassVar[str] = "ONNX Runtime"
-    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "tf32", "int8")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnx", "onnxscript", "torch")
     suffix: ClassVar[str] = ".onnx"
 
-    def _check(self, settings: RuntimeSettings) -> None:
-        super()._check(settings)
+    def missing_on(self, device_kind: str) -> str | None:
+        """Return the reason why this installation cannot use a kind of device, or None."""
+        if device_kind == "cpu":
+            return None
         import onnxruntime as ort
 
-        if _provider(settings) not in ort.get_available_providers():
-            raise RequestError(
-                f"--device {settings.device} is not available: this ONNX Runtime has no "
-                f"{_provider(settings)}. Install onnxruntime-gpu in place of onnxruntime."
-            )
+        provider = _PROVIDERS[device_kind]
+        if provider in ort.get_available_providers():
+            return None
+        return (
+            f"runtime {self.name} cannot use the device: this ONNX Runtime has no {provider}. "
+            "Install onnxruntime-gpu in place of onnxruntime"
+        )
 
     def _write(
         self, model: nn.Module, example: Tensor, settings: RuntimeSettings, path: Path
@@ -46,21 +59,43 @@ class OnnxRuntime(ExportingRuntime):
         write_onnx(model, example, settings.precision, path)
         return _profile(path, example, settings)
 
-    def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> Any:
-        return load_session(path, settings)
-
-    def _bind(self, session: Any, example: Tensor) -> Bound:
+    def _load(self, path: Path, example: Tensor, settings: RuntimeSettings) -> _Loaded:
         import torch
 
-        source, names = session.get_inputs()[0].name, [str(session.get_outputs()[0].name)]
-        feed = {source: example.numpy()}
+        # a session on a GPU works on this stream, as torch's default one cannot be named to it
+        is_cuda, cuda = settings.device_kind == "cuda", cast("Any", torch.cuda)
+        stream = cuda.Stream(device=settings.device) if is_cuda else None
+        return _Loaded(load_session(path, settings, stream=stream), settings.device, stream)
 
-        def output(x: Tensor) -> Tensor:
-            return torch.from_numpy(session.run(names, {source: x.numpy()})[0]).float()
+    def _bind(self, session: _Loaded, example: Tensor) -> Bound:
+        import torch
 
-        # run() on a fixed feed: as fast as IO binding on the CPU (0.270 and 0.272 of eager on
-        # MobileNetV2), and the call that applications use
-        return lambda: session.run(names, feed), output
+        if session.stream is None:
+            return _bind_on_processor(session.session, example)
+        from attnbench.runtimes.onnx_cuda import bind_on_device
+
+        device = torch.device(session.device)
+        return bind_on_device(
+            session.session,
+            example,
+            device,
+            session.stream,
+            lambda: torch.cuda.current_stream(device),
+        )
+
+
+def _bind_on_processor(session: Any, example: Tensor) -> Bound:
+    import torch
+
+    source, names = session.get_inputs()[0].name, [str(session.get_outputs()[0].name)]
+    feed = {source: example.numpy()}
+
+    def output(x: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(names, {source: x.numpy()})[0]).float()
+
+    # run() on a fixed feed: as fast as IO binding on the CPU (0.270 and 0.272 of eager on
+    # MobileNetV2), and the call that applications use
+    return lambda: session.run(names, feed), output
 
 
 def write_onnx(model: nn.Module, example: Tensor, precision: str, path: Path) -> None:
@@ -123,11 +158,19 @@ def quantize(path: Path, inputs: list[Tensor]) -> None:
     prepared.unlink()
 
 
-def load_session(path: Path, settings: RuntimeSettings, *, profile: bool = False) -> Any:
+def load_session(
+    path: Path, settings: RuntimeSettings, *, profile: bool = False, stream: Any = None
+) -> Any:
     """Return a session of an ONNX file.
 
+    Args:
+        path: the file.
+        settings: the settings of the build.
+        profile: whether the session writes a profile beside the file.
+        stream: the ``torch.cuda.Stream`` on which a session on a GPU works.
+
     Raises:
-        RuntimeFailure: the file cannot be loaded.
+        RuntimeFailure: the file cannot be loaded, or not by the provider of the device.
     """
     import onnxruntime as ort
 
@@ -140,10 +183,19 @@ def load_session(path: Path, settings: RuntimeSettings, *, profile: bool = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_profiling = profile
     options.profile_file_prefix = str(path.parent / "profile")
+    wanted = _PROVIDERS[settings.device_kind]
     try:
-        return ort.InferenceSession(str(path), options, providers=[_provider(settings)])
+        session = ort.InferenceSession(
+            str(path), options, providers=_providers(settings, stream), enable_fallback=0
+        )
     except Exception as error:
         raise failure("ONNX Runtime", error) from error
+    if wanted not in session.get_providers():  # a warning of ONNX Runtime, and it goes on without
+        raise RuntimeFailure(
+            f"ONNX Runtime cannot load its {wanted}, and would run on "
+            f"{', '.join(session.get_providers())}: its CUDA and cuDNN must be those of torch"
+        )
+    return session
 
 
 def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNotes:
@@ -157,7 +209,7 @@ def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNo
     events = json.loads(report.read_text())
     report.unlink()
     nodes = [event["args"] for event in events if "op_name" in event.get("args", {})]
-    provider = _provider(settings)
+    provider = _PROVIDERS[settings.device_kind]
     elsewhere = Counter(
         f"{node['op_name']} on {node['provider']}"
         for node in nodes
@@ -166,5 +218,9 @@ def _profile(path: Path, example: Tensor, settings: RuntimeSettings) -> ExportNo
     return ExportNotes(dict(elsewhere), (f"{len(nodes)} nodes after optimisation",))
 
 
-def _provider(settings: RuntimeSettings) -> str:
-    return _PROVIDERS[settings.device.partition(":")[0]]
+def _providers(settings: RuntimeSettings, stream: Any) -> list[Any]:
+    if settings.device_kind == "cpu":
+        return [_PROVIDERS["cpu"]]
+    from attnbench.runtimes.onnx_cuda import cuda_provider
+
+    return [cuda_provider(settings, stream)]

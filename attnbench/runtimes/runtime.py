@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
-from attnbench.errors import AttnbenchError, RequestError
+from attnbench.errors import AttnbenchError, MissingExtraError, RequestError
 from attnbench.system import provenance
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
 
     Raises:
         RequestError: a setting is not offered; the error lists the valid ones.
+        MissingExtraError: the runtime cannot use the device here.
     """
     kind = settings.device_kind
     for what, got, name, valid in (
@@ -146,6 +147,8 @@ def check(runtime: Runtime, settings: RuntimeSettings) -> None:
                 f"{what} is not supported by runtime {runtime.name}: got {got!r}. "
                 f"Choose from {', '.join(valid)}."
             )
+    if lacking := runtime.missing_on(kind) if isinstance(runtime, RuntimeBase) else None:
+        raise MissingExtraError(lacking)
     if settings.threads < 1:
         raise RequestError(f"threads is too small: got {settings.threads}. Give 1 or more.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,16 +16,17 @@ from attnbench.utils.git import try_git
 
 ALWAYS = ("attnbench", "torch", "torchvision")
 COUNTERS = ("fvcore", "ptflops")
+_VARIANTS = {"onnxruntime": "onnxruntime-gpu"}
+"""Distributions that replace another one, with the same modules."""
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python and of those ``packages`` that are installed."""
     found = {"python": platform.python_version()}
     for name in packages:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        for distribution in (name, _VARIANTS.get(name, name)):
+            with suppress(PackageNotFoundError):
+                found.setdefault(name, version(distribution))
     return found
 
 
