@@ -11,6 +11,7 @@ from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import sessions
 from attnbench.suites.case import Case
 from attnbench.timing.isolation import allowed_cores
+from attnbench.workers.pool import local_gpus
 from attnbench.workers.process import Limits, share_memory
 
 _EVIDENCE = {"cost": 3}
@@ -21,6 +22,9 @@ includes its start and takes a hundred times as long as the next."""
 class TimeLeft:
     """Remaining time of a job: per kind, the number of cases times their mean duration.
 
+    Trainings run one on each GPU, without any one on each core; those on the other kind of device
+    are no evidence.
+
     Args:
         job: the job at its start; the records that its folder already has count as measured.
     """
@@ -29,8 +33,10 @@ class TimeLeft:
         self._missing = {case.name: case for case in job.pending}
         self._protocols = job.protocols
         trainings = _count(self._missing.values())["accuracy"]
+        gpus = len(local_gpus()) if trainings else 0
+        self._trained_on = "cuda" if gpus else "cpu"
         limits = Limits(memory_bytes=job.memory_bytes)
-        self._parallel, _ = share_memory(limits, min(trainings, len(allowed_cores())))
+        self._parallel, _ = share_memory(limits, min(trainings, gpus or len(allowed_cores())))
         self._seconds: defaultdict[str, list[float]] = defaultdict(list)
         for record in job.known.records.values() if job.known else ():
             self._add(record)
@@ -41,8 +47,13 @@ class TimeLeft:
         self._add(record)
 
     def _add(self, record: Record) -> None:
-        if record.status == "ok":
+        if record.status == "ok" and self._is_evidence(record):
             self._seconds[record.kind].append(record.seconds)
+
+    def _is_evidence(self, record: Record) -> bool:
+        """Return whether a duration is that of this machine: a GPU trains as no processor does."""
+        device = (record.training or {}).get("device", self._trained_on)
+        return str(device).partition(":")[0] == self._trained_on
 
     @property
     def seconds(self) -> float | None:

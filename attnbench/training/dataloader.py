@@ -7,11 +7,11 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
@@ -33,22 +33,36 @@ Transform = Callable[[Tensor], Tensor]
 Mixing = Callable[[Tensor, Tensor], Batch]
 
 
+_PROCESSOR = torch.device("cpu")
+
+
 class Feed(ABC):
     """The batches of a split: images (B, 3, S, S) in float32, normalized, and targets (B,).
+
+    Images are augmented in uint8 on the processor. They are sent to the device as they are, a
+    quarter of the bytes, and normalized there.
 
     Args:
         samples: the split.
         recipe: the recipe, for sizes, normalization and transforms.
         processes: the number of processes that share each batch in training.
+        device: the device of the batches.
     """
 
-    def __init__(self, samples: LabeledImages, recipe: Recipe, processes: int = 1) -> None:
+    def __init__(
+        self,
+        samples: LabeledImages,
+        recipe: Recipe,
+        processes: int = 1,
+        device: torch.device = _PROCESSOR,
+    ) -> None:
         self.samples = samples
         self.recipe = recipe
         self.least = 2 * recipe.accumulate * processes
+        self.device = device
         self._transform: Transform | None = transforms(recipe)
-        self._mean = torch.tensor(recipe.mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(recipe.std).view(1, 3, 1, 1)
+        self._mean = torch.tensor(recipe.mean).view(1, 3, 1, 1).to(device)
+        self._std = torch.tensor(recipe.std).view(1, 3, 1, 1).to(device)
 
     @property
     def steps(self) -> int:
@@ -62,15 +76,28 @@ class Feed(ABC):
         The caller seeds the global generator before it requests a batch.
         """
         parts = torch.split(order(seed, epoch, len(self.samples)), self.recipe.batch_size)
-        return self._batches(parts[first : self.steps], (seed, epoch))
+        return self._finished(self._batches(parts[first : self.steps], (seed, epoch)))
 
     def test(self) -> Iterator[Batch]:
         """Return the batches of all images in order, without augmentation."""
-        return self._batches(torch.split(torch.arange(len(self.samples)), 256), None)
+        return self._finished(
+            self._batches(torch.split(torch.arange(len(self.samples)), 256), None)
+        )
 
     @abstractmethod
     def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
-        """Yield batches of the images with these numbers, augmented in an epoch of a seed."""
+        """Yield uint8 batches of the images with these numbers, augmented in an epoch of a seed."""
+
+    def _finished(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Yield batches on the device, their images normalized."""
+        for images, targets in batches:
+            yield self._normalized(self._sent(images)), self._sent(targets)
+
+    def _sent(self, batch: Tensor) -> Tensor:
+        """Return a batch on the device; to a GPU it is copied while the processor goes on."""
+        if self.device.type != "cuda":
+            return batch.to(self.device)
+        return batch.pin_memory().to(self.device, non_blocking=True)
 
     def _normalized(self, images: Tensor) -> Tensor:
         """Return uint8 images as normalized float32 with three channels, in the recipe's layout."""
@@ -80,7 +107,12 @@ class Feed(ABC):
         return normal.contiguous(memory_format=torch.channels_last) if last else normal
 
 
-def feed(samples: LabeledImages, recipe: Recipe, processes: int = 1) -> Feed:
+def feed(
+    samples: LabeledImages,
+    recipe: Recipe,
+    processes: int = 1,
+    device: torch.device = _PROCESSOR,
+) -> Feed:
     """Return the feed of a split for a recipe; ``processes`` share each batch in training."""
     side = recipe.resize or recipe.size
     channels = 3 if samples.stacked is None else samples.stacked.shape[1]
@@ -88,44 +120,83 @@ def feed(samples: LabeledImages, recipe: Recipe, processes: int = 1) -> Feed:
     # this transform crops whole images, but a feed from memory holds only their centers
     crops = any(augment.name == "RandomResizedCrop" for augment in recipe.augment)
     kind = MemoryFeed if fits and not (crops and samples.stacked is None) else FileFeed
-    return kind(samples, recipe, processes)
+    return kind(samples, recipe, processes, device)
 
 
 class MemoryFeed(Feed):
     """A feed with all images of a split in memory, as squares in uint8."""
 
-    def __init__(self, samples: LabeledImages, recipe: Recipe, processes: int = 1) -> None:
-        super().__init__(samples, recipe, processes)
+    def __init__(
+        self,
+        samples: LabeledImages,
+        recipe: Recipe,
+        processes: int = 1,
+        device: torch.device = _PROCESSOR,
+    ) -> None:
+        super().__init__(samples, recipe, processes, device)
         self._images = _squares(samples, recipe.resize or recipe.size)
 
     def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
         transform = self._transform if epoch else None
         for chosen in numbers:
             images = augment_batch(self._images[chosen], transform, self.recipe.draw)
-            yield self._normalized(_cut(images, self.recipe)), self.samples.targets[chosen]
+            yield _cut(images, self.recipe), self.samples.targets[chosen]
 
 
 class FileFeed(Feed):
     """A feed that reads and decodes images on demand, in worker processes of a ``DataLoader``.
 
     Each image has random draws of its own, determined by seed, epoch and index, so that the result
-    does not depend on the number of processes.
+    does not depend on the number of processes. Those of training go on from epoch to epoch.
     """
 
+    _kept: DataLoader[Batch] | None = None
+    """The loader of training, with its processes."""
+
     def _batches(self, numbers: Sequence[Tensor], epoch: Epoch | None) -> Iterator[Batch]:
-        transform = self._transform if epoch else None
-        loader = DataLoader(
-            _Images(self.samples, self.recipe, transform, epoch or (0, 0)),
-            batch_sampler=[chosen.tolist() for chosen in numbers],
-            num_workers=min(self.recipe.workers, len(allowed_cores())),
-            generator=torch.Generator(),  # the default would draw from the global generator
-        )
+        requests = [[(epoch, number) for number in chosen.tolist()] for chosen in numbers]
+        loader = self._kept if epoch else None
+        if loader is None:
+            loader = self._loader(keeps=epoch is not None)
+        if epoch:
+            self._kept = loader
+        cast("_Requests", loader.batch_sampler).batches = requests
         batches = iter(loader)
         while (found := _next(batches)) is not None:
             if isinstance(found, str):
-                del batches  # ends the worker processes
+                self._kept = None
+                del batches, loader  # ends the worker processes
                 raise RequestError(found)
-            yield self._normalized(found[0]), found[1]
+            yield found
+
+    def _loader(self, *, keeps: bool) -> DataLoader[Batch]:
+        """Return a loader of the images that its sampler will name."""
+        workers = min(self.recipe.workers, len(allowed_cores()))
+        return DataLoader(
+            _Images(self.samples, self.recipe, self._transform),
+            batch_sampler=_Requests(),
+            num_workers=workers,
+            persistent_workers=keeps and workers > 0,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # the default would draw from the global generator
+        )
+
+
+_Request = tuple[Epoch | None, int]
+"""Epoch of the augmentation, None for a test, and index of an image."""
+
+
+class _Requests(Sampler[list[_Request]]):
+    """The sampler of a loader, whose batches are set before it is iterated."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[_Request]] = []
+
+    def __iter__(self) -> Iterator[list[_Request]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 @dataclass(eq=False)
@@ -135,19 +206,19 @@ class _Images(Dataset[Batch]):
     samples: LabeledImages
     recipe: Recipe
     transform: Transform | None
-    epoch: Epoch
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, request: _Request) -> Batch:
+        epoch, index = request
         image = _rgb(self.samples.image(index))
-        if self.transform is None:
+        if self.transform is None or epoch is None:
             image = _square(image, self.recipe.resize or self.recipe.size)
         else:
             with torch.random.fork_rng(devices=[]):
                 # not torch.manual_seed: it would also seed the GPUs, which are not restored
-                torch.default_generator.manual_seed(image_seed(*self.epoch, index))
+                torch.default_generator.manual_seed(image_seed(*epoch, index))
                 image = self.transform(image)
         return _cut(image, self.recipe), self.samples.targets[index]
 

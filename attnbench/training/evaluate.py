@@ -46,11 +46,16 @@ def score_of(logits: Tensor, targets: Tensor, classes: int) -> Score:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return logits (N, classes) and targets (N,) on the CPU; set the evaluation mode."""
+def predict(model: nn.Module, feed: Feed) -> tuple[Tensor, Tensor]:
+    """Return logits (N, classes) and targets (N,) on the CPU; set the evaluation mode.
+
+    Args:
+        model: the network, on the device of the feed.
+        feed: the feed of the test images.
+    """
     model.eval()
     logits, targets = [], []
     for images, wanted in feed.test():
-        logits.append(model(images.to(device)).float().cpu())
-        targets.append(wanted)
+        logits.append(model(images).float().cpu())
+        targets.append(wanted.cpu())
     return torch.cat(logits), torch.cat(targets)

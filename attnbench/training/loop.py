@@ -1,7 +1,8 @@
 """The training loop: one network, one seed, on ``accelerate``.
 
-With the same batches, memory format and threads, its results are bit-identical to those of a plain
-loop of forward, backward, optimizer and schedule (``tests/training/test_loop.py``).
+With the same batches, memory format and threads, its results on the processor are bit-identical to
+those of a plain loop of forward, backward, optimizer and schedule, and so is a resumed training
+(``tests/training/``). On CUDA neither is promised: kernels may add in an order that differs.
 """
 
 from __future__ import annotations
@@ -98,9 +99,10 @@ class _Training:
         self.classes = len(data.train.classes)
         processes = self.accelerator.num_processes
         _check(data, recipe, processes)
-        self.data: Feed = feed(data.train, recipe, processes)
-        self.test: Feed = feed(data.test, recipe)
-        others = [seed, epochs, self.accelerator.device.type, processes]
+        device = self.accelerator.device
+        self.data: Feed = feed(data.train, recipe, processes, device)
+        self.test: Feed = feed(data.test, recipe, device=device)
+        others = [seed, epochs, device.type, processes]
         self.identity = _identity(model, data, recipe, others)
         self.average = _averaged(model, recipe, self.accelerator.device)
         optimizer = optimizer_of(model, recipe)
@@ -173,7 +175,7 @@ class _Training:
         if self.mix is not None:
             images, targets = self.mix(images, targets)
         processes, own = self.accelerator.num_processes, self.accelerator.process_index
-        count, device = self.recipe.accumulate, self.accelerator.device
+        count = self.recipe.accumulate
         # factor from a mean over the parts to a mean over the whole batch
         share = count * processes / len(images)
         images, targets = images.tensor_split(processes)[own], targets.tensor_split(processes)[own]
@@ -182,8 +184,8 @@ class _Training:
         for part, wanted in parts:
             with self.accelerator.accumulate(self.model):
                 with self.accelerator.autocast():
-                    output = self.forward(part.to(device)).float()
-                    loss = self.loss(output, wanted.to(device))
+                    output = self.forward(part).float()
+                    loss = self.loss(output, wanted)
                 if count * processes > 1:
                     loss = loss * (len(part) * share)
                 self.accelerator.backward(loss)
@@ -232,7 +234,7 @@ class _Training:
         tested = self.accelerator.unwrap_model(self.model)
         if self.average is not None:
             tested = self.average.module
-        found = score_of(*predict(tested, self.test, self.accelerator.device), self.classes)
+        found = score_of(*predict(tested, self.test), self.classes)
         if self.progress.step == self.epochs * self.data.steps:
             self.plain.load_state_dict(tested.state_dict())
             self.plain.eval().to("cpu")

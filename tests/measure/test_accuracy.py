@@ -261,9 +261,9 @@ def test_a_blended_arm_has_the_logits_of_the_pretrained_backbone(
     for module, placement in ((None, None), ("ulsam,blend=true", "after:3,8")):
         model = meter.network(case(backbone, module, placement))
         transfer(model, path)
-        logits.append(predict(model, test, torch.device("cpu"))[0])
+        logits.append(predict(model, test)[0])
     assert torch.equal(*logits)
-    fresh = predict(meter.network(case(backbone)), test, torch.device("cpu"))[0]
+    fresh = predict(meter.network(case(backbone)), test)[0]
     assert not torch.equal(fresh, logits[0])
 
 

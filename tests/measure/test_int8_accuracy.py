@@ -49,7 +49,7 @@ def trained(own):
 
 
 def answers(model, recipe):
-    logits, targets = predict(model, feed(load(DATA).test, recipe), torch.device("cpu"))
+    logits, targets = predict(model, feed(load(DATA).test, recipe))
     return score_of(logits, targets, 4).correct
 
 

@@ -1,5 +1,6 @@
 """The remaining time of a job: from the durations of the cases that are measured."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,23 @@ def test_each_kind_takes_as_long_as_its_measured_cases_in_the_mean(cases, monkey
     assert left.seconds == 300 / 2
     left.done(record(second, 100.0))
     assert left.seconds == 0
+
+
+@pytest.mark.parametrize(("gpus", "seconds"), [([], 2 * 300 / 2), (["2"], 2 * 20)])
+def test_trainings_on_a_gpu_take_as_long_as_on_a_gpu(cases, monkeypatch, gpus, seconds):
+    monkeypatch.setattr("attnbench.runner.eta.allowed_cores", lambda: [0, 1])
+    monkeypatch.setattr("attnbench.runner.eta.local_gpus", lambda: gpus)
+    *_, first, second = cases
+    before = [replace(first, training=replace(first.training, seed=seed)) for seed in (7, 8)]
+    known = [
+        record(case, took).model_copy(update={"training": {"device": device}})
+        for case, took, device in zip(before, (300.0, 20.0), ("cpu", "cuda:0"), strict=True)
+    ]
+    left = TimeLeft(job([first, second], known=Run(None, records={one.case: one for one in known})))
+    assert left.seconds == seconds
+    only_cpu = Run(None, records={known[0].case: known[0]})
+    left = TimeLeft(job([first, second], known=only_cpu))
+    assert (left.seconds is None) == bool(gpus)  # a processor is no evidence of a GPU
 
 
 def test_the_slow_first_count_is_no_evidence(cases):

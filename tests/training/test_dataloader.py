@@ -1,9 +1,12 @@
 """Batches: their images, order, cuts, normalization and augmentation."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as tv
 
 from attnbench.datasets.dataset import LabeledImages
@@ -182,6 +185,76 @@ AUGMENTED = {
 }
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_normalization_is_this_to_the_last_bit(split, recipe, channels_last):
+    """Committed accuracies depend on it."""
+    samples = split(40)
+    images, _ = all_of(feed(samples, recipe(channels_last=channels_last)).training(1, 0))
+    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (MEAN, STD))
+    wanted = (samples.stacked[order(1, 0, 40)].to(torch.float32) / 255.0 - mean) / std
+    assert torch.equal(images, wanted)
+
+
+@pytest.mark.parametrize("kind", [MemoryFeed, FileFeed])
+def test_a_gpu_gets_pinned_uint8_and_normalizes_it(recipe, kind, monkeypatch):
+    made, log = kind(files(20), recipe()), []
+    there, pin = torch.Tensor.to, torch.Tensor.pin_memory
+
+    def pinned(tensor):
+        log.append("pinned")
+        return tensor
+
+    def moved(tensor, *to, **options):
+        if to and to[0] == torch.device("cuda"):
+            log.append((tensor.dtype, options))
+            return tensor  # the device is simulated
+        return there(tensor, *to, **options)
+
+    monkeypatch.setattr(made, "device", torch.device("cuda"))
+    monkeypatch.setattr(feeds, "DataLoader", partial(without_pinning, log))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
+    monkeypatch.setattr(torch.Tensor, "to", moved)
+    images, _ = next(made.training(0, 0))
+    sent = [
+        "pinned", (torch.uint8, {"non_blocking": True}),
+        "pinned", (torch.int64, {"non_blocking": True}),
+    ]  # fmt: skip
+    assert log == ["loader pins"] * (kind is FileFeed) + sent
+    monkeypatch.setattr(torch.Tensor, "to", there)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    assert torch.equal(images, next(kind(files(20), recipe()).training(0, 0))[0])
+
+
+def without_pinning(log, images, *, pin_memory, **options):
+    """Return a loader that pins nothing, as there is no device to pin for."""
+    log += ["loader pins"] * pin_memory
+    return DataLoader(images, **options)
+
+
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (1, True)])
+def test_the_processes_of_training_go_on_from_epoch_to_epoch(
+    recipe, monkeypatch, workers, persistent
+):
+    made = []
+
+    def loader(images, **options):
+        made.append((options["num_workers"], options["persistent_workers"]))
+        return DataLoader(images, **options)
+
+    monkeypatch.setattr(feeds, "DataLoader", loader)
+    samples, chosen = files(40), recipe(workers=workers, **AUGMENTED)
+    kept = FileFeed(samples, chosen)
+    next(kept.training(2, 0))  # left in the middle: what was prepared must not come later
+    for epoch in (1, 2):
+        found = all_of(kept.training(2, epoch))
+        alone = all_of(FileFeed(samples, recipe(workers=0, **AUGMENTED)).training(2, epoch))
+        assert torch.equal(found[0], alone[0]) and torch.equal(found[1], alone[1])
+    assert made[0] == (workers, persistent)
+    assert len(made) == 3  # one of the feed that is kept, and one of each that is compared
+    next(kept.test())
+    assert made[-1] == (workers, False)
+
+
 def test_files_have_draws_of_their_own(recipe):
     flips = recipe(augment=[{"name": "RandomHorizontalFlip"}], draw=16)
     samples = files(20, sides=((8, 8),) * 3)
@@ -214,12 +287,12 @@ def test_no_more_processes_than_cores(recipe, monkeypatch):
 
     def loader(images, **options):
         seen.append(options["num_workers"])
-        return iter(())
+        return DataLoader(images, batch_sampler=options["batch_sampler"])
 
     monkeypatch.setattr(feeds, "DataLoader", loader)
     monkeypatch.setattr(feeds, "allowed_cores", lambda: [0, 1, 2])
     for workers in (0, 2, 50):
-        assert list(FileFeed(files(4), recipe(workers=workers)).test()) == []
+        assert len(list(FileFeed(files(4), recipe(workers=workers)).test())) == 1
     assert seen == [0, 2, 3]
 
 

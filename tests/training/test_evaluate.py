@@ -61,7 +61,7 @@ def test_a_network_is_tested_in_evaluation_mode():
     images = torch.eye(7)[:5].view(5, 7, 1, 1)
     targets = torch.tensor([0, 1, 2, 3, 6])
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.9)).train()
-    found = score_of(*predict(model, Fixed(images, targets), torch.device("cpu")), 7)
+    found = score_of(*predict(model, Fixed(images, targets)), 7)
     assert not model.training
     assert found.correct.tolist() == [True, True, True, True, False]
     assert found.top1 == 80.0
