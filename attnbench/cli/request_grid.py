@@ -138,9 +138,11 @@ def refuse_skipped(job: Job) -> None:
 def rows_of(job: Job, run: Run) -> list[RowView]:
     """Return the rows of a request's table with their results."""
     from attnbench.reports.run_report import records_of
+    from attnbench.reports.tables.case_results import read_timings
     from attnbench.reports.tables.row_views import row_views
 
-    return row_views(job.suite, job.tables[0], records_of(run))
+    records = records_of(run)
+    return row_views(job.suite, job.tables[0], records, read_timings(records))
 
 
 def requested_rows(rows: Sequence[RowView]) -> list[RowView]:

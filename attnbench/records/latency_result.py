@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from attnbench.stats.latency_ratio import Distribution, RatioEstimate, distribution, estimate
+from attnbench.stats.latency_ratio import (
+    Distribution,
+    RatioEstimate,
+    distribution,
+    estimate,
+    shrink_session,
+)
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.stats.verdict import LatencyRule, Verdict, judge_latency
 
 K = TypeVar("K", bound=Hashable)
+
+_SIGNATURE = 5
+"""Number of rounds whose seconds identify a process: with 5 digits each, no other has them."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,8 @@ class LatencyResult:
     """Flag of an arm that is the plain network itself, so that its ratio is the A/A ratio."""
     sampling_s: float
     dropped: int
+    session: Hashable = None
+    """The first seconds of the plain network in each process: equal for all arms of a session."""
 
     @property
     def throughput(self) -> float:
@@ -53,7 +64,21 @@ def timing_of(samples: Sequence[Mapping[str, Any]], batch: int) -> LatencyResult
         is_plain=not others,
         sampling_s=sum(process.sampling_s for process in processes),
         dropped=sum(process.dropped for process in processes),
+        session=tuple(process.seconds[process.baseline][:_SIGNATURE] for process in processes),
     )
+
+
+def pool_sessions(timings: Mapping[K, LatencyResult]) -> dict[K, LatencyResult]:
+    """Return the timings with errors moderated over the arms that were timed together."""
+    sessions: dict[Hashable, dict[K, RatioEstimate]] = {}
+    for key, timing in timings.items():
+        if not timing.is_plain:
+            sessions.setdefault(timing.session, {})[key] = timing.arm
+    shrunk = {key: arm for rows in sessions.values() for key, arm in shrink_session(rows).items()}
+    return {
+        key: replace(timing, arm=shrunk[key]) if key in shrunk else timing
+        for key, timing in timings.items()
+    }
 
 
 def judge_timings(

@@ -20,9 +20,9 @@ from scipy import optimize, special
 
 K = TypeVar("K", bound=Hashable)
 
-_FEWEST = 4
+FEWEST = 4
 """Number of rows below which no prior is estimated."""
-_MOST_FREEDOM = 16.0
+MOST_FREEDOM = 16.0
 """Maximum degrees of freedom of a prior: rows share their plain network and are dependent."""
 
 
@@ -34,16 +34,22 @@ class StandardError:
     freedom: float
 
 
-def moderate(spreads: Mapping[K, StandardError]) -> dict[K, StandardError]:
+def moderate(
+    spreads: Mapping[K, StandardError], most_freedom: float = MOST_FREEDOM
+) -> dict[K, StandardError]:
     """Return the standard errors of rows with similar noise, moderated by their common prior.
 
     A standard error is raised where the others are greater, never lowered: the gain is in degrees
     of freedom.
+
+    Args:
+        spreads: the standard error of each row; unchanged if fewer than 4 are known.
+        most_freedom: upper bound of the prior's degrees of freedom.
     """
     known = [spread for spread in spreads.values() if 0 < spread.error < math.inf]
-    if len(known) < _FEWEST:
+    if len(known) < FEWEST:
         return dict(spreads)
-    expected, found = _prior(known), dict(spreads)
+    expected, found = _prior(known, most_freedom), dict(spreads)
     for key, own in spreads.items():
         if 0 < own.error < math.inf:
             freedom = expected.freedom + own.freedom
@@ -52,15 +58,15 @@ def moderate(spreads: Mapping[K, StandardError]) -> dict[K, StandardError]:
     return found
 
 
-def _prior(spreads: Sequence[StandardError]) -> StandardError:
+def _prior(spreads: Sequence[StandardError], most_freedom: float = MOST_FREEDOM) -> StandardError:
     """Return the common standard error of the rows, with the prior's degrees of freedom."""
     halves = np.array([spread.freedom for spread in spreads]) / 2
     squares = np.log([spread.error**2 for spread in spreads])
     logs = squares - special.digamma(halves) + np.log(halves)
     mean = float(np.mean(logs))
     excess = float(np.var(logs, ddof=1) - np.mean(special.polygamma(1, halves)))
-    if excess <= float(special.polygamma(1, _MOST_FREEDOM / 2)):
-        return StandardError(math.exp(mean / 2), _MOST_FREEDOM)
+    if excess <= float(special.polygamma(1, most_freedom / 2)):
+        return StandardError(math.exp(mean / 2), most_freedom)
     found: Any = optimize.brentq(_trigamma_beyond, -20.0, 20.0, args=(excess,), xtol=1e-9)
     half = math.exp(found)
     center = mean + float(special.digamma(half)) - math.log(half)

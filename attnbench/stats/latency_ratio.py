@@ -15,8 +15,15 @@ from typing import TypeVar
 import numpy as np
 
 from attnbench.errors import RequestError
-from attnbench.stats.empirical_bayes import StandardError, moderate
-from attnbench.stats.hodges_lehmann import Array, LocationEstimate, center, t_p_value, t_quantile
+from attnbench.stats.empirical_bayes import FEWEST, StandardError, moderate
+from attnbench.stats.hodges_lehmann import (
+    Array,
+    LocationEstimate,
+    center,
+    location,
+    t_p_value,
+    t_quantile,
+)
 from attnbench.stats.paired_difference import estimate as estimate_difference
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
@@ -33,6 +40,7 @@ class RatioEstimate:
         p_value: two-sided p-value of a ratio of 1.
         pairs: total number of rounds in all processes.
         freedom: degrees of freedom of the interval's t quantile.
+        centers: the logarithm of the ratio in each process; empty for pairs of processes.
     """
 
     ratio: float
@@ -42,6 +50,7 @@ class RatioEstimate:
     pairs: int
     processes: int
     freedom: float = math.inf
+    centers: tuple[float, ...] = ()
 
     @property
     def error(self) -> float:
@@ -106,7 +115,8 @@ def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
     Args:
         processes: the samples of each process. One process gives the interval of that process:
             another may have a different memory layout and differ by a percent. Several processes
-            are clusters.
+            are clusters; three or more need no estimate of the noise within them, which is part of
+            their spread. :func:`shrink_session` moderates it over arms that were timed together.
         arm: name of the arm; :data:`~attnbench.stats.timing_samples.AGAIN` for the A/A arm.
 
     Raises:
@@ -118,44 +128,43 @@ def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
     pairs = sum(samples.rounds for samples in parts)
     if all(samples.baseline == arm for samples in parts):
         return RatioEstimate(1.0, 1.0, 1.0, 1.0, pairs, len(parts))
-    centers = [center(_differences(samples, arm)) for samples in parts]
-    found = centers[0]
-    if len(centers) > 1:
-        controls = centers
-        if arm != AGAIN:
-            controls = [center(_differences(samples, AGAIN)) for samples in parts]
-        found = pool(centers, controls)
+    centers = tuple(location(_differences(samples, arm)) for samples in parts)
+    found = _pooled(parts, arm, centers)
     ratio, low, high = map(_exp, (found.value, found.low, found.high))
-    return RatioEstimate(ratio, low, high, found.p_value, pairs, len(parts), found.freedom)
+    return RatioEstimate(ratio, low, high, found.p_value, pairs, len(parts), found.freedom, centers)
 
 
-def pool(
-    centers: Sequence[LocationEstimate], controls: Sequence[LocationEstimate]
+def _pooled(parts: Sequence[TimingSamples], arm: str, centers: Sequence[float]) -> LocationEstimate:
+    if len(parts) > 2:
+        return _between(parts, arm, centers)
+    within = [center(_differences(samples, arm)) for samples in parts]
+    if len(parts) == 1:
+        return within[0]
+    # two processes may agree by chance; they are no more certain than their rounds
+    error = math.hypot(*(found.error for found in within)) / 2
+    rounds = _spread_interval(centers, error, sum(found.freedom for found in within))
+    between = _between(parts, arm, centers)
+    return max(between, rounds, key=lambda interval: interval.high - interval.low)
+
+
+def _between(
+    parts: Sequence[TimingSamples], arm: str, centers: Sequence[float]
 ) -> LocationEstimate:
     """Return the mean over processes, with the interval of a cluster sample.
 
-    The spread between processes (memory layout, hash seed) dominates, and three processes estimate
-    it poorly: the t quantile with 2 degrees of freedom is 4.3. Their A/A arms have the same spread,
-    and their error is independent of the arm's (which is measured from the mean of both copies), so
-    both spreads are pooled; where the arm's own is greater, it is used. The interval is never
-    narrower than the rounds within the processes allow.
-
-    Args:
-        centers: the locations of the arm, one per process.
-        controls: the locations of the A/A arm, in the same order.
+    Three processes estimate their spread poorly: the t quantile with 2 degrees of freedom is 4.3.
+    Their A/A arms mostly have the same spread, and their error is independent of the arm's (which
+    is measured from the mean of both copies), so both spreads are pooled; where the arm's own is
+    greater, it is used.
     """
-    values = np.array([location.value for location in centers])
-    count = len(values)
-    own = float(np.var(values, ddof=1))
+    count = len(centers)
+    own = float(np.var(centers, ddof=1))
     spread, freedom = own, count - 1
-    if controls is not centers:
-        other = float(np.var([control.value for control in controls], ddof=1))
+    if arm != AGAIN:
+        controls = [location(_differences(samples, AGAIN)) for samples in parts]
+        other = float(np.var(controls, ddof=1))
         spread, freedom = max(own, (own + other) / 2), 2 * (count - 1)
-    between = _spread_interval(values, math.sqrt(spread / count), freedom)
-    errors = np.array([location.error for location in centers])
-    error = math.sqrt(float(np.sum(errors**2))) / count
-    within = _spread_interval(values, error, sum(location.freedom for location in centers))
-    return max(between, within, key=lambda interval: interval.high - interval.low)
+    return _spread_interval(centers, math.sqrt(spread / count), freedom)
 
 
 def distribution(processes: Sequence[TimingSamples], arm: str) -> Distribution:
@@ -179,7 +188,7 @@ def _differences(samples: TimingSamples, arm: str) -> Array:
     return np.asarray([logs[arm] - logs[samples.baseline], logs[arm] - logs[AGAIN]])
 
 
-def _spread_interval(values: Array, error: float, freedom: float) -> LocationEstimate:
+def _spread_interval(values: Sequence[float], error: float, freedom: float) -> LocationEstimate:
     mean = float(np.mean(values))
     reach = t_quantile(freedom) * error
     p_value = t_p_value(mean / error, freedom) if error else float(mean == 0)
@@ -203,6 +212,59 @@ def shrink_ratios(ratios: Mapping[K, RatioEstimate]) -> dict[K, RatioEstimate]:
     """Return the ratios of rows with similar noise, their errors moderated by empirical Bayes."""
     errors = {key: StandardError(ratio.error, ratio.freedom) for key, ratio in ratios.items()}
     return {key: _with_error(ratios[key], error) for key, error in moderate(errors).items()}
+
+
+def shrink_session(ratios: Mapping[K, RatioEstimate]) -> dict[K, RatioEstimate]:
+    """Return the ratios of arms that were timed together, their errors moderated alike.
+
+    The spread of each arm's three or more processes is moderated by the spreads of the others: an
+    error is raised where it is small by chance, and its degrees of freedom are those of all arms,
+    as far as they do not share their plain network's noise. Fewer than 4 arms, or arms of one or
+    two processes, are unchanged.
+
+    Args:
+        ratios: the estimates of :func:`estimate` for the arms of one session, without the baseline
+            and its copy.
+    """
+    counts = {len(ratio.centers) for ratio in ratios.values()}
+    if len(ratios) < FEWEST or len(counts) > 1 or counts.pop() < 3:
+        return dict(ratios)
+    return _shrunk(ratios)
+
+
+def _shrunk(rows: Mapping[K, RatioEstimate]) -> dict[K, RatioEstimate]:
+    """Return the rows with moderated errors; all have the same number of processes."""
+    centers = np.array([row.centers for row in rows.values()])
+    own = centers.shape[1] - 1
+    errors = np.std(centers, axis=1, ddof=1) / math.sqrt(own + 1)
+    spreads = {
+        key: StandardError(float(error), own) for key, error in zip(rows, errors, strict=True)
+    }
+    most = _common_freedom(centers) - own
+    found = moderate(spreads, most) if most > 0 else spreads
+    return {key: _with_error(rows[key], error) for key, error in found.items()}
+
+
+def _common_freedom(centers: Array) -> float:
+    """Return the degrees of freedom of the mean of the rows' variances between processes.
+
+    Rows that are compared with the same plain network share its part of the variance, which has
+    the freedom of one row. The share is the intraclass correlation of the rows, and at least 1/3:
+    what both copies of the plain network contribute if all networks vary equally. The freedom is by
+    the Welch-Satterthwaite formula, with the correlation's root in place of its square to allow for
+    the error of its estimate.
+
+    Args:
+        centers: (rows, processes).
+    """
+    rows, own = centers.shape[0], centers.shape[1] - 1
+    deviations = centers - centers.mean(axis=1, keepdims=True)
+    sizes = np.sqrt(np.sum(deviations**2, axis=1, keepdims=True) / own)
+    scaled = np.divide(deviations, sizes, out=np.zeros_like(deviations), where=sizes > 0)
+    mean_square = float(np.sum(np.mean(scaled, axis=0) ** 2)) / own
+    shared = max((rows * mean_square - 1) / (rows - 1), 1 / 9)
+    # two moments of the rows' variances are fitted
+    return float(1 / (shared / own + (1 - math.sqrt(shared)) ** 2 / ((rows - 2) * own)))
 
 
 def _with_error(ratio: RatioEstimate, error: StandardError) -> RatioEstimate:

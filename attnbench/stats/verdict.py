@@ -79,18 +79,20 @@ class VerdictRule:
 class LatencyRule(VerdictRule):
     """The criteria for a difference of latency: *slower* or *faster*, as fractions.
 
-    A row's doubt is an invalid A/A arm: its interval lies wholly beyond ``minimum_effect`` (the
-    copy of the baseline differs from it by a reportable amount; by chance this happens in well
+    A row's doubt is an invalid A/A arm: its interval lies wholly beyond ``copy_tolerance`` and
+    ``minimum_effect`` (the copy of the baseline differs from it; by chance this happens in well
     under 1 of 40 runs), its noise floor is beyond ``worst_floor``, or it has fewer than
     ``fewest_pairs`` rounds.
 
     Attributes:
+        copy_tolerance: difference of the baseline from its own copy that is tolerated.
         worst_floor: A/A noise floor above which no figure is reliable.
         fewest_pairs: number of rounds below which there is no verdict.
     """
 
-    minimum_effect: float = 0.01
+    minimum_effect: float = 0.005
     same_margin: float = 0.03
+    copy_tolerance: float = 0.01
     worst_floor: float = 0.10
     fewest_pairs: int = 5
 
@@ -248,7 +250,8 @@ def doubt_of(again: RatioEstimate, rule: LatencyRule | None = None) -> str:
     rule = rule or LatencyRule()
     if again.pairs < rule.fewest_pairs:
         return f"Only {again.pairs} rounds were timed; {rule.fewest_pairs} are the least."
-    if again.low > 1 + rule.minimum_effect or again.high < 1 - rule.minimum_effect:
+    tolerance = max(rule.copy_tolerance, rule.minimum_effect)
+    if again.low > 1 + tolerance or again.high < 1 - tolerance:
         return (
             f"The baseline differs from its own copy by {again.ratio - 1:+.1%} "
             f"[{again.low - 1:+.1%}, {again.high - 1:+.1%}]."

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnbench.records.latency_result import judge_timings, timing_of
+from attnbench.records.latency_result import judge_timings, pool_sessions, timing_of
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 
 BASE = "latency/net/plain/eager"
@@ -62,3 +62,31 @@ def test_plain_networks_are_no_claims_among_which_false_ones_are_controlled():
     assert {key: together[key] for key in arms} == alone
     assert alone["slow"].verdict == "slower"
     assert all(together[key].verdict in ("same", "inconclusive") for key in plain)
+
+
+def test_arms_are_moderated_with_those_of_their_own_session():
+    """Sessions are told apart by their plain network's seconds, which all their arms have."""
+    plain = [samples(seed=seed)["seconds"] for seed in range(3)]
+
+    def timed(seed, *, shared):
+        made = [samples(1.1, seed=seed + number) for number in range(3)]
+        for process, seconds in zip(made, plain, strict=True):
+            if shared:
+                process["seconds"] |= {key: seconds[key] for key in (BASE, AGAIN)}
+        return timing_of(made, 1)
+
+    together = {name: timed(10 * name, shared=True) for name in range(1, 7)}
+    apart = {f"alone {name}": timed(10 * name, shared=False) for name in range(1, 7)}
+    found = pool_sessions(together | apart)
+    assert {key: found[key] for key in apart} == apart
+    freedoms = {found[key].arm.freedom for key in together}
+    assert len(freedoms) == 1 and freedoms != {4}
+    assert [found[key].arm.ratio for key in together] == [
+        together[key].arm.ratio for key in together
+    ]
+
+
+def test_a_plain_network_is_no_arm_of_its_session():
+    made = [samples(seed=seed) for seed in range(3)]
+    plain = {number: timing_of(made, 1) for number in range(6)}
+    assert pool_sessions(plain) == plain

@@ -59,10 +59,25 @@ def test_processes_are_the_unit():
     assert estimate(parts, AGAIN).half_width == pytest.approx(4.303 * 0.03 / np.sqrt(3), rel=0.01)
 
 
-def test_processes_that_agree_are_no_surer_than_their_rounds(simulate):
+def test_two_processes_that_agree_are_no_surer_than_their_rounds(simulate):
     rng = np.random.default_rng(4)
-    parts = [simulate("normal", rng, 25, 1.1)] * 3  # to the digit the same: no spread between
+    parts = [simulate("normal", rng, 25, 1.1)] * 2  # to the digit the same: no spread between
     assert estimate(parts, "arm").half_width > 0.4 * estimate(parts[:1], "arm").half_width
+
+
+def test_three_processes_are_as_sure_as_they_agree():
+    """However noisy their few rounds are: what they differ by has that noise in it."""
+    rng = np.random.default_rng(7)
+    parts = []
+    for ratio in (1.0316, 1.0260, 1.0275, 1.0289):
+        noise = 0.05 * rng.standard_normal(9)
+        noise -= np.median(np.add.outer(noise, noise)[np.triu_indices(9)]) / 2
+        parts.append(samples_of(base=np.ones(9), again=np.ones(9), arm=ratio * np.exp(noise)))
+    found = estimate(parts, "arm")
+    logs = np.log([1.0316, 1.0260, 1.0275, 1.0289])
+    assert np.log(found.ratio) == pytest.approx(logs.mean())
+    # 6 degrees of freedom with those of the A/A arm, which has no spread at all
+    assert found.half_width == pytest.approx(2.446912 * logs.std(ddof=1) / 2, rel=1e-6)
 
 
 def test_distribution_pools_the_processes():

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
-from attnbench.stats.latency_ratio import estimate
-from attnbench.stats.timing_samples import AGAIN
+from attnbench.stats.latency_ratio import estimate, shrink_session
+from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.timing.sampler import Sampling, sample
 
 NOISES = ["normal", "correlated", "drifting", "lognormal", "t2", "pareto", "bursts"]
@@ -62,6 +63,39 @@ def test_interval_of_several_processes(simulate, processes, layout):
         control.append(holds(estimate(samples, AGAIN), 1.0))
     assert np.mean(arm) >= 0.93
     assert np.mean(control) >= 0.93
+
+
+def processes_of_a_session(rng, arms, processes, rounds, noise, rho, layout):
+    """Samples of each process: networks with a layout of their own and correlated rounds."""
+    names = ["base", AGAIN, *(f"arm {number}" for number in range(arms))]
+    drawn = {
+        "lognormal": lambda shape: rng.lognormal(0, 0.8, shape) / 1.30,
+        "t3": lambda shape: rng.standard_t(3, shape) / np.sqrt(3),
+    }[noise]
+    for _ in range(processes):
+        rounds_of = drawn((len(names), 40 + rounds)) * np.sqrt(1 - rho**2)
+        own = 0.02 * lfilter([1], [1, -rho], rounds_of, axis=-1)[:, 40:]
+        logs = own + layout * rng.standard_normal((len(names), 1))
+        seconds = {name: tuple(np.exp(row)) for name, row in zip(names, logs, strict=True)}
+        yield TimingSamples("base", seconds, dict.fromkeys(names, 1), 0.0, 1.0, "budget")
+
+
+@pytest.mark.parametrize("noise", ["lognormal", "t3"])
+@pytest.mark.parametrize(
+    ("processes", "arms", "tries"), [(1, 1, 300), (2, 1, 300), (3, 3, 100), (4, 12, 30), (8, 5, 40)]
+)
+def test_interval_of_a_session_of_few_correlated_rounds(noise, processes, arms, tries):
+    """A layout is that of other processes: one process has the interval of its own."""
+    rng, hits = np.random.default_rng(processes), []
+    for number in range(tries):
+        rounds, rho = (5, 9, 14, 20)[number % 4], (0.0, 0.4, 0.8)[number % 3]
+        layout = 0.005 if processes > 1 else 0.0
+        samples = list(processes_of_a_session(rng, arms, processes, rounds, noise, rho, layout))
+        found = shrink_session({arm: estimate(samples, f"arm {arm}") for arm in range(arms)})
+        hits += [holds(one, 1.0) for one in found.values()]
+    least = 0.93 if noise == "t3" else 0.95
+    # less two standard errors of a share, of as many tries as there are sessions
+    assert np.mean(hits) >= least - 2 * np.sqrt(0.05 * 0.95 / tries / arms**0.5)
 
 
 def test_processes_as_clusters_are_needed(simulate):

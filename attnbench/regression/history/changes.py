@@ -14,7 +14,7 @@ from itertools import pairwise
 from attnbench.regression.history.metric_values import OVERHEAD, Group
 from attnbench.regression.history.series import Point, Series
 from attnbench.stats.changepoints import Segmentation, segment
-from attnbench.stats.verdict import LatencyRule
+from attnbench.stats.verdict import LatencyChangeRule
 
 _RESOLUTION = {OVERHEAD: 1e-4}
 _POINTS = 1e-3
@@ -103,7 +103,7 @@ def _segmented(series: Series, points: list[Point]) -> Segmentation:
         [point.number for point in points],
         [point.reading.error for point in points],
         resolution=_RESOLUTION.get(series.metric, _POINTS),
-        least=math.log1p(LatencyRule().minimum_effect) if series.metric == OVERHEAD else 0.0,
+        least=math.log1p(LatencyChangeRule().minimum_effect) if series.metric == OVERHEAD else 0.0,
         shared=series.metric != OVERHEAD,
     )
 

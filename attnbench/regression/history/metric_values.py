@@ -11,7 +11,6 @@ from typing import Any
 from attnbench.records.format import Header, Record
 from attnbench.records.latency_result import timing_of
 from attnbench.records.store import Run
-from attnbench.stats.hodges_lehmann import t_quantile
 from attnbench.stats.paired_difference import estimate as paired_estimate
 from attnbench.stats.verdict import doubt_of
 
@@ -124,9 +123,7 @@ def _overhead(record: Record, group: Group) -> MetricValue:
     if not (0 < arm.low <= arm.high < math.inf):
         return MetricValue(reason="too few rounds for an interval")
     low, high = math.log(arm.low), math.log(arm.high)
-    freedom = 2 * (arm.processes - 1) or arm.pairs
-    error = (high - low) / 2 / t_quantile(freedom)
-    return MetricValue(math.log(arm.ratio), error, low, high, group)
+    return MetricValue(math.log(arm.ratio), arm.error, low, high, group)
 
 
 def _accuracy(

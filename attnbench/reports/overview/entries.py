@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from attnbench.reports.tables.accuracy_results import PairedTrainings
-from attnbench.reports.tables.case_results import CostResult, LatencyCell, Records
+from attnbench.reports.tables.case_results import (
+    CostResult,
+    LatencyCell,
+    Records,
+    read_timings,
+)
 from attnbench.reports.tables.row_views import RowView, row_views
 from attnbench.suites.case import DEFAULT_SIZE, Case, training_of
 from attnbench.suites.planned import PlannedTable
@@ -94,8 +99,9 @@ def collect(runs: Iterable[tuple[Suite, Sequence[PlannedTable], Records]]) -> li
     """
     places: dict[str, Place] = {}
     for suite, tables, records in runs:
+        timings = read_timings(records)
         for table in tables:
-            _collect(row_views(suite, table, records), places)
+            _collect(row_views(suite, table, records, timings), places)
     return list(places.values())
 
 

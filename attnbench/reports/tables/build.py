@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE, accuracy_notes
-from attnbench.reports.tables.case_results import Records
+from attnbench.reports.tables.case_results import Records, read_timings
 from attnbench.reports.tables.columns import column_keys, columns_of, embolden, row_cells
 from attnbench.reports.tables.footnotes import Footnotes, counter_units
 from attnbench.reports.tables.latency_columns import VERDICT_RULE, latency_notes
@@ -50,7 +50,8 @@ def build_report(
     Raises:
         RequestError: a printed figure of the suite cannot be read.
     """
-    views = [row_views(suite, table, records) for table in tables]
+    timings = read_timings(records)
+    views = [row_views(suite, table, records, timings) for table in tables]
     flat = [view for rows in views for view in rows]
     titled = list(zip(tables, views, strict=True))
     built = tuple(_table(table, rows, suite.suite.title) for table, rows in titled)

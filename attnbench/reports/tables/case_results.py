@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attnbench.records.latency_result import LatencyResult, judge_timings, timing_of
+from attnbench.records.latency_result import (
+    LatencyResult,
+    judge_timings,
+    pool_sessions,
+    timing_of,
+)
 from attnbench.stats.verdict import Verdict
 from attnbench.suites.case import Case, Conditions, conditions_of
 
@@ -108,20 +113,28 @@ class LatencyCell(CaseResult):
         return 1.0 if self.timing.is_plain else self.timing.arm.ratio
 
 
+def read_timings(records: Records) -> dict[str, LatencyResult]:
+    """Return the timings of a run by case name, each with the interval that its session gives."""
+    timings = {name: _timing(record) for name, record in records.items()}
+    return pool_sessions({name: timing for name, timing in timings.items() if timing})
+
+
+def _timing(record: Mapping[str, Any]) -> LatencyResult | None:
+    if record["status"] != "ok":
+        return None
+    conditions = (record.get("conditions") or {}).get("conditions") or {}
+    return timing_of(record.get("samples") or [], conditions.get("batch", 1))
+
+
 def read_latencies(
-    rows: Sequence[Iterable[Case]], records: Records
+    rows: Sequence[Iterable[Case]], records: Records, timings: Mapping[str, LatencyResult]
 ) -> list[tuple[LatencyCell, ...]]:
     """Return the latency results of all rows of a table, with verdicts over the whole table."""
-    found = [[_latency_cell(case, records.get(case.name)) for case in row] for row in rows]
+    found = [
+        [LatencyCell(case, records.get(case.name), timings.get(case.name)) for case in row]
+        for row in rows
+    ]
     verdicts = judge_timings(
         {id(cell): cell.timing for row in found for cell in row if cell.timing}
     )
     return [tuple(replace(cell, judgment=verdicts.get(id(cell))) for cell in row) for row in found]
-
-
-def _latency_cell(case: Case, record: Mapping[str, Any] | None) -> LatencyCell:
-    if record is None or record["status"] != "ok":
-        return LatencyCell(case, record)
-    return LatencyCell(
-        case, record, timing_of(record.get("samples") or [], conditions_of(case).batch)
-    )

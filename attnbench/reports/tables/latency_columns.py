@@ -14,11 +14,12 @@ from attnbench.suites.schema import Latency
 
 VERDICT_RULE = (
     "Overhead: the centre (Hodges-Lehmann) of the same-round ratios to the plain network, with a "
-    "95% interval. slower, faster: a difference of at least 1% and beyond the A/A floor, claimed "
-    "so that at most 5% of such claims in a table are wrong; same within x%: the whole interval "
-    "is, x at most 3; inconclusive: neither, or the A/A arm (the plain network timed against its "
-    "own copy) failed. The floor is the largest difference that the A/A interval allows. Times of "
-    "one thread are without what other programs took of the processor."
+    "95% interval: of three or more processes by their spread, moderated over the rows that were "
+    "timed together. slower, faster: a difference of at least 0.5% and beyond the A/A floor, "
+    "claimed so that at most 5% of such claims in a table are wrong; same within x%: the whole "
+    "interval is, x at most 3; inconclusive: neither, or the A/A arm (the plain network timed "
+    "against its own copy) failed. The floor is the largest difference that the A/A interval "
+    "allows. Times of one thread are without what other programs took of the processor."
 )
 _SUBJECTS = ("to plain, 95% interval, verdict", "in passes over the map, 95% interval")
 """Units of the overhead: for modules in a network, and for modules alone."""

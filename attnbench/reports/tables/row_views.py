@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from attnbench.records.latency_result import LatencyResult
 from attnbench.reports.tables.accuracy_results import PairedTrainings, read_trainings
 from attnbench.reports.tables.case_results import CostResult, LatencyCell, Records, read_latencies
 from attnbench.suites.planned import PlannedTable
@@ -89,8 +90,16 @@ class RowView:
         return groups.label.replace("{}", str(groups.values[result.group]))
 
 
-def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowView]:
-    """Return the rows of a table with their records, in display order."""
+def row_views(
+    suite: Suite,
+    table: PlannedTable,
+    records: Records,
+    timings: Mapping[str, LatencyResult],
+) -> list[RowView]:
+    """Return the rows of a table with their records, in display order.
+
+    ``timings`` are those of all records of the run, by case name.
+    """
     results = [
         tuple(CostResult(case, records.get(case.name), at) for at, case in enumerate(row.cases))
         for row in table.rows
@@ -98,7 +107,7 @@ def row_views(suite: Suite, table: PlannedTable, records: Records) -> list[RowVi
     wanted = table.layout.reference or ""  # a row without a label has none, not this one
     labeled = zip(table.rows, results, strict=True)
     reference = next((costs[0] for row, costs in labeled if row.row.label == wanted), None)
-    latencies = read_latencies([row.latency for row in table.rows], records)
+    latencies = read_latencies([row.latency for row in table.rows], records, timings)
     trainings = read_trainings(table.rows, records)
     made = [
         RowView(suite, table.layout, row.label, row.row, costs, reference, row.added, cells, pairs)
