@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from attnbench.registry.plugins import Catalog
     from attnbench.runner.job import Job
     from attnbench.runner.select_cases import Choice
+    from attnbench.suites.case import Case
     from attnbench.suites.schema import Suite
     from attnbench.workers.pool import Pool
     from attnbench.workers.process import Worker
@@ -157,7 +158,7 @@ def _list_cases(jobs: Sequence[Job]) -> None:
     from attnbench.runner.eta import TimeLeft
 
     cases = [(job, case) for job in jobs for case in job.cases]
-    states = ["measured" if case.name in job.done else "to measure" for job, case in cases]
+    states = [_state(job, case) for job, case in cases]
     write(
         "".join(
             f"{job.suite.suite.name}\t{state}\t{case.name}\n"
@@ -165,10 +166,16 @@ def _list_cases(jobs: Sequence[Job]) -> None:
         )
     )
     for job in jobs:
-        counts = Counter(case.kind for case in job.missing)
+        counts = Counter(case.kind for case in job.pending)
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         left = f"; {left}" if (left := str(TimeLeft(job))) and counts else ""
         log(f"{job.suite.suite.name}: to measure: {kinds or 'nothing'}{left}")
+
+
+def _state(job: Job, case: Case) -> str:
+    if case.name in job.skipped:
+        return "skipped"
+    return "measured" if case.name in job.done else "to measure"
 
 
 def _refuse_twins(names: list[str]) -> None:

@@ -33,9 +33,21 @@ def allow_tf32(allowed: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        _write(before)
+        # older ones first: setting one also sets the newer
+        _write({name: before[name] for name in _OLDER if name in before})
         if products is not None:
             torch.set_float32_matmul_precision(products)
+        _write({name: before[name] for name in before if name not in _OLDER})
+
+
+@contextmanager
+def products_of(precision: str, device_kind: str) -> Iterator[None]:
+    """Forbid TF32 on CUDA while entered, unless it is the precision; elsewhere change nothing."""
+    if device_kind != "cuda":
+        yield
+        return
+    with allow_tf32(precision == "tf32"):
+        yield
 
 
 def is_tf32_allowed(backends: Any = None) -> bool:
@@ -49,7 +61,7 @@ def is_tf32_allowed(backends: Any = None) -> bool:
 
 
 def _read() -> dict[str, Any]:
-    """Return the flags in the order in which they are restored: setting an older one sets newer."""
+    """Return the flags that can be read."""
     backends, found = import_module("torch").backends, {}
     for name in (*_OLDER, *_LEAVES, *_PARENTS):
         with suppress(RuntimeError):  # torch refuses to read an older one that the newer contradict

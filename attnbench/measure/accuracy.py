@@ -19,6 +19,7 @@ from torch import nn
 from attnbench.datasets.dataset import Data, data_root
 from attnbench.datasets.registry import dataset as find_dataset
 from attnbench.datasets.registry import load
+from attnbench.devices.tf32 import products_of
 from attnbench.errors import CountingError, MissingExtraError, RequestError
 from attnbench.measure.cost import BackboneCost, CostMeter, module_facts
 from attnbench.measure.network import draw_apart
@@ -145,9 +146,16 @@ class AccuracyMeter:
             )
         model = self.network(case)
         kept = str(transfer(model, Path(training.weights))) if training.weights else None
-        trained = train(
-            model, data, recipe, training.seed, folder=folder, epochs=training.epochs, report=report
-        )
+        with products_of(recipe.precision, "cuda" if torch.cuda.is_available() else "cpu"):
+            trained = train(
+                model,
+                data,
+                recipe,
+                training.seed,
+                folder=folder,
+                epochs=training.epochs,
+                report=report,
+            )
         if save is not None:
             save.parent.mkdir(parents=True, exist_ok=True)
             torch.save(model.state_dict(), save)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 
 from attnbench.counting.peak_memory import peak_activations
 from attnbench.devices import Device, find_device
-from attnbench.devices.tf32 import allow_tf32
+from attnbench.devices.tf32 import products_of
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, module_facts
 from attnbench.measure.network import example, inputs, network
@@ -161,15 +161,9 @@ class LatencyMeter:
         return _analytic_peak(case, artifacts(case, folder), self.cost)
 
 
-@contextmanager
-def _products(case: Case) -> Iterator[None]:
-    """Forbid TF32 on CUDA while entered, unless it is the case's precision."""
+def _products(case: Case) -> AbstractContextManager[None]:
     conditions = conditions_of(case)
-    if find_device(conditions.device).kind != "cuda":
-        yield
-        return
-    with allow_tf32(conditions.precision == "tf32"):
-        yield
+    return products_of(conditions.precision, find_device(conditions.device).kind)
 
 
 def _timed_call(case: Case, built: BuiltModel) -> Callable[[], object]:

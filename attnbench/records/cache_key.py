@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from attnbench.devices import find_device
 from attnbench.errors import MissingExtraError
 from attnbench.measure import accuracy, cost, latency
 from attnbench.records.code_hash import hash_code
@@ -30,7 +31,7 @@ def fingerprint(
 
     The hash covers the case itself, the module's code (:mod:`attnbench.records.code_hash`), the
     versions of card and suite, and those of the packages involved. For a latency case it also
-    covers the machine and the sampling protocol, for an accuracy case recipe, data and weights, for
+    covers machine, device and sampling protocol, for an accuracy case recipe, data and weights, for
     a cost case the card's formulas. The engine is represented by its method number, so that neither
     a clean-up of the sampler nor a corrected docstring invalidates an hour of timing.
     """
@@ -42,6 +43,8 @@ def fingerprint(
     if case.kind == "latency":
         parts |= {"method": latency.METHOD, "machine": provenance.machine()}
         parts["protocol"] = asdict(protocol) if protocol else None
+        if case.conditions is not None and case.conditions.device != "cpu":
+            parts["device"] = _device_title(case.conditions.device)
     elif case.training is not None:
         parts["training"] = accuracy.identity(case.training)
     else:
@@ -54,6 +57,13 @@ def fingerprint(
                 parts["card"] = attention.card.version if attention.card else None
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _device_title(name: str) -> str | None:
+    """Return the title of a device, another in another machine; None where it is missing."""
+    with suppress(MissingExtraError):
+        return str(find_device(name).describe()["title"])
+    return None
 
 
 def _case(case: Case) -> dict[str, Any]:

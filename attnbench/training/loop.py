@@ -264,10 +264,12 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     if not AcceleratorState._shared_state or AcceleratorState().num_processes == 1:
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
-    precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
-    if precision == "fp16" and not torch.cuda.is_available():
-        raise RequestError(f"recipe {recipe.name}: precision fp16 needs a GPU. bf16 does not.")
-    return Accelerator(mixed_precision=precision, gradient_accumulation_steps=recipe.accumulate)
+    if recipe.precision in ("fp16", "tf32") and not torch.cuda.is_available():
+        raise RequestError(
+            f"recipe {recipe.name}: precision {recipe.precision} needs a GPU. bf16 does not."
+        )
+    mixed = {"fp32": "no", "tf32": "no"}.get(recipe.precision, recipe.precision)
+    return Accelerator(mixed_precision=mixed, gradient_accumulation_steps=recipe.accumulate)
 
 
 def _bare(accelerator: Accelerator, model: nn.Module) -> None:

@@ -114,7 +114,8 @@ class Recipe(_Strict):
     batch_size: Annotated[int, Field(ge=2)]
     accumulate: Positive = 1
     """Number of parts that a batch is split into, with one optimizer step for all."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    """Precision of products; ``tf32`` and ``fp16`` need a GPU, where fp32 excludes TF32."""
     compile: bool = False
     channels_last: bool = True
     label_smoothing: Fraction = 0.0

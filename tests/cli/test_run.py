@@ -118,6 +118,41 @@ def test_a_changed_suite_measures_only_what_is_new(attnbench, tmp_path):
     assert "7 of 7 cases to measure" in again.err
 
 
+GPU = """
+[[table]]
+title = "on a GPU"
+columns = ["label"]
+latency = { device = "cuda:7", graph = true, runtimes = ["eager"], precisions = ["fp32", "tf32"] }
+[[table.row]]
+backbone = "mobilenet_v1,width=0.25"
+module = ["se", "cbam"]
+placement = "after:9"
+"""
+
+
+@pytest.mark.usefixtures("worker_here")
+def test_a_gpu_that_is_missing_is_skipped_rows_and_no_end_of_the_run(attnbench, tmp_path):
+    """Also on a machine with fewer GPUs than eight."""
+    name = suite(tmp_path, ["se"])
+    with (tmp_path / name).open("a") as file:
+        file.write(GPU)
+    listed = attnbench("run", name, "--out", "out", "--dry-run").out.splitlines()
+    on_gpu = [line for line in listed if "device=cuda:7" in line]
+    assert len(on_gpu) == 4 and all(line.startswith("mine\tskipped\t") for line in on_gpu)
+    done = attnbench("run", name, "--out", "out")
+    assert done.status == 0, done.err
+    kept = [one for one in records(tmp_path / "out/mine") if "device=cuda:7" in one.get("case", "")]
+    assert [one["status"] for one in kept] == ["skipped"] * 4
+    assert {one["reason"].partition(". ")[0] for one in kept} == {
+        "device is not on this machine: got cuda:7"
+    }
+    table = (tmp_path / "out/mine/table.md").read_text()
+    assert table.count("skipped <sup>") == 4
+    assert "eager,device=cuda:7,graph=true: skipped: device is not on this machine" in table
+    again = attnbench("run", name, "--out", "out")
+    assert "0 of " in again.err and again.status == 0
+
+
 def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):
     (tmp_path / "trouble.py").write_text(TROUBLE)
     names = ["fine", "crashes", "se", "hangs", "raises", "cbam"]

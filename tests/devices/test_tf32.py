@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attnbench.devices.tf32 import allow_tf32, is_tf32_allowed
+from attnbench.devices.tf32 import allow_tf32, is_tf32_allowed, products_of
 from attnbench.utils.process_settings import preserve_settings
 
 FLAGS = torch.backends
@@ -56,6 +56,15 @@ def test_it_is_as_requested_and_afterwards_as_before(name, allowed):
         assert FLAGS.cuda.matmul.allow_tf32 == allowed
         assert (FLAGS.cudnn.conv.fp32_precision == "tf32") == allowed
     assert newer() == before
+
+
+def test_precisions_decide_on_cuda_alone():
+    for precision, device, allowed in (
+        ("fp32", "cuda", False), ("tf32", "cuda", True), ("bf16", "cuda", False),
+        ("fp32", "cpu", True),
+    ):  # fmt: skip
+        with products_of(precision, device):
+            assert is_tf32_allowed() == allowed
 
 
 def test_torchs_own_setting_allows_it_in_convolutions():

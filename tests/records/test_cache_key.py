@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -197,3 +198,18 @@ def test_the_method_of_counting_counts_for_costs(suite, monkeypatch):
     before = fingerprint(made("se", "after:5"), suite, catalog())
     monkeypatch.setattr(cost, "METHOD", cost.METHOD + 1)
     assert fingerprint(made("se", "after:5"), suite, catalog()) != before
+
+
+def test_another_gpu_counts_and_a_processor_is_the_machine(suite, monkeypatch):
+    def key(device):
+        return fingerprint(made().for_latency(Conditions("eager", device=device)), suite, catalog())
+
+    def found(title):
+        describe = SimpleNamespace(describe=lambda: {"title": title})
+        monkeypatch.setattr("attnbench.records.cache_key.find_device", lambda name: describe)
+
+    keys = {key("cpu"), key("cuda:63")}  # which is not there
+    for title in ("Card A", "Card B"):
+        found(title)
+        keys |= {key("cpu"), key("cuda:63")}
+    assert len(keys) == 4

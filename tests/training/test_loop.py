@@ -270,9 +270,10 @@ def test_a_network_can_be_trained_twice(data, recipe, network):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can train in fp16")
-def test_fp16_needs_a_gpu(data, recipe, network):
-    with pytest.raises(RequestError, match=r"tiny: .*fp16.*GPU.*bf16"):
-        train(network(), data, recipe(precision="fp16"), 0)
+@pytest.mark.parametrize("precision", ["fp16", "tf32"])
+def test_a_precision_that_needs_a_gpu(data, recipe, network, precision):
+    with pytest.raises(RequestError, match=rf"tiny: .*{precision}.*GPU.*bf16"):
+        train(network(), data, recipe(precision=precision), 0)
 
 
 def test_too_few_images(split, recipe, network):
