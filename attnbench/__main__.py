@@ -1,5 +1,15 @@
-"""Entry point of ``python -m attnbench``."""
+"""Entry point of ``attnbench`` and ``python -m attnbench``."""
 
-from attnbench.cli.app import main
+from attnbench.cli.signals import handle_signals
 
-main()
+
+def main() -> None:
+    """Handle signals, then import the commands and run one."""
+    handle_signals()
+    from attnbench.cli.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,6 @@ def example(tmp_path, monkeypatch):
     """Be in a copy of the example: an author's folder, in which nothing is installed."""
     shutil.copytree(EXAMPLE, tmp_path / "strip_gate", ignore=shutil.ignore_patterns("attnbench-*"))
     monkeypatch.chdir(tmp_path / "strip_gate")
-    monkeypatch.setattr(app.signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = catalog().modules.entries()
     yield tmp_path / "strip_gate"

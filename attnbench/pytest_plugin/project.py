@@ -42,10 +42,12 @@ class Project:
             PluginError: a plugin cannot be loaded.
         """
         from attnbench.registry.plugins import catalog
+        from attnbench.utils.forked_trial import trials
 
         current = catalog()
-        for path in self.settings.plugin_paths:
-            current.load_file(path)
+        with trials():
+            for path in self.settings.plugin_paths:
+                current.load_file(path)
         return current
 
     @cached_property

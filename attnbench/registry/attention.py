@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -18,7 +18,7 @@ from attnbench.registry.backbone_names import is_backbone
 from attnbench.registry.module_families import find_member, prefix_of
 from attnbench.registry.plugins import Catalog, find_target
 from attnbench.registry.plugins import catalog as default_catalog
-from attnbench.registry.registry import Entry
+from attnbench.registry.registry import OWN, Entry
 from attnbench.registry.signatures import (
     ModuleFactory,
     Signature,
@@ -29,6 +29,7 @@ from attnbench.registry.signatures import (
 )
 from attnbench.registry.specs import Spec, Width, parse_spec, value_text
 from attnbench.registry.validation import card_of, documented_formula, validate_module
+from attnbench.utils.forked_trial import FIRST_PASS, run_after_trial
 from attnbench.utils.process_settings import CONSTRUCTOR, FORWARD, preserve_from_module
 from attnbench.utils.text import describe, origin_of
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
     from attnbench.registry.first_run import FirstRun
 
+T = TypeVar("T")
+_Place = tuple[int, tuple[int, int] | None]
+"""Channels of a map, and its (h, w); None for a map of any size."""
 
 BLEND = inspect.Parameter("blend", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
 """The reserved option of every module that does not define an option of this name itself."""
@@ -127,6 +131,25 @@ class Attention:
             PluginError: the module fails on such maps, or does not return one tensor of their
                 shape.
         """
+        place = channels, feature_size
+        return self._tried(partial(self._build, *place), [place])
+
+    def try_at(self, places: Iterable[_Place]) -> None:
+        """Raise the error of :meth:`build` unless the module works at all these places."""
+        places = list(places)
+        self._tried(lambda: [self._build(*place) for place in places], places)
+
+    def _tried(self, run: Callable[[], T], places: Iterable[_Place]) -> T:
+        """Run the module; in a command, a copy of this process does so before."""
+        is_known = all(self._key(*place) in _FIRST_RUNS for place in places)
+        if is_known or self.origin.startswith(OWN):
+            return run()
+        return run_after_trial(run, str(self.spec), FIRST_PASS)
+
+    def _key(self, channels: int, feature_size: tuple[int, int] | None) -> tuple[Any, ...]:
+        return id(self.factory), str(self.spec), channels, feature_size
+
+    def _build(self, channels: int, feature_size: tuple[int, int] | None) -> nn.Module:
         from attnbench.registry.first_run import materialize
 
         module = self.construct(channels, feature_size)
@@ -153,17 +176,24 @@ class Attention:
 
         Raises:
             RequestError: a constraint is violated, or the constructor fails.
+            PluginError: the pass ends or hangs Python.
         """
+        place = channels, feature_size
+        key = self._key(*place)
+        if key in _FIRST_RUNS:
+            return _FIRST_RUNS[key][1]
+        return self._tried(partial(self._first_run, *place, module), [place])
+
+    def _first_run(
+        self, channels: int, feature_size: tuple[int, int] | None, module: nn.Module | None
+    ) -> FirstRun:
         from attnbench.registry.first_run import (
             first_run,
             train_once,
             without_weights,
         )
 
-        size = feature_size or _USUAL_SIZE
-        key = (id(self.factory), str(self.spec), channels, feature_size)
-        if key in _FIRST_RUNS:
-            return _FIRST_RUNS[key][1]
+        key, size = self._key(channels, feature_size), feature_size or _USUAL_SIZE
         build = partial(self.construct, channels, feature_size)
         with preserve_from_module(str(self.spec), FORWARD):
             run = first_run(module or without_weights(build), channels, size)

@@ -10,10 +10,11 @@ listing names is cheap.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module, resources
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import AttnbenchError, PluginError, suggestion
-from attnbench.registry.import_guard import guarded_import
 from attnbench.registry.module_families import (
     FAMILY_NAME,
     ModuleFamily,
@@ -38,6 +38,7 @@ from attnbench.registry.plugin_files import (
 from attnbench.registry.registry import Entry, Registry
 from attnbench.registry.signatures import ModuleFactory, signature_of
 from attnbench.registry.validation import NAME, declared_card, validate_module
+from attnbench.utils.forked_trial import IMPORT, run_after_trial
 from attnbench.utils.process_settings import preserve_from_plugin
 from attnbench.utils.text import describe, origin_of, shown_path
 
@@ -153,12 +154,20 @@ class Catalog:
             return self.files[full]
         if not full.exists():
             raise PluginError(f"plugin file {str(path)!r} does not exist")
+        kind = "folder" if full.is_dir() else "file"
+        outer = _LOADING.set(self)
+        try:
+            load = partial(self._load, full)
+            return run_after_trial(load, f"plugin {kind} {shown_path(full)}", IMPORT)
+        finally:
+            _LOADING.reset(outer)
+
+    def _load(self, full: Path) -> Any:
         registries: tuple[Registry[Any], ...] = (self.modules, self.module_families, self.suites)
         before = [(registry, registry.entries()) for registry in registries]
         failures = list(self.failures)
-        outer = _LOADING.set(self)
         try:
-            with guarded_import(shown_path(full)), preserve_from_plugin(str(full), full.name):
+            with preserve_from_plugin(str(full), full.name):
                 self.files[full] = self._take_folder(full) if full.is_dir() else run_file(full)
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -167,8 +176,6 @@ class Catalog:
                 registry.restore(entries)  # pyright: ignore[reportArgumentType]
             self.failures[:] = failures
             raise PluginError(file_reason(full, error)) from error
-        finally:
-            _LOADING.reset(outer)
         return self.files[full]
 
     def _take_folder(self, folder: Path) -> Any:
@@ -268,12 +275,12 @@ def find_target(catalog: Catalog, text: str) -> Any:
     """
     place, _, attribute = text.rpartition(":")
     try:
-        with guarded_import(place):
-            if place.endswith(".py"):
-                module = catalog.load_file(place)
-            else:
-                with preserve_from_plugin(place, place):
-                    module = import_module(place)
+        if place.endswith(".py"):
+            module = catalog.load_file(place)
+        else:
+            load = partial(import_module, place)
+            with preserve_from_plugin(place, place):
+                module = load() if place in sys.modules else run_after_trial(load, place, IMPORT)
     except (AttnbenchError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:

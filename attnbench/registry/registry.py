@@ -6,12 +6,16 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from attnbench.errors import DuplicateNameError, PluginError, unknown
+from attnbench.utils.forked_trial import IMPORT, run_after_trial
 from attnbench.utils.process_settings import preserve_from_plugin
 from attnbench.utils.text import describe
 
+OWN = "attnbench ("
+"""Beginning of the origins of attnbench's own tables, whose targets need no trial."""
 T = TypeVar("T")
 
 
@@ -111,7 +115,10 @@ class Registry(Generic[T]):
             return entry.target
         try:
             with preserve_from_plugin(entry.origin, entry.origin):
-                loaded: T = self._load(entry.target)
+                load = partial(self._load, entry.target)
+                what = f"{self.kind} {name!r} of {entry.origin}"
+                is_own = entry.origin.startswith(OWN)
+                loaded: T = load() if is_own else run_after_trial(load, what, IMPORT)
         except (PluginError, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import MissingExtraError
 from attnbench.measure.cost import CostMeter
-from attnbench.registry.import_guard import guarded_import
 from attnbench.registry.plugins import Catalog
 from attnbench.suites.case import Case, case_from_json
 from attnbench.utils.process_settings import preserve_settings, setting_notes
@@ -59,11 +58,8 @@ class Measurers:
             RequestError: it fails there, or does not return one tensor of the map's shape.
         """
         attention = case.resolve(self.catalog).attention
-        if attention is None:
-            return
-        with guarded_import(str(attention.spec)):
-            for channels, size in sorted(self.of(case).places(case)):
-                attention.build(channels, size)
+        if attention is not None:
+            attention.try_at(sorted(self.of(case).places(case)))
 
     @staticmethod
     def require_gpu() -> None:

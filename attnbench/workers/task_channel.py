@@ -19,8 +19,6 @@ from typing import NoReturn
 
 _FAR = (4000, 900, 200)
 """Lowest numbers of the channel's descriptors; recipes for daemons close all low ones."""
-_exit = os._exit
-"""The function itself: it is replaced while plugins are imported."""
 
 
 class TaskChannel(io.TextIOBase):
@@ -65,7 +63,7 @@ class TaskChannel(io.TextIOBase):
     def _end_copies(self) -> None:
         """End this process if measured code has forked it: it must not take part."""
         if os.getpid() != self._process:
-            _exit(1)
+            os._exit(1)
 
 
 def _far_copy(descriptor: int) -> int:
@@ -88,4 +86,4 @@ def _end() -> NoReturn:
     """End this process and its children."""
     if sys.platform != "win32" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
-    _exit(0)
+    os._exit(0)

@@ -1,6 +1,7 @@
 """Modules that break the contract in their first forward pass."""
 
 import os
+import signal
 
 from torch import nn
 from torch.nn import functional as F
@@ -30,6 +31,28 @@ class Exits(Pair):
 
     def forward(self, x):
         os._exit(7)
+
+
+class Crashes(Pair):
+    """A gate that crashes Python."""
+
+    def forward(self, x):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class CrashesAtOnce(Pair):
+    """A gate whose constructor crashes Python."""
+
+    def __init__(self, channels):
+        os.abort()
+
+
+class Hangs(Pair):
+    """A gate without an end."""
+
+    def forward(self, x):
+        while True:
+            pass
 
 
 class HalfUp(Pair):

@@ -46,8 +46,6 @@ def forget_plugins():
 def attnbench(capfd, monkeypatch, tmp_path):
     """Call ``attnbench("cost", "-b", ...)`` in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    # the handler belongs to the process of a real command, not to the tests'
-    monkeypatch.setattr(app.signal, "signal", lambda *_: None)
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["attnbench", *map(str, words)])
@@ -119,7 +117,6 @@ def run_here():
     def call(folder, *words):
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(folder)
-            patched.setattr(app.signal, "signal", lambda *_: None)
             patched.setattr("attnbench.runner.worker_main.new_worker", WorkerHere)
             patched.setattr(sys, "argv", ["attnbench", *words])
             with pytest.raises(SystemExit) as end:

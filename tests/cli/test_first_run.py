@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.utils import forked_trial
+
 GATES = Path(__file__).with_name("broken_gates.py")
 ALONE = ("--channels", "16", "--size", "5x7")
 PLACED = ("-b", "mobilenet_v2,width=0.35", "-p", "after:3")
@@ -16,15 +18,20 @@ COMMANDS = {
 PROBLEMS = {
     "Pair": f"returns a tuple of 2, {MUST} ((1, 16, 5, 7), (1, 16, 5, 7)) for (1, 16, 5, 7)",
     "Pooled": f"returns another shape, {MUST} (1, 16, 1, 1) for (1, 16, 5, 7)",
-    "Exits": "fails on (1, 16, 5, 7): SystemExit: it ends the process with os._exit(7)",
     "Hidden": "uses weights that are not among its parameters: got (16, 16, 3, 3), (16,). Keep",
+    "Exits": "ends Python during its first forward pass: got exit status 7",
+    "Crashes": f"ends Python during its first forward pass: got SIGSEGV at {GATES}:",
+    "CrashesAtOnce": f"ends Python during its first forward pass: got SIGABRT at {GATES}:",
+    "Hangs": f"hangs during its first forward pass: got no end within 0.5 s at {GATES}:",
     "HalfUp": "fails on (1, 16, 5, 7): RuntimeError: The size of tensor a (7) must match",
 }
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_module_alone(attnbench, command, name):
+def test_a_module_alone(attnbench, monkeypatch, command, name):
+    if name == "Hangs":
+        monkeypatch.setattr(forked_trial, "_LIMIT_S", 0.5)
     done = attnbench(*COMMANDS[command], "-m", f"{GATES}:{name}", *ALONE)
     assert done.status == 2 and done.out == ""
     (line,) = [line for line in done.err.splitlines() if line.startswith("attnbench: ")]
@@ -60,3 +67,13 @@ def test_an_object_that_is_no_module_is_never_called(attnbench, module, reason):
     done = attnbench("cost", "-m", module, *ALONE)
     assert (done.status, done.out) == (2, "")
     assert reason in done.err and len(done.err.splitlines()) == 1
+
+
+def test_a_crash_in_show_module_is_one_line_and_only_of_the_checks(attnbench):
+    module = f"{GATES}:Crashes"
+    done = attnbench("show", "module", module)
+    assert done.status == 2 and done.out == ""
+    reason = done.err.splitlines()[-1].removeprefix("attnbench: ")
+    assert reason.startswith(f"{module} ends Python during its first forward pass: got SIGSEGV")
+    page = attnbench("show", "module", module, "--no-check", "--json")
+    assert page.status == 0 and page.json["costs_reason"] == reason

@@ -1,13 +1,17 @@
 """Signals end a command with status 130 and a word, and errors of the system with one line."""
 
 import importlib.util
+import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from attnbench.cli import app
+from attnbench.cli import app, signals
+from attnbench.utils.toml import read_toml
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -17,11 +21,10 @@ class Ended(BaseException):
 
 
 @pytest.fixture
-def handled(monkeypatch):
+def handled():
     """Signals are handled as in a command, in this process."""
     before = {number: signal.getsignal(number) for number in ENDING}
-    for number in ENDING:
-        signal.signal(number, app._interrupt)
+    signals.handle_signals()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -36,14 +39,14 @@ def test_a_signal_is_an_interruption(handled, number):
 
 @pytest.mark.parametrize("number", ENDING)
 def test_during_an_import_it_ends_the_process_at_once(
-    handled, monkeypatch, capsys, tmp_path, number
+    handled, monkeypatch, capfd, tmp_path, number
 ):
     """Libraries swallow exceptions there, and fail later in other places."""
 
     def end(status):
         raise Ended(status)
 
-    monkeypatch.setattr(app, "_exit", end)
+    monkeypatch.setattr(signals.os, "_exit", end)
     file = tmp_path / "swallows.py"
     file.write_text(
         "import signal\n"
@@ -53,7 +56,7 @@ def test_during_an_import_it_ends_the_process_at_once(
     spec = importlib.util.spec_from_file_location("swallows", file)
     with pytest.raises(Ended, match="130"):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    assert capsys.readouterr().err == "attnbench: interrupted\n"
+    assert capfd.readouterr().err == "attnbench: interrupted\n"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,6 @@ def test_a_signal_before_a_command_starts_is_an_interruption(monkeypatch, capsys
     def fail():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "signal", SimpleNamespace(SIG_IGN=0, getsignal=lambda number: 0))
     monkeypatch.setattr(app, "app", fail)
     with pytest.raises(SystemExit) as ended:
         app.main()
@@ -98,9 +100,26 @@ def test_ignored_signals_stay_ignored(monkeypatch):
     kept = SimpleNamespace(
         SIG_IGN=signal.SIG_IGN, getsignal=ignored.get, signal=ignored.__setitem__
     )
-    monkeypatch.setattr(app, "signal", kept)
-    monkeypatch.setattr(sys, "argv", ["attnbench", "--version"])
-    with pytest.raises(SystemExit):
-        app.main()
+    monkeypatch.setattr(signals, "signal", kept)
+    signals.handle_signals()
     assert ignored.pop(signal.SIGHUP) is signal.SIG_IGN
-    assert ignored == dict.fromkeys([signal.SIGINT, signal.SIGTERM], app._interrupt)
+    assert ignored == dict.fromkeys([signal.SIGINT, signal.SIGTERM], signals._interrupt)
+
+
+def console_script():
+    """Return the arguments of an interpreter that do what the installed script does."""
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    module, _, function = read_toml(project)["project"]["scripts"]["attnbench"].partition(":")
+    return "-c", f"from {module} import {function}; {function}()"
+
+
+@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("start", [("-m", "attnbench"), console_script()])
+def test_while_the_commands_are_imported(tmp_path, start, number):
+    (tmp_path / "typer.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\n")
+    done = subprocess.run(
+        [sys.executable, *start, "list"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "attnbench: interrupted\n")

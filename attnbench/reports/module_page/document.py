@@ -12,6 +12,7 @@ from attnbench.conformance.checks import Check, default_checks
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import Catalog
+from attnbench.utils.forked_trial import TrialError
 from attnbench.utils.text import describe
 
 CHANNELS, SIZE = 512, (14, 14)
@@ -93,9 +94,18 @@ def conformance_of(
     """Run the quick checks; return ``conformance`` and ``drift``, the relative change of a map.
 
     ``on_progress`` is called with each check as it begins.
+
+    Raises:
+        TrialError: the module would end or hang Python in its first forward pass.
     """
     from attnbench.conformance.examine import examine
 
+    try:
+        attention.first_run(CHANNELS, SIZE)
+    except TrialError:
+        raise
+    except AttnbenchError:  # the checks report it
+        pass
     report = examine(attention, default_checks(), on_check=on_progress)
     results = report.to_dict()
     conformance = {key: results[key] for key in ("passed", "counts", "findings")}
