@@ -120,7 +120,11 @@ class LatencyMeter:
         return built, agreed
 
     def sample(
-        self, cases: Sequence[Case], folder: Path, sampling: Mapping[str, Any]
+        self,
+        cases: Sequence[Case],
+        folder: Path,
+        sampling: Mapping[str, Any],
+        report: Callable[[str], object] = str,
     ) -> dict[str, Any]:
         """Time the cases of one session with their plain network; return samples by case name."""
         conditions = conditions_of(cases[0])
@@ -138,6 +142,7 @@ class LatencyMeter:
                 clock=_clock(conditions),
                 again=self._run(plain, folder),
                 throttled=device.throttled,
+                report=report,
             )
             facts = {**samples.conditions, **fixed, "heap_kept": heap, **device.sampling_facts()}
         samples = replace(samples, conditions=facts)

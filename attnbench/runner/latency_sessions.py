@@ -170,9 +170,11 @@ class SessionRunner:
         for case in cases:
             outcomes[case.name].samples.clear()
         for number in range(protocol.processes):
-            on_step(cases[0], _sampling_step(session, len(cases), number, protocol))
+            step = _sampling_step(session, len(cases), number, protocol)
+            on_step(cases[0], step)
             self.worker.limits = Limits(self._patience(len(cases), protocol), self.memory_bytes)
-            answer = run_task(self.worker, _task(cases, self.folder, protocol, number))
+            task = _task(cases, self.folder, protocol, number)
+            answer = run_task(self.worker, task, _report(cases[0], step, on_step))
             self.worker.stop()  # each process samples with a memory layout of its own
             if "error" in answer:
                 for part in _parts(cases, answer, outcomes):
@@ -211,6 +213,11 @@ def _task(
         "folder": str(folder),
         "sampling": protocol.sampling(number),
     }
+
+
+def _report(case: Case, step: str, on_step: OnStep) -> Callable[[str], object]:
+    """Return the progress callback of a sampling worker, whose texts belong to a step."""
+    return lambda text: on_step(case, f"{step}; {text}")
 
 
 def _sampling_step(session: Session, arms: int, number: int, protocol: SessionProtocol) -> str:

@@ -111,7 +111,9 @@ class WorkerTasks:
                 return measurers.export.measure(self._case(task))
             case "sample":
                 cases = [self._resolved(content) for content in task["cases"]]
-                return measurers.latency.sample(cases, Path(task["folder"]), task["sampling"])
+                return measurers.latency.sample(
+                    cases, Path(task["folder"]), task["sampling"], self._report
+                )
             case "train":
                 folder, save = (Path(task[key]) if task.get(key) else None for key in _FOLDERS)
                 return measurers.accuracy.measure(self._case(task), folder, self._report, save)

@@ -22,8 +22,10 @@ from attnbench.utils.process_settings import find_changes, read_settings, restor
 
 Call = Callable[[], object]
 
-FEWEST = 5
-"""Minimum number of rounds, regardless of the budget."""
+FEWEST = 10
+"""Minimum number of rounds of a process, regardless of the budget."""
+_FEWEST_MAXIMUM = 5
+"""Minimum of the maximum number of rounds: fewer allow no verdict."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,18 @@ class Sampling:
     first_look: int = 20
     look_growth: float = 1.3
 
+    @property
+    def fewest(self) -> int:
+        """Return the number of rounds that are always run."""
+        return min(FEWEST, self.max_rounds)
+
     def __post_init__(self) -> None:
         has_budget = isinstance(self.budget_s, int | float) and 0 < self.budget_s < float("inf")
         for name, is_valid, valid in (
             ("budget_s", has_budget, "a positive number of seconds"),
             ("width", self.width >= 0, "0 or more"),
             ("min_sample_s", self.min_sample_s > 0, "more than 0"),
-            ("max_rounds", self.max_rounds >= FEWEST, f"{FEWEST} or more"),
+            ("max_rounds", self.max_rounds >= _FEWEST_MAXIMUM, f"{_FEWEST_MAXIMUM} or more"),
         ):
             if not is_valid:
                 raise RequestError(f"{name} is invalid: got {getattr(self, name)}. Give {valid}.")
@@ -82,6 +89,7 @@ def sample(
     clock: Clock | None = None,
     again: Call | None = None,
     throttled: Callable[[], bool] | None = None,
+    report: Callable[[str], object] = str,
 ) -> TimingSamples:
     """Time the arms in interleaved rounds in this process.
 
@@ -93,6 +101,8 @@ def sample(
         again: second copy of the baseline for the A/A arm; without it the baseline itself is
             called a second time in every round.
         throttled: called after each round; if it returns true, the round is discarded.
+        report: called before the first round with a sentence, if the budget is too small for
+            :data:`FEWEST` rounds: how many seconds they need, and will be given.
 
     Raises:
         RequestError: ``baseline`` is not an arm, or an arm has the name of the A/A arm.
@@ -109,6 +119,11 @@ def sample(
     sampling = sampling or Sampling()
     session = _Session({**arms, AGAIN: again or arms[baseline]}, baseline, clock or WallClock())
     session.warm_up(sampling)
+    needed_s = sampling.fewest * session.round_s
+    if needed_s > sampling.budget_s:
+        rounds = f"{sampling.fewest} rounds of {len(session.arms)} arms"
+        more = f"more than the budget of {sampling.budget_s:g} s"
+        report(f"{rounds} need about {needed_s:.1f} s, {more}")
     return session.run(sampling, throttled or (lambda: False))
 
 
@@ -125,6 +140,8 @@ class _Session:
     """Settings of the process, which all arms share and none may change."""
     warmup_s: float = 0.0
     dropped: int = 0
+    round_s: float = 0.0
+    """Estimated seconds of a round, from the last samples of warm-up."""
 
     @property
     def rounds(self) -> int:
@@ -158,6 +175,7 @@ class _Session:
         # equal for both copies of the baseline; otherwise the A/A arm would test the loop
         self.calls[AGAIN] = self.calls[self.baseline]
         self.warmup_s = watch.seconds
+        self.round_s = sum(states[arm].seen[-1] * calls for arm, calls in self.calls.items())
 
     def run(self, sampling: Sampling, throttled: Callable[[], bool]) -> TimingSamples:
         order, arms = random.Random(sampling.seed), list(self.arms)
@@ -194,7 +212,7 @@ class _Session:
         """Return the reason why sampling has ended, or the empty string."""
         begun = self.rounds + self.dropped
         # if the device stays throttled, the number of dropped rounds is limited
-        if self.rounds < FEWEST and self.dropped < 10 * FEWEST:
+        if self.rounds < sampling.fewest and self.dropped < 10 * sampling.fewest:
             return ""
         if self.rounds >= sampling.max_rounds:
             return "rounds"

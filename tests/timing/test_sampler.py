@@ -81,6 +81,24 @@ def test_slow_arms_get_their_rounds_whatever_the_budget(three):
     assert samples.warmup_s <= 2 * 102, "two calls each are enough to warm up"
 
 
+@pytest.mark.parametrize(("budget_s", "said"), [(1019.0, ["1020.0"]), (1021.0, [])])
+def test_the_budget_that_the_fewest_rounds_need_is_known_before_the_first(three, budget_s, said):
+    simulated, reported = three(arm=100.0), []
+    again = simulated.call(AGAIN)
+    sampling = Sampling(budget_s=budget_s, seed=0)
+
+    def report(text):
+        # warm-up alone has run: no arm has had its rounds
+        assert max(Counter(name for name, _ in simulated.calls).values()) < FEWEST
+        reported.append(text)
+
+    sample(simulated.arms(), "base", sampling, clock=simulated, again=again, report=report)
+    assert reported == [
+        f"10 rounds of 3 arms need about {needed} s, more than the budget of {budget_s:g} s"
+        for needed in said
+    ]
+
+
 def test_warm_up_waits_for_an_arm_that_gets_faster(clock):
     class Cooling(clock):
         def time(self, call, count):
