@@ -28,6 +28,9 @@ RULES = [
 LINES = {
     # script -> arm -> lines that begin with it and go on with a figure
     "counting.py": dict.fromkeys(["attnbench", "fvcore", "ptflops"], 4),
+    "gpu.py": dict.fromkeys(
+        ["fp32", "bf16", "plain loop", "attnbench", "attnbench / plain loop"], 1
+    ),
     "modules.py": {
         **dict.fromkeys(["plain", "read and write once"], 5),
         **dict.fromkeys(["fused", "fused, compiled"], 4),
