@@ -277,6 +277,8 @@ class Row(_Strict):
     """Printed figures of the source (``"261.88M"``); a list has one per column group."""
     reasons: dict[Metric, Text] = {}
     """Reason for a difference from the printed figure: a key of ``[reasons]`` or a sentence."""
+    guesses: dict[Metric, Text] = {}
+    """Guess at the reason, written as in ``reasons``: it explains nothing, the cell *differs*."""
     note: str = ""
 
     @model_validator(mode="after")
@@ -295,6 +297,11 @@ class Row(_Strict):
             raise ValueError("control = wider needs exactly one backbone and no module")
         if "fused" in self.forms and self.module is None:
             raise ValueError("forms = fused needs a module")
+        for metric in self.reasons.keys() & self.guesses:
+            raise ValueError(
+                f"{metric} has a reason and a guess: keep the reason if it follows from the "
+                "source, else the guess"
+            )
         if self.printed and self.is_many():
             raise ValueError(
                 "printed figures belong to a single row: write a row for each item of its lists"
@@ -388,7 +395,7 @@ class Suite(_Strict):
                     "columns = [] under [table.accuracy]"
                 )
             for row in layout.row:
-                for reason in row.reasons.values():
+                for reason in (*row.reasons.values(), *row.guesses.values()):
                     # a single word is a key, several words are a sentence
                     if " " not in reason and reason not in self.reasons:
                         near = suggestion(reason, self.reasons)

@@ -30,9 +30,15 @@ CORRELATION = (
     "nothing of it."
 )
 VERDICTS = (
-    "Verdicts: reproduced = the printed figure is the source's own (nominal) value, rounded or "
-    "cut at the last printed digit; explained = it is not, and a note says why; differs = it is "
-    "not, for no known reason; not measured = we have no value."
+    "Verdicts: reproduced = the printed figure is the source's own (nominal) value at the last "
+    "printed digit, both rounded and cut; by rounding, by cutting = by that alone; explained = it "
+    "is not, and a note derives it; differs = it is not, for no known reason, though a note may "
+    "guess; not measured = we have no value."
+)
+NOMINAL = (
+    "A nominal value written as a sum is not our count of the network: it starts from the plain "
+    "network's figure as the source prints it, and adds the change by the source's formulas. The "
+    "columns without a printed figure have our counts."
 )
 
 
@@ -120,6 +126,8 @@ def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str
         yield f"Printed figures: {suite.suite.source}."
     if any(view.row.printed for view in views):
         yield VERDICTS
+    if suite.nominal:
+        yield NOMINAL
     yield from CONVENTIONS
     if any(view.timed for view in views):
         yield VERDICT_RULE

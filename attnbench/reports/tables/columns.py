@@ -23,7 +23,7 @@ from attnbench.reports.tables.footnotes import (
 from attnbench.reports.tables.latency_columns import latency_cells, latency_columns
 from attnbench.reports.tables.number_format import NOTHING, ratio, spread, whole, with_sign
 from attnbench.reports.tables.report import Cell, Column
-from attnbench.reports.tables.reported_values import EXPLAINED, NOT_MEASURED, judge, worst
+from attnbench.reports.tables.reported_values import DIFFERS, EXPLAINED, NOT_MEASURED, judge, worst
 from attnbench.reports.tables.row_views import RowView
 from attnbench.suites.schema import Groups, TableLayout
 
@@ -83,10 +83,13 @@ def _words(layout: TableLayout, views: Sequence[RowView]) -> dict[str, str]:
     height, width = next(iter(sizes))
     alone = all(view.first.case.backbone is None for view in views)
     base = views[0].suite.convention.base
+    cases = [view.first.case for view in views]
+    is_sum = any(case.module and case.backbone in views[0].suite.nominal for case in cases)
     return {
         "size": f"{height}×{width}" if len(sizes) == 1 else "at the row's size",
         "reference": layout.reference or "no row",
         "nominal": ("by its formula" if alone else "nominal")
+        + (" = plain as printed ± change" if is_sum else "")
         + ("" if base == 1000 else f", k and M: powers of {base}"),
         "subject": "Module" if alone else "Model",
     }
@@ -187,8 +190,9 @@ def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
     if not judged:
         return Cell(NOTHING)
     verdict = worst(item.verdict for item in judged)
-    known = [item.printed.beside(item.value) for item in judged if item.value is not None]
-    reason = view.row.reasons.get(metric, "") if verdict == EXPLAINED else ""  # type: ignore[call-overload]
+    known = [item.ours for item in judged if item.value is not None]
+    texts = {EXPLAINED: view.row.reasons, DIFFERS: view.row.guesses}.get(verdict, {})
+    reason = texts.get(metric, "")  # type: ignore[call-overload]
     return Cell(
         printed=spread(item.printed.text for item in judged),
         ours="" if all(item.verdict == NOT_MEASURED for item in judged) else spread(known),

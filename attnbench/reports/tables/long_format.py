@@ -156,5 +156,6 @@ def _judged_fields(view: RowView, metric: str, result: CostResult) -> dict[str, 
     return {
         f"printed_{metric}": judged.printed.text,
         f"nominal_{metric}": as_data(judged.value),
+        **({f"nominal_plain_{metric}": as_data(judged.plain)} if judged.plain else {}),
         f"verdict_{metric}": judged.verdict,
     }

@@ -26,19 +26,31 @@ class ReportedValue:
     decimals: int
     suffix: str
 
-    def is_rounded_or_cut(self, value: Fraction) -> bool:
-        """Return whether ``value``, rounded or cut at the last printed digit, gives this figure."""
-        magnitude = abs(value) / self.unit
+    def is_rounded(self, value: Fraction) -> bool:
+        """Return whether ``value``, rounded at the last printed digit, gives this figure."""
+        return self._is_cut_after(value, Fraction(1, 2))
+
+    def is_cut(self, value: Fraction) -> bool:
+        """Return whether ``value``, cut at the last printed digit, gives this figure."""
+        return self._is_cut_after(value, Fraction(0))
+
+    def _is_cut_after(self, value: Fraction, added: Fraction) -> bool:
         sign = -1 if value < 0 else 1
-        return self.units * sign in (int(magnitude), int(magnitude + Fraction(1, 2)))
+        return self.units * sign == int(abs(value) / self.unit + added)
 
     def beside(self, value: Fraction) -> str:
         """Return ``value`` in this figure's unit, with a few digits more than printed."""
-        places = self.decimals + _MORE_DIGITS
-        text = decimal(value / self.unit / 10**self.decimals, places)
+        text = self._decimal(value)
         extra = len(text) - (_MORE_DIGITS if self.decimals else _MORE_DIGITS + 1)
         shown = text[:extra] + text[extra:].rstrip("0")
         return shown.removesuffix(".") + self.suffix
+
+    def shortest(self, value: Fraction) -> str:
+        """Return ``value`` in this figure's unit, without zeros at its end."""
+        return self._decimal(value).rstrip("0").removesuffix(".") + self.suffix
+
+    def _decimal(self, value: Fraction) -> str:
+        return decimal(value / self.unit / 10**self.decimals, self.decimals + _MORE_DIGITS)
 
 
 def read_printed(figure: str | float, base: int = 1000) -> ReportedValue:

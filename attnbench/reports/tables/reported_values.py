@@ -17,16 +17,18 @@ from fractions import Fraction
 from attnbench.errors import RequestError
 from attnbench.reports.tables.accuracy_results import doubt_of
 from attnbench.reports.tables.case_results import CostResult
-from attnbench.reports.tables.number_format import ReportedValue, decimal, read_printed
+from attnbench.reports.tables.number_format import ReportedValue, decimal, read_printed, whole
 from attnbench.reports.tables.row_views import RowView
 from attnbench.suites.schema import Suite
 
 REPRODUCED = "reproduced"
+BY_ROUNDING = "reproduced by rounding"
+BY_CUTTING = "reproduced by cutting"
 EXPLAINED = "explained"
 DIFFERS = "differs"
 NOT_MEASURED = "not measured"
 NOT_JUDGED = "not judged"
-_WORST_FIRST = (DIFFERS, EXPLAINED, NOT_JUDGED, REPRODUCED)
+_WORST_FIRST = (DIFFERS, EXPLAINED, NOT_JUDGED, BY_CUTTING, BY_ROUNDING, REPRODUCED)
 _FEWEST_SEEDS = 3
 
 
@@ -37,6 +39,20 @@ class ReportedValueVerdict:
     printed: ReportedValue
     value: Fraction | None
     verdict: str
+    plain: Fraction | None = None
+    """The plain network's printed figure that the value starts from; None where it is our count."""
+
+    @property
+    def ours(self) -> str:
+        """Return the value in the printed unit, with its sum: ``3.5M = 3.4M + 99``; or nothing."""
+        if self.value is None:
+            return ""
+        shown = self.printed.beside(self.value)
+        if self.plain is None:
+            return shown
+        change = int(self.value - self.plain)
+        sign = "-" if change < 0 else "+"
+        return f"{shown} = {self.printed.shortest(self.plain)} {sign} {whole(abs(change))}"
 
 
 def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdict | None:
@@ -56,7 +72,7 @@ def judge(view: RowView, metric: str, result: CostResult) -> ReportedValueVerdic
         return _judged_accuracy(view, metric, result, printed)
     value = nominal(metric, result, view.suite, view.reference)
     verdict = verdict_of(printed, value, metric in view.row.reasons)
-    return ReportedValueVerdict(printed, value, verdict)
+    return ReportedValueVerdict(printed, value, verdict, printed_plain(metric, result, view.suite))
 
 
 def _judged_accuracy(
@@ -79,9 +95,15 @@ def verdict_of(printed: ReportedValue, value: Fraction | None, has_reason: bool)
     """Return the verdict on one printed figure."""
     if value is None:
         return NOT_MEASURED
-    if printed.is_rounded_or_cut(value):
-        return REPRODUCED
-    return EXPLAINED if has_reason else DIFFERS
+    match printed.is_rounded(value), printed.is_cut(value):
+        case True, True:
+            return REPRODUCED
+        case True, False:
+            return BY_ROUNDING
+        case False, True:
+            return BY_CUTTING
+        case _:
+            return EXPLAINED if has_reason else DIFFERS
 
 
 def worst(verdicts: Iterable[str]) -> str:
@@ -110,12 +132,22 @@ def _plain_nominal(metric: str, result: CostResult, suite: Suite) -> Fraction | 
         paper = values.get(f"paper_{metric}")
         return _exact(values.get(metric) if paper is None else paper)
     is_without_norm = metric == "params" and not suite.convention.norms
-    counted = _exact(values.get("params_no_norm" if is_without_norm else metric))
-    change = values.get(f"paper_delta_{metric}")
-    backbone = suite.nominal.get(result.case.backbone)
+    plain = printed_plain(metric, result, suite)
+    if plain is None:
+        return _exact(values.get("params_no_norm" if is_without_norm else metric))
+    return plain + int(values[f"paper_delta_{metric}"])
+
+
+def printed_plain(metric: str, result: CostResult, suite: Suite) -> Fraction | None:
+    """Return the printed figure of the plain network that a nominal value starts from.
+
+    None where the nominal value is a formula or our own count.
+    """
+    backbone = suite.nominal.get(result.case.backbone or "")
+    change = result.values.get(f"paper_delta_{metric}")
     if result.case.module is None or backbone is None or change is None:
-        return counted
-    return Fraction(str(getattr(backbone, metric))) + int(change)
+        return None
+    return Fraction(str(getattr(backbone, metric)))
 
 
 def as_data(value: Fraction | None) -> int | str | None:

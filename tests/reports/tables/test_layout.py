@@ -34,8 +34,8 @@ def test_heads_carry_unit_and_convention(report_of, content):
     assert heads == [
         "Model",
         "Placement",
-        "#Params (printed / nominal)",
-        "#FLOPs (multiply-adds, printed / nominal)",
+        "#Params (printed / nominal = plain as printed ± change)",
+        "#FLOPs (multiply-adds, printed / nominal = plain as printed ± change)",
         "Parameters (all, BN included)",
         "MACs (multiply-adds of conv, linear, matmul; 224×224)",
     ]
@@ -50,8 +50,8 @@ def test_cells(report_of, content):
     assert texts(report_of(content), 1) == [
         "MV2 + ULSAM",
         "after:17",
-        "3.4M / 3.4M (reproduced)",
-        "300.01M / 300.0157M (reproduced)",
+        "3.4M / 3.4M = 3.4M + 320 (reproduced)",
+        "300.01M / 300.0157M = 300M + 15,680 (reproduced by cutting)",
         "3,505,684",
         "300,789,952",
     ]

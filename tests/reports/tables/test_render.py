@@ -85,7 +85,7 @@ def test_markdown_rows_have_the_same_number_of_cells(report_of, nasty):
 def test_markdown_text(report_of, content):
     text = render(report_of(content), "md")
     assert text.startswith("# A small suite\n\n## A small suite\n\n| Model | Placement |")
-    assert "| MV2 + ULSAM | after:17 | 3.4M / 3.4M (reproduced) |" in text
+    assert "| MV2 + ULSAM | after:17 | 3.4M / 3.4M = 3.4M + 320 (reproduced) |" in text
     assert "\n\n\n" not in text
     assert text.endswith("Measured with attnbench 0.1.0.\n")
 
@@ -196,7 +196,7 @@ def test_csv_is_tidy_and_exact(report_of, content, record):
         "after:17",
     ]
     assert frame["printed_macs"].tolist() == ["300M", "300.01M"]
-    assert frame["verdict_macs"].tolist() == ["not measured", "reproduced"]
+    assert frame["verdict_macs"].tolist() == ["not measured", "reproduced by cutting"]
     assert f",{big}," in render(report, "csv")
 
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from attnbench.errors import RequestError
+from attnbench.reports.tables.build import NOMINAL
 from attnbench.reports.tables.number_format import read_printed
 from attnbench.reports.tables.reported_values import as_data, verdict_of, worst
 
@@ -22,6 +23,8 @@ def line(report, metric, row=1):
     [
         (Fraction(4_200_000), False, "reproduced"),
         (Fraction(4_200_000), True, "reproduced"),
+        (Fraction(4_160_000), True, "reproduced by rounding"),
+        (Fraction(4_290_000), False, "reproduced by cutting"),
         (Fraction(9), True, "explained"),
         (Fraction(9), False, "differs"),
         (None, True, "not measured"),
@@ -35,6 +38,7 @@ def test_the_worst_verdict_of_a_cell_counts():
     assert worst(["reproduced", "differs", "explained"]) == "differs"
     assert worst(["reproduced", "explained"]) == "explained"
     assert worst(["reproduced", "not measured"]) == "reproduced"
+    assert worst(["reproduced", "reproduced by cutting"]) == "reproduced by cutting"
     assert worst([]) == "not measured"
 
 
@@ -46,7 +50,27 @@ def test_in_a_backbone_the_nominal_backbone_plus_the_formulas(report_of, content
         "verdict": "reproduced",
     }
     assert line(report, "macs")["nominal"] == 300_015_680
-    assert line(report, "macs")["verdict"] == "reproduced"
+    assert line(report, "macs")["verdict"] == "reproduced by cutting"
+    assert report.lines[1]["nominal_plain_macs"] == 300_000_000
+    assert "nominal_plain_macs" not in report.lines[0]
+    assert NOMINAL in report.footer
+
+
+def test_a_nominal_value_that_starts_from_a_printed_figure_is_shown_as_the_sum(
+    report_of, content, record
+):
+    content["table"][0]["row"][1]["printed"] = {"params": "3.28M", "macs": "277.34M"}
+    # block 14 of MobileNetV2: 115,776 weights, 22,692,096 multiply-adds; ULSAM: 192 and 37,632
+    change = {"paper_delta_params": 192 - 115_776, "paper_delta_macs": 37_632 - 22_692_096}
+    report = report_of(content, {PLACED: record(change)})
+    assert [cell.plain for cell in report.tables[0].rows[1][2:4]] == [
+        "3.28M / 3.2844M = 3.4M - 115,584 (reproduced)",
+        "277.34M / 277.3455M = 300M - 22,654,464 (reproduced by cutting)",
+    ]
+    del content["nominal"]
+    report = report_of(content)
+    assert report.tables[0].rows[1][2].plain == "3.28M / 3.4714M (differs)"
+    assert NOMINAL not in report.footer
 
 
 def test_a_plain_backbone_is_our_count_without_batch_norm(report_of, content, record):
@@ -57,7 +81,7 @@ def test_a_plain_backbone_is_our_count_without_batch_norm(report_of, content, re
     assert line(report, "macs", 0) == {
         "printed": "300M",
         "nominal": 300_774_272,
-        "verdict": "reproduced",
+        "verdict": "reproduced by cutting",
     }
 
 
@@ -65,7 +89,7 @@ def test_a_plain_backbone_is_our_count_without_batch_norm(report_of, content, re
     ("convention", "printed", "nominal", "verdict"),
     [
         ({}, "3.47M", 3_471_380, "reproduced"),
-        ({"norms": True}, "3.51M", 3_505_684, "reproduced"),
+        ({"norms": True}, "3.51M", 3_505_684, "reproduced by rounding"),
         ({"norms": True, "base": 1024}, "3.34M", 3_505_684, "reproduced"),
         ({"norms": True}, "3.34M", 3_505_684, "differs"),
         ({"base": 1024}, "3.34M", 3_471_380, "differs"),
@@ -121,7 +145,7 @@ def test_a_module_alone_is_its_printed_formula_and_norms_divide(report_of, conte
         content,
         {"cost/alone/se/512x14x14": se, "cost/alone/ulsam/512x14x14": record({"params": 2572})},
     )
-    assert line(report, "params", 0)["verdict"] == "reproduced"
+    assert line(report, "params", 0)["verdict"] == "reproduced by rounding"
     assert line(report, "params_norm", 0) == {
         "printed": "33x",
         "nominal": 32,
@@ -142,6 +166,38 @@ def test_a_reason_explains_and_becomes_a_footnote(report_of, content):
     assert [report.tables[0].footnotes[number - 1] for number in cell.notes] == [
         "It is a misprint."
     ]
+
+
+def test_a_guess_explains_nothing_but_becomes_a_footnote(report_of, content):
+    row = content["table"][0]["row"][1]
+    row["printed"]["macs"] = "224.16M"
+    row["guesses"] = {"macs": "misprint"}
+    content["reasons"] = {"misprint": "Perhaps a misprint."}
+    report = report_of(content)
+    cell = report.tables[0].rows[1][3]
+    assert cell.verdict == line(report, "macs")["verdict"] == "differs"
+    assert [report.tables[0].footnotes[number - 1] for number in cell.notes] == [
+        "Perhaps a misprint."
+    ]
+    row["printed"]["macs"] = "300.02M"
+    assert "Perhaps a misprint." not in report_of(content).tables[0].footnotes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"guesses": {"macs": "misprnt"}}, "misprnt.*Did you mean 'misprint'"),
+        (
+            {"guesses": {"macs": "misprint"}, "reasons": {"macs": "misprint"}},
+            "macs has a reason and",
+        ),
+    ],
+)
+def test_a_guess_that_cannot_be_is_refused(report_of, content, changes, said):
+    content["reasons"] = {"misprint": "Perhaps a misprint."}
+    content["table"][0]["row"][1] |= changes
+    with pytest.raises(RequestError, match=said):
+        report_of(content)
 
 
 def test_a_reason_that_is_not_needed_is_not_shown(report_of, content):
