@@ -97,7 +97,7 @@ def command(
 class _ExportProgress(SilentProgress):
     """Progress as one line for each file."""
 
-    def step(self, case: Case, text: str) -> None:
+    def step(self, case: Case, text: str, share: float = 0.0) -> None:
         """Report the start of an export."""
         runtime = case.conditions.runtime if case.conditions else ""
         log(f"attnbench: exporting {case.network} with {runtime} ...")

@@ -50,6 +50,11 @@ def log(message: str) -> None:
         sys.stderr.flush()
 
 
+def can_overwrite(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal whose lines can be replaced: not a dumb one."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
 def overwrite(line: str) -> None:
     """Replace the last line of a terminal at standard error; a closed stream is ignored."""
     with suppress(OSError, ValueError):

@@ -7,9 +7,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from attnbench.cli.output import console, log
+from attnbench.cli.output import can_overwrite, console, log
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import ProgressColumn, Task
+
     from attnbench.conformance.checks import Check
     from attnbench.conformance.findings import ConformanceReport
     from attnbench.conformance.runner import CheckProgress
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
 
 _TRAINING_EVERY_S = 10.0
 """Minimum interval, in seconds, between two progress lines of a training."""
-_TEXTS = ("{task.fields[left]}", "{task.description}")
+_BAR_WIDTH = 20
 
 
 def progress() -> RunProgress:
     """Return the display that suits standard error."""
-    return BarProgress() if sys.stderr.isatty() else LineProgress()
+    return BarProgress() if can_overwrite(sys.stderr) else LineProgress()
 
 
 class SilentProgress:
@@ -36,7 +39,7 @@ class SilentProgress:
     def begin(self, job: Job) -> None:
         """Do nothing."""
 
-    def step(self, case: Case, text: str) -> None:
+    def step(self, case: Case, text: str, share: float = 0.0) -> None:
         """Do nothing."""
 
     def done(self, record: Record) -> None:
@@ -56,8 +59,9 @@ class LineProgress(SilentProgress):
         self._last_report = -_TRAINING_EVERY_S
         log(_opening(job, self._left))
 
-    def step(self, case: Case, text: str) -> None:
+    def step(self, case: Case, text: str, share: float = 0.0) -> None:
         """Report a long step; cost cases are reported when done, trainings at intervals."""
+        self._left.step(case, share)
         if case.kind == "accuracy":
             if time.monotonic() - self._last_report < _TRAINING_EVERY_S:
                 return
@@ -69,26 +73,61 @@ class LineProgress(SilentProgress):
         """Report the outcome of a case and the remaining time."""
         self._count += 1
         self._left.done(record)
-        left = f"; {self._left} left" if str(self._left) and self._count < self._total else ""
+        phrase = self._left.phrase() if self._count < self._total else ""
+        left = f"; {phrase}" if phrase else ""
         outcome = f"{record.case} {record.status} ({record.seconds:.2f} s)"
         log(f"[{self._count}/{self._total}] {outcome}{left}")
 
 
 class _Bar:
-    """A bar on standard error, with the current step beside it."""
+    """A bar on standard error, with count and time, and the current step in the room that is left.
 
-    def _show(self, total: int, left: str = "", opening: str = "") -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    A text that is too long is cut at its left: the end of a case's name tells it from others.
+    """
+
+    def _show(self, total: int, opening: str = "") -> None:
+        from rich.progress import Progress
 
         shown = console(sys.stderr)
         if opening:
             shown.print(opening)
-        texts = [TextColumn(text, markup=False) for text in _TEXTS]
-        self._bar = Progress(
-            BarColumn(), MofNCompleteColumn(), *texts, console=shown, transient=True
-        )
-        self._task = self._bar.add_task("", total=total, left=left)
+        self._total = total
+        self._bar = Progress(self._line(), console=shown, transient=True, refresh_per_second=4)
+        self._task = self._bar.add_task("", total=total)
         self._bar.start()
+
+    def _line(self) -> ProgressColumn:
+        from rich.progress import ProgressColumn
+
+        class Line(ProgressColumn):
+            """The whole line, drawn anew by the clock."""
+
+            def render(line, task: Task) -> RenderableType:  # noqa: N805
+                return self._render(task)
+
+        return Line()
+
+    def _render(self, task: Task) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        share, times = self._times(task)
+        count = f"{int(task.completed)}/{self._total}"
+        room = self._bar.console.width - _BAR_WIDTH - len(count) - len(times) - 3
+        grid = Table.grid(padding=(0, 1), pad_edge=False)
+        for _ in range(4):
+            grid.add_column(no_wrap=True)
+        grid.add_row(
+            ProgressBar(1.0, share, width=_BAR_WIDTH),
+            count,
+            times,
+            cut_left(task.description, room),
+        )
+        return grid
+
+    def _times(self, task: Task) -> tuple[float, str]:
+        """Return the share of the bar that is full, and the time that has passed."""
+        return task.completed / max(self._total, 1), format_elapsed(task.elapsed or 0.0)
 
     def end(self) -> None:
         """Remove the bar."""
@@ -97,28 +136,46 @@ class _Bar:
 
 
 class BarProgress(_Bar):
-    """A bar with the current case and the time left."""
+    """A bar with the current step, the time that has passed, and the time left by the clock."""
 
     def begin(self, job: Job) -> None:
         """Show the bar."""
         self._left = _time_left(job)
-        self._show(len(job.missing), self._text(), _opening(job, self._left))
+        self._show(len(job.missing), _opening(job, self._left))
 
-    def step(self, case: Case, text: str) -> None:
+    def step(self, case: Case, text: str, share: float = 0.0) -> None:
         """Show the current step."""
+        self._left.step(case, share)
         self._bar.update(self._task, description=text)
 
     def done(self, record: Record) -> None:
-        """Advance the bar by one case."""
+        """Advance the count by a case."""
         self._left.done(record)
-        self._bar.update(self._task, advance=1, left=self._text())
+        self._bar.update(self._task, advance=1)
 
-    def _text(self) -> str:
-        return f"{self._left} left" if str(self._left) else ""
+    def _times(self, task: Task) -> tuple[float, str]:
+        ended = task.completed / max(self._total, 1)
+        share, elapsed = self._left.share, format_elapsed(self._left.elapsed_s)
+        left = self._left.phrase()
+        return ended if share is None else share, f"{elapsed}, {left}" if left else elapsed
+
+
+def format_elapsed(seconds: float) -> str:
+    """Return ``0:07``, ``12:40``, ``1:02:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def cut_left(text: str, width: int) -> str:
+    """Return the end of a text in ``width`` characters, after an ellipsis where it is longer."""
+    if len(text) <= width:
+        return text
+    return f"…{text[len(text) - width + 1 :]}" if width > 1 else ""
 
 
 def _time_left(job: Job) -> TimeLeft:
-    from attnbench.runner.eta import TimeLeft
+    from attnbench.runner.eta import TimeLeft  # torch
 
     return TimeLeft(job)
 
@@ -131,7 +188,7 @@ def _opening(job: Job, left: TimeLeft) -> str:
 
 def check_progress() -> CheckProgress:
     """Return the display of ``attnbench check`` that suits standard error."""
-    return CheckBar() if sys.stderr.isatty() else CheckLines()
+    return CheckBar() if can_overwrite(sys.stderr) else CheckLines()
 
 
 class CheckLines:

@@ -11,6 +11,7 @@ import typer
 
 from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
 from attnbench.cli.output import (
+    can_overwrite,
     console,
     load_catalog,
     log,
@@ -102,7 +103,7 @@ def _module(catalog: Catalog, name: str, *, check: bool) -> Document:
 @contextmanager
 def _check_callback(spec: str) -> Iterator[Callable[[Check], object]]:
     """Report progress on standard error: each check on a terminal, otherwise a single line."""
-    if not sys.stderr.isatty():
+    if not can_overwrite(sys.stderr):
         log(f"checking {spec}, which takes seconds; --no-check leaves it out")
         yield id
         return

@@ -6,9 +6,9 @@ Format history
   2  records of kind ``latency``, with ``samples`` (one object for each process) and ``runtime``;
      values may be fractions.
   3  records of kind ``accuracy``, one for each seed, with ``training``. Later, with no new number
-     since older readers pass over it: ``date`` of a header; ``uncounted`` and ``notes`` of a
-     record; ``accepted`` of a record and ``removed`` of a header, which ``attnbench accept``
-     writes into a baseline.
+     since older readers pass over it: ``date`` and ``probe_s`` of a header; ``uncounted`` and
+     ``notes`` of a record; ``accepted`` of a record and ``removed`` of a header, which
+     ``attnbench accept`` writes into a baseline.
   4  from the end of a run on a first line ``{"format": 4, "archive": "records-HASH.npz"}``, and
      ``{"archived": N}`` in place of long fields (:mod:`attnbench.records.archive`).
 """
@@ -93,6 +93,9 @@ class Header(BaseModel):
     """Git commit of attnbench, if it runs from a checkout."""
     date: str | None = None
     """Time of writing, ISO 8601 in UTC to the second; None in older files."""
+    probe_s: float | None = None
+    """Duration of a pass of :mod:`attnbench.system.speed_probe` when a run with latencies or
+    trainings starts; durations of records are scaled by it, values never."""
     removed: dict[str, dict[str, Any]] = {}
     """Cases removed from a baseline, each with ``reason``, ``date``, ``from``."""
 

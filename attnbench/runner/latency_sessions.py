@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,10 @@ from attnbench.workers.answers import Answer
 from attnbench.workers.pool import WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
 
-OnStep = Callable[[Case, str], object]
-"""Progress callback, called with a case and a line of text."""
+OnStep = Callable[[Case, str, float], object]
+"""Progress callback, called with a case, a line of text and the share of the session done."""
+_BUILDING = 1 / 3
+"""Share of a session that its proofs take; the processes share the rest."""
 _LOAD_LIMIT_S = 120.0
 """Time limit for loading one arm in a fresh process; compilers take tens of seconds."""
 
@@ -147,12 +150,13 @@ class SessionRunner:
             case: {"do": "validate", "case": case.to_json(), "folder": str(self.folder)}
             for case in dict.fromkeys((session.plain, *session.cases))
         }
-        answers = self._provers.map(
-            tasks,
-            limits,
-            on_start=lambda case: on_step(case, f"{case.name}: building"),
-            parallel=None if session.is_on_processor else 1,
-        )
+        started = itertools.count()
+
+        def report(case: Case) -> None:
+            on_step(case, f"{case.name}: building", _BUILDING * next(started) / len(tasks))
+
+        parallel = None if session.is_on_processor else 1
+        answers = self._provers.map(tasks, limits, on_start=report, parallel=parallel)
         outcomes = {case: CaseOutcome.of(answer) for case, answer, _ in answers}
         if not session.is_on_processor:
             self._provers.stop()
@@ -171,10 +175,11 @@ class SessionRunner:
             outcomes[case.name].samples.clear()
         for number in range(protocol.processes):
             step = _sampling_step(session, len(cases), number, protocol)
-            on_step(cases[0], step)
+            share = _BUILDING + (1 - _BUILDING) * number / protocol.processes
+            on_step(cases[0], step, share)
             self.worker.limits = Limits(self._patience(len(cases), protocol), self.memory_bytes)
             task = _task(cases, self.folder, protocol, number)
-            answer = run_task(self.worker, task, _report(cases[0], step, on_step))
+            answer = run_task(self.worker, task, _report(cases[0], step, share, on_step))
             self.worker.stop()  # each process samples with a memory layout of its own
             if "error" in answer:
                 for part in _parts(cases, answer, outcomes):
@@ -215,9 +220,9 @@ def _task(
     }
 
 
-def _report(case: Case, step: str, on_step: OnStep) -> Callable[[str], object]:
+def _report(case: Case, step: str, share: float, on_step: OnStep) -> Callable[[str], object]:
     """Return the progress callback of a sampling worker, whose texts belong to a step."""
-    return lambda text: on_step(case, f"{step}; {text}")
+    return lambda text: on_step(case, f"{step}; {text}", share)
 
 
 def _sampling_step(session: Session, arms: int, number: int, protocol: SessionProtocol) -> str:

@@ -13,12 +13,14 @@ from attnbench.records.cache_key import packages_of
 from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.result_values import complete_record
 from attnbench.records.store import Run, RunWriter
+from attnbench.runner.eta import with_probe
 from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import CaseOutcome, SessionRunner, sessions
 from attnbench.suites.case import Case
 from attnbench.suites.load import suite_hash
 from attnbench.suites.planned import tables_to_json
 from attnbench.system import provenance
+from attnbench.training.progress_text import share_done
 from attnbench.utils.scratch import scratch_folder
 from attnbench.workers.pool import Pool, WorkerPool
 from attnbench.workers.process import Limits, Worker, run_task
@@ -30,8 +32,8 @@ class RunProgress(Protocol):
     def begin(self, job: Job) -> None:
         """Report the start of the measurement."""
 
-    def step(self, case: Case, text: str) -> None:
-        """Report the current step of a case in one line."""
+    def step(self, case: Case, text: str, share: float = 0.0) -> None:
+        """Report the current step of a case in one line, and the share of it that is done."""
 
     def done(self, record: Record) -> None:
         """Report a case whose record is complete."""
@@ -57,6 +59,7 @@ def measure(
         pool: pool for trainings; by default processes on this machine.
         save: folder for trained weights.
     """
+    job = with_probe(job)
     progress.begin(job)
     try:
         if job.folder is None:
@@ -147,7 +150,7 @@ def _train(
     patience_s = max(job.accuracies[case.name].patience_s for case in cases)
     pool.limits = Limits(patience_s, job.memory_bytes)
     for case, answer, seconds in pool.run(
-        tasks, lambda case, text: progress.step(case, f"{case.name}: {text}")
+        tasks, lambda case, text: progress.step(case, f"{case.name}: {text}", share_done(text))
     ):
         outcome = CaseOutcome.of(answer)
         yield _record(case, job, outcome, outcome.status, seconds)
@@ -197,6 +200,7 @@ def _header(job: Job) -> Header:
         machine=provenance.machine(),
         commit=provenance.commit(),
         date=provenance.now(),
+        probe_s=job.probe_s,
     )
 
 

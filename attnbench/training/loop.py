@@ -28,6 +28,7 @@ from attnbench.training.checkpoint import Checkpoint, Stateful, TrainingProgress
 from attnbench.training.dataloader import Batch, Feed, feed, find_mixing
 from attnbench.training.evaluate import Diverged, Score, predict, score_of
 from attnbench.training.optimizer import optimizer_of, schedule_of
+from attnbench.training.progress_text import progress_text
 from attnbench.training.recipe import Recipe
 from attnbench.training.seeds import step_seed
 
@@ -252,10 +253,9 @@ class _Training:
 
     def _progress_text(self) -> str:
         steps, losses = self.data.steps, self.progress.losses
-        epoch, step = divmod(self.progress.step, steps)
         speed = self.images / self.busy_s if self.busy_s else 0.0
         loss = f", loss {float(losses[-1]):.3f}" if losses else ""
-        at = f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}, step {step}/{steps}"
+        at = progress_text(self.progress.step, steps, self.epochs)
         return f"{at}{loss}, {speed:,.0f} images/s"
 
 

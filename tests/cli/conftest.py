@@ -31,6 +31,13 @@ def workers_start_fast(forked_workers):
     """The commands of these tests fork their workers; tests/workers starts them as users do."""
 
 
+@pytest.fixture(scope="package", autouse=True)
+def the_probe_takes_no_second():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("attnbench.runner.eta.probe_speed", lambda: 0.01)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def forget_plugins():
     """Plugin files of one test, and what they changed, must not be known to the next."""

@@ -63,7 +63,7 @@ def name(content):
 def measured(worker, *cases, processes=3):
     with SessionRunner(worker, folder="somewhere", provers=2) as runner:
         return runner.measure(
-            Session(cases), SessionProtocol(1.0, processes), lambda case, text: None
+            Session(cases), SessionProtocol(1.0, processes), lambda case, text, share: None
         )
 
 

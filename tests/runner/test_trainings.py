@@ -72,7 +72,7 @@ class Told:
     def begin(self, job):
         self.job = job
 
-    def step(self, case, text):
+    def step(self, case, text, share=0.0):
         self.steps.append(text)
 
     def done(self, record):
