@@ -36,6 +36,7 @@ from attnbench.cli.progress import LineProgress, SilentProgress
 from attnbench.datasets.dataset import LabeledImages
 from attnbench.datasets.registry import load
 from attnbench.devices import Device, find_device
+from attnbench.devices.tf32 import products_of
 from attnbench.models.backbones import create_backbone
 from attnbench.registry.plugins import catalog
 from attnbench.reports.run_report import records_of, write_tables
@@ -83,7 +84,8 @@ def main() -> None:
         cells = measured(job, quiet=options.smoke)
         for line in (*agreement_lines(cells), *floor_lines(cells), *module_lines(cells)):
             print(line)
-        speeds = training_speeds(options, device)
+        with products_of("fp32", device.kind):  # for both loops
+            speeds = training_speeds(options, device)
         for line in training_lines(speeds):
             print(line, flush=True)
         (out / NAME / "training.json").write_text(json.dumps(speeds, indent=1))
@@ -256,12 +258,12 @@ def plain_training(
     )
     pictures = Pictures(samples, transform)
     loader = DataLoader(pictures, recipe.batch_size, shuffle=True, num_workers=workers)
-    model = model.to(device.torch_device, memory_format=torch.channels_last)
+    model = model.to(device.torch_device).to(memory_format=torch.channels_last)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     begin, total = time.perf_counter(), 0.0
     for images, targets in loader:
-        there = images.to(device.torch_device, memory_format=torch.channels_last)
+        there = images.to(device.torch_device).contiguous(memory_format=torch.channels_last)
         loss = criterion(model(there), targets.to(device.torch_device))
         optimizer.zero_grad()
         loss.backward()

@@ -54,7 +54,9 @@ Precision = Annotated[
 ]
 Batch = Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Images at once.")]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Of the processor.")]
-Cold = Annotated[bool, typer.Option("--cold", help="CUDA: overwrite the cache before each call.")]
+Cold = Annotated[
+    bool, typer.Option("--cold", help="CUDA: overwrite the cache before each call; see --graph.")
+]
 Graph = Annotated[bool, typer.Option("--graph", help="CUDA: replay each call as a CUDA graph.")]
 Processes = Annotated[
     int,

@@ -49,9 +49,11 @@ def capture_graph(call: Call, index: int, cuda: Any) -> Call:
             f"empty, or of another device than cuda:{index}"
         )
 
+    bound = (call, output)  # a graph keeps no tensor alive, neither weights nor input
+
     def run() -> object:
         replay()
-        return output
+        return bound[1]
 
     return run
 
@@ -62,8 +64,9 @@ def _capture(call: Call, index: int, cuda: Any) -> tuple[Any, Any, Call]:
     main = cuda.current_stream(index)
     side.wait_stream(main)
     with cuda.stream(side):
-        for _ in range(_WARM_UP):
-            warm: Any = call()
+        for _ in range(_WARM_UP - 1):
+            call()
+        warm: Any = call()
         expected = warm.clone()
     main.wait_stream(side)
     graph = cuda.CUDAGraph()

@@ -8,7 +8,7 @@ from PyTorch's documentation; not yet run on a real GPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from operator import attrgetter
@@ -29,7 +29,7 @@ def allow_tf32(allowed: bool) -> Iterator[None]:
     with suppress(RuntimeError):  # the newer flags contradict it
         products = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # the reference on the CPU is exact in any case
-    _write(dict.fromkeys(_PARENTS, "none") | dict.fromkeys(_OLDER, allowed))
+    _write({**dict.fromkeys(_PARENTS, "none"), **dict.fromkeys(_OLDER, allowed)})
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ def _read() -> dict[str, Any]:
     return found
 
 
-def _write(flags: dict[str, Any]) -> None:
+def _write(flags: Mapping[str, Any]) -> None:
     backends = import_module("torch").backends
     for name, value in flags.items():
         place, _, flag = name.rpartition(".")

@@ -146,16 +146,9 @@ class AccuracyMeter:
             )
         model = self.network(case)
         kept = str(transfer(model, Path(training.weights))) if training.weights else None
+        epochs, seed = training.epochs, training.seed
         with products_of(recipe.precision, "cuda" if torch.cuda.is_available() else "cpu"):
-            trained = train(
-                model,
-                data,
-                recipe,
-                training.seed,
-                folder=folder,
-                epochs=training.epochs,
-                report=report,
-            )
+            trained = train(model, data, recipe, seed, folder=folder, epochs=epochs, report=report)
         if save is not None:
             save.parent.mkdir(parents=True, exist_ok=True)
             torch.save(model.state_dict(), save)
@@ -248,7 +241,9 @@ def _built(spec: str, classes: int) -> nn.Module:
 
 
 def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any]:
+    is_cuda = trained.device.startswith("cuda")
     return {
+        **({"tf32": recipe.precision == "tf32"} if is_cuda else {}),
         "dataset": data.name,
         "synthetic": data.synthetic,
         "images": [len(data.train), len(data.test)],

@@ -1,5 +1,8 @@
 """CUDA graphs on a simulated device: captured on the right one, and known to compute something."""
 
+import gc
+import weakref
+
 import pytest
 
 from attnbench.devices.cuda_graph import capture_graph
@@ -22,6 +25,22 @@ def test_a_graph_is_warmed_up_captured_and_replayed_on_its_device(machine, api, 
     ]  # fmt: skip
     assert replay()[:2].tolist() == VALUES[:2]
     assert machine.log[-1] == "replay"
+
+
+def test_a_replay_keeps_weights_and_input_alive(machine, api):
+    """A graph holds addresses: memory that is freed would be overwritten by the next arm."""
+
+    class Weights:
+        pass
+
+    weights = Weights()
+    call = machine.network(VALUES)
+    replay = capture_graph(lambda weights=weights: call(), 0, api.cuda)
+    alive = weakref.ref(weights)
+    del weights
+    gc.collect()
+    assert alive() is not None
+    replay()
 
 
 def test_a_capture_on_another_device_is_found_although_it_raises_nothing(machine, api):
