@@ -43,6 +43,9 @@ EXAMPLES = (
 Suites = Annotated[
     list[str] | None, typer.Argument(metavar="[SUITE ...]", help="Names or .toml files.")
 ]
+AllShipped = Annotated[
+    bool, typer.Option("--all-shipped", help="All suites that come with attnbench.")
+]
 Adds = Annotated[
     list[str] | None,
     typer.Option("--add", metavar="SPEC", help="Additional module, with rows of its own; repeats."),
@@ -66,6 +69,7 @@ Executor = Annotated[
 
 def command(
     suite: Suites = None,
+    all_shipped: AllShipped = False,
     add: Adds = None,
     only: Only = None,
     case: Cases = None,
@@ -89,7 +93,7 @@ def command(
 
     catalog = load_catalog(plugin)
     choice = Choice(add or (), case or (), shard, chosen_kinds(only) if only else (), fresh)
-    suites = [find_suite(name, catalog) for name in suite or _project_suites()]
+    suites = [find_suite(name, catalog) for name in _names(suite, all_shipped, catalog)]
     _refuse_twins([loaded.suite.name for loaded in suites])
     with new_worker(plugin or []) as worker:
         counts = not choice.only or "cost" in choice.only
@@ -108,9 +112,14 @@ def command(
         sys.exit(1)
 
 
-def _project_suites() -> list[str]:
+def _names(given: list[str] | None, all_shipped: bool, catalog: Catalog) -> list[str]:
+    if all_shipped and given:
+        raise RequestError(
+            f"--all-shipped takes no suites: got {given[0]!r}. Leave out one of the two"
+        )
     found = settings()
-    return found.paths(found.suites) or [DEFAULT_SUITE]
+    project = found.paths(found.suites) or [DEFAULT_SUITE]
+    return catalog.shipped_suites() if all_shipped else given or project
 
 
 def _is_new(suite: Suite, out: Path) -> bool:

@@ -134,6 +134,11 @@ class Catalog:
                     self.failures.append(failure)
         return found
 
+    def shipped_suites(self) -> list[str]:
+        """Return the names of the suites of attnbench's own distribution, sorted."""
+        origins = {name: entry.origin for name, entry in self.suites.entries().items()}
+        return [name for name in self.suites.names() if _distribution(origins[name]) == "attnbench"]
+
     def load_file(self, path: str | Path) -> Any:
         """Load a plugin that is not installed.
 
@@ -192,7 +197,7 @@ class Catalog:
         """Remove the entries of the installed copy of a distribution loaded from a folder."""
 
         def is_of(origin: str) -> bool:
-            names = (origin.partition(" (")[0], distribution)
+            names = (_distribution(origin), distribution)
             return len({re.sub(r"[-_.]+", "-", name).lower() for name in names}) == 1
 
         for registry in (self.modules, self.module_families, self.suites):
@@ -316,6 +321,11 @@ def suite_file(target: str) -> Path:
     if not path.is_file():
         raise PluginError(f"{target!r} names no file: {package} holds no {name}")
     return path
+
+
+def _distribution(origin: str) -> str:
+    """Return the distribution in the origin of an entry of its table."""
+    return origin.partition(" (")[0]
 
 
 def _rank(point: EntryPoint) -> tuple[bool, str, str]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from attnbench.registry.plugins import catalog
+from attnbench.registry.plugins import Catalog, catalog
 
 SUITE = """
 [suite]
@@ -151,6 +151,20 @@ def test_a_gpu_that_is_missing_is_skipped_rows_and_no_end_of_the_run(attnbench, 
     assert "eager,device=cuda:7,graph=true: skipped: device is not on this machine" in table
     again = attnbench("run", name, "--out", "out")
     assert "0 of " in again.err and again.status == 0
+
+
+def test_all_shipped_suites_whatever_the_project_has(attnbench, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[tool.attnbench]\nsuites = ["quick"]\n')
+    monkeypatch.setattr(Catalog, "shipped_suites", lambda self: ["ulsam-table1"])
+    listed = attnbench("run", "--all-shipped", "--dry-run").out.splitlines()
+    assert len(listed) == 6
+    assert all(line.startswith("ulsam-table1\tto measure\tcost/alone/") for line in listed)
+
+
+def test_all_shipped_suites_and_a_name_exclude_each_other(attnbench):
+    refused = attnbench("run", "quick", "--all-shipped", "--dry-run")
+    assert refused.status == 2
+    assert "--all-shipped takes no suites: got 'quick'. Leave out one" in refused.err
 
 
 def test_a_case_that_crashes_hangs_or_raises_fails_alone(attnbench, tmp_path):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from attnbench_suites import SUITES
 
 from attnbench.errors import DuplicateNameError, PluginError, UnknownNameError
 from attnbench.registry.attention import find_attention
@@ -27,6 +28,12 @@ class TestInstalled:
         assert catalog().failures == []
         assert {"identity", "ulsam", "se"} <= set(catalog().modules.names())
         assert {"quick", "ulsam-table1"} <= set(catalog().suites.names())
+
+    def test_shipped_suites_are_those_of_attnbench_itself(self, install, write):
+        assert catalog().shipped_suites() == sorted(SUITES)
+        write("one.toml", "[suite]\nname = 'one'\ntitle = 'One'\n")
+        found = install(good="TABLE = {'one': 'good:one.toml'}")
+        assert found.suites.names() == ["one"] and found.shipped_suites() == []
 
     def test_shipped_modules_load_and_match_their_cards(self):
         for name in catalog().modules.names():

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from importlib import resources
 from itertools import product
+from pathlib import Path
 
 import attnbench_suites
 import pytest
@@ -283,6 +284,11 @@ def test_every_suite_file_is_listed():
     files = {one.name for one in resources.files(attnbench_suites).iterdir()}
     targets = {one["target"].partition(":")[2] for one in SUITES.values()}
     assert {one for one in files if one.endswith(".toml")} == targets
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_suite_has_committed_results(name):
+    assert (Path(__file__).parents[2] / "results" / name / "records.jsonl").is_file()
 
 
 @pytest.mark.parametrize("name", SUITES)
