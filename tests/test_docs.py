@@ -89,7 +89,7 @@ def test_a_console_block_is_what_the_command_prints(
     "command", [one for one, _ in commands("sh") if one.startswith("attnbench run")]
 )
 def test_a_run_has_the_new_module(command, example, monkeypatch, capfd):
-    call(command, monkeypatch, "--dry-run")
+    call(command, monkeypatch, "--dry-run", "-v")
     planned = capfd.readouterr().out.splitlines()
     assert [line for line in planned if "/strip_gate/" in line]
     assert [line for line in planned if "/se/" in line]

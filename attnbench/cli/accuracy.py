@@ -12,6 +12,7 @@ import typer
 
 from attnbench.cli.options import Format, Json, Out, Plugins, chosen_format
 from attnbench.cli.output import (
+    command_to_go_on,
     load_catalog,
     log,
     log_warning,
@@ -199,8 +200,8 @@ def _measure(job: Job, worker: Worker, pool: Pool, save: Path | None) -> Run:
         run = measure(job, worker, progress(), pool, save)
     except KeyboardInterrupt:
         log(
-            "attnbench: interrupted; the same command goes on from the last checkpoints (one every "
-            "20 s of training)"
+            f"attnbench: interrupted; {command_to_go_on()} goes on from the last checkpoints (one "
+            "every 20 s of training)"
         )
         sys.exit(130)
     log_warning(run)

@@ -6,6 +6,7 @@ Nothing else writes to them: what passes here steers no terminal, whoever wrote 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -60,6 +61,12 @@ def overwrite(line: str) -> None:
     with suppress(OSError, ValueError):
         sys.stderr.write(f"\r\033[K{visible(line)}")
         sys.stderr.flush()
+
+
+def command_to_go_on() -> str:
+    """Return the command that goes on after an interruption: the same one, but without --fresh."""
+    words = [word for word in sys.argv[1:] if word != "--fresh"]
+    return "the same command" if words == sys.argv[1:] else shlex.join(["attnbench", *words])
 
 
 def log_warning(run: Run) -> None:

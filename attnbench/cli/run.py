@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import Only, Out, Plugins, chosen_kinds
+from attnbench.cli.options import KINDS, Only, Out, Plugins, chosen_kinds
 from attnbench.cli.output import (
+    command_to_go_on,
     load_catalog,
     log,
     log_plugin_failures,
@@ -21,10 +22,12 @@ from attnbench.cli.output import (
 )
 from attnbench.errors import RequestError
 from attnbench.registry.settings import settings
+from attnbench.utils.text import count_cases
 
 if TYPE_CHECKING:
     from attnbench.records.store import Run
     from attnbench.registry.plugins import Catalog
+    from attnbench.runner.eta import TimeLeft
     from attnbench.runner.job import Job
     from attnbench.runner.select_cases import Choice
     from attnbench.suites.case import Case
@@ -58,7 +61,12 @@ Shard = Annotated[
     str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts.")
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure everything again.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="List the cases without measuring.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what is to measure, by kind and time.")
+]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="With --dry-run: the names of all cases.")
+]
 Executor = Annotated[
     str,
     typer.Option(
@@ -76,6 +84,7 @@ def command(
     shard: Shard = None,
     fresh: Fresh = False,
     dry_run: DryRun = False,
+    verbose: Verbose = False,
     executor: Executor = "local",
     plugin: Plugins = None,
     *,
@@ -104,7 +113,7 @@ def command(
             jobs = _jobs(suites, catalog, Path(out), choice)
         log_plugin_failures(catalog, known_failures)  # "@all" loads every plugin
         if dry_run:
-            _list_cases(jobs)
+            _print_plan(jobs, verbose=verbose)
             return
         pool = new_pool(executor, worker, plugin or [])
         failed = sum([_run(job, worker, pool) for job in jobs])
@@ -145,8 +154,8 @@ def _run(job: Job, worker: Worker, pool: Pool) -> int:
         run = measure(job, worker, progress(), pool)
     except KeyboardInterrupt:
         log(
-            f"attnbench: {job.suite.suite.name} interrupted; what is measured is kept, and the "
-            "same command goes on from there"
+            f"attnbench: {job.suite.suite.name} interrupted; what is measured is kept, and "
+            f"{command_to_go_on()} goes on from there"
         )
         sys.exit(130)
     log_warning(run)
@@ -163,22 +172,44 @@ def _report_failures(run: Run, job: Job) -> int:
     return len(failed)
 
 
-def _list_cases(jobs: Sequence[Job]) -> None:
-    from attnbench.runner.eta import TimeLeft
-
+def _print_plan(jobs: Sequence[Job], *, verbose: bool) -> None:
+    """Print what would be measured, by kind and time; with ``verbose`` the names of all cases."""
+    plans = [_plan(job) for job in jobs]
+    if not verbose:
+        write("".join(f"{plan}\n" for plan in plans))
+        return
     cases = [(job, case) for job in jobs for case in job.cases]
-    states = [_state(job, case) for job, case in cases]
     write(
         "".join(
-            f"{job.suite.suite.name}\t{state}\t{case.name}\n"
-            for (job, case), state in zip(cases, states, strict=True)
+            f"{job.suite.suite.name}\t{_state(job, case)}\t{case.name}\n" for job, case in cases
         )
     )
-    for job in jobs:
-        counts = Counter(case.kind for case in job.pending)
-        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        left = f"; {left}" if (left := str(TimeLeft(job))) and counts else ""
-        log(f"{job.suite.suite.name}: to measure: {kinds or 'nothing'}{left}")
+    for plan in plans:
+        log(plan)
+
+
+def _plan(job: Job) -> str:
+    """Return ``quick: 24 costs 4 s · 48 latencies 5 min; 3 measured``."""
+    from attnbench.runner.eta import TimeLeft, with_probe
+
+    known = job.known.headers if job.known else []
+    left = TimeLeft(with_probe(job) if any(header.probe_s for header in known) else job)
+    found = left.by_kind()
+    missing = [_missing(kind, *found[kind], left) for kind in KINDS if kind in found]
+    states = Counter(_state(job, case) for case in job.cases)
+    rest = [f"{states[state]} {state}" for state in ("measured", "skipped") if states[state]]
+    text = "; ".join([" · ".join(missing) or "nothing to measure", *rest])
+    return f"{job.suite.suite.name}: {text}"
+
+
+def _missing(kind: str, count: int, seconds: float | None, left: TimeLeft) -> str:
+    from attnbench.runner.eta import format_duration
+
+    text = count_cases(kind, count)
+    if seconds is not None:
+        return f"{text} {format_duration(seconds)}"
+    is_bound = kind == "latency"
+    return f"{text} at least {format_duration(left.sampling_s)}" if is_bound else text
 
 
 def _state(job: Job, case: Case) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.options import Json, Plugins, chosen_format, parse_size
+from attnbench.cli.options import KINDS, Json, Plugins, chosen_format, parse_size
 from attnbench.cli.output import (
     can_overwrite,
     console,
@@ -22,6 +23,7 @@ from attnbench.cli.output import (
     writing,
 )
 from attnbench.errors import RequestError, unknown
+from attnbench.utils.text import count_cases
 
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
@@ -144,18 +146,19 @@ def _suite(catalog: Catalog, name: str) -> Document:
     from attnbench.measure.cost import CostMeter
     from attnbench.measure.iso_macs import IsoMacBaselines
     from attnbench.suites.load import find_suite
-    from attnbench.suites.plan import plan
+    from attnbench.suites.plan import all_cases, plan
 
     suite = find_suite(name, catalog)
     tables = plan(suite, catalog, brackets=IsoMacBaselines(CostMeter(catalog)))
     return {
         **suite.suite.model_dump(mode="json"),
+        "cases": dict(Counter(case.kind for case in all_cases(tables))),
         "tables": [
             {
                 "title": table.layout.title,
                 "columns": list(table.layout.columns),
                 "rows": [
-                    {"label": row.label, "cases": [case.name for case in row.cases]}
+                    {"label": row.label, "cases": [case.name for case in row.every_case]}
                     for row in table.rows
                 ],
             }
@@ -204,7 +207,17 @@ def _write_suite(document: Document) -> None:
         out.print(f"source: {document['source']} {document['url']}".rstrip(), soft_wrap=True)
     for note in document["notes"]:
         out.print(f"- {note}", soft_wrap=True)
+    out.print(
+        f"\n{_kinds(document['cases'])}; all names: attnbench run {document['name']} --dry-run -v"
+    )
     for table in document["tables"]:
         out.print(f"\n{table['title'] or 'table'}: {', '.join(table['columns'])}", soft_wrap=True)
+        width = max(len(row["label"]) for row in table["rows"])
         for row in table["rows"]:
-            out.print(f"  {row['label']:<40} {'  '.join(row['cases'])}", soft_wrap=True)
+            kinds = _kinds(Counter(name.partition("/")[0] for name in row["cases"]))
+            out.print(f"  {row['label']:<{width}}  {kinds}", soft_wrap=True)
+
+
+def _kinds(counts: Mapping[str, int]) -> str:
+    """Return ``1 cost · 2 latencies · 3 trainings`` for numbers of cases by kind."""
+    return " · ".join(count_cases(kind, counts[kind]) for kind in KINDS if counts.get(kind))

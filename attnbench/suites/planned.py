@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -27,6 +28,11 @@ class PlannedRow:
     """Trainings of the plain backbone, one for each seed."""
     added: bool = False
     """Origin on the command line instead of the suite file."""
+
+    @property
+    def every_case(self) -> tuple[Case, ...]:
+        """Cases of all kinds, without the trainings of the plain backbone beside them."""
+        return (*self.cases, *self.latency, *chain.from_iterable(self.accuracy))
 
 
 @dataclass(frozen=True)

@@ -51,3 +51,16 @@ def first_line(error: BaseException) -> str:
     """Return the first nonblank line of an error, or its type."""
     lines = (line.strip() for line in str(error).splitlines())
     return shorten(next((line for line in lines if line), type(error).__name__))
+
+
+_COUNTED = {
+    "cost": ("cost", "costs"),
+    "latency": ("latency", "latencies"),
+    "accuracy": ("training", "trainings"),
+}
+
+
+def count_cases(kind: str, count: int) -> str:
+    """Return ``1 training``, ``48 latencies`` for a number of cases of a kind."""
+    one, several = _COUNTED[kind]
+    return f"{count} {one if count == 1 else several}"

@@ -111,6 +111,21 @@ def test_showing_a_suite(attnbench):
     assert "MV2 + ULSAM" in attnbench("show", "suite", "ulsam-ablation").out
 
 
+def test_showing_a_suite_of_all_kinds(attnbench):
+    found = attnbench("show", "suite", "quick", "--json").json
+    assert found["cases"] == {"cost": 24, "latency": 48, "accuracy": 24}
+    names = {name for table in found["tables"] for row in table["rows"] for name in row["cases"]}
+    assert len(names) == 96
+    shown = attnbench("show", "suite", "quick").out
+    assert (
+        "24 costs · 48 latencies · 24 trainings; all names: attnbench run quick --dry-run -v"
+        in shown
+    )
+    assert (
+        "mobilenet_v2,width=0.35 + se                1 cost · 2 latencies · 3 trainings\n" in shown
+    )
+
+
 def test_one_arm_is_the_object_itself(attnbench):
     arm = attnbench(
         "cost", "-b", "mobilenet_v2", "-m", "ulsam,groups=4", "-p", "replace:14,17", "--json"

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from attnbench.cli import app, signals
+from attnbench.cli.output import command_to_go_on
 from attnbench.utils.toml import read_toml
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -123,3 +124,15 @@ def test_while_the_commands_are_imported(tmp_path, start, number):
         stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "attnbench: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["run", "quick"], "the same command"),
+        (["run", "quick", "--fresh", "--case", "*/se/*"], "attnbench run quick --case '*/se/*'"),
+    ],
+)
+def test_the_command_that_goes_on_measures_nothing_again(words, command, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["attnbench", *words])
+    assert command_to_go_on() == command

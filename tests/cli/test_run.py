@@ -136,7 +136,7 @@ def test_a_gpu_that_is_missing_is_skipped_rows_and_no_end_of_the_run(attnbench, 
     name = suite(tmp_path, ["se"])
     with (tmp_path / name).open("a") as file:
         file.write(GPU)
-    listed = attnbench("run", name, "--out", "out", "--dry-run").out.splitlines()
+    listed = attnbench("run", name, "--out", "out", "--dry-run", "-v").out.splitlines()
     on_gpu = [line for line in listed if "device=cuda:7" in line]
     assert len(on_gpu) == 4 and all(line.startswith("mine\tskipped\t") for line in on_gpu)
     done = attnbench("run", name, "--out", "out")
@@ -245,8 +245,17 @@ def test_an_added_module_in_table_1(attnbench, tmp_path):
 
 def test_dry_run_measures_nothing(attnbench, tmp_path):
     done = attnbench("run", suite(tmp_path), "--dry-run", "--out", "out")
-    assert done.out.count("to measure") == 13
+    assert done.out == "mine: 13 costs\n"
+    listed = attnbench("run", "mine.toml", "--dry-run", "-v", "--out", "out")
+    assert listed.out.count("mine\tto measure\tcost/") == 13
+    assert listed.err == "mine: 13 costs\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_counts_by_kind_and_time(attnbench):
+    assert attnbench("run", "quick", "--dry-run").out == (
+        "quick: 24 costs · 48 latencies at least 54 s · 24 trainings\n"
+    )
 
 
 @pytest.mark.usefixtures("worker_here")
