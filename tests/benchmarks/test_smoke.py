@@ -55,6 +55,12 @@ LINES = {
             ["attnbench", "torch.utils.benchmark", "pytest-benchmark", "timm's way"], 1
         ),
         "103 pieces of work against 100: called slower in": 1,
+        "101 pieces of work against 100: called slower in": 1,
+        "intervals of": 1,
+        "attnbench (Hodges-Lehmann of pairs)": 1,
+        "medians (torch.utils.benchmark, pytest-benchmark)": 1,
+        "means (timm's way)": 1,
+        "4 processes, 40 arms, t3": 1,
     },
     "training.py": {
         **dict.fromkeys(TRAININGS, 1),

@@ -30,7 +30,7 @@ def freedom_of_the_mean(centers):
     scores = stats.zscore(centers, axis=1, ddof=1)
     square = np.var(scores.sum(axis=0), ddof=1)  # of independent arms: as many as there are
     correlation = max((square / arms - 1) / (arms - 1), 1 / 9)
-    between, rest = 1 / (processes - 1), 1 / ((arms - 2) * (processes - 1))
+    between, rest = 1 / (processes - 1), 1 / ((arms - 3) * (processes - 1))
     return 1 / (correlation * between + (1 - correlation**0.5) ** 2 * rest)
 
 

@@ -1,0 +1,1 @@
+"""Rules for the interval of a latency ratio, on recorded and on simulated rounds."""
