@@ -28,10 +28,15 @@ def command(
     """
     from attnbench.records.store import find_run, read_run
     from attnbench.reports.run_report import report_of
+    from attnbench.reports.tables.long_format import printed_figures
 
     chosen = chosen_format(format, json)
     found = read_run(find_run(run, out))
+    report = report_of(found)
     if chosen == "json":
-        print_json([record.model_dump(mode="json") for record in found.records.values()])
+        printed = printed_figures(report.lines)
+        records = {name: record.model_dump(mode="json") for name, record in found.records.items()}
+        extra = {name: {"printed": printed[name]} for name in records.keys() & printed}
+        print_json([record | extra.get(name, {}) for name, record in records.items()])
     else:
-        print_report(report_of(found), chosen)
+        print_report(report, chosen)

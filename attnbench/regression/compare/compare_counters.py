@@ -41,10 +41,12 @@ def _judge(
     pair: RecordPair, name: str, base: CounterReport, new: CounterReport, allowed: float
 ) -> Iterator[Judged]:
     metric, was, now = f"{COUNTERS}.{name}", base.get("raw"), new.get("raw")
-    versions = differing({name: base.get("version")}, {name: new.get("version")})
-    moved = _moved(base, new)
-    reason = "; ".join(filter(None, (versions, moved, new.get("reason"))))
-    changed = pair.of(metric, was, now, reason, change=_share(was, now))
+    versions = differing({name: _version(base)}, {name: _version(new)})
+    moved, is_same = _moved(base, new), _same_network(pair)
+    behind = "our own counts are the same" if is_same else ""
+    reason = "; ".join(filter(None, (versions, moved, new.get("reason"), behind)))
+    more = f"{now - was:+,}; " if was is not None and now not in (was, None) else ""
+    changed = pair.of(metric, was, now, more + reason, change=_share(was, now))
     if was == now and (was is None or not moved):
         yield "unchanged", pair.of(metric, was, now)
     elif now is None or (base["agree"] and not new["agree"]):
@@ -53,7 +55,7 @@ def _judge(
         yield "improvements", changed
     elif versions:
         yield "incomparable", changed
-    elif was == now or (_same_network(pair) and abs(now - was) > allowed * abs(was)):
+    elif was == now or (is_same and abs(now - was) > allowed * abs(was)):
         yield "regressions", changed
     else:
         yield from judge_count(pair.case, metric, was, now, allowed, reason)
@@ -88,6 +90,11 @@ def _same_network(pair: RecordPair) -> bool:
     """Return whether our own counts, as far as both runs have them, are the same."""
     base, new = pair.base.values, pair.new.values
     return all(base[metric] == new[metric] for metric in COSTS if metric in base and metric in new)
+
+
+def _version(report: CounterReport) -> str:
+    """Return a counter's version without its build, as in ``2.14.1+cpu``: it counts the same."""
+    return str(report.get("version") or "").partition("+")[0]
 
 
 def _share(base: int | None, new: int | None) -> float | None:

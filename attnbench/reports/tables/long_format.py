@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -147,6 +147,22 @@ def case_fields(case: Case) -> dict[str, Any]:
         "width": width,
         "form": "fused" if case.fused else "plain",
     }
+
+
+def printed_figures(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the printed figures of each case, with the nominal value and the verdict.
+
+    A case that stands in several rows has one entry for each of its figures there.
+    """
+    keys = ("printed", "nominal", "nominal_plain", "verdict")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        for metric in METRICS:
+            if f"printed_{metric}" in line:
+                place = {"table": line["table"], "row": line["row"], "metric": metric}
+                figures = {key: line.get(f"{key}_{metric}") for key in keys}
+                found.setdefault(line["case"], []).append(place | figures)
+    return found
 
 
 def _judged_fields(view: RowView, metric: str, result: CostResult) -> dict[str, Any]:

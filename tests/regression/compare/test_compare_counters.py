@@ -67,8 +67,15 @@ def test_a_newer_counter_explains_a_change_and_both_versions_are_named():
         counted(ptflops=report()), counted(ptflops=report(50_000, (), version="0.8"))
     )
     assert (verdict, failed) == ("incomparable", False)
-    assert change.reason.startswith("ptflops 0.7.5, then 0.8; Conv2d bias: -100")
+    assert change.reason == (
+        "-100; ptflops 0.7.5, then 0.8; Conv2d bias: -100 (a bias is an addition) to none; "
+        "our own counts are the same"
+    )
     assert verdict_of(version="0.8") == "unchanged"
+
+
+def test_another_build_of_the_same_version_explains_nothing():
+    assert verdict_of(raw=50_101, version="0.7.5+cpu") == "regressions"
 
 
 def test_a_newer_counter_that_is_no_longer_reconciled_fails():

@@ -6,6 +6,7 @@ import pytest
 
 from attnbench.errors import RequestError
 from attnbench.reports.tables.build import NOMINAL
+from attnbench.reports.tables.long_format import printed_figures
 from attnbench.reports.tables.number_format import read_printed
 from attnbench.reports.tables.reported_values import as_data, verdict_of, worst
 
@@ -225,3 +226,27 @@ def test_data_are_whole_numbers_where_they_can_be():
     assert as_data(Fraction(32)) == 32
     assert as_data(Fraction(1, 3)) == "0.333333"
     assert as_data(None) is None
+
+
+def test_the_printed_figures_of_a_case_with_their_verdicts(report_of, content):
+    figures = printed_figures(report_of(content).lines)
+    assert set(figures) == {"cost/mobilenet_v2/plain", PLACED}
+    place = {"table": "A small suite", "row": "MV2 + ULSAM"}
+    assert figures[PLACED] == [
+        {
+            **place,
+            "metric": "params",
+            "printed": "3.4M",
+            "nominal": 3_400_320,
+            "nominal_plain": 3_400_000,
+            "verdict": "reproduced",
+        },
+        {
+            **place,
+            "metric": "macs",
+            "printed": "300.01M",
+            "nominal": 300_015_680,
+            "nominal_plain": 300_000_000,
+            "verdict": "reproduced by cutting",
+        },
+    ]
