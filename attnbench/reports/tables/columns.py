@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from attnbench.reports.tables.accuracy_columns import (
     accuracy_cells,
@@ -191,8 +192,8 @@ def printed_cell(view: RowView, metric: str, notes: Footnotes) -> Cell:
         return Cell(NOTHING)
     verdict = worst(item.verdict for item in judged)
     known = [item.ours for item in judged if item.value is not None]
-    texts = {EXPLAINED: view.row.reasons, DIFFERS: view.row.guesses}.get(verdict, {})
-    reason = texts.get(metric, "")  # type: ignore[call-overload]
+    texts: dict[str, Mapping[Any, str]] = {EXPLAINED: view.row.reasons, DIFFERS: view.row.guesses}
+    reason = texts.get(verdict, {}).get(metric, "")
     return Cell(
         printed=spread(item.printed.text for item in judged),
         ours="" if all(item.verdict == NOT_MEASURED for item in judged) else spread(known),
