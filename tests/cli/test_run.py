@@ -156,7 +156,7 @@ def test_a_gpu_that_is_missing_is_skipped_rows_and_no_end_of_the_run(attnbench, 
 def test_all_shipped_suites_whatever_the_project_has(attnbench, tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[tool.attnbench]\nsuites = ["quick"]\n')
     monkeypatch.setattr(Catalog, "shipped_suites", lambda self: ["ulsam-table1"])
-    listed = attnbench("run", "--all-shipped", "--dry-run").out.splitlines()
+    listed = attnbench("run", "--all-shipped", "--dry-run", "-v").out.splitlines()
     assert len(listed) == 6
     assert all(line.startswith("ulsam-table1\tto measure\tcost/alone/") for line in listed)
 
