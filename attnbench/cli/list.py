@@ -53,7 +53,7 @@ def command(
         print_json(rows)
     else:
         with writing():
-            _print(rows)
+            _print([_with_state(row) for row in rows] if what == "runtimes" else rows)
             if what == "modules":
                 _print_families(catalog)
 
@@ -78,6 +78,15 @@ def _runtimes(catalog: Catalog) -> Rows:
 
     keys = ("name", "title", "precisions", "devices", "available", "missing", "versions", "origin")
     return [{key: found.get(key) for key in keys} for found in map(describe_runtime, runtimes())]
+
+
+def _with_state(runtime: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a runtime with one cell that says its version, or the way to install it."""
+    state = {key: runtime[key] for key in ("available", "versions", "missing")}
+    kept = {key: value for key, value in runtime.items() if key not in state}
+    if state["available"]:
+        return kept | {"installed": _cell("versions", state["versions"])}
+    return kept | {"installed": f"no: {state['missing']}"}
 
 
 def _datasets(catalog: Catalog) -> Rows:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from attnbench.conformance.findings import ConformanceReport, failure
-from attnbench.errors import AttnbenchError, DuplicateNameError, PluginError, RequestError, unknown
+from attnbench.errors import AttnbenchError, DuplicateNameError, PluginError, unknown
 from attnbench.registry.attention import Attention, find_attention
 from attnbench.registry.backbone_names import is_backbone
+from attnbench.registry.plugin_files import missing_class
 from attnbench.registry.plugins import Catalog, find_target
 from attnbench.registry.specs import parse_spec
 from attnbench.suites.load import find_suite
@@ -49,10 +50,7 @@ def load_failure(name: str, origin: str, reason: str) -> ConformanceReport:
 def _meant(word: str, catalog: Catalog) -> Iterator[Chosen]:
     name = word if word.endswith(".toml") else parse_spec(word, "module").name
     if name.endswith(".py"):
-        raise RequestError(
-            f"{word!r} names no class. Write {name}:Class, or pass --plugin {name} to check what "
-            "it registers."
-        )
+        raise missing_class(name)
     if name in catalog.modules or (":" in name and not name.endswith(".toml")):
         yield _module(word, name, catalog)
     elif name in catalog.suites or name.endswith(".toml") or "/" in name:

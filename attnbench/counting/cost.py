@@ -18,6 +18,7 @@ from attnbench.counting.reconcile import CounterReport, RawCount, RawCounts, rec
 from attnbench.counting.recorder import Recorder
 from attnbench.counting.trace import Trace, Uncounted, trace
 from attnbench.errors import CountingError, RequestError
+from attnbench.utils.keywords import name_keywords
 from attnbench.utils.text import describe
 
 _UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
@@ -81,6 +82,7 @@ def uncounted_json(uncounted: Mapping[Uncounted, int]) -> list[dict[str, Any]]:
     return [found.to_dict(calls) for found, calls in sorted(uncounted.items())]
 
 
+@name_keywords
 def cost(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224)) -> Cost:
     """Return the cost of `model` for one image, from shapes alone; the model is not changed.
 

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attnbench.counting.model_copies import real_copy, shape_copy
 from attnbench.errors import CountingError, RequestError
+from attnbench.utils.text import describe_value
 
 _Result = TypeVar("_Result")
 
@@ -59,7 +60,7 @@ def checked_size(input_size: Sequence[int]) -> tuple[int, ...]:
     size = tuple(input_size) if isinstance(input_size, Sequence) else ()
     if not size or any(not isinstance(n, int) or n < 1 for n in size):
         raise RequestError(
-            f"input size is invalid: got {input_size!r}. "
+            f"input size is invalid: got {describe_value(input_size)}. "
             "Give positive integers, batch first, as (1, 3, 224, 224)."
         )
     return size

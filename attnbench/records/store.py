@@ -21,6 +21,7 @@ from pydantic_core import PydanticSerializationError
 from attnbench.errors import RecordError
 from attnbench.records.archive import NAME, Archive, is_reference, name_of, pack, to_json
 from attnbench.records.format import FORMAT, Header, Record, upgrade_header
+from attnbench.registry.plugins import catalog
 from attnbench.utils.files import atomic_write, replace_file
 from attnbench.utils.text import shown_path
 
@@ -76,7 +77,9 @@ def find_run(place: str | Path, out: str | Path | None = None) -> Path:
     for path in tried:
         if path.is_file():
             return path
-    raise RecordError(f"no run at {str(place)!r}; looked for {', '.join(map(shown_path, tried))}")
+    hint = f". Measure it: attnbench run {place}" if str(place) in catalog().suites else ""
+    looked = ", ".join(map(shown_path, tried))
+    raise RecordError(f"no run at {str(place)!r}; looked for {looked}{hint}")
 
 
 def read_run(path: Path) -> Run:

@@ -16,6 +16,7 @@ from attnbench.cards import Card
 from attnbench.errors import PluginError, RequestError, suggestion
 from attnbench.registry.backbone_names import is_backbone
 from attnbench.registry.module_families import find_member, prefix_of
+from attnbench.registry.plugin_files import missing_class
 from attnbench.registry.plugins import Catalog, find_target
 from attnbench.registry.plugins import catalog as default_catalog
 from attnbench.registry.registry import OWN, Entry
@@ -310,6 +311,8 @@ def _find(spec: Spec, catalog: Catalog) -> Attention:
         return replace(attention_of(factory, spec, origin), packages=packages)
     if ":" in spec.name and not is_backbone(spec.name):
         return _unregistered(find_target(catalog, spec.name), spec.name, spec)
+    if spec.name.endswith(".py"):
+        raise missing_class(spec.name)
     target = catalog.modules.get(
         spec.name,
         elsewhere=elsewhere(spec.name, catalog),

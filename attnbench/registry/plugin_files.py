@@ -8,6 +8,7 @@ levels below; the build backend's own tables are not read, since each backend ha
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import os
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from attnbench.errors import AttnbenchError, PluginError
+from attnbench.errors import AttnbenchError, PluginError, RequestError
 from attnbench.utils.text import describe, import_problem, shown_path
 from attnbench.utils.toml import read_toml
 
@@ -32,6 +33,8 @@ PROJECT = "pyproject.toml"
 _TABLE = f'[project.entry-points."{GROUP}"]'
 _OUT_OF_SPACE = "failed to map segment"
 """The loader's reason under a limit of the address space, ``ulimit -v``."""
+_MANY = 12
+"""Number of classes of a file that an error lists."""
 _NO_SOURCES = ("__pycache__", "*.pyc", "*.egg-info", ".*")
 
 
@@ -61,6 +64,41 @@ def run_file(path: Path) -> ModuleType:
             sys.path.remove(folder)
         raise
     return module
+
+
+def classes_in(path: Path) -> list[str]:
+    """Return the classes of a file that are modules by their bases, or all if none is; not run.
+
+    Raises:
+        PluginError: the file cannot be read, or is no Python.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise PluginError(f"{shown_path(path)} cannot be read: {describe(error)}") from error
+    except SyntaxError as error:
+        place = f"{shown_path(path)}:{error.lineno}"
+        raise PluginError(f"{place} is no Python: {describe(error)}") from error
+    found: dict[str, bool] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+            found[node.name] = any(found.get(base, base.endswith("Module")) for base in bases)
+    modules = [name for name, is_module in found.items() if is_module] or [*found]
+    return [name for name in modules if not name.startswith("_")] or modules
+
+
+def missing_class(name: str) -> RequestError:
+    """Return the error for a file in place of a module, with the classes to choose from."""
+    path = Path(name)
+    if not path.is_file():
+        return RequestError(f"module file {name!r} does not exist")
+    names = classes_in(path)
+    if not names:
+        return RequestError(f"{name} has no class. Write FILE.py:NAME of a class or factory")
+    first, *others = names[:_MANY]
+    shown = "".join([f"{name}:{first}", *(f", or :{other}" for other in others)])
+    return RequestError(f"{name} is a file, and a module is a class in it. Write {shown}")
 
 
 def file_reason(path: Path, error: BaseException) -> str:

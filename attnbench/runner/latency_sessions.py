@@ -18,6 +18,7 @@ OnStep = Callable[[Case, str, float], object]
 """Progress callback, called with a case, a line of text and the share of the session done."""
 _BUILDING = 1 / 3
 """Share of a session that its proofs take; the processes share the rest."""
+_NO_ARM = "not timed: no module is left beside it"
 _LOAD_LIMIT_S = 120.0
 """Time limit for loading one arm in a fresh process; compilers take tens of seconds."""
 
@@ -64,6 +65,8 @@ class CaseOutcome:
     error: str | None = None
     notes: list[str] = field(default_factory=list)
     """Settings of the process that its module or a plugin has changed."""
+    skipped: bool = False
+    """Whether the error is a reason to leave the case out, and no failure of its own."""
 
     @classmethod
     def of(cls, answer: Answer) -> CaseOutcome:
@@ -76,7 +79,9 @@ class CaseOutcome:
     @property
     def status(self) -> str:
         """Return the status of the case's record."""
-        return "ok" if self.error is None else "failed"
+        if self.error is None:
+            return "ok"
+        return "skipped" if self.skipped else "failed"
 
 
 def sessions(cases: Iterable[Case]) -> list[Session]:
@@ -98,6 +103,7 @@ class SessionRunner:
         memory_bytes: resident size above which a process is terminated.
         provers: number of parallel processes for proofs; by default one for each available core.
             On another device than the processor they take turns.
+        plain_alone: whether the plain network is timed if no arm is left beside it.
     """
 
     def __init__(
@@ -107,11 +113,14 @@ class SessionRunner:
         limit_s: float = 600.0,
         memory_bytes: int = 0,
         provers: int | None = None,
+        *,
+        plain_alone: bool = True,
     ) -> None:
         self.worker = worker
         self.folder = folder
         self.limit_s = limit_s
         self.memory_bytes = memory_bytes
+        self.plain_alone = plain_alone
         self._provers = WorkerPool(worker, [{}] * (provers or len(allowed_cores())))
 
     def __enter__(self) -> Self:
@@ -136,7 +145,9 @@ class SessionRunner:
             }
         outcomes = {case.name: proved[case] for case in session.cases}
         good = [case for case in session.cases if outcomes[case.name].error is None]
-        if good:
+        if not self.plain_alone and good == [session.plain] != [*session.cases]:
+            outcomes[session.plain.name] = CaseOutcome(error=_NO_ARM, skipped=True)
+        elif good:
             self._sample(session, good, outcomes, protocol, on_step)
         return outcomes
 

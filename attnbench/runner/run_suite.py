@@ -120,7 +120,13 @@ def _time(
     """Time cases in sessions; yield the records of each session at its end."""
     with (
         scratch_folder() as folder,
-        SessionRunner(worker, folder, job.suite.suite.limit_s, job.memory_bytes) as runner,
+        SessionRunner(
+            worker,
+            folder,
+            job.suite.suite.limit_s,
+            job.memory_bytes,
+            plain_alone=job.folder is not None,  # a command's budget is for what it asks for
+        ) as runner,
     ):
         worker.stop()  # the state of the counting worker must not affect the timing
         worker.start()  # the worker imports torch while others validate the first session

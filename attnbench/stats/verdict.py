@@ -21,6 +21,8 @@ from attnbench.stats.latency_ratio import RatioEstimate
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.power import MOST_SEEDS
 
+MANY_SEEDS = 30
+"""Number of further seeds above which a verdict does not name it: no plan is made on it."""
 K = TypeVar("K", bound=Hashable)
 
 
@@ -179,6 +181,8 @@ class Verdict:
         if self.verdict == "same":
             return f"same within {self.within:g}"
         if self.more_seeds is not None:
+            if self.more_seeds > MANY_SEEDS:
+                return f"inconclusive, more than {MANY_SEEDS} more seeds needed"
             return f"inconclusive, about {_seeds(self.more_seeds, ' more')} needed"
         return f"no verdict: {self.why}" if self.why else self.verdict
 

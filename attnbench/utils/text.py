@@ -53,6 +53,14 @@ def first_line(error: BaseException) -> str:
     return shorten(next((line for line in lines if line), type(error).__name__))
 
 
+def describe_value(value: object) -> str:
+    """Return a value as an error shows it: of an array or tensor type, shape and dtype."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is None or dtype is None:
+        return shorten(repr(value))
+    return f"{type(value).__name__} of shape {tuple(shape)} and {dtype}"
+
+
 _COUNTED = {
     "cost": ("cost", "costs"),
     "latency": ("latency", "latencies"),

@@ -35,3 +35,19 @@ def test_constraints_get_room(width, left_out):
 
 def test_of_nothing_there_are_no_columns():
     assert _fitting([], 80) == []
+
+
+def test_runtimes_say_their_version_or_the_way_to_install_them(attnbench, monkeypatch):
+    from attnbench.runtimes import runtime
+
+    real = runtime.find_spec
+    monkeypatch.setattr(
+        runtime, "find_spec", lambda name: None if name == "openvino" else real(name)
+    )
+    lines = {
+        line.split()[0]: line
+        for line in attnbench("list", "runtimes").out.splitlines()
+        if line.split()
+    }
+    assert "no: openvino is not installed: pip install 'attnbench[openvino]'" in lines["openvino"]
+    assert "torch 2." in lines["eager"]

@@ -110,7 +110,7 @@ def test_a_named_module_that_breaks_the_contract_is_a_finding_not_a_mistake(
         ("sse", "Did you mean .* 'se'"),
         ("quik", "Did you mean 'quick'"),
         ("mobilenet_v2", "it is a backbone"),
-        ("my.py", "my.py:Class"),
+        ("my.py", "my.py:NoForward"),
         ("my.py:Gone", "'Gone'"),
         ("nope.py:Gone", "nope.py"),
         ("nope.toml", "nope.toml"),

@@ -1,6 +1,7 @@
 import re
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -61,3 +62,21 @@ def test_a_compiled_model_runs_uncompiled():
         warnings.simplefilter("ignore")
         model = torch.compile(nn.Linear(2, 2), backend=lambda *_: pytest.fail("was compiled"))
     assert on_copy(model, (1, 2), lambda m, x: m(x).shape) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (torch.zeros(1, 3, 32, 32), "Tensor of shape (1, 3, 32, 32) and torch.float32"),
+        (np.zeros((1, 3)), "ndarray of shape (1, 3) and float64"),
+        (5, "5"),
+        ((1, 3.5), "(1, 3.5)"),
+    ],
+)
+def test_an_invalid_input_size_is_shown_by_shape_and_dtype(size, shown):
+    with pytest.raises(RequestError) as raised:
+        checked_size(size)
+    assert str(raised.value) == (
+        f"input size is invalid: got {shown}. "
+        "Give positive integers, batch first, as (1, 3, 224, 224)."
+    )

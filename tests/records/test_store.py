@@ -308,3 +308,13 @@ def test_a_file_where_the_folder_was_is_named(tmp_path):
 def test_file_names_that_are_not_utf8_are_kept(tmp_path):
     run = read_run(written(tmp_path, header(), record("cost/bad\udcff.py:Foo")))
     assert list(run.records) == ["cost/bad\udcff.py:Foo"]
+
+
+def test_a_suite_that_was_not_run_says_how_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecordError) as raised:
+        find_run("quick", "runs")
+    assert str(raised.value) == (
+        "no run at 'quick'; looked for quick, quick/records.jsonl, runs/quick/records.jsonl. "
+        "Measure it: attnbench run quick"
+    )

@@ -3,15 +3,16 @@
 import os
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from attnbench.errors import PluginError
+from attnbench.errors import PluginError, RequestError
 from attnbench.registry import plugins
 from attnbench.registry.attention import find_attention
-from attnbench.registry.plugin_files import plugin_sources
+from attnbench.registry.plugin_files import classes_in, missing_class, plugin_sources
 from attnbench.registry.plugins import Catalog, PluginFailure
 from attnbench.suites.load import find_suite
 
@@ -257,3 +258,44 @@ def test_a_library_without_address_space_is_no_fault_of_the_file(tmp_path):
     )
     with pytest.raises(PluginError, match=r"^library cannot be imported: libx.* ulimit -v$"):
         Catalog().load_file(tmp_path / "pp.py")
+
+
+SEVERAL = """
+from torch import nn
+import torch
+
+class Gate(nn.Module): ...
+class _Helper(nn.Module): ...
+class Wider(Gate): ...
+class Other(torch.nn.Module): ...
+raise SystemExit("never run")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SEVERAL,
+            "m.py is a file, and a module is a class in it. Write m.py:Gate, or :Wider, or :Other",
+        ),
+        ("class Plain: ...", "m.py is a file, and a module is a class in it. Write m.py:Plain"),
+        ("def make(channels): ...", "m.py has no class. Write FILE.py:NAME of a class or factory"),
+        (None, "module file 'm.py' does not exist"),
+    ],
+)
+def test_a_file_without_a_class_lists_its_classes(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("m.py").write_text(text)
+    assert str(missing_class("m.py")) == message
+    with pytest.raises(RequestError) as raised:
+        find_attention("m.py,reduction=4")
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("content", [b"def (:", b"\xff\xfe", b"a\0b"])
+def test_a_file_that_is_no_python_is_named(content, tmp_path):
+    (tmp_path / "m.py").write_bytes(content)
+    with pytest.raises(PluginError, match=r"m\.py"):
+        classes_in(tmp_path / "m.py")

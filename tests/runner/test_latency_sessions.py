@@ -179,3 +179,35 @@ def test_an_arm_that_kills_the_process_is_found_by_halves():
     failed = [name for name, one in found.items() if one.error]
     assert failed == [case("bam").name]
     assert all(len(one.samples) == 3 for name, one in found.items() if name not in failed)
+
+
+@pytest.mark.parametrize(("plain_alone", "samples"), [(False, 0), (True, 3)])
+def test_a_budget_is_not_spent_on_the_plain_network_alone(plain_alone, samples):
+    worker, plain, broken = FakeWorker(["se"]), case(None), case("se")
+    with SessionRunner(worker, folder="somewhere", provers=2, plain_alone=plain_alone) as runner:
+        found = runner.measure(
+            Session((plain, broken)), SessionProtocol(1.0, 3), lambda case, text, share: None
+        )
+    assert sum(task["do"] == "sample" for task in worker.asked) == samples
+    assert found[broken.name].status == "failed"
+    assert found[plain.name].status == ("ok" if plain_alone else "skipped")
+
+
+def test_the_plain_network_is_timed_where_nothing_else_was_asked_for():
+    worker, plain = FakeWorker(), case(None)
+    with SessionRunner(worker, folder="somewhere", provers=1, plain_alone=False) as runner:
+        found = runner.measure(
+            Session((plain,)), SessionProtocol(1.0, 2), lambda case, text, share: None
+        )
+    assert len(found[plain.name].samples) == 2
+
+
+def test_the_steps_of_a_session_tell_its_share():
+    shares = []
+    with SessionRunner(FakeWorker(), folder="somewhere", provers=1) as runner:
+        runner.measure(
+            Session((case(None), case("se"))),
+            SessionProtocol(1.0, 2),
+            lambda case, text, share: shares.append(share),
+        )
+    assert shares == pytest.approx([0, 1 / 6, 1 / 3, 2 / 3])

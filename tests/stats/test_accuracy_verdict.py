@@ -126,6 +126,8 @@ def test_more_seeds_that_cannot_be_said():
         (Verdict("worse"), "worse"),
         (Verdict("same", within=0.3), "same within 0.3"),
         (Verdict("inconclusive", more_seeds=1), "inconclusive, about 1 more seed needed"),
+        (Verdict("inconclusive", more_seeds=30), "inconclusive, about 30 more seeds needed"),
+        (Verdict("inconclusive", more_seeds=479), "inconclusive, more than 30 more seeds needed"),
     ],
 )
 def test_text(judgment, words):
