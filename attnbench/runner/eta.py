@@ -195,7 +195,8 @@ class TimeLeft:
         left = known - (self._clock() - self._at)
         if left > 0:
             return f"{bound} {format_duration(left)}"
-        return f"longer than the {format_duration(self._at - self._start + known)} estimated"
+        passed = format_duration(self._at - self._start + known)
+        return f"longer than the {passed} {'of sampling' if self._known is None else 'estimated'}"
 
     def phrase(self) -> str:
         """Return the text with ``left`` after a remaining time: ``about 40 s left``."""

@@ -107,7 +107,7 @@ def test_at_80_columns_bar_count_and_time_stay_and_the_step_is_cut_at_its_left(b
     bar.now.s = 70.0
     assert "0/8 1:10, at least 2 s left …" in bar.line()
     bar.now.s = 75.0
-    assert "0/8 1:15, longer than the 72 s estimated …" in bar.line()
+    assert "0/8 1:15, longer than the 72 s of sampling …" in bar.line()
 
 
 @pytest.mark.parametrize(
