@@ -68,6 +68,7 @@ class Archive:
         self._array = cache(arrays.__getitem__)
         self._lines = cache(lambda name: arrays[name].tobytes().split(b"\n"))
         self._value = cache(lambda line: json.loads(self._lines("texts")[line]))
+        self._numbers = cache(self._read_row)
 
     def restore(self, line: Mapping[str, Any], *, lazy: bool = False) -> dict[str, Any]:
         """Return a line with its archived fields; with ``lazy``, samples are read on access.
@@ -94,9 +95,13 @@ class Archive:
     def _row(self, value: dict[str, Any]) -> Any:
         if value.keys() != {ROW}:
             return value
-        starts, row = self._array("starts"), value[ROW]
+        return self._numbers(value[ROW])  # arms of a session share those of their plain network
+
+    def _read_row(self, row: int) -> list[float]:
+        starts = self._array("starts")
         digits = self._array("digits")[starts[row] : starts[row + 1]]
-        return (digits / self._array("scale")[row]).tolist()
+        numbers: list[float] = (digits / self._array("scale")[row]).tolist()
+        return numbers
 
 
 def is_reference(value: object) -> bool:

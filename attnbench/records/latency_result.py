@@ -54,7 +54,7 @@ def timing_of(samples: Sequence[Mapping[str, Any]], batch: int) -> LatencyResult
     first = processes[0]
     others = [name for name in first.seconds if name not in (first.baseline, AGAIN)]
     arm = others[0] if others else AGAIN
-    again = estimate([process.only(AGAIN) for process in processes], AGAIN)
+    again = estimate(processes, AGAIN)
     return LatencyResult(
         arm=estimate(processes, arm) if others else again,
         again=again,

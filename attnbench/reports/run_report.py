@@ -35,7 +35,7 @@ def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
 
 def records_of(run: Run) -> dict[str, dict[str, Any]]:
     """Return the records of a run as plain data, by case name."""
-    return {name: record.model_dump() for name, record in run.records.items()}
+    return {name: dict(record) for name, record in run.records.items()}
 
 
 def report_of(run: Run) -> Report:

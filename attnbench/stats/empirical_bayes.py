@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 K = TypeVar("K", bound=Hashable)
 
@@ -24,6 +24,8 @@ FEWEST = 4
 """Number of rows below which no prior is estimated."""
 MOST_FREEDOM = 16.0
 """Maximum degrees of freedom of a prior: rows share their plain network and are dependent."""
+
+_NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,22 @@ def _prior(spreads: Sequence[StandardError], most_freedom: float = MOST_FREEDOM)
     excess = float(np.var(logs, ddof=1) - np.mean(special.polygamma(1, halves)))
     if excess <= float(special.polygamma(1, most_freedom / 2)):
         return StandardError(math.exp(mean / 2), most_freedom)
-    found: Any = optimize.brentq(_trigamma_beyond, -20.0, 20.0, args=(excess,), xtol=1e-9)
-    half = math.exp(found)
+    half = _trigamma_inverse(excess)
     center = mean + float(special.digamma(half)) - math.log(half)
     return StandardError(math.exp(center / 2), 2 * half)
 
 
-def _trigamma_beyond(logarithm: float, value: float) -> float:
-    return float(special.polygamma(1, math.exp(logarithm))) - value
+def _trigamma_inverse(value: float) -> float:
+    """Return the number whose trigamma is ``value``, by Newton's method (Smyth 2004, appendix).
+
+    It iterates on the reciprocal of trigamma, which is convex and almost linear: from below, it
+    converges within a few steps for any value.
+    """
+    found = 0.5 + 1 / value
+    for _ in range(_NEWTON_STEPS):
+        trigamma = float(special.polygamma(1, found))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, found))
+        found += step
+        if abs(step) <= 1e-12 * found:
+            break
+    return found

@@ -10,6 +10,7 @@ with as many degrees of freedom as there are independent rounds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,7 +52,7 @@ class LocationEstimate:
 
 def location(differences: Array) -> float:
     """Return the Hodges-Lehmann estimate alone, as in :func:`center`."""
-    return float(np.median(_pairwise_means(differences)))
+    return _median([*map(_pairwise_sums, differences)]) / 2
 
 
 def center(differences: Array) -> LocationEstimate:
@@ -61,7 +62,7 @@ def center(differences: Array) -> LocationEstimate:
         differences: (rows, rounds); the rows are measured in the same rounds, and their
             deviations are averaged before their variance is estimated.
     """
-    means = np.sort(_pairwise_means(differences))
+    means = np.sort(np.concatenate([*map(_pairwise_sums, differences)])) / 2
     value = float(np.median(means))
     if differences.shape[1] < 3:
         return LocationEstimate(value, -math.inf, math.inf, 1.0, 1.0)
@@ -73,9 +74,35 @@ def center(differences: Array) -> LocationEstimate:
     return LocationEstimate(value, value - reach, value + reach, p_value, freedom)
 
 
-def _pairwise_means(differences: Array) -> Array:
-    first, second = _pairs(differences.shape[1])
-    return np.asarray((differences[:, first] + differences[:, second]) / 2).ravel()
+def _pairwise_sums(row: Array) -> Array:
+    """Return the sums of pairs of rounds, in any order; a round is its own partner.
+
+    Up to :data:`_ALL_PAIRS` rounds they are all pairs, each once.
+    """
+    rounds = len(row)
+    # the partner is some steps later, around the end: a part of the row written twice
+    twice = np.concatenate([row, row])
+    partners: Array = np.ndarray((rounds, rounds), row.dtype, twice, strides=2 * twice.strides)
+    sums = (partners[_steps(rounds)] + row).ravel()
+    is_twice = rounds <= _ALL_PAIRS and rounds % 2 == 0  # the pairs half of the rounds away
+    return sums[: -rounds // 2] if is_twice else sums
+
+
+def _median(parts: Sequence[Array]) -> float:
+    """Return the median of all values, selected from those around the median of a sample."""
+    count = sum(map(len, parts))
+    sample = np.sort(np.concatenate([part[:: int(count ** (1 / 3)) | 1] for part in parts]))
+    middle, reach = len(sample) // 2, 2 * math.isqrt(len(sample))
+    low, high = sample[max(middle - reach, 0)], sample[min(middle + reach, len(sample) - 1)]
+    from_low = [part >= low for part in parts]
+    below = count - sum(map(np.count_nonzero, from_low))
+    pairs = zip(parts, from_low, strict=True)
+    inner = np.concatenate([part[enough & (part <= high)] for part, enough in pairs])
+    ranks = (count - 1) // 2 - below, count // 2 - below
+    if not 0 <= ranks[0] <= ranks[1] < len(inner):  # the sample was unlike the values
+        return float(np.median(np.concatenate(parts)))
+    lower, upper = np.partition(inner, ranks)[[*ranks]]
+    return float((lower + upper) / 2)
 
 
 def _error(ordered: Array, share: float) -> float:
@@ -142,15 +169,11 @@ def _mean_share(correlation: float, rounds: int) -> float:
 
 
 @lru_cache(maxsize=8)
-def _pairs(rounds: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _steps(rounds: int) -> slice | NDArray[np.intp]:
+    """Return the steps from a round to its partners, half of the rounds at most."""
     if rounds <= _ALL_PAIRS:
-        first, second = np.triu_indices(rounds)
-        return first, second
-    # every round with itself and with others at steps spread over the whole series
-    steps = np.unique(np.linspace(0, rounds // 2, _ALL_PAIRS // 2).astype(np.intp))
-    first = np.tile(np.arange(rounds), len(steps))
-    second = (first + np.repeat(steps, rounds)) % rounds
-    return first, second
+        return slice(0, rounds // 2 + 1)
+    return np.unique(np.linspace(0, rounds // 2, _ALL_PAIRS // 2).astype(np.intp))
 
 
 def _quantile(ordered: Array, share: float) -> float:

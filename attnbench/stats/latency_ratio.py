@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -124,14 +125,13 @@ def estimate(processes: Sequence[TimingSamples], arm: str) -> RatioEstimate:
     """
     if not processes:
         raise RequestError("an estimate needs the samples of at least one process")
-    parts = [samples.only(arm) for samples in processes]
-    pairs = sum(samples.rounds for samples in parts)
-    if all(samples.baseline == arm for samples in parts):
-        return RatioEstimate(1.0, 1.0, 1.0, 1.0, pairs, len(parts))
-    centers = tuple(location(_differences(samples, arm)) for samples in parts)
-    found = _pooled(parts, arm, centers)
+    pairs, count = sum(len(samples.row(arm)) for samples in processes), len(processes)
+    if all(samples.baseline == arm for samples in processes):
+        return RatioEstimate(1.0, 1.0, 1.0, 1.0, pairs, count)
+    centers = tuple(_location(samples, arm) for samples in processes)
+    found = _pooled(processes, arm, centers)
     ratio, low, high = map(_exp, (found.value, found.low, found.high))
-    return RatioEstimate(ratio, low, high, found.p_value, pairs, len(parts), found.freedom, centers)
+    return RatioEstimate(ratio, low, high, found.p_value, pairs, count, found.freedom, centers)
 
 
 def _pooled(parts: Sequence[TimingSamples], arm: str, centers: Sequence[float]) -> LocationEstimate:
@@ -161,7 +161,7 @@ def _between(
     own = float(np.var(centers, ddof=1))
     spread, freedom = own, count - 1
     if arm != AGAIN:
-        controls = [location(_differences(samples, AGAIN)) for samples in parts]
+        controls = [_location(samples, AGAIN) for samples in parts]
         other = float(np.var(controls, ddof=1))
         spread, freedom = max(own, (own + other) / 2), 2 * (count - 1)
     return _spread_interval(centers, math.sqrt(spread / count), freedom)
@@ -173,19 +173,52 @@ def distribution(processes: Sequence[TimingSamples], arm: str) -> Distribution:
     A figure is the mean over the calls of its sample, so that the quantiles of fast arms (many
     calls per sample) are quantiles of those means.
     """
-    seconds = np.concatenate([samples.only(arm).seconds[arm] for samples in processes])
-    median, p90, p99 = (float(value) for value in np.quantile(seconds, [0.5, 0.9, 0.99]))
-    return Distribution(median, p90, p99, float(seconds.min()))
+    return _distribution(tuple(samples.row(arm) for samples in processes))
+
+
+# what the arms of a session have in common, the plain network and its copy, is computed once
+@lru_cache(maxsize=32)
+def _distribution(rows: tuple[tuple[float, ...], ...]) -> Distribution:
+    seconds = np.sort(np.concatenate(rows))
+    median, p90, p99 = (_quantile(seconds, share) for share in (0.5, 0.9, 0.99))
+    return Distribution(median, p90, p99, float(seconds[0]))
+
+
+def _quantile(ordered: Array, share: float) -> float:
+    """Return a linearly interpolated quantile, as ``numpy.quantile`` without its overhead."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    part, step = place - below, high - low
+    return low + step * part if part < 0.5 else high - step * (1 - part)
+
+
+def _location(samples: TimingSamples, arm: str) -> float:
+    """Return the location of a process's log differences."""
+    if arm == AGAIN:
+        return _copy_location(samples.row(samples.baseline), samples.row(AGAIN))
+    return location(_differences(samples, arm))
+
+
+@lru_cache(maxsize=32)
+def _copy_location(baseline: tuple[float, ...], again: tuple[float, ...]) -> float:
+    return location(np.asarray([_logs(again) - _logs(baseline)]))
 
 
 def _differences(samples: TimingSamples, arm: str) -> Array:
     """Return same-round log differences: (1, rounds) for the A/A arm, (2, rounds) otherwise."""
-    logs = {name: np.log(np.asarray(taken)) for name, taken in samples.seconds.items()}
+    own, baseline, again = (_logs(samples.row(name)) for name in (arm, samples.baseline, AGAIN))
     if arm == AGAIN:
-        return np.asarray([logs[AGAIN] - logs[samples.baseline]])
+        return np.asarray([again - baseline])
     # not the difference from their mean: with skewed noise that is off-center, while each of these
     # is as symmetric as the A/A difference
-    return np.asarray([logs[arm] - logs[samples.baseline], logs[arm] - logs[AGAIN]])
+    return np.asarray([own - baseline, own - again])
+
+
+@lru_cache(maxsize=32)
+def _logs(seconds: tuple[float, ...]) -> Array:
+    logs: Array = np.log(np.asarray(seconds))
+    return logs
 
 
 def _spread_interval(values: Sequence[float], error: float, freedom: float) -> LocationEstimate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from attnbench.errors import RequestError
 
@@ -55,5 +55,6 @@ def mcnemar(a: Correct, b: Correct) -> McNemar:
     only_a, only_b = int(np.sum(gains > 0)), int(np.sum(gains < 0))
     if only_a == only_b:
         return McNemar(only_a, only_b, 1.0)
-    test = stats.binomtest(only_a, only_a + only_b)
-    return McNemar(only_a, only_b, float(test.pvalue))
+    # the binomial test of equal chances, whose two tails are equal
+    tail = special.bdtr(min(only_a, only_b), only_a + only_b, 0.5)
+    return McNemar(only_a, only_b, min(float(2 * tail), 1.0))

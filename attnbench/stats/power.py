@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from attnbench.errors import RequestError
 
@@ -88,6 +88,8 @@ def sd_floor(test_images: int, top1: float, disagreement: float | None = None) -
 
 def _noncentrality(freedom: int, power: float, level: float) -> float:
     """Return the noncentrality with which t exceeds its critical value with this power."""
+    from scipy import optimize  # imported here: a third of a second, and few need it
+
     critical = float(special.stdtrit(freedom, 1 - level / 2))
 
     def missing_power(shift: float) -> float:

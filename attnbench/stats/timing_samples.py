@@ -42,6 +42,16 @@ class TimingSamples:
         """Number of rounds."""
         return len(self.seconds[self.baseline])
 
+    def row(self, arm: str) -> tuple[float, ...]:
+        """Return the seconds per call of an arm in each round.
+
+        Raises:
+            RequestError: no arm has this name.
+        """
+        if arm not in self.seconds:
+            raise RequestError(f"arm is unknown: got {arm!r}.{suggestion(arm, self.seconds)}")
+        return self.seconds[arm]
+
     def only(self, arm: str) -> TimingSamples:
         """Return these samples restricted to the baseline, :data:`AGAIN` and ``arm``.
 
@@ -50,8 +60,7 @@ class TimingSamples:
         Raises:
             RequestError: no arm has this name.
         """
-        if arm not in self.seconds:
-            raise RequestError(f"arm is unknown: got {arm!r}.{suggestion(arm, self.seconds)}")
+        self.row(arm)
         kept = dict.fromkeys((self.baseline, AGAIN, arm))
         return replace(
             self,

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
-from scipy import special, stats
+import numpy as np
+from scipy import special
 
 from attnbench.stats.latency_ratio import RatioEstimate
 from attnbench.stats.paired_difference import DifferenceEstimate
@@ -191,9 +192,17 @@ def judge(rows: Mapping[K, Effect], rule: VerdictRule) -> dict[K, Verdict]:
     """Judge the rows of one table together, by their keys."""
     counted = (key for key, row in rows.items() if rule.counts_doubtful or not row.doubt)
     tested = {key: rows[key].p_value for key in counted}
-    adjusted = stats.false_discovery_control(list(tested.values())) if tested else []
-    p_values = dict(zip(tested, map(float, adjusted), strict=True))
+    p_values = dict(zip(tested, adjust_p_values([*tested.values()]), strict=True))
     return {key: _judge(row, p_values.get(key), rule) for key, row in rows.items()}
+
+
+def adjust_p_values(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values, adjusted by Benjamini and Hochberg for the false discovery rate."""
+    values = np.array(p_values, dtype=float)
+    order = np.argsort(values)[::-1]
+    ranks = np.arange(len(values), 0, -1)
+    values[order] = np.minimum.accumulate(values[order] * (len(values) / ranks))
+    return np.minimum(values, 1).tolist()  # type: ignore[no-any-return]
 
 
 def judge_latency(

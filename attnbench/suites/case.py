@@ -38,8 +38,8 @@ class Conditions:
 
     def overrides(self) -> dict[str, Any]:
         """Return the non-default values, sorted by name."""
-        plain = asdict(Conditions(self.runtime))
-        return {key: value for key, value in sorted(asdict(self).items()) if plain[key] != value}
+        plain = vars(Conditions(self.runtime))
+        return {key: value for key, value in sorted(vars(self).items()) if plain[key] != value}
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import special
 
-from attnbench.stats.empirical_bayes import StandardError, _prior, moderate
+from attnbench.stats.empirical_bayes import StandardError, _prior, _trigamma_inverse, moderate
 
 
 def drawn(rng, count, variances, freedom=4):
@@ -54,3 +55,8 @@ def test_what_is_not_known_stays_so():
     assert found["none"] == given["none"]
     assert found["all"] == given["all"]
     assert found[0].error == pytest.approx(0.01, rel=0.3)
+
+
+def test_inverse_of_trigamma():
+    for value in np.geomspace(1e-7, 1e7, 60):
+        assert special.polygamma(1, _trigamma_inverse(value)) == pytest.approx(value, rel=1e-9)

@@ -6,11 +6,27 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.stats.hodges_lehmann import center, mean_variance
+from attnbench.stats.hodges_lehmann import center, location, mean_variance
 
 
 def test_centre_is_hodges_and_lehmanns():
     assert center(np.array([[1.0, 2.0, 6.0]])).value == 2.75  # of 1, 1.5, 2, 3.5, 4, 6
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4, 30, 31, 110, 299, 300])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_location_is_the_median_over_all_pairs(rounds, rows):
+    rng = np.random.default_rng(rounds)
+    for values in (rng.gamma(2.0, size=(rows, rounds)), rng.integers(0, 3, (rows, rounds)) * 1.0):
+        own = [(row[i] + row[j]) / 2 for row in values for i in range(rounds) for j in range(i + 1)]
+        assert location(values) == center(values).value == np.median(own)
+
+
+def test_location_of_a_series_that_its_sample_misses():
+    drift = np.linspace(0, 1, 200) ** 9
+    drift[::23] += 5
+    means = np.add.outer(drift, drift)[np.triu_indices(200)] / 2
+    assert location(drift[None]) == np.median(means)
 
 
 def test_interval_is_the_signed_rank_tests_where_rounds_are_independent():

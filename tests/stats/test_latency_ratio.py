@@ -88,6 +88,13 @@ def test_distribution_pools_the_processes():
     assert 2.5 < found.p90 < found.p99 <= 3
 
 
+def test_quantiles_are_numpys():
+    rounds = np.random.default_rng(0).gamma(2.0, size=37)
+    samples = TimingSamples("a", dict.fromkeys(("a", AGAIN), tuple(rounds)), {}, 0.0, 1.0, "budget")
+    found = distribution([samples], "a")
+    assert [found.median, found.p90, found.p99] == list(np.quantile(rounds, [0.5, 0.9, 0.99]))
+
+
 def test_bad_requests(simulate):
     with pytest.raises(RequestError, match="at least one process"):
         estimate([], "arm")

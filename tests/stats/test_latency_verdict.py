@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from attnbench.stats.latency_ratio import RatioEstimate, estimate
 from attnbench.stats.timing_samples import AGAIN
-from attnbench.stats.verdict import LatencyRule
+from attnbench.stats.verdict import LatencyRule, adjust_p_values
 from attnbench.stats.verdict import judge_latency as judge
 
 
@@ -101,3 +102,10 @@ def test_equal_arms_are_seldom_called_different(simulate, kind):
         judged.append(judge({"row": row}, LatencyRule(worst_floor=1.0))["row"])
     assert np.mean([one.verdict in ("slower", "faster") for one in judged]) < 0.025
     assert np.mean([one.trust != "ok" for one in judged]) < 0.025
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 50])
+def test_p_values_are_adjusted_as_benjamini_and_hochberg_do(count):
+    values = np.random.default_rng(count).beta(0.3, 1, count).round(2)
+    expected = stats.false_discovery_control(values) if count else []
+    assert adjust_p_values(list(values)) == pytest.approx(list(expected))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from attnbench.reports.tables.accuracy_results import PairedTrainings
@@ -59,7 +58,7 @@ def _line(
 def latency_fields(one: LatencyCell) -> dict[str, Any]:
     """Return the values of a latency case, flattened: milliseconds, bytes, ratios."""
     timing, judgment = one.timing, one.judgment
-    fields: dict[str, Any] = asdict(one.conditions)
+    fields: dict[str, Any] = dict(vars(one.conditions))
     if timing is None or judgment is None:
         return fields
     figures = {
