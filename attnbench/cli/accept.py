@@ -9,7 +9,7 @@ import typer
 
 from attnbench.cli.compare import places
 from attnbench.cli.options import Out
-from attnbench.cli.output import log
+from attnbench.cli.output import log, log_left_out
 from attnbench.errors import AttnbenchError, RecordError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def command(
 
     The baseline's file keeps the reason and the values before.
     """
+    from attnbench.records.store import read_run
     from attnbench.registry.settings import settings
     from attnbench.regression.compare.accept import accept
     from attnbench.utils.text import shown_path
@@ -47,6 +48,7 @@ def command(
     settled = settings()
     count = 2 if _names_both(words, out, settled) else 1
     base, new = places(words[:count], out, settled)
+    log_left_out(read_run(base), read_run(new))
     taken = accept(base, new, words[count:], reason, settled.gates)
     for case in taken:
         log(f"accepted {case}")

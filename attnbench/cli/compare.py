@@ -19,7 +19,7 @@ from attnbench.cli.options import (
     chosen_format,
     chosen_kinds,
 )
-from attnbench.cli.output import print_document, print_json
+from attnbench.cli.output import log_left_out, print_document, print_json
 from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def command(
     settled = settings()
     before, after = places(runs, out, settled)
     kinds = chosen_kinds(only)
-    found = compare(read_run(before).only(kinds), read_run(after).only(kinds), settled.gates)
+    old, latest = read_run(before).only(kinds), read_run(after).only(kinds)
+    log_left_out(old, latest)
+    found = compare(old, latest, settled.gates)
     if chosen == "json":
         print_json(found.to_json(strict=strict, allow_missing=allow_missing))
     else:

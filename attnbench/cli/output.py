@@ -71,17 +71,28 @@ def command_to_go_on() -> str:
 
 def log_warning(run: Run) -> None:
     """Write the warning of a run that was just measured, and its notes, to standard error."""
+    log_left_out(run)
     if run.warning:
         log(f"warning: {run.warning}")
     log_notes(note for record in run.records.values() for note in record.notes)
 
 
+def log_left_out(*runs: Run) -> None:
+    """Write which damaged records of runs are left out to standard error, each once."""
+    log_once(reason for run in runs for reason in run.left_out.values())
+
+
 def log_notes(notes: Iterable[str] = ()) -> None:
     """Write what plugins and modules have changed, here and in workers, each change once."""
-    for note in (*(change.text for change in setting_changes()), *notes):
-        if note not in _LOGGED:
-            _LOGGED.add(note)
-            log(f"attnbench: {note}")
+    log_once((*(change.text for change in setting_changes()), *notes))
+
+
+def log_once(texts: Iterable[str]) -> None:
+    """Write each text to standard error that has not been written yet."""
+    for text in texts:
+        if text not in _LOGGED:
+            _LOGGED.add(text)
+            log(f"attnbench: {text}")
 
 
 _LOGGED: set[str] = set()

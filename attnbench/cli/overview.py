@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import Format, Json, Out, chosen_format
-from attnbench.cli.output import log, print_json, print_report
+from attnbench.cli.output import log, log_left_out, print_json, print_report
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
 
     paths = dict.fromkeys(find_run(name, out).resolve() for name in runs)
     found = [read_run(path) for path in paths]
+    log_left_out(*found)
     places = _chosen(collect(planned_of(run) for run in found), wanted)
     versions: dict[str, dict[str, None]] = {}
     for run in found:

@@ -15,6 +15,7 @@ from attnbench.cli.output import (
     command_to_go_on,
     load_catalog,
     log,
+    log_left_out,
     log_plugin_failures,
     log_warning,
     stdout_to_stderr,
@@ -112,6 +113,7 @@ def command(
         with stdout_to_stderr():
             jobs = _jobs(suites, catalog, Path(out), choice)
         log_plugin_failures(catalog, known_failures)  # "@all" loads every plugin
+        log_left_out(*(job.known for job in jobs if job.known))
         if dry_run:
             _print_plan(jobs, verbose=verbose)
             return

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import Format, Json, Out, chosen_format
-from attnbench.cli.output import print_json, print_report
+from attnbench.cli.output import log_left_out, print_json, print_report
 
 EXAMPLES = (
     "attnbench table quick",
@@ -32,6 +32,7 @@ def command(
 
     chosen = chosen_format(format, json)
     found = read_run(find_run(run, out))
+    log_left_out(found)
     report = report_of(found)
     if chosen == "json":
         printed = printed_figures(report.lines)

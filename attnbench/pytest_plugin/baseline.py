@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import pytest
 
+from attnbench.errors import RecordError
 from attnbench.pytest_plugin.project import DEFAULT_OUT, Project
 from attnbench.records.format import Record
 from attnbench.records.store import FILE, Run, read_run
@@ -51,6 +52,8 @@ class CostBaseline:
         """
         path = None if project.baseline is None else project.baseline / suite / FILE
         run = read_run(path) if path is not None and path.is_file() else None
+        for reason in run.left_out.values() if run is not None else ():
+            raise RecordError(reason)  # without it, nothing would be compared in silence
         settings = project.settings
         shipped = suite in project.catalog.suites and project.catalog.suites.get(suite) == file
         requested = suite if shipped else shown_path(file)

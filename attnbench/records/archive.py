@@ -82,8 +82,10 @@ class Archive:
         }
 
     def _restored(self, key: str, line: int, lazy: bool) -> Any:
+        if key == "samples" and lazy and self._lines("samples")[line]:
+            return ArchivedSamples(self, line)
         if key == "samples":
-            return ArchivedSamples(self, line) if lazy else self.samples(line)
+            return self.samples(line)
         return self._value(line)
 
     def samples(self, line: int) -> list[dict[str, Any]]:

@@ -34,29 +34,29 @@ from attnbench.records.field_forms import (
     Accepted,
     Card,
     CaseConditions,
+    Count,
     Counters,
+    Number,
     Runtime,
     Slots,
     Training,
     Uncounted,
+    check_samples,
 )
 from attnbench.suites.case import Conditions
 from attnbench.suites.planned import check_tables
 from attnbench.utils.text import shorten
 
 FORMAT = 4
+Kind = Literal["cost", "latency", "accuracy", "export"]
 
-Value = int | float | None
+Value = Count | Number | None
 """Value of a metric: an integer for counts; null if it does not exist."""
 
 
 def _checked(samples: Any) -> Sequence[dict[str, Any]]:
     """Check samples that are read from text; those of an archive were checked before."""
-    if not isinstance(samples, ArchivedSamples | list) or (
-        isinstance(samples, list) and not all(map(_is_sampled, samples))
-    ):
-        raise ValueError("samples are not rounds of a baseline, its copy and an arm")
-    return samples
+    return samples if isinstance(samples, ArchivedSamples) else check_samples(samples)
 
 
 def _of_its_kind(values: dict[str, Value], record: ValidationInfo) -> dict[str, Value]:
@@ -74,6 +74,8 @@ Samples = Annotated[
 ]
 
 
+_SHARES = ("top1", "top5", "int8_top1")
+"""Metrics in percent."""
 _LINE = ConfigDict(extra="ignore", frozen=True)  # a newer attnbench may write unknown keys
 
 
@@ -111,7 +113,7 @@ class Record(BaseModel):
 
     model_config = _LINE
     case: str
-    kind: Literal["cost", "latency", "accuracy", "export"]
+    kind: Kind
     """Kind; records of exports are kept in memory only."""
     status: Literal["ok", "failed", "skipped"]
     reason: Annotated[str, AfterValidator(shorten)] | None = None
@@ -134,9 +136,25 @@ class Record(BaseModel):
     slots: Slots = []
     card: Card | None = None
     counters: Counters | None = None
-    seconds: float = 0.0
+    seconds: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     accepted: Accepted | None = None
     """Accepted change of a baseline: ``reason``, ``date``, and ``from``, the previous record."""
+
+    @property
+    def problem(self) -> str:
+        """Return why a record in a file cannot be used, ``values: none``; empty if it can."""
+        if self.kind == "export" or not self.case.startswith(f"{self.kind}/"):
+            return f"case: not of kind {self.kind}"
+        if self.status != "ok":
+            return ""
+        if not self.values:
+            return "values: none, although the case is ok"
+        if self.kind != "accuracy":
+            return ""
+        if self.values.get("top1") is None:
+            return "values.top1: none, although the case is ok"
+        wrong = [key for key in _SHARES if not 0 <= (self.values.get(key) or 0) <= 100]
+        return f"values.{wrong[0]}: no percentage" if wrong else ""
 
     @property
     def seed(self) -> int | None:
@@ -161,14 +179,3 @@ def upgrade_header(header: Mapping[str, Any]) -> dict[str, Any]:
             head.pop("kinds", None)
             return {**header, "suite": {**suite, "suite": head}}
     return dict(header)
-
-
-def _is_sampled(process: Mapping[str, Any]) -> bool:
-    """Return whether samples have a baseline, and equally many positive values for each arm."""
-    try:
-        rows = [process["seconds"][process["baseline"]], *process["seconds"].values()]
-        return len({len(row) for row in rows}) == 1 and all(
-            value > 0 for row in rows for value in row
-        )
-    except (KeyError, TypeError, AttributeError):
-        return False

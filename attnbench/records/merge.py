@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attnbench.errors import RecordError
@@ -12,6 +13,8 @@ from attnbench.utils.text import shown_path
 
 def merge(paths: Sequence[Path], folder: Path) -> Run:
     """Write the records of several runs of one suite into ``folder`` and return the merged run.
+
+    Damaged records are left out, as the result says.
 
     Every record keeps its own header. Of two records of one case, that of the later run is used,
     but a record that is ``ok`` is never replaced by one that is not.
@@ -25,6 +28,7 @@ def merge(paths: Sequence[Path], folder: Path) -> Run:
     if (folder / FILE).exists():
         raise RecordError(f"{shown_path(folder / FILE)} exists already. Merge into a new folder")
     chosen = _chosen(runs)
+    left_out = {name: reason for run in runs for name, reason in run.left_out.items()}
     with RunWriter(folder) as writer:
         for run in runs:
             for header in run.headers:
@@ -37,7 +41,7 @@ def merge(paths: Sequence[Path], folder: Path) -> Run:
                     writer.append(header)
                 for record in own:
                     writer.append(record)
-        return writer.finish()
+        return replace(writer.finish(), left_out=left_out)
 
 
 def _chosen(runs: Sequence[Run]) -> dict[str, Run]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from attnbench.records.field_forms import first_fault
 from attnbench.records.format import Record
 
 Count = Annotated[int, Field(ge=0)]
@@ -91,9 +92,7 @@ def complete_record(fields: Mapping[str, Any], result: Mapping[str, Any]) -> Rec
         _RESULTS[fields["kind"]].model_validate(measured)
         return Record.model_validate(measured)
     except ValidationError as error:
-        first = error.errors()[0]
-        place, problem = ".".join(map(str, first["loc"])), first["msg"].lower()
-        reason = f"the result is incomplete or damaged: {place}: {problem}"
+        reason = f"the result is incomplete or damaged: {first_fault(error)}"
         return Record.model_validate({**known, "status": "failed", "reason": reason})
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, Self, get_args
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -20,7 +20,8 @@ from pydantic_core import PydanticSerializationError
 
 from attnbench.errors import RecordError
 from attnbench.records.archive import NAME, Archive, is_reference, name_of, pack, to_json
-from attnbench.records.format import FORMAT, Header, Record, upgrade_header
+from attnbench.records.field_forms import first_fault, is_sampled
+from attnbench.records.format import FORMAT, Header, Kind, Record, upgrade_header
 from attnbench.registry.plugins import catalog
 from attnbench.utils.files import atomic_write, replace_file
 from attnbench.utils.text import shown_path
@@ -28,9 +29,6 @@ from attnbench.utils.text import shown_path
 FILE = "records.jsonl"
 _LONGEST_NAMES = 200
 """Number of bytes of a file's first line that may name archives."""
-
-
-L = TypeVar("L", Header, Record)
 
 
 @dataclass
@@ -43,6 +41,8 @@ class Run:
     """Records by case name; of several records of a case the last one."""
     header_of: dict[str, Header] = field(default_factory=dict)
     """Header above each case's record."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Reasons why records are left out as damaged, each with file and line, by case or line."""
     warning: str = ""
     """Reason why the run, just written, has no archive; empty if it has one or needs none."""
 
@@ -55,7 +55,9 @@ class Run:
         """Return a copy of the run with only the records of these kinds."""
         records = {name: record for name, record in self.records.items() if record.kind in kinds}
         headers = {name: self.header_of[name] for name in records}
-        return replace(self, records=records, header_of=headers)
+        others = tuple(f"{kind}/" for kind in get_args(Kind) if kind not in kinds)
+        left_out = {at: why for at, why in self.left_out.items() if not at.startswith(others)}
+        return replace(self, records=records, header_of=headers, left_out=left_out)
 
     def measured_with(self) -> dict[str, str]:
         """Return the versions with which the records were measured, several joined by "/"."""
@@ -85,31 +87,58 @@ def find_run(place: str | Path, out: str | Path | None = None) -> Path:
 def read_run(path: Path) -> Run:
     """Return the content of a record file; an incomplete last line, left by a kill, is ignored.
 
+    A damaged record is left out, and an earlier one of its case as well, which it has replaced.
+
     Raises:
-        RecordError: a line is damaged, or the archive is damaged or missing; the error gives the
-            line's number or the archive, and the file is unchanged.
+        RecordError: a header or a line that is no JSON object is damaged, or the archive is damaged
+            or missing; the error gives the line's number or the archive, and the file is unchanged.
     """
     run = Run(path)
     header: Header | None = None
-    for number, _, content in read_lines(path, lazy=True):
+    lines, archive = _read(path)
+    for number, _, content in _objects(path, lines):
+        if "archive" in content:
+            continue
         if "format" in content:
-            header = _validated(Header, upgrade_header(content), path, number)
+            header = _header(content, archive, path, number)
             run.headers.append(header)
-        elif "case" not in content:
-            line = "a header" if "suite" in content else "a line without `case` that is a header"
-            raise RecordError(f"{shown_path(path)}:{number}: {line} lacks its `format`")
+        elif "suite" in content:
+            raise RecordError(f"{shown_path(path)}:{number}: a header lacks its `format`")
         elif header is None:
             raise RecordError(f"{shown_path(path)}:{number}: a record stands above any header")
+        elif archive is None and any(map(is_reference, content.values())):
+            raise _damaged(path, number, "the first line names no archive")
         else:
-            record = _validated(Record, content, path, number)
-            if record.status == "ok" and not record.values:
-                place = f"{shown_path(path)}:{number}: damaged record"
-                raise RecordError(f"{place}: values: none, although the case is ok")
-            run.records[record.case] = record
-            run.header_of[record.case] = header
+            _add(run, header, content, archive, number)
     if not run.headers:
         raise RecordError(f"{shown_path(path)} is not a run: it has no complete header")
     return run
+
+
+def _add(
+    run: Run, header: Header, content: Mapping[str, Any], archive: Archive | None, number: int
+) -> None:
+    """Add the record in a line to a run, or the reason why it is left out."""
+    case = case_of(content)
+    run.left_out.pop(case, None)
+    try:
+        record = Record.model_validate(_restored(content, archive, lazy=True))
+        problem = record.problem
+    except (ValidationError, LookupError) as error:
+        problem = first_fault(error) if isinstance(error, ValidationError) else str(error.args[0])
+    else:
+        run.records[case], run.header_of[case] = record, header
+    if problem:
+        place = f"{shown_path(run.path)}:{number}"
+        run.left_out[case or place] = f"{place}: damaged record is left out: {problem}"
+        run.records.pop(case, None)
+        run.header_of.pop(case, None)
+
+
+def case_of(content: Mapping[str, Any]) -> str:
+    """Return the case that a line is of; empty for a header, and where the line does not say."""
+    case = content.get("case")
+    return case if isinstance(case, str) else ""
 
 
 def replace_run(path: Path, lines: Iterable[bytes]) -> Run:
@@ -122,8 +151,21 @@ def replace_run(path: Path, lines: Iterable[bytes]) -> Run:
         RecordError: it cannot be written, or is no record file; the old run is unchanged.
     """
     texts = list(lines)
-    packed = pack([json.loads(text) for text in texts])
+    packed = _pack([json.loads(text) for text in texts])
     return _replace(path.resolve(), *(packed or (texts, None)))
+
+
+def _pack(lines: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], bytes] | None:
+    """Return lines and archive as `pack` does; samples are checked before they are archived."""
+    are_sound = [is_sampled(line.get("samples", [])) for line in lines]
+    packed = pack([line for line, is_sound in zip(lines, are_sound, strict=True) if is_sound])
+    if packed is None:
+        return None
+    texts = iter(packed[0])
+    return [
+        next(texts) if is_sound else to_json(line).encode() + b"\n"
+        for line, is_sound in zip(lines, are_sound, strict=True)
+    ], packed[1]
 
 
 def _replace(path: Path, lines: Sequence[bytes], archive: bytes | None) -> Run:
@@ -287,7 +329,7 @@ class RunWriter:
         self._file = None
         lines, archive = _read(self.path)
         contents = [content for _, _, content in _objects(self.path, lines)]
-        packed = pack([line for line in contents if not any(map(is_reference, line.values()))])
+        packed = _pack([line for line in contents if not any(map(is_reference, line.values()))])
         if packed is None:  # nothing has been added that is worth an archive
             _remove_unused(self.path.resolve().parent, _archive_names(self.path))
             return read_run(self.path)
@@ -312,13 +354,11 @@ class RunWriter:
             file.write(b"\n")
 
 
-def read_lines(path: Path, *, lazy: bool = False) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+def read_lines(path: Path) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
     """Yield the number, text and content of each line of a record file, with its archived fields.
 
-    With ``lazy``, samples are read from the archive on access, and the text is the line's own.
-
     Raises:
-        RecordError: as of :func:`read_run`.
+        RecordError: a line is no JSON object, or the archive does not have what it refers to.
     """
     lines, archive = _read(path)
     for number, text, content in _objects(path, lines):
@@ -327,13 +367,29 @@ def read_lines(path: Path, *, lazy: bool = False) -> Iterator[tuple[int, bytes, 
         if not any(map(is_reference, content.values())):
             yield number, text, content
             continue
-        if archive is None:
-            raise _damaged(path, number, "the first line names no archive")
         try:
-            content = archive.restore(content, lazy=lazy)
-        except (LookupError, TypeError, ValueError) as error:
-            raise _damaged(path, number, "it refers to what its archive does not have") from error
-        yield number, text if lazy else to_json(content).encode() + b"\n", content
+            content = _restored(content, archive)
+        except LookupError as error:
+            raise _damaged(path, number, str(error.args[0])) from error
+        yield number, to_json(content).encode() + b"\n", content
+
+
+def _restored(
+    content: Mapping[str, Any], archive: Archive | None, *, lazy: bool = False
+) -> dict[str, Any]:
+    """Return a line with its archived fields; with ``lazy``, samples are read on access.
+
+    Raises:
+        LookupError: the archive does not have what the line refers to.
+    """
+    if not any(map(is_reference, content.values())):
+        return dict(content)
+    if archive is None:
+        raise LookupError("the first line names no archive")
+    try:
+        return archive.restore(content, lazy=lazy)
+    except (LookupError, TypeError, ValueError) as error:
+        raise LookupError("it refers to what its archive does not have") from error
 
 
 def _objects(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
@@ -415,11 +471,11 @@ def _refuse_newer(content: Mapping[str, Any], path: Path, number: int) -> None:
         )
 
 
-def _validated(kind: type[L], content: Mapping[str, Any], path: Path, number: int) -> L:
+def _header(content: Mapping[str, Any], archive: Archive | None, path: Path, number: int) -> Header:
     try:
-        return kind.model_validate(content)
+        return Header.model_validate(upgrade_header(_restored(content, archive, lazy=True)))
+    except LookupError as error:
+        raise _damaged(path, number, str(error.args[0])) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = f"{shown_path(path)}:{number}: damaged {kind.__name__.lower()}"
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
-        raise RecordError(f"{place}: {problem}") from error
+        place = f"{shown_path(path)}:{number}: damaged header"
+        raise RecordError(f"{place}: {first_fault(error)}") from error

@@ -138,13 +138,20 @@ def test_cases_of_other_kinds_in_the_baseline_are_not_gone(project):
     result.assert_outcomes(passed=1, deselected=2)
 
 
-def test_a_damaged_baseline_is_a_collection_error_in_a_line(project):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: "{\n" + text, "1 is damaged*"),
+        (lambda text: text.replace('"ok"', "3"), "2: damaged record is left out: status: *"),
+    ],
+)
+def test_a_damaged_baseline_is_a_collection_error_in_a_line(project, change, said):
     project.baseline({CASE: VALUES})
     path = project.path / "base" / "mine" / "records.jsonl"
-    path.write_text("{\n" + path.read_text())
+    path.write_text(change(path.read_text()))
     result = project("suite.toml", "--attnbench-baseline", "base")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["base/mine/records.jsonl:1 is damaged*"])
+    result.stdout.fnmatch_lines([f"base/mine/records.jsonl:{said}"])
     result.stdout.no_fnmatch_line("*.py:[0-9]*")
 
 

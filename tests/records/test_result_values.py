@@ -9,7 +9,9 @@ from attnbench.records.result_values import complete_record, plain_text
 
 COUNTS = ("params", "trainable", "params_no_norm", "macs", "activations", "bytes", "operators")
 COST = {"values": dict.fromkeys(COUNTS, 3) | {"formula_macs": None}}
-TIMES = {"baseline": "p", "seconds": {"p": [1.0], "a": [1.0]}}
+SECONDS = {"p": [1.0], "baseline again": [1.0], "a": [1.0]}
+TIMES = {"baseline": "p", "seconds": SECONDS, "calls": dict.fromkeys(SECONDS, 1), "warmup_s": 0.1,
+         "sampling_s": 0.1, "stopped": "budget"}  # fmt: skip
 LATENCY = {
     "values": {"max_error": None, "tolerance": 1e-4, "peak_bytes": None, "load_s": 0.1},
     "samples": [TIMES],

@@ -12,7 +12,7 @@ from typing import Any
 from attnbench.errors import RequestError, suggestion
 from attnbench.records.format import Header, Record
 from attnbench.records.latency_result import timing_of
-from attnbench.records.store import Run, lock_folder, read_lines, read_run, replace_run
+from attnbench.records.store import Run, case_of, lock_folder, read_lines, read_run, replace_run
 from attnbench.regression.compare.compare_runs import compare
 from attnbench.utils.text import shown_path
 
@@ -28,7 +28,8 @@ def accept(
 ) -> tuple[str, ...]:
     """Write records of a run into a baseline, in place of those of the same cases.
 
-    A case that the new run no longer has is removed from the baseline. The file is replaced
+    A case that the new run no longer has is removed from the baseline; one whose record is damaged
+    there stays. The file is replaced
     atomically: if the process is killed at any instant, the file is the old one or the new one.
 
     Args:
@@ -65,13 +66,17 @@ def accept(
 def _chosen(
     before: Run, after: Run, cases: Sequence[str], gates: Mapping[str, str | float] | None
 ) -> list[str]:
-    names = list(dict.fromkeys([*before.records, *after.records]))
+    both = dict.fromkeys([*before.records, *after.records])
+    names = [name for name in both if name not in after.left_out]
     if not cases:
         changes = compare(before, after, gates).all()
         cases = [change.case for verdict, change in changes if verdict in _DIFFER]
+        cases = [case for case in cases if case in names]
     wanted: set[str] = set()
     for pattern in cases:
         found = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+        if not found and pattern in after.left_out:
+            raise RequestError(f"CASE cannot be accepted: {after.left_out[pattern]}")
         if not found:
             runs = f"{shown_path(before.path)} nor {shown_path(after.path)}"
             hint = suggestion(pattern, names)
@@ -90,7 +95,8 @@ def _lines(
     }
     taken = list(_taken(before, after, fresh, noted))
     kept = list(_kept(before.path, set(chosen)))
-    if all(name in before.records and name in after.records for name in chosen):
+    known = before.records.keys() | before.left_out.keys()
+    if all(name in known and name in after.records for name in chosen):
         yield from (*taken, *kept)  # the same cases as before: the layout stays
         return
     yield from (*kept, *taken)
@@ -116,7 +122,7 @@ def _kept(path: Path, chosen: set[str]) -> Iterator[bytes]:
     for _, line, content in read_lines(path):
         if "format" in content:
             blocks.append([line])
-        elif content["case"] not in chosen:
+        elif case_of(content) not in chosen:
             blocks[-1].append(line)
     for number, block in enumerate(blocks):
         is_last = number == len(blocks) - 1

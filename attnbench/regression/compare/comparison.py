@@ -58,7 +58,7 @@ class RunComparison:
     incomparable: tuple[MetricChange, ...] = ()
     added: tuple[MetricChange, ...] = ()
     missing: tuple[MetricChange, ...] = ()
-    """Cases that NEW does not have, or newly skips."""
+    """Cases that NEW does not have, or newly skips, or whose record in either is damaged."""
     notes: tuple[str, ...] = ()
     """Notes on the runs as a whole: other machine, other versions, what is not compared."""
     base: str = "BASE"

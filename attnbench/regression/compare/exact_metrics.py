@@ -50,14 +50,23 @@ def finite(value: float) -> float | None:
 
 
 def judge_statuses(base: Run, new: Run) -> Iterator[Judged]:
-    """Judge the cases that are not ``ok`` in both runs."""
-    for case in dict.fromkeys([*base.records, *new.records]):
+    """Judge the cases that are not ``ok`` in both runs; those of damaged records are missing."""
+    damaged = base.left_out | new.left_out
+    for case in dict.fromkeys([*base.records, *new.records, *damaged]):
+        was, now = _status(base, case), _status(new, case)
+        if case in damaged:
+            yield "missing", MetricChange(case, STATUS, was, now, reason=damaged[case])
+            continue
         records = base.records.get(case), new.records.get(case)
-        was, now = (record.status if record else "absent" for record in records)
         reasons = ((record and record.reason) or "" for record in records)
         verdict, reason = _judge_status(was, now, *reasons)
         if verdict is not None:
             yield verdict, MetricChange(case, STATUS, was, now, reason=reason)
+
+
+def _status(run: Run, case: str) -> str:
+    record = run.records.get(case)
+    return record.status if record else "damaged" if case in run.left_out else "absent"
 
 
 def _judge_status(was: str, now: str, before: str, after: str) -> tuple[Verdict | None, str]:

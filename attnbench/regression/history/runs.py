@@ -96,6 +96,7 @@ def _read(folder: Path) -> tuple[list[HistoryEntry], list[str]]:
         except RecordError as error:
             notes.append(f"left out: {error}")
             continue
+        notes += run.left_out.values()
         place = path.parent.relative_to(folder).as_posix()
         found.append(HistoryEntry(run, place, run.header.commit or place))
     if notes and not found:

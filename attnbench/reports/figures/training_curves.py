@@ -50,10 +50,15 @@ def write_plots(
     ]
     written = [save(draw_differences(rows, title), folder / "differences.png")] if rows else []
     curves = {
-        label: [record["training"]["curve"] for _, record in sorted(pair.own.items())]
+        label: [curve for _, record in sorted(pair.own.items()) if (curve := _curve(record))]
         for label, pair in measured.items()
     }
-    return [*written, save(draw_curves(curves, title), folder / "curves.png")]
+    drawn = {label: seeds for label, seeds in curves.items() if seeds}
+    return [*written, *([save(draw_curves(drawn, title), folder / "curves.png")] if drawn else [])]
+
+
+def _curve(record: Mapping[str, Any]) -> Sequence[Epoch]:
+    return (record.get("training") or {}).get("curve") or ()
 
 
 def _results(

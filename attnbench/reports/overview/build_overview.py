@@ -36,14 +36,14 @@ def build_overview(
     ``provenance`` has the versions of the measuring software, by name.
     """
     entries = [entry for place in places for entry in place.entries.values()]
-    cards = {entry.card["key"]: entry.card for entry in entries if entry.card.get("key")}
+    bibtex = {entry.card.get("key"): entry.card.get("bibtex") for entry in entries}
     return Report(
         name="overview",
         title="Attention modules side by side",
         tables=tuple(map(_table, places)),
         footer=tuple(_footer(places, sources, provenance)),
         lines=tuple(line for place in places for line in lines(place)),
-        bibtex=tuple(cards[key]["bibtex"] for key in sorted(cards)),
+        bibtex=tuple(text for key, text in sorted(bibtex.items(), key=str) if key and text),
     )
 
 

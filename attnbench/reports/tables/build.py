@@ -115,7 +115,8 @@ def _correlation(views: Sequence[RowView], number: int, key: str) -> Cell:
     pairs = [
         (float(view.first.values[key]), ratio)
         for view in views
-        if key in view.first.values and (ratio := view.timed[number].ratio) is not None
+        if view.first.values.get(key) is not None
+        and (ratio := view.timed[number].ratio) is not None
     ]
     value = spearman(pairs)
     return Cell(NOTHING if value is None else f"{value:.2f}")
