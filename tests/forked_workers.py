@@ -175,8 +175,11 @@ def forked_workers(fork_server, monkeypatch):
 
 def serve(channel):
     """Fork for each request until the other end is closed, and pass exit statuses on."""
+    import ptflops  # noqa: F401
     import scipy.stats  # noqa: F401
-    import torch._dynamo
+    import sklearn.datasets  # noqa: F401
+    import torch.export
+    import torchmetrics  # noqa: F401
     import torchvision  # noqa: F401
 
     torch.set_num_threads(1)
