@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # for type checkers; a test checks that these names equal those of the table below
     from attnbench import latency as latency
+    from attnbench.api.latency import measure_latency as measure_latency
     from attnbench.cards import Card as Card
     from attnbench.cards import Constraint as Constraint
     from attnbench.cards import Paper as Paper
@@ -35,15 +36,17 @@ if TYPE_CHECKING:
     from attnbench.errors import RequestError as RequestError
     from attnbench.errors import UnknownNameError as UnknownNameError
     from attnbench.models.backbones import create_backbone as create_backbone
+    from attnbench.models.create_module import create_module as create_module
     from attnbench.models.fuse import fuse as fuse
     from attnbench.models.insertion import Inserted as Inserted
     from attnbench.models.insertion import insert as insert
     from attnbench.models.sites import Site as Site
+    from attnbench.models.sites import SiteList as SiteList
     from attnbench.models.sites import find_sites as find_sites
     from attnbench.models.timm_layer import timm_layer as timm_layer
-    from attnbench.registry.attention import create_module as create_module
     from attnbench.registry.plugins import list_modules as list_modules
     from attnbench.registry.plugins import register as register
+    from attnbench.timing.comparison import Comparison as Comparison
 
     __version__: str
 
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 # milliseconds, which every pytest run of an environment would pay for the plugin
 _PUBLIC = {
     "attnbench": ("latency",),
+    "attnbench.api.latency": ("measure_latency",),
     "attnbench.cards": ("Card", "Constraint", "Paper", "PrintedCost", "Traits"),
     "attnbench.counting.cost": ("Cost", "cost"),
     "attnbench.errors": (
@@ -69,10 +73,11 @@ _PUBLIC = {
     "attnbench.models.backbones": ("create_backbone",),
     "attnbench.models.fuse": ("fuse",),
     "attnbench.models.insertion": ("Inserted", "insert"),
-    "attnbench.models.sites": ("Site", "find_sites"),
-    "attnbench.registry.attention": ("create_module",),
+    "attnbench.models.sites": ("Site", "SiteList", "find_sites"),
+    "attnbench.models.create_module": ("create_module",),
     "attnbench.registry.plugins": ("list_modules", "register"),
     "attnbench.models.timm_layer": ("timm_layer",),
+    "attnbench.timing.comparison": ("Comparison",),
 }
 _SOURCES = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -1,7 +1,5 @@
 """The card: the metadata that an attention module declares. Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -9,8 +9,6 @@ It needs no torch: an arm is any callable without arguments. A call must wait fo
 an accelerator pass a ``clock`` that synchronizes.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -1,4 +1,5 @@
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,36 @@ def test_errors_are_one_family():
     assert issubclass(UnknownNameError, LookupError)
     assert issubclass(attnbench.PlacementError, RequestError)
     assert issubclass(RequestError, AttnbenchError)
+
+
+class TestSignatures:
+    """``inspect.signature`` shows types, not their names."""
+
+    @pytest.mark.parametrize("name", attnbench.__all__)
+    def test_annotations_are_types(self, name):
+        value = getattr(attnbench, name)
+        members = vars(value).values() if isinstance(value, type) else [value]
+        for function in filter(inspect.isfunction, members):
+            kinds = inspect.get_annotations(function)
+            kinds = {key: kind for key, kind in kinds.items() if kind != "DataFrame"}
+            assert not [kind for kind in kinds.values() if isinstance(kind, str)], function
+
+
+class TestSites:
+    def test_a_list_that_shows_as_a_table(self):
+        sites = attnbench.find_sites(attnbench.create_backbone("mobilenet_v1,width=0.25"))
+        assert isinstance(sites, list)
+        lines = repr(sites).splitlines()
+        assert lines[0].split() == ["layer", "path", "kind", "channels", "size", "replaceable"]
+        assert lines[11].split() == [
+            "11", "features.10", "DepthwiseSeparable", "128", "14x14", "yes",
+        ]  # fmt: skip
+        assert "<td" in sites._repr_html_()
+        assert "features.10" in sites._repr_html_()
+        frame = sites.to_frame()
+        assert list(frame.path) == [site.path for site in sites]
+        assert frame.channels[10] == 128
+
+    def test_an_empty_list(self):
+        assert repr(attnbench.SiteList()).split()[0] == "layer"
+        assert len(attnbench.SiteList().to_frame()) == 0

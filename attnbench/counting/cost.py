@@ -1,12 +1,10 @@
 """Analytic cost of a model: parameters, MACs, activations, bytes, and other tools' counts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +16,22 @@ from attnbench.counting.reconcile import CounterReport, RawCount, RawCounts, rec
 from attnbench.counting.recorder import Recorder
 from attnbench.counting.trace import Trace, Uncounted, trace
 from attnbench.errors import CountingError, RequestError
+from attnbench.utils.html_table import html_table
 from attnbench.utils.keywords import name_keywords
 from attnbench.utils.text import describe
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+UNITS: Mapping[str, str] = {
+    "params": "",
+    "trainable": "",
+    "macs": "MACs",
+    "activations": "",
+    "bytes": "B",
+    "operators": "",
+}
+"""The counts of a cost, with their units."""
 _UNIT = "MACs of convolutions, linear layers and matrix products; everything else 0"
 _TORCH_UNIT = "FLOPs, 2 per multiply-add of convolutions and matrix products; everything else 0"
 _MISSED = "FlopCounterMode has no formula for this operator"
@@ -73,8 +84,26 @@ class Cost:
             values["counters"] = {name: r.to_dict() for name, r in self.counters.items()}
         return values
 
+    def to_frame(self) -> "DataFrame":
+        """Return a pandas frame with a row for each metric: ``metric``, ``value``, ``unit``."""
+        from pandas import DataFrame
+
+        return DataFrame(self._rows(), columns=["metric", "value", "unit"])
+
+    def _rows(self) -> list[tuple[str, int, str]]:
+        return [(name, getattr(self, name), unit) for name, unit in UNITS.items()]
+
     def __repr__(self) -> str:
-        return f"Cost(params={self.params:,}, macs={self.macs:,}, input_size={self._input_size})"
+        values = ", ".join(f"{name}={value:,}" for name, value, _ in self._rows())
+        missed = f", uncounted={len(self.uncounted)}" if self.uncounted else ""
+        return f"Cost({values}{missed}, input_size={self._input_size})"
+
+    def _repr_html_(self) -> str:
+        size = "x".join(map(str, self._input_size))
+        notes = [
+            f"MACs unknown: {found['operator']}, {found['calls']} calls" for found in self.uncounted
+        ]
+        return html_table(("metric", "value", "unit"), self._rows(), f"Cost at {size}", notes)
 
 
 def uncounted_json(uncounted: Mapping[Uncounted, int]) -> list[dict[str, Any]]:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
 
 from attnbench.counting.peak_memory import peak_activations
 from attnbench.devices import Device, find_device
 from attnbench.devices.tf32 import products_of
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter, module_facts
-from attnbench.measure.network import example, inputs, network
+from attnbench.measure.network import inputs, network
 from attnbench.runtimes.output_check import Agreement, agreement
 from attnbench.runtimes.registry import runtime as find_runtime
 from attnbench.runtimes.runtime import (
@@ -47,35 +49,29 @@ _PROOFS = 16
 """Number of inputs on which an output is compared with that of eager mode."""
 
 
-class LatencyMeter:
-    """A meter that validates and samples latency cases.
+class NetworkTimer(ABC):
+    """Validation and sampling of the networks of latency cases, whatever they are built from."""
 
-    Args:
-        cost: cost meter that provides backbones and slots.
-    """
+    owns_process: ClassVar[bool] = True
+    """Whether the process is one for timing alone, whose heap may be configured."""
 
-    def __init__(self, cost: CostMeter) -> None:
-        self.cost = cost
+    @abstractmethod
+    def network(self, case: Case) -> nn.Module:
+        """Return a new copy of a case's network, in evaluation mode."""
 
-    def places(self, case: Case) -> set[tuple[int, tuple[int, int]]]:
-        """Return channels and map sizes of a case's modules."""
-        return self.cost.places(case)
+    @abstractmethod
+    def inputs(self, case: Case, count: int = 1) -> list[Tensor]:
+        """Return inputs of a case's network with at least ``count`` images in total."""
 
-    def check(self, case: Case) -> None:
-        """Raise an error for an invalid case, without building a network.
-
-        Raises:
-            MissingExtraError: its runtime, or a precision of it, is not available here.
-            RequestError: the case is invalid.
-        """
-        check_runtime(conditions_of(case))
-        self.cost.check(case)
+    def facts(self, case: Case) -> dict[str, Any]:
+        """Return further entries of a case's record."""
+        return {}
 
     def validate(self, case: Case, folder: Path) -> dict[str, Any]:
         """Build a case's network in its runtime and compare its output with that of eager mode.
 
         Returns:
-            The entries of the case's record: ``values``, ``runtime``, ``slots``, ``card``.
+            The entries of the case's record: ``values``, ``runtime``, and the :meth:`facts`.
 
         Raises:
             RuntimeFailure: the network cannot be exported, or its output differs.
@@ -90,8 +86,8 @@ class LatencyMeter:
             }
             return {
                 "values": values,
-                "runtime": _runtime_facts(_noted(built, case), conditions_of(case)),
-                **module_facts(case, self.cost.slots(case), self.cost.catalog),
+                "runtime": _runtime_facts(self._noted(built, case), conditions_of(case)),
+                **self.facts(case),
             }
 
     def ready(self, case: Case, folder: Path) -> Callable[[], object]:
@@ -110,9 +106,9 @@ class LatencyMeter:
         torch.set_num_threads(conditions.threads)
         with preserve_settings() as before:
             if case.backbone is None:
-                _refuse_in_place(case, self.cost)
+                self._refuse_in_place(case)
             built = self._build(case, folder)
-            agreed = _agreement(case, built, self.cost)
+            agreed = self._agreement(case, built)
             _refuse_changes(case, find_changes(before, read_settings()))
         problem = agreed.problem(runtime.title, _settings(case))
         if problem:
@@ -129,7 +125,7 @@ class LatencyMeter:
         """Time the cases of one session with their plain network; return samples by case name."""
         conditions = conditions_of(cases[0])
         plain = cases[0].plain
-        heap = keep_heap()  # before any large allocation
+        heap = self.owns_process and keep_heap()  # before any large allocation
         torch.set_num_threads(conditions.threads)
         device = find_device(conditions.device)
         with quiet(conditions.threads) as fixed, _products(plain):
@@ -155,7 +151,7 @@ class LatencyMeter:
         return _timed_call(case, self._build(case, folder))
 
     def _build(self, case: Case, folder: Path) -> BuiltModel:
-        model, given = network(case, self.cost), example(case)
+        model, (given, *_) = self.network(case), self.inputs(case)
         runtime = find_runtime(conditions_of(case).runtime)
         return runtime.build(model, given, _settings(case), artifacts(case, folder))
 
@@ -163,7 +159,80 @@ class LatencyMeter:
         device = find_device(conditions_of(case).device)
         if device.name != "cpu":
             return device.peak_bytes(built.run) if built.allocates_in_torch else None
-        return _analytic_peak(case, artifacts(case, folder), self.cost)
+        return self._analytic_peak(case, artifacts(case, folder))
+
+    def _agreement(self, case: Case, built: BuiltModel) -> Agreement:
+        # the reference is the unfused form, also where the fused one runs: to detect a wrong fuse()
+        reference = self.network(replace(case, fused=False))
+        return agreement(built, reference, self.inputs(case, _PROOFS), _settings(case))
+
+    def _analytic_peak(self, case: Case, folder: Path) -> int | None:
+        """Return the peak of live activations; one export of the graph serves all runtimes."""
+        cached = folder / "peak.json"
+        if not cached.is_file():
+            try:
+                given = self.inputs(case)[0]
+                peak: int | None = peak_activations(self.network(case), given).bytes
+            except Exception:  # without an export there is no graph, but eager mode still runs
+                peak = None
+            cached.write_text(json.dumps(peak), encoding="utf-8")
+        stored: int | None = json.loads(cached.read_text(encoding="utf-8"))
+        return stored
+
+    def _noted(self, built: BuiltModel, case: Case) -> BuiltModel:
+        """Return the network with a note for the tables if its output is not finite."""
+        if bool(torch.isfinite(built.output(self.inputs(case)[0])).all()):
+            return built
+        return replace(built, notes=(*built.notes, "the output is not finite"))
+
+    def _refuse_in_place(self, case: Case) -> None:
+        """Raise RuntimeFailure if a module overwrites its input, which would change every call."""
+        given = self.inputs(case)[0]
+        kept = given.clone()
+        with torch.inference_mode():
+            self.network(case)(given)
+        if not torch.equal(given, kept):
+            raise RuntimeFailure(
+                f"{case.module or 'the baseline'} changes its input in place; clone it first, or "
+                "time it in a backbone"
+            )
+
+
+class LatencyMeter(NetworkTimer):
+    """A meter of latency cases, whose networks are built by their specs.
+
+    Args:
+        cost: cost meter that provides backbones and slots.
+    """
+
+    def __init__(self, cost: CostMeter) -> None:
+        self.cost = cost
+
+    def network(self, case: Case) -> nn.Module:
+        """Return a new copy of a case's network, in evaluation mode."""
+        return network(case, self.cost)
+
+    def inputs(self, case: Case, count: int = 1) -> list[Tensor]:
+        """Return inputs of a case's network with at least ``count`` images in total."""
+        return inputs(case, count)
+
+    def facts(self, case: Case) -> dict[str, Any]:
+        """Return the entries of a record that describe the module: ``slots``, ``card``."""
+        return module_facts(case, self.cost.slots(case), self.cost.catalog)
+
+    def places(self, case: Case) -> set[tuple[int, tuple[int, int]]]:
+        """Return channels and map sizes of a case's modules."""
+        return self.cost.places(case)
+
+    def check(self, case: Case) -> None:
+        """Raise an error for an invalid case, without building a network.
+
+        Raises:
+            MissingExtraError: its runtime, or a precision of it, is not available here.
+            RequestError: the case is invalid.
+        """
+        check_runtime(conditions_of(case))
+        self.cost.check(case)
 
 
 def _products(case: Case) -> AbstractContextManager[None]:
@@ -251,44 +320,6 @@ def artifacts(case: Case, folder: Path) -> Path:
     path = folder / digest
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _agreement(case: Case, built: BuiltModel, cost: CostMeter) -> Agreement:
-    # the reference is the unfused form, also where the fused one runs, to detect a wrong fuse()
-    reference = network(replace(case, fused=False), cost)
-    return agreement(built, reference, inputs(case, _PROOFS), _settings(case))
-
-
-def _analytic_peak(case: Case, folder: Path, cost: CostMeter) -> int | None:
-    """Return the peak of live activations; one export of the graph serves all runtimes."""
-    cached = folder / "peak.json"
-    if not cached.is_file():
-        try:
-            peak: int | None = peak_activations(network(case, cost), example(case)).bytes
-        except Exception:  # without an export there is no graph, but eager mode still runs
-            peak = None
-        cached.write_text(json.dumps(peak), encoding="utf-8")
-    stored: int | None = json.loads(cached.read_text(encoding="utf-8"))
-    return stored
-
-
-def _noted(built: BuiltModel, case: Case) -> BuiltModel:
-    """Return the network with a note for the tables if its output is not finite."""
-    if bool(torch.isfinite(built.output(example(case))).all()):
-        return built
-    return replace(built, notes=(*built.notes, "the output is not finite"))
-
-
-def _refuse_in_place(case: Case, cost: CostMeter) -> None:
-    """Raise RuntimeFailure if a module overwrites its input, which would differ in every call."""
-    given = example(case)
-    kept = given.clone()
-    with torch.inference_mode():
-        network(case, cost)(given)
-    if not torch.equal(given, kept):
-        raise RuntimeFailure(
-            f"{case.module} changes its input in place; clone it first, or time it in a backbone"
-        )
 
 
 def _refuse_changes(case: Case, changes: Mapping[str, tuple[Any, Any]]) -> None:

@@ -1,7 +1,5 @@
 """Backbones by name: those of attnbench, torchvision and timm."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable, Mapping

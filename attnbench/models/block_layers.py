@@ -4,8 +4,6 @@ They are found from the order of the calls, not from attribute names, so that th
 torchvision, timm and any other library are treated alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

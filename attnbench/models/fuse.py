@@ -1,7 +1,5 @@
 """Inference forms: each attention module in a model replaced by the result of its ``fuse()``."""
 
-from __future__ import annotations
-
 import copy
 
 from torch import nn

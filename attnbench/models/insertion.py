@@ -1,7 +1,5 @@
 """Insertion of modules into a network: the result is a new network with the same weights."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain

@@ -1,17 +1,20 @@
 """Sites: the positions in a network where a module can be inserted, found from the network."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from attnbench.counting.trace import Call, Trace, trace
 from attnbench.models.block_layers import BlockLayers, look_inside
+from attnbench.utils.html_table import html_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Shape = tuple[int, int, int]
 """(channels, height, width)."""
@@ -165,13 +168,44 @@ class SiteSurvey:
         return None
 
 
-def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> list[Site]:
+class SiteList(list[Site]):
+    """The sites of a network, shown as a table."""
+
+    def to_frame(self) -> "DataFrame":
+        """Return a pandas frame with a row for each site, with the columns of the JSON form."""
+        from pandas import DataFrame
+
+        return DataFrame([site.to_dict() for site in self], dtype=object)
+
+    def __repr__(self) -> str:
+        rows = [_HEAD, *(tuple(map(str, row)) for row in self._rows())]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return html_table(_HEAD, self._rows(), f"{len(self)} sites")
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
+        for site in self:
+            size = "x".join(map(str, site.size)) if site.placeable else ""
+            replaceable = "yes" if site.replaceable else "no"
+            layer = "" if site.layer is None else site.layer
+            channels = site.channels or ""
+            fits = replaceable if site.placeable else site.reason
+            yield layer, site.path, site.kind, channels, size, fits
+
+
+_HEAD = ("layer", "path", "kind", "channels", "size", "replaceable")
+
+
+def find_sites(model: nn.Module, input_size: Sequence[int] = (1, 3, 224, 224), /) -> SiteList:
     """Return the insertion sites: a MobileNet's layers, or every module of any other network.
 
     Raises:
         CountingError: the model's forward pass fails on that input.
     """
-    return SiteSurvey(model, input_size).sites()
+    return SiteList(SiteSurvey(model, input_size).sites())
 
 
 def numbered_layers(model: nn.Module) -> dict[int, str]:

@@ -9,11 +9,9 @@ activations, a device. Options that apply to the module are translated, options 
 timm's own layers are ignored, and options that would change the shape or are unknown are errors.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +20,6 @@ from attnbench.errors import RequestError, suggestion
 from attnbench.models.insertion import as_attention
 from attnbench.registry.attention import Attention
 from attnbench.registry.specs import Spec, parse_spec, value_text
-
-if TYPE_CHECKING:
-    from attnbench.registry.signatures import ModuleFactory
 
 _LAYERS = ("act_layer", "aa_layer", "drop_layer", "force_act_layer", "gate_layer", "norm_layer")
 _TIMM_OPTIONS = {*_LAYERS, "rd_channels", "rd_divisor", "rd_ratio", "rd_round_fn"}
@@ -35,31 +30,6 @@ _WIDTHS = ("out_channels", "dim_out", "out_chs")
 """Options that a module accepts only with the channels of its input."""
 _PROBE = (8, {"rd_ratio": 1.0})
 """Trial call of timm's EfficientNets that tests for a ratio option; its result is discarded."""
-
-
-def timm_layer(module: str | Spec | Attention | ModuleFactory, /, **options: Any) -> TimmLayer:
-    """Return a module as a layer for timm: for ``attn_layer``, ``se_layer``, ``create_attn``.
-
-    ``rd_ratio`` and ``rd_channels`` become the module's ``reduction`` where it has one and none is
-    given here (``1 / rd_ratio`` rounded to an integer), ``feat_size`` its ``feature_size``;
-    ``device`` and ``dtype`` are applied. Activations and norms that timm passes to its own layers
-    are ignored: the module keeps its own. Note that most timm models re-initialize the weights of
-    all their convolutions when they are built, including those within attention layers.
-
-    Args:
-        module: a registered name or spec, or a class or function ``channels -> nn.Module``.
-        options: options of the module; they take precedence over those that timm passes.
-
-    Raises:
-        UnknownNameError: no module has this name.
-        RequestError: the module does not accept these options.
-    """
-    spec = parse_spec(module, "module") if isinstance(module, str) else module
-    spec = spec.spec if isinstance(spec, Attention) else spec
-    written = spec.options if isinstance(spec, Spec) else {}
-    layer = TimmLayer(as_attention(module, options), {**written, **options})
-    layer.made_by = partial(timm_layer, module, **options)
-    return layer
 
 
 class TimmLayer:
@@ -162,6 +132,33 @@ class TimmLayer:
             f"{self!r}: {self.attention.name} has no option {key!r}: got "
             f"{key}={value_text(value)}. Leave it out of attn_kwargs.{suggestion(key, known)}"
         )
+
+
+def timm_layer(
+    module: str | Spec | Attention | Callable[..., nn.Module], /, **options: Any
+) -> TimmLayer:
+    """Return a module as a layer for timm: for ``attn_layer``, ``se_layer``, ``create_attn``.
+
+    ``rd_ratio`` and ``rd_channels`` become the module's ``reduction`` where it has one and none is
+    given here (``1 / rd_ratio`` rounded to an integer), ``feat_size`` its ``feature_size``;
+    ``device`` and ``dtype`` are applied. Activations and norms that timm passes to its own layers
+    are ignored: the module keeps its own. Note that most timm models re-initialize the weights of
+    all their convolutions when they are built, including those within attention layers.
+
+    Args:
+        module: a registered name or spec, or a class or function ``channels -> nn.Module``.
+        options: options of the module; they take precedence over those that timm passes.
+
+    Raises:
+        UnknownNameError: no module has this name.
+        RequestError: the module does not accept these options.
+    """
+    spec = parse_spec(module, "module") if isinstance(module, str) else module
+    spec = spec.spec if isinstance(spec, Attention) else spec
+    written = spec.options if isinstance(spec, Spec) else {}
+    layer = TimmLayer(as_attention(module, options), {**written, **options})
+    layer.made_by = partial(timm_layer, module, **options)
+    return layer
 
 
 class _Refused(nn.Module):

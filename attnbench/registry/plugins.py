@@ -7,8 +7,6 @@ target that ends in ``.toml`` is a suite; a name that ends in a colon denotes a 
 listing names is cheap.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping

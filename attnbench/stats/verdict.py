@@ -7,8 +7,6 @@ is *the same within x* when its whole 95% interval is within x of 0 and x is at 
 equivalence margin; x is rounded up, at most to the margin. Otherwise it is *inconclusive*.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence

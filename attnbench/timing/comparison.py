@@ -1,13 +1,16 @@
 """Result of a comparison of arms in one process: values and verdicts per arm, and a table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from attnbench.stats.latency_ratio import RatioEstimate, distribution, estimate
 from attnbench.stats.timing_samples import AGAIN, TimingSamples
 from attnbench.stats.verdict import LatencyRule, Verdict, doubt_of, judge_latency, noise_floor
+from attnbench.utils.html_table import html_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Compared:
         median_ms, p90_ms, p99_ms, min_ms: median, 90th and 99th percentile and minimum of its
             times, in milliseconds per call.
         pairs: number of rounds.
+        facts: what was found before timing: for a model its agreement with eager mode, bytes of
+            its peak memory, seconds of its export; empty for a callable.
     """
 
     ratio: float
@@ -38,20 +43,32 @@ class Compared:
     p99_ms: float
     min_ms: float
     pairs: int
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Comparison(Mapping[str, Compared]):
-    """Result of :func:`attnbench.latency.compare`: arm -> :class:`Compared`, with the baseline.
+    """Result of a comparison: arm -> :class:`Compared`, with the baseline.
+
+    It is that of :func:`attnbench.latency.compare` and of :func:`attnbench.measure_latency`.
 
     Attributes:
         baseline: name of the arm with which the others were compared.
         again: A/A estimate, the baseline against itself.
         floor: noise floor: the largest difference consistent with ``again``, as a fraction.
         trust: ``"ok"``, or a sentence with the reason why there are no verdicts.
+        conditions: what the times depend on: threads, garbage collection, runtime, processor.
+        failed: reason of each arm that could not be measured, by its name.
         samples: all timing samples.
     """
 
-    def __init__(self, samples: TimingSamples, rule: LatencyRule) -> None:
+    def __init__(
+        self,
+        samples: TimingSamples,
+        rule: LatencyRule,
+        facts: Mapping[str, Mapping[str, Any]] | None = None,
+        failed: Mapping[str, str] | None = None,
+    ) -> None:
+        self.failed: Mapping[str, str] = dict(failed or {})
         self.baseline = samples.baseline
         self.samples = samples
         self.again: RatioEstimate = estimate([samples], AGAIN)
@@ -64,7 +81,15 @@ class Comparison(Mapping[str, Compared]):
         judged = judge_latency(others, rule)
         # the baseline equals itself, regardless of noise
         judged[self.baseline] = Verdict("same", 0.0, self.floor, doubt)
-        self._arms = {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
+        compared = {arm: _compared(samples, arm, estimates[arm], judged[arm]) for arm in arms}
+        self._arms = {
+            arm: replace(found, facts=(facts or {}).get(arm, {})) for arm, found in compared.items()
+        }
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """Everything that the times depend on, besides the arms."""
+        return self.samples.conditions
 
     def __getitem__(self, arm: str) -> Compared:
         return self._arms[arm]
@@ -75,24 +100,59 @@ class Comparison(Mapping[str, Compared]):
     def __len__(self) -> int:
         return len(self._arms)
 
+    def to_frame(self) -> "DataFrame":
+        """Return a pandas frame with a row for each arm.
+
+        Its columns are ``arm``, the numbers and verdicts of :class:`Compared`, the facts, and
+        ``status`` and ``reason``: arms that could not be measured are among the rows.
+        """
+        from pandas import DataFrame
+
+        rows: list[dict[str, Any]] = [
+            {"arm": arm, "status": "ok", "reason": "", **_plain(result)}
+            for arm, result in self.items()
+        ]
+        rows += [
+            {"arm": arm, "status": "failed", "reason": why} for arm, why in self.failed.items()
+        ]
+        return DataFrame(rows)
+
     def __repr__(self) -> str:
-        verdicts = {arm: result.verdict for arm, result in self.items()}
-        return f"<Comparison with {self.baseline!r}: {verdicts}>"
+        arms = "; ".join(
+            f"{arm} {result.ratio:.4g} [{result.ratio_low:.4g}, {result.ratio_high:.4g}] "
+            f"{result.verdict}"
+            for arm, result in self.items()
+            if arm != self.baseline
+        )
+        failed = "".join(f"; {arm} failed" for arm in self.failed)
+        median_ms = self[self.baseline].median_ms
+        return f"<Comparison with {self.baseline!r} ({median_ms:.4g} ms): {arms}{failed}>"
 
     def __str__(self) -> str:
-        head = ("", "ratio", "95% interval", "verdict", "median ms", "p90", "p99", "min")
-        rows = [head, *(_row(arm, result, self.baseline) for arm, result in self.items())]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-        lines = [_line(row, widths) for row in rows]
+        rows = [_HEAD, *self._rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+        return "\n".join([*(_line(row, widths) for row in rows), *self._notes()])
+
+    def _repr_html_(self) -> str:
+        return html_table(_HEAD, self._rows(), notes=[*self._notes()])
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        return (_row(arm, result, self.baseline) for arm, result in self.items())
+
+    def _notes(self) -> Iterator[str]:
         samples = self.samples
         ended = {"narrow": "intervals narrow enough"}.get(samples.stopped, samples.stopped)
-        lines.append(
+        yield (
             f"{samples.rounds} rounds in {samples.sampling_s:.1f} s ({ended}), "
             f"A/A {self.again.ratio:.4f}, floor {self.floor:.1%}, one process"
         )
         if self.trust != "ok":
-            lines.append(f"No verdicts: {self.trust}")
-        return "\n".join(lines)
+            yield f"No verdicts: {self.trust}"
+        for arm, why in self.failed.items():
+            yield f"{arm} failed: {why}"
+
+
+_HEAD = ("", "ratio", "95% interval", "verdict", "median ms", "p90", "p99", "min")
 
 
 def _compared(samples: TimingSamples, arm: str, found: RatioEstimate, judged: Verdict) -> Compared:
@@ -111,6 +171,12 @@ def _compared(samples: TimingSamples, arm: str, found: RatioEstimate, judged: Ve
         min_ms=times.minimum * 1e3,
         pairs=found.pairs,
     )
+
+
+def _plain(result: Compared) -> dict[str, Any]:
+    """Return a result and its facts as the cells of a row."""
+    figures = {key: value for key, value in vars(result).items() if key != "facts"}
+    return figures | {key: value for key, value in result.facts.items() if key not in figures}
 
 
 def _row(arm: str, result: Compared, baseline: str) -> tuple[str, ...]:

@@ -4,8 +4,6 @@ The arms share a process and, within a round, the state of the machine; a distur
 slows all its arms and cancels in their ratio.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -127,6 +125,47 @@ def sample(
     return session.run(sampling, throttled or (lambda: False))
 
 
+class _Watch:
+    """Elapsed seconds: the maximum of wall time and the time of the arms' clock.
+
+    A device clock omits the time between calls; a simulated clock runs ahead of wall time.
+    """
+
+    def __init__(self) -> None:
+        self._start = perf_counter()
+        self._timed = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._timed += seconds
+
+    @property
+    def seconds(self) -> float:
+        return max(self._timed, perf_counter() - self._start)
+
+
+@dataclass
+class _Warmup:
+    """Warm-up state of one arm: its times so far, in seconds per call."""
+
+    min_sample_s: float
+    seen: list[float] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """Return the estimated number of calls that fill a sample."""
+        if not self.seen:
+            return 1
+        return max(1, math.ceil(self.min_sample_s / max(min(self.seen[-3:]), 1e-9)))
+
+    @property
+    def is_stable(self) -> bool:
+        """Return whether the last three samples are no faster than the three before (within 3%)."""
+        return len(self.seen) >= 6 and median(self.seen[-3:]) > 0.97 * median(self.seen[-6:-3])
+
+    def is_enough(self, share_s: float) -> bool:
+        return len(self.seen) >= 2 or (len(self.seen) == 1 and self.seen[0] > share_s)
+
+
 @dataclass
 class _Session:
     """Sampling state of one process."""
@@ -234,47 +273,6 @@ class _Session:
         return TimingSamples(
             self.baseline, seconds, self.calls, self.warmup_s, sampling_s, stopped, self.dropped
         )
-
-
-class _Watch:
-    """Elapsed seconds: the maximum of wall time and the time of the arms' clock.
-
-    A device clock omits the time between calls; a simulated clock runs ahead of wall time.
-    """
-
-    def __init__(self) -> None:
-        self._start = perf_counter()
-        self._timed = 0.0
-
-    def add(self, seconds: float) -> None:
-        self._timed += seconds
-
-    @property
-    def seconds(self) -> float:
-        return max(self._timed, perf_counter() - self._start)
-
-
-@dataclass
-class _Warmup:
-    """Warm-up state of one arm: its times so far, in seconds per call."""
-
-    min_sample_s: float
-    seen: list[float] = field(default_factory=list)
-
-    @property
-    def calls(self) -> int:
-        """Return the estimated number of calls that fill a sample."""
-        if not self.seen:
-            return 1
-        return max(1, math.ceil(self.min_sample_s / max(min(self.seen[-3:]), 1e-9)))
-
-    @property
-    def is_stable(self) -> bool:
-        """Return whether the last three samples are no faster than the three before (within 3%)."""
-        return len(self.seen) >= 6 and median(self.seen[-3:]) > 0.97 * median(self.seen[-6:-3])
-
-    def is_enough(self, share_s: float) -> bool:
-        return len(self.seen) >= 2 or (len(self.seen) == 1 and self.seen[0] > share_s)
 
 
 def _in_turn(states: Mapping[str, _Warmup]) -> Iterator[tuple[str, _Warmup]]:

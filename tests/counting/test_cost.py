@@ -89,7 +89,27 @@ def test_bad_size():
 
 
 def test_repr():
-    assert repr(cost(nn.Linear(4, 4), (1, 4))) == "Cost(params=20, macs=16, input_size=(1, 4))"
+    # the input and the weights are read, the output is written: 4 + 20 + 4 numbers of 4 bytes
+    assert repr(cost(nn.Linear(4, 4), (1, 4))) == (
+        "Cost(params=20, trainable=20, macs=16, activations=4, bytes=112, operators=1, "
+        "input_size=(1, 4))"
+    )
+
+
+def test_a_frame_has_a_row_for_each_metric():
+    found = cost(nn.Linear(4, 4), (1, 4))
+    frame = found.to_frame()
+    assert list(frame.columns) == ["metric", "value", "unit"]
+    assert dict(zip(frame.metric, frame.value, strict=True)) == {
+        "params": 20, "trainable": 20, "macs": 16, "activations": 4, "bytes": 112, "operators": 1,
+    }  # fmt: skip
+    assert frame.value.dtype == "int64"
+
+
+def test_html_has_the_numbers_with_separators():
+    html = cost(nn.Conv2d(3, 64, 3, bias=False), (1, 3, 66, 66))._repr_html_()
+    assert "7,077,888" in html  # 64 x 64 x 64 x 27
+    assert "Cost at 1x3x66x66" in html
 
 
 def test_two_flops_per_mac(net, size):

@@ -1,0 +1,1 @@
+"""Functions that do from Python what the commands do."""
