@@ -18,8 +18,22 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "attnbench overview mobilenet-latency digits-accuracy",
-    "attnbench overview mobilenet-latency -p after:14 -o overview.png",
+    "attnbench overview quick -p after:14 --figure macs -o macs.pdf",
 )
+
+FigureName = Annotated[
+    str | None,
+    typer.Option(
+        "--figure",
+        metavar="NAME",
+        help="With -o: modules, or accuracy against overhead, macs or params.",
+        show_default="modules",
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="MODULE", help="Name it in the figure; repeats."),
+]
 
 
 def command(
@@ -48,6 +62,8 @@ def command(
             "-o", "--output", metavar="FILE", help="Draw one place: a .png, .pdf or .svg file."
         ),
     ] = None,
+    figure: FigureName = None,
+    label: Labels = None,
     format: Format = None,
     json: Json = False,
     *,
@@ -59,6 +75,8 @@ def command(
     """
     if check and into is None:
         raise RequestError("--check needs a file to compare. Give --into FILE.md as well.")
+    if output is None and (figure or label):
+        raise RequestError("--figure and --label need a file. Give -o FILE.pdf as well.")
     chosen = chosen_format(format, json)
     if into is not None and (format or json) and chosen != "md":
         raise RequestError(
@@ -66,7 +84,7 @@ def command(
         )
     places, report = _overview(runs, place or [], out)
     if output is not None:
-        _draw(places, output)
+        _draw(places, output, figure or "modules", label or [])
     if into is not None:
         _into(into, report, check)
     elif chosen == "json":
@@ -106,14 +124,14 @@ def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
     return [named[name] for name in dict.fromkeys(wanted)] if wanted else places
 
 
-def _draw(places: list[Place], path: Path) -> None:
+def _draw(places: list[Place], path: Path, figure: str, labels: list[str]) -> None:
     from attnbench.reports.figures.figure_files import save
-    from attnbench.reports.overview.figure import picture
+    from attnbench.reports.overview.figure import draw_figure
 
     if len(places) > 1:
         names = ", ".join(place.name for place in places)
         raise RequestError(f"-o draws one place: got {len(places)}. Choose it with -p: {names}.")
-    log(f"wrote {save(picture(places[0]), path)}")
+    log(f"wrote {save(draw_figure(places[0], figure, labels), path)}")
 
 
 def _into(path: Path, report: Report, check: bool) -> None:

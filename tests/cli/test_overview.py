@@ -84,6 +84,8 @@ def test_a_picture_of_one_place(attnbench, runs, tmp_path):
         (("overview", "runs/one", "-o", "x.gif"), ".svg"),
         (("overview", "nowhere"), "nowhere/records.jsonl"),
         (("overview", "runs/one", "-p", "after:2"), "after:14"),
+        (("overview", "runs/one", "-o", "x.png", "--figure", "overhead"), "no accuracy"),
+        (("overview", "runs/one", "--figure", "macs"), "-o FILE.pdf"),
         (("overview", "runs/one", "--check"), "--into"),
         (("overview", "runs/one", "--into", "absent.md"), "absent.md"),
         (("overview", "runs/one", "--into", "one.toml"), "<!-- attnbench overview -->"),

@@ -45,10 +45,10 @@ class OverviewEntry:
     accuracies: dict[PlaceSetting, PairedTrainings] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
 
-    def add(self, view: RowView, result: CostResult) -> None:
-        """Add the results of a table row."""
+    def add(self, view: RowView, result: CostResult, beside: str = "") -> None:
+        """Add the results of a table row; ``beside`` is the plain network of a wider one."""
         case = result.case
-        network = _network(case)
+        network = beside or _network(case)
         self.card = {**result.part("card"), **self.card}
         if not case.fused:
             self.costs.setdefault(network, result)
@@ -58,7 +58,8 @@ class OverviewEntry:
         pair = view.trained_of(result)
         if pair is not None and view.accuracy is not None:
             recipe = training_of(pair.results[0].case).settings
-            setting = PlaceSetting(case.backbone or ALONE, view.accuracy.dataset, recipe)
+            trained = beside or case.backbone or ALONE
+            setting = PlaceSetting(trained, view.accuracy.dataset, recipe)
             self.accuracies.setdefault(setting, pair)
 
 
@@ -82,6 +83,8 @@ class Place:
     entries: dict[str, OverviewEntry] = field(default_factory=dict)
     """Entries by module spec."""
     plain: OverviewEntry = field(default_factory=lambda: OverviewEntry(""))
+    wider: dict[str, OverviewEntry] = field(default_factory=dict)
+    """Plain networks of about the modules' cost, by backbone; drawn only."""
 
     def results(self, kind: str, setting: PlaceSetting) -> list[Any]:
         """Return the ``latencies``, ``fused`` or ``accuracies`` of the modules that have one."""
@@ -92,7 +95,7 @@ class Place:
 def collect(runs: Iterable[tuple[Suite, Sequence[PlannedTable], Records]]) -> list[Place]:
     """Return the places of all runs, in order of first appearance, with their modules.
 
-    Plain networks are added to every place of their table; ``wider`` controls are left out.
+    Plain networks and ``wider`` controls are added to every place of their table.
 
     Args:
         runs: the suite, the tables and the records by case name of each run.
@@ -114,9 +117,18 @@ def _collect(views: Sequence[RowView], places: dict[str, Place]) -> None:
             here[name] = places.setdefault(name, Place(name))
             here[name].entries.setdefault(module, OverviewEntry(module)).add(view, result)
     for view, result in rows:
-        if result.case.module is None and view.row.control is None:
+        if result.case.module is None:
             for place in here.values():
-                place.plain.add(view, result)
+                _add_plain(view, result, place)
+
+
+def _add_plain(view: RowView, result: CostResult, place: Place) -> None:
+    if view.row.control is None:
+        place.plain.add(view, result)
+        return
+    name, pair = result.case.backbone or ALONE, view.trained_of(result)
+    beside = pair.against[0].case.backbone if pair and pair.against else None
+    place.wider.setdefault(name, OverviewEntry(name)).add(view, result, beside or "")
 
 
 def _place_name(case: Case) -> str:

@@ -1,26 +1,43 @@
-"""The figure of a place: dot plots of added parameters, overhead and accuracy."""
+"""The figure of a place: dot plots of added costs, overhead and accuracy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnbench.errors import RequestError
-from attnbench.reports.figures.figure_files import BLUE, CHARACTER, SMALL, blank, style_axes
+from attnbench.errors import RequestError, unknown
+from attnbench.reports.figures.axis_scales import (
+    Mark,
+    clip_interval,
+    limits_of,
+    lower_fence,
+    scale_axis,
+)
+from attnbench.reports.figures.family_styles import UNDECLARED, add_family_legend, style_of
+from attnbench.reports.figures.figure_files import (
+    CHARACTER,
+    DOUBLE,
+    LARGE,
+    SMALL,
+    blank,
+    style_axes,
+)
 from attnbench.reports.overview.columns import common, network, rank, runtime_title
 from attnbench.reports.overview.entries import OverviewEntry, Place
-from attnbench.reports.tables.case_results import LatencyCell
+from attnbench.reports.overview.tradeoff import BUDGET_LINE, draw_tradeoff_at, gain_of, overhead_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SECOND = "#c8553d"
-_LINEAR = 10.0
-
-Mark = tuple[float, float, float]
-"""Low, middle and high value; all equal without an interval."""
+FIGURES = ("modules", "overhead", "macs", "params")
+"""Names of the figures of a place."""
+_ROW = 0.145
+_HOLLOW = 0.26
+_LEGEND_COLUMNS = 9
+_FORMS = "filled: as written; hollow: inference form"
+_TICKS = 4
 
 
 @dataclass(frozen=True)
@@ -32,54 +49,67 @@ class Panel:
     """Marks of the modules, in order; None for a missing value."""
     second: Sequence[Mark | None] = ()
     """Marks of the inference form, drawn hollow below; empty without one."""
-    linear_up_to: float | None = None
-    """Upper end of the axis's linear range; beyond it, the axis is logarithmic."""
+    limit: float | None = None
+    """Value at which a dotted line is drawn."""
+    outliers: bool = False
+    """Whether values far below the others stand at the edge, with an arrow, off the axis."""
 
 
-def picture(place: Place) -> Figure:
-    """Return the figure of a place, in the order of its table.
+def draw_figure(place: Place, name: str = "modules", labels: Collection[str] = ()) -> Figure:
+    """Return a figure of a place.
+
+    Args:
+        place: the modules with their results.
+        name: ``modules``, a row for each in the order of the table; or ``overhead``, ``macs`` or
+            ``params``, against which the accuracies are drawn.
+        labels: modules to name in a figure of accuracies.
 
     Raises:
-        RequestError: there is nothing to draw.
+        RequestError: there is no such figure, no such module, or nothing to draw.
     """
+    if name not in FIGURES:
+        raise unknown("--figure", name, FIGURES)
+    if name != "modules":
+        return draw_tradeoff_at(place, name, labels)
+    if labels:
+        raise RequestError(
+            f"--label names modules in a figure of accuracies: got {', '.join(labels)} for one "
+            f"that names all. Give --figure {', '.join(FIGURES[1:])} as well."
+        )
     entries = rank(place)
     names = [entry.module for entry in entries]
-    return draw_panels(names, list(_panels(place, entries)), f"Attention modules at {place.name}")
+    families = [entry.card.get("family") or UNDECLARED for entry in entries]
+    title = f"Attention modules at {place.name}"
+    return draw_panels(names, list(_panels(place, entries)), title, families)
 
 
 def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
-    yield Panel("parameters", _params(place, entries), linear_up_to=_LINEAR)
+    for key, title in (("params", "parameters"), ("macs", "MACs")):
+        yield Panel(f"added {title}", _counts(place, entries, key))
     for setting in common(place, "latencies"):
-        plain = [_percent(entry.latencies.get(setting)) for entry in entries]
-        fused = [_percent(entry.fused.get(setting)) for entry in entries]
+        plain = [overhead_of(entry.latencies.get(setting)) for entry in entries]
+        fused = [overhead_of(entry.fused.get(setting)) for entry in entries]
         title = f"overhead, %\n{runtime_title(place, setting)}"
-        yield Panel(title, plain, fused if any(fused) else [])
+        yield Panel(title, plain, fused if any(fused) else [], limit=BUDGET_LINE)
     for setting in common(place, "accuracies"):
         title = f"top-1 to plain, points\n{setting.name}"
-        pairs = (entry.accuracies.get(setting) for entry in entries)
-        known = (pair.difference() if pair else None for pair in pairs)
-        marks = [(found.low, found.mean, found.high) if found else None for found in known]
-        # a module that does not learn must not hide the differences of those that do
-        yield Panel(title, marks, linear_up_to=_LINEAR)
+        yield Panel(title, [gain_of(entry, setting) for entry in entries], outliers=True)
 
 
-def _params(place: Place, entries: Sequence[OverviewEntry]) -> list[Mark | None]:
+def _counts(place: Place, entries: Sequence[OverviewEntry], key: str) -> list[Mark | None]:
     results = (entry.costs.get(network(place)) for entry in entries)
     values = (result.values if result else {} for result in results)
-    added = (found.get("delta_params", found.get("params")) for found in values)
+    added = (found.get(f"delta_{key}", found.get(key)) for found in values)
     return [None if value is None else (value, value, value) for value in added]
 
 
-def _percent(cell: LatencyCell | None) -> Mark | None:
-    if cell is None or cell.timing is None:
-        return None
-    arm = cell.timing.arm
-    low, middle, high = (100 * (ratio - 1) for ratio in (arm.low, arm.ratio, arm.high))
-    return low, middle, high
-
-
-def draw_panels(modules: Sequence[str], panels: Sequence[Panel], title: str) -> Figure:
+def draw_panels(
+    modules: Sequence[str], panels: Sequence[Panel], title: str, families: Sequence[str]
+) -> Figure:
     """Draw the panels, with one row per module, the first on top, and a line at zero.
+
+    An axis with values that dwarf the others is symmetrically logarithmic. Colors are those of the
+    modules' ``families``, which a legend names.
 
     Raises:
         RequestError: there is no module or no panel.
@@ -89,38 +119,60 @@ def draw_panels(modules: Sequence[str], panels: Sequence[Panel], title: str) -> 
             f"nothing to draw: got {len(modules)} modules and {len(panels)} quantities."
         )
     longest = max(map(len, modules))
-    width = 0.5 + 2.6 * len(panels) + CHARACTER * longest
-    figure = blank(width, 1.4 + 0.21 * len(modules), title)
+    width = max(DOUBLE, 0.85 * len(panels) + CHARACTER * longest)
+    figure = blank(width, 1.3 + _ROW * len(modules), title, LARGE)
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, panel, len(modules))
+        _draw_panel(axes, panel, families)
     grid[0].set_yticks(range(len(modules)), modules, fontsize=SMALL, parse_math=False)
     grid[0].set_ylim(len(modules) - 0.4, -0.6)
-    if any(panel.second for panel in panels):
-        figure.supxlabel("filled: as written; hollow: inference form", fontsize=SMALL)
+    hollow = any(panel.second for panel in panels)
+    add_family_legend(figure, families, _LEGEND_COLUMNS, _FORMS if hollow else "")
     return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel, count: int) -> None:
-    for at in range(0, count, 2):
+def _draw_panel(axes: Axes, panel: Panel, families: Sequence[str]) -> None:
+    for at in range(0, len(families), 2):
         axes.axhspan(at - 0.5, at + 0.5, color="0.96", zorder=0)
-    axes.axvline(0, color="0.4", linewidth=0.8, zorder=1)
-    _draw_marks(axes, panel.marks, 0.0, BLUE, filled=True)
-    _draw_marks(axes, panel.second, 0.24, _SECOND, filled=False)
-    if panel.linear_up_to is not None:
-        axes.set_xscale("symlog", linthresh=panel.linear_up_to)
+    axes.axvline(0, color="0.4", linewidth=0.6, zorder=1)
+    if panel.limit is not None:
+        axes.axvline(panel.limit, color="0.4", linewidth=0.6, linestyle=":", zorder=1)
+    known = [mark for mark in (*panel.marks, *panel.second) if mark]
+    fence = lower_fence([mark[1] for mark in known]) if panel.outliers else float("-inf")
     style_axes(axes, panel.title, grid="x")
     axes.tick_params(left=False)
+    if panel.outliers:
+        axes.set_xlim(*limits_of(mark for mark in known if mark[1] >= fence))
+    else:
+        scale_axis(axes, "x", (mark[1] for mark in known), _TICKS)
+    for marks, shift, hollow in ((panel.marks, 0.0, False), (panel.second, _HOLLOW, True)):
+        for at, mark in enumerate(marks):
+            if mark and mark[1] >= fence:
+                _draw_mark(axes, mark, at + shift, families[at], hollow=hollow)
+            elif mark:
+                _draw_outlier(axes, mark[1], at + shift, families[at])
 
 
-def _draw_marks(
-    axes: Axes, marks: Sequence[Mark | None], shift: float, color: str, *, filled: bool
-) -> None:
-    for at, mark in enumerate(marks):
-        if mark is None:
-            continue
-        low, middle, high = mark
-        if high > low:
-            axes.plot([low, high], [at + shift] * 2, color=color, linewidth=1.1, zorder=2)
-        face = color if filled else "white"
-        axes.plot([middle], [at + shift], "o", color=color, mfc=face, markersize=4.5, zorder=3)
+def _draw_mark(axes: Axes, mark: Mark, at: float, family: str, *, hollow: bool) -> None:
+    color, marker = style_of(family)
+    if mark[2] > mark[0]:
+        ends = clip_interval(mark, axes.get_xlim())
+        axes.plot(ends, [at] * 2, color=color, linewidth=0.8, zorder=2)
+    face = "white" if hollow else color
+    axes.plot([mark[1]], [at], marker, color=color, mfc=face, markersize=3, mew=0.7, zorder=3)
+
+
+def _draw_outlier(axes: Axes, value: float, at: float, family: str) -> None:
+    """Draw an arrow out of the left edge, and the value beside it."""
+    color, _ = style_of(family)
+    axes.annotate(
+        f"{value:.0f}".replace("-", "\u2212"),
+        (0.0, at),
+        xytext=(9, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        verticalalignment="center",
+        fontsize=SMALL,
+        color=color,
+        arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 0.8, "mutation_scale": 5},
+    )
