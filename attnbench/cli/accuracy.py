@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.options import Format, Json, Out, Plugins, chosen_format
+from attnbench.cli.options import (
+    Columns,
+    Explain,
+    Format,
+    Json,
+    Out,
+    Plugins,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import (
     command_to_go_on,
     load_catalog,
@@ -34,6 +44,7 @@ from attnbench.errors import RequestError
 
 if TYPE_CHECKING:
     from attnbench.records.store import Run
+    from attnbench.reports.table_view import TableView
     from attnbench.reports.tables.accuracy_results import PairedTrainings
     from attnbench.runner.job import Job
     from attnbench.stats.paired_difference import DifferenceEstimate
@@ -116,6 +127,9 @@ def command(
     plugin: Plugins = None,
     *,
     out: Out,
+    columns: Columns = None,
+    wide: Wide = False,
+    explain: Explain = False,
     format: Format = None,
     json: Json = False,
 ) -> None:
@@ -129,6 +143,7 @@ def command(
     from attnbench.runner.worker_tasks import Measurers
 
     chosen = chosen_format(format, json)
+    view = table_view(chosen, columns, wide, explain)
     check_executor(executor)
     measurers = Measurers(load_catalog(plugin))
     settings = {
@@ -153,12 +168,12 @@ def command(
     _announce(job)
     with new_worker(plugin or []) as worker:
         run = _measure(job, worker, new_pool(executor, worker, plugin or []), save)
-    _print(job, run, chosen)
+    _print(job, run, chosen, view)
     if any(run.records[case.name].status == "failed" for case in job.cases):
         sys.exit(1)
 
 
-def _print(job: Job, run: Run, form: str) -> None:
+def _print(job: Job, run: Run, form: str, view: TableView) -> None:
     if form == "json":
         results = [pair for row in rows_of(job, run) for pair in row.trained]
         arms = [pair for pair in results if not pair.is_plain] or results
@@ -166,7 +181,7 @@ def _print(job: Job, run: Run, form: str) -> None:
     else:
         from attnbench.reports.run_report import report_of
 
-        print_report(report_of(run), form)
+        print_report(report_of(run), form, view)
 
 
 def _blended(module: str, blend: bool) -> str:

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Format, Json, Plugins, chosen_format
+from attnbench.cli.options import (
+    Columns,
+    Explain,
+    Format,
+    Json,
+    Plugins,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import load_catalog, print_json, print_report, stdout_to_stderr
 from attnbench.cli.request_grid import (
     Backbones,
@@ -41,6 +50,9 @@ def command(
     ] = True,
     fused: Fused = False,
     plugin: Plugins = None,
+    columns: Columns = None,
+    wide: Wide = False,
+    explain: Explain = False,
     format: Format = None,
     json: Json = False,
 ) -> None:
@@ -55,6 +67,7 @@ def command(
     from attnbench.workers.process import InProcessWorker
 
     chosen = chosen_format(format, json)
+    view = table_view(chosen, columns, wide, explain)
     measurers = Measurers(load_catalog(plugin))
     request = grid_request(
         backbone,
@@ -73,4 +86,4 @@ def command(
     if chosen == "json":
         print_json(one_or_arms([arm_of(row.first) for row in requested_rows(rows)]))
     else:
-        print_report(report_of_arms([arm_of(row.first) for row in rows]), chosen)
+        print_report(report_of_arms([arm_of(row.first) for row in rows]), chosen, view)

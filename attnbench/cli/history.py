@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Json, chosen_format
+from attnbench.cli.options import Columns, Json, Wide, chosen_format, table_view
 from attnbench.cli.output import log, print_json, print_report
 from attnbench.errors import RequestError
 
@@ -50,6 +50,8 @@ def command(
     metric: Metrics = None,
     output: Output = None,
     export: Export = None,
+    columns: Columns = None,
+    wide: Wide = False,
     format: Format = None,
     json: Json = False,
 ) -> None:
@@ -62,6 +64,7 @@ def command(
     from attnbench.regression.history.series import collect
 
     chosen = chosen_format(format, json, ("text", "json", "md", "csv"))
+    view = table_view(chosen, columns, wide)
     history = read_history(folder)
     series = collect(history, case or [], metric or [])
     if not series:
@@ -86,4 +89,4 @@ def command(
     else:
         from attnbench.regression.history.report import report
 
-        print_report(report(found, str(folder)), chosen)
+        print_report(report(found, str(folder)), chosen, view)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.options import Budget, Format, Json, Plugins, chosen_format
+from attnbench.cli.options import (
+    Budget,
+    Columns,
+    Explain,
+    Format,
+    Json,
+    Plugins,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import (
     load_catalog,
     log,
@@ -35,6 +45,7 @@ from attnbench.cli.request_grid import (
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
+    from attnbench.reports.table_view import TableView
     from attnbench.reports.tables.case_results import LatencyCell
     from attnbench.reports.tables.row_views import RowView
     from attnbench.runner.job import Job
@@ -82,6 +93,9 @@ def command(
     channels: Channels = None,
     fused: Fused = False,
     plugin: Plugins = None,
+    columns: Columns = None,
+    wide: Wide = False,
+    explain: Explain = False,
     format: Format = None,
     json: Json = False,
     *,
@@ -94,6 +108,7 @@ def command(
     from attnbench.runner.worker_tasks import Measurers
 
     chosen = chosen_format(format, json)
+    view = table_view(chosen, columns, wide, explain)
     if not 0 < budget < float("inf"):
         raise RequestError(f"--budget must be a number of seconds above 0: got {budget}")
     measurers = Measurers(load_catalog(plugin))
@@ -114,7 +129,7 @@ def command(
         job = prepare_request("latency", request, measurers, settings)
         _report_skipped(job)
     rows = _measure(job, plugin or [])
-    _print(rows, chosen, processes)
+    _print(rows, chosen, processes, view)
     if any(cell.status == "failed" for row in requested_rows(rows) for cell in row.timed):
         sys.exit(1)
 
@@ -130,7 +145,7 @@ def _measure(job: Job, plugins: Sequence[str]) -> list[RowView]:
     return rows_of(job, run)
 
 
-def _print(rows: Sequence[RowView], form: str, processes: int) -> None:
+def _print(rows: Sequence[RowView], form: str, processes: int, view: TableView) -> None:
     from attnbench.reports.tables.latency_table import report_of_sessions
 
     if form == "json":
@@ -141,7 +156,7 @@ def _print(rows: Sequence[RowView], form: str, processes: int) -> None:
         cells = [cell for row in arms for cell in row.timed]
         plain = [cell for row in rows if row not in arms for cell in row.timed]
         cells += [cell for cell in plain if cell.status != "skipped"]
-        print_report(report_of_sessions(cells, processes), form)
+        print_report(report_of_sessions(cells, processes), form, view)
 
 
 def _runtimes(text: str) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnbench.errors import RequestError, unknown
 from attnbench.registry.settings import settings
+
+if TYPE_CHECKING:
+    from attnbench.reports.table_view import TableView
 
 DEFAULT_OUT = "attnbench-results"
 DEFAULT_BUDGET_S = 5.0
@@ -81,6 +84,36 @@ Budget = Annotated[
         show_default=f"{DEFAULT_BUDGET_S:g}",
     ),
 ]
+
+
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="NAME,...", help="Of a text table, in this order."),
+]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="All columns of a text table, beyond the terminal's width.")
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Methods and notes of a text table in full.")
+]
+
+
+def table_view(form: str, columns: str | None, wide: bool, explain: bool = False) -> TableView:
+    """Return the part of a table to show, from ``--columns``, ``--wide`` and ``--explain``.
+
+    Raises:
+        RequestError: an option is given with another format than text, or names no column.
+    """
+    from attnbench.reports.table_view import TableView
+
+    options = {"--columns": columns is not None, "--wide": wide, "--explain": explain}
+    given = next((option for option, is_given in options.items() if is_given), None)
+    if given and form != "text":
+        raise RequestError(f"{given} is for text: got --format {form}. Omit one of them")
+    names = tuple(part.strip().lower() for part in (columns or "").split(",") if part.strip())
+    if columns is not None and not names:
+        raise RequestError(f"--columns contains no name: got {columns!r}")
+    return TableView(names, wide, explain)
 
 
 def chosen_format(name: str | None, json: bool, possible: tuple[str, ...] = FORMATS) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from attnbench.records.store import Run
     from attnbench.registry.plugins import Catalog
     from attnbench.reports.document import Block
+    from attnbench.reports.table_view import TableView
     from attnbench.reports.tables.report import Report
 
 
@@ -96,6 +97,8 @@ def log_once(texts: Iterable[str]) -> None:
 
 
 _LOGGED: set[str] = set()
+_UNLIMITED = 100_000
+"""Width of a pipe, in characters."""
 
 
 @contextmanager
@@ -132,13 +135,13 @@ def print_json(document: Any) -> None:
     write(json_text(document) + "\n")
 
 
-def print_report(report: Report, form: str) -> None:
+def print_report(report: Report, form: str, view: TableView | None = None) -> None:
     """Write a report to standard output: ``text``, or one of the file formats."""
     if form == "text":
         from attnbench.reports.terminal import print_report as print_tables
 
         with writing():
-            print_tables(report, console())
+            print_tables(report, console(), view)
     else:
         from attnbench.reports.tables.render import render
 
@@ -155,7 +158,10 @@ def print_document(blocks: Iterable[Block], form: str) -> None:
 
 
 def console(stream: TextIO | None = None) -> Console:
-    """Return the console for text, on standard output; in a pipe, lines are not wrapped."""
+    """Return the console for text, on standard output.
+
+    In a pipe lines are not wrapped and tables have all columns, unless COLUMNS is set.
+    """
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
     from rich.text import Text
@@ -175,7 +181,7 @@ def console(stream: TextIO | None = None) -> Console:
                 yield Segment(text if control else visible(text), style, control)
 
     target: TextIO = stream or sys.stdout
-    width = None if target.isatty() else 1000
+    width = None if target.isatty() or os.environ.get("COLUMNS") else _UNLIMITED
     return Plain(file=target, width=width, highlight=False, emoji=False, markup=False)
 
 

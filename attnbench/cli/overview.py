@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import Format, Json, Out, chosen_format
+from attnbench.cli.options import (
+    Columns,
+    Explain,
+    Format,
+    Json,
+    Out,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import log, log_left_out, print_json, print_report
 from attnbench.errors import RequestError, unknown
 
@@ -64,6 +73,9 @@ def command(
     ] = None,
     figure: FigureName = None,
     label: Labels = None,
+    columns: Columns = None,
+    wide: Wide = False,
+    explain: Explain = False,
     format: Format = None,
     json: Json = False,
     *,
@@ -78,6 +90,7 @@ def command(
     if output is None and (figure or label):
         raise RequestError("--figure and --label need a file. Give -o FILE.pdf as well.")
     chosen = chosen_format(format, json)
+    view = table_view(chosen, columns, wide, explain)
     if into is not None and (format or json) and chosen != "md":
         raise RequestError(
             f"--into writes Markdown only: got --format {chosen}. Leave one of the two out."
@@ -92,7 +105,7 @@ def command(
 
         print_json([row for found in places for row in objects(found)])
     else:
-        print_report(report, chosen)
+        print_report(report, chosen, view)
 
 
 def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place], Report]:

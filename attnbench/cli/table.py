@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Format, Json, Out, chosen_format
+from attnbench.cli.options import (
+    Columns,
+    Explain,
+    Format,
+    Json,
+    Out,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import log_left_out, print_json, print_report
 
 EXAMPLES = (
@@ -17,6 +26,9 @@ EXAMPLES = (
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A suite's name, folder or file.")],
+    columns: Columns = None,
+    wide: Wide = False,
+    explain: Explain = False,
     format: Format = None,
     json: Json = False,
     *,
@@ -31,6 +43,7 @@ def command(
     from attnbench.reports.tables.long_format import printed_figures
 
     chosen = chosen_format(format, json)
+    view = table_view(chosen, columns, wide, explain)
     found = read_run(find_run(run, out))
     log_left_out(found)
     report = report_of(found)
@@ -40,4 +53,4 @@ def command(
         extra = {name: {"printed": printed[name]} for name in records.keys() & printed}
         print_json([record | extra.get(name, {}) for name, record in records.items()])
     else:
-        print_report(report, chosen)
+        print_report(report, chosen, view)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from attnbench.reports.document import (
@@ -23,10 +21,18 @@ from attnbench.reports.document import (
     Lines,
     Rows,
 )
+from attnbench.reports.table_view import TableView
+from attnbench.reports.terminal_table import (
+    TextColumn,
+    print_table,
+    print_wrapped,
+    with_unique_names,
+)
+from attnbench.reports.verdict_words import STATUSES, verdict_text
 from attnbench.utils.escape import visible
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.report import Cell, Report, Table
+    from attnbench.reports.tables.report import Cell, Column, Report, Table, TextHead
 
 _GAP = re.compile(r" {2,}")
 _INDENT = "  "
@@ -34,14 +40,17 @@ _LEAST = 40
 """Minimum width of wrapped text, in characters, even on a narrower terminal."""
 
 
-def print_report(report: Report, console: Console) -> None:
+def print_report(report: Report, console: Console, view: TableView | None = None) -> None:
     """Print all tables of a report with their notes and the footer."""
+    view = view or TableView()
     if report.title:
-        console.print(plain_text(report.title, "bold"))
-    for table in report.tables:
-        _print_table(table, console)
-    for line in (*report.notes, *report.footer):
-        console.print(plain_text(line, "dim"), soft_wrap=True)
+        print_wrapped(plain_text(report.title, "bold"), console)
+    for number, table in enumerate(report.tables):
+        if number:
+            console.print()
+        _print_table(table, report.title, console, view)
+    for line in (*report.notes, *report.footer) if view.explain else report.brief:
+        print_wrapped(plain_text(line, "dim"), console)
 
 
 def print_blocks(blocks: Iterable[Block], console: Console) -> None:
@@ -63,38 +72,84 @@ def plain_text(text: str, style: str = "") -> Text:
     return Text(visible(text), style)
 
 
-def simple_table(**options: Any) -> RichTable:
-    """Return an empty table with a line below its head."""
-    return RichTable(box=SIMPLE_HEAD, pad_edge=False, **options)
-
-
-def _print_table(table: Table, console: Console) -> None:
-    shown = simple_table(title=visible(table.title) or None, title_justify="left")
-    rows = [[text for cell in row for text in _texts(cell)] for row in table.rows]
-    before = ""
-    for number, column in enumerate(table.columns):
-        # a terminal has no heads across columns: the first column shows the group
-        group = column.group if column.group != before else ""
-        before = column.group
-        words = [word for row in rows for word in row[number].plain.split()]
-        shown.add_column(
-            visible(f"{group} {column.full_head}".strip()),
-            justify="right" if column.numeric else "left",
-            min_width=max(map(len, words), default=0),  # a number is never broken in two
+def text_columns(table: Table, view: TableView, console: Console) -> list[TextColumn]:
+    """Return the columns of a table as texts."""
+    heads = [
+        (head, column.numeric, unit)
+        for unit, column in enumerate(table.columns)
+        for head in column.heads
+    ]
+    marks = _marks(table, view)
+    rows = [list(_row_texts(row, table.columns, marks, console)) for row in table.rows]
+    return with_unique_names(
+        TextColumn(
+            head.head,
+            cells,
+            head.priority,
+            numeric=numeric and not head.is_verdict,
+            key=head.key,
+            name=head.name,
+            unit=unit,
+            common=head.common,
         )
-    for row in rows:
-        shown.add_row(*row)
-    console.print(shown)
-    notes = [f"[{number}] {note}" for number, note in enumerate(table.footnotes, start=1)]
+        for (head, numeric, unit), cells in zip(heads, zip(*rows, strict=True), strict=True)
+    )
+
+
+def _print_table(table: Table, title: str, console: Console, view: TableView) -> None:
+    if table.title != title:
+        print_wrapped(plain_text(table.title, "bold"), console)
+    for line in _conditions(table):
+        print_wrapped(plain_text(line), console)
+    print_table(text_columns(table, view, console), console, view)
+    marks = _marks(table, view)
+    notes = [
+        f"[{marks[number]}] {note if view.explain else table.details.get(note, note)}"
+        for number, note in enumerate(table.footnotes, start=1)
+        if number in marks
+    ]
     for note in (*notes, *table.notes):
-        console.print(plain_text(note), soft_wrap=True)
+        print_wrapped(plain_text(note), console)
 
 
-def _texts(cell: Cell) -> list[Text]:
-    """Return the cell's text, then empty texts for the other columns that it spans."""
-    marks = "".join(f" [{number}]" for number in cell.notes)
-    first = plain_text(f"{cell.plain}{marks}", "bold" if cell.bold else "")
-    return [first, *[Text("")] * (cell.span - 1)]
+def _conditions(table: Table) -> Iterator[str]:
+    """Yield the conditions of the groups of columns, each once."""
+    groups = [(column.heads[0].setting, column.group) for column in table.columns]
+    yield from (f"{setting}: {group}" for setting, group in dict.fromkeys(groups) if setting)
+
+
+def _marks(table: Table, view: TableView) -> dict[int, int]:
+    """Return the numbers on a terminal of the footnotes that it shows, by their own numbers."""
+    shown = [
+        number
+        for number, note in enumerate(table.footnotes, start=1)
+        if view.explain or table.details.get(note, note)
+    ]
+    return {number: place for place, number in enumerate(shown, start=1)}
+
+
+def _row_texts(
+    row: Sequence[Cell], columns: Sequence[Column], marks: Mapping[int, int], console: Console
+) -> Iterator[Text]:
+    """Yield a row's texts; those of a cell across columns stand in the first ones."""
+    start = 0
+    for cell in row:
+        heads = [head for column in columns[start : start + cell.span] for head in column.heads]
+        texts = [*cell.texts, *[""] * len(heads)][: len(heads)]
+        numbers = "".join(f" [{marks[number]}]" for number in cell.notes if number in marks)
+        start += cell.span
+        for place, (head, text) in enumerate(zip(heads, texts, strict=True)):
+            shown = _styled(text, head, console)
+            if place == 0:
+                shown.append(numbers)
+                shown.stylize("bold" if cell.bold else "")
+            yield shown
+
+
+def _styled(text: str, head: TextHead, console: Console) -> Text:
+    if head.is_verdict or text in STATUSES:
+        return verdict_text(text, marked=console.encoding.startswith("utf"))
+    return plain_text(text)
 
 
 def block_lines(block: Block, width: int) -> Iterator[str]:

@@ -8,25 +8,25 @@ from attnbench.regression.history.changes import ChangePoint, Track
 from attnbench.regression.history.metric_values import format_difference, format_value, is_worse
 from attnbench.regression.history.report_data import ChangeOrigin, HistoryReport, group_names
 from attnbench.reports.tables.footnotes import Footnotes
-from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
 
 _LISTED = 30
 """Maximum number of series without a change that are listed; more are only counted."""
 _GAPS = 3
 _CHANGES = (
-    Column("Case"),
-    Column("Metric"),
-    Column("Before", numeric=True),
-    Column("After", numeric=True),
-    Column("Change", "95% interval", numeric=True),
-    Column("First commit after"),
-    Column("May be any of"),
+    Column("Case", shown=(TextHead("Case", NECESSARY),)),
+    Column("Metric", shown=(TextHead("Metric", NECESSARY),)),
+    Column("Before", numeric=True, shown=(TextHead("Before", 20),)),
+    Column("After", numeric=True, shown=(TextHead("After", 20),)),
+    Column("Change", "95% interval", numeric=True, shown=(TextHead("Change", NECESSARY),)),
+    Column("First commit after", shown=(TextHead("Since", 10),)),
+    Column("May be any of", shown=(TextHead("Or any of", 30),)),
 )
 _STEADY = (
-    Column("Case"),
-    Column("Metric"),
-    Column("Runs", numeric=True),
-    Column("Last value", "95% interval", numeric=True),
+    Column("Case", shown=(TextHead("Case", NECESSARY),)),
+    Column("Metric", shown=(TextHead("Metric", NECESSARY),)),
+    Column("Runs", numeric=True, shown=(TextHead("Runs", 20, common=""),)),
+    Column("Last value", "95% interval", numeric=True, shown=(TextHead("Last value", 10),)),
 )
 _ORDERS = {"git": "commits", "date": "date", "name": "folder name"}
 
@@ -48,7 +48,9 @@ def report(found: HistoryReport, folder: str) -> Report:
         "rule that finds a change in fewer than 1 of 100 series that have none.",
     )
     title, lines = f"History of {folder}", tuple(found.lines())
-    return Report("history", title, "", tuple(notes), tuple(tables), footer, lines)
+    return Report(
+        "history", title, "", tuple(notes), tuple(tables), footer, (*notes, *footer), lines
+    )
 
 
 def _changes(found: HistoryReport) -> Table:

@@ -10,15 +10,13 @@ from typing import Any
 from attnbench.errors import RequestError
 from attnbench.reports.overview.columns import common, figures, place_notes, rank
 from attnbench.reports.overview.entries import OverviewEntry, Place
-from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE
 from attnbench.reports.tables.accuracy_results import PairedTrainings
-from attnbench.reports.tables.build import CONVENTIONS
 from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.columns import NOT_DECLARED
 from attnbench.reports.tables.footnotes import Footnotes
-from attnbench.reports.tables.latency_columns import VERDICT_RULE
 from attnbench.reports.tables.number_format import NOTHING
-from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
+from attnbench.reports.terms import ACCURACY_RULE, CONVENTIONS, VERDICT_RULE, pointer
 from attnbench.utils.files import atomic_write
 
 _COUNTS = ("params", "macs", "activations", "bytes")
@@ -42,6 +40,10 @@ def build_overview(
         title="Attention modules side by side",
         tables=tuple(map(_table, places)),
         footer=tuple(_footer(places, sources, provenance)),
+        brief=(
+            "By the first overhead; costs are what the module adds to the plain network.",
+            pointer("overhead", "accuracy", "macs", "bytes"),
+        ),
         lines=tuple(line for place in places for line in lines(place)),
         bibtex=tuple(text for key, text in sorted(bibtex.items(), key=str) if key and text),
     )
@@ -49,7 +51,7 @@ def build_overview(
 
 def _table(place: Place) -> Table:
     notes, shown = Footnotes(), list(figures(place))
-    heads = map(Column, ("Module", "Family", "Paper"))
+    heads = [Column(name, shown=(TextHead(name, priority),)) for name, priority in _TEXTS]
     return Table(
         title=f"At {place.name}",
         columns=(*heads, *(column.column for column in shown)),
@@ -60,6 +62,10 @@ def _table(place: Place) -> Table:
         notes=tuple(place_notes(place)),
         footnotes=notes.texts,
     )
+
+
+_TEXTS = (("Module", NECESSARY), ("Family", 60), ("Paper", 70))
+"""Heads and priorities of the columns that describe a module."""
 
 
 def _module_cells(entry: OverviewEntry, notes: Footnotes) -> Iterator[Cell]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attnbench.reports.overview.entries import OverviewEntry, Place, PlaceSetting
@@ -12,9 +12,13 @@ from attnbench.reports.tables import accuracy_columns, latency_columns
 from attnbench.reports.tables.case_results import NOT_RUN, CostResult
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING, whole, with_sign
-from attnbench.reports.tables.report import Cell, Column
+from attnbench.reports.tables.report import Cell, Column, TextHead
 
-_COSTS = (("params", "Parameters", ""), ("macs", "MACs", ""), ("bytes", "Bytes", "unfused"))
+_COSTS = (
+    ("params", "Parameters", "", TextHead("Params", 30, "params")),
+    ("macs", "MACs", "", TextHead("MACs", 35, "macs")),
+    ("bytes", "Bytes", "unfused", TextHead("Bytes", 50, "bytes")),
+)
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,16 @@ class OverviewColumn:
     text: Callable[[Any], str]
     notes: Callable[[Any], tuple[str, ...]] = lambda result: ()
     """Footnotes: the reason for a missing value, or a caveat about the value."""
+    parts: Callable[[Any], tuple[str, ...]] = lambda result: ()
+    """Texts of the columns on a terminal, if they are several."""
 
     def cell(self, entry: OverviewEntry, notes: Footnotes) -> Cell:
         """Return the cell of an entry; its footnotes are added to those of the table."""
         result = self.result(entry)
         if result is None:
             return Cell(NOTHING)
-        return Cell(self.text(result), notes=notes.add(*self.notes(result)))
+        marks = notes.add(*self.notes(result))
+        return Cell(self.text(result), notes=marks, parts=self.parts(result))
 
 
 def figures(place: Place) -> Iterator[OverviewColumn]:
@@ -92,8 +99,10 @@ def _costs(place: Place) -> Iterator[OverviewColumn]:
     backbone = network(place)
     results = (result for entry in place.entries.values() for result in entry.costs.values())
     added = any(result.case.backbone for result in results)
-    for key, title, unit in _COSTS:
-        column = Column(f"+ {title}" if added else title, unit, backbone, numeric=True)
+    for key, title, unit, short in _COSTS:
+        shown = replace(short, head=f"+{short.head}" if added else short.head)
+        full = f"+ {title}" if added else title
+        column = Column(full, unit, backbone, numeric=True, shown=(shown,))
         text = _count(f"delta_{key}", with_sign) if added else _count(key, whole)
         yield OverviewColumn(column, lambda entry: entry.costs.get(backbone), text)
 
@@ -108,11 +117,17 @@ def _count(key: str, write: Callable[[int], str]) -> Callable[[CostResult], str]
 
 def _latency(place: Place, setting: PlaceSetting, kind: str, head: str) -> OverviewColumn:
     group = f"{setting.backbone}, {runtime_title(place, setting)}"
+    short = latency_columns.short_setting(setting.name)
+    first = setting == common(place, "latencies")[0]
+    priority = (0 if first else 10) if kind == "latencies" else 20
+    fused = " fused" if kind == "fused" else ""
+    shown = latency_columns.overhead_heads(f"{short}{fused}", short, priority)
     return OverviewColumn(
-        Column(head, "95%", group, numeric=True),
+        Column(head, "95%", group, numeric=True, shown=shown),
         lambda entry: getattr(entry, kind).get(setting),
         latency_columns.overhead,
         lambda cell: latency_columns.footnotes_of(cell)[:2],
+        latency_columns.overhead_parts,
     )
 
 
@@ -120,11 +135,13 @@ def _accuracy(place: Place, setting: PlaceSetting) -> OverviewColumn:
     same_data = [other for other in common(place, "accuracies") if other[:2] == setting[:2]]
     recipe = f", {setting.recipe}" if len(same_data) > 1 else ""
     group = f"{setting.backbone}, {setting.name}{recipe}"
+    shown = accuracy_columns.difference_heads("Top-1", f"Top-1 on {setting.name}", 15)
     return OverviewColumn(
-        Column("Top-1 to plain", "points, 95%", group, numeric=True),
+        Column("Top-1 to plain", "points, 95%", group, numeric=True, shown=shown),
         lambda entry: entry.accuracies.get(setting),
         lambda pair: accuracy_columns.figure(pair, "difference"),
         accuracy_columns.footnotes_of,
+        accuracy_columns.difference_parts,
     )
 
 

@@ -11,19 +11,11 @@ from attnbench.datasets.dataset import LEFT_OUT
 from attnbench.reports.tables.accuracy_results import NOT_MEASURED, PairedTrainings, weak_baseline
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
-from attnbench.reports.tables.report import Cell, Column
+from attnbench.reports.tables.report import Cell, Column, TextHead
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.power import detectable
 from attnbench.suites.schema import Accuracy
 
-ACCURACY_RULE = (
-    "Accuracy: mean over seeds with a 95% interval (Student's t), in percent of the test images "
-    "after the last epoch; no epoch is chosen by its accuracy. Difference: own less plain backbone "
-    "of the same seed (same initial weights, order of images and augmentation), mean and 95% "
-    "interval in points. better, worse: claimed so that at most 5% of such claims in a table are "
-    "wrong; same within x: the whole interval is, x at most 0.5 points; inconclusive: neither. No "
-    "verdict below three seeds."
-)
 _GUESSED = 0.9
 """Share of the chance-level loss above which a final loss counts as not learned."""
 
@@ -35,7 +27,26 @@ def accuracy_columns(
     group = _head(accuracy, list(chain(*rows)))
     for key in accuracy.columns:
         title, unit, _ = _COLUMNS[key]
-        yield Column(title, unit, group, numeric=True)
+        shown = difference_heads("Difference", SETTING, 5) if key == "difference" else _short(key)
+        yield Column(title, unit, group, numeric=True, shown=shown)
+
+
+SETTING = "Accuracy"
+"""Label of the conditions of trainings."""
+
+
+def difference_heads(head: str, setting: str, priority: int) -> tuple[TextHead, ...]:
+    """Return the heads of a difference: the mean, its interval and its verdict."""
+    return (
+        TextHead(head, priority, "difference", setting=setting),
+        TextHead("95%", priority + 30, "interval", name=f"{head} 95%"),
+        TextHead("Verdict", priority, "verdict", name=f"{head} verdict", is_verdict=True),
+    )
+
+
+def _short(key: str) -> tuple[TextHead, ...]:
+    head, priority = _SHORT[key]
+    return (TextHead(head, priority, key, setting=SETTING),)
 
 
 def _head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
@@ -66,7 +77,8 @@ def accuracy_cells(
             yield Cell(NOT_MEASURED)
         else:
             numbers = notes.add(*footnotes_of(row[0])) if place == 0 else ()
-            yield Cell(figure(row[0], key), notes=numbers)
+            parts = difference_parts(row[0]) if key == "difference" else ()
+            yield Cell(figure(row[0], key), notes=numbers, parts=parts)
 
 
 def figure(one: PairedTrainings, key: str) -> str:
@@ -80,6 +92,15 @@ def interval(found: DifferenceEstimate, *, signed: bool = False) -> str:
     form = "+.2f" if signed else ".2f"
     mean, low, high = (format(value, form) for value in (found.mean, *ends))
     return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
+
+
+def difference_parts(one: PairedTrainings) -> tuple[str, str, str]:
+    """Return mean, interval and verdict of a difference, or only the reason why it is missing."""
+    found = None if one.is_plain else one.difference()
+    if found is None or not one.own:
+        return figure(one, "difference"), "", ""
+    mean, _, bounds = interval(found, signed=True).partition(" ")
+    return mean, bounds, str(one.judgment or "")
 
 
 def _difference(pair: PairedTrainings) -> str:
@@ -193,3 +214,12 @@ _COLUMNS: dict[str, tuple[str, str, Callable[[PairedTrainings], str]]] = {
     "seconds": ("Training", "s per seed", _seconds),
 }
 """Head, unit and text by the key of a column."""
+_SHORT = {
+    "top1": ("Top-1", 20),
+    "top5": ("Top-5", 70),
+    "int8": ("Int8 top-1", 40),
+    "int8_difference": ("Int8 difference", 30),
+    "mcnemar": ("Gained / lost", 60),
+    "seconds": ("Seconds", 80),
+}
+"""Head on a terminal and priority by the key of a column."""

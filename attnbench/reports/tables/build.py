@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attnbench.reports.tables.accuracy_columns import ACCURACY_RULE, accuracy_notes
+from attnbench.reports.tables.accuracy_columns import accuracy_notes
 from attnbench.reports.tables.case_results import Records, read_timings
 from attnbench.reports.tables.columns import column_keys, columns_of, embolden, row_cells
 from attnbench.reports.tables.footnotes import Footnotes, counter_units
-from attnbench.reports.tables.latency_columns import VERDICT_RULE, latency_notes
+from attnbench.reports.tables.latency_columns import latency_notes, short_setting
 from attnbench.reports.tables.long_format import tidy_lines
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Report, Table
 from attnbench.reports.tables.row_views import RowView, row_views
+from attnbench.reports.terms import (
+    ACCURACY_RULE,
+    CONVENTIONS,
+    CORRELATION,
+    DIFFERENCE_RULE,
+    MACS_RULE,
+    NOMINAL,
+    OVERHEAD_RULE,
+    VERDICT_RULE,
+    VERDICTS,
+    pointer,
+)
 from attnbench.stats.rank_correlation import spearman
 from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Suite
 
-CONVENTIONS = (
-    "MACs: multiply-adds of convolutions, linear layers and matrix products (attention's "
-    "included), for one image, and nothing else. One FLOP of a printed table is one multiply-add.",
-    "Counts without a unit are exact.",
-)
 RANKED = ("params", "trainable", "macs", "activations", "bytes", "delta_params", "delta_macs")
 """Columns whose rank correlation with the overhead is shown."""
-CORRELATION = (
-    "Rank correlation: Spearman's, of a column with the overhead in a runtime, over the "
-    "modules' plain forms: 1 where the column ranks the modules as time does, 0 where it says "
-    "nothing of it."
-)
-VERDICTS = (
-    "Verdicts: reproduced = the printed figure is the source's own (nominal) value at the last "
-    "printed digit, both rounded and cut; by rounding, by cutting = by that alone; explained = it "
-    "is not, and a note derives it; differs = it is not, for no known reason, though a note may "
-    "guess; not measured = we have no value."
-)
-NOMINAL = (
-    "A nominal value written as a sum is not our count of the network: it starts from the plain "
-    "network's figure as the source prints it, and adds the change by the source's formulas. The "
-    "columns without a printed figure have our counts."
-)
 
 
 def build_report(
@@ -68,6 +59,7 @@ def build_report(
         notes=tuple(suite.suite.notes),
         tables=built,
         footer=tuple(_footer(suite, flat, provenance)),
+        brief=tuple(_brief(flat)),
         lines=tuple(
             line
             for table, rows in zip(built, views, strict=True)
@@ -92,7 +84,17 @@ def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
             *accuracy_notes([pair for view in views for pair in view.trained]),
         ),
         footnotes=notes.texts,
+        details=notes.details,
+        merits=tuple(map(_merit, views)),
     )
+
+
+def _merit(view: RowView) -> float | None:
+    """Return the overhead of a row, or without a latency the accuracy that it loses."""
+    if view.timed:
+        return view.timed[0].ratio
+    found = view.trained[0].difference() if view.trained else None
+    return -found.mean if found else None
 
 
 def _correlations(views: Sequence[RowView], width: int) -> Iterator[tuple[Cell, ...]]:
@@ -105,7 +107,8 @@ def _correlations(views: Sequence[RowView], width: int) -> Iterator[tuple[Cell, 
     for number, conditions in enumerate(latency.conditions() if latency else ()):
         cells = [_correlation(placed, number, key) for key in keys[1:]]
         if any(cell.text not in ("", NOTHING) for cell in cells):
-            head = Cell(f"rank correlation with overhead in {conditions}")
+            text = f"rank correlation with overhead in {conditions}"
+            head = Cell(text, parts=(f"rank correlation, {short_setting(str(conditions))}",))
             yield (head, *cells, *[Cell()] * (width - len(keys)))
 
 
@@ -135,13 +138,23 @@ def _footer(suite: Suite, views: Sequence[RowView], provenance: Mapping[str, str
         yield CORRELATION
     if any(pair.own for view in views for pair in view.trained):
         yield ACCURACY_RULE
-    results = (result for view in views for result in view.measured)
-    counted = counter_units(item for result in results for item in result.counters.items())
+    counted = counter_units(pair for view in views for pair in view.counters)
     yield from (f"{unit}." for unit in counted)
     yield f"Suite {suite.suite.name}, version {suite.suite.version}."
     if provenance:
         measured = ", ".join(f"{name} {version}" for name, version in provenance.items())
         yield f"Measured with {measured}."
+
+
+def _brief(views: Sequence[RowView]) -> Iterator[str]:
+    """Yield the methods, each in a sentence, and where their terms are explained."""
+    timed = any(view.timed for view in views)
+    trained = any(pair.own for view in views for pair in view.trained)
+    counted = any(view.layout.columns[1:] for view in views)
+    yield from [MACS_RULE] * counted + [OVERHEAD_RULE] * timed + [DIFFERENCE_RULE] * trained
+    terms = ["macs"] * counted + ["overhead"] * timed + ["accuracy"] * trained
+    printed = ["printed"] * any(view.row.printed for view in views)
+    yield pointer(*printed, *terms)
 
 
 def _bibtex(views: Sequence[RowView]) -> tuple[str, ...]:

@@ -17,13 +17,14 @@ from attnbench.reports.tables.case_results import placement_text
 from attnbench.reports.tables.footnotes import (
     Footnotes,
     agreement,
+    all_agree,
     differences,
     sites,
     uncounted_note,
 )
 from attnbench.reports.tables.latency_columns import latency_cells, latency_columns
 from attnbench.reports.tables.number_format import NOTHING, ratio, spread, whole, with_sign
-from attnbench.reports.tables.report import Cell, Column
+from attnbench.reports.tables.report import NECESSARY, Cell, Column, TextHead
 from attnbench.reports.tables.reported_values import DIFFERS, EXPLAINED, NOT_MEASURED, judge, worst
 from attnbench.reports.tables.row_views import RowView
 from attnbench.suites.schema import Groups, TableLayout
@@ -58,6 +59,27 @@ _WIDE_HEADS = {
     "formula": [("#Params", "printed formula"), ("#FLOPs", "printed formula, multiply-adds")],
 }
 """Heads of the keys that have several columns."""
+_SHORT = {
+    "label": ("", NECESSARY),
+    "placement": ("Placement", 25),
+    "params": ("Params", 30),
+    "trainable": ("Trainable", 68),
+    "macs": ("MACs", 32),
+    "activations": ("Activations", 60),
+    "bytes": ("Bytes", 50),
+    "delta_params": ("+Params", 20),
+    "delta_macs": ("+MACs", 22),
+    "params_norm": ("Params ratio", 45),
+    "macs_norm": ("MACs ratio", 46),
+    "printed_params": ("Printed params", 12),
+    "printed_macs": ("Printed FLOPs", 14),
+    "printed_params_norm": ("Printed params ratio", 41),
+    "printed_macs_norm": ("Printed FLOPs ratio", 43),
+    "top1": ("Top-1", 10),
+    "top5": ("Top-5", 65),
+    "counters": ("Counters", 90),
+}
+"""Head on a terminal, empty for the full one, and priority by the key of a column."""
 _TEXTS = ("label", "placement", "traits", "formula", "counters")
 
 
@@ -93,13 +115,32 @@ def _words(layout: TableLayout, views: Sequence[RowView]) -> dict[str, str]:
         + (" = plain as printed ± change" if is_sum else "")
         + ("" if base == 1000 else f", k and M: powers of {base}"),
         "subject": "Module" if alone else "Model",
+        "agreed": all_agree(
+            [pair for view in views for pair in view.counters],
+            uncounted=any(view.uncounted for view in views),
+        ),
+        "printed": " ".join({metric for view in views for metric in view.row.printed}),
     }
 
 
 def _columns(key: str, words: dict[str, str], group: str = "") -> Iterator[Column]:
     for head, unit in _heads(key):
         title, convention = head.format(**words), unit.format(**words)
-        yield Column(title, convention, group, numeric=key not in _TEXTS)
+        shown = _shown(key, title, group, words)
+        yield Column(title, convention, group, numeric=key not in _TEXTS, shown=shown)
+
+
+def _shown(key: str, title: str, group: str, words: Mapping[str, str]) -> tuple[TextHead, ...]:
+    """Return a column's heads on a terminal: of a printed figure also that of the verdict."""
+    short, priority = _SHORT.get(key, (title, 70))
+    name = " ".join(filter(None, (short or title, group.replace(" ", ""))))
+    common = {"placement": "", "counters": words["agreed"]}.get(key)
+    figure = TextHead(name, priority, key, common=common)
+    is_judged = key.startswith("printed_") or (key in words["printed"].split() and "top" in key)
+    if not is_judged:
+        return (figure,)
+    verdict = f"{name} verdict"
+    return figure, TextHead("Verdict", priority + 1, "verdict", verdict, "", "", is_verdict=True)
 
 
 def _heads(key: str) -> list[tuple[str, str]]:
@@ -131,6 +172,7 @@ def _group_cells(view: RowView, groups: Groups, notes: Footnotes) -> Iterator[Ce
         "; ".join(texts) or NOTHING,
         notes=tuple(dict.fromkeys(number for _, cell in cells for number in cell.notes)),
         span=len(groups.values) * len(groups.columns),
+        parts=tuple(text for _ in groups.values for _, cell in cells for text in cell.texts),
     )
 
 
@@ -244,7 +286,7 @@ def _missing(view: RowView) -> str:
 
 
 def _counters(view: RowView, notes: Footnotes) -> Sequence[Cell]:
-    reports = [pair for result in view.measured for pair in result.counters.items()]
+    reports = view.counters
     return [agreement(reports, notes, view.uncounted) if reports else Cell(_missing(view))]
 
 

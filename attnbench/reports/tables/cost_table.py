@@ -9,10 +9,12 @@ from attnbench.reports.tables.case_results import CostResult, placement_text
 from attnbench.reports.tables.footnotes import (
     Footnotes,
     agreement,
+    all_agree,
     counter_units,
     uncounted_note,
 )
-from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
+from attnbench.reports.terms import MACS_RULE, pointer
 
 CONVENTION = (
     "MACs: multiply-adds of convolutions, linear layers and matrix products, one image; "
@@ -57,13 +59,20 @@ def report_of_arms(arms: Sequence[Arm]) -> Report:
     columns = [column for column, _ in layout]
     rows = [tuple(_cell(column, text, arm, notes) for column, text in layout) for arm in arms]
     if any(arm.get("counters") for arm in arms):
-        columns.append(Column("Counters", "reconciled with ours"))
+        reports = [pair for arm in arms for pair in _reports(arm).items()]
+        common = all_agree(reports, uncounted=any(arm["uncounted"] for arm in arms))
+        head = TextHead("Counters", 80, common=common)
+        columns.append(Column("Counters", "reconciled with ours", shown=(head,)))
         cells = [agreement(_reports(arm).items(), notes, arm["uncounted"]) for arm in arms]
         rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
-    table = Table("", tuple(columns), tuple(rows), footnotes=notes.texts)
+    table = Table("", tuple(columns), tuple(rows), (), notes.texts, notes.details)
     units = counter_units(item for arm in arms for item in _reports(arm).items())
     return Report(
-        "cost", tables=(table,), footer=(CONVENTION, *units), lines=tuple(map(_line, arms))
+        "cost",
+        tables=(table,),
+        footer=(CONVENTION, *units),
+        brief=(MACS_RULE, pointer("macs", "activations", "bytes")),
+        lines=tuple(map(_line, arms)),
     )
 
 
@@ -72,17 +81,19 @@ def _cell(column: Column, text: Text, arm: Arm, notes: Footnotes) -> Cell:
     return Cell(text(arm), notes=notes.add(unknown))
 
 
-def _count(head: str, key: str) -> tuple[Column, Text]:
+def _text(head: str, text: Text, *, common: str | None = "") -> tuple[Column, Text]:
+    return Column(head, shown=(TextHead(head, NECESSARY, common=common),)), text
+
+
+def _count(head: str, key: str, short: str, priority: int) -> tuple[Column, Text]:
     """Return the column of a count; a missing one is that of a printed formula."""
-    return Column(
-        head, numeric=True
-    ), lambda arm: "none printed" if arm[key] is None else f"{arm[key]:,}"
+    column = Column(head, numeric=True, shown=(TextHead(short, priority, key),))
+    return column, lambda arm: "none printed" if arm[key] is None else f"{arm[key]:,}"
 
 
-def _delta(key: str) -> tuple[Column, Text]:
-    return Column(
-        "to plain", numeric=True
-    ), lambda arm: f"{arm['delta'][key]:+,}" if arm["module"] else ""
+def _delta(key: str, short: str, priority: int) -> tuple[Column, Text]:
+    column = Column("to plain", numeric=True, shown=(TextHead(short, priority, f"delta_{key}"),))
+    return column, lambda arm: f"{arm['delta'][key]:+,}" if arm["module"] else ""
 
 
 def _module(arm: Arm) -> str:
@@ -90,24 +101,27 @@ def _module(arm: Arm) -> str:
     return f"{arm['module']}{fused}" if arm["module"] else "plain"
 
 
-_COMMON = (_count("Activations", "activations"), _count("Bytes", "bytes"))
+_COMMON = (
+    _count("Activations", "activations", "Activations", 60),
+    _count("Bytes", "bytes", "Bytes", 50),
+)
 _PLACED: tuple[tuple[Column, Text], ...] = (
-    (Column("Backbone"), lambda arm: arm["backbone"]),
-    (Column("Module"), _module),
-    (Column("Placement"), lambda arm: placement_text(arm["placement"], arm["sites"])),
-    _count("Parameters", "params"),
-    _delta("params"),
-    _count("MACs", "macs"),
-    _delta("macs"),
+    _text("Backbone", lambda arm: arm["backbone"]),
+    _text("Module", _module, common=None),
+    _text("Placement", lambda arm: placement_text(arm["placement"], arm["sites"])),
+    _count("Parameters", "params", "Params", 30),
+    _delta("params", "+Params", 10),
+    _count("MACs", "macs", "MACs", 40),
+    _delta("macs", "+MACs", 20),
     *_COMMON,
 )
 _ALONE: tuple[tuple[Column, Text], ...] = (
-    (Column("Module"), _module),
-    (Column("Map"), lambda arm: "x".join(map(str, (arm["channels"], *arm["size"])))),
-    _count("Parameters", "params"),
-    _count("by printed formula", "paper_params"),
-    _count("MACs", "macs"),
-    _count("by printed formula", "paper_macs"),
+    _text("Module", _module, common=None),
+    _text("Map", lambda arm: "x".join(map(str, (arm["channels"], *arm["size"])))),
+    _count("Parameters", "params", "Params", 10),
+    _count("by printed formula", "paper_params", "Params formula", 30),
+    _count("MACs", "macs", "MACs", 20),
+    _count("by printed formula", "paper_macs", "MACs formula", 40),
     *_COMMON,
 )
 

@@ -19,6 +19,8 @@ class Footnotes:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self.details: dict[str, str] = {}
+        """Footnotes that only explain, each with its short form, which may be empty."""
 
     def add(self, *texts: str) -> tuple[int, ...]:
         """Return the numbers of the texts, without empty ones."""
@@ -79,12 +81,28 @@ def agreement(
     if not reports:
         return Cell()
     agreeing = sum(bool(report["agree"]) for _, report in reports)
-    texts = dict.fromkeys(_reconciliation(name, report) for name, report in reports)
-    numbers = notes.add(" ".join(text for text in texts if text))
+    text = _reconciliations(reports)
+    numbers = notes.add(text)
+    notes.details[text] = _reconciliations(pair for pair in reports if not pair[1]["agree"])
     if uncounted:
         names = dict.fromkeys(str(entry["operator"]) for entry in uncounted)
         return Cell(f"not countable: {', '.join(names)}", notes=numbers)
     return Cell(f"{agreeing} of {len(reports)} agree", notes=numbers)
+
+
+def _reconciliations(reports: Iterable[tuple[str, CounterReport]]) -> str:
+    texts = dict.fromkeys(_reconciliation(name, report) for name, report in reports)
+    return " ".join(text for text in texts if text)
+
+
+def all_agree(reports: Sequence[tuple[str, CounterReport]], *, uncounted: bool) -> str:
+    """Return the sentence for counters that agree on every row; empty where one does not."""
+    names = list(dict.fromkeys(name for name, _ in reports))
+    if not names or uncounted or not all(report["agree"] for _, report in reports):
+        return ""
+    subject = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    verb = "agree" if len(names) > 1 else "agrees"
+    return f"{subject} {verb} with ours on every row (--explain shows how)."
 
 
 def counter_units(reports: Iterable[tuple[str, CounterReport]]) -> list[str]:

@@ -8,19 +8,10 @@ from typing import Any
 from attnbench.reports.tables.case_results import LatencyCell
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
-from attnbench.reports.tables.report import Cell, Column
+from attnbench.reports.tables.report import Cell, Column, TextHead
 from attnbench.suites.case import GRAPHED
 from attnbench.suites.schema import Latency
 
-VERDICT_RULE = (
-    "Overhead: the centre (Hodges-Lehmann) of the same-round ratios to the plain network, with a "
-    "95% interval: of three or more processes by their spread, moderated over the rows that were "
-    "timed together. slower, faster: a difference of at least 0.5% and beyond the A/A floor, "
-    "claimed so that at most 5% of such claims in a table are wrong; same within x%: the whole "
-    "interval is, x at most 3; inconclusive: neither, or the A/A arm (the plain network timed "
-    "against its own copy) failed. The floor is the largest difference that the A/A interval "
-    "allows. Times of one thread are without what other programs took of the processor."
-)
 _SUBJECTS = ("to plain, 95% interval, verdict", "in passes over the map, 95% interval")
 """Units of the overhead: for modules in a network, and for modules alone."""
 _LAUNCH_BOUND = 0.9
@@ -31,13 +22,45 @@ NOT_FINITE = "the output is not finite"
 
 def latency_columns(latency: Latency, rows: Sequence[Sequence[LatencyCell]]) -> Iterator[Column]:
     """Yield the columns of all runtimes, one group per runtime."""
-    for number, conditions in enumerate(latency.conditions()):
+    settings = [short_setting(str(conditions)) for conditions in latency.conditions()]
+    for number, (conditions, setting) in enumerate(
+        zip(latency.conditions(), settings, strict=True)
+    ):
         column = [row[number] for row in rows]
         subject = _SUBJECTS[all(cell.case.backbone is None for cell in column)]
         group = head(str(conditions), column)
         for key in latency.columns:
             title, unit, _ = _COLUMNS[key]
-            yield Column(title, unit.format(subject=subject), group, numeric=True)
+            shown = _shown(key, setting, alone=len(settings) == 1, first=number == 0)
+            yield Column(title, unit.format(subject=subject), group, numeric=True, shown=shown)
+
+
+_SHORT_RUNTIMES = {"eager-channels-last": "Eager NHWC", "onnxruntime": "ORT"}
+
+
+def short_setting(conditions: str) -> str:
+    """Return the head of a runtime: ``Eager``, ``ORT``, ``Eager batch=8``."""
+    name, _, rest = conditions.partition(",")
+    short = _SHORT_RUNTIMES.get(name, name.capitalize())
+    return f"{short} {rest.replace(',', ' ')}" if rest else short
+
+
+def overhead_heads(head: str, setting: str, priority: int) -> tuple[TextHead, ...]:
+    """Return the heads of an overhead: the estimate, its interval and its verdict."""
+    return (
+        TextHead(head, priority, "overhead", setting=setting),
+        TextHead("95%", priority + 30, "interval", name=f"{head} 95%"),
+        TextHead("Verdict", priority, "verdict", name=f"{head} verdict", is_verdict=True),
+    )
+
+
+def _shown(key: str, setting: str, *, alone: bool, first: bool) -> tuple[TextHead, ...]:
+    """Return a column's heads on a terminal; those of several runtimes have its name."""
+    if key == "overhead":
+        return overhead_heads("Overhead" if alone else setting, setting, 0 if first else 10)
+    short, priority = _SHORT[key]
+    head = short if alone else f"{setting} {short}"
+    return (TextHead(head, priority + (not first), key, setting=setting),)
 
 
 def head(fallback: str, column: Sequence[LatencyCell]) -> str:
@@ -79,7 +102,8 @@ def latency_cells(latency: Latency, row: Sequence[LatencyCell], notes: Footnotes
     for cell in row:
         numbers = notes.add(*footnotes_of(cell))
         for place, key in enumerate(latency.columns):
-            yield Cell(figure(cell, key), notes=numbers if place == 0 else ())
+            parts = overhead_parts(cell) if key == "overhead" else ()
+            yield Cell(figure(cell, key), notes=numbers if place == 0 else (), parts=parts)
 
 
 def latency_notes(rows: Sequence[Sequence[LatencyCell]]) -> Iterator[str]:
@@ -156,8 +180,12 @@ def figure(one: LatencyCell, key: str) -> str:
 
 def overhead(one: LatencyCell) -> str:
     """Return ``+4.2% [+3.8, +4.6] slower``, or for a module alone ``12.3x [12.1, 12.5]``."""
-    parts = [estimate(one), bounds(one), verdict(one) if one.case.backbone else ""]
-    return " ".join(part for part in parts if part)
+    return " ".join(part for part in overhead_parts(one) if part)
+
+
+def overhead_parts(one: LatencyCell) -> tuple[str, str, str]:
+    """Return estimate, interval and verdict of an overhead; a module alone has no verdict."""
+    return estimate(one), bounds(one), verdict(one) if one.case.backbone else ""
 
 
 def estimate(one: LatencyCell) -> str:
@@ -264,3 +292,16 @@ _COLUMNS: dict[str, tuple[str, str, Callable[[LatencyCell], str]]] = {
     "top1": ("Top-1 agreement", "% with fp32 eager", _decimals("top1_agreement", 100.0)),
 }
 """Head, unit and text by the key of a column."""
+_SHORT = {
+    "median": ("ms", 40),
+    "p90": ("p90", 60),
+    "p99": ("p99", 80),
+    "min": ("Min", 84),
+    "throughput": ("Images/s", 86),
+    "peak": ("Peak", 50),
+    "export": ("Export s", 82),
+    "floor": ("Floor", 30),
+    "sqnr": ("SQNR dB", 44),
+    "top1": ("Top-1 same", 42),
+}
+"""Head on a terminal and priority by the key of a column."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from attnbench.reports.tables.case_results import LatencyCell, placement_text
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.latency_columns import (
-    VERDICT_RULE,
     bounds,
     estimate,
     figure,
@@ -17,7 +16,8 @@ from attnbench.reports.tables.latency_columns import (
     verdict,
 )
 from attnbench.reports.tables.long_format import case_fields, latency_fields
-from attnbench.reports.tables.report import Cell, Column, Report, Table
+from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
+from attnbench.reports.terms import OVERHEAD_RULE, VERDICT_RULE, pointer
 
 ONE_PROCESS = (
     "Measured in one process, whose layout in memory is part of the result; --processes 3 pools "
@@ -30,6 +30,7 @@ def report_of_sessions(results: Sequence[LatencyCell], processes: int) -> Report
     tables: dict[str, list[LatencyCell]] = {}
     for cell in results:
         tables.setdefault(cell.case.plain.name, []).append(cell)
+    process = [ONE_PROCESS] if processes == 1 else []
     lines = tuple(
         {**case_fields(cell.case), "status": cell.status, **latency_fields(cell)}
         for cell in results
@@ -37,7 +38,8 @@ def report_of_sessions(results: Sequence[LatencyCell], processes: int) -> Report
     return Report(
         "latency",
         tables=tuple(map(_table, tables.values())),
-        footer=(VERDICT_RULE, *([ONE_PROCESS] if processes == 1 else [])),
+        footer=(VERDICT_RULE, *process),
+        brief=(OVERHEAD_RULE, *process, pointer("overhead", "trust", "median")),
         lines=lines,
     )
 
@@ -90,19 +92,28 @@ def _figure(key: str) -> Callable[[LatencyCell], str]:
     return lambda cell: "" if cell.timing is None else figure(cell, key)
 
 
+def _head(head: str, priority: int, *, common: str | None = None) -> tuple[TextHead, ...]:
+    is_verdict = head in ("Verdict", "Trust")
+    return (TextHead(head, priority, common=common, is_verdict=is_verdict),)
+
+
 _LAYOUT: dict[Column, Callable[[LatencyCell], str]] = {
-    Column("Module"): _module,
-    Column("Placement"): lambda cell: placement_text(cell.case.placement, len(cell.slots)),
-    Column("Overhead", numeric=True): estimate,
-    Column("95%", numeric=True): bounds,
-    Column("Verdict"): verdict,
-    Column("Median", "ms", numeric=True): _figure("median"),
-    Column("p90", numeric=True): _figure("p90"),
-    Column("p99", numeric=True): _figure("p99"),
-    Column("Min", numeric=True): _figure("min"),
-    Column("Images/s", numeric=True): _figure("throughput"),
-    Column("Peak memory", numeric=True): _figure("peak"),
-    Column("SQNR", "dB", numeric=True): _figure("sqnr"),
-    Column("Top-1 agreement", "%", numeric=True): _figure("top1"),
-    Column("Trust"): _trust,
+    Column("Module", shown=_head("Module", NECESSARY)): _module,
+    Column("Placement", shown=_head("Placement", NECESSARY, common="")): lambda cell: (
+        placement_text(cell.case.placement, len(cell.slots))
+    ),
+    Column("Overhead", numeric=True, shown=_head("Overhead", NECESSARY)): estimate,
+    Column("95%", numeric=True, shown=_head("95%", 20)): bounds,
+    Column("Verdict", shown=_head("Verdict", NECESSARY)): verdict,
+    Column("Median", "ms", numeric=True, shown=_head("Median ms", 30)): _figure("median"),
+    Column("p90", numeric=True, shown=_head("p90", 60)): _figure("p90"),
+    Column("p99", numeric=True, shown=_head("p99", 80)): _figure("p99"),
+    Column("Min", numeric=True, shown=_head("Min", 81)): _figure("min"),
+    Column("Images/s", numeric=True, shown=_head("Images/s", 82)): _figure("throughput"),
+    Column("Peak memory", numeric=True, shown=_head("Peak memory", 50)): _figure("peak"),
+    Column("SQNR", "dB", numeric=True, shown=_head("SQNR dB", 40)): _figure("sqnr"),
+    Column("Top-1 agreement", "%", numeric=True, shown=_head("Top-1 agreement", 41)): (
+        _figure("top1")
+    ),
+    Column("Trust", shown=_head("Trust", 10, common="")): _trust,
 }

@@ -6,6 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NECESSARY = 0
+"""Priority of a column without which a row says nothing."""
+
+
+@dataclass(frozen=True)
+class TextHead:
+    """A column on a terminal: one to three words, and its rank for a place."""
+
+    head: str
+    priority: int = 50
+    """Columns of higher numbers are the first to be left out where the width is too small."""
+    key: str = ""
+    """Further name for ``--columns``, shared by the columns of several runtimes."""
+    name: str = ""
+    """Name for ``--columns``, if it is not the head's."""
+    setting: str = ""
+    """Label of the line with the conditions of the column's group; empty for none."""
+    common: str | None = None
+    """Sentence in place of a column with one value in all rows; ``""`` names head and value,
+    None keeps the column."""
+    is_verdict: bool = False
+
 
 @dataclass(frozen=True)
 class Column:
@@ -17,6 +39,13 @@ class Column:
     group: str = ""
     """Head above this column and its neighbors of the same group."""
     numeric: bool = False
+    shown: tuple[TextHead, ...] = ()
+    """Columns on a terminal, several for an estimate with its interval and verdict."""
+
+    @property
+    def heads(self) -> tuple[TextHead, ...]:
+        """Return the columns on a terminal; by default one with the same head."""
+        return self.shown or (TextHead(self.head),)
 
     @property
     def full_head(self) -> str:
@@ -43,6 +72,8 @@ class Cell:
     """BibTeX key, cited in LaTeX."""
     citation: str = ""
     """Short citation of the same paper, shown in the other formats."""
+    parts: tuple[str, ...] = ()
+    """Texts of the columns on a terminal; by default the figures and the verdict."""
 
     @property
     def plain(self) -> str:
@@ -52,6 +83,13 @@ class Cell:
         # without a value of ours, the verdict is the reason and takes its place
         ours = f"{self.ours} ({self.verdict})" if self.ours else self.verdict
         return f"{self.printed} / {ours}"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return the texts of the columns on a terminal."""
+        if self.parts or not self.verdict:
+            return self.parts or (self.text,)
+        return (f"{self.printed} / {self.ours}" if self.ours else self.printed, self.verdict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +103,10 @@ class Table:
     """Notes below the table, without numbers."""
     footnotes: tuple[str, ...] = ()
     """Footnotes, numbered from 1."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Footnotes that only explain, each with its short form, which may be empty."""
+    merits: tuple[float | None, ...] = ()
+    """Cost of each row by which the best and the worst are found, less is better."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +119,8 @@ class Report:
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     footer: tuple[str, ...] = ()
+    brief: tuple[str, ...] = ()
+    """Sentences on a terminal, in place of notes and footer."""
     lines: tuple[Mapping[str, Any], ...] = ()
     """Tidy data, one line for each case of each row: the content of the CSV."""
     bibtex: tuple[str, ...] = field(default=(), repr=False)

@@ -51,6 +51,11 @@ class RowView:
         return [result for result in self.results if result.values]
 
     @property
+    def counters(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the reports of the external counters for all results, with their names."""
+        return [pair for result in self.measured for pair in result.counters.items()]
+
+    @property
     def uncounted(self) -> list[Mapping[str, Any]]:
         """Return the operators of all results whose MACs are unknown."""
         return [entry for result in self.measured for entry in result.uncounted]

@@ -1,0 +1,225 @@
+"""Tables on a terminal: columns that fit, those left out by name, or a block for each row."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from attnbench.errors import unknown
+from attnbench.reports.table_view import TableView
+
+_GAP = 2
+_PROSE = 24
+"""Minimum width of a column of prose."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextColumn:
+    """A column of texts."""
+
+    head: str
+    cells: tuple[Text, ...]
+    priority: int = 50
+    """Columns of higher numbers are the first to be left out; 0 for those that never are."""
+    numeric: bool = False
+    is_prose: bool = False
+    """Whether the texts may be broken into lines at words."""
+    key: str = ""
+    name: str = ""
+    unit: int | None = None
+    """Number of the estimate that the column belongs to: it is not shown without its verdict."""
+    common: str | None = None
+    """Sentence in place of a column of one value, "" for head and value; None keeps it."""
+
+    @property
+    def slug(self) -> str:
+        """Return the name for ``--columns``."""
+        return (self.name or self.head).lower().replace(" ", "-")
+
+    @property
+    def natural(self) -> int:
+        """Return the width in which no text is broken."""
+        return max(cell_len(line) for text in self._texts() for line in text.split("\n"))
+
+    @property
+    def least(self) -> int:
+        """Return the minimum width: of prose that of some words."""
+        if not self.is_prose:
+            return self.natural
+        words = (word for text in self._texts() for word in text.split())
+        return min(self.natural, max(_PROSE, *map(cell_len, words)))
+
+    def _texts(self) -> Iterator[str]:
+        yield max(self.head.split(), key=cell_len, default="")
+        yield from (cell.plain for cell in self.cells)
+
+    @property
+    def value(self) -> Text | None:
+        """Return the only text of all rows, except those without any; None if there are several."""
+        filled = {cell.plain: cell for cell in self.cells if cell.plain.strip(" –")}
+        return next(iter(filled.values())) if len(filled) == 1 else None
+
+
+class Trimmed:
+    """A renderable without blanks at the ends of its lines, of any width."""
+
+    def __init__(self, content: Any, width: int | None = None) -> None:
+        self._content, self._width = content, width
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines of the content."""
+        wider = options.update(width=self._width or options.max_width)
+        for line in console.render_lines(self._content, wider, pad=False):
+            yield from _trimmed(line)
+            yield Segment.line()
+
+
+def _trimmed(line: Sequence[Segment]) -> list[Segment]:
+    kept = list(line)
+    while kept and not kept[-1].text.strip(" "):
+        kept.pop()
+    if kept:
+        kept[-1] = kept[-1]._replace(text=kept[-1].text.rstrip(" "))
+    return kept
+
+
+def print_table(
+    columns: Sequence[TextColumn], console: Console, view: TableView | None = None
+) -> None:
+    """Print a table, the first column of which names its rows, within the console's width."""
+    view = view or TableView()
+    below = []
+    if view.columns:
+        columns = chosen_columns(columns, view.columns)
+    else:
+        columns, said = hoist(columns)
+        above = [text for column, text in said if not column.common]
+        below = [text for column, text in said if column.common]
+        if above:
+            print_wrapped(Text("; ").join(above), console)
+    width = console.width if not view.wide else sum(column.natural + _GAP for column in columns)
+    shown = list(columns) if view.columns else fitting(columns, width)
+    if _is_stacked(shown, width):
+        _print_blocks(columns, console)
+    else:
+        taken = sum(column.least + _GAP for column in shown) - _GAP
+        console.print(Trimmed(_grid(shown, width - taken), width), soft_wrap=True, end="")
+        if left := [column.slug for column in columns if column not in shown]:
+            named = f"not shown at {width} columns: {', '.join(left)} (--wide, --columns)"
+            print_wrapped(Text(named, "dim"), console)
+    for text in below:
+        print_wrapped(text, console)
+
+
+def chosen_columns(columns: Sequence[TextColumn], names: Iterable[str]) -> list[TextColumn]:
+    """Return the first column and the named ones in their order.
+
+    Raises:
+        UnknownNameError: a name is of no column.
+    """
+    found = [columns[0]]
+    for name in names:
+        matching = [column for column in columns if name in (column.slug, column.key)]
+        if not matching:
+            raise unknown("--columns", name, dict.fromkeys(column.slug for column in columns))
+        found += [column for column in matching if column not in found]
+    return found
+
+
+def hoist(columns: Sequence[TextColumn]) -> tuple[list[TextColumn], list[tuple[TextColumn, Text]]]:
+    """Return the columns with several values, and a sentence for each of the others."""
+    kept, said = [], []
+    for column in columns:
+        value = column.value if column.common is not None else None
+        if value is None or column is columns[0]:
+            kept.append(column)
+        else:
+            text = Text(column.common) if column.common else Text(f"{column.head}: ") + value
+            said.append((column, text))
+    return kept, said
+
+
+def fitting(columns: Sequence[TextColumn], width: int) -> list[TextColumn]:
+    """Return the columns that fit into a width, those of the lowest priority numbers first."""
+    shown: list[TextColumn] = []
+    taken = -_GAP
+    for unit in _units(columns):
+        needed = sum(column.least + _GAP for column in unit)
+        if taken + needed <= width or not unit[0].priority:
+            shown += unit
+            taken += needed
+    return [column for column in columns if column in shown]
+
+
+def _units(columns: Sequence[TextColumn]) -> Iterator[list[TextColumn]]:
+    """Yield the columns in the order of their priorities, those that belong together as one."""
+    places = {id(column): place for place, column in enumerate(columns)}
+
+    def key(column: TextColumn) -> tuple[int, int]:
+        return (column.priority, places[id(column)] if column.unit is None else column.unit)
+
+    for _, unit in groupby(sorted(columns, key=key), key=key):
+        yield list(unit)
+
+
+def _is_stacked(shown: Sequence[TextColumn], width: int) -> bool:
+    return sum(column.least + _GAP for column in shown) - _GAP > width
+
+
+def _grid(columns: Sequence[TextColumn], spare: int) -> RichTable:
+    """Return the table; columns of prose share the spare width."""
+    grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+    for column in columns:
+        width = column.least
+        if column.is_prose:
+            width = min(column.natural, width + spare)
+            spare -= width - column.least
+        grid.add_column(
+            Text("\n".join(textwrap.wrap(column.head, width, break_long_words=False))),
+            justify="right" if column.numeric else "left",
+            width=width,
+            no_wrap=not column.is_prose,
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        if len(columns) == 1 or any(cell.plain for cell in row[1:]):
+            grid.add_row(*row)
+    return grid
+
+
+def _print_blocks(columns: Sequence[TextColumn], console: Console) -> None:
+    """Print the rows one below the other, each as its heads and texts."""
+    widest = max(cell_len(column.head) for column in columns)
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        block = RichTable.grid(padding=(0, _GAP, 0, 0))
+        block.add_column(width=min(widest, console.width // 3), overflow="fold")
+        block.add_column(overflow="fold")
+        for column, cell in zip(columns, cells, strict=True):
+            if cell.plain.strip():
+                block.add_row(Text(column.head, "bold"), cell)
+        console.print(Trimmed(block))
+
+
+def print_wrapped(text: Text, console: Console) -> None:
+    """Print a text with its lines broken at words."""
+    console.print(Trimmed(text), end="")
+
+
+def with_unique_names(columns: Iterable[TextColumn]) -> list[TextColumn]:
+    """Return columns with a number behind every head that stands before it in the table."""
+    seen: dict[str, int] = {}
+    found = []
+    for column in columns:
+        count = seen[column.slug] = seen.get(column.slug, 0) + 1
+        further = f" {count}" if count > 1 else ""
+        found.append(replace(column, name=f"{column.slug}{further}") if further else column)
+    return found

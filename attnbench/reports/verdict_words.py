@@ -1,0 +1,57 @@
+"""Verdicts and statuses on a terminal: a color and, for the colour-blind, a mark."""
+
+from __future__ import annotations
+
+import re
+
+from rich.text import Text
+
+from attnbench.utils.escape import visible
+
+_BAD, _GOOD, _OPEN, _MISSING = "red", "green", "yellow", "dim"
+_WORDS = {
+    "slower": ("▲", _BAD),
+    "faster": ("▼", _GOOD),
+    "worse": ("▼", _BAD),
+    "better": ("▲", _GOOD),
+    "same": ("=", ""),
+    "inconclusive": ("?", _OPEN),
+    "withheld": ("?", _OPEN),
+    "failed": ("✗", _BAD),
+    "broken": ("✗", _BAD),
+    "regression": ("✗", _BAD),
+    "missing": ("✗", _BAD),
+    "improvement": ("✓", _GOOD),
+    "reproduced": ("✓", _GOOD),
+    "explained": ("~", _OPEN),
+    "differs": ("✗", _BAD),
+    "ok": ("✓", _GOOD),
+    "no verdict": ("?", _OPEN),
+    "no": ("✗", _BAD),
+    "skipped": ("", _MISSING),
+    "not": ("", _MISSING),
+}
+"""Mark and style by the first words of a verdict or status."""
+_STYLED = re.compile(
+    r"\b(?:(no )?(regression|improvement)s?|slower|faster|worse|better|inconclusive|withheld|failed"
+    r"|broken|missing|skipped)\b",
+    re.IGNORECASE,
+)
+STATUSES = ("failed", "skipped", "not run", "not measured")
+
+
+def verdict_text(text: str, *, marked: bool) -> Text:
+    """Return a verdict in its color, with its mark where the terminal has the character."""
+    known = (text.partition(":")[0], text.partition(" ")[0])
+    mark, style = next((_WORDS[words] for words in known if words in _WORDS), ("", ""))
+    shown = f"{mark} {text}" if mark and marked else text
+    return Text(visible(shown), style)
+
+
+def color_verdicts(text: str, style: str = "") -> Text:
+    """Return a sentence with its verdicts in their colors; its numbers have none."""
+    shown = Text(visible(text), style)
+    for found in _STYLED.finditer(shown.plain):
+        word = (found[2] or found[0]).lower()
+        shown.stylize("" if found[1] else _WORDS[word][1], *found.span())
+    return shown
