@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from attnbench.reports.tables.accuracy_results import PairedTrainings
     from attnbench.runner.job import Job
     from attnbench.stats.paired_difference import DifferenceEstimate
+    from attnbench.suites.request import GridRequest
     from attnbench.workers.pool import Pool
     from attnbench.workers.process import Worker
 
@@ -155,22 +156,38 @@ def command(
         "int8": int8,
         "threads": threads,
     }
-    if not backbone:
-        raise RequestError(
-            "a training needs a backbone (-b): got none. Add -b, and -m with -p for modules"
-        )
     modules = [_blended(spec, blend) for spec in module or []]
-    request = grid_request(backbone, modules, placement, wider=wider)
+    request = _request(backbone, modules, placement, wider=wider)
     with stdout_to_stderr():
         folder = Path(out) / NAME
         job = prepare_request(NAME, request, measurers, _section(settings), folder, fresh=fresh)
     refuse_skipped(job)
+    _check_columns(job, view)
     _announce(job)
     with new_worker(plugin or []) as worker:
         run = _measure(job, worker, new_pool(executor, worker, plugin or []), save)
     _print(job, run, chosen, view)
     if any(run.records[case.name].status == "failed" for case in job.cases):
         sys.exit(1)
+
+
+def _request(
+    backbones: list[str] | None, modules: list[str], placements: list[str] | None, *, wider: bool
+) -> GridRequest:
+    if not backbones:
+        raise RequestError(
+            "a training needs a backbone (-b): got none. Add -b, and -m with -p for modules"
+        )
+    return grid_request(backbones, modules, placements, wider=wider)
+
+
+def _check_columns(job: Job, view: TableView) -> None:
+    """Check the names of ``--columns`` before anything is measured."""
+    from attnbench.reports.tables.build import build_report
+    from attnbench.reports.terminal import check_columns
+
+    if view.columns:
+        check_columns(build_report(job.suite, job.tables, {}, {}), view)
 
 
 def _print(job: Job, run: Run, form: str, view: TableView) -> None:

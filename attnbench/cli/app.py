@@ -16,6 +16,7 @@ from attnbench.cli import (
     compare,
     cost,
     doctor,
+    explain,
     export,
     history,
     latency,
@@ -62,7 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 GROUPS = {
-    "Explore": (listing, show),
+    "Explore": (listing, show, explain),
     "Measure": (cost, latency, accuracy, run),
     "Report": (table, overview, merge, activations),
     "Guard": (compare, accept, ci, history, check),

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import CommentFormat, Json, Plugins, chosen_format
+from attnbench.cli.options import (
+    Columns,
+    CommentFormat,
+    Json,
+    Plugins,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import (
     console,
     load_catalog,
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from attnbench.conformance.runner import ConformanceRunner
     from attnbench.conformance.select import Chosen
     from attnbench.registry.plugins import Catalog
+    from attnbench.reports.table_view import TableView
 
 FORMATS = ("text", "json", "md")
 
@@ -73,6 +82,8 @@ def command(
     limit: Limit = None,
     verbose: Verbose = False,
     plugin: Plugins = None,
+    columns: Columns = None,
+    wide: Wide = False,
     format: CommentFormat = None,
     json: Json = False,
 ) -> None:
@@ -86,6 +97,7 @@ def command(
     from attnbench.runner.worker_main import new_worker
 
     chosen = chosen_format(format, json, FORMATS)
+    view = table_view(chosen, columns, wide)
     checks = _checks(select, deep)
     if limit is not None and not 0 < limit < float("inf"):
         raise RequestError(f"--limit must be a number of seconds above 0: got {limit}")
@@ -100,7 +112,7 @@ def command(
         runner.start()  # the worker imports torch in parallel
         requested = _requested(words, every, catalog)
         reports = _examine(runner, requested, checks, limit)
-    _print(reports, chosen, verbose=verbose)
+    _print(reports, chosen, view, verbose=verbose)
     if runner.interrupted:
         count = f"{len(reports)} of {len(requested)} modules"
         log(f"attnbench: check interrupted; {count} are reported")
@@ -159,7 +171,9 @@ def _examine(
     return [by_name[name] for name in map(name_of, requested) if name in by_name]
 
 
-def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) -> None:
+def _print(
+    reports: Sequence[ConformanceReport], form: str, view: TableView, *, verbose: bool
+) -> None:
     from attnbench.reports.conformance import as_markdown, print_text
 
     if form == "json":
@@ -169,4 +183,4 @@ def _print(reports: Sequence[ConformanceReport], form: str, *, verbose: bool) ->
         write(as_markdown(reports))
     else:
         with writing():
-            print_text(reports, console(), verbose=verbose)
+            print_text(reports, console(), view, verbose=verbose)

@@ -37,6 +37,7 @@ from attnbench.cli.request_grid import (
     forms_of,
     grid_request,
     one_or_arms,
+    planned_rows,
     prepare_request,
     refuse_skipped,
     requested_rows,
@@ -128,10 +129,21 @@ def command(
     with stdout_to_stderr():
         job = prepare_request("latency", request, measurers, settings)
         _report_skipped(job)
+    _check_columns(job, view)
     rows = _measure(job, plugin or [])
     _print(rows, chosen, processes, view)
     if any(cell.status == "failed" for row in requested_rows(rows) for cell in row.timed):
         sys.exit(1)
+
+
+def _check_columns(job: Job, view: TableView) -> None:
+    """Check the names of ``--columns`` before anything is measured."""
+    from attnbench.reports.tables.latency_table import report_of_sessions
+    from attnbench.reports.terminal import check_columns
+
+    if view.columns:
+        cells = [cell for row in planned_rows(job) for cell in row.timed]
+        check_columns(report_of_sessions(cells, 1), view)
 
 
 def _measure(job: Job, plugins: Sequence[str]) -> list[RowView]:

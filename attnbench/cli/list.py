@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.options import Json, PlainFormat, Plugins, chosen_format
+from attnbench.cli.options import (
+    Columns,
+    Json,
+    PlainFormat,
+    Plugins,
+    Wide,
+    chosen_format,
+    table_view,
+)
 from attnbench.cli.output import console, load_catalog, print_json, stdout_to_stderr, writing
 from attnbench.errors import unknown
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from attnbench.reports.table_view import TableView
+
 Rows = list[dict[str, Any]]
-_UNSHOWN = ("origin", "page", "missing")
-"""Keys in JSON only; hints on missing objects follow the table."""
-_WHOLE = ("name", "family", "year", "paper", "params_512")
-"""Columns without line breaks."""
-_GAP, _ROOM, _LEAST = 3, 40, 20
-"""Widths in characters: gap between cells, preferred and minimum width of constraints."""
+_PRIORITIES = {
+    "name": 0,
+    "params 512": 10,
+    "family": 40,
+    "paper": 50,
+    "title": 20,
+    "source": 30,
+    "options": 40,
+    "precisions": 35,
+    "devices": 45,
+    "classes": 30,
+    "train": 50,
+    "test": 51,
+    "available": 10,
+    "installed": 10,
+    "where": 60,
+    "constraints": 15,
+}
+"""Columns in their order; the years of modules stand with their papers."""
+_PROSE = ("title", "constraints", "options", "installed", "precisions", "devices")
 
 
 EXAMPLES = (
@@ -37,11 +62,14 @@ def command(
         bool, typer.Option("--long", help="Modules: parameters at 512 channels, constraints.")
     ] = False,
     plugin: Plugins = None,
+    columns: Columns = None,
+    wide: Wide = False,
     format: PlainFormat = None,
     json: Json = False,
 ) -> None:
     """List modules, backbones, suites and more."""
     chosen = chosen_format(format, json, ("text", "json"))
+    view = table_view(chosen, columns, wide)
     if what not in _ROWS:
         raise unknown("kind to list", what, _ROWS)
     catalog = load_catalog(plugin)
@@ -53,7 +81,7 @@ def command(
         print_json(rows)
     else:
         with writing():
-            _print([_with_state(row) for row in rows] if what == "runtimes" else rows)
+            _print([_with_state(row) for row in rows] if what == "runtimes" else rows, view)
             if what == "modules":
                 _print_families(catalog)
 
@@ -131,54 +159,38 @@ def _details(name: str) -> dict[str, Any]:
     }
 
 
-def _print(rows: Rows) -> None:
-    from attnbench.reports.terminal import simple_table
+def _print(rows: Rows, view: TableView) -> None:
+    from attnbench.reports.terminal import plain_text
+    from attnbench.reports.terminal_table import listed_columns, print_table, print_wrapped
 
     out = console()
-    shown = _fitting(rows, out.width)
-    table = simple_table()
-    for key in shown:
-        table.add_column(
-            key.replace("_", " "),
-            justify="right" if key == "params_512" else "left",
-            no_wrap=key in _WHOLE,
-            overflow="ellipsis" if key in _WHOLE else "fold",
-        )
-    for row in rows:
-        table.add_row(*(_cell(key, row[key]) for key in shown))
-    out.print(table)
+    texts = [{key: _cell(key, value) for key, value in row.items()} for row in rows]
+    shown = [{key.replace("_", " "): text for key, text in row.items()} for row in texts]
+    columns = listed_columns(
+        shown, _PRIORITIES, numeric=("params 512", "train", "test", "classes"), prose=_PROSE
+    )
+    if columns:
+        print_table(columns, out, view)
     for row in rows:
         if row.get("missing"):
-            out.print(row["missing"], soft_wrap=True)
-
-
-def _fitting(rows: Rows, width: int) -> list[str]:
-    """Return the columns to show; drop columns of the short list to make room for constraints."""
-    shown = [key for key in rows[0] if key not in _UNSHOWN] if rows else []
-    if "constraints" not in shown:
-        return shown
-    for key, room in (("title", _ROOM), ("paper", _ROOM), ("year", _ROOM), ("family", _LEAST)):
-        short = [column for column in shown if column != "constraints"]
-        texts = ([column, *(_cell(column, row[column]) for row in rows)] for column in short)
-        taken = sum(max(map(len, column)) + _GAP for column in texts)
-        if taken + room > width:
-            shown.remove(key)
-    return shown
+            print_wrapped(plain_text(row["missing"]), out)
 
 
 def _print_families(catalog: Catalog) -> None:
     from attnbench.errors import PluginError
     from attnbench.registry.module_families import member_names
+    from attnbench.reports.terminal import plain_text
+    from attnbench.reports.terminal_table import print_wrapped
 
     for prefix in catalog.module_families.names():
         entry = catalog.module_families.entry(prefix)
         try:
             names = member_names(catalog.module_families, prefix)
         except PluginError as error:
-            console().print(str(error), soft_wrap=True, markup=False)
+            print_wrapped(plain_text(str(error)), console())
             continue
         title = f"{len(names)} {entry.title or 'modules'}: {', '.join(names)}"
-        console().print(f"{prefix}NAME  {title}", soft_wrap=True, markup=False)
+        print_wrapped(plain_text(f"{prefix}NAME  {title}"), console())
 
 
 def _cell(key: str, value: Any) -> str:

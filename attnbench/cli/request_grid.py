@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from attnbench.records.store import Run
+    from attnbench.reports.tables.case_results import Records
     from attnbench.reports.tables.row_views import RowView
     from attnbench.runner.job import Job
     from attnbench.runner.worker_tasks import Measurers
@@ -138,10 +139,19 @@ def refuse_skipped(job: Job) -> None:
 def rows_of(job: Job, run: Run) -> list[RowView]:
     """Return the rows of a request's table with their results."""
     from attnbench.reports.run_report import records_of
+
+    return _rows(job, records_of(run))
+
+
+def planned_rows(job: Job) -> list[RowView]:
+    """Return the rows of a request's table before anything is measured."""
+    return _rows(job, {})
+
+
+def _rows(job: Job, records: Records) -> list[RowView]:
     from attnbench.reports.tables.case_results import read_timings
     from attnbench.reports.tables.row_views import row_views
 
-    records = records_of(run)
     return row_views(job.suite, job.tables[0], records, read_timings(records))
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.cli.options import KINDS, Json, Plugins, chosen_format, parse_size
+from attnbench.cli.options import (
+    KINDS,
+    Columns,
+    Json,
+    Plugins,
+    Wide,
+    chosen_format,
+    parse_size,
+    table_view,
+)
 from attnbench.cli.output import (
     can_overwrite,
     console,
@@ -28,6 +37,7 @@ from attnbench.utils.text import count_cases
 if TYPE_CHECKING:
     from attnbench.conformance.checks import Check
     from attnbench.registry.plugins import Catalog
+    from attnbench.reports.table_view import TableView
 
 Document = dict[str, Any]
 
@@ -63,11 +73,19 @@ def command(
         ),
     ] = None,
     json: Json = False,
+    columns: Columns = None,
+    wide: Wide = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All sites of a backbone instead of its blocks.")
+    ] = False,
 ) -> None:
     """Show a module, a backbone's sites or a suite."""
     if what not in _FORMATS:
         raise unknown("kind to show", what, _FORMATS)
     chosen = chosen_format(format, json, _FORMATS[what])
+    view = table_view(chosen, columns, wide)
+    if what == "module" and (columns is not None or wide):
+        raise RequestError("--columns and --wide are for backbones and suites: got a module")
     catalog = load_catalog(plugin)
     document: Any
     with stdout_to_stderr():
@@ -83,7 +101,10 @@ def command(
         _write_module(document, chosen)
     else:
         with writing():
-            (_write_backbone if what == "backbone" else _write_suite)(document)
+            if what == "backbone":
+                _write_backbone(document, view, every=every)
+            else:
+                _write_suite(document, view)
 
 
 _COMMON = ("text", "json")
@@ -167,19 +188,45 @@ def _suite(catalog: Catalog, name: str) -> Document:
     }
 
 
-def _write_backbone(sites: list[Document]) -> None:
-    from attnbench.reports.terminal import simple_table
+def _write_backbone(sites: list[Document], view: TableView, *, every: bool) -> None:
+    from attnbench.reports.terminal_table import listed_columns, print_table
 
-    table = simple_table()
-    for head in _site_cells(sites[0]) if sites else ():
-        table.add_column(head, justify="right" if head in _NUMERIC else "left")
-    for site in sites:
-        table.add_row(*_site_cells(site).values())
-    console().print(table)
+    shown = sites if every else _blocks(sites) or sites
+    rows = list(map(_site_cells, shown))
+    columns = listed_columns(rows, _PRIORITIES, numeric=_NUMERIC)
+    filled = [column for column in columns if any(cell.plain for cell in column.cells)]
+    out = console()
+    if filled:
+        print_table(filled, out, view)
     usable = sum(1 for site in sites if site["placeable"])
-    console().print(f"{usable} of {len(sites)} sites can take a module")
+    out.print(f"{usable} of {len(sites)} sites can take a module")
+    if len(shown) < len(sites):
+        out.print(f"shown are its {len(shown)} blocks; --all shows the other sites as well")
 
 
+def _blocks(sites: Sequence[Document]) -> list[Document]:
+    """Return the numbered layers, or the outermost composite modules that can take a module."""
+    parents = {site["path"].rpartition(".")[0] for site in sites}
+    found: list[Document] = []
+    for site in sites:
+        is_composite = site["path"] in parents and site["kind"] != "Sequential"
+        inner = any(site["path"].startswith(f"{block['path']}.") for block in found[-1:])
+        if site["layer"] is not None or (is_composite and site["placeable"] and not inner):
+            found.append(site)
+    return found
+
+
+_PRIORITIES = {
+    "layer": 5,
+    "module path": 0,
+    "class": 40,
+    "channels": 10,
+    "size": 15,
+    "expanded": 30,
+    "replaceable": 20,
+    "SE": 25,
+    "why not": 50,
+}
 _NUMERIC = ("layer", "channels", "size", "expanded")
 
 
@@ -198,24 +245,32 @@ def _site_cells(site: Document) -> dict[str, str]:
     }
 
 
-def _write_suite(document: Document) -> None:
+def _write_suite(document: Document, view: TableView) -> None:
+    from attnbench.reports.terminal import plain_text
+    from attnbench.reports.terminal_table import listed_columns, print_table, print_wrapped
+
     out = console()
-    out.print(
-        f"{document['name']} (version {document['version']}): {document['title']}", style="bold"
-    )
-    if document["source"]:
-        out.print(f"source: {document['source']} {document['url']}".rstrip(), soft_wrap=True)
-    for note in document["notes"]:
-        out.print(f"- {note}", soft_wrap=True)
-    out.print(
-        f"\n{_kinds(document['cases'])}; all names: attnbench run {document['name']} --dry-run -v"
-    )
+    head = f"{document['name']} (version {document['version']}): {document['title']}"
+    print_wrapped(plain_text(head, "bold"), out)
+    source = f"source: {document['source']} {document['url']}".rstrip()
+    notes = [source] if document["source"] else []
+    names = f"all names: attnbench run {document['name']} --dry-run -v"
+    notes += [*(f"- {note}" for note in document["notes"]), f"{_kinds(document['cases'])}; {names}"]
+    for note in notes:
+        print_wrapped(plain_text(note), out)
     for table in document["tables"]:
-        out.print(f"\n{table['title'] or 'table'}: {', '.join(table['columns'])}", soft_wrap=True)
-        width = max(len(row["label"]) for row in table["rows"])
-        for row in table["rows"]:
-            kinds = _kinds(Counter(name.partition("/")[0] for name in row["cases"]))
-            out.print(f"  {row['label']:<{width}}  {kinds}", soft_wrap=True)
+        title = f"{table['title'] or 'table'}: {', '.join(table['columns'])}"
+        out.print()
+        print_wrapped(plain_text(title), out)
+        rows = [
+            {"row": row["label"], "cases": _kinds(Counter(map(_kind, row["cases"])))}
+            for row in table["rows"]
+        ]
+        print_table(listed_columns(rows, {"row": 0, "cases": 1}, common=["cases"]), out, view)
+
+
+def _kind(case: str) -> str:
+    return case.partition("/")[0]
 
 
 def _kinds(counts: Mapping[str, int]) -> str:

@@ -20,7 +20,9 @@ from attnbench.conformance.findings import (
     ConformanceReport,
 )
 from attnbench.reports.document import Block, Folded, Grid, Heading, limit_rows, to_markdown
-from attnbench.reports.terminal import plain_text, simple_table
+from attnbench.reports.table_view import TableView
+from attnbench.reports.terminal import plain_text
+from attnbench.reports.terminal_table import TextColumn, Trimmed, print_table, print_wrapped
 from attnbench.utils.escape import EscapedText, markdown, markdown_code, visible
 
 _STYLES = {BROKEN: "bold red", DECLARED: "yellow", NOTE: "cyan", SKIPPED: "dim", OK: "green"}
@@ -30,16 +32,20 @@ _MOST_ROWS = 40
 
 
 def print_text(
-    reports: Sequence[ConformanceReport], console: Console, *, verbose: bool = False
+    reports: Sequence[ConformanceReport],
+    console: Console,
+    view: TableView | None = None,
+    *,
+    verbose: bool = False,
 ) -> None:
     """Print one line per module with its problems below; for several modules, also a table."""
     name_width = max((len(report.name) for report in reports), default=0)
     for report in reports:
-        console.print(_head(report, name_width), soft_wrap=True)
+        print_wrapped(_head(report, name_width), console)
         _print_rows(_every(report) if verbose else map(_row, _groups(report)), console)
     if len(reports) > 1:
-        console.print(_table(reports))
-        console.print(plain_text(summary(reports)), soft_wrap=True)
+        print_table(_columns(reports), console, view)
+        print_wrapped(plain_text(summary(reports)), console)
 
 
 def as_markdown(reports: Sequence[ConformanceReport]) -> str:
@@ -103,7 +109,7 @@ def _print_rows(rows: Iterable[Row], console: Console) -> None:
         texts = plain_text(check), plain_text("\n".join(lines))
         grid.add_row("", Text(status, _STYLES[status]), *texts)
     if grid.row_count:
-        console.print(grid)
+        console.print(Trimmed(grid))
 
 
 Group = tuple[str, str, str, Sequence[str]]
@@ -142,16 +148,12 @@ def _lines(reason: str, remedy: str) -> list[str]:
     return [reason, *([f"do: {remedy}"] if remedy else [])]
 
 
-def _table(reports: Sequence[ConformanceReport]) -> Table:
+def _columns(reports: Sequence[ConformanceReport]) -> list[TextColumn]:
     rows = _statistics(reports)
-    table = simple_table()
-    table.add_column("Module", overflow="fold")
-    for head in rows[0]:
-        table.add_column(head, justify="right")
-    for report, row in zip(reports, rows, strict=True):
-        name = plain_text(report.name, "" if report.passed else "bold red")
-        table.add_row(name, *map(Text, row.values()))
-    return table
+    names = [plain_text(report.name, "" if report.passed else "bold red") for report in reports]
+    heads = {head: tuple(Text(row[head]) for row in rows) for head in rows[0]}
+    counted = [TextColumn(head, cells, 10, numeric=True) for head, cells in heads.items()]
+    return [TextColumn("Module", tuple(names), 0), *counted]
 
 
 def _overview(reports: Sequence[ConformanceReport]) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from attnbench.reports.document import (
 from attnbench.reports.table_view import TableView
 from attnbench.reports.terminal_table import (
     TextColumn,
+    find_columns,
     print_table,
     print_wrapped,
     with_unique_names,
@@ -32,7 +34,7 @@ from attnbench.reports.verdict_words import STATUSES, verdict_text
 from attnbench.utils.escape import visible
 
 if TYPE_CHECKING:
-    from attnbench.reports.tables.report import Cell, Column, Report, Table, TextHead
+    from attnbench.reports.tables.report import Cell, Column, Report, Table
 
 _GAP = re.compile(r" {2,}")
 _INDENT = "  "
@@ -41,8 +43,13 @@ _LEAST = 40
 
 
 def print_report(report: Report, console: Console, view: TableView | None = None) -> None:
-    """Print all tables of a report with their notes and the footer."""
+    """Print all tables of a report with their notes and the footer.
+
+    Raises:
+        UnknownNameError: a name of the view's columns is of no table.
+    """
     view = view or TableView()
+    check_columns(report, view)
     if report.title:
         print_wrapped(plain_text(report.title, "bold"), console)
     for number, table in enumerate(report.tables):
@@ -51,6 +58,17 @@ def print_report(report: Report, console: Console, view: TableView | None = None
         _print_table(table, report.title, console, view)
     for line in (*report.notes, *report.footer) if view.explain else report.brief:
         print_wrapped(plain_text(line, "dim"), console)
+
+
+def check_columns(report: Report, view: TableView) -> None:
+    """Check that each name of a view's columns is that of a column.
+
+    Raises:
+        UnknownNameError: a name is of no table.
+    """
+    columns = [column for table in report.tables for column in text_columns(table, view)]
+    for name in view.columns:
+        find_columns(columns, name)
 
 
 def print_blocks(blocks: Iterable[Block], console: Console) -> None:
@@ -72,28 +90,34 @@ def plain_text(text: str, style: str = "") -> Text:
     return Text(visible(text), style)
 
 
-def text_columns(table: Table, view: TableView, console: Console) -> list[TextColumn]:
-    """Return the columns of a table as texts."""
+def text_columns(table: Table, view: TableView, *, marked: bool = False) -> list[TextColumn]:
+    """Return the columns of a table as texts, verdicts ``marked`` or not."""
     heads = [
         (head, column.numeric, unit)
         for unit, column in enumerate(table.columns)
         for head in column.heads
     ]
     marks = _marks(table, view)
-    rows = [list(_row_texts(row, table.columns, marks, console)) for row in table.rows]
+    rows = [list(_row_texts(row, table.columns, marks, marked=marked)) for row in table.rows]
     return with_unique_names(
         TextColumn(
             head.head,
             cells,
-            head.priority,
+            head.priority + _penalty(cells),
             numeric=numeric and not head.is_verdict,
             key=head.key,
             name=head.name,
             unit=unit,
             common=head.common,
         )
-        for (head, numeric, unit), cells in zip(heads, zip(*rows, strict=True), strict=True)
+        for (head, numeric, unit), cells in zip(heads, zip(*rows, strict=True), strict=bool(rows))
     )
+
+
+def _penalty(cells: Sequence[Text]) -> int:
+    """Return the number by which a column without any figure comes after the others."""
+    texts = (cell.plain.partition(" [")[0] for cell in cells)
+    return 0 if any(text.strip(" –") not in ("", *STATUSES) for text in texts) else 100
 
 
 def _print_table(table: Table, title: str, console: Console, view: TableView) -> None:
@@ -101,7 +125,11 @@ def _print_table(table: Table, title: str, console: Console, view: TableView) ->
         print_wrapped(plain_text(table.title, "bold"), console)
     for line in _conditions(table):
         print_wrapped(plain_text(line), console)
-    print_table(text_columns(table, view, console), console, view)
+    marked = console.encoding.startswith("utf")
+    columns = text_columns(table, view, marked=marked)
+    # another table of the report may have the other names
+    names = [name for name in view.columns if any(column.is_named(name) for column in columns)]
+    print_table(columns, console, replace(view, columns=tuple(names)))
     marks = _marks(table, view)
     notes = [
         f"[{marks[number]}] {note if view.explain else table.details.get(note, note)}"
@@ -129,7 +157,7 @@ def _marks(table: Table, view: TableView) -> dict[int, int]:
 
 
 def _row_texts(
-    row: Sequence[Cell], columns: Sequence[Column], marks: Mapping[int, int], console: Console
+    row: Sequence[Cell], columns: Sequence[Column], marks: Mapping[int, int], *, marked: bool
 ) -> Iterator[Text]:
     """Yield a row's texts; those of a cell across columns stand in the first ones."""
     start = 0
@@ -139,17 +167,12 @@ def _row_texts(
         numbers = "".join(f" [{marks[number]}]" for number in cell.notes if number in marks)
         start += cell.span
         for place, (head, text) in enumerate(zip(heads, texts, strict=True)):
-            shown = _styled(text, head, console)
+            is_verdict = head.is_verdict or text in STATUSES
+            shown = verdict_text(text, marked=marked) if is_verdict else plain_text(text)
             if place == 0:
                 shown.append(numbers)
                 shown.stylize("bold" if cell.bold else "")
             yield shown
-
-
-def _styled(text: str, head: TextHead, console: Console) -> Text:
-    if head.is_verdict or text in STATUSES:
-        return verdict_text(text, marked=console.encoding.startswith("utf"))
-    return plain_text(text)
 
 
 def block_lines(block: Block, width: int) -> Iterator[str]:

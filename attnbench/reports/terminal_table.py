@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from attnbench.errors import unknown
 from attnbench.reports.table_view import TableView
+from attnbench.utils.escape import visible
 
 _GAP = 2
 _PROSE = 24
@@ -45,6 +46,10 @@ class TextColumn:
     def slug(self) -> str:
         """Return the name for ``--columns``."""
         return (self.name or self.head).lower().replace(" ", "-")
+
+    def is_named(self, name: str) -> bool:
+        """Return whether a name for ``--columns`` is this column's, or that of its kind."""
+        return name in (self.slug, self.key)
 
     @property
     def natural(self) -> int:
@@ -96,7 +101,7 @@ def _trimmed(line: Sequence[Segment]) -> list[Segment]:
 def print_table(
     columns: Sequence[TextColumn], console: Console, view: TableView | None = None
 ) -> None:
-    """Print a table, the first column of which names its rows, within the console's width."""
+    """Print a table, the first columns of which name its rows, within the console's width."""
     view = view or TableView()
     below = []
     if view.columns:
@@ -109,11 +114,11 @@ def print_table(
             print_wrapped(Text("; ").join(above), console)
     width = console.width if not view.wide else sum(column.natural + _GAP for column in columns)
     shown = list(columns) if view.columns else fitting(columns, width)
-    if _is_stacked(shown, width):
+    if len(columns) > 1 and _is_stacked(shown, width):
         _print_blocks(columns, console)
     else:
         taken = sum(column.least + _GAP for column in shown) - _GAP
-        console.print(Trimmed(_grid(shown, width - taken), width), soft_wrap=True, end="")
+        console.print(Trimmed(_grid(shown, width - taken), width), soft_wrap=True)
         if left := [column.slug for column in columns if column not in shown]:
             named = f"not shown at {width} columns: {', '.join(left)} (--wide, --columns)"
             print_wrapped(Text(named, "dim"), console)
@@ -122,29 +127,41 @@ def print_table(
 
 
 def chosen_columns(columns: Sequence[TextColumn], names: Iterable[str]) -> list[TextColumn]:
-    """Return the first column and the named ones in their order.
+    """Return the columns that tell the rows apart, and the named ones in their order."""
+    names_of_rows = takewhile(lambda column: not (column.numeric or column.priority), columns)
+    found = [column for column in names_of_rows if column.value is None] or [columns[0]]
+    for name in names:
+        found += [column for column in find_columns(columns, name) if column not in found]
+    return found
+
+
+def find_columns(columns: Sequence[TextColumn], name: str) -> list[TextColumn]:
+    """Return the columns of a name, several for the columns of several runtimes.
 
     Raises:
-        UnknownNameError: a name is of no column.
+        UnknownNameError: there is none.
     """
-    found = [columns[0]]
-    for name in names:
-        matching = [column for column in columns if name in (column.slug, column.key)]
-        if not matching:
-            raise unknown("--columns", name, dict.fromkeys(column.slug for column in columns))
-        found += [column for column in matching if column not in found]
+    found = [column for column in columns if column.is_named(name)]
+    if not found:
+        raise unknown("--columns", name, dict.fromkeys(column.slug for column in columns))
     return found
 
 
 def hoist(columns: Sequence[TextColumn]) -> tuple[list[TextColumn], list[tuple[TextColumn, Text]]]:
-    """Return the columns with several values, and a sentence for each of the others."""
+    """Return the columns with several values, and a sentence for each of one value."""
     kept, said = [], []
     for column in columns:
+        if not any(cell.plain for cell in column.cells):
+            continue
         value = column.value if column.common is not None else None
-        if value is None or column is columns[0]:
+        if value is None:
             kept.append(column)
         else:
-            text = Text(column.common) if column.common else Text(f"{column.head}: ") + value
+            text = (
+                Text(column.common)
+                if column.common
+                else Text(f"{column.name or column.head}: ") + value
+            )
             said.append((column, text))
     return kept, said
 
@@ -173,7 +190,7 @@ def _units(columns: Sequence[TextColumn]) -> Iterator[list[TextColumn]]:
 
 
 def _is_stacked(shown: Sequence[TextColumn], width: int) -> bool:
-    return sum(column.least + _GAP for column in shown) - _GAP > width
+    return sum(column.least + _GAP for column in shown) - _GAP > width or len(shown) < 2
 
 
 def _grid(columns: Sequence[TextColumn], spare: int) -> RichTable:
@@ -207,11 +224,35 @@ def _print_blocks(columns: Sequence[TextColumn], console: Console) -> None:
             if cell.plain.strip():
                 block.add_row(Text(column.head, "bold"), cell)
         console.print(Trimmed(block))
+        console.print()
 
 
 def print_wrapped(text: Text, console: Console) -> None:
     """Print a text with its lines broken at words."""
-    console.print(Trimmed(text), end="")
+    console.print(Trimmed(text))
+
+
+def listed_columns(
+    rows: Sequence[Mapping[str, str]],
+    priorities: Mapping[str, int],
+    *,
+    numeric: Iterable[str] = (),
+    prose: Iterable[str] = (),
+    common: Iterable[str] = (),
+) -> list[TextColumn]:
+    """Return the columns of a list of objects with the same keys, which are the heads."""
+    return [
+        TextColumn(
+            key,
+            tuple(Text(visible(row[key])) for row in rows),
+            priority,
+            numeric=key in numeric,
+            is_prose=key in prose,
+            common="" if key in common else None,
+        )
+        for key, priority in priorities.items()
+        if rows and key in rows[0]
+    ]
 
 
 def with_unique_names(columns: Iterable[TextColumn]) -> list[TextColumn]:

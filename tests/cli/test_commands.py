@@ -101,7 +101,10 @@ def test_showing_a_backbone(attnbench):
 
 def test_showing_an_unknown_networks_sites(attnbench):
     out = attnbench("show", "backbone", "resnet18", "--size", "64").out
-    assert "layer1.0" in out and "called 2 times" in out
+    assert "layer1.0" in out and "conv1" not in out
+    assert "shown are its 8 blocks; --all shows the other sites as well" in out
+    every = attnbench("show", "backbone", "resnet18", "--size", "64", "--all").out
+    assert "layer1.0.conv1" in every and "called 2 times" in every
 
 
 def test_showing_a_suite(attnbench):

@@ -16,7 +16,7 @@ from attnbench.reports.tables.columns import NOT_DECLARED
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
-from attnbench.reports.terms import ACCURACY_RULE, CONVENTIONS, VERDICT_RULE, pointer
+from attnbench.reports.tables.terms import ACCURACY_RULE, CONVENTIONS, VERDICT_RULE, pointer
 from attnbench.utils.files import atomic_write
 
 _COUNTS = ("params", "macs", "activations", "bytes")

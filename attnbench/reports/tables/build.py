@@ -13,7 +13,7 @@ from attnbench.reports.tables.long_format import tidy_lines
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Report, Table
 from attnbench.reports.tables.row_views import RowView, row_views
-from attnbench.reports.terms import (
+from attnbench.reports.tables.terms import (
     ACCURACY_RULE,
     CONVENTIONS,
     CORRELATION,

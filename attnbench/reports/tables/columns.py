@@ -140,7 +140,7 @@ def _shown(key: str, title: str, group: str, words: Mapping[str, str]) -> tuple[
     if not is_judged:
         return (figure,)
     verdict = f"{name} verdict"
-    return figure, TextHead("Verdict", priority + 1, "verdict", verdict, "", "", is_verdict=True)
+    return figure, TextHead("Verdict", priority, "verdict", verdict, "", "", is_verdict=True)
 
 
 def _heads(key: str) -> list[tuple[str, str]]:

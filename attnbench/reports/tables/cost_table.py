@@ -14,7 +14,7 @@ from attnbench.reports.tables.footnotes import (
     uncounted_note,
 )
 from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
-from attnbench.reports.terms import MACS_RULE, pointer
+from attnbench.reports.tables.terms import MACS_RULE, pointer
 
 CONVENTION = (
     "MACs: multiply-adds of convolutions, linear layers and matrix products, one image; "

@@ -17,7 +17,7 @@ from attnbench.reports.tables.latency_columns import (
 )
 from attnbench.reports.tables.long_format import case_fields, latency_fields
 from attnbench.reports.tables.report import NECESSARY, Cell, Column, Report, Table, TextHead
-from attnbench.reports.terms import OVERHEAD_RULE, VERDICT_RULE, pointer
+from attnbench.reports.tables.terms import OVERHEAD_RULE, VERDICT_RULE, pointer
 
 ONE_PROCESS = (
     "Measured in one process, whose layout in memory is part of the result; --processes 3 pools "

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from attnbench.errors import unknown
+
 CONVENTIONS = (
     "MACs: multiply-adds of convolutions, linear layers and matrix products (attention's "
     "included), for one image, and nothing else. One FLOP of a printed table is one multiply-add.",
@@ -57,7 +61,7 @@ TERMS: dict[str, str] = {
     "activations": "Activations: output elements of convolutions, linear layers and matrix "
     "products, for one image.",
     "bytes": "Bytes: read and written by each operator in fp32, for one image, as if none were "
-    "fused with another. They follow the time of small modules better than MACs do.",
+    "fused with another.",
     "counters": "Counters: fvcore, ptflops and torch count the same network. What they count "
     "otherwise, such as norms, biases or two operations for a multiply-add, is named operator by "
     "operator; a counter agrees if nothing is left unexplained. --explain shows the steps.",
@@ -70,20 +74,44 @@ TERMS: dict[str, str] = {
     "merged. It gives the same output.",
     "floor": "A/A floor: the plain network is timed against its own copy; the floor is the largest "
     "difference that this interval allows. Smaller differences are not told from noise.",
-    "trust": "Trust: ok, or no if the A/A arm failed, its floor is above 10% or there were fewer "
-    "than five rounds. Without trust there is no verdict; a footnote gives the reason.",
-    "median": "Median, p90, p99, min: quantiles of the arm's own times in milliseconds. They drift "
-    "with the machine: compare modules by the overhead.",
+    "trust": "Trust: ok, or no if the A/A arm failed, its floor is too high or there were too few "
+    "rounds. Without trust there is no verdict; a footnote gives the reason.",
+    "verdict": "Verdict: slower, faster, same and inconclusive are explained by overhead; better "
+    "and worse by accuracy; reproduced, explained and differs by printed.",
+    "interval": "95%, interval: confidence interval of the figure before it, at 95%.",
+    "median": "Median, ms, p90, p99, min: quantiles of the arm's own times in milliseconds. They "
+    "drift with the machine: compare modules by the overhead.",
+    "throughput": "Throughput, images/s: images of a batch over the median time.",
     "peak": "Peak memory: live activations of one forward pass in fp32, by analysis; measured on a "
     "GPU.",
     "correlation": CORRELATION,
-    "accuracy": ACCURACY_RULE,
+    "accuracy": f"Top-1, top-5: share of the test images whose class comes first, or among the "
+    f"first five. {ACCURACY_RULE}",
     "mcnemar": "Images gained / lost: test images that only the module, or only the plain "
     "backbone, gets right, with McNemar's p of these trained weights alone.",
     "placement": "Placement: where modules go. after:14 is behind layer 14 as the ULSAM tables "
     "count MobileNets, the stem being layer 1; attnbench show backbone NAME lists the layers.",
 }
-"""Definitions by term."""
+"""Definitions by term, which begin with the heads that they explain."""
+
+
+def find_terms(word: str) -> list[str]:
+    """Return the term of a name or head, or the terms whose definitions define the word.
+
+    Raises:
+        UnknownNameError: none does.
+    """
+    name = word.lower().strip()
+    if name in TERMS:
+        return [name]
+    heads = [
+        term for term, text in TERMS.items() if name in text.partition(":")[0].lower().split(", ")
+    ]
+    definition = re.compile(rf"(?<![\w+-]){re.escape(name)}(, \w+| within [^:]+)?(:| =)", re.I)
+    found = heads or [term for term, text in TERMS.items() if definition.search(text)]
+    if not found:
+        raise unknown("term", word, TERMS)
+    return found
 
 
 def pointer(*terms: str) -> str:

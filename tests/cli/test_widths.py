@@ -1,0 +1,87 @@
+"""No table is cut: at every width each cell stands whole, or its column is named as left out."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from attnbench.cli.output import console
+from attnbench.records.store import read_run
+from attnbench.reports.run_report import report_of
+from attnbench.reports.table_view import TableView
+from attnbench.reports.terminal import text_columns
+
+RESULTS = Path(__file__).parents[2] / "results"
+LARGE = ("mobilenet-latency", "module-latency")
+"""Runs that take seconds to read; quick has columns of the same kinds."""
+RUNS = sorted({path.parent.name for path in RESULTS.glob("*/records.jsonl")} - {*LARGE})
+WIDTHS = (40, 80, 120, 200)
+NOT_SHOWN = re.compile(r"not shown at \d+ columns: (.*?) \(--wide, --columns\)")
+
+
+@cache
+def report(name):
+    return report_of(read_run(RESULTS / name / "records.jsonl"))
+
+
+@pytest.fixture
+def printed(capsys, monkeypatch):
+    """Return the lines of a report at a width."""
+
+    def show(shown, width, view=None):
+        from attnbench.reports.terminal import print_report
+
+        monkeypatch.setenv("COLUMNS", str(width))
+        capsys.readouterr()
+        print_report(shown, console(), view)
+        return capsys.readouterr().out.splitlines()
+
+    return show
+
+
+def words_of(text):
+    """The words of a text, without the marks of verdicts and of footnotes."""
+    return re.sub(r"\[\d+\]", "", text).split()
+
+
+def assert_whole(shown, lines):
+    """Every word of every cell is in the lines, but for the columns that they name as left out."""
+    text = " ".join(lines)
+    named = NOT_SHOWN.findall(text)
+    left_out = {name for names in named for name in names.split(", ")}
+    found = set(words_of(text))
+    squeezed = re.sub(r"\s", "", text)
+    for table in shown.tables:
+        for column in text_columns(table, TableView()):
+            if column.slug in left_out or column.common:
+                continue
+            for cell in column.cells:
+                for word in words_of(cell.plain.strip(" –")):
+                    assert word in found or word in squeezed, (column.slug, word)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", RUNS)
+def test_tables_of_runs(name, width, printed):
+    lines = printed(report(name), width)
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+    assert_whole(report(name), lines)
+
+
+@pytest.mark.parametrize("name", ["quick", "ulsam-table1"])
+def test_all_columns_stand_in_one_line_if_wide(name, printed):
+    lines = printed(report(name), 40, TableView(wide=True))
+    assert "not shown" not in "\n".join(lines)
+    assert_whole(report(name), lines)
+
+
+def test_explained_tables_have_every_note(printed):
+    found = report("quick")
+    (table,) = found.tables
+    text = " ".join(printed(found, 120, TableView(explain=True))).replace("  ", " ")
+    for note in (*table.footnotes, *found.notes, *found.footer):
+        assert " ".join(note.split()) in text
