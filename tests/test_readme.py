@@ -74,6 +74,7 @@ def test_every_command_is_in_the_readme():
     for command in (
         "list",
         "show",
+        "explain",
         "cost",
         "latency",
         "accuracy",

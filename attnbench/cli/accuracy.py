@@ -158,11 +158,10 @@ def command(
     }
     modules = [_blended(spec, blend) for spec in module or []]
     request = _request(backbone, modules, placement, wider=wider)
+    folder, section = Path(out) / NAME, _section(settings)
     with stdout_to_stderr():
-        folder = Path(out) / NAME
-        job = prepare_request(NAME, request, measurers, _section(settings), folder, fresh=fresh)
-    refuse_skipped(job)
-    _check_columns(job, view)
+        job = prepare_request(NAME, request, measurers, section, folder, fresh=fresh)
+    _check(job, view)
     _announce(job)
     with new_worker(plugin or []) as worker:
         run = _measure(job, worker, new_pool(executor, worker, plugin or []), save)
@@ -181,11 +180,12 @@ def _request(
     return grid_request(backbones, modules, placements, wider=wider)
 
 
-def _check_columns(job: Job, view: TableView) -> None:
-    """Check the names of ``--columns`` before anything is measured."""
+def _check(job: Job, view: TableView) -> None:
+    """Check that nothing is skipped, and the names of ``--columns``, before any training."""
     from attnbench.reports.tables.build import build_report
     from attnbench.reports.terminal import check_columns
 
+    refuse_skipped(job)
     if view.columns:
         check_columns(build_report(job.suite, job.tables, {}, {}), view)
 

@@ -44,20 +44,19 @@ Labels = Annotated[
     typer.Option("--label", metavar="MODULE", help="Name it in the figure; repeats."),
 ]
 
+Placements = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p", "--placement", metavar="PLACEMENT", help="Show only this one, in this order; repeats."
+    ),
+]
+
 
 def command(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN ...", help="Suites' names, folders or files.")
     ],
-    place: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p",
-            "--placement",
-            metavar="PLACEMENT",
-            help="Show only this one, in this order; repeats.",
-        ),
-    ] = None,
+    place: Placements = None,
     into: Annotated[
         Path | None,
         typer.Option(metavar="FILE.md", help="Write it into a Markdown file, between comments."),

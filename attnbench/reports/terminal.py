@@ -108,7 +108,7 @@ def text_columns(table: Table, view: TableView, *, marked: bool = False) -> list
             key=head.key,
             name=head.name,
             unit=unit,
-            common=head.common,
+            common=head.common and ("" if view.explain else head.common),
         )
         for (head, numeric, unit), cells in zip(heads, zip(*rows, strict=True), strict=bool(rows))
     )

@@ -92,7 +92,7 @@ def test_several_end_in_a_table_with_drift_where_it_is_known():
         report("se", [("drift", success(drift=0.5))]), report("bam", [("nan", failure("x", "y"))])
     )
     assert "Module  Broken  Declared  Note  Skipped  Drift" in [line.strip() for line in lines]
-    assert "se            0          0      0         0   50.0%" in [line.strip() for line in lines]
+    assert "se           0         0     0        0  50.0%" in [line.strip() for line in lines]
     assert lines[-1] == "2 modules; 1 broken: bam"
     assert "Drift" not in "".join(text(report("se"), report("bam")))
 

@@ -116,6 +116,4 @@ def find_terms(word: str) -> list[str]:
 
 def pointer(*terms: str) -> str:
     """Return the sentence on where terms, methods and notes of a table stand in full."""
-    return (
-        f"attnbench explain {' '.join(terms)}: these columns; --explain: methods, notes, versions."
-    )
+    return f"Columns: attnbench explain {' '.join(terms)}; methods, notes and versions: --explain."
