@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,7 @@ def _draw_change(axes: Axes, found: HistoryReport, track: Track, change: ChangeP
 
 def _name_runs(axes: Axes, found: HistoryReport) -> None:
     """Write the commits below the axis, no more than are legible."""
-    labels = [entry.label for entry in found.history.entries]
+    labels = _run_labels(found)
     step = -(-len(labels) // _TICKS)
     places = range(0, len(labels), step)
     names = [label if len(label) <= 16 else f"…{label[-15:]}" for label in labels[::step]]
@@ -184,6 +185,18 @@ def _name_runs(axes: Axes, found: HistoryReport) -> None:
     axes.set_xlim(-0.7, len(labels) - 0.3)
     order = {"git": "commit", "date": "run, by date", "name": "run, by folder"}
     axes.set_xlabel(order[found.history.order], fontsize=PLAIN)
+
+
+def _run_labels(found: HistoryReport) -> list[str]:
+    """Return the commits, with the date of the run where a commit repeats."""
+    entries = found.history.entries
+    counts = Counter(entry.label for entry in entries)
+    return [
+        f"{entry.label[:7]} {entry.date[5:10]}"
+        if counts[entry.label] > 1 and entry.date
+        else entry.label
+        for entry in entries
+    ]
 
 
 def _number_format(axes: Axes, metric: str) -> None:

@@ -20,7 +20,7 @@ SINGLE, DOUBLE = 3.3, 7.0
 BLUE = "#35608d"
 CHARACTER = 0.058
 """Approximate width of a character of plain size, in inches."""
-_RESOLUTION = 200
+_RESOLUTION = 150
 
 # no date, so that equal data give identical files
 _METADATA = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}

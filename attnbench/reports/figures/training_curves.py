@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isinf
 from pathlib import Path
@@ -9,9 +10,17 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import RequestError
+from attnbench.reports.figures.axis_scales import lower_fence
+from attnbench.reports.figures.family_styles import (
+    PLAIN_NETWORK,
+    UNDECLARED,
+    order_families,
+    style_of,
+)
 from attnbench.reports.figures.figure_files import (
     BLUE,
     CHARACTER,
+    DOUBLE,
     PLAIN,
     SMALL,
     blank,
@@ -21,6 +30,7 @@ from attnbench.reports.figures.figure_files import (
 )
 from attnbench.reports.tables.accuracy_results import PairedTrainings, read_trainings
 from attnbench.reports.tables.case_results import Records
+from attnbench.suites.case import Case
 from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Suite
 
@@ -31,6 +41,11 @@ if TYPE_CHECKING:
 Epoch = Mapping[str, float]
 Row = tuple[str, Sequence[float], float, float, float]
 
+_MANY = 12
+"""Number of variants above which curves are drawn in a panel for each family."""
+_ACROSS = 4
+_ROOM = 34
+"""Characters that fit in a panel."""
 _FEW = 20
 """Number of epochs below which a curve has a marker at each epoch."""
 
@@ -39,36 +54,116 @@ def write_plots(
     suite: Suite, tables: Sequence[PlannedTable], records: Records, folder: Path
 ) -> list[Path]:
     """Write ``differences.png`` and ``curves.png`` if a run has accuracies; return the paths."""
-    measured = {label: pair for label, pair in _results(tables, records) if pair.own}
-    if not measured:
+    found = [result for result in _results(tables, records) if result[2].own]
+    if not found:
         return []
     title = suite.suite.title
+    measured = {label: pair for label, _, pair in found}
     rows = [
-        (label, pair.differences(), found.mean, found.low, found.high)
+        (label, pair.differences(), estimate.mean, estimate.low, estimate.high)
         for label, pair in measured.items()
-        if not pair.is_plain and (found := pair.difference())
+        if not pair.is_plain and (estimate := pair.difference())
     ]
     written = [save(draw_differences(rows, title), folder / "differences.png")] if rows else []
     curves = {
-        label: [curve for _, record in sorted(pair.own.items()) if (curve := _curve(record))]
+        label: [record["training"]["curve"] for _, record in sorted(pair.own.items())]
         for label, pair in measured.items()
     }
-    drawn = {label: seeds for label, seeds in curves.items() if seeds}
-    return [*written, *([save(draw_curves(drawn, title), folder / "curves.png")] if drawn else [])]
-
-
-def _curve(record: Mapping[str, Any]) -> Sequence[Epoch]:
-    return (record.get("training") or {}).get("curve") or ()
+    if len(curves) > _MANY:
+        drawn = draw_family_curves(curves, {label: family for label, family, _ in found}, title)
+    else:
+        drawn = draw_curves(curves, title)
+    return [*written, save(drawn, folder / "curves.png")]
 
 
 def _results(
     tables: Sequence[PlannedTable], records: Records
-) -> Iterator[tuple[str, PairedTrainings]]:
+) -> Iterator[tuple[str, str, PairedTrainings]]:
+    """Yield label, family and trainings; rows of several tables have their placement's label."""
+    labels = Counter(row.label for table in tables for row in table.rows)
     for table in tables:
         for row, results in zip(table.rows, read_trainings(table.rows, records), strict=True):
             for case, pair in zip(row.cases, results, strict=False):
-                more = f" ({case.module})" if len(results) > 1 else ""
-                yield f"{row.label}{more}", pair
+                parts = [case.module] if len(results) > 1 else []
+                parts += [case.placement] if labels[row.label] > 1 else []
+                more = ", ".join(filter(None, parts))
+                yield f"{row.label} ({more})" if more else row.label, _family(case, records), pair
+
+
+def _family(case: Case, records: Records) -> str:
+    if case.module is None:
+        return PLAIN_NETWORK
+    card = (records.get(case.name) or {}).get("card") or {}
+    return str(card.get("family") or UNDECLARED)
+
+
+def draw_family_curves(
+    curves: Mapping[str, Sequence[Sequence[Epoch]]], families: Mapping[str, str], title: str
+) -> Figure:
+    """Draw the mean loss of many variants over epochs, in a panel for each family.
+
+    Each panel has all variants in gray, those of its family in color and the plain networks in
+    black. Those whose last loss is an outlier above the others are named in the corner.
+
+    Args:
+        curves: variant -> seeds -> epochs with ``epoch`` and ``loss``.
+        families: variant -> family.
+        title: the title of the figure.
+    """
+    _check(curves)
+    means = {name: _mean(_lines(seeds, "loss")) for name, seeds in curves.items()}
+    means = {name: mean for name, mean in means.items() if mean}
+    found = order_families(families[label] for label in means)
+    names = [name for name in found if name != PLAIN_NETWORK] or found
+    last = {label: mean[max(mean)] for label, mean in means.items()}
+    highest = -lower_fence([-loss for loss in last.values() if isfinite(loss)])
+    rows = -(-len(names) // _ACROSS)
+    figure = blank(DOUBLE, 0.5 + 1.9 * rows, title)
+    grid = figure.subplots(rows, min(_ACROSS, len(names)), sharex=True, sharey=True, squeeze=False)
+    for axes in grid.ravel()[len(names) :]:
+        axes.set_axis_off()
+    for axes, family in zip(grid.ravel(), names, strict=False):
+        own = {label for label in means if families[label] == family}
+        _draw_family(axes, means, families, family)
+        _name_outliers(axes, {label: last[label] for label in own if last[label] > highest})
+    figure.supxlabel("epoch", fontsize=PLAIN)
+    figure.supylabel("training loss, mean of the seeds", fontsize=PLAIN)
+    return figure
+
+
+def _draw_family(
+    axes: Axes,
+    means: Mapping[str, Mapping[float, float]],
+    families: Mapping[str, str],
+    family: str,
+) -> None:
+    for label, mean in means.items():
+        color, width, order = "0.85", 0.4, 1
+        if families[label] in (family, PLAIN_NETWORK):
+            color, width, order = style_of(families[label])[0], 0.8, 2
+        axes.plot(*_points(mean), color=color, linewidth=width, zorder=order, label=label)
+    style_axes(axes, family, grid="y")
+    axes.locator_params(axis="x", integer=True)
+
+
+def _name_outliers(axes: Axes, last: Mapping[str, float]) -> None:
+    """Write the names in the upper right corner, the highest loss first."""
+    highest = sorted(last, key=lambda label: -last[label])
+    names = [name if len(name) <= _ROOM else f"{name[: _ROOM - 1]}…" for name in highest]
+    axes.text(
+        *(0.98, 0.97, "\n".join(names)),
+        transform=axes.transAxes,
+        fontsize=SMALL,
+        horizontalalignment="right",
+        verticalalignment="top",
+        parse_math=False,
+    ).set_in_layout(False)
+
+
+def _lines(seeds: Sequence[Sequence[Epoch]], key: str) -> list[dict[float, float]]:
+    """Return a value by epoch for each seed that has any."""
+    lines = ({epoch["epoch"]: epoch[key] for epoch in seed if key in epoch} for seed in seeds)
+    return [line for line in lines if line]
 
 
 def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> Figure:
@@ -86,10 +181,10 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
     _check(curves)
     tested = any("top1" in epoch for seeds in curves.values() for seed in seeds for epoch in seed)
     panels = [("loss", "training loss")] + [("top1", "test top-1, %")] * tested
-    width = 1.0 + 5.5 * len(panels)
-    each = 0.6 + CHARACTER * max(map(len, curves))
+    width = DOUBLE if tested else DOUBLE / 2
+    each = 0.5 + CHARACTER * max(map(len, curves))
     columns = max(1, min(len(curves), int(width / each)))
-    figure = blank(width, 4.6 + 0.2 * -(-len(curves) // columns), title)
+    figure = blank(width, 2.9 + 0.13 * -(-len(curves) // columns), title)
     grid = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
     means = [
         _draw_panel(axes, curves, key, name) for axes, (key, name) in zip(grid, panels, strict=True)
@@ -99,7 +194,7 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
         list(curves),
         loc="outside lower center",
         ncols=columns,
-        fontsize=PLAIN,
+        fontsize=SMALL,
         title="thick: mean of the seeds; thin: each seed",
         title_fontsize=SMALL,
     )
@@ -122,8 +217,7 @@ def draw_differences(rows: Sequence[Row], title: str) -> Figure:
     """
     if not rows:
         raise RequestError("draw_differences() needs at least one row: got none.")
-    longest = max(len(row[0]) for row in rows)
-    figure = blank(7.5 + CHARACTER * longest, 1.7 + 0.45 * len(rows), title)
+    figure = blank(DOUBLE, 0.9 + 0.17 * len(rows), title)
     axes = figure.subplots()
     limits = _extent(rows)
     for at, row in enumerate(rows):
@@ -151,12 +245,11 @@ def _draw_panel(
     """Draw one quantity of all arms, and return the lines of the means."""
     means = []
     for seeds, color in zip(curves.values(), _colors(len(curves)), strict=True):
-        lines = [{epoch["epoch"]: epoch[key] for epoch in seed if key in epoch} for seed in seeds]
-        lines = [line for line in lines if line]
+        lines = _lines(seeds, key)
         for line in lines:
-            axes.plot(*_points(line), color=color, linewidth=0.7, alpha=0.5, **_marks(line, 2))
+            axes.plot(*_points(line), color=color, linewidth=0.4, alpha=0.5, **_marks(line, 1))
         mean = _mean(lines)
-        means += axes.plot(*_points(mean), color=color, linewidth=2.2, **_marks(mean, 4))
+        means += axes.plot(*_points(mean), color=color, linewidth=1.2, **_marks(mean, 2))
     style_axes(axes, name, x="epoch", grid="both")
     axes.locator_params(axis="x", integer=True)
     return means
@@ -199,7 +292,7 @@ def _extent(rows: Sequence[Row]) -> tuple[float, float]:
 def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> None:
     _, differences, mean, low, high = row
     dots = [value for value in differences if isfinite(value)]
-    axes.scatter(dots, [at + 0.22] * len(dots), s=14, color="0.45", alpha=0.7, linewidths=0)
+    axes.scatter(dots, [at + 0.3] * len(dots), s=5, color="0.45", alpha=0.7, linewidths=0)
     if not isfinite(mean):
         return
     arrow = {"arrowstyle": "-|>", "color": BLUE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
@@ -207,9 +300,9 @@ def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> Non
         if isinf(bound):
             axes.annotate("", (edge, at), (mean, at), arrowprops=arrow)
         elif isfinite(bound):
-            axes.plot([mean, bound], [at, at], color=BLUE, linewidth=2, solid_capstyle="butt")
-            axes.plot([bound], [at], "|", color=BLUE, markersize=9, markeredgewidth=2)
-    axes.plot([mean], [at], "D", color=BLUE, markersize=6, zorder=3)
+            axes.plot([mean, bound], [at, at], color=BLUE, linewidth=1.2, solid_capstyle="butt")
+            axes.plot([bound], [at], "|", color=BLUE, markersize=5, markeredgewidth=1.2)
+    axes.plot([mean], [at], "D", color=BLUE, markersize=3.5, zorder=3)
 
 
 def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:

@@ -240,7 +240,7 @@ class TestSave:
         path = save(figure, tmp_path / "new" / "maps.PNG")
         with Image.open(path) as image:
             assert image.format == "PNG"
-            assert image.size == tuple(int(200 * inches) for inches in figure.get_size_inches())
+            assert image.size == tuple(int(150 * inches) for inches in figure.get_size_inches())
             assert len(image.convert("RGB").getcolors(maxcolors=1 << 24)) > 50
         assert [one.name for one in path.parent.iterdir()] == ["maps.PNG"]
 

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from math import inf, nan
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from attnbench.errors import RequestError
 from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.store import Run
 from attnbench.registry.plugins import catalog
-from attnbench.reports.figures.training_curves import draw_curves, draw_differences, write_plots
+from attnbench.reports.figures.training_curves import (
+    draw_curves,
+    draw_differences,
+    draw_family_curves,
+    write_plots,
+)
 from attnbench.reports.run_report import planned_of
 from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import plan
@@ -142,6 +148,41 @@ class TestDifferences:
     def test_no_row(self):
         with pytest.raises(RequestError, match="at least one row: got none"):
             draw_differences([], "t")
+
+
+class TestFamilies:
+    CURVES: ClassVar = {
+        f"m{at}": [seed(2.0, 0.5 + 0.1 * at), seed(4.0, 0.7 + 0.1 * at)] for at in range(6)
+    }
+    FAMILIES: ClassVar = dict.fromkeys(CURVES, "channel") | {
+        "m5": "mixed",
+        "plain": "plain",
+        "lost": "mixed",
+    }
+
+    @pytest.fixture
+    def figure(self):
+        curves = self.CURVES | {"plain": [seed(3.0, 1.0)], "lost": [seed(2.0, 9.0)]}
+        return draw_family_curves(curves, self.FAMILIES, "t")
+
+    def test_a_panel_for_each_family_with_all_means(self, figure):
+        assert [axes.get_title() for axes in figure.axes if axes.axison] == ["channel", "mixed"]
+        for axes in figure.axes:
+            found = {line.get_label(): points(line) for line in axes.get_lines()}
+            assert found["m1"] == [(1, 3.0), (2, pytest.approx(0.7))]
+            assert len(found) == 8
+
+    def test_color_for_its_own_and_plain_gray_for_others(self, figure):
+        left, right = figure.axes
+        gray = {
+            axes: {line.get_label() for line in axes.get_lines() if line.get_color() == "0.85"}
+            for axes in (left, right)
+        }
+        assert gray[left] == {"m5", "lost"}
+        assert gray[right] == {f"m{at}" for at in range(5)}
+
+    def test_an_outlier_is_named(self, figure):
+        assert [[one.get_text() for one in axes.texts] for axes in figure.axes] == [[""], ["lost"]]
 
 
 def test_curves_need_neither_torch_nor_pyplot():
