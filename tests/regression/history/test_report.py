@@ -11,7 +11,7 @@ from attnbench.regression.history import github_benchmark
 from attnbench.regression.history.figure import draw_history
 from attnbench.regression.history.report import report
 from attnbench.regression.history.report_data import find_changes
-from attnbench.regression.history.runs import read_history
+from attnbench.regression.history.runs import HistoryEntry, read_history
 from attnbench.regression.history.series import collect
 from attnbench.reports.figures.figure_files import save
 from attnbench.reports.tables.render import render
@@ -126,6 +126,15 @@ def test_the_picture(told, tmp_path):
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[0] == f"cost/{SE}   params" and not any("macs" in one for one in titles)
     assert save(figure, tmp_path / "h.png").stat().st_size > 10_000
+
+
+def test_runs_of_one_commit_have_their_dates(told, monkeypatch):
+    found, short = told
+    monkeypatch.setattr(HistoryEntry, "label", property(lambda entry: short[0]))
+    monkeypatch.setattr(HistoryEntry, "date", property(lambda entry: "2026-03-04T05:06:07+00:00"))
+    axes = draw_history(found, "t").axes
+    names = {one.get_text() for one in axes[-1].get_xticklabels()}
+    assert names == {f"{short[0][:7]} 03-04"}
 
 
 def test_a_picture_of_no_numbers(keep, tmp_path):

@@ -1,3 +1,4 @@
+import copy
 import subprocess
 import sys
 from math import inf, nan
@@ -221,7 +222,8 @@ def run_of(tmp_path, top1):
         versions={},
         machine={},
     )
-    cases = [case for row in tables[0].rows for cases in row.accuracy for case in cases]
+    rows = [row for table in tables for row in table.rows]
+    cases = [case for row in rows for cases in row.accuracy for case in cases]
     records = [
         Record(
             case=case.name,
@@ -253,3 +255,20 @@ def test_a_plain_backbone_alone_has_no_difference(tmp_path):
 def test_nothing_measured_no_plot_written(tmp_path):
     assert write_plots(*planned_of(run_of(tmp_path, lambda case: None)), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_one_label_in_two_tables_are_all_drawn(monkeypatch, tmp_path):
+    content = copy.deepcopy(SUITE)
+    for place in ("after:14", "official"):
+        table = copy.deepcopy(SUITE["table"][0])
+        table["row"][1] |= {"label": "{module}", "placement": place}
+        content["table"] = [*(content["table"] if place == "official" else []), table]
+    monkeypatch.setattr(sys.modules[__name__], "SUITE", content)
+    run = run_of(tmp_path, lambda case: 90.0 + case.training.seed)
+    drawn = []
+    monkeypatch.setattr(
+        "attnbench.reports.figures.training_curves.save", lambda figure, path: drawn.append(figure)
+    )
+    write_plots(*planned_of(run), tmp_path)
+    labels = [one.get_text() for one in drawn[0].axes[0].get_yticklabels()]
+    assert labels == ["se (after:14)", "se (official)"]
