@@ -42,10 +42,20 @@ STATUSES = ("failed", "skipped", "not run", "not measured")
 
 def verdict_text(text: str, *, marked: bool) -> Text:
     """Return a verdict in its color, with its mark where the terminal has the character."""
-    known = (text.partition(":")[0], text.partition(" ")[0])
-    mark, style = next((_WORDS[words] for words in known if words in _WORDS), ("", ""))
+    mark, style = _WORDS.get(verdict_word(text), ("", ""))
     shown = f"{mark} {text}" if mark and marked else text
     return Text(visible(shown), style)
+
+
+def verdict_word(text: str) -> str:
+    """Return the words that a verdict or status starts with: ``same`` of ``same within 1%``."""
+    starts = (text.partition(":")[0], text.partition(" ")[0].rstrip(","))
+    return next((words for words in starts if words in _WORDS), "")
+
+
+def verdict_mark(text: str) -> str:
+    """Return the mark of a verdict or status; empty if it has none."""
+    return _WORDS.get(verdict_word(text), ("", ""))[0]
 
 
 def color_verdicts(text: str, style: str = "") -> Text:

@@ -257,6 +257,23 @@ class TableAccuracy(_Overrides):
     """``[table.accuracy]``: makes a table one with accuracy; what it leaves out is the suite's."""
 
 
+class Paper(_Strict):
+    """``[table.paper]``: the table as ``attnbench table --preset paper`` typesets it."""
+
+    title: Text | None = None
+    """Caption; by default the table's title."""
+    columns: Annotated[list[ColumnKey | LatencyColumnKey | AccuracyColumnKey], Unique] = []
+    """Columns besides those of column groups; by default at most seven that fit the page."""
+    rows: Literal["all", "printed"] = "all"
+    """Rows; ``printed``: only those with printed figures, as the source has them."""
+    head: Text | None = None
+    """Head above the columns of accuracy."""
+    beside: bool = False
+    """The columns of accuracy stand in the table above, beside its own, matched by label."""
+    notes: list[Text] | None = None
+    """Notes below the table; by default the table's."""
+
+
 class Row(_Strict):
     """``[[table.row]]``: one row, or the product of the lists in it."""
 
@@ -338,6 +355,7 @@ class TableLayout(_Strict):
     cite: bool = False
     """Citation of the modules' papers in the LaTeX table, with a BibTeX file beside it."""
     notes: list[Text] = []
+    paper: Paper = Paper()
     row: Annotated[list[Row], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -351,6 +369,8 @@ class TableLayout(_Strict):
             raise ValueError("a table cannot have both column groups and latency")
         if self.latency and any(row.control for row in self.row):
             raise ValueError("rows with control = wider have no latency: remove latency")
+        if self.paper.rows == "printed" and not any(row.printed for row in self.row):
+            raise ValueError("paper.rows = printed needs a row with printed figures")
         groups = len(self.groups.values) if self.groups else 0
         for number, row in enumerate(self.row, start=1):
             for metric, figure in row.printed.items():
@@ -387,6 +407,8 @@ class Suite(_Strict):
             raise ValueError("no table has latency: write latency = {} under [[table]]")
         if self.accuracy is not None and not any(layout.accuracy for layout in self.table):
             raise ValueError("no table has accuracy: write accuracy = {} under [[table]]")
+        if self.table[0].paper.beside:
+            raise ValueError("table[1].paper.beside needs a table above it: remove beside")
         for layout in self.table:
             accuracy = self.accuracy_of(layout)
             if layout.groups and accuracy and accuracy.columns:

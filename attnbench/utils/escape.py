@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -31,6 +32,11 @@ _LATEX = {
     # at the start of a row these would be read as arguments of the line break before
     **{character: f"{{{character}}}" for character in "[]*"},
     "×": r"$\times$",
+    "✗": r"$\times$",
+    "▲": r"$\blacktriangle$",
+    "▼": r"$\blacktriangledown$",
+    "≠": r"$\neq$",
+    "∼": r"$\sim$",
     "✓": r"$\checkmark$",
     "√": r"$\checkmark$",
     "≥": r"$\geq$",
@@ -41,8 +47,8 @@ _LATEX = {
     "→": r"$\to$",
     "∞": r"$\infty$",
     "−": "$-$",
-    "²": "$^2$",
-    "³": "$^3$",
+    "²": r"\texttwosuperior{}",
+    "³": r"\textthreesuperior{}",
     "Δ": r"$\Delta$",
     "α": r"$\alpha$",
     "β": r"$\beta$",
@@ -107,6 +113,12 @@ def _python_escape(match: re.Match[str]) -> str:
 def latex(text: object) -> EscapedText:
     """Return text escaped for LaTeX, which then typesets it literally."""
     return EscapedText("".join(map(_latex_character, _one_line(text))))
+
+
+def stacked(lines: Sequence[str]) -> EscapedText:
+    """Return lines of text for LaTeX, one above the other."""
+    text = r" \\ ".join(map(latex, lines))
+    return EscapedText(rf"\shortstack{{{text}}}" if len(lines) > 1 else text)
 
 
 def markdown(text: object) -> EscapedText:

@@ -195,7 +195,7 @@ def estimate(one: LatencyCell) -> str:
     if one.timing.is_plain:
         return "A/A"
     ratio = one.timing.arm.ratio
-    return percent(ratio) if one.case.backbone else f"{ratio:.3g}x"
+    return percent(ratio) if one.case.backbone else f"{_passes(ratio)}x"
 
 
 def bounds(one: LatencyCell) -> str:
@@ -205,7 +205,12 @@ def bounds(one: LatencyCell) -> str:
     arm = one.timing.arm
     if one.case.backbone or one.timing.is_plain:
         return interval(arm.low, arm.high)
-    return f"[{arm.low:.3g}, {arm.high:.3g}]"
+    return f"[{_passes(arm.low)}, {_passes(arm.high)}]"
+
+
+def _passes(ratio: float) -> str:
+    """Return a ratio with three significant digits, from 1000 on without decimals."""
+    return f"{ratio:,.0f}" if ratio >= 999.5 else f"{ratio:.3g}"
 
 
 def verdict(one: LatencyCell) -> str:
