@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,16 +17,27 @@ from attnbench.cli.options import (
     chosen_format,
     table_view,
 )
-from attnbench.cli.output import log_left_out, print_json, print_report
+from attnbench.cli.output import log_left_out, print_json, print_report, write
+from attnbench.errors import RequestError, unknown
+
+if TYPE_CHECKING:
+    from attnbench.records.store import Run
 
 EXAMPLES = (
     "attnbench table quick",
-    "attnbench table results/quick --format csv",
+    "attnbench table results/quick --preset paper",
 )
 
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A suite's name, folder or file.")],
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="paper: LaTeX of few columns that fit."),
+    ] = None,
+    two_column: Annotated[
+        bool, typer.Option("--two-column", help="With --preset paper: for two-column pages.")
+    ] = False,
     columns: Columns = None,
     wide: Wide = False,
     explain: Explain = False,
@@ -42,6 +54,15 @@ def command(
     from attnbench.reports.run_report import report_of
     from attnbench.reports.tables.long_format import printed_figures
 
+    if preset is not None:
+        others = {"--format": format, "--json": json, "--wide": wide, "--explain": explain}
+        _check_preset(preset, others)
+        found = read_run(find_run(run, out))
+        log_left_out(found)
+        _print_paper(found, two_column, columns)
+        return
+    if two_column:
+        raise RequestError("--two-column is for papers. Give --preset paper as well")
     chosen = chosen_format(format, json)
     view = table_view(chosen, columns, wide, explain)
     found = read_run(find_run(run, out))
@@ -54,3 +75,24 @@ def command(
         print_json([record | extra.get(name, {}) for name, record in records.items()])
     else:
         print_report(report, chosen, view)
+
+
+def _check_preset(preset: str, others: Mapping[str, object]) -> None:
+    if preset != "paper":
+        raise unknown("--preset", preset, ("paper",))
+    given = next(
+        (option for option, value in others.items() if value not in (None, False, "tex")), None
+    )
+    if given:
+        raise RequestError(f"--preset paper is LaTeX: got {given} as well. Omit one of them")
+
+
+def _print_paper(run: Run, two_column: bool, columns: str | None) -> None:
+    from attnbench.reports.paper.build_paper import build_paper
+    from attnbench.reports.paper.latex import to_latex
+    from attnbench.reports.run_report import planned_of
+
+    keys = table_view("text", columns, wide=False).columns
+    suite, tables, records = planned_of(run)
+    built = build_paper(suite, tables, records, two_column=two_column, columns=keys)
+    write(to_latex(built, suite.suite.name, two_column=two_column))

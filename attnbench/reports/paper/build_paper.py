@@ -21,7 +21,7 @@ from attnbench.reports.tables.accuracy_results import NOT_MEASURED
 from attnbench.reports.tables.case_results import LatencyCell, Records, placement_text, read_timings
 from attnbench.reports.tables.latency_columns import latency_notes, short_setting
 from attnbench.reports.tables.row_views import RowView, row_views
-from attnbench.reports.terms import DIFFERENCE_RULE, MACS_RULE, OVERHEAD_RULE
+from attnbench.reports.tables.terms import DIFFERENCE_RULE, MACS_RULE, OVERHEAD_RULE
 from attnbench.reports.verdict_words import verdict_word
 from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import Paper, Suite

@@ -40,13 +40,18 @@ def named_columns(columns: Sequence[PaperColumn], keys: Sequence[str]) -> list[P
         UnknownNameError: a key is of no column.
     """
     found = [column for column in columns if column.key == "label"]
+    single = [column for column in columns if not column.is_grouped]
     for key in keys:
-        matching = [column for column in columns if key == column.key and not column.is_grouped]
+        matching = [column for column in single if key == column.key]
+        matching = matching or [column for column in single if key == _slug(column)]
         if not matching:
-            known = (column.key for column in columns if not column.is_grouped)
-            raise unknown("--columns", key, dict.fromkeys(known))
+            raise unknown("--columns", key, dict.fromkeys(column.key for column in single))
         found += [column for column in matching if column not in found]
     return [*found, *(column for column in columns if column.is_grouped)]
+
+
+def _slug(column: PaperColumn) -> str:
+    return column.head.lower().replace(" ", "-")
 
 
 def ranked_columns(columns: Sequence[PaperColumn]) -> list[PaperColumn]:
