@@ -257,7 +257,7 @@ class TableAccuracy(_Overrides):
     """``[table.accuracy]``: makes a table one with accuracy; what it leaves out is the suite's."""
 
 
-class Paper(_Strict):
+class PaperLayout(_Strict):
     """``[table.paper]``: the table as ``attnbench table --preset paper`` typesets it."""
 
     title: Text | None = None
@@ -265,7 +265,7 @@ class Paper(_Strict):
     columns: Annotated[list[ColumnKey | LatencyColumnKey | AccuracyColumnKey], Unique] = []
     """Columns besides those of column groups; by default at most seven that fit the page."""
     rows: Literal["all", "printed"] = "all"
-    """Rows; ``printed``: only those with printed figures, as the source has them."""
+    """Rows; ``printed``: only those with printed figures and added ones."""
     head: Text | None = None
     """Head above the columns of accuracy."""
     beside: bool = False
@@ -355,7 +355,7 @@ class TableLayout(_Strict):
     cite: bool = False
     """Citation of the modules' papers in the LaTeX table, with a BibTeX file beside it."""
     notes: list[Text] = []
-    paper: Paper = Paper()
+    paper: PaperLayout = PaperLayout()
     row: Annotated[list[Row], Field(min_length=1)]
 
     @model_validator(mode="after")

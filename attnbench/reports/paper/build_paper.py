@@ -24,7 +24,7 @@ from attnbench.reports.tables.row_views import RowView, row_views
 from attnbench.reports.tables.terms import DIFFERENCE_RULE, MACS_RULE, OVERHEAD_RULE
 from attnbench.reports.verdict_words import verdict_word
 from attnbench.suites.planned import PlannedTable
-from attnbench.suites.schema import Paper, Suite
+from attnbench.suites.schema import PaperLayout, Suite
 
 _LEGEND = {
     "reproduced": "reproduced (follows from the source's own formulas)",
@@ -103,12 +103,13 @@ class _Draft:
         )
 
 
-def _rows(views: Sequence[RowView], paper: Paper) -> list[RowView]:
-    return [view for view in views if view.row.printed or paper.rows == "all"]
+def _rows(views: Sequence[RowView], paper: PaperLayout) -> list[RowView]:
+    is_shown = [view.added or bool(view.row.printed) or paper.rows == "all" for view in views]
+    return [view for view, shown in zip(views, is_shown, strict=True) if shown]
 
 
 def _draft(
-    paper: Paper, suite: Suite, views: Sequence[RowView], requested: Sequence[str]
+    paper: PaperLayout, suite: Suite, views: Sequence[RowView], requested: Sequence[str]
 ) -> _Draft:
     layout = views[0].layout
     keys = requested or paper.columns

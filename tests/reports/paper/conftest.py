@@ -15,9 +15,9 @@ __all__ = ["catalog", "content", "record"]
 def paper_of(catalog, record):
     """Return a function that builds a suite's tables for a paper."""
 
-    def make(content, records=None, **options):
+    def make(content, records=None, added=(), **options):
         suite = parse_suite(content, "small.toml")
-        tables = plan(suite, catalog)
+        tables = plan(suite, catalog, added)
         known = {
             case.name: record(card=ULSAM_CARD if case.module else None)
             for case in all_cases(tables)

@@ -125,3 +125,13 @@ def test_hostile_texts_are_typeset(paper_of, content):
     lines = [line for line in text.splitlines() if not line.startswith("%")]
     assert not re.search(r"(?<!\\)[#%]", "\n".join(lines))
     assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
+
+
+def test_only_printed_rows_and_added_ones_where_the_suite_says_so(paper_of, content):
+    table = content["table"][0]
+    table["row"].append({"label": "ours", "backbone": "mobilenet_v2"})
+    table["paper"] = {"rows": "printed"}
+    names = [row.partition(" &")[0] for row in rows_of(to_latex(paper_of(content), "small"))]
+    assert names == ["MV2", "MV2 + ULSAM"]
+    added = rows_of(to_latex(paper_of(content, added=("se",)), "small"))
+    assert len(added) == 3
