@@ -115,7 +115,7 @@ def latex(text: object) -> EscapedText:
     return EscapedText("".join(map(_latex_character, _one_line(text))))
 
 
-def stacked(lines: Sequence[str]) -> EscapedText:
+def stack_lines(lines: Sequence[str]) -> EscapedText:
     """Return lines of text for LaTeX, one above the other."""
     text = r" \\ ".join(map(latex, lines))
     return EscapedText(rf"\shortstack{{{text}}}" if len(lines) > 1 else text)

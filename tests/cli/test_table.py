@@ -37,4 +37,4 @@ def test_an_unknown_column_is_named_with_the_known_ones(attnbench):
     run = str(RESULTS / "fashion-accuracy")
     done = attnbench("table", run, "--preset", "paper", "--columns", "differnce")
     assert done.status == 2
-    assert "'differnce'. Did you mean 'difference'?" in done.err
+    assert "'differnce'. Did you mean 'difference'" in done.err

@@ -14,7 +14,7 @@ from attnbench.reports.paper.column_choice import (
 )
 from attnbench.reports.paper.columns import PaperColumn, paper_columns
 from attnbench.reports.paper.figures import Figure
-from attnbench.reports.paper.fit import Fit, fits_with, fitted
+from attnbench.reports.paper.fit import Fit, fit_page, fits_with
 from attnbench.reports.paper.typeset import TypesetColumn, mark
 from attnbench.reports.tables.accuracy_columns import accuracy_notes
 from attnbench.reports.tables.accuracy_results import NOT_MEASURED
@@ -160,7 +160,7 @@ def _table(draft: _Draft, two_column: bool) -> PaperTable:
         typeset,
         notes,
         starts,
-        fitted(typeset, len(draft.views), notes, draft.title, two_column),
+        fit_page(typeset, len(draft.views), notes, draft.title, two_column),
     )
 
 

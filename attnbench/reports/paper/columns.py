@@ -74,12 +74,14 @@ def paper_columns(views: Sequence[RowView]) -> list[PaperColumn]:
         for number, column in enumerate(columns)
         for found in _columns(column, [row[number] for row in rows])
     ]
-    return [
-        replace(one, figures=tuple(mark_best(one.figures, _SENSES[one.key], eligible)))
-        if one.key in _SENSES
-        else one
-        for one in _completed(made, views)
-    ]
+    return [_marked(column, eligible) for column in _completed(made, views)]
+
+
+def _marked(column: PaperColumn, eligible: Sequence[bool]) -> PaperColumn:
+    if column.key not in _SENSES:
+        return column
+    figures = mark_best(column.figures, _SENSES[column.key], eligible)
+    return replace(column, figures=tuple(figures))
 
 
 def _spread(row: Sequence[Cell], columns: Sequence[Column]) -> list[tuple[Cell, list[str]]]:

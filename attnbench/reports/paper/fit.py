@@ -31,7 +31,7 @@ _AROUND = 70.0
 
 @dataclass(frozen=True)
 class Fit:
-    """How a table is typeset."""
+    """Type size, spacing and float of a table."""
 
     command: str
     """Command of the type size."""
@@ -53,7 +53,7 @@ def fits_with(columns: Sequence[PaperColumn], most: int, two_column: bool) -> li
     return shown or list(columns[:1])
 
 
-def fitted(
+def fit_page(
     columns: Sequence[TypesetColumn],
     rows: int,
     notes: Sequence[str],

@@ -15,7 +15,7 @@ from attnbench.reports.paper.figures import Figure
 from attnbench.reports.paper.type_widths import text_width
 from attnbench.reports.tables.number_format import decimal
 from attnbench.reports.verdict_words import verdict_mark
-from attnbench.utils.escape import latex, stacked
+from attnbench.utils.escape import latex, stack_lines
 
 _HEAD_WIDTH = 12
 """Width in characters above which a head is broken at its words."""
@@ -82,7 +82,7 @@ class TypesetColumn:
     @property
     def head(self) -> str:
         """Return the head across the parts of the column."""
-        text = stacked(self.head_lines)
+        text = stack_lines(self.head_lines)
         if self.parts > 1:
             return rf"\multicolumn{{{self.parts}}}{{c}}{{{text}}}"
         return f"{{{text}}}" if self._numbers else text
