@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # for type checkers; a test checks that these names equal those of the table below
     from attnbench import latency as latency
+    from attnbench.api.accuracy import measure_accuracy as measure_accuracy
     from attnbench.api.latency import measure_latency as measure_latency
+    from attnbench.api.suite_run import RunTable as RunTable
+    from attnbench.api.suite_run import SuiteRun as SuiteRun
+    from attnbench.api.suite_run import load as load
+    from attnbench.api.suites import run_suite as run_suite
     from attnbench.cards import Card as Card
     from attnbench.cards import Constraint as Constraint
     from attnbench.cards import Paper as Paper
@@ -54,7 +59,10 @@ if TYPE_CHECKING:
 # milliseconds, which every pytest run of an environment would pay for the plugin
 _PUBLIC = {
     "attnbench": ("latency",),
+    "attnbench.api.accuracy": ("measure_accuracy",),
     "attnbench.api.latency": ("measure_latency",),
+    "attnbench.api.suite_run": ("RunTable", "SuiteRun", "load"),
+    "attnbench.api.suites": ("run_suite",),
     "attnbench.cards": ("Card", "Constraint", "Paper", "PrintedCost", "Traits"),
     "attnbench.counting.cost": ("Cost", "cost"),
     "attnbench.errors": (

@@ -142,6 +142,7 @@ def command(
     from attnbench.datasets.registry import with_labels
     from attnbench.runner.worker_main import check_executor, new_pool, new_worker
     from attnbench.runner.worker_tasks import Measurers
+    from attnbench.suites.request import accuracy_section
 
     chosen = chosen_format(format, json)
     view = table_view(chosen, columns, wide, explain)
@@ -158,9 +159,9 @@ def command(
     }
     modules = [_blended(spec, blend) for spec in module or []]
     request = _request(backbone, modules, placement, wider=wider)
-    folder, section = Path(out) / NAME, _section(settings)
+    section = accuracy_section(settings)
     with stdout_to_stderr():
-        job = prepare_request(NAME, request, measurers, section, folder, fresh=fresh)
+        job = prepare_request(NAME, request, measurers, section, Path(out) / NAME, fresh=fresh)
     _check(job, view)
     _announce(job)
     with new_worker(plugin or []) as worker:
@@ -206,14 +207,6 @@ def _blended(module: str, blend: bool) -> str:
 
     spec = parse_spec(module, "module")
     return str(spec.with_options(**{"blend": True, **spec.options})) if blend else module
-
-
-def _section(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of the suite's section ``[accuracy]``."""
-    columns = ["top1", "top5", "difference"]
-    columns += ["int8", "int8_difference"] if settings["int8"] else []
-    given = {key: value for key, value in settings.items() if value is not None}
-    return {**given, "columns": [*columns, "mcnemar", "seconds"]}
 
 
 def _announce(job: Job) -> None:

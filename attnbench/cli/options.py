@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.errors import RequestError, unknown
-from attnbench.registry.settings import settings
+from attnbench.registry.settings import DEFAULT_OUT, settings
 
 if TYPE_CHECKING:
     from attnbench.reports.table_view import TableView
 
-DEFAULT_OUT = "attnbench-results"
 DEFAULT_BUDGET_S = 5.0
 KINDS = ("cost", "latency", "accuracy")
 FORMATS = ("text", "json", "md", "csv", "tex", "html")
@@ -29,8 +28,7 @@ def with_project_plugins(given: list[str] | None) -> list[str]:
 
 def project_out() -> str:
     """Return the folder of the project's runs."""
-    settled = settings()
-    return str(settled.root / settled.out) if settled.out else DEFAULT_OUT
+    return settings().runs
 
 
 def project_budget() -> float:

@@ -13,6 +13,9 @@ from attnbench.utils.toml import read_toml
 FILE = "pyproject.toml"
 _TABLE = "tool.attnbench"
 
+DEFAULT_OUT = "attnbench-results"
+"""Folder of the runs in a project that names none."""
+
 
 @dataclass(frozen=True)
 class ProjectSettings:
@@ -33,6 +36,11 @@ class ProjectSettings:
     """Gate of each metric: ``exact``, ``ignore``, or the tolerated change."""
     root: Path = field(default_factory=Path)
     """Folder that paths are relative to."""
+
+    @property
+    def runs(self) -> str:
+        """Return the folder of runs as a path."""
+        return str(self.root / self.out) if self.out else DEFAULT_OUT
 
     @property
     def plugin_paths(self) -> list[str]:

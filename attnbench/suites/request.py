@@ -65,6 +65,14 @@ def request_suite(
     return suite
 
 
+def accuracy_section(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of the suite's section ``[accuracy]``; settings of None are left out."""
+    columns = ["top1", "top5", "difference"]
+    columns += ["int8", "int8_difference"] if settings["int8"] else []
+    given = {key: value for key, value in settings.items() if value is not None}
+    return {**given, "columns": [*columns, "mcnemar", "seconds"]}
+
+
 def _with_one_pass(suite: Suite, channels: int | None) -> Suite:
     """Return the suite with the baseline of modules alone as a row: one pass over the map."""
     (layout,) = suite.table
