@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from attnbench.errors import RequestError, unknown
 from attnbench.records.store import Run, find_run, read_run
 from attnbench.registry.settings import settings
 from attnbench.reports.overview.entries import collect
-from attnbench.reports.overview.figure import picture
+from attnbench.reports.overview.figure import draw_figure
 from attnbench.reports.run_report import planned_of, report_of
 from attnbench.reports.tables.case_results import NOT_RUN, read_timings
 from attnbench.reports.tables.metric_rows import COLUMNS, INTEGERS, metric_rows
@@ -92,15 +93,20 @@ class SuiteRun:
         """Return the tables of the run."""
         return RunTable(report_of(self._run))
 
-    def plot(self, placement: str | None = None) -> Figure:
-        """Return the figure of a placement: parameters, overhead and accuracy of its modules.
+    def plot(
+        self, placement: str | None = None, figure: str = "modules", labels: Collection[str] = ()
+    ) -> Figure:
+        """Return a figure of the modules at a placement.
 
         Args:
             placement: one that the run has; by default its first.
+            figure: ``modules``, a row for each with parameters, overhead and accuracy; or the
+                accuracy against ``overhead``, ``macs`` or ``params``.
+            labels: modules to name in a figure of accuracies.
 
         Raises:
             UnknownNameError: the run has no such placement.
-            RequestError: the run has no module.
+            RequestError: the run has no module, or nothing to draw in this figure.
         """
         places = {place.name: place for place in collect([planned_of(self._run)])}
         if not places:
@@ -108,7 +114,7 @@ class SuiteRun:
         name = next(iter(places)) if placement is None else placement
         if name not in places:
             raise unknown("placement", name, places)
-        return picture(places[name])
+        return draw_figure(places[name], figure, labels)
 
     def __repr__(self) -> str:
         statuses = Counter(record.status for record in self._run.records.values())

@@ -167,6 +167,11 @@ def command(
     with new_worker(plugin or []) as worker:
         run = _measure(job, worker, new_pool(executor, worker, plugin or []), save)
     _print(job, run, chosen, view)
+    _exit_for_failed(job, run)
+
+
+def _exit_for_failed(job: Job, run: Run) -> None:
+    """Exit with status 1 if a training failed."""
     if any(run.records[case.name].status == "failed" for case in job.cases):
         sys.exit(1)
 
