@@ -4,6 +4,7 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -114,7 +115,10 @@ class SuiteRun:
         name = next(iter(places)) if placement is None else placement
         if name not in places:
             raise unknown("placement", name, places)
-        return draw_figure(places[name], figure, labels)
+        drawn = draw_figure(places[name], figure, labels)
+        # drawn without pyplot, it would be one line of text in a notebook
+        vars(drawn)["_repr_png_"] = partial(_png, drawn)
+        return drawn
 
     def __repr__(self) -> str:
         statuses = Counter(record.status for record in self._run.records.values())
@@ -141,6 +145,12 @@ def load(run: str | Path, *, out: str | Path | None = None) -> SuiteRun:
         >>> load("results/quick").to_frame().query("metric == 'ratio' and runtime == 'onnxruntime'")
     """
     return SuiteRun(read_run(find_run(run, settings().runs if out is None else out)))
+
+
+def _png(figure: Figure) -> bytes:
+    written = io.BytesIO()
+    figure.savefig(written, format="png", dpi=120)
+    return written.getvalue()
 
 
 def _html(table: Table) -> str:

@@ -98,6 +98,7 @@ def test_the_table_is_text_and_html(quick):
 def test_the_figure_is_of_a_placement(quick):
     figure = quick.plot()
     assert len(figure.axes) > 1
+    assert figure._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(UnknownNameError, match=r"placement .*'after:99'"):
         quick.plot("after:99")
 
