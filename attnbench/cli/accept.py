@@ -79,7 +79,6 @@ def _write_tables(base: Path) -> None:
     from attnbench.reports.run_report import write_tables
 
     try:
-        for path in write_tables(read_run(base), base.parent):
-            log(f"wrote {path}")
+        log(write_tables(read_run(base), base.parent)[1])
     except (AttnbenchError, OSError) as error:
         log(f"attnbench: accepted, but the tables cannot be updated: {error}")

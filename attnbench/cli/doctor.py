@@ -74,18 +74,27 @@ def _floor(budget: float) -> NoiseFloor | None:
 def _print(facts: dict[str, Any], findings: list[SystemFinding], floor: NoiseFloor | None) -> None:
     from rich.table import Table
 
+    from attnbench.reports.terminal import plain_text
+    from attnbench.reports.terminal_table import Trimmed, print_wrapped
+    from attnbench.reports.verdict_words import verdict_text
+
     table = Table.grid(padding=(0, 2))
     for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.level)):
-        table.add_row(finding.level, finding.name, _details(finding))
+        level = verdict_text(finding.level, marked=False)
+        table.add_row(level, plain_text(finding.name), plain_text(_details(finding)))
     out = console()
-    out.print(f"{facts['processor']}, {facts['isa']}, {facts['cores']} cores, {facts['system']}\n")
-    out.print(table)
+    machine = f"{facts['processor']}, {facts['isa']}, {facts['cores']} cores, {facts['system']}"
+    print_wrapped(plain_text(machine), out)
+    out.print()
+    out.print(Trimmed(table))
     if floor:
-        out.print(
-            f"\nA/A floor: {floor.model} against its copy, ratio {floor.ratio:.4f} "
+        out.print()
+        found = (
+            f"A/A floor: {floor.model} against its copy, ratio {floor.ratio:.4f} "
             f"[{floor.low:.4f}, {floor.high:.4f}], {floor.pairs} pairs, "
             f"{floor.median_ms:.1f} ms each; {floor.verdict}"
         )
+        print_wrapped(plain_text(found), out)
 
 
 def _details(finding: SystemFinding) -> str:

@@ -30,5 +30,4 @@ def command(
     merged = merge([find_run(run) for run in runs], Path(output))
     log(f"merged {len(merged.records)} records")
     log_warning(merged)
-    for path in write_tables(merged, Path(output)):
-        log(f"wrote {path}")
+    log(write_tables(merged, Path(output))[1])

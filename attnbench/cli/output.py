@@ -151,10 +151,14 @@ def print_report(report: Report, form: str, view: TableView | None = None) -> No
 def print_document(blocks: Iterable[Block], form: str) -> None:
     """Write the blocks of a document to standard output, as ``md`` or plain ``text``."""
     if form == "md":
-        from attnbench.reports.document import to_markdown as written
+        from attnbench.reports.document import to_markdown
+
+        write(to_markdown(blocks))
     else:
-        from attnbench.reports.terminal import to_text as written
-    write(written(blocks))
+        from attnbench.reports.terminal import print_blocks
+
+        with writing():
+            print_blocks(blocks, console())
 
 
 def console(stream: TextIO | None = None) -> Console:

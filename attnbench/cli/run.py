@@ -18,16 +18,18 @@ from attnbench.cli.output import (
     log_left_out,
     log_plugin_failures,
     log_warning,
+    print_report,
     stdout_to_stderr,
     write,
 )
 from attnbench.errors import RequestError
 from attnbench.registry.settings import settings
-from attnbench.utils.text import count_cases
+from attnbench.utils.text import count_cases, shown_path
 
 if TYPE_CHECKING:
     from attnbench.records.store import Run
     from attnbench.registry.plugins import Catalog
+    from attnbench.reports.tables.report import Report
     from attnbench.runner.eta import TimeLeft
     from attnbench.runner.job import Job
     from attnbench.runner.select_cases import Choice
@@ -118,9 +120,13 @@ def command(
             _print_plan(jobs, verbose=verbose)
             return
         pool = new_pool(executor, worker, plugin or [])
-        failed = sum([_run(job, worker, pool) for job in jobs])
-    if failed:
-        sys.exit(1)
+        results = [_run(job, worker, pool) for job in jobs]
+    try:
+        for report, _ in results:
+            print_report(report, "text")
+    finally:  # also where nothing reads the tables
+        if any(failed for _, failed in results):
+            sys.exit(1)
 
 
 def _names(given: list[str] | None, all_shipped: bool, catalog: Catalog) -> list[str]:
@@ -146,10 +152,11 @@ def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) 
     return [prepare(suite, catalog, out / suite.suite.name, choice, measurers) for suite in suites]
 
 
-def _run(job: Job, worker: Worker, pool: Pool) -> int:
-    """Measure a job, write its tables and return the number of failed cases."""
+def _run(job: Job, worker: Worker, pool: Pool) -> tuple[Report, int]:
+    """Measure a job and write its tables; return the tables to show and the failed cases."""
     from attnbench.cli.progress import progress
     from attnbench.reports.run_report import write_tables
+    from attnbench.reports.tables.extract import extract
     from attnbench.runner.run_suite import measure
 
     try:
@@ -161,9 +168,10 @@ def _run(job: Job, worker: Worker, pool: Pool) -> int:
         )
         sys.exit(130)
     log_warning(run)
-    for path in write_tables(run, run.path.parent):
-        log(f"wrote {path}")
-    return _report_failures(run, job)
+    report, written = write_tables(run, run.path.parent)
+    log(written)
+    shown = extract(report, f"attnbench table {shown_path(run.path.parent)}")
+    return shown, _report_failures(run, job)
 
 
 def _report_failures(run: Run, job: Job) -> int:

@@ -18,9 +18,11 @@ class Heading(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines for a terminal, printed as they are."""
+    """Lines for a terminal."""
 
     lines: Sequence[str]
+    is_code: bool = False
+    """Whether they are to be copied, so that none is broken at the terminal's width."""
 
 
 class Rows(NamedTuple):
@@ -139,7 +141,7 @@ def _block(block: Block) -> str:
             return _fence("text", text)
         case Equations():
             return _fence("math", block.mathematics())
-        case Lines(lines):
+        case Lines(lines, _):
             return _fence("text", "\n".join(lines))
         case CodeBlock(text, language):
             return _fence(language, text)

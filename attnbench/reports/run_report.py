@@ -43,9 +43,9 @@ def report_of(run: Run) -> Report:
     return build_report(*planned_of(run), run.measured_with())
 
 
-def write_tables(run: Run, folder: Path) -> list[str]:
-    """Write the tables and figures of a run and return their paths in display form."""
+def write_tables(run: Run, folder: Path) -> tuple[Report, str]:
+    """Write the tables and figures of a run; return the report and the sentence on its files."""
     planned = planned_of(run)
     report = build_report(*planned, run.measured_with())
     written = [*write(report, folder), *write_plots(*planned, folder)]
-    return [shown_path(path) for path in written]
+    return report, f"wrote {len(written)} files to {shown_path(folder)}"

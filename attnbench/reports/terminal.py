@@ -30,7 +30,7 @@ from attnbench.reports.terminal_table import (
     print_wrapped,
     with_unique_names,
 )
-from attnbench.reports.verdict_words import STATUSES, verdict_text
+from attnbench.reports.verdict_words import STATUSES, color_verdicts, verdict_text
 from attnbench.utils.escape import visible
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def print_report(report: Report, console: Console, view: TableView | None = None
     """
     view = view or TableView()
     check_columns(report, view)
-    if report.title:
+    columns = [column for table in report.tables for column in table.columns]
+    settings = {head.setting for column in columns for head in column.heads}
+    if report.title and report.title not in settings:
         print_wrapped(plain_text(report.title, "bold"), console)
     for number, table in enumerate(report.tables):
         if number:
@@ -76,13 +78,10 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
     width = max(console.width, _LEAST)
     for block in blocks:
         style = "bold" if isinstance(block, Heading) else ""
+        is_verdict = isinstance(block, Heading | Lines)
         for line in block_lines(block, width):
-            console.print(plain_text(line, style), soft_wrap=True)
-
-
-def to_text(blocks: Iterable[Block], width: int = 1000) -> str:
-    """Return the blocks as plain lines."""
-    return visible("".join(f"{line}\n" for block in blocks for line in block_lines(block, width)))
+            text = color_verdicts(line, style) if is_verdict else plain_text(line)
+            console.print(text, soft_wrap=True)
 
 
 def plain_text(text: str, style: str = "") -> Text:
@@ -105,6 +104,7 @@ def text_columns(table: Table, view: TableView, *, marked: bool = False) -> list
             cells,
             head.priority + _penalty(cells),
             numeric=numeric and not head.is_verdict,
+            is_prose=head.is_verdict,
             key=head.key,
             name=head.name,
             unit=unit,
@@ -148,10 +148,11 @@ def _conditions(table: Table) -> Iterator[str]:
 
 def _marks(table: Table, view: TableView) -> dict[int, int]:
     """Return the numbers on a terminal of the footnotes that it shows, by their own numbers."""
+    numbers = {number for row in table.rows for cell in row for number in cell.notes}
     shown = [
         number
         for number, note in enumerate(table.footnotes, start=1)
-        if view.explain or table.details.get(note, note)
+        if number in numbers and (view.explain or table.details.get(note, note))
     ]
     return {number: place for place, number in enumerate(shown, start=1)}
 
@@ -180,8 +181,9 @@ def block_lines(block: Block, width: int) -> Iterator[str]:
     match block:
         case Heading(text, level):
             yield from textwrap.wrap(text, width) if level <= 2 else ("", text)
-        case Lines(lines):
-            yield from lines
+        case Lines(lines, is_code):
+            for line in lines:
+                yield from [line] if is_code or len(line) <= width else _hanging(line, width)
         case Rows(rows):
             yield from _columns(rows, width)
         case Items(texts, head):
@@ -194,6 +196,11 @@ def block_lines(block: Block, width: int) -> Iterator[str]:
         case Equations() | CodeBlock():
             copied = block.display() if isinstance(block, Equations) else block.text
             yield from ("", *textwrap.indent(copied, _INDENT).splitlines())
+
+
+def _hanging(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())]
+    return _wrapped(line.lstrip(), indent, f"{indent}{_INDENT}", width)
 
 
 def _columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:

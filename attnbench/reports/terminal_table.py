@@ -20,7 +20,7 @@ from attnbench.reports.table_view import TableView
 from attnbench.utils.escape import visible
 
 _GAP = 2
-_PROSE = 24
+_PROSE = 27
 """Minimum width of a column of prose."""
 
 
@@ -169,12 +169,17 @@ def hoist(columns: Sequence[TextColumn]) -> tuple[list[TextColumn], list[tuple[T
 def fitting(columns: Sequence[TextColumn], width: int) -> list[TextColumn]:
     """Return the columns that fit into a width, those of the lowest priority numbers first."""
     shown: list[TextColumn] = []
+    dropped: set[int | None] = set()
     taken = -_GAP
     for unit in _units(columns):
         needed = sum(column.least + _GAP for column in unit)
-        if taken + needed <= width or not unit[0].priority:
+        # an interval is not shown without its estimate
+        fits = taken + needed <= width and unit[0].unit not in dropped - {None}
+        if fits or not unit[0].priority:
             shown += unit
             taken += needed
+        else:
+            dropped.add(unit[0].unit)
     return [column for column in columns if column in shown]
 
 

@@ -26,6 +26,8 @@ _WORDS = {
     "explained": ("~", _OPEN),
     "differs": ("✗", _BAD),
     "ok": ("✓", _GOOD),
+    "warning": ("▲", _BAD),
+    "note": ("", _OPEN),
     "no verdict": ("?", _OPEN),
     "no": ("✗", _BAD),
     "skipped": ("", _MISSING),

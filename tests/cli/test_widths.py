@@ -85,3 +85,61 @@ def test_explained_tables_have_every_note(printed):
     text = " ".join(printed(found, 120, TableView(explain=True))).replace("  ", " ")
     for note in (*table.footnotes, *found.notes, *found.footer):
         assert " ".join(note.split()) in text
+
+
+@pytest.fixture(scope="module")
+def overview():
+    from attnbench.reports.overview.build_overview import build_overview
+    from attnbench.reports.overview.entries import collect
+    from attnbench.reports.run_report import planned_of
+
+    runs = [read_run(RESULTS / name / "records.jsonl") for name in ("quick", "digits-accuracy")]
+    return build_overview(list(collect(map(planned_of, runs))), ["quick", "digits-accuracy"], {})
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_overview(width, overview, printed):
+    lines = printed(overview, width)
+    assert max(map(len, lines)) <= width
+    assert_whole(overview, lines)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "backbone", "mobilenet_v3_small", "--size", "32"),
+        ("show", "suite", "quick"),
+        ("list", "modules", "--long"),
+        ("history", RESULTS / "ulsam-table1"),
+        ("compare", RESULTS / "ulsam-table1", RESULTS / "ulsam-table1"),
+        ("explain",),
+        ("cost", "-m", "se", "--channels", "8", "--size", "4", "--no-counters"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands(words, width, attnbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = attnbench(*words)
+    assert done.status == 0, done.err
+    lines = done.out.splitlines()
+    # a path or a command has no place to be broken at
+    assert [line for line in lines if len(line) > width and " " in line.strip()] == []
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_columns_of_a_table_and_unknown_ones(attnbench):
+    run = RESULTS / "quick"
+    out = attnbench("table", run, "--columns", "overhead,verdict").out
+    head = next(line for line in out.splitlines() if line.startswith("Model"))
+    assert head.split() == ["Model", "Eager", "ORT", "Verdict", "Verdict", "Verdict"]
+    done = attnbench("table", run, "--columns", "overhaed")
+    assert done.status == 2 and done.out == "" and "Did you mean" in done.err
+    assert attnbench("table", run, "--wide", "--json").status == 2
+
+
+def test_unknown_columns_are_refused_before_anything_is_timed(attnbench, monkeypatch):
+    monkeypatch.setattr("attnbench.cli.latency._measure", None)
+    words = ("-b", "mobilenet_v3_small", "-m", "se", "-p", "after:5", "--columns", "p9")
+    done = attnbench("latency", *words)
+    assert done.status == 2 and "unknown --columns 'p9'. Did you mean" in done.err

@@ -17,7 +17,7 @@ from attnbench.reports.overview.build_overview import build_overview, objects
 from attnbench.reports.overview.entries import collect
 from attnbench.reports.run_report import planned_of, report_of
 from attnbench.reports.tables.render import render
-from attnbench.reports.terminal import to_text
+from attnbench.reports.terminal import block_lines
 from attnbench.runner.eta import format_duration
 from attnbench.stats.timing_samples import AGAIN
 from attnbench.suites.load import parse_suite
@@ -135,7 +135,7 @@ def read_everywhere(run, base, folder):
     found = collect([planned_of(run)])
     json.dumps([*map(objects, found), render(build_overview(found, ["mine"], {}), "md")])
     for pair in ((base, run), (run, base)):
-        to_text(text_blocks(compare(*pair)))
+        [list(block_lines(block, 80)) for block in text_blocks(compare(*pair))]
     read_metrics(run, {each.case_key for each in run.records.values()})
     for each in run.records.values():
         format_duration(each.seconds)

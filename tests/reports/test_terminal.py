@@ -2,8 +2,9 @@
 
 import pytest
 
-from attnbench.reports.document import CodeBlock, Equations, Formula, Items, Rows
+from attnbench.reports.document import CodeBlock, Equations, Formula, Items, Lines, Rows
 from attnbench.reports.terminal import block_lines
+from attnbench.reports.verdict_words import color_verdicts, verdict_text
 
 LONG = "words that go on for longer than one line of the terminal has room for, and then some more"
 
@@ -48,3 +49,44 @@ def test_lines_fit(block, width):
 def test_what_is_copied_is_not_wrapped():
     assert list(block_lines(CodeBlock(f"{LONG}\n  b", "bibtex"), 40)) == ["", f"  {LONG}", "    b"]
     assert list(block_lines(Equations("y = x"), 40)) == ["", "  \\[", "    y = x", "  \\]"]
+
+
+def test_lines_hang_at_their_indent_unless_they_are_copied():
+    line = f"    {LONG}"
+    wrapped = list(block_lines(Lines([line, "short"]), 60))
+    assert max(map(len, wrapped)) <= 60 and wrapped[-1] == "short"
+    assert wrapped[1].startswith("      ") and " ".join(" ".join(wrapped).split()).startswith(LONG)
+    assert list(block_lines(Lines([line], is_code=True), 60)) == [line]
+
+
+@pytest.mark.parametrize(
+    ("text", "colored"),
+    [
+        ("2 regressions, 96 unchanged", "regressions"),
+        ("no regressions, 3 improvements", "improvements"),
+        ("+4.2% slower", "slower"),
+    ],
+)
+def test_verdicts_are_colored_and_numbers_are_not(text, colored):
+    shown = color_verdicts(text)
+    assert shown.plain == text
+    assert [text[span.start : span.end] for span in shown.spans if span.style] == [colored]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text", "style"),
+    [
+        ("slower", "▲ slower", "red"),
+        ("faster", "▼ faster", "green"),
+        ("same within 2.1%", "= same within 2.1%", ""),
+        ("inconclusive, about 4 more seeds needed", "? inconclusive, about 4 more", "yellow"),
+        ("no verdict: smoke test", "? no verdict: smoke test", "yellow"),
+        ("no", "✗ no", "red"),
+        ("failed", "✗ failed", "red"),
+        ("skipped", "skipped", "dim"),
+    ],
+)
+def test_marks_and_colors_of_verdicts(verdict, text, style):
+    shown = verdict_text(verdict, marked=True)
+    assert shown.plain.startswith(text) and shown.style == style
+    assert verdict_text(verdict, marked=False).plain == verdict

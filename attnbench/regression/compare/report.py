@@ -47,7 +47,7 @@ def text_blocks(comparison: RunComparison) -> Iterator[Block]:
             yield Lines(list(_by_reason(changes) if by_reason else _by_case(changes)))
     if commands := commands_of(comparison):
         yield Heading(_ACCEPT)
-        yield Lines([f"  {command}" for command in commands])
+        yield Lines([f"  {command}" for command in commands], is_code=True)
 
 
 def markdown_blocks(comparison: RunComparison) -> Iterator[Block]:

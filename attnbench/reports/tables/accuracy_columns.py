@@ -14,6 +14,7 @@ from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, TextHead
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.power import detectable
+from attnbench.stats.verdict import MANY_SEEDS, Verdict
 from attnbench.suites.schema import Accuracy
 
 _GUESSED = 0.9
@@ -100,7 +101,16 @@ def difference_parts(one: PairedTrainings) -> tuple[str, str, str]:
     if found is None or not one.own:
         return figure(one, "difference"), "", ""
     mean, _, bounds = interval(found, signed=True).partition(" ")
-    return mean, bounds, str(one.judgment or "")
+    return mean, bounds, _short_verdict(one.judgment)
+
+
+def _short_verdict(judgment: Verdict | None) -> str:
+    """Return ``inconclusive (+7 seeds)`` with the seeds that a verdict needs in addition."""
+    if judgment is None or judgment.more_seeds is None:
+        return str(judgment or "")
+    count = judgment.more_seeds
+    more = f">{MANY_SEEDS}" if count > MANY_SEEDS else str(count)
+    return f"{judgment.verdict} (+{more} seed{'s' * (count != 1)})"
 
 
 def _difference(pair: PairedTrainings) -> str:

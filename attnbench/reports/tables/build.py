@@ -150,7 +150,7 @@ def _brief(views: Sequence[RowView]) -> Iterator[str]:
     """Yield the methods, each in a sentence, and where their terms are explained."""
     timed = any(view.timed for view in views)
     trained = any(pair.own for view in views for pair in view.trained)
-    counted = any(view.layout.columns[1:] for view in views)
+    counted = any({*view.layout.columns} - {"label", "placement"} for view in views)
     yield from [MACS_RULE] * counted + [OVERHEAD_RULE] * timed + [DIFFERENCE_RULE] * trained
     terms = ["macs"] * counted + ["overhead"] * timed + ["accuracy"] * trained
     printed = ["printed"] * any(view.row.printed for view in views)

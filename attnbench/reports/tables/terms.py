@@ -78,6 +78,8 @@ TERMS: dict[str, str] = {
     "rounds. Without trust there is no verdict; a footnote gives the reason.",
     "verdict": "Verdict: slower, faster, same and inconclusive are explained by overhead; better "
     "and worse by accuracy; reproduced, explained and differs by printed.",
+    "seeds": "(+N seeds): about as many more seeds as an inconclusive difference needs for a "
+    "verdict, if its mean and spread stay the same.",
     "interval": "95%, interval: confidence interval of the figure before it, at 95%.",
     "median": "Median, ms, p90, p99, min: quantiles of the arm's own times in milliseconds. They "
     "drift with the machine: compare modules by the overhead.",

@@ -1,4 +1,5 @@
 import shlex
+from itertools import chain
 
 import pytest
 
@@ -13,11 +14,12 @@ from attnbench.regression.compare.report import (
     why,
 )
 from attnbench.reports.document import to_markdown
-from attnbench.reports.terminal import to_text
+from attnbench.reports.terminal import block_lines
 
 
 def as_text(comparison):
-    return to_text(text_blocks(comparison))
+    lines = (block_lines(block, 1000) for block in text_blocks(comparison))
+    return "".join(f"{line}\n" for line in chain(*lines))
 
 
 def as_markdown(comparison):
