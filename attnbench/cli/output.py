@@ -99,6 +99,7 @@ def log_once(texts: Iterable[str]) -> None:
 _LOGGED: set[str] = set()
 _UNLIMITED = 100_000
 """Width of a pipe, in characters."""
+_USUAL = 80
 
 
 @contextmanager
@@ -185,8 +186,17 @@ def console(stream: TextIO | None = None) -> Console:
                 yield Segment(text if control else visible(text), style, control)
 
     target: TextIO = stream or sys.stdout
-    width = None if target.isatty() or os.environ.get("COLUMNS") else _UNLIMITED
-    return Plain(file=target, width=width, highlight=False, emoji=False, markup=False)
+    return Plain(file=target, width=_width(target), highlight=False, emoji=False, markup=False)
+
+
+def _width(stream: TextIO) -> int | None:
+    """Return the width of a stream in characters; None where the terminal gives it."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns):
+        return int(columns)
+    if not stream.isatty():
+        return _UNLIMITED
+    return _USUAL if columns.isdigit() else None  # rich takes 0 at its word
 
 
 @contextmanager

@@ -128,6 +128,13 @@ def test_commands(words, width, attnbench, monkeypatch):
     assert all(line == line.rstrip() for line in lines)
 
 
+@pytest.mark.parametrize("width", ["", "0", "abc", "-5"])
+def test_a_width_that_is_none(width, attnbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", width)
+    out = attnbench("table", RESULTS / "ulsam-table1").out
+    assert "SE-Net" in out and "not shown" not in out
+
+
 def test_columns_of_a_table_and_unknown_ones(attnbench):
     run = RESULTS / "quick"
     out = attnbench("table", run, "--columns", "overhead,verdict").out
