@@ -38,6 +38,9 @@ LINES = {
         **dict.fromkeys(["released loop", "ulsam", "se", "cbam", "non_local"], 1),
         "timm": 3,
     },
+    "reading.py": dict.fromkeys(
+        ["24 cases", "48 cases", "time grows with cases to the power of"], 1
+    ),
     "regression.py": {
         **dict.fromkeys(RULES, 2),
         **dict.fromkeys(["params", "macs", "undelegated", "graph_breaks"], 1),
