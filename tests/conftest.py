@@ -13,10 +13,15 @@ from .simulated_timing import clock, simulate
 
 __all__ = ["clock", "fork_server", "forked_workers", "repository", "simulate"]
 
-# A shell starts what runs in its background with Ctrl-C ignored, and every process below inherits
-# that: tests of interruptions would wait for what never comes.
+# A shell starts what runs in its background with Ctrl-C ignored, nohup has the end of the terminal
+# ignored, and every process below inherits that: tests of interruptions would wait for what never comes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# pytest-xdist tells its workers the width of the terminal; a pipe, which tests read, has none.
+os.environ.pop("COLUMNS", None)
 
 # OpenVINO's converter reports its use to its makers, and waits two seconds where no network answers.
 # On a build server it does neither, and takes this for the sign of one; what we start inherits it.
