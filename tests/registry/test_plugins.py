@@ -6,7 +6,7 @@ import pytest
 import torch
 from attnbench_suites import SUITES
 
-from attnbench.errors import DuplicateNameError, PluginError, UnknownNameError
+from attnbench.errors import DuplicateNameError, PluginError, RequestError
 from attnbench.registry.attention import find_attention
 from attnbench.registry.plugins import Catalog, PluginFailure, catalog
 from attnbench.suites.load import find_suite, parse_suite
@@ -318,5 +318,5 @@ class TestTargets:
             find_attention(f"{path}:Mine", fresh)
 
     def test_file_without_a_class(self, fresh):
-        with pytest.raises(UnknownNameError, match=r"-m FILE\.py:Class"):
+        with pytest.raises(RequestError, match=r"module file 'my\.py' does not exist"):
             find_attention("my.py", fresh)
