@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from rich.text import Text
 
@@ -34,6 +35,11 @@ _WORDS = {
     "not": ("", _MISSING),
 }
 """Mark and style by the first words of a verdict or status."""
+_MEANINGS = {
+    "reproduced": "reproduced (follows from the source's own formulas)",
+    "explained": "explained (by how the source counts)",
+    "differs": "differs (for no known reason)",
+}
 _STYLED = re.compile(
     r"\b(?:(no )?(regression|improvement)s?|slower|faster|worse|better|inconclusive|withheld|failed"
     r"|broken|missing|skipped)\b",
@@ -58,6 +64,15 @@ def verdict_word(text: str) -> str:
 def verdict_mark(text: str) -> str:
     """Return the mark of a verdict or status; empty if it has none."""
     return _WORDS.get(verdict_word(text), ("", ""))[0]
+
+
+def legend(verdicts: Iterable[str]) -> str:
+    """Return the marks of verdicts with their words, ``▲ slower; = same``; empty without any."""
+    meanings: dict[str, dict[str, None]] = {}
+    for word in map(verdict_word, verdicts):
+        if mark := _WORDS.get(word, ("", ""))[0]:
+            meanings.setdefault(mark, {})[_MEANINGS.get(word, word)] = None
+    return "; ".join(f"{mark} {' or '.join(words)}" for mark, words in meanings.items())
 
 
 def color_verdicts(text: str, style: str = "") -> Text:

@@ -61,6 +61,7 @@ def _table(place: Place) -> Table:
         ),
         notes=tuple(place_notes(place)),
         footnotes=notes.texts,
+        keys=1,
     )
 
 

@@ -15,22 +15,16 @@ from attnbench.reports.paper.column_choice import (
 from attnbench.reports.paper.columns import PaperColumn, paper_columns
 from attnbench.reports.paper.figures import Figure
 from attnbench.reports.paper.fit import Fit, fit_page, fits_with
-from attnbench.reports.paper.typeset import TypesetColumn, mark
+from attnbench.reports.paper.typeset import TILDE, TypesetColumn
 from attnbench.reports.tables.accuracy_columns import accuracy_notes
 from attnbench.reports.tables.accuracy_results import NOT_MEASURED
 from attnbench.reports.tables.case_results import LatencyCell, Records, placement_text, read_timings
 from attnbench.reports.tables.latency_columns import latency_notes, short_setting
 from attnbench.reports.tables.row_views import RowView, row_views
 from attnbench.reports.tables.terms import DIFFERENCE_RULE, MACS_RULE, OVERHEAD_RULE
-from attnbench.reports.verdict_words import verdict_word
+from attnbench.reports.verdict_words import legend
 from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import PaperLayout, Suite
-
-_LEGEND = {
-    "reproduced": "reproduced (follows from the source's own formulas)",
-    "explained": "explained (by how the source counts)",
-    "differs": "differs (for no known reason)",
-}
 
 
 @dataclass(frozen=True)
@@ -189,7 +183,8 @@ def _notes(draft: _Draft, columns: Sequence[PaperColumn]) -> Iterator[str]:
     yield from (
         f"{setting}." for setting in dict.fromkeys(column.setting for column in columns) if setting
     )
-    yield from _legend(columns)
+    if words := legend(figure.verdict for figure in figures):
+        yield f"{words}.".replace("~", TILDE)
 
 
 def _place(views: Sequence[RowView]) -> Iterator[str]:
@@ -208,12 +203,3 @@ def _shown_timings(
         [cell for cell in view.timed if short_setting(str(cell.conditions)) in shown]
         for view in views
     ]
-
-
-def _legend(columns: Sequence[PaperColumn]) -> Iterator[str]:
-    verdicts = [figure.verdict for column in columns for figure in column.figures]
-    words = dict.fromkeys(
-        (mark(verdict), verdict_word(verdict)) for verdict in verdicts if mark(verdict)
-    )
-    if words:
-        yield "; ".join(f"{sign} {_LEGEND.get(word, word)}" for sign, word in words) + "."

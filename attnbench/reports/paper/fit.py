@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from attnbench.reports.paper.columns import PaperColumn
-from attnbench.reports.paper.type_widths import text_width
 from attnbench.reports.paper.typeset import TypesetColumn, excess_of_groups
+from attnbench.reports.tables.type_widths import text_width
 
 ONE_COLUMN, TWO_COLUMN = 345.0, 410.0
 """Width of the text of ``article`` in points."""

@@ -12,13 +12,15 @@ from itertools import groupby
 
 from attnbench.reports.paper.columns import PaperColumn
 from attnbench.reports.paper.figures import Figure
-from attnbench.reports.paper.type_widths import text_width
 from attnbench.reports.tables.number_format import decimal
+from attnbench.reports.tables.type_widths import text_width
 from attnbench.reports.verdict_words import verdict_mark
 from attnbench.utils.escape import latex, stack_lines
 
 _HEAD_WIDTH = 12
 """Width in characters above which a head is broken at its words."""
+TILDE = "∼"
+"""The mark ~ as a symbol: a raised tilde would not be seen as one."""
 _THIN = 2.0
 """Width in points of the space before an interval or a mark."""
 
@@ -148,8 +150,8 @@ def shared_cell(columns: Sequence[TypesetColumn], row: int) -> str:
 
 
 def mark(verdict: str) -> str:
-    """Return the mark of a verdict; a raised tilde would not be seen as one."""
-    return verdict_mark(verdict).replace("~", "∼")
+    """Return the mark of a verdict."""
+    return verdict_mark(verdict).replace("~", TILDE)
 
 
 def _is_symmetric(figure: Figure) -> bool:

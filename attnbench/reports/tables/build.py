@@ -11,7 +11,7 @@ from attnbench.reports.tables.footnotes import Footnotes, counter_units
 from attnbench.reports.tables.latency_columns import latency_notes, short_setting
 from attnbench.reports.tables.long_format import tidy_lines
 from attnbench.reports.tables.number_format import NOTHING
-from attnbench.reports.tables.report import Cell, Report, Table
+from attnbench.reports.tables.report import Cell, Column, Report, Table
 from attnbench.reports.tables.row_views import RowView, row_views
 from attnbench.reports.tables.terms import (
     ACCURACY_RULE,
@@ -85,8 +85,15 @@ def _table(table: PlannedTable, views: Sequence[RowView], title: str) -> Table:
         ),
         footnotes=notes.texts,
         details=notes.details,
+        keys=_keys(columns, views),
         merits=tuple(map(_merit, views)),
     )
+
+
+def _keys(columns: Sequence[Column], views: Sequence[RowView]) -> int:
+    """Return how many columns name a row: the label, and behind equal ones the placement."""
+    is_placed = columns[1:] and columns[1].heads[0].key == "placement"
+    return 2 if is_placed and len({view.label for view in views}) < len(views) else 1
 
 
 def _merit(view: RowView) -> float | None:

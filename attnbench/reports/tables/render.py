@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import accumulate, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from attnbench.errors import unknown
+from attnbench.reports.tables.latex_table import latex_cell, latex_head, latex_parts
 from attnbench.reports.tables.long_format import to_csv
+from attnbench.reports.tables.markdown_table import (
+    markdown_footnote,
+    markdown_legend,
+    markdown_parts,
+    markdown_rows,
+    markdown_text,
+)
 from attnbench.reports.tables.report import Cell, Column, Report
 from attnbench.utils.escape import EscapedText, latex, markdown, visible
 from attnbench.utils.files import replace_file
@@ -79,13 +85,20 @@ def _environment(form: str) -> Environment:
         keep_trailing_newline=True,
         **delimiters,
     )
-    environment.globals |= {"heads": group_heads, "rules": group_rules, "aligned": _aligned}
+    environment.globals |= {
+        "heads": group_heads,
+        "aligned": _aligned,
+        "tex_parts": latex_parts,
+        "md_parts": markdown_parts,
+        "md_rows": markdown_rows,
+        "md_legend": markdown_legend,
+        "md_footnote": markdown_footnote,
+    }
     environment.filters |= {
         "safe_text": EscapedText,
-        "md_cell": _markdown_cell,
-        "tex_cell": _latex_cell,
-        "tex_head": _latex_head,
-        "tex_group": _latex_group,
+        "md_text": markdown_text,
+        "tex_cell": latex_cell,
+        "tex_head": latex_head,
     }
     return environment
 
@@ -99,64 +112,9 @@ def group_heads(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
     return found
 
 
-def group_rules(columns: Sequence[Column]) -> list[tuple[int, int]]:
-    """Return the first and last column of each named group, counted from 1."""
-    groups = group_heads(columns)
-    ends = accumulate(len(members) for _, members in groups)
-    spans = zip(groups, ends, strict=True)
-    return [(end - len(members) + 1, end) for (name, members), end in spans if name]
-
-
 def _aligned(row: Sequence[Cell], columns: Sequence[Column]) -> Iterator[tuple[Cell, bool]]:
     """Yield each cell, and whether its first column is numeric."""
     start = 0
     for cell in row:
         yield cell, columns[start].numeric
         start += cell.span
-
-
-def _markdown_cell(cell: Cell) -> EscapedText:
-    text = markdown(cell.plain)
-    if cell.citation:
-        text = EscapedText(f"{text} {markdown(f'[{cell.citation}]')}")
-    if cell.bold:
-        text = EscapedText(f"**{text}**")
-    notes = f" <sup>{','.join(map(str, cell.notes))}</sup>" if cell.notes else ""
-    # Markdown has no cells across columns: the first cell holds the text
-    return EscapedText(f"{text}{notes}" + " |" * (cell.span - 1))
-
-
-def _latex_cell(cell: Cell) -> EscapedText:
-    text = cell.tex or (_stacked(cell) if cell.verdict else latex(cell.plain))
-    if cell.bold:
-        text = rf"\textbf{{{text}}}"
-    if re.fullmatch(r"[A-Za-z0-9:_-]+", cell.cite):
-        text = rf"{text}~\cite{{{cell.cite}}}"
-    if cell.notes:
-        text += rf"\textsuperscript{{{','.join(map(str, cell.notes))}}}"
-    return EscapedText(rf"\multicolumn{{{cell.span}}}{{c}}{{{text}}}" if cell.span > 1 else text)
-
-
-def _stacked(cell: Cell) -> EscapedText:
-    """Return the figures stacked above their verdict, which keeps the table narrow."""
-    figures = f"{cell.printed} / {cell.ours}" if cell.ours else cell.printed
-    return EscapedText(rf"\shortstack[r]{{{latex(figures)} \\ \scriptsize {latex(cell.verdict)}}}")
-
-
-def _latex_head(column: Column) -> EscapedText:
-    units = (rf"\scriptsize {latex(part)}" for part in _broken(column.unit))
-    return _shortstack([latex(column.head), *units])
-
-
-def _latex_group(name: str) -> EscapedText:
-    return _shortstack([latex(part) for part in _broken(name, 30)])
-
-
-def _shortstack(lines: Sequence[str]) -> EscapedText:
-    text = r" \\ ".join(lines)
-    return EscapedText(rf"\shortstack{{{text}}}" if len(lines) > 1 else text)
-
-
-def _broken(text: str, width: int = 18) -> list[str]:
-    """Break a text into lines of ``width`` characters, spaces aside; long words stay whole."""
-    return textwrap.wrap(text, width + 1, break_long_words=False, break_on_hyphens=False)

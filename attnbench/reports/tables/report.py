@@ -105,6 +105,8 @@ class Table:
     """Footnotes, numbered from 1."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Footnotes that only explain, each with its short form, which may be empty."""
+    keys: int = 0
+    """Number of first columns that name a row; a wide table is split behind them, unless 0."""
     merits: tuple[float | None, ...] = ()
     """Cost of each row by which the best and the worst are found, less is better."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.reports.paper.type_widths import text_width
+from attnbench.reports.tables.type_widths import text_width
 
 
 @pytest.mark.parametrize(
