@@ -23,6 +23,7 @@ from attnbench.reports.document import (
     Rows,
 )
 from attnbench.reports.table_view import TableView
+from attnbench.reports.tables.verdict_marks import STATUSES
 from attnbench.reports.terminal_table import (
     TextColumn,
     find_columns,
@@ -30,7 +31,7 @@ from attnbench.reports.terminal_table import (
     print_wrapped,
     with_unique_names,
 )
-from attnbench.reports.verdict_words import STATUSES, color_verdicts, verdict_text
+from attnbench.reports.verdict_words import color_verdicts, verdict_text
 from attnbench.utils.escape import visible
 
 if TYPE_CHECKING:

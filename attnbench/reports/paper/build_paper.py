@@ -22,7 +22,7 @@ from attnbench.reports.tables.case_results import LatencyCell, Records, placemen
 from attnbench.reports.tables.latency_columns import latency_notes, short_setting
 from attnbench.reports.tables.row_views import RowView, row_views
 from attnbench.reports.tables.terms import DIFFERENCE_RULE, MACS_RULE, OVERHEAD_RULE
-from attnbench.reports.verdict_words import legend
+from attnbench.reports.tables.verdict_marks import legend
 from attnbench.suites.planned import PlannedTable
 from attnbench.suites.schema import PaperLayout, Suite
 

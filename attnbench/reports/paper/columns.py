@@ -12,7 +12,7 @@ from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column
 from attnbench.reports.tables.row_views import RowView
-from attnbench.reports.verdict_words import STATUSES
+from attnbench.reports.tables.verdict_marks import STATUSES
 
 COUNTS = ("params", "trainable", "macs", "activations", "bytes", "delta_params", "delta_macs")
 _HEADS = {

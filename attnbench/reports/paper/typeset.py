@@ -14,7 +14,7 @@ from attnbench.reports.paper.columns import PaperColumn
 from attnbench.reports.paper.figures import Figure
 from attnbench.reports.tables.number_format import decimal
 from attnbench.reports.tables.type_widths import text_width
-from attnbench.reports.verdict_words import verdict_mark
+from attnbench.reports.tables.verdict_marks import verdict_mark
 from attnbench.utils.escape import latex, stack_lines
 
 _HEAD_WIDTH = 12

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from attnbench.reports.tables.parts import Part, parts_of, short_head, short_text, verdicts_of
 from attnbench.reports.tables.report import Cell, Table
-from attnbench.reports.verdict_words import legend
+from attnbench.reports.tables.verdict_marks import legend
 from attnbench.utils.escape import EscapedText, markdown
 
 MOST_COLUMNS = 8

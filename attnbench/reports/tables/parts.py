@@ -9,7 +9,7 @@ from itertools import groupby
 from attnbench.reports.tables.accuracy_columns import SETTING
 from attnbench.reports.tables.number_format import NOTHING
 from attnbench.reports.tables.report import Cell, Column, Table
-from attnbench.reports.verdict_words import verdict_mark
+from attnbench.reports.tables.verdict_marks import verdict_mark
 
 _SHORT_UNIT = 10
 """Number of characters of a unit that has a place in a head."""

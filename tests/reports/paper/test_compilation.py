@@ -10,6 +10,8 @@ from attnbench.records.store import read_run
 from attnbench.reports.paper.build_paper import build_paper
 from attnbench.reports.paper.latex import PACKAGES, to_latex
 from attnbench.reports.run_report import planned_of
+from attnbench.reports.tables.build import build_report
+from attnbench.reports.tables.render import render
 
 from ...debian_packages import require_program
 
@@ -23,13 +25,13 @@ def planned():
     return {path.parent.name: planned_of(read_run(path)) for path in RUNS}
 
 
-def compiled(folder, options, fragments, runs=1):
+def compiled(folder, options, fragments, runs=1, packages=PACKAGES):
     """Compile an article of fragments and return LaTeX's log."""
     require_program("pdflatex")
     document = [
         rf"\documentclass{options}{{article}}",
         r"\usepackage[utf8]{inputenc}",
-        rf"\usepackage{{{PACKAGES}}}",
+        rf"\usepackage{{{packages}}}",
         r"\begin{document}",
         "\\clearpage\n".join(fragments),
         r"\end{document}",
@@ -63,6 +65,16 @@ def test_the_papers_of_all_runs_compile(planned, tmp_path, two_column):
     assert "Output written on paper.pdf" in log
     assert complaints(log) == []
     assert min(sizes(log)) >= SMALLEST
+
+
+def test_full_tables_compile(planned, tmp_path):
+    few = ("quick", "ulsam-imagenet", "ulsam-table1", "fashion-accuracy")
+    fragments = [render(build_report(*planned[name], {}), "tex") for name in few]
+    packages = "amsmath,amssymb,booktabs,longtable,pdflscape"
+    assert all(f"{{{packages}}}" in text for text in fragments)
+    log = compiled(tmp_path, "", fragments, packages=packages)
+    assert complaints(log) == []
+    assert "Output written on paper.pdf" in log
 
 
 @pytest.mark.parametrize(

@@ -392,14 +392,9 @@ class TestForms:
         assert head == (
             "digits, 12×12, recipe digits-quick, 7 epochs, 3 seeds, smoke test, weak baseline"
         )
-        words = ["digits-quick", "7 epochs", "smoke test", "weak baseline", "Difference to plain"]
-        flat = text.replace(r" \\ ", " ").replace(r"\scriptsize ", "")  # LaTeX breaks heads
-        assert all(word in flat for word in words)
+        words = ["digits-quick", "7 epochs", "smoke test", "weak baseline", "Difference"]
+        assert all(word in text for word in words)
         assert ("Accuracy: mean over seeds" in text) == (form != "tex")  # the paper says how
-
-    def test_the_long_head_is_broken_in_latex(self, shown):
-        text = render(shown(self.TOPS, accuracy={"epochs": 7}), "tex")
-        assert r"\multicolumn{2}{c}{\shortstack{digits, 12$\times$12, recipe \\" in text
 
     def test_without_accuracy_nothing_is_said_of_it(self, report_of, content):
         report = report_of(content)
