@@ -26,7 +26,7 @@ def test_latex_leaves_no_special_character():
         ("a_b", r"a\_b"),
         ("x^2", r"x\textasciicircum{}2"),
         ("\\", r"\textbackslash{}"),
-        ("A²-Net", "A$^2$-Net"),
+        ("A²-Net", r"A\texttwosuperior{}-Net"),
         ("3×3", r"3$\times$3"),
         ("✓", r"$\checkmark$"),
         ("≥ 4", r"$\geq$ 4"),
