@@ -1,5 +1,6 @@
 """What would end or hang the process of a command ends a copy of it."""
 
+import logging
 import os
 import signal
 import sys
@@ -55,6 +56,11 @@ def test_how_a_copy_ends(tried, end, how):
 def test_one_that_hangs_is_ended(tried, monkeypatch, caplog):
     monkeypatch.setattr(forked_trial, "_LIMIT_S", 1.0)
     monkeypatch.setattr(forked_trial, "_LONG_S", 0.0)
+    # libraries that earlier tests import configure logging, and disable loggers that are there
+    logger = logging.getLogger("attnbench")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level(logging.WARNING, "attnbench")
     with pytest.raises(PluginError, match=r"hangs during its first forward pass: .* within 1 s"):
         tried(hang, FIRST_PASS)
     assert caplog.messages == [
