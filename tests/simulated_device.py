@@ -106,6 +106,24 @@ def fake_properties(index):
     )
 
 
+def fake_accelerator(machine, kind, count):
+    """Return what the code uses of ``torch.accelerator``."""
+
+    def reset_peak_memory_stats(device):
+        machine.peak = machine.allocated
+
+    return SimpleNamespace(
+        is_available=lambda: count > 0,
+        current_accelerator=lambda: SimpleNamespace(type=kind),
+        device_count=lambda: count,
+        synchronize=machine.synchronize,
+        empty_cache=lambda: machine.log.append("emptied"),
+        reset_peak_memory_stats=reset_peak_memory_stats,
+        memory_allocated=lambda device: machine.allocated,
+        max_memory_allocated=lambda device: machine.peak,
+    )
+
+
 def fake_torch(machine, kind="cuda", count=2):
     """Return what the code uses of ``torch``."""
 
@@ -126,9 +144,6 @@ def fake_torch(machine, kind="cuda", count=2):
             yield
         finally:
             machine.capturing = None
-
-    def reset_peak_memory_stats(device):
-        machine.peak = machine.allocated
 
     def empty(size, dtype, device):
         machine.log.append(("empty", size, dtype, device))
@@ -156,16 +171,7 @@ def fake_torch(machine, kind="cuda", count=2):
             graph=capture,
             get_device_properties=fake_properties,
         ),
-        accelerator=SimpleNamespace(
-            is_available=lambda: count > 0,
-            current_accelerator=lambda: SimpleNamespace(type=kind),
-            device_count=lambda: count,
-            synchronize=machine.synchronize,
-            empty_cache=lambda: machine.log.append("emptied"),
-            reset_peak_memory_stats=reset_peak_memory_stats,
-            memory_allocated=lambda device: machine.allocated,
-            max_memory_allocated=lambda device: machine.peak,
-        ),
+        accelerator=fake_accelerator(machine, kind, count),
     )
 
 
