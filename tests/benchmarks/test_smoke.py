@@ -38,9 +38,8 @@ LINES = {
         **dict.fromkeys(["released loop", "ulsam", "se", "cbam", "non_local"], 1),
         "timm": 3,
     },
-    "reading.py": dict.fromkeys(
-        ["24 cases", "48 cases", "time grows with cases to the power of"], 1
-    ),
+    # the power of growth is no figure to check here: seconds this small can fall with more cases
+    "reading.py": dict.fromkeys(["24 cases", "48 cases"], 1),
     "regression.py": {
         **dict.fromkeys(RULES, 2),
         **dict.fromkeys(["params", "macs", "undelegated", "graph_breaks"], 1),
