@@ -57,13 +57,6 @@ def can_overwrite(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
-def overwrite(line: str) -> None:
-    """Replace the last line of a terminal at standard error; a closed stream is ignored."""
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"\r\033[K{visible(line)}")
-        sys.stderr.flush()
-
-
 def command_to_go_on() -> str:
     """Return the command that goes on after an interruption: the same one, but without --fresh."""
     words = [word for word in sys.argv[1:] if word != "--fresh"]

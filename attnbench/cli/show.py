@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,7 +24,6 @@ from attnbench.cli.output import (
     console,
     load_catalog,
     log,
-    overwrite,
     print_json,
     stdout_to_stderr,
     write,
@@ -35,7 +33,8 @@ from attnbench.errors import RequestError, unknown
 from attnbench.utils.text import count_cases
 
 if TYPE_CHECKING:
-    from attnbench.conformance.checks import Check
+    from attnbench.conformance.runner import ConformanceRunner
+    from attnbench.registry.attention import Attention
     from attnbench.registry.plugins import Catalog
     from attnbench.reports.table_view import TableView
 
@@ -90,7 +89,7 @@ def command(
     document: Any
     with stdout_to_stderr():
         if what == "module":
-            document = _module(catalog, name, check=check and chosen != "tex")
+            document = _module(catalog, name, plugin or [], check=check and chosen != "tex")
         elif what == "backbone":
             document = _backbone(catalog, name, parse_size(size))
         else:
@@ -111,29 +110,33 @@ _COMMON = ("text", "json")
 _FORMATS = {"module": (*_COMMON, "md", "tex"), "backbone": _COMMON, "suite": _COMMON}
 
 
-def _module(catalog: Catalog, name: str, *, check: bool) -> Document:
+def _module(catalog: Catalog, name: str, plugins: Sequence[str], *, check: bool) -> Document:
+    from attnbench.conformance.runner import ConformanceRunner
     from attnbench.registry.attention import find_attention
-    from attnbench.reports.module_page.document import conformance_of, describe_module
+    from attnbench.reports.module_page.document import describe_module
+    from attnbench.runner.worker_main import new_worker
 
-    attention = find_attention(name, catalog)
-    document = describe_module(attention, catalog)
-    if not check:
-        return document
-    with _check_callback(str(attention.spec)) as callback:
-        return document | conformance_of(attention, callback)
+    with ConformanceRunner(new_worker(plugins)) as runner:
+        if check:
+            runner.start()  # the worker imports torch in parallel
+        attention = find_attention(name, catalog)
+        document = describe_module(attention, catalog)
+        return document | _conformance(attention, runner) if check else document
 
 
-@contextmanager
-def _check_callback(spec: str) -> Iterator[Callable[[Check], object]]:
-    """Report progress on standard error: each check on a terminal, otherwise a single line."""
+def _conformance(attention: Attention, runner: ConformanceRunner) -> Document:
+    """Run the quick checks in a worker, which a module may crash or hang."""
+    from attnbench.cli.progress import check_progress
+    from attnbench.conformance.checks import default_checks
+    from attnbench.reports.module_page.document import conformance_of, try_first_pass
+
+    try_first_pass(attention)
     if not can_overwrite(sys.stderr):
-        log(f"checking {spec}, which takes seconds; --no-check leaves it out")
-        yield id
-        return
-    try:
-        yield lambda check: overwrite(f"checking {spec}: {check.name}")
-    finally:
-        overwrite("")
+        log(f"checking {attention.spec}, which takes seconds; --no-check leaves it out")
+    reports = runner.examine([attention], default_checks(), check_progress())
+    if runner.interrupted:
+        raise KeyboardInterrupt
+    return conformance_of(reports[0])
 
 
 def _write_module(document: Document, form: str) -> None:

@@ -40,6 +40,16 @@ class Crashes(Pair):
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
+class CrashesBackward(Pair):
+    """A gate that crashes Python in its backward pass."""
+
+    def forward(self, x):
+        y = x * self.conv(x).sigmoid()
+        if y.requires_grad and not y.is_meta:
+            y.register_hook(lambda gradient: os.kill(os.getpid(), signal.SIGSEGV))
+        return y
+
+
 class CrashesAtOnce(Pair):
     """A gate whose constructor crashes Python."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.conformance.checks import CHECKS
 from attnbench.utils import forked_trial
 
 GATES = Path(__file__).with_name("broken_gates.py")
@@ -77,3 +78,13 @@ def test_a_crash_in_show_module_is_one_line_and_only_of_the_checks(attnbench):
     assert reason.startswith(f"{module} ends Python during its first forward pass: got SIGSEGV")
     page = attnbench("show", "module", module, "--no-check", "--json")
     assert page.status == 0 and page.json["costs_reason"] == reason
+
+
+def test_a_crash_in_a_later_check_is_a_finding_of_that_check(attnbench, monkeypatch):
+    chosen = [CHECKS[name] for name in ("maps", "gradients", "determinism")]
+    monkeypatch.setattr("attnbench.conformance.checks.default_checks", lambda: chosen)
+    page = attnbench("show", "module", f"{GATES}:CrashesBackward", "--json")
+    assert page.status == 0
+    found = {one["check"]: one for one in page.json["conformance"]["findings"]}
+    assert found["maps"]["status"] == found["determinism"]["status"] == "ok"
+    assert found["gradients"]["status"] == "broken" and "SIGSEGV" in found["gradients"]["reason"]

@@ -6,7 +6,6 @@ import pytest
 from attnbench_modules import MODULES
 
 from attnbench.conformance.checks import CHECKS
-from attnbench.reports.module_page import document as module_document
 
 PLUGIN = """
 from torch import nn
@@ -50,10 +49,10 @@ def plugin(tmp_path):
 
 
 @pytest.fixture
-def two_checks(monkeypatch):
+def two_checks(monkeypatch, worker_here):
     """The kit as a whole takes seconds, and is tested where it is."""
     chosen = [CHECKS["batch_independence"], CHECKS["batch_one"]]
-    monkeypatch.setattr(module_document, "default_checks", lambda: chosen)
+    monkeypatch.setattr("attnbench.conformance.checks.default_checks", lambda: chosen)
 
 
 def show(attnbench, *words):

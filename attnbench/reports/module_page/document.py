@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from attnbench.cards import Card
-from attnbench.conformance.checks import Check, default_checks
+from attnbench.conformance.findings import ConformanceReport
 from attnbench.errors import AttnbenchError
 from attnbench.registry.attention import Attention
 from attnbench.registry.plugins import Catalog
@@ -88,25 +88,18 @@ def _type_name(annotation: Any) -> str | None:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
-def conformance_of(
-    attention: Attention, on_progress: Callable[[Check], object] = id
-) -> dict[str, Any]:
-    """Run the quick checks; return ``conformance`` and ``drift``, the relative change of a map.
-
-    ``on_progress`` is called with each check as it begins.
-
-    Raises:
-        TrialError: the module would end or hang Python in its first forward pass.
-    """
-    from attnbench.conformance.examine import examine
-
+def try_first_pass(attention: Attention) -> None:
+    """Raise :class:`TrialError` if the module ends or hangs Python in its first forward pass."""
     try:
         attention.first_run(CHANNELS, SIZE)
     except TrialError:
         raise
     except AttnbenchError:  # the checks report it
         pass
-    report = examine(attention, default_checks(), on_check=on_progress)
+
+
+def conformance_of(report: ConformanceReport) -> dict[str, Any]:
+    """Return ``conformance`` and ``drift``, the relative change of a map, from a report."""
     results = report.to_dict()
     conformance = {key: results[key] for key in ("passed", "counts", "findings")}
     return {"conformance": conformance, "drift": report.drift}
