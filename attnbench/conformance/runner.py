@@ -185,4 +185,4 @@ def _remedy(why: str) -> str:
         return "Make it end on every input; if it is merely slow, raise --limit."
     if why.startswith("used"):
         return "Look for what grows with the square of the map, or is kept from call to call."
-    return "Call it under python -X faulthandler, which shows the line."
+    return "Make it run without crashing or ending Python, or declare why it cannot."

@@ -10,10 +10,8 @@ import faulthandler
 import logging
 import math
 import os
-import re
 import signal
 import sys
-import sysconfig
 import tempfile
 import time
 import warnings
@@ -27,8 +25,8 @@ from types import ModuleType
 from typing import NoReturn, TypeVar
 
 from attnbench.errors import PluginError
+from attnbench.utils.crash_dump import place_of
 from attnbench.utils.escape import visible
-from attnbench.utils.text import shown_path
 
 IMPORT, FIRST_PASS = "import", "first forward pass"
 """Stages of a plugin that are tried."""
@@ -41,7 +39,6 @@ _SURVIVED = 117
 """Exit status of a copy that reached the end."""
 _LIBRARIES = ("torch", "torchvision", "timm")
 """Libraries that take seconds to import: this process imports them, instead of each copy."""
-_FRAME = re.compile(r'File "(.+)", line (\d+)')
 _SET_DEATH_SIGNAL = 1
 """``PR_SET_PDEATHSIG`` of Linux: the signal that a process gets when its parent ends."""
 T = TypeVar("T")
@@ -102,7 +99,8 @@ def _try(action: Callable[[], object], name: str, stage: str) -> None:
         if library in sys.modules:
             _try(action, name, stage)
     elif status != _SURVIVED:
-        raise TrialError(f"{name} {_ending(status, stage, text)}{_place(text)}")
+        place = place_of(text)
+        raise TrialError(f"{name} {_ending(status, stage, text)}" + (f" {place}" if place else ""))
 
 
 def _ending(status: int, stage: str, dump: str) -> str:
@@ -113,17 +111,6 @@ def _ending(status: int, stage: str, dump: str) -> str:
         with suppress(ValueError):
             how = signal.Signals(-status).name
     return f"ends Python during its {stage}: got {how}"
-
-
-def _place(dump: str) -> str:
-    """Return the innermost line of code in a dump that is of no library."""
-    libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
-    libraries.add(Path(__file__).parents[1])
-    for name, line in _FRAME.findall(dump):
-        file = Path(name)
-        if file.is_file() and not any(map(file.is_relative_to, libraries)):
-            return f" at {shown_path(file)}:{line}"
-    return ""
 
 
 def _status_in_fork(action: Callable[[], object], dump: int, what: str) -> int:

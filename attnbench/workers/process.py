@@ -19,6 +19,7 @@ from typing import IO, Any, Self
 
 import psutil
 
+from attnbench.utils.crash_dump import SWITCH, place_of, without_dump
 from attnbench.utils.git import child_environment
 from attnbench.workers.answers import Answer, parse_answer, read_answers
 from attnbench.workers.process_family import MARK, children_of, kill_family
@@ -131,7 +132,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=child_environment() | self._environment | {MARK: self._mark},
+            env=child_environment() | self._environment | SWITCH | {MARK: self._mark},
             start_new_session=True,
         )
         self._process, self._answers = process, queue.Queue()
@@ -234,7 +235,7 @@ class Worker:
         return 0
 
     def _death_reason(self, process: subprocess.Popen[bytes] | None) -> str:
-        """Return the exit status or signal of the process, and its last line of output."""
+        """Return the exit status or signal of the process, its place and last line of output."""
         try:
             code = process.wait(timeout=_EXIT_S) if process else 0
         except subprocess.TimeoutExpired:
@@ -243,11 +244,16 @@ class Worker:
         if code < 0:
             with contextlib.suppress(ValueError):
                 how = signal.Signals(-code).name
-        lines: list[str] = []
+        output = ""
         if self._errors is not None:
             self._errors.seek(self._errors_start)
-            lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f"the process died ({how})" + (f": {lines[-1].strip()[:200]}" if lines else "")
+            output = self._errors.read().decode(errors="replace")
+        place, lines = place_of(output), without_dump(output).strip().splitlines()
+        return (
+            f"the process died ({how})"
+            + (f" {place}" if place else "")
+            + (f": {lines[-1].strip()[:200]}" if lines else "")
+        )
 
 
 def _write(stream: IO[bytes], line: bytes) -> None:

@@ -85,6 +85,14 @@ def test_a_task_is_lost_with_its_reason(worker, code, reason):
     assert worker.run({"code": ""}) == OK
 
 
+def test_a_crash_is_reported_with_its_place(worker, tmp_path):
+    file = tmp_path / "gate.py"
+    file.write_text("import signal\n\nsignal.raise_signal(signal.SIGSEGV)\n")
+    with pytest.raises(WorkerError) as lost:
+        worker.run({"code": f"import runpy; runpy.run_path({str(file)!r})"})
+    assert str(lost.value) == f"the process died (SIGSEGV) at {file}:3"
+
+
 @pytest.mark.parametrize(
     "code",
     [
