@@ -158,6 +158,7 @@ def _run(action: Callable[[], object], dump: int) -> NoReturn:
         with Path(os.devnull).open("r+b") as null:
             for number in range(3):
                 os.dup2(null.fileno(), number)
+        faulthandler.disable()  # a library may have replaced its handlers, unknown to it
         faulthandler.enable(dump, all_threads=False)
         faulthandler.dump_traceback_later(_LIMIT_S, exit=True, file=dump)
         sys.meta_path.insert(0, _LibraryFinder())
