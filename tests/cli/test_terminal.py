@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli import output
-from attnbench.cli.output import console, log, overwrite, print_json, write
+from attnbench.cli.output import console, log, print_json, write
 from attnbench.reports.terminal import plain_text
 
 from ..gate_plugin import gate_plugin
@@ -105,8 +105,6 @@ def test_each_door(capsys):
     written = capsys.readouterr()
     assert not CONTROL.search(written.out + written.err)
     assert written.out.startswith("\\x1b[31mRED") and "\n\tof two lines\n" in written.out
-    overwrite(HOSTILE)
-    assert CONTROL.findall(capsys.readouterr().err) == ["\r", "\x1b"]
 
 
 def test_all_that_is_written_passes_one_door():
