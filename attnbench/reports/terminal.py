@@ -69,9 +69,10 @@ def check_columns(report: Report, view: TableView) -> None:
     Raises:
         UnknownNameError: a name is of no table.
     """
-    columns = [column for table in report.tables for column in text_columns(table, view)]
-    for name in view.columns:
-        find_columns(columns, name)
+    if view.columns:
+        columns = [column for table in report.tables for column in text_columns(table, view)]
+        for name in view.columns:
+            find_columns(columns, name)
 
 
 def print_blocks(blocks: Iterable[Block], console: Console) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from itertools import groupby, takewhile, zip_longest
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
@@ -20,6 +19,7 @@ from attnbench.reports.table_view import TableView
 from attnbench.utils.escape import visible
 
 _GAP = 2
+_WHOLE: dict[str, Any] = {"break_long_words": False}
 _PROSE = 27
 """Minimum width of a column of prose."""
 
@@ -118,7 +118,7 @@ def print_table(
         _print_blocks(columns, console)
     else:
         taken = sum(column.least + _GAP for column in shown) - _GAP
-        console.print(Trimmed(_grid(shown, width - taken), width), soft_wrap=True)
+        console.print(_Grid(shown, width - taken), soft_wrap=True)
         if left := [column.slug for column in columns if column not in shown]:
             named = f"not shown at {width} columns: {', '.join(left)} (--wide, --columns)"
             print_wrapped(Text(named, "dim"), console)
@@ -198,24 +198,56 @@ def _is_stacked(shown: Sequence[TextColumn], width: int) -> bool:
     return sum(column.least + _GAP for column in shown) - _GAP > width or len(shown) < 2
 
 
-def _grid(columns: Sequence[TextColumn], spare: int) -> RichTable:
-    """Return the table; columns of prose share the spare width."""
-    grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for column in columns:
-        width = column.least
-        if column.is_prose:
-            width = min(column.natural, width + spare)
+class _Grid:
+    """Columns side by side, below their heads; those of prose share the spare width.
+
+    A table of rich itself takes five times as long.
+    """
+
+    def __init__(self, columns: Sequence[TextColumn], spare: int) -> None:
+        self._columns = columns
+        self._widths: list[int] = []
+        for column in columns:
+            width = min(column.natural, column.least + spare)
             spare -= width - column.least
-        grid.add_column(
-            Text("\n".join(textwrap.wrap(column.head, width, break_long_words=False))),
-            justify="right" if column.numeric else "left",
-            width=width,
-            no_wrap=not column.is_prose,
-        )
-    for row in zip(*(column.cells for column in columns), strict=True):
-        if len(columns) == 1 or any(cell.plain for cell in row[1:]):
-            grid.add_row(*row)
-    return grid
+            self._widths.append(width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines of the heads, a rule, and the lines of each row."""
+        heads = [
+            [Text(line, "bold") for line in textwrap.wrap(column.head, width, **_WHOLE)]
+            for column, width in zip(self._columns, self._widths, strict=True)
+        ]
+        height = max(map(len, heads))
+        bottom = [[*[Text()] * (height - len(lines)), *lines] for lines in heads]
+        yield from self._lines(bottom, console)
+        yield Segment("─" * (sum(self._widths) + _GAP * (len(self._widths) - 1)))
+        yield Segment.line()
+        for row in zip(*(column.cells for column in self._columns), strict=True):
+            if len(row) == 1 or any(cell.plain for cell in row[1:]):
+                yield from self._lines(self._wrapped(row, console), console)
+
+    def _wrapped(self, row: Sequence[Text], console: Console) -> Iterator[Sequence[Text]]:
+        for column, width, cell in zip(self._columns, self._widths, row, strict=True):
+            is_whole = not column.is_prose or cell_len(cell.plain) <= width
+            yield [cell] if is_whole and "\n" not in cell.plain else cell.wrap(console, width)
+
+    def _lines(self, cells: Iterable[Sequence[Text]], console: Console) -> Iterator[Segment]:
+        for line in zip_longest(*cells, fillvalue=Text()):
+            segments: list[Segment] = []
+            for column, width, text in zip(self._columns, self._widths, line, strict=True):
+                blank = Segment(" " * (width - cell_len(text.plain)))
+                parts = _segments(text, console)
+                segments += [blank, *parts] if column.numeric else [*parts, blank]
+                segments.append(Segment(" " * _GAP))
+            yield from _trimmed(segments)
+            yield Segment.line()
+
+
+def _segments(text: Text, console: Console) -> list[Segment]:
+    if text.spans:
+        return list(text.render(console))
+    return [Segment(text.plain, console.get_style(text.style) if text.style else None)]
 
 
 def _print_blocks(columns: Sequence[TextColumn], console: Console) -> None:

@@ -10,7 +10,7 @@ with as many degrees of freedom as there are independent rounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +26,10 @@ _RAISED_TO = 0.8
 """Correlation to which an estimate of it is raised at most."""
 _ALL_PAIRS = 300
 """Number of rounds up to which all pairs are formed; beyond, each round has as many partners."""
+_FEW = 128
+"""Number of rounds up to which all pairs are faster formed than selected from sorted rounds."""
+_FEW_SUMS = 10_000
+"""Number of sums up to which the median is selected from all of them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class LocationEstimate:
 
 def location(differences: Array) -> float:
     """Return the Hodges-Lehmann estimate alone, as in :func:`center`."""
+    rounds = differences.shape[1]
+    if _FEW < rounds <= _ALL_PAIRS:
+        return _median_of_ordered(differences) / 2
     return _median([*map(_pairwise_sums, differences)]) / 2
 
 
@@ -91,16 +98,55 @@ def _pairwise_sums(row: Array) -> Array:
 def _median(parts: Sequence[Array]) -> float:
     """Return the median of all values, selected from those around the median of a sample."""
     count = sum(map(len, parts))
-    sample = np.sort(np.concatenate([part[:: int(count ** (1 / 3)) | 1] for part in parts]))
-    middle, reach = len(sample) // 2, 2 * math.isqrt(len(sample))
-    low, high = sample[max(middle - reach, 0)], sample[min(middle + reach, len(sample) - 1)]
+    if count <= _FEW_SUMS:
+        return _middle(np.concatenate(parts), 0, count)
+    low, high = _around(np.concatenate([part[:: int(count ** (1 / 3)) | 1] for part in parts]))
     from_low = [part >= low for part in parts]
     below = count - sum(map(np.count_nonzero, from_low))
     pairs = zip(parts, from_low, strict=True)
     inner = np.concatenate([part[enough & (part <= high)] for part, enough in pairs])
+    return _middle(inner, below, count, parts)
+
+
+def _median_of_ordered(rows: Array) -> float:
+    """Return the median of the sums of all pairs of each row, few of which are formed.
+
+    In a sorted row the partners whose sums lie around the median are neighbors.
+    """
+    rounds = rows.shape[1]
+    places = np.arange(rounds)
+    twice = np.concatenate([rows, rows], axis=1)
+    lagged = [twice[:, lag : lag + rounds] for lag in (1, rounds // 3, rounds // 2)]
+    low, high = _around(np.concatenate([rows + part for part in lagged], axis=None))
+    below, inner = 0, []
+    for row in np.sort(rows, axis=1):
+        first = np.maximum(np.searchsorted(row, low - row, "left"), places)
+        width = np.maximum(np.searchsorted(row, high - row, "right"), places) - first
+        below += int(np.sum(first - places))
+        partners = np.arange(int(np.sum(width))) + np.repeat(
+            first - np.cumsum(width) + width, width
+        )
+        inner.append(np.repeat(row, width) + row[partners])
+    count = len(rows) * rounds * (rounds + 1) // 2
+    return _middle(np.concatenate(inner), below, count, map(_pairwise_sums, rows))
+
+
+def _around(sample: Array) -> tuple[float, float]:
+    """Return bounds within which the median lies of what the sample is of, almost always."""
+    ordered = np.sort(sample)
+    middle, reach = len(ordered) // 2, 2 * math.isqrt(len(ordered))
+    low, high = ordered[max(middle - reach, 0)], ordered[min(middle + reach, len(ordered) - 1)]
+    return float(low), float(high)
+
+
+def _middle(inner: Array, below: int, count: int, every: Iterable[Array] = ()) -> float:
+    """Return the median of ``count`` values from those within bounds, ``below`` of them lower.
+
+    Where the bounds exclude it, it is that of ``every`` value.
+    """
     ranks = (count - 1) // 2 - below, count // 2 - below
-    if not 0 <= ranks[0] <= ranks[1] < len(inner):  # the sample was unlike the values
-        return float(np.median(np.concatenate(parts)))
+    if not 0 <= ranks[0] <= ranks[1] < len(inner):
+        return float(np.median(np.concatenate([*every])))
     lower, upper = np.partition(inner, ranks)[[*ranks]]
     return float((lower + upper) / 2)
 
