@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,27 +18,45 @@ from attnbench.cli.options import (
     chosen_format,
     table_view,
 )
-from attnbench.cli.output import log_left_out, print_json, print_report, write
+from attnbench.cli.output import log, log_left_out, print_json, print_report, write
 from attnbench.errors import RequestError, unknown
 
 if TYPE_CHECKING:
     from attnbench.records.store import Run
 
 EXAMPLES = (
-    "attnbench table quick",
     "attnbench table results/quick --preset paper",
+    "attnbench table ulsam-ablation --figure groups -o groups.pdf",
 )
+
+
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="paper: LaTeX of few columns that fit."),
+]
+TwoColumn = Annotated[
+    bool, typer.Option("--two-column", help="With --preset paper: for two-column pages.")
+]
+FigureName = Annotated[
+    str | None,
+    typer.Option(
+        "--figure",
+        metavar="NAME",
+        help="With -o: curves, differences, sites, or an option such as groups.",
+    ),
+]
+FigureFile = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="A .png, .pdf or .svg file."),
+]
 
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A suite's name, folder or file.")],
-    preset: Annotated[
-        str | None,
-        typer.Option("--preset", metavar="NAME", help="paper: LaTeX of few columns that fit."),
-    ] = None,
-    two_column: Annotated[
-        bool, typer.Option("--two-column", help="With --preset paper: for two-column pages.")
-    ] = False,
+    preset: Preset = None,
+    two_column: TwoColumn = False,
+    figure: FigureName = None,
+    output: FigureFile = None,
     columns: Columns = None,
     wide: Wide = False,
     explain: Explain = False,
@@ -54,6 +73,10 @@ def command(
     from attnbench.reports.run_report import report_of
     from attnbench.reports.tables.long_format import printed_figures
 
+    if figure is not None or output is not None:
+        others = {"--preset": preset, "--format": format, "--json": json, "--columns": columns}
+        _draw(run, out, figure, output, others)
+        return
     if preset is not None:
         others = {"--format": format, "--json": json, "--wide": wide, "--explain": explain}
         _check_preset(preset, others)
@@ -75,6 +98,26 @@ def command(
         print_json([record | extra.get(name, {}) for name, record in records.items()])
     else:
         print_report(report, chosen, view)
+
+
+def _draw(
+    name: str, out: str, figure: str | None, output: Path | None, others: Mapping[str, object]
+) -> None:
+    from attnbench.records.store import find_run, read_run
+    from attnbench.reports.figures.figure_files import check_suffix, save
+    from attnbench.reports.run_report import draw_run
+
+    if figure is None:
+        raise RequestError("-o is for figures. Give --figure NAME as well, for example curves")
+    if output is None:
+        raise RequestError(f"--figure needs a file: got {figure} without one. Give -o FILE.pdf")
+    given = next((option for option, value in others.items() if value), None)
+    if given:
+        raise RequestError(f"--figure draws: got {given} as well. Omit one of them")
+    check_suffix(output)
+    found = read_run(find_run(name, out))
+    log_left_out(found)
+    log(f"wrote {save(draw_run(found, figure), output)}")
 
 
 def _check_preset(preset: str, others: Mapping[str, object]) -> None:

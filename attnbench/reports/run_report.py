@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attnbench.errors import RecordError
+from attnbench.errors import RecordError, unknown
 from attnbench.records.store import Run
-from attnbench.reports.figures.training_curves import write_plots
+from attnbench.reports.figures.figure_files import save
+from attnbench.reports.figures.training_curves import draw_accuracies
 from attnbench.reports.tables.build import build_report
 from attnbench.reports.tables.case_results import Records
 from attnbench.reports.tables.render import write
@@ -16,6 +17,9 @@ from attnbench.suites.load import parse_suite
 from attnbench.suites.planned import PlannedTable, tables_from_json
 from attnbench.suites.schema import Suite
 from attnbench.utils.text import shown_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def planned_of(run: Run) -> tuple[Suite, list[PlannedTable], Records]:
@@ -47,5 +51,26 @@ def write_tables(run: Run, folder: Path) -> tuple[Report, str]:
     """Write the tables and figures of a run; return the report and the sentence on its files."""
     planned = planned_of(run)
     report = build_report(*planned, run.measured_with())
-    written = [*write(report, folder), *write_plots(*planned, folder)]
+    drawn = draw_accuracies(*planned).items()
+    figures = [save(figure, folder / f"{name}.png") for name, figure in drawn]
+    written = [*write(report, folder), *figures]
     return report, f"wrote {len(written)} files to {shown_path(folder)}"
+
+
+def draw_run(run: Run, name: str) -> Figure:
+    """Return a figure of a run: ``curves``, ``differences``, or an ablation by what varies.
+
+    Raises:
+        RequestError: the run has no such figure; the error names those that it has.
+    """
+    from attnbench.reports.overview.ablation import draw_ablation, read_arms, variables_of
+
+    suite, tables, records = planned_of(run)
+    drawn = draw_accuracies(suite, tables, records)
+    if name in drawn:
+        return drawn[name]
+    arms = read_arms(suite, tables, records)
+    variables = variables_of(arms)
+    if name not in variables:
+        raise unknown("--figure", name, (*drawn, *variables))
+    return draw_ablation(arms, name, suite.suite.title)

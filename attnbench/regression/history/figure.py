@@ -23,6 +23,7 @@ from attnbench.regression.history.report_data import HistoryReport, group_names
 from attnbench.regression.history.series import Point
 from attnbench.reports.figures.figure_files import (
     BLUE,
+    DOUBLE,
     PLAIN,
     SMALL,
     blank,
@@ -55,10 +56,10 @@ def draw_history(found: HistoryReport, title: str) -> Figure:
     shown, rest = _shown(found.tracks)
     columns = 1 if len(shown) < 5 else 2
     rows = -(-len(shown) // columns)
-    figure = blank(9.0 if columns == 1 else 14.0, 1.3 + 2.6 * rows, title + rest)
+    figure = blank(DOUBLE, 0.9 + 1.6 * rows, title + rest)
     grid = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
     for axes, track in zip(grid, shown, strict=False):
-        _draw_panel(axes, found, track)
+        _draw_panel(axes, found, track, 100 // columns)
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     for axes in grid[max(0, len(shown) - columns) : len(shown)]:
@@ -80,8 +81,9 @@ def _shown(tracks: Sequence[Track]) -> tuple[list[Track], str]:
     return shown, f"   ({rest} further series without a picture)" if rest else ""
 
 
-def _draw_panel(axes: Axes, found: HistoryReport, track: Track) -> None:
-    metric = track.series.metric
+def _draw_panel(axes: Axes, found: HistoryReport, track: Track, characters: int) -> None:
+    metric, case = track.series.metric, track.series.case
+    case = case if len(case) <= characters else f"…{case[1 - characters :]}"
     names = group_names(track.series.groups)
     for at, group in enumerate(track.series.groups):
         _draw_group(axes, track, group, at, names[group])
@@ -91,9 +93,9 @@ def _draw_panel(axes: Axes, found: HistoryReport, track: Track) -> None:
     if track.series.gaps:
         foot = axes.get_xaxis_transform()
         gaps = sorted(track.series.gaps)
-        axes.plot(gaps, [0.03] * len(gaps), "x", color="0.5", markersize=5, transform=foot)
-    heading = f"{track.series.case}   {metric}"
-    name = "over plain" if metric == OVERHEAD else metric_unit(metric).split(" of ")[0] or metric
+        axes.plot(gaps, [0.03] * len(gaps), "x", color="0.5", markersize=3, transform=foot)
+    heading = f"{case}   {metric}"
+    name = "overhead" if metric == OVERHEAD else metric_unit(metric).split(" of ")[0] or metric
     style_axes(axes, heading, y=name, grid="y", loc="left")
     _number_format(axes, metric)
     if len(names) > 1:
@@ -114,8 +116,8 @@ def _draw_group(axes: Axes, track: Track, group: Group, at: int, name: str) -> N
         fmt=_MARKS[at % len(_MARKS)],
         color=color,
         ecolor=color,
-        markersize=4,
-        elinewidth=0.9,
+        markersize=2.5,
+        elinewidth=0.6,
         alpha=0.9,
         label=name or None,
     )
@@ -123,7 +125,7 @@ def _draw_group(axes: Axes, track: Track, group: Group, at: int, name: str) -> N
         if segment.group == group:
             level = _outward(track, segment.mean)
             ends = (segment.first - 0.4, segment.last + 0.4)
-            axes.plot(ends, (level, level), color=color, linewidth=2.2, alpha=0.55)
+            axes.plot(ends, (level, level), color=color, linewidth=1.4, alpha=0.55)
 
 
 def _reaches(track: Track, points: Sequence[Point]) -> Any:
@@ -203,6 +205,7 @@ def _number_format(axes: Axes, metric: str) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
     if metric == OVERHEAD:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
     elif not metric_unit(metric).startswith("points"):
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

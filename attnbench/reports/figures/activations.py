@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.errors import RequestError
-from attnbench.reports.figures.figure_files import BLUE, PLAIN, SMALL, blank, style_axes
+from attnbench.reports.figures.figure_files import BLUE, DOUBLE, PLAIN, SMALL, blank, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,7 +168,7 @@ def draw_maps(image: Tensor, sites: Sequence[SiteMap], title: str) -> Figure:
         )
     shown = sites[:_ROWS]
     rest = f"   (the first {_ROWS} of {len(sites)} sites)" if len(sites) > _ROWS else ""
-    figure = blank(15.5, 0.8 + 2.45 * len(shown), title + rest)
+    figure = blank(DOUBLE, 0.4 + 1.35 * len(shown), title + rest)
     rows = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
     for row, site in zip(rows, shown, strict=True):
         _draw_row(row, picture, site)
@@ -187,7 +187,7 @@ def draw_groups(image: Tensor, site: SiteMap, groups: int, title: str) -> Figure
     columns = min(groups, 6)
     rows = -(-groups // columns)
     title = f"{title}\n{_heading(site)}"
-    figure = blank(1.6 + 2.2 * columns, 0.9 + 2.3 * rows, title, PLAIN)
+    figure = blank(0.7 + (DOUBLE - 0.7) / 6 * columns, 0.6 + 1.2 * rows, title, PLAIN)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     limits = _limits(maps)
     size = site.channels // groups

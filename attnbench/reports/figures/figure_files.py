@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
 from attnbench.errors import RequestError
@@ -33,7 +34,9 @@ def blank(width: float, height: float, title: str, size: int = LARGE) -> Figure:
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=size, parse_math=False)
+    characters = int(width / CHARACTER * PLAIN / size)
+    lines = [fill(line, characters, break_on_hyphens=False) for line in title.splitlines()]
+    figure.suptitle("\n".join(lines), fontsize=size, parse_math=False)
     return figure
 
 
@@ -63,6 +66,20 @@ def style_legend(legend: Legend) -> None:
         text.set_parse_math(False)
 
 
+def check_suffix(path: Path) -> str:
+    """Return the format of a figure file.
+
+    Raises:
+        RequestError: the suffix is none of a figure.
+    """
+    form = path.suffix.lower().removeprefix(".")
+    if form not in _METADATA:
+        raise RequestError(
+            f"{path} is no figure file: got suffix {path.suffix!r}. Choose from .png, .pdf, .svg."
+        )
+    return form
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure as png, pdf or svg, according to the suffix, and return the path.
 
@@ -72,11 +89,7 @@ def save(figure: Figure, path: Path) -> Path:
         RequestError: the suffix is another one.
         OutputError: the path cannot be written.
     """
-    form = path.suffix.lower().removeprefix(".")
-    if form not in _METADATA:
-        raise RequestError(
-            f"{path} is no figure file: got suffix {path.suffix!r}. Choose from .png, .pdf, .svg."
-        )
+    form = check_suffix(path)
     from matplotlib import rc_context
 
     # TrueType: publishers refuse the Type 3 fonts that matplotlib embeds otherwise

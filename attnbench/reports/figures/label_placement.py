@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 Label = tuple[str, float, float]
 """Text, x, y."""
 
-_REACH = (5, 11, 18, 26)
-_DIRECTIONS = ((1, 0), (0, 1), (1, 1), (-1, 1), (0, -1), (1, -1), (-1, -1), (-1, 0))
+_REACH = (5, 11, 18, 26, 36)
+# right comes last: the line of a Pareto front leads there
+_DIRECTIONS = ((0, 1), (1, 1), (-1, 1), (0, -1), (1, -1), (-1, -1), (-1, 0), (1, 0))
 _SIDES = {-1: "right", 0: "center", 1: "left"}
 _ENDS = {-1: "top", 0: "center", 1: "bottom"}
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite, isinf
-from pathlib import Path
+from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ from attnbench.reports.figures.figure_files import (
     PLAIN,
     SMALL,
     blank,
-    save,
     style_axes,
     style_legend,
 )
@@ -50,13 +48,13 @@ _FEW = 20
 """Number of epochs below which a curve has a marker at each epoch."""
 
 
-def write_plots(
-    suite: Suite, tables: Sequence[PlannedTable], records: Records, folder: Path
-) -> list[Path]:
-    """Write ``differences.png`` and ``curves.png`` if a run has accuracies; return the paths."""
+def draw_accuracies(
+    suite: Suite, tables: Sequence[PlannedTable], records: Records
+) -> dict[str, Figure]:
+    """Return the figures of a run by name: ``differences`` and ``curves`` of what was trained."""
     found = [result for result in _results(tables, records) if result[2].own]
     if not found:
-        return []
+        return {}
     title = suite.suite.title
     measured = {label: pair for label, _, pair in found}
     rows = [
@@ -64,16 +62,15 @@ def write_plots(
         for label, pair in measured.items()
         if not pair.is_plain and (estimate := pair.difference())
     ]
-    written = [save(draw_differences(rows, title), folder / "differences.png")] if rows else []
+    figures = {"differences": draw_differences(rows, title)} if rows else {}
     curves = {
         label: [record["training"]["curve"] for _, record in sorted(pair.own.items())]
         for label, pair in measured.items()
     }
     if len(curves) > _MANY:
-        drawn = draw_family_curves(curves, {label: family for label, family, _ in found}, title)
-    else:
-        drawn = draw_curves(curves, title)
-    return [*written, save(drawn, folder / "curves.png")]
+        families = {label: family for label, family, _ in found}
+        return figures | {"curves": draw_family_curves(curves, families, title)}
+    return figures | {"curves": draw_curves(curves, title)}
 
 
 def _results(
@@ -157,6 +154,7 @@ def _name_outliers(axes: Axes, last: Mapping[str, float]) -> None:
         horizontalalignment="right",
         verticalalignment="top",
         parse_math=False,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
     ).set_in_layout(False)
 
 
@@ -205,8 +203,8 @@ def draw_curves(curves: Mapping[str, Sequence[Sequence[Epoch]]], title: str) -> 
 def draw_differences(rows: Sequence[Row], title: str) -> Figure:
     """Draw the paired differences to the plain backbone, one row per variant, with a line at zero.
 
-    A dot marks each seed, a diamond the mean, a bar the interval; an infinite bound is drawn as an
-    arrow out of the figure. NaN values are left out.
+    A dot marks each seed, a diamond the mean, a bar the interval; a bound off the axis, which
+    outliers do not stretch, is an arrow out of the figure. NaN values are left out.
 
     Args:
         rows: label, difference of each seed, mean, low, high; in percentage points of top-1.
@@ -280,10 +278,17 @@ def _colors(count: int) -> list[Any]:
 
 
 def _extent(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return axis limits that include zero and every finite value, with a margin."""
-    values = [0.0]
-    for _, differences, *estimate in rows:
-        values += [value for value in (*differences, *estimate) if isfinite(value)]
+    """Return axis limits around zero, the means, and the seeds and bounds that are no outliers.
+
+    What lies farther out is cut by the frame.
+    """
+    means = [row[2] for row in rows if isfinite(row[2])]
+    fences = lower_fence(means), -lower_fence([-mean for mean in means])
+    kept = [row for row in rows if fences[0] <= row[2] <= fences[1]]
+    others = [value for _, seeds, _, *bounds in kept for value in (*seeds, *bounds)]
+    found = [value for value in others if isfinite(value)]
+    reach = lower_fence(found), -lower_fence([-value for value in found])
+    values = [0.0, *(row[2] for row in kept), *(v for v in found if reach[0] <= v <= reach[1])]
     low, high = min(values), max(values)
     room = 0.08 * (high - low) or 1.0
     return low - room, high + room
@@ -291,24 +296,32 @@ def _extent(rows: Sequence[Row]) -> tuple[float, float]:
 
 def _draw_row(axes: Axes, at: int, row: Row, limits: tuple[float, float]) -> None:
     _, differences, mean, low, high = row
-    dots = [value for value in differences if isfinite(value)]
+    dots = [value for value in differences if limits[0] <= value <= limits[1]]
     axes.scatter(dots, [at + 0.3] * len(dots), s=5, color="0.45", alpha=0.7, linewidths=0)
     if not isfinite(mean):
         return
-    arrow = {"arrowstyle": "-|>", "color": BLUE, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-    for bound, edge in ((low, limits[0]), (high, limits[1])):
-        if isinf(bound):
-            axes.annotate("", (edge, at), (mean, at), arrowprops=arrow)
+    middle = min(max(mean, limits[0]), limits[1])
+    arrow = {"arrowstyle": "-|>", "color": BLUE, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    for bound, edge, way in ((low, limits[0], -1), (high, limits[1], 1)):
+        if way * bound > way * edge:
+            start = edge - way * 0.04 * (limits[1] - limits[0]) if middle == edge else middle
+            axes.annotate("", (edge, at), (start, at), arrowprops=arrow)
         elif isfinite(bound):
-            axes.plot([mean, bound], [at, at], color=BLUE, linewidth=1.2, solid_capstyle="butt")
-            axes.plot([bound], [at], "|", color=BLUE, markersize=5, markeredgewidth=1.2)
-    axes.plot([mean], [at], "D", color=BLUE, markersize=3.5, zorder=3)
+            ends = [middle, min(max(bound, limits[0]), limits[1])]
+            axes.plot(ends, [at, at], color=BLUE, linewidth=1.2, solid_capstyle="butt")
+            axes.plot(ends[1:], [at], "|", color=BLUE, markersize=5, markeredgewidth=1.2)
+    if middle == mean:
+        axes.plot([mean], [at], "D", color=BLUE, markersize=3.5, zorder=3)
 
 
 def _finish_forest(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:
     """Add the zero line, the labels on the left and the numbers on the right."""
     quantity = "top-1 minus that of the plain backbone, percentage points"
-    style_axes(axes, x=f"{quantity}\n(diamond: mean; bar: interval; dots: seeds)", grid="x")
+    style_axes(
+        axes,
+        x=f"{quantity}\n(diamond: mean; bar: interval; dots: seeds; arrow: beyond the axis)",
+        grid="x",
+    )
     axes.axvline(0.0, color="0.2", linewidth=1, linestyle="--", zorder=1)
     axes.set_xlim(*limits)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -93,7 +93,9 @@ def _panels(place: Place, entries: Sequence[OverviewEntry]) -> Iterator[Panel]:
         yield Panel(title, plain, fused if any(fused) else [], limit=BUDGET_LINE)
     for setting in common(place, "accuracies"):
         title = f"top-1 to plain, points\n{setting.name}"
-        yield Panel(title, [gain_of(entry, setting) for entry in entries], outliers=True)
+        yield Panel(
+            title, [gain_of(entry.accuracies.get(setting)) for entry in entries], outliers=True
+        )
 
 
 def _counts(place: Place, entries: Sequence[OverviewEntry], key: str) -> list[Mark | None]:

@@ -11,6 +11,7 @@ from attnbench.reports.figures.family_styles import PLAIN_NETWORK, UNDECLARED, W
 from attnbench.reports.figures.tradeoff import TradeoffPanel, TradeoffPoint, draw_tradeoff
 from attnbench.reports.overview.columns import common, runtime_title
 from attnbench.reports.overview.entries import OverviewEntry, Place, PlaceSetting
+from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.case_results import CostResult, LatencyCell
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _panel(
     controls = [(entry, WIDER) for entry in place.wider.values()]
     modules = [(entry, entry.card.get("family") or UNDECLARED) for entry in place.entries.values()]
     for entry, family in (*modules, *controls):
-        cost, gain = cost_of(entry), gain_of(entry, trained)
+        cost, gain = cost_of(entry), gain_of(entry.accuracies.get(trained))
         if cost is not None and gain is not None:
             points.append(TradeoffPoint(entry.module, family, cost, gain))
         elif family != WIDER:
@@ -75,9 +76,8 @@ def _panel(
     return TradeoffPanel(points, x, y, missing, limit)
 
 
-def gain_of(entry: OverviewEntry, setting: PlaceSetting) -> Mark | None:
+def gain_of(pair: PairedTrainings | None) -> Mark | None:
     """Return the difference of accuracy to the plain network with its interval, in points."""
-    pair = entry.accuracies.get(setting)
     found = pair.difference() if pair else None
     return (found.low, found.mean, found.high) if found else None
 

@@ -14,10 +14,10 @@ from attnbench.records.format import FORMAT, Header, Record
 from attnbench.records.store import Run
 from attnbench.registry.plugins import catalog
 from attnbench.reports.figures.training_curves import (
+    draw_accuracies,
     draw_curves,
     draw_differences,
     draw_family_curves,
-    write_plots,
 )
 from attnbench.reports.run_report import planned_of
 from attnbench.suites.load import parse_suite
@@ -140,6 +140,15 @@ class TestDifferences:
         assert {"a $x^ y$", "no estimate"} <= set(texts(figure))
         assert colours(figure) > 5
 
+    def test_an_outlier_does_not_stretch_the_axis(self, texts):
+        rows = [(f"m{at}", [0.1 * at], 0.1 * at, 0.1 * at - 1, 0.1 * at + 1) for at in range(8)]
+        figure = draw_differences([*rows, ("lost", [-81.0], -80.0, -90.0, -70.0)], "t")
+        low, high = figure.axes[0].get_xlim()
+        assert -3 < low < -0.9 and 1.6 < high < 3
+        (arrow,) = self.arrows(figure)
+        assert arrow[1] == (low, 8) and low < arrow[0][0] < low + 0.1 * (high - low)
+        assert "−80.00 [−90.00, −70.00]" in texts(figure)
+
     @pytest.mark.parametrize("value", [0.0, -3.0])
     def test_all_the_same(self, value):
         (axes,) = draw_differences([("a", [value], value, value, value)], "t").axes
@@ -240,21 +249,20 @@ def run_of(tmp_path, top1):
     return Run(tmp_path / "records.jsonl", [header], {one.case: one for one in records})
 
 
-def test_plots_of_a_run(tmp_path):
+def test_figures_of_a_run(tmp_path, colours):
     run = run_of(tmp_path, lambda case: 90.0 + case.training.seed + (1 if case.module else 0))
-    names = [path.name for path in write_plots(*planned_of(run), tmp_path)]
-    assert names == ["differences.png", "curves.png"]
-    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in names)
+    drawn = draw_accuracies(*planned_of(run))
+    assert list(drawn) == ["differences", "curves"]
+    assert all(colours(figure) > 5 for figure in drawn.values())
 
 
 def test_a_plain_backbone_alone_has_no_difference(tmp_path):
     run = run_of(tmp_path, lambda case: None if case.module else 90.0)
-    assert [path.name for path in write_plots(*planned_of(run), tmp_path)] == ["curves.png"]
+    assert list(draw_accuracies(*planned_of(run))) == ["curves"]
 
 
-def test_nothing_measured_no_plot_written(tmp_path):
-    assert write_plots(*planned_of(run_of(tmp_path, lambda case: None)), tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+def test_nothing_measured_nothing_drawn(tmp_path):
+    assert draw_accuracies(*planned_of(run_of(tmp_path, lambda case: None))) == {}
 
 
 def test_rows_of_one_label_in_two_tables_are_all_drawn(monkeypatch, tmp_path):
@@ -265,10 +273,6 @@ def test_rows_of_one_label_in_two_tables_are_all_drawn(monkeypatch, tmp_path):
         content["table"] = [*(content["table"] if place == "official" else []), table]
     monkeypatch.setattr(sys.modules[__name__], "SUITE", content)
     run = run_of(tmp_path, lambda case: 90.0 + case.training.seed)
-    drawn = []
-    monkeypatch.setattr(
-        "attnbench.reports.figures.training_curves.save", lambda figure, path: drawn.append(figure)
-    )
-    write_plots(*planned_of(run), tmp_path)
-    labels = [one.get_text() for one in drawn[0].axes[0].get_yticklabels()]
+    (axes,) = draw_accuracies(*planned_of(run))["differences"].axes
+    labels = [one.get_text() for one in axes.get_yticklabels()]
     assert labels == ["se (after:14)", "se (official)"]
