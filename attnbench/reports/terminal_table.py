@@ -230,7 +230,7 @@ class _Grid:
     def _wrapped(self, row: Sequence[Text], console: Console) -> Iterator[Sequence[Text]]:
         for column, width, cell in zip(self._columns, self._widths, row, strict=True):
             is_whole = not column.is_prose or cell_len(cell.plain) <= width
-            yield [cell] if is_whole and "\n" not in cell.plain else cell.wrap(console, width)
+            yield [cell] if is_whole and "\n" not in cell.plain else [*cell.wrap(console, width)]
 
     def _lines(self, cells: Iterable[Sequence[Text]], console: Console) -> Iterator[Segment]:
         for line in zip_longest(*cells, fillvalue=Text()):
