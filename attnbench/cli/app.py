@@ -13,6 +13,7 @@ from attnbench.cli import (
     accuracy,
     activations,
     check,
+    choose,
     ci,
     compare,
     cost,
@@ -65,7 +66,7 @@ app = typer.Typer(
 )
 GROUPS = {
     "Explore": (listing, show, explain),
-    "Measure": (cost, latency, accuracy, run),
+    "Measure": (cost, latency, accuracy, choose, run),
     "Report": (table, overview, merge, activations),
     "Guard": (compare, accept, ci, history, check),
     "Extend": (new, export, doctor, schema),

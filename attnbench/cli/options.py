@@ -144,6 +144,22 @@ def parse_size(text: str) -> tuple[int, int]:
     return height, width
 
 
+_SECONDS = {"s": 1, "": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(option: str, text: str) -> float:
+    """Return the seconds of ``90``, ``90s``, ``10m`` or ``4h``.
+
+    Raises:
+        RequestError: the text is none of them, or the duration is 0.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not seconds:
+        raise RequestError(f"{option} is malformed: got {text!r}. Write 90s, 10m or 4h")
+    return seconds
+
+
 def chosen_kinds(text: str | None, possible: tuple[str, ...] = KINDS) -> tuple[str, ...]:
     """Return the kinds of ``cost,latency``; by default all possible kinds.
 

@@ -62,7 +62,7 @@ class ExportMeter:
         done = export_file(
             runtime(conditions.runtime),
             fuse(model) if case.fused else model,
-            inputs(case, _CHECKED_ON),
+            inputs(case, _CHECKED_ON, self.cost),
             RuntimeSettings(precision=conditions.precision),
             self.output / file_stem(case),
             about,

@@ -214,7 +214,7 @@ class LatencyMeter(NetworkTimer):
 
     def inputs(self, case: Case, count: int = 1) -> list[Tensor]:
         """Return inputs of a case's network with at least ``count`` images in total."""
-        return inputs(case, count)
+        return inputs(case, count, self.cost)
 
     def facts(self, case: Case) -> dict[str, Any]:
         """Return the entries of a record that describe the module: ``slots``, ``card``."""

@@ -39,25 +39,33 @@ def network(case: Case, meter: CostMeter) -> nn.Module:
     torch.manual_seed(SEED)
     attention = case.resolve(meter.catalog).attention
     model = _placed(case, attention, meter) if case.backbone else _alone(case, attention)
+    if case.section:
+        model = nn.Sequential(*map(model.get_submodule, case.section.split("+")))
     try:
-        randomize_weights(model, SEED, example(case))
+        randomize_weights(model, SEED, inputs(case, 1, meter)[0])
     except Exception as error:
         raise RequestError(f"{case.network} fails on its own maps: {describe(error)}") from error
     model.eval()
     return fuse(model) if case.fused else model
 
 
-def example(case: Case) -> Tensor:
-    """Return the input for timing a case: photographs, or noise for a module alone."""
-    return inputs(case, 1)[0]
+def inputs(case: Case, count: int, meter: CostMeter) -> list[Tensor]:
+    """Return inputs with at least ``count`` images in total, each of the case's batch size.
 
-
-def inputs(case: Case, count: int) -> list[Tensor]:
-    """Return inputs with at least ``count`` images in total, each of the case's batch size."""
+    They are photographs, or noise for a module or a section alone.
+    """
     batch = case.conditions.batch if case.conditions else 1
-    channels = 3 if case.backbone else case.channels or 1
-    like = torch.empty(batch, channels, *case.size, device="meta")
+    like = torch.empty(batch, *_input_shape(case, meter), device="meta")
     return examples(like, count, SEED)
+
+
+def _input_shape(case: Case, meter: CostMeter) -> tuple[int, int, int]:
+    if case.backbone is None:
+        return (case.channels or 1, *case.size)
+    if case.section is None:
+        return (3, *case.size)
+    survey = meter.backbone_cost(case.backbone, case.size).survey
+    return survey.shape(case.section.split("+")[0], before=True)
 
 
 def _placed(case: Case, attention: Attention | None, meter: CostMeter) -> nn.Module:

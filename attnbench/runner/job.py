@@ -99,6 +99,20 @@ def prepare(
         RecordError: the folder contains a damaged record file.
     """
     tables = plan(suite, catalog, choice.added, IsoMacBaselines(measurers.cost), request)
+    return prepare_tables(suite, tables, catalog, folder, choice, measurers, request=request)
+
+
+def prepare_tables(
+    suite: Suite,
+    tables: list[PlannedTable],
+    catalog: Catalog,
+    folder: Path | None,
+    choice: Choice,
+    measurers: Measurers,
+    *,
+    request: str = "",
+) -> Job:
+    """Return the job of planned tables, as :func:`prepare` does."""
     cases = select_cases(
         all_cases(tables), replace(choice, only=(request,) if request else choice.only)
     )

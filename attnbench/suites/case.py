@@ -99,6 +99,8 @@ class Case:
     """Conditions of a latency case."""
     training: Training | None = None
     """Training of an accuracy case, with one seed."""
+    section: str | None = None
+    """Part of the backbone that alone is timed: paths of consecutive modules, joined by ``+``."""
     attention: Attention | None = field(default=None, compare=False, repr=False)
     """The module, looked up when the case is planned or reaches a worker; None in a plain case,
     without the module's package, and in a case that is only read."""
@@ -114,6 +116,7 @@ class Case:
             parts += [self.placement] if self.placement else []
             parts += [f"{height}x{width}"] if self.size != DEFAULT_SIZE else []
         parts += ["fused"] if self.fused else []
+        parts += [f"only {self.section}"] if self.section else []
         return "/".join(parts)
 
     @property
@@ -128,8 +131,14 @@ class Case:
 
     @property
     def plain(self) -> Case:
-        """Return the case of the same backbone without the module."""
-        return replace(self, module=None, placement=None, fused=False, attention=None)
+        """Return the case of the same backbone without the module.
+
+        A plain section is itself compared with the whole backbone.
+        """
+        section = self.section if self.module else None
+        return replace(
+            self, module=None, placement=None, fused=False, attention=None, section=section
+        )
 
     def fuse(self) -> Case:
         """Return the case with the module's inference form."""
@@ -170,6 +179,8 @@ class Case:
         """Return the fields that identify the case."""
         content = {item.name: getattr(self, item.name) for item in fields(self) if item.compare}
         parts = {key: asdict(part) for key, part in content.items() if key in _PARTS and part}
+        if self.section is None:  # records that are older than sections have no such field
+            del content["section"]
         return {**content, **parts, "size": list(self.size)}
 
 

@@ -65,6 +65,7 @@ class _CaseJson(BaseModel):
     fused: bool = False
     conditions: Conditions | None = None
     training: Training | None = None
+    section: str | None = None
 
 
 class _RowJson(BaseModel):

@@ -264,8 +264,8 @@ def test_an_option_has_the_same_meaning_in_all_commands():
     known = option_names()
     own = {name for name, options in known.items() if ("-o", "--output") in options}
     runs = {name for name, options in known.items() if ("--out",) in options}
-    assert own == {"activations", "export", "history", "merge", "new", "overview"}
-    assert runs == {"accept", "accuracy", "compare", "overview", "run", "table"}
+    assert own == {"activations", "choose", "export", "history", "merge", "new", "overview"}
+    assert runs == {"accept", "accuracy", "choose", "compare", "overview", "run", "table"}
     for options in known.values():
         assert all(
             names in [("-o", "--output"), ("--out",)]

@@ -10,12 +10,12 @@ from attnbench import register
 from attnbench.errors import MissingExtraError, RequestError
 from attnbench.measure.cost import CostMeter
 from attnbench.measure.latency import LatencyMeter, artifacts
-from attnbench.measure.network import OnePass, example, inputs, network
+from attnbench.measure.network import OnePass, network
 from attnbench.registry.plugins import catalog
 from attnbench.runtimes.registry import runtime
 from attnbench.runtimes.runtime import RuntimeFailure
 from attnbench.stats.timing_samples import AGAIN
-from attnbench.suites.case import Conditions
+from attnbench.suites.case import Conditions, case_from_json
 from attnbench.suites.plan import make_case
 
 NET = "mobilenet_v1,width=0.25"
@@ -42,7 +42,7 @@ def meter():
 @pytest.fixture(scope="module")
 def plain_output(meter):
     """An input, and what the plain network makes of it."""
-    x = example(case())
+    x = meter.inputs(case())[0]
     with torch.inference_mode():
         return x, network(case(None), meter.cost)(x)
 
@@ -72,14 +72,32 @@ def test_weights_are_the_same_in_every_process_that_builds_them(meter):
     assert all(torch.equal(once[key], again[key]) for key in once)
 
 
-def test_inputs_have_the_batch_of_the_case():
-    assert example(case(batch=3)).shape == (3, 3, 32, 32)
-    assert [tuple(one.shape) for one in inputs(case(batch=3), 7)] == [(3, 3, 32, 32)] * 3
-    assert example(alone("se", batch=2)).shape == (2, 16, 7, 7)
+def test_inputs_have_the_batch_of_the_case(meter):
+    assert [tuple(x.shape) for x in meter.inputs(case(batch=3), 7)] == [(3, 3, 32, 32)] * 3
+    assert meter.inputs(alone("se", batch=2))[0].shape == (2, 16, 7, 7)
+
+
+def test_a_section_is_a_part_of_the_network_with_its_own_input_and_baseline(meter, tmp_path):
+    paths = "features.3+features.4"
+    section = replace(case("se"), placement="after:features.3", section=paths)
+    built = network(section, meter.cost)
+    whole = network(replace(section, section=None), meter.cost)
+    blocks = (whole.features[3], whole.features[4])
+    assert [type(block) for block in built] == [type(block) for block in blocks]
+    count = sum(p.numel() for block in blocks for p in block.parameters())
+    assert sum(p.numel() for p in built.parameters()) == count
+    x = meter.inputs(section)[0]
+    survey = meter.cost.backbone_cost(section.backbone, section.size).survey
+    assert tuple(x.shape) == (1, *survey.shape("features.3", before=True))
+    assert section.plain == replace(case(None), section=paths)
+    assert section.plain.plain == case(None)
+    assert case_from_json(section.to_json()) == section
+    assert "section" not in case("se").to_json()
+    check_proof(meter.validate(section, tmp_path))
 
 
 def test_the_fused_form_computes_the_same(meter):
-    x = example(case())
+    x = meter.inputs(case())[0]
     with torch.inference_mode():
         plain, fused = (network(case("ulsam", fused=one), meter.cost)(x) for one in (False, True))
     assert torch.allclose(plain, fused, rtol=1e-4, atol=1e-5)

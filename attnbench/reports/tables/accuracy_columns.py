@@ -147,10 +147,10 @@ def footnotes_of(one: PairedTrainings) -> tuple[str, ...]:
     ]
     facts = (record.get("training") or {} for record in one.own.values())
     failures += [f"int8: {why}" for fact in facts if (why := fact.get("int8_failed"))]
-    return (*dict.fromkeys(filter(None, failures)), *_unlearned(one))
+    return (*dict.fromkeys(filter(None, failures)), *learning_notes(one))
 
 
-def _unlearned(pair: PairedTrainings) -> Iterator[str]:
+def learning_notes(pair: PairedTrainings) -> Iterator[str]:
     """Yield a note if the loss stayed at chance level, which can be due to the recipe as well."""
     classes = pair.facts.get("classes")
     if not isinstance(classes, int) or classes < 2 or not pair.own:

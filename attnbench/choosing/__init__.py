@@ -1,0 +1,1 @@
+"""Choice of a module and its place in a network under a budget."""
