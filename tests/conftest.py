@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from .forked_workers import fork_server, forked_workers
+from .forked_workers import fork_server, forked_workers, look_briefly
 from .git_repository import repository
 from .simulated_timing import clock, simulate
 
@@ -26,6 +26,8 @@ os.environ.pop("COLUMNS", None)
 # OpenVINO's converter reports its use to its makers, and waits two seconds where no network answers.
 # On a build server it does neither, and takes this for the sign of one; what we start inherits it.
 os.environ.setdefault("TF_BUILD", "True")
+
+look_briefly()
 
 # Each full collection walks all that torch and 8,000 tests keep: a tenth of the time by default.
 gc.set_threshold(100_000, 50, 100)

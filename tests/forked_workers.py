@@ -6,6 +6,7 @@ with it. Nothing of attnbench is imported before the fork. Tests of the start it
 
 import atexit
 import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -22,12 +23,15 @@ import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 LIMIT = 2**20
 SCRIPT = str(Path(__file__).with_name("forked_script.py"))
 RELEVANT = ("PYTHON", "LD_", "MALLOC", "OMP_", "MKL_")
 """Beginnings of the variables that an interpreter or a library reads as it starts."""
+TAKEN_OVER = ("PYTHONPATH", "PYTHONFAULTHANDLER")
+"""Those of them that a forked process heeds as well."""
 
 
 class ForkServer:
@@ -102,8 +106,14 @@ def relevant(environment):
     return {
         name: text
         for name, text in environment.items()
-        if name.startswith(RELEVANT) and name != "PYTHONPATH"
+        if name.startswith(RELEVANT) and name not in TAKEN_OVER
     }
+
+
+def look_briefly():
+    """Measure the load of cores for a tenth of the time: to no test it matters which are chosen."""
+    measure = psutil.cpu_percent
+    psutil.cpu_percent = lambda interval=None, **words: measure(interval and interval / 10, **words)
 
 
 def folders(environment):
@@ -183,6 +193,7 @@ def serve(channel):
     import torchvision  # noqa: F401
 
     torch.set_num_threads(1)
+    look_briefly()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with selectors.DefaultSelector() as ready:
@@ -228,6 +239,8 @@ def become(ends, arguments, environment, folder):
     sys.path[:] = [*folders(environment), *(entry for entry in sys.path if entry not in before)]
     os.environ.clear()
     os.environ.update(environment)
+    if environment.get("PYTHONFAULTHANDLER"):
+        faulthandler.enable()
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     safe = arguments[:2] == ["-P", "-m"]

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import attnbench_modules
@@ -138,16 +139,17 @@ class Memo:
     def __init__(self, function):
         self.function = getattr(function, "__wrapped__", function)
         self.known = {}
+        self.keys = defaultdict(list)  # by the path of their file
 
     def __call__(self, *arguments):
         if arguments not in self.known:
             self.known[arguments] = self.function(*arguments)
+            self.keys[getattr(arguments[0], "path", arguments[0])].append(arguments)
         return self.known[arguments]
 
     def forget(self, path):
-        stale = [key for key in self.known if path in (key[0], getattr(key[0], "path", None))]
-        for key in stale:
-            del self.known[key]
+        for key in self.keys.pop(path, ()):
+            self.known.pop(key, None)
 
 
 class Copy:
