@@ -121,5 +121,8 @@ def _print(result: CiResult, form: str, **options: bool) -> None:
 
     if form == "json":
         print_json(result.to_json(**options))
-    else:
-        print_document(ci_markdown_blocks(result) if form == "md" else ci_text_blocks(result), form)
+        return
+    failed = result.comparison.failed(**options)
+    is_markdown = form == "md"
+    blocks = ci_markdown_blocks(result) if is_markdown else ci_text_blocks(result, failed=failed)
+    print_document(blocks, form)

@@ -63,11 +63,13 @@ def command(
     old, latest = read_run(before).only(kinds), read_run(after).only(kinds)
     log_left_out(old, latest)
     found = compare(old, latest, settled.gates)
+    failed = found.failed(strict=strict, allow_missing=allow_missing)
     if chosen == "json":
         print_json(found.to_json(strict=strict, allow_missing=allow_missing))
     else:
-        print_document((markdown_blocks if chosen == "md" else text_blocks)(found), chosen)
-    if found.failed(strict=strict, allow_missing=allow_missing):
+        blocks = markdown_blocks(found) if chosen == "md" else text_blocks(found, failed=failed)
+        print_document(blocks, chosen)
+    if failed:
         sys.exit(1)
 
 

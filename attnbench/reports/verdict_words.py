@@ -18,6 +18,7 @@ _STYLES = {
     "inconclusive": _OPEN,
     "withheld": _OPEN,
     "failed": _BAD,
+    "passed": _GOOD,
     "broken": _BAD,
     "regression": _BAD,
     "missing": _BAD,
@@ -36,7 +37,7 @@ _STYLES = {
 """Style by the first words of a verdict or status."""
 _STYLED = re.compile(
     r"\b(?:(no )?(regression|improvement)s?|slower|faster|worse|better|inconclusive|withheld|failed"
-    r"|broken|missing|skipped)\b",
+    r"|passed|broken|missing|skipped)\b",
     re.IGNORECASE,
 )
 

@@ -44,7 +44,7 @@ def runs(tmp_path):
 def test_runs_are_found_as_everywhere_and_a_regression_is_status_1(attnbench, runs, words):
     done = attnbench("compare", *words)
     assert done.status == 1
-    assert done.out.startswith("1 regression, 1 missing\n")
+    assert done.out.startswith("✗ failed: 1 regression, 1 missing\n")
     assert "attnbench accept baseline/mine out/mine cost/a" in done.out
 
 
@@ -67,7 +67,7 @@ def test_markdown(attnbench, runs):
 
 def test_what_is_like_is_status_0(attnbench, runs):
     done = attnbench("compare", "baseline/mine", "baseline/mine")
-    assert (done.status, done.out, done.err) == (0, "no regressions, 2 unchanged\n", "")
+    assert (done.status, done.out, done.err) == (0, "✓ passed: no regressions, 2 unchanged\n", "")
 
 
 def test_missing_and_gates_may_be_allowed(attnbench, runs):
@@ -129,7 +129,7 @@ def test_what_is_accepted_is_no_regression_any_more(attnbench, runs, words):
     done = attnbench("accept", *words, "--reason", "a bias was added")
     assert (done.status, done.out) == (0, "")
     assert done.err == "accepted cost/a\naccepted cost/b\n"
-    assert attnbench("compare", "mine").out == "no regressions, 1 unchanged\n"
+    assert attnbench("compare", "mine").out == "✓ passed: no regressions, 1 unchanged\n"
     assert attnbench("accept", "mine", "--reason", "again").err.count("\n") == 1
 
 
@@ -146,7 +146,7 @@ def test_only_some_kinds(attnbench, tmp_path):
     write(tmp_path / "new", line("cost/a", 10))
     assert attnbench("compare", "base", "new").status == 1  # one is missing
     done = attnbench("compare", "base", "new", "--only", "cost")
-    assert (done.status, done.out) == (0, "no regressions, 1 unchanged\n")
+    assert (done.status, done.out) == (0, "✓ passed: no regressions, 1 unchanged\n")
     done = attnbench("compare", "base", "new", "--only", "speed")
     assert done.status == 2
     assert "accuracy, cost, latency" in done.err

@@ -18,9 +18,9 @@ _LISTED = 6
 _TABLE = "| Side | Class | File | Hash |\n|---|---|---|---|"
 
 
-def ci_text_blocks(result: CiResult) -> Iterator[Block]:
+def ci_text_blocks(result: CiResult, *, failed: bool = False) -> Iterator[Block]:
     """Yield the result as blocks for a terminal."""
-    yield from text_blocks(result.comparison)
+    yield from text_blocks(result.comparison, failed=failed)
     if result.untouched:
         yield Heading(f"Untouched, the same sources on both sides: {len(result.untouched)}")
         yield Lines([f"  {name}" for name in result.untouched[:_LISTED]])

@@ -36,9 +36,10 @@ _MOST_ROWS = 60
 """Maximum rows of a section in Markdown: a comment holds 65,536 characters."""
 
 
-def text_blocks(comparison: RunComparison) -> Iterator[Block]:
-    """Yield a comparison as blocks for a terminal, the summary first."""
-    yield Lines([summary(comparison), *comparison.notes])
+def text_blocks(comparison: RunComparison, *, failed: bool = False) -> Iterator[Block]:
+    """Yield a comparison as blocks for a terminal, the summary with its verdict first."""
+    verdict = "✗ failed" if failed else "✓ passed"
+    yield Lines([f"{verdict}: {summary(comparison)}", *comparison.notes])
     for verdict, head in _HEADS.items():
         changes: Sequence[MetricChange] = getattr(comparison, verdict)
         if changes:

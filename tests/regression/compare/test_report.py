@@ -18,7 +18,7 @@ from attnbench.reports.terminal import block_lines
 
 
 def as_text(comparison):
-    lines = (block_lines(block, 1000) for block in text_blocks(comparison))
+    lines = (block_lines(block, 1000) for block in text_blocks(comparison, failed=True))
     return "".join(f"{line}\n" for line in chain(*lines))
 
 
@@ -102,7 +102,7 @@ def test_the_smallest_change_is_in_the_metrics_unit():
 
 def test_the_text_is_what_a_terminal_shows():
     lines = as_text(ALL).splitlines()
-    assert lines[0] == summary(ALL)
+    assert lines[0] == f"✗ failed: {summary(ALL)}"
     assert lines[1] == "Different machines."
     start = lines.index("Regressions")
     assert lines[start + 1 : start + 6] == [
