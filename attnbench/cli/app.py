@@ -32,7 +32,13 @@ from attnbench.cli import (
 )
 from attnbench.cli import list as listing
 from attnbench.cli.help_pages import HelpfulCommand, HelpfulGroup
-from attnbench.cli.output import log, log_notes, open_closed_streams, write
+from attnbench.cli.output import (
+    log,
+    log_notes,
+    open_closed_streams,
+    replace_unknown_characters,
+    write,
+)
 from attnbench.cli.signals import INTERRUPTED, STATUS
 from attnbench.errors import AttnbenchError
 from attnbench.utils.forked_trial import trials
@@ -93,6 +99,7 @@ def _options(
 def main() -> None:
     """Run the command line; a user error yields one line on standard error and status 2."""
     open_closed_streams()
+    replace_unknown_characters()
     # records are many objects and hardly ever garbage: looking for it is an eighth of the time
     gc.set_threshold(100_000, 50, 50)
     try:

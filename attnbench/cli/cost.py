@@ -61,13 +61,15 @@ def command(
     Several -b, -m, -p cross into one table; without -b the module alone.
     """
     from attnbench.cli.progress import SilentProgress
-    from attnbench.reports.tables.cost_table import arm_of, report_of_arms
+    from attnbench.reports.tables.cost_table import arm_of, heads_of_arms, report_of_arms
+    from attnbench.reports.terminal import check_columns
     from attnbench.runner.run_suite import measure
     from attnbench.runner.worker_tasks import Measurers, WorkerTasks
     from attnbench.workers.process import InProcessWorker
 
     chosen = chosen_format(format, json)
     view = table_view(chosen, columns, wide, explain)
+    check_columns(heads_of_arms(placed=bool(backbone), counters=counters), view)
     measurers = Measurers(load_catalog(plugin))
     request = grid_request(
         backbone,

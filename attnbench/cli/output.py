@@ -45,6 +45,13 @@ def open_closed_streams() -> None:
             setattr(sys, name, TextIOWrapper(raw, "utf-8", write_through=True))
 
 
+def replace_unknown_characters() -> None:
+    """Write a question mark for each character that a stream's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="replace")
+
+
 def log(message: str) -> None:
     """Write a line to standard error; a closed stream is ignored."""
     with suppress(OSError, ValueError):

@@ -82,6 +82,8 @@ def print_blocks(blocks: Iterable[Block], console: Console) -> None:
         style = "bold" if isinstance(block, Heading) else ""
         is_verdict = isinstance(block, Heading | Lines)
         for line in block_lines(block, width):
+            if not console.encoding.startswith("utf"):
+                line = line.removeprefix("✓ ").removeprefix("✗ ")  # would be question marks
             text = color_verdicts(line, style) if is_verdict else plain_text(line)
             console.print(text, soft_wrap=True)
 
@@ -100,6 +102,7 @@ def text_columns(table: Table, view: TableView, *, marked: bool = False) -> list
     ]
     marks = _marks(table, view)
     rows = [list(_row_texts(row, table.columns, marks, marked=marked)) for row in table.rows]
+    columns = [*zip(*rows, strict=True)] if rows else [()] * len(heads)
     return with_unique_names(
         TextColumn(
             head.head,
@@ -112,7 +115,7 @@ def text_columns(table: Table, view: TableView, *, marked: bool = False) -> list
             unit=unit,
             common=head.common and ("" if view.explain else head.common),
         )
-        for (head, numeric, unit), cells in zip(heads, zip(*rows, strict=True), strict=bool(rows))
+        for (head, numeric, unit), cells in zip(heads, columns, strict=True)
     )
 
 
@@ -131,12 +134,13 @@ def _print_table(table: Table, title: str, console: Console, view: TableView) ->
     columns = text_columns(table, view, marked=marked)
     # another table of the report may have the other names
     names = [name for name in view.columns if any(column.is_named(name) for column in columns)]
-    print_table(columns, console, replace(view, columns=tuple(names)))
+    shown = print_table(columns, console, replace(view, columns=tuple(names)))
+    texts = [cell.plain for column in shown for cell in column.cells]
     marks = _marks(table, view)
     notes = [
         f"[{marks[number]}] {note if view.explain else table.details.get(note, note)}"
         for number, note in enumerate(table.footnotes, start=1)
-        if number in marks
+        if number in marks and (view.explain or any(f"[{marks[number]}]" in text for text in texts))
     ]
     for note in (*notes, *table.notes):
         print_wrapped(plain_text(note), console)

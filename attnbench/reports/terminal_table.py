@@ -100,10 +100,14 @@ def _trimmed(line: Sequence[Segment]) -> list[Segment]:
 
 def print_table(
     columns: Sequence[TextColumn], console: Console, view: TableView | None = None
-) -> None:
-    """Print a table, the first columns of which name its rows, within the console's width."""
+) -> list[TextColumn]:
+    """Print a table, the first columns of which name its rows, within the console's width.
+
+    Return the columns that are not left out.
+    """
     view = view or TableView()
     below = []
+    said: list[tuple[TextColumn, Text]] = []
     if view.columns:
         columns = chosen_columns(columns, view.columns)
     else:
@@ -116,6 +120,7 @@ def print_table(
     shown = list(columns) if view.columns else fitting(columns, width)
     if len(columns) > 1 and _is_stacked(shown, width):
         _print_blocks(columns, console)
+        shown = list(columns)
     else:
         taken = sum(column.least + _GAP for column in shown) - _GAP
         console.print(_Grid(shown, width - taken), soft_wrap=True)
@@ -124,6 +129,7 @@ def print_table(
             print_wrapped(Text(named, "dim"), console)
     for text in below:
         print_wrapped(text, console)
+    return [*shown, *(column for column, _ in said)]
 
 
 def chosen_columns(columns: Sequence[TextColumn], names: Iterable[str]) -> list[TextColumn]:
@@ -221,7 +227,8 @@ class _Grid:
         height = max(map(len, heads))
         bottom = [[*[Text()] * (height - len(lines)), *lines] for lines in heads]
         yield from self._lines(bottom, console)
-        yield Segment("─" * (sum(self._widths) + _GAP * (len(self._widths) - 1)))
+        rule = "-" if options.ascii_only else "─"
+        yield Segment(rule * (sum(self._widths) + _GAP * (len(self._widths) - 1)))
         yield Segment.line()
         for row in zip(*(column.cells for column in self._columns), strict=True):
             if len(row) == 1 or any(cell.plain for cell in row[1:]):

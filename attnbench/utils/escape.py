@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup, escape
+
 
 class EscapedText(str):
     """Text that is already escaped."""
@@ -76,6 +78,7 @@ _INVISIBLE = re.compile(
 surrogates."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKDOWN = re.compile(r"[\\`*\[\]|$~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
+_CODE = re.compile(r"`([^`]+)`")
 _MENTION = re.compile(r"(?<![0-9A-Za-z])@(?=[0-9A-Za-z])")
 _FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|\.\d+)(e[+-]?\d+)?( ?%)?|-+", re.IGNORECASE)
@@ -125,6 +128,24 @@ def markdown(text: object) -> EscapedText:
     """Return text escaped for a Markdown paragraph or table cell."""
     escaped = _escape_markdown(visible(_one_line(text)))
     return EscapedText(_MENTION.sub("@&#8203;", escaped))  # a zero-width space ends the mention
+
+
+def markdown_prose(text: object) -> EscapedText:
+    """Return a sentence escaped for Markdown, in which what stands in backticks is code."""
+    parts = _CODE.split(str(text))
+    escaped = [markdown_code(part) if at % 2 else _padded(part) for at, part in enumerate(parts)]
+    return EscapedText("".join(escaped).strip())
+
+
+def html_prose(text: object) -> Markup:
+    """Return a sentence escaped for HTML, in which what stands in backticks is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+
+
+def _padded(text: str) -> str:
+    """Return text escaped for Markdown, with a blank at each end that has one."""
+    before, after = text[:1].isspace(), text[-1:].isspace()
+    return f"{' ' * before}{markdown(text)}{' ' * after}" if text.strip() else " " * bool(text)
 
 
 def markdown_code(text: str) -> EscapedText:

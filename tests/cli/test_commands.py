@@ -264,7 +264,8 @@ def test_an_option_has_the_same_meaning_in_all_commands():
     known = option_names()
     own = {name for name, options in known.items() if ("-o", "--output") in options}
     runs = {name for name, options in known.items() if ("--out",) in options}
-    assert own == {"activations", "choose", "export", "history", "merge", "new", "overview"}
+    own_file = {"activations", "choose", "export", "history", "merge", "new", "overview", "table"}
+    assert own == own_file
     assert runs == {"accept", "accuracy", "choose", "compare", "overview", "run", "table"}
     for options in known.values():
         assert all(
@@ -442,3 +443,14 @@ class TestSettingsOfTheProcess:
         (note,) = done.json["runtimes"]["eager"]["notes"]
         assert note.endswith(" to 3 in its constructor: restored")
         assert f"attnbench: {note}\n" in done.err
+
+
+@pytest.mark.parametrize(("options", "known"), [(["-b", "mobilenet_v2"], "placement"), ([], "map")])
+def test_a_wrong_column_is_refused_before_anything_is_counted(
+    attnbench, monkeypatch, options, known
+):
+    monkeypatch.setattr("attnbench.cli.cost.load_catalog", lambda plugin: 1 / 0)
+    done = attnbench("cost", *options, "-m", "se", "--columns", "wrong")
+    assert done.status == 2
+    assert done.err.startswith("attnbench: unknown --columns 'wrong'.")
+    assert known in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import compress
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,7 @@ from attnbench.reports.table_view import TableView
 from attnbench.reports.terminal import text_columns
 
 RESULTS = Path(__file__).parents[2] / "results"
-LARGE = ("mobilenet-latency", "module-latency")
-"""Runs that take seconds to read; quick has columns of the same kinds."""
-RUNS = sorted({path.parent.name for path in RESULTS.glob("*/records.jsonl")} - {*LARGE})
+RUNS = sorted({path.parent.name for path in RESULTS.glob("*/records.jsonl")})
 WIDTHS = (40, 80, 120, 200)
 NOT_SHOWN = re.compile(r"not shown at \d+ columns: (.*?) \(--wide, --columns\)")
 
@@ -55,10 +54,17 @@ def assert_whole(shown, lines):
     found = set(words_of(text))
     squeezed = re.sub(r"\s", "", text)
     for table in shown.tables:
-        for column in text_columns(table, TableView()):
-            if column.slug in left_out or column.common:
+        columns = [one for one in text_columns(table, TableView()) if one.slug not in left_out]
+        others = [one for one in columns[1:] if one.value is None]
+        # a row without a value in any column that is shown is left out
+        rows = [
+            not others or any(one.cells[at].plain for one in others)
+            for at in range(len(table.rows))
+        ]
+        for column in columns:
+            if column.common:
                 continue
-            for cell in column.cells:
+            for cell in compress(column.cells, rows):
                 for word in words_of(cell.plain.strip(" –")):
                     assert word in found or word in squeezed, (column.slug, word)
 
@@ -77,6 +83,15 @@ def test_all_columns_stand_in_one_line_if_wide(name, printed):
     lines = printed(report(name), 40, TableView(wide=True))
     assert "not shown" not in "\n".join(lines)
     assert_whole(report(name), lines)
+
+
+def test_notes_of_columns_that_are_left_out_are_not_printed(printed):
+    found = report("quick")
+    for width in (40, 80, 120):
+        lines = printed(found, width)
+        notes = [line[: line.index("]") + 1] for line in lines if re.match(r"\[\d+\] ", line)]
+        body = "\n".join(line for line in lines if not re.match(r"\[\d+\] ", line))
+        assert all(note in body for note in notes)
 
 
 def test_explained_tables_have_every_note(printed):

@@ -7,7 +7,15 @@ import unicodedata
 
 import pytest
 
-from attnbench.utils.escape import csv_cell, json_text, latex, markdown, markdown_code, visible
+from attnbench.utils.escape import (
+    csv_cell,
+    json_text,
+    latex,
+    markdown,
+    markdown_code,
+    markdown_prose,
+    visible,
+)
 
 NASTY = r"""a|b & 50% of $x_1$ <b>"q"</b> #1 ~ ^ \cmd{y} `c` *z* [l](u) 'é' × ✓ ≥ 中"""
 ESCAPED = re.compile(r"\\[&%$#_{}]|\\[a-zA-Z]+\{\}|\$(\\[a-z]+|\^[23]|-)\$|\{[\[\]*]\}")
@@ -147,3 +155,18 @@ def test_a_formula_becomes_text_in_csv(text):
 )
 def test_numbers_and_other_texts_stay_in_csv(value):
     assert csv_cell(value) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Run `attnbench run a_b` first.", "Run `attnbench run a_b` first."),
+        ("a * b", r"a \* b"),
+        ("`x`: *y* and `z`", r"`x`: \*y\* and `z`"),
+        ("one ` alone", r"one \` alone"),
+        ("(`a|b`)", r"(<code>a\|b</code>)"),
+        ("", ""),
+    ],
+)
+def test_what_stands_in_backticks_is_code(text, expected):
+    assert markdown_prose(text) == expected

@@ -84,20 +84,19 @@ _TEXTS = ("label", "placement", "traits", "formula", "counters")
 
 
 def columns_of(layout: TableLayout, views: Sequence[RowView]) -> list[Column]:
-    """Return the columns of a table, those of column groups last."""
+    """Return the columns of a table, in the order of :func:`row_cells`."""
     words = _words(layout, views)
     columns = [column for key in layout.columns for column in _columns(key, words)]
+    if groups := layout.groups:
+        for value in groups.values:
+            name = groups.label.replace("{}", str(value))
+            columns += [found for key in groups.columns for found in _columns(key, words, name)]
     latency = views[0].latency
     if latency is not None:
         columns += latency_columns(latency, [view.timed for view in views])
     accuracy = views[0].accuracy
     if accuracy is not None:
         columns += accuracy_columns(accuracy, [view.trained for view in views])
-    if layout.groups is None:
-        return columns
-    for value in layout.groups.values:
-        name = layout.groups.label.replace("{}", str(value))
-        columns += [found for key in layout.groups.columns for found in _columns(key, words, name)]
     return columns
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from attnbench.reports.tables.case_results import CostResult, placement_text
@@ -52,6 +53,13 @@ def arm_of(result: CostResult) -> dict[str, Any]:
     return arm if counters is None else arm | {"counters": counters}
 
 
+def heads_of_arms(*, placed: bool, counters: bool) -> Report:
+    """Return a report without rows, of modules in backbones if ``placed``, else alone."""
+    columns = [column for column, _ in (_PLACED if placed else _ALONE)]
+    columns += [_COUNTERS] * counters
+    return Report("cost", tables=(Table("", tuple(columns), (), ()),))
+
+
 def report_of_arms(arms: Sequence[Arm]) -> Report:
     """Return the report of arms, which are modules in backbones or modules alone."""
     layout = _PLACED if any(arm["backbone"] for arm in arms) else _ALONE
@@ -61,8 +69,7 @@ def report_of_arms(arms: Sequence[Arm]) -> Report:
     if any(arm.get("counters") for arm in arms):
         reports = [pair for arm in arms for pair in _reports(arm).items()]
         common = all_agree(reports, uncounted=any(arm["uncounted"] for arm in arms))
-        head = TextHead("Counters", 80, common=common)
-        columns.append(Column("Counters", "reconciled with ours", shown=(head,)))
+        columns.append(replace(_COUNTERS, shown=(replace(_COUNTERS.shown[0], common=common),)))
         cells = [agreement(_reports(arm).items(), notes, arm["uncounted"]) for arm in arms]
         rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
     table = Table("", tuple(columns), tuple(rows), (), notes.texts, notes.details)
@@ -105,6 +112,7 @@ _COMMON = (
     _count("Activations", "activations", "Activations", 60),
     _count("Bytes", "bytes", "Bytes", 50),
 )
+_COUNTERS = Column("Counters", "reconciled with ours", shown=(TextHead("Counters", 80),))
 _PLACED: tuple[tuple[Column, Text], ...] = (
     _text("Backbone", lambda arm: arm["backbone"]),
     _text("Module", _module, common=None),

@@ -10,7 +10,7 @@ from itertools import accumulate
 from attnbench.reports.tables.parts import Part, parts_of, short_head, short_text, verdicts_of
 from attnbench.reports.tables.report import Cell, Table
 from attnbench.reports.tables.verdict_marks import legend
-from attnbench.utils.escape import EscapedText, markdown
+from attnbench.utils.escape import EscapedText, markdown, markdown_prose
 
 MOST_COLUMNS = 8
 MOST_CHARACTERS = 160
@@ -79,7 +79,7 @@ def markdown_legend(parts: Sequence[Part]) -> str:
 def markdown_text(text: str, indent: str = "") -> EscapedText:
     """Return a paragraph in lines that fit a screen, none of which begins another block."""
     lines = textwrap.wrap(
-        markdown(text), _TEXT_WIDTH, break_long_words=False, break_on_hyphens=False
+        markdown_prose(text), _TEXT_WIDTH, break_long_words=False, break_on_hyphens=False
     )
     first, *others = lines or [""]
     kept = [_BLOCK_START.sub(_escaped, line, count=1) for line in others]

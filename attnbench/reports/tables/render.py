@@ -22,7 +22,7 @@ from attnbench.reports.tables.markdown_table import (
     markdown_text,
 )
 from attnbench.reports.tables.report import Cell, Column, Report
-from attnbench.utils.escape import EscapedText, latex, markdown, visible
+from attnbench.utils.escape import EscapedText, html_prose, latex, markdown, visible
 from attnbench.utils.files import replace_file
 
 FORMATS = ("md", "csv", "tex", "html")
@@ -97,6 +97,7 @@ def _environment(form: str) -> Environment:
     environment.filters |= {
         "safe_text": EscapedText,
         "md_text": markdown_text,
+        "html_prose": html_prose,
         "tex_cell": latex_cell,
         "tex_head": latex_head,
     }
