@@ -261,7 +261,9 @@ def _printed_top1(arm: AblationArm) -> float | None:
 
 def _printed(plain: Mapping[tuple[str, str, str], float | None], arm: AblationArm) -> Mark | None:
     own, beside = _printed_top1(arm), plain.get(arm.network)
-    return None if own is None or beside is None else (own - beside,) * 3
+    if own is None or beside is None:
+        return None
+    return own - beside, own - beside, own - beside
 
 
 def _draw_panel(

@@ -19,7 +19,7 @@ def suite(rows, **more):
     }
 
 
-def rows(backbone, modules, placement="after:14", **more):
+def rows(backbone, modules, placement: str | list[str] = "after:14", **more):
     placed = {"backbone": backbone, "module": modules, "placement": placement, **more}
     return [{"backbone": backbone}, placed]
 

@@ -1,5 +1,6 @@
 """Figures of ablations: what varies in a run, and overhead and accuracy against it."""
 
+import numpy as np
 import pytest
 
 from attnbench.reports.overview.ablation import draw_ablation, read_arms, series_of, variables_of
@@ -67,8 +68,8 @@ def test_overhead_and_accuracy_against_the_groups(groups):
 
 def test_controls_are_lines_at_the_place(groups):
     _, accuracy = draw_ablation(groups, "groups", "t").axes
-    lines = [line for line in accuracy.get_lines() if len(line.get_ydata())]
-    levels = {line.get_label(): line.get_ydata()[0] for line in lines}
+    heights = {line.get_label(): np.ravel(line.get_ydata()) for line in accuracy.get_lines()}
+    levels = {label: found[0] for label, found in heights.items() if len(found)}
     assert (levels["plain"], levels["identity"]) == (0, pytest.approx(-2.0))
 
 
