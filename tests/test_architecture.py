@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
 ENGINE = "attnbench"
 PLUGINS = {"attnbench_modules", "attnbench_suites"}
 MOST_FILES_AT_TOP = 8
@@ -323,7 +324,7 @@ def test_unnamed_loops_and_questions_are_found():
     assert find_questions(tree) == ["What it is."]
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/ten_minutes.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", *DOCS])
 def test_files_named_in_the_pages_exist(page):
     named = re.findall(r"`([a-z_.]+/[\w./]*?)`", (ROOT / page).read_text(encoding="utf-8"))
     folders = (ROOT, ROOT / ENGINE, ROOT / "modules", ROOT / "examples/strip_gate")

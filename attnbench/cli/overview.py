@@ -52,11 +52,22 @@ Placements = Annotated[
 ]
 
 
+Modules = Annotated[
+    list[str] | None,
+    typer.Option("-m", "--module", metavar="SPEC", help="Show only this one; repeats."),
+]
+Brief = Annotated[
+    bool, typer.Option("--brief", help="Only parameters, overheads and accuracies, no notes.")
+]
+
+
 def command(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN ...", help="Suites' names, folders or files.")
     ],
     place: Placements = None,
+    module: Modules = None,
+    brief: Brief = False,
     into: Annotated[
         Path | None,
         typer.Option(metavar="FILE.md", help="Write it into a Markdown file, between comments."),
@@ -94,7 +105,7 @@ def command(
         raise RequestError(
             f"--into writes Markdown only: got --format {chosen}. Leave one of the two out."
         )
-    places, report = _overview(runs, place or [], out)
+    places, report = _overview(runs, place or [], module or [], brief, out)
     if output is not None:
         _draw(places, output, figure or "modules", label or [])
     if into is not None:
@@ -107,7 +118,9 @@ def command(
         print_report(report, chosen, view)
 
 
-def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place], Report]:
+def _overview(
+    runs: list[str], wanted: list[str], modules: list[str], brief: bool, out: str
+) -> tuple[list[Place], Report]:
     from attnbench.records.store import find_run, read_run
     from attnbench.reports.overview.build_overview import build_overview
     from attnbench.reports.overview.entries import collect
@@ -116,14 +129,15 @@ def _overview(runs: list[str], wanted: list[str], out: str) -> tuple[list[Place]
     paths = dict.fromkeys(find_run(name, out).resolve() for name in runs)
     found = [read_run(path) for path in paths]
     log_left_out(*found)
-    places = _chosen(collect(planned_of(run) for run in found), wanted)
+    collected = _chosen(collect(planned_of(run) for run in found), wanted)
+    places = _of_modules(collected, modules) if modules else collected
     versions: dict[str, dict[str, None]] = {}
     for run in found:
         for name, version in run.measured_with().items():
             versions.setdefault(name, {}).update(dict.fromkeys(version.split(" / ")))
     joined = {name: " / ".join(seen) for name, seen in versions.items()}
     names = [run.header.suite_name for run in found]
-    return places, build_overview(places, names, joined)
+    return places, build_overview(places, names, joined, brief=brief)
 
 
 def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
@@ -134,6 +148,18 @@ def _chosen(places: list[Place], wanted: list[str]) -> list[Place]:
         if name not in named:
             raise unknown("--placement", name, named)
     return [named[name] for name in dict.fromkeys(wanted)] if wanted else places
+
+
+def _of_modules(places: list[Place], modules: list[str]) -> list[Place]:
+    """Return the places that have some of these modules, which alone are shown."""
+    from dataclasses import replace
+
+    known = dict.fromkeys(name for place in places for name in place.entries)
+    for name in modules:
+        if name not in known:
+            raise unknown("--module", name, known)
+    kept = [place for place in places if not place.entries.keys().isdisjoint(modules)]
+    return [replace(place, chosen=tuple(modules)) for place in kept]
 
 
 def _draw(places: list[Place], path: Path, figure: str, labels: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -454,3 +455,10 @@ def test_a_wrong_column_is_refused_before_anything_is_counted(
     assert done.status == 2
     assert done.err.startswith("attnbench: unknown --columns 'wrong'.")
     assert known in done.err
+
+
+def test_an_overview_of_some_modules_names_what_it_does_not_have(attnbench):
+    results = Path(__file__).parents[2] / "results" / "mobilenet-latency"
+    done = attnbench("overview", results, "-m", "see", "--brief")
+    assert (done.status, done.out) == (2, "")
+    assert "unknown --module 'see'" in done.err and "'se'" in done.err

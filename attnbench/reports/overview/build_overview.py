@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attnbench.errors import RequestError
-from attnbench.reports.overview.columns import common, figures, place_notes, rank
+from attnbench.reports.overview.columns import (
+    accuracy_verdict,
+    common,
+    figures,
+    place_notes,
+    rank,
+)
 from attnbench.reports.overview.entries import OverviewEntry, Place
 from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.case_results import LatencyCell
@@ -27,23 +34,32 @@ _BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DO
 
 
 def build_overview(
-    places: Sequence[Place], sources: Sequence[str], provenance: Mapping[str, str]
+    places: Sequence[Place],
+    sources: Sequence[str],
+    provenance: Mapping[str, str],
+    *,
+    brief: bool = False,
 ) -> Report:
-    """Return the report of an overview of the runs named ``sources``.
+    """Return the report of an overview.
 
-    ``provenance`` has the versions of the measuring software, by name.
+    Args:
+        places: placements, a table each.
+        sources: names of the runs.
+        provenance: versions of the measuring software, by name.
+        brief: whether tables have parameters, overheads and accuracies alone, without notes.
     """
     entries = [entry for place in places for entry in place.entries.values()]
     bibtex = {entry.card.get("key"): entry.card.get("bibtex") for entry in entries}
+    summary = (
+        "By the first overhead; costs are what the module adds to the plain network.",
+        pointer("overhead", "accuracy", "macs", "bytes"),
+    )
     return Report(
         name="overview",
         title="Attention modules side by side",
-        tables=tuple(map(_table, places)),
-        footer=tuple(_footer(places, sources, provenance)),
-        brief=(
-            "By the first overhead; costs are what the module adds to the plain network.",
-            pointer("overhead", "accuracy", "macs", "bytes"),
-        ),
+        tables=tuple(map(_brief_table if brief else _table, places)),
+        footer=summary if brief else tuple(_footer(places, sources, provenance)),
+        brief=summary,
         lines=tuple(line for place in places for line in lines(place)),
         bibtex=tuple(text for key, text in sorted(bibtex.items(), key=str) if key and text),
     )
@@ -63,6 +79,29 @@ def _table(place: Place) -> Table:
         footnotes=notes.texts,
         keys=1,
     )
+
+
+def _brief_table(place: Place) -> Table:
+    shown = [column for column in figures(place) if column.brief]
+    verdicts = [accuracy_verdict(place, setting) for setting in common(place, "accuracies")]
+    columns, notes = [*shown, *verdicts], Footnotes()
+    heads = [Column(name, shown=(TextHead(name, priority),)) for name, priority in _TEXTS[:2]]
+    return Table(
+        title=f"At {place.name}",
+        columns=(*heads, *(column.column for column in columns)),
+        rows=tuple(
+            (
+                *list(_module_cells(entry, notes))[:2],
+                *(replace(column, notes=_no_notes).cell(entry, notes) for column in columns),
+            )
+            for entry in rank(place)
+        ),
+        keys=len(heads) + sum(not column.column.heads[0].setting for column in shown),
+    )
+
+
+def _no_notes(result: object) -> tuple[str, ...]:
+    return ()
 
 
 _TEXTS = (("Module", NECESSARY), ("Family", 60), ("Paper", 70))

@@ -9,10 +9,12 @@ from typing import Any
 
 from attnbench.reports.overview.entries import OverviewEntry, Place, PlaceSetting
 from attnbench.reports.tables import accuracy_columns, latency_columns
+from attnbench.reports.tables.accuracy_results import PairedTrainings
 from attnbench.reports.tables.case_results import NOT_RUN, CostResult
 from attnbench.reports.tables.footnotes import Footnotes
 from attnbench.reports.tables.number_format import NOTHING, whole, with_sign
 from attnbench.reports.tables.report import Cell, Column, TextHead
+from attnbench.reports.tables.verdict_marks import verdict_word
 
 _COSTS = (
     ("params", "Parameters", "", TextHead("Params", 30, "params")),
@@ -33,6 +35,8 @@ class OverviewColumn:
     """Footnotes: the reason for a missing value, or a caveat about the value."""
     parts: Callable[[Any], tuple[str, ...]] = lambda result: ()
     """Texts of the columns on a terminal, if they are several."""
+    brief: bool = False
+    """Whether a brief table has it."""
 
     def cell(self, entry: OverviewEntry, notes: Footnotes) -> Cell:
         """Return the cell of an entry; its footnotes are added to those of the table."""
@@ -92,7 +96,8 @@ def rank(place: Place) -> list[OverviewEntry]:
         ratio = cell.ratio if cell else None
         return (ratio is None, ratio or 0.0, entry.module)
 
-    return sorted(place.entries.values(), key=key)
+    shown = place.chosen or place.entries
+    return sorted((place.entries[name] for name in shown if name in place.entries), key=key)
 
 
 def _costs(place: Place) -> Iterator[OverviewColumn]:
@@ -104,7 +109,9 @@ def _costs(place: Place) -> Iterator[OverviewColumn]:
         full = f"+ {title}" if added else title
         column = Column(full, unit, backbone, numeric=True, shown=(shown,))
         text = _count(f"delta_{key}", with_sign) if added else _count(key, whole)
-        yield OverviewColumn(column, lambda entry: entry.costs.get(backbone), text)
+        yield OverviewColumn(
+            column, lambda entry: entry.costs.get(backbone), text, brief=key == "params"
+        )
 
 
 def _count(key: str, write: Callable[[int], str]) -> Callable[[CostResult], str]:
@@ -128,13 +135,12 @@ def _latency(place: Place, setting: PlaceSetting, kind: str, head: str) -> Overv
         latency_columns.overhead,
         lambda cell: latency_columns.footnotes_of(cell)[:2],
         latency_columns.overhead_parts,
+        brief=kind == "latencies",
     )
 
 
 def _accuracy(place: Place, setting: PlaceSetting) -> OverviewColumn:
-    same_data = [other for other in common(place, "accuracies") if other[:2] == setting[:2]]
-    recipe = f", {setting.recipe}" if len(same_data) > 1 else ""
-    group = f"{setting.backbone}, {setting.name}{recipe}"
+    group = _trained_on(place, setting)
     shown = accuracy_columns.difference_heads("Top-1", f"Top-1 on {setting.name}", 15)
     return OverviewColumn(
         Column("Top-1 to plain", "points, 95%", group, numeric=True, shown=shown),
@@ -142,7 +148,30 @@ def _accuracy(place: Place, setting: PlaceSetting) -> OverviewColumn:
         lambda pair: accuracy_columns.figure(pair, "difference"),
         accuracy_columns.footnotes_of,
         accuracy_columns.difference_parts,
+        brief=True,
     )
+
+
+def _trained_on(place: Place, setting: PlaceSetting) -> str:
+    same_data = [other for other in common(place, "accuracies") if other[:2] == setting[:2]]
+    recipe = f", {setting.recipe}" if len(same_data) > 1 else ""
+    return f"{setting.backbone}, {setting.name}{recipe}"
+
+
+def accuracy_verdict(place: Place, setting: PlaceSetting) -> OverviewColumn:
+    """Return the column with the verdict on the accuracy on a data set, in a word."""
+    head = TextHead("Accuracy", 15, setting=f"Top-1 on {setting.name}")
+    return OverviewColumn(
+        Column("Accuracy", group=_trained_on(place, setting), shown=(head,)),
+        lambda entry: entry.accuracies.get(setting),
+        _accuracy_verdict,
+    )
+
+
+def _accuracy_verdict(pair: PairedTrainings) -> str:
+    if any(accuracy_columns.learning_notes(pair)):
+        return "did not learn"
+    return verdict_word(str(pair.judgment)) if pair.judgment else pair.status
 
 
 def place_notes(place: Place) -> Iterator[str]:

@@ -85,6 +85,8 @@ class Place:
     plain: OverviewEntry = field(default_factory=lambda: OverviewEntry(""))
     wider: dict[str, OverviewEntry] = field(default_factory=dict)
     """Plain networks of about the modules' cost, by backbone; drawn only."""
+    chosen: tuple[str, ...] = ()
+    """Modules that are shown; empty for all."""
 
     def results(self, kind: str, setting: PlaceSetting) -> list[Any]:
         """Return the ``latencies``, ``fused`` or ``accuracies`` of the modules that have one."""

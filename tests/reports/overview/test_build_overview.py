@@ -1,5 +1,7 @@
 """An overview: rows of several runs joined by module and place, sparse columns left out."""
 
+from dataclasses import replace
+
 import pytest
 from attnbench_modules import MODULES as TABLE
 
@@ -298,3 +300,25 @@ def test_line_ends_and_links_and_modes_stay(tmp_path):
     assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
     assert link.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_brief_table_has_parameters_overheads_and_accuracies_without_notes(joined):
+    (table,) = build_overview(joined, ["a", "b"], {}, brief=True).tables
+    found = [head.rpartition(": ")[2] for head in heads(table)]
+    assert found == [
+        *["Module", "Family", "+ Parameters", "Overhead", "Overhead", "Top-1 to plain", "Accuracy"]
+    ]
+    assert (table.notes, table.footnotes) == ((), ())
+    words = column(table, "Accuracy")
+    assert set(words) == set(MODULES) and set(words.values()) <= {
+        *["better", "worse", "same", "inconclusive", "withheld"]
+    }
+
+
+def test_chosen_modules_alone_are_shown_with_the_columns_of_all(joined):
+    (place,) = joined
+    chosen = replace(place, chosen=("bam", "se", "nowhere"))
+    (table,) = build_overview([chosen], ["a"], {}).tables
+    assert {row[0].text for row in table.rows} == {"bam", "se"}
+    assert heads(table) == heads(build_overview([place], ["a"], {}).tables[0])
+    assert {row["module"] for row in objects(chosen)} == {"bam", "se"}
