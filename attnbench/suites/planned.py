@@ -74,9 +74,9 @@ class _RowJson(BaseModel):
     label: str
     row: Annotated[int, Field(ge=0)] | None
     cases: Annotated[list[_CaseJson], Field(min_length=1)]
-    latency: list[_CaseJson] = []
-    accuracy: list[list[_CaseJson]] = []
-    against: list[_CaseJson] = []
+    latency: list[_CaseJson] = Field(default_factory=list)
+    accuracy: list[list[_CaseJson]] = Field(default_factory=list)
+    against: list[_CaseJson] = Field(default_factory=list)
 
 
 _TABLES = TypeAdapter(list[list[_RowJson]])
