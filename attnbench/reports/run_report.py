@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.errors import RecordError, unknown
+from attnbench.errors import RecordError, RequestError, unknown
 from attnbench.records.store import Run
 from attnbench.reports.figures.figure_files import save
 from attnbench.reports.figures.training_curves import draw_accuracies
@@ -71,6 +71,11 @@ def draw_run(run: Run, name: str) -> Figure:
         return drawn[name]
     arms = read_arms(suite, tables, records)
     variables = variables_of(arms)
+    if not (drawn or variables):
+        raise RequestError(
+            f"the run has no figures: got --figure {name}, but nothing was trained in it, and "
+            "neither an option nor the number of sites varies. Name another run"
+        )
     if name not in variables:
         raise unknown("--figure", name, (*drawn, *variables))
     return draw_ablation(arms, name, suite.suite.title)

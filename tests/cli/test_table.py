@@ -74,3 +74,9 @@ def test_a_figure_of_the_printed_ablation(attnbench, tmp_path):
 def test_mistakes_of_figures(attnbench, options, message):
     done = attnbench("table", str(RESULTS / "ulsam-ablation"), *options)
     assert (done.status, done.err) == (2, f"attnbench: {message}\n")
+
+
+def test_a_run_without_figures(attnbench):
+    done = attnbench("table", str(RESULTS / "ulsam-table1"), "--figure", "groups", "-o", "x.pdf")
+    assert done.status == 2
+    assert done.err.startswith("attnbench: the run has no figures: got --figure groups, but")
