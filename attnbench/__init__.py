@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     # for type checkers; a test checks that these names equal those of the table below
     from attnbench import latency as latency
     from attnbench.api.accuracy import measure_accuracy as measure_accuracy
+    from attnbench.api.choose import ModuleChoice as ModuleChoice
+    from attnbench.api.choose import choose as choose
     from attnbench.api.latency import measure_latency as measure_latency
     from attnbench.api.suite_run import RunTable as RunTable
     from attnbench.api.suite_run import SuiteRun as SuiteRun
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "attnbench": ("latency",),
     "attnbench.api.accuracy": ("measure_accuracy",),
+    "attnbench.api.choose": ("ModuleChoice", "choose"),
     "attnbench.api.latency": ("measure_latency",),
     "attnbench.api.suite_run": ("RunTable", "SuiteRun", "load"),
     "attnbench.api.suites": ("run_suite",),

@@ -22,7 +22,7 @@ from attnbench.models.backbones import canonical_backbone
 from attnbench.records.store import Run
 from attnbench.registry.attention import Attention
 from attnbench.runner.worker_tasks import Measurers
-from attnbench.suites.case import DEFAULT_SIZE, Case
+from attnbench.suites.case import DEFAULT_SIZE, Case, Conditions
 
 RUNTIMES = ("eager", "onnxruntime", "openvino", "executorch")
 """Runtimes in which the answers are tried, where they are installed."""
@@ -110,6 +110,7 @@ def find_answer(
     measurers: Measurers,
     measure: Measure,
     runs: Sequence[Run] = (),
+    runtimes: Sequence[str] = RUNTIMES,
 ) -> Answer:
     """Return the modules and places that meet a request.
 
@@ -118,6 +119,7 @@ def find_answer(
         measurers: measurers for exact costs.
         measure: function that measures cases and keeps their records.
         runs: runs whose accuracies determine the order.
+        runtimes: names of further runtimes in which the answers are tried.
 
     Raises:
         RequestError: the network, a module or a place is wrong, or the network cannot be timed.
@@ -125,20 +127,14 @@ def find_answer(
     """
     request = replace(request, backbone=str(canonical_backbone(request.backbone)))
     check_runtime(request.conditions)
-    known = measurers.cost.backbone_cost(request.backbone, request.size)
     modules = find_modules(request.modules, measurers.catalog)
-    candidates = find_candidates(request, modules, measurers.cost)
-    within = candidates.within(request.limits, known.plain)
-    network = Case(
-        "latency", request.backbone, None, None, None, request.size, conditions=request.conditions
-    )
     accuracies = read_accuracies(runs, request.backbone)
-    blocks = find_blocks(known.survey)
-    search = Search(request, network, blocks, candidates, within, accuracies, measure)
+    search = new_search(request, modules, accuracies, measurers, measure)
     found = search.run()
     if found.problem:
         raise RequestError(f"{request.backbone} cannot be timed: {found.problem}")
-    taken = _runtimes_of(found.rows, search, measure)
+    taken = _runtimes_of(found.rows, runtimes, search, measure)
+    plain = measurers.cost.backbone_cost(request.backbone, request.size).plain
     over = [row for row in found.verified if row not in found.rows]
 
     def row(verified: Verified) -> AnswerRow:
@@ -150,7 +146,7 @@ def find_answer(
             taken.get(candidate.module),
             accuracies.get(candidate.module),
             command_of(request, verified),
-            known.plain,
+            plain,
         )
 
     return Answer(
@@ -159,6 +155,23 @@ def find_answer(
         [row(verified) for verified in found.rows],
         [row(verified) for verified in sorted(over, key=lambda row: row.overhead)],
     )
+
+
+def new_search(
+    request: ChooseRequest,
+    modules: Mapping[str, Attention],
+    accuracies: Mapping[str, KnownAccuracy],
+    measurers: Measurers,
+    measure: Measure,
+) -> Search:
+    """Return the search for a request whose backbone is canonical."""
+    known = measurers.cost.backbone_cost(request.backbone, request.size)
+    candidates = find_candidates(request, modules, measurers.cost)
+    within = candidates.within(request.limits, known.plain)
+    plain = Case("latency", request.backbone, None, None, None, request.size)
+    network = plain.for_latency(request.conditions)
+    blocks = find_blocks(known.survey)
+    return Search(request, network, blocks, candidates, within, accuracies, measure)
 
 
 def _drift(attention: Attention) -> float | None:
@@ -171,14 +184,14 @@ def _drift(attention: Attention) -> float | None:
 
 
 def _runtimes_of(
-    rows: Sequence[Verified], search: Search, measure: Measure
+    rows: Sequence[Verified], runtimes: Sequence[str], search: Search, measure: Measure
 ) -> Mapping[str, list[str]]:
     """Return the runtimes that take each row's module, tried in a section of the network."""
     own = search.request.conditions
     taken = {row.candidate.module: [own.runtime] for row in rows}
-    for name in RUNTIMES:
+    for name in runtimes:
         conditions = replace(own, runtime=name)
-        if name == own.runtime or not rows or not _is_available(conditions):
+        if name == own.runtime or not rows or not is_available(conditions):
             continue
         network = replace(search.network, conditions=conditions)
         cases = {
@@ -194,7 +207,8 @@ def _runtimes_of(
     return taken
 
 
-def _is_available(conditions: Any) -> bool:
+def is_available(conditions: Conditions) -> bool:
+    """Return whether a runtime can be used here under these conditions."""
     try:
         check_runtime(conditions)
     except (MissingExtraError, RequestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -64,8 +65,28 @@ class Candidates:
 
 
 def find_blocks(survey: SiteSurvey) -> list[Site]:
-    """Return the blocks of a network in order: its layers without the stem and the head."""
-    return [site for site in survey.sites() if site.layer and site.inside.depthwise]
+    """Return the blocks of a network in order, without the stem and the head.
+
+    They are a MobileNet's numbered blocks; in any other network the outermost modules of classes
+    that occur more than once and have several layers within.
+    """
+    if survey.layers:
+        return [site for site in survey.sites() if site.inside.depthwise]
+    paths = survey.paths()
+    inner = Counter(path[:end] for path in paths for end in _ends(path))
+    sites = [site for path in paths if inner[path] > 2 and (site := survey.site(path)).placeable]
+    kinds = Counter(site.kind for site in sites)
+    blocks: list[Site] = []
+    for site in sites:
+        is_inside = blocks and site.path.startswith(f"{blocks[-1].path}.")
+        if kinds[site.kind] > 1 and site.kind != "Sequential" and not is_inside:
+            blocks.append(site)
+    return blocks
+
+
+def _ends(path: str) -> Iterator[int]:
+    """Yield the ends of the paths of all modules around a module."""
+    return (end for end, character in enumerate(path) if character == ".")
 
 
 def find_modules(specs: Iterable[str], catalog: Catalog) -> dict[str, Attention]:

@@ -22,8 +22,6 @@ from attnbench.suites.planned import PlannedRow, PlannedTable
 from attnbench.suites.schema import Suite, TableLayout
 from attnbench.workers.process import Worker
 
-SAMPLING_S = 6.0
-"""Sampling time of a session, less for a small budget."""
 _SHARE = 0.02
 """Most of the budget that one session samples."""
 Records = Mapping[str, Mapping[str, Any]]
@@ -145,7 +143,7 @@ def _cost(case: Case) -> Case:
 def _suite(request: ChooseRequest, cases: Mapping[tuple[bool, Conditions], Any]) -> Suite:
     tables = [_layout(*key, list(rows)) for key, rows in cases.items()]
     head = {"name": "choose", "title": f"Modules for {request.backbone}", "size": request.size}
-    budget_s = min(SAMPLING_S, _SHARE * request.budget_s)
+    budget_s = min(request.sampling_s, _SHARE * request.budget_s)
     section = {"processes": 1, "budget_s": budget_s, "runtimes": [request.conditions.runtime]}
     return parse_suite({"suite": head, "latency": section, "table": tables}, "of this choice")
 

@@ -155,7 +155,7 @@ def _counts(answer: Answer) -> Iterator[str]:
 
 def _left_out(answer: Answer) -> Iterator[str]:
     if answer.found.unscreened:
-        yield f"Not screened in time: {', '.join(answer.found.unscreened)}."
+        yield f"Not screened at all their sites in time: {', '.join(answer.found.unscreened)}."
     failed = {**answer.found.candidates.refused, **answer.found.failed}
     yield from (f"{module} left out: {reason}" for module, reason in failed.items())
     if answer.rows:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from attnbench.errors import RequestError
 from attnbench.suites.case import DEFAULT_SIZE, Conditions
 
+SAMPLING_S = 6.0
 _LIMIT = re.compile(r"(\d+(?:\.\d+)?)\s*(%|k|M|G|)")
 _SCALES = {"%": 0.01, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
@@ -55,6 +56,8 @@ class ChooseRequest:
     size: tuple[int, int] = DEFAULT_SIZE
     budget_s: float = 600.0
     """Wall time of screening and verification."""
+    sampling_s: float = SAMPLING_S
+    """Sampling time of a session."""
 
     @property
     def texts(self) -> dict[str, str]:

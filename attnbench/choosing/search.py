@@ -25,6 +25,8 @@ MOST_ROWS = 8
 MOST_OF_A_FAMILY = 2
 _BATCH = 4
 """Networks that are verified in one session."""
+_GROUP = 10
+"""Modules that are screened together in all other sections."""
 _SCREENING = 0.6
 """Share of the budget for the sections."""
 
@@ -109,12 +111,16 @@ class Search:
     def run(self) -> Found:
         """Return what is found within the budget of time."""
         if self.found.within:
-            shares = self._shares()
-            if shares:
-                self._screen(shares)
-                self._verify()
+            self.screen()
+            self._verify()
         self._conclude()
         return self.found
+
+    def screen(self) -> None:
+        """Time the plain sections and, in them, the modules that may be within the budget."""
+        shares = self._shares()
+        if shares:
+            self._screen(shares)
 
     def until(self, share: float) -> float:
         """Return the time at which a share of the budget is used up."""
@@ -136,18 +142,63 @@ class Search:
         return {key: timings[case.name] for key, case in cases.items() if case.name in timings}
 
     def _screen(self, shares: Mapping[str, LatencyResult]) -> None:
-        """Time modules in sections: all in the most frequent one, then those that can still fit."""
-        tried: set[Screen] = set()
-        while screen := self._next_screen(tried, shares):
-            tried.add(screen)
-            modules = dict.fromkeys(
-                candidate.module for candidate in self._open() if screen in self.counts[candidate]
-            )
-            cases = {module: screen.case(self.network, module) for module in modules}
-            records = self._measure([*cases.values()], self.until(_SCREENING))
-            timings = read_timings(records)
-            for module, case in cases.items():
-                self._note(module, screen, records.get(case.name), timings.get(case.name), shares)
+        """Time all modules in the most frequent section, then the best of them in the others."""
+        needed = self._needed(shares)
+        if not needed:
+            return
+        first = needed.most_common(1)[0][0]
+        modules = dict.fromkeys(
+            candidate.module for candidate in self._open() if first in self.counts[candidate]
+        )
+        self._time([(module, first) for module in modules], shares)
+        for group in self._groups():
+            if self._clock() > self.until(_SCREENING):
+                return
+            # screens first: the modules of a group share the session of a section
+            needed = self._needed(shares, group)
+            pairs = [(module, screen) for screen, _ in needed.most_common() for module in group]
+            self._time([pair for pair in pairs if self._is_open(*pair)], shares)
+
+    def _groups(self) -> list[list[str]]:
+        """Return the modules that may fit, the most promising first, in groups."""
+        cheapest: dict[str, float] = {}
+        for (module, _), effect in self.effects.items():
+            cheapest[module] = min(effect.value, cheapest.get(module, math.inf))
+        modules = dict.fromkeys(candidate.module for candidate in self._open())
+        ordered = sorted(
+            modules, key=lambda name: (rank_of(self.known.get(name)), cheapest.get(name, 0.0))
+        )
+        return [ordered[at : at + _GROUP] for at in range(0, len(ordered), _GROUP)]
+
+    def _needed(
+        self, shares: Collection[str], modules: Collection[str] | None = None
+    ) -> Counter[Screen]:
+        """Return how many open candidates of the modules still need each screen."""
+        return Counter(
+            screen
+            for candidate in self._open()
+            if modules is None or candidate.module in modules
+            for screen in self.counts[candidate]
+            if screen.section in shares and (candidate.module, screen) not in self.effects
+        )
+
+    def _is_open(self, module: str, screen: Screen) -> bool:
+        return (module, screen) not in self.effects and any(
+            candidate.module == module and screen in self.counts[candidate]
+            for candidate in self._open()
+        )
+
+    def _time(
+        self, pairs: Sequence[tuple[str, Screen]], shares: Mapping[str, LatencyResult]
+    ) -> None:
+        """Time modules in sections, and keep their effects."""
+        cases = {(module, screen): screen.case(self.network, module) for module, screen in pairs}
+        if not cases:
+            return
+        records = self._measure([*cases.values()], self.until(_SCREENING))
+        timings = read_timings(records)
+        for (module, screen), case in cases.items():
+            self._note(module, screen, records.get(case.name), timings.get(case.name), shares)
 
     def _note(
         self,
@@ -166,18 +217,6 @@ class Search:
         elif record is not None:
             self.found.failed.setdefault(module, str(record.get("reason")))
 
-    def _next_screen(self, tried: Collection[Screen], shares: Collection[str]) -> Screen | None:
-        """Return the screen that most open candidates still need; None without time or need."""
-        if self._clock() > self.until(_SCREENING):
-            return None
-        needed = Counter(
-            screen
-            for candidate in self._open()
-            for screen in self.counts[candidate]
-            if screen not in tried and screen.section in shares
-        )
-        return max(needed, key=lambda screen: needed[screen]) if needed else None
-
     def _open(self) -> Iterator[Candidate]:
         """Yield the candidates that may be within the budget, by what is known so far."""
         for candidate in self.found.within:
@@ -192,7 +231,7 @@ class Search:
     def _effects(self, module: str) -> dict[Screen, SiteEffect]:
         return {screen: effect for (name, screen), effect in self.effects.items() if name == module}
 
-    def _predict(self) -> dict[Candidate, Prediction]:
+    def predict(self) -> dict[Candidate, Prediction]:
         """Return the predictions of all candidates whose sites are all screened."""
         return {
             candidate: predict(counts, effects, self.deviations)
@@ -212,11 +251,12 @@ class Search:
                 return
             # the first networks are timed in any case: only verified ones are answers
             until = self.until(1) if self.found.verified else float("inf")
-            self._verify_batch(batch, until)
+            self.verify(batch, until)
             self.found.rows = select_rows(filter(self._meets, self.found.verified), self.known)
             took = self._clock() - begun
 
-    def _verify_batch(self, batch: Mapping[Candidate, Prediction], until: float) -> None:
+    def verify(self, batch: Mapping[Candidate, Prediction], until: float) -> None:
+        """Time whole networks in one session; their deviations correct later predictions."""
         cases = {candidate: network_of(candidate, self.network) for candidate in batch}
         records = self._measure([*cases.values()], until)
         timings = read_timings(records)
@@ -238,7 +278,7 @@ class Search:
 
     def _next_batch(self) -> dict[Candidate, Prediction]:
         """Return the next networks to verify: the best of each module that is not answered."""
-        predictions = self._predict()
+        predictions = self.predict()
         answered = {row.candidate.module for row in self.found.rows}
         scales = {verified.candidate.module: _scale(verified) for verified in self.found.verified}
         done = {verified.candidate for verified in self.found.verified}
@@ -259,7 +299,7 @@ class Search:
         return rank_of(self.known.get(candidate.module)), -candidate.sites, prediction.value
 
     def _conclude(self) -> None:
-        self.found.predictions = self._predict()
+        self.found.predictions = self.predict()
         self.found.unscreened = [
             module
             for module in dict.fromkeys(candidate.module for candidate in self._open())

@@ -27,6 +27,13 @@ RULES = [
 ]
 LINES = {
     # script -> arm -> lines that begin with it and go on with a figure
+    "choosing.py": dict.fromkeys(
+        [
+            *["within 1 point and the half-width", "intervals that hold"],
+            *["full measurement", "choice", "timing of the choice"],
+        ],
+        1,
+    ),
     "counting.py": dict.fromkeys(["attnbench", "fvcore", "ptflops"], 4),
     "gpu.py": dict.fromkeys(
         ["fp32", "bf16", "plain loop", "attnbench", "attnbench / plain loop"], 1

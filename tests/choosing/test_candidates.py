@@ -12,6 +12,7 @@ from attnbench.choosing.candidates import (
 from attnbench.errors import RequestError
 from attnbench.models.backbones import create_backbone
 from attnbench.models.insertion import fill
+from attnbench.models.sites import SiteSurvey
 from attnbench.registry.plugins import catalog
 
 from .conftest import BACKBONE, request_of
@@ -69,9 +70,17 @@ def test_a_module_that_fits_nowhere_is_refused_with_its_reason(meter):
 
 def test_a_network_without_blocks_asks_for_places(meter):
     with pytest.raises(RequestError, match="--places after:PATH"):
-        candidates_of(meter, "se", backbone="squeezenet1_1")
+        candidates_of(meter, "se", backbone="alexnet")
 
 
 def test_a_selector_leaves_out_the_control(meter):
     assert "identity" not in find_modules(["@all"], catalog())
     assert "identity" in find_modules(["identity"], catalog())
+
+
+@pytest.mark.parametrize(
+    ("network", "count", "last"), [("resnet18", 8, "layer4.1"), ("mnasnet0_5", 16, "layers.13.0")]
+)
+def test_blocks_of_an_unknown_class_are_its_outermost_repeated_modules(network, count, last):
+    blocks = find_blocks(SiteSurvey(create_backbone(network), (1, 3, 64, 64)))
+    assert (len(blocks), blocks[-1].path) == (count, last)

@@ -9,8 +9,8 @@ SMALL = (*NETWORK, "--modules", "eca", "--places", "after:11")
 
 
 def test_a_choice_is_measured_kept_and_shown_by_table(attnbench, worker_here, monkeypatch):
-    monkeypatch.setattr("attnbench.choosing.answer.RUNTIMES", ("eager",))
-    monkeypatch.setattr("attnbench.choosing.measurement.SAMPLING_S", 0.05)
+    monkeypatch.setattr("attnbench.choosing.answer.is_available", lambda conditions: False)
+    monkeypatch.setattr("attnbench.choosing.measurement._SHARE", 1e-4)  # of 10 minutes
     first = attnbench(*SMALL, "--max-overhead", "900%", "--json", "-o", "fig.svg")
     assert first.status == 0, first.err
     found = first.json
