@@ -147,7 +147,9 @@ def _counts(answer: Answer) -> Iterator[str]:
         f"{counts['screened']} predicted from sections, {counts['verified']} verified as whole "
         "networks."
     )
-    if not counts["within"]:
+    if not counts["all"]:
+        yield "No module takes any of the places. Name others: --modules, --places."
+    elif not counts["within"]:
         yield "No candidate is within the limits on parameters and MACs. Raise them."
     elif not answer.rows:
         yield "Nothing meets the budget. Raise --max-overhead, or give more time: --budget."

@@ -30,6 +30,7 @@ from attnbench.cli.output import (
     stdout_to_stderr,
 )
 from attnbench.cli.request_grid import Size
+from attnbench.utils.text import shown_path
 
 if TYPE_CHECKING:
     from attnbench.choosing.answer import Answer
@@ -187,5 +188,5 @@ def _answer(
             return answer
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"; what is measured is kept in {folder}, and {command_to_go_on()} goes on"
+            f"(what is measured is kept in {shown_path(folder)}, and {command_to_go_on()} goes on)"
         ) from None
