@@ -25,6 +25,7 @@ from attnbench.cli import (
     merge,
     new,
     overview,
+    report,
     run,
     schema,
     show,
@@ -73,7 +74,7 @@ app = typer.Typer(
 GROUPS = {
     "Explore": (listing, show, explain),
     "Measure": (cost, latency, accuracy, choose, run),
-    "Report": (table, overview, merge, activations),
+    "Report": (report, table, overview, merge, activations),
     "Guard": (compare, accept, ci, history, check),
     "Extend": (new, export, doctor, schema),
 }

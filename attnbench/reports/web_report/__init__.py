@@ -1,0 +1,1 @@
+"""The interactive report of runs: one HTML file that works without a network."""
