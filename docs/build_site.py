@@ -19,6 +19,8 @@ from sphinx.cmd.build import main as sphinx_build
 
 import attnbench
 from attnbench.cli import app
+from attnbench.records.store import find_run, read_run
+from attnbench.reports.web_report.report_page import write_page
 
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
@@ -29,6 +31,7 @@ OTHER_PAGES = {
     "results/overview.md": "results/overview.md",
     "results/fashion-accuracy/claims.md": "results/fashion-accuracy-claims.md",
 }
+REPORTED = ("mobilenet-latency", "module-latency", "digits-accuracy", "fashion-accuracy", "quick")
 LISTS = ("modules", "backbones", "suites", "runtimes", "datasets")
 
 
@@ -45,9 +48,17 @@ def main(out: Path) -> int:
     with (source / "results/index.md").open("a", encoding="utf-8") as index:
         runs = [Path(name).stem for name in pages.values() if name.startswith("results/")]
         listed = "\n".join(name for name in sorted(runs) if name != "index")
+        index.write(
+            "\nAll modules, to sort, filter and choose from: <a href='report.html'>report</a>.\n"
+        )
         index.write(f"\n```{{toctree}}\n:hidden:\n{listed}\n```\n")
     write_reference(source)
-    return sphinx_build(["-q", "-W", "--keep-going", "-j", "auto", str(source), str(out / "html")])
+    status = sphinx_build(
+        ["-q", "-W", "--keep-going", "-j", "auto", str(source), str(out / "html")]
+    )
+    runs = [read_run(find_run(str(ROOT / "results" / name))) for name in REPORTED]
+    write_page(runs, out / "html" / "results" / "report.html", "attnbench: the committed runs")
+    return status
 
 
 def page_names() -> dict[str, str]:

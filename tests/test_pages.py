@@ -126,6 +126,8 @@ def test_every_command_is_in_the_readme():
         "activations",
         "export",
         "run",
+        "report",
+        "choose",
         "table",
         "merge",
         "overview",

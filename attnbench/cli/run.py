@@ -22,7 +22,7 @@ from attnbench.cli.output import (
     stdout_to_stderr,
     write,
 )
-from attnbench.errors import RequestError
+from attnbench.errors import OutputError, RequestError
 from attnbench.registry.settings import settings
 from attnbench.utils.text import count_cases, shown_path
 
@@ -121,12 +121,26 @@ def command(
             return
         pool = new_pool(executor, worker, plugin or [])
         results = [_run(job, worker, pool) for job in jobs]
+    _write_page([run for run, _, _ in results], Path(out) / "report.html")
     try:
-        for report, _ in results:
+        for _, report, _ in results:
             print_report(report, "text")
     finally:  # also where nothing reads the tables
-        if any(failed for _, failed in results):
+        if any(failed for _, _, failed in results):
             sys.exit(1)
+
+
+def _write_page(runs: Sequence[Run], path: Path) -> None:
+    """Write the interactive report; the tables are there without it."""
+    from attnbench.reports.web_report.report_page import write_page
+
+    try:
+        with stdout_to_stderr():
+            write_page(runs, path)
+    except OutputError as error:
+        log(f"attnbench: {error}")
+    else:
+        log(f"wrote {path}")
 
 
 def _names(given: list[str] | None, all_shipped: bool, catalog: Catalog) -> list[str]:
@@ -152,8 +166,8 @@ def _jobs(suites: Sequence[Suite], catalog: Catalog, out: Path, choice: Choice) 
     return [prepare(suite, catalog, out / suite.suite.name, choice, measurers) for suite in suites]
 
 
-def _run(job: Job, worker: Worker, pool: Pool) -> tuple[Report, int]:
-    """Measure a job and write its tables; return the tables to show and the failed cases."""
+def _run(job: Job, worker: Worker, pool: Pool) -> tuple[Run, Report, int]:
+    """Measure a job and write its tables; return the run, tables to show and failed cases."""
     from attnbench.cli.progress import progress
     from attnbench.reports.run_report import write_tables
     from attnbench.reports.tables.extract import extract
@@ -171,7 +185,7 @@ def _run(job: Job, worker: Worker, pool: Pool) -> tuple[Report, int]:
     report, written = write_tables(run, run.path.parent)
     log(written)
     shown = extract(report, f"attnbench table {shown_path(run.path.parent)}")
-    return shown, _report_failures(run, job)
+    return run, shown, _report_failures(run, job)
 
 
 def _report_failures(run: Run, job: Job) -> int:

@@ -52,6 +52,7 @@ LINES = {
         **dict.fromkeys(["params", "macs", "undelegated", "graph_breaks"], 1),
         "nothing (false alarms)": 1,
     },
+    "report.py": dict.fromkeys(["100 rows", "filter and front", "with table and scatter"], 1),
     "startup.py": dict.fromkeys(
         [
             *["python -c pass", "import attnbench", "attnbench list modules"],

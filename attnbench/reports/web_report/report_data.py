@@ -20,6 +20,7 @@ from attnbench.reports.tables.latency_columns import short_setting
 from attnbench.reports.tables.verdict_marks import verdict_word
 
 _COUNTS = {"params": "params", "macs": "MACs", "bytes": "bytes"}
+_NOTHING = (None,) * 5
 Value = list[Any]
 """``[value, low, high, word, note]``: the word is a verdict or a status; trailing nulls are cut."""
 
@@ -37,13 +38,28 @@ class ReportData:
     runs: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object that the page reads."""
+        """Return the JSON object that the page reads: values by metric, which pack well."""
+        rows = [
+            {name: row[name] for name in ("module", "family", "place", "sites")}
+            for row in self.rows.values()
+        ]
         return {
-            "metrics": [{"key": key, **metric} for key, metric in self.metrics.items()],
-            "rows": list(self.rows.values()),
+            "metrics": [
+                {"key": key, **metric, **self._column(key)} for key, metric in self.metrics.items()
+            ],
+            "rows": rows,
             "cards": self.cards,
             "runs": self.runs,
         }
+
+    def _column(self, key: str) -> dict[str, list[Any]]:
+        """Return the rows that have a metric, by number, and the parts of their values."""
+        found = {n: row["values"].get(key) for n, row in enumerate(self.rows.values())}
+        values = {n: [*value, *_NOTHING[len(value) :]] for n, value in found.items() if value}
+        parts = [list(part) for part in zip(*values.values(), strict=True)]
+        while len(parts) > 1 and not any(part is not None for part in parts[-1]):
+            parts.pop()
+        return {"at": list(values), "parts": parts}
 
 
 def report_data(runs: Sequence[Run]) -> ReportData:
@@ -51,9 +67,8 @@ def report_data(runs: Sequence[Run]) -> ReportData:
     data = ReportData()
     for run in runs:
         data.runs.append(_provenance(run))
-        machine = _machine(run.header)
         for place in collect([planned_of(run)]):
-            _add_place(data, place, machine)
+            _add_place(data, place, run)
     return data
 
 
@@ -78,7 +93,7 @@ def _machine(header: Header) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _add_place(data: ReportData, place: Place, machine: str) -> None:
+def _add_place(data: ReportData, place: Place, run: Run) -> None:
     entries = [
         (entry.module, entry.card.get("family") or UNDECLARED, entry)
         for entry in place.entries.values()
@@ -92,7 +107,7 @@ def _add_place(data: ReportData, place: Place, machine: str) -> None:
         )
         sites = (len(result.slots) for result in entry.costs.values())
         row["sites"] = max(row["sites"], *sites, 0)
-        for metric, described, value in _values(place, entry, machine):
+        for metric, described, value in _values(place, entry, run):
             data.metrics.setdefault(metric, described)
             row["values"].setdefault(metric, value)
         if entry.card:
@@ -102,12 +117,12 @@ def _add_place(data: ReportData, place: Place, machine: str) -> None:
 _Measured = Iterator[tuple[str, dict[str, Any], Value]]
 
 
-def _values(place: Place, entry: OverviewEntry, machine: str) -> _Measured:
+def _values(place: Place, entry: OverviewEntry, run: Run) -> _Measured:
     for backbone, result in entry.costs.items():
         yield from _costs(place, backbone, result)
     for form, cells in (("", entry.latencies), ("fused", entry.fused)):
         for setting, cell in cells.items():
-            yield from _latency(place, setting, cell, form, machine)
+            yield from _latency(place, setting, cell, form, run)
     for setting, pair in entry.accuracies.items():
         yield from _accuracy(setting, pair)
 
@@ -124,15 +139,12 @@ def _costs(place: Place, backbone: str, result: CostResult) -> _Measured:
         )
         if count is not None and base:
             percent = 100 * (count / base - 1)
-            yield (
-                f"{backbone}|{key}%",
-                {**described, "label": f"+{label}", "kind": "percent"},
-                _value(percent),
-            )
+            described = {**described, "label": f"+{label}", "kind": "percent"}
+            yield f"{backbone}|{key}%", described, _value(percent)
 
 
 def _latency(
-    place: Place, setting: PlaceSetting, cell: LatencyCell, form: str, machine: str
+    place: Place, setting: PlaceSetting, cell: LatencyCell, form: str, run: Run
 ) -> _Measured:
     label = f"{short_setting(setting.name)}{' fused' * bool(form)}"
     described = {"backbone": setting.backbone, "runtime": runtime_title(place, setting)}
@@ -147,6 +159,7 @@ def _latency(
         value = _value(middle, low, high, cell.judgment.verdict if cell.judgment else "")
     yield key, {**described, "kind": "overhead", "label": label}, value
     if cell.timing is not None:
+        machine = _machine(run.header_of[cell.case.name])
         milliseconds = _value(1000 * cell.timing.own.median)
         described = {**described, "machine": machine, "label": f"{label}, ms"}
         yield f"{key}|ms|{machine}", {**described, "kind": "milliseconds"}, milliseconds
@@ -189,8 +202,8 @@ def _value(
 
 
 def _rounded(value: float) -> float | int | None:
-    """Return a number with five digits, a count as it is, and null for one that is not finite."""
+    """Return a number with four digits, a count as it is, and null for one that is not finite."""
     if isinstance(value, int):
         return value
-    text = format(value, ".5g")
+    text = format(value, ".4g")
     return float(text) if text not in ("inf", "-inf", "nan") else None

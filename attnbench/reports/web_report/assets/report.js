@@ -7,7 +7,8 @@ const RANK = {better: 0, same: 1, inconclusive: 2, worse: 3, "did not learn": 4}
 const LIMITS = [["budget1", "limit1"], ["budget2", "limit2"]];
 const FIELDS = ["text", "place", "backbone", "family", "verdict", "x", "y", "budget1", "limit1", "budget2", "limit2"];
 const CHECKS = ["logx", "logy", "all"];
-let report, metrics, state = {}, defaults = {}, sorting = [], shown = [], timing = 0;
+const FIRST_ROWS = 200;
+let report, metrics, isLong = false, state = {}, defaults = {}, sorting = [], shown = [], timing = 0;
 
 /** The ends of a value's interval; a count is its own interval. */
 const low = (value) => value[1] ?? value[0];
@@ -111,7 +112,8 @@ function drawTable(places) {
       th.append(button); tr.append(th);
     });
   });
-  for (const {original: row} of table.getRowModel().rows) {
+  const all = table.getRowModel().rows, drawn = isLong ? all : all.slice(0, FIRST_ROWS);
+  for (const {original: row} of drawn) {
     const tr = body.insertRow();
     tr.className = (places.get(row) ?? "").replace("not separated", "open");
     for (const column of table.getAllLeafColumns()) {
@@ -125,7 +127,8 @@ function drawTable(places) {
     }
   }
   $("table").replaceChildren(head, body);
-  $("count").textContent = `${shown.length} of ${report.rows.length} rows. `;
+  $("count").textContent = `${shown.length} of ${report.rows.length} rows${drawn.length < all.length ? `, the first ${drawn.length} drawn` : ""}. `;
+  $("more").hidden = drawn.length === all.length;
 }
 
 /** Bounds without outliers: three interquartile ranges around the middle half. */
@@ -350,6 +353,7 @@ function listen() {
     if (kind) save(kind);
   });
   $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("more").addEventListener("click", () => { isLong = true; draw(); });
   $("close").addEventListener("click", () => $("module").close());
   $("reset").addEventListener("click", () => { history.replaceState(null, "", "#"); readState(); draw(); });
   $("theme").addEventListener("click", () => {
@@ -365,6 +369,8 @@ async function start() {
   const bytes = Uint8Array.from(atob($("data").textContent.trim()), (sign) => sign.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   report = JSON.parse(await new Response(stream).text());
+  report.rows.forEach((row) => { row.values = {}; });
+  for (const {key, at, parts} of report.metrics) at.forEach((row, i) => { report.rows[row].values[key] = parts.map((part) => part[i]); });
   metrics = new Map(report.metrics.map((metric) => [metric.key, metric]));
   drawProvenance();
   if (!report.metrics.length) { $("count").textContent = "These runs have no measured row yet."; return; }
