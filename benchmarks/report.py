@@ -43,7 +43,7 @@ def main() -> None:
     rows = list(data.rows.values())
     data.rows = {(str(i), ""): repeated(rows, i) for i in range(options.rows)}
     page = render_page(data.to_json(), "report")
-    print(f"{options.rows:,} rows: a file of {len(page.encode()) / 1000:,.0f} kB")
+    print(f"{options.rows:,} rows  {len(page.encode()) / 1000:,.0f} kB, one file")
     times = timed(page, options.chromium, options.tries)
     for name, values in zip(("filter and front", "with table and scatter"), times, strict=True):
         print(f"  {name:24} {statistics.median(values):.1f} ms (median of {len(values)})")
