@@ -8,6 +8,8 @@ const LIMITS = [["budget1", "limit1"], ["budget2", "limit2"]];
 const FIELDS = ["text", "place", "backbone", "family", "verdict", "x", "y", "budget1", "limit1", "budget2", "limit2"];
 const CHECKS = ["logx", "logy", "all"];
 const FIRST_ROWS = 200;
+/** Kinds of metrics in the order of the table's columns. */
+const KINDS = ["percent", "overhead", "points", "count", "milliseconds"];
 let report, metrics, isLong = false, state = {}, defaults = {}, sorting = [], shown = [], timing = 0;
 
 /** The ends of a value's interval; a count is its own interval. */
@@ -87,7 +89,7 @@ function columns() {
   const own = [helper("module", "Module", (row) => row.module, {kind: "text", first: true}), helper("family", "Family", (row) => row.family, {kind: "text"}),
     helper("place", "Placement", (row) => row.place, {kind: "text"}), helper("sites", "Sites", (row) => row.sites, {kind: "count"})];
   const present = report.metrics.filter((metric) => ofBackbone(metric) && shown.some((row) => row.values[metric.key]));
-  const groups = d3.group(present, (metric) => metric.backbone);
+  const groups = d3.group(d3.sort(present, (metric) => KINDS.indexOf(metric.kind)), (metric) => metric.backbone);
   return [{id: "row", header: "", columns: own}, ...[...groups].map(([backbone, list]) => ({id: `group:${backbone}`, header: backbone,
     columns: list.map((metric) => helper(metric.key, metric.label, (row) => number(row, metric.key), metric))}))];
 }
