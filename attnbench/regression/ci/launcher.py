@@ -22,6 +22,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -137,13 +138,7 @@ class SourceTrees:
         ``foreign`` is a file of head's tree in base's process; ``beside`` one that is neither in a
         tree nor installed.
         """
-        path = Path(file).resolve()
-        if any(path.is_relative_to(folder) for folder in self.owned):
-            return "environment"
-        for tree, kind in ((self.own, "tree"), (self.head, "foreign")):
-            if path.is_relative_to(tree):
-                return "installed" if _in_environment(path, tree) else kind
-        return "installed" if _in_environment(path, None) else "beside"
+        return _kind(self, str(file))
 
     def redirect(self, place: str) -> str:
         """Return a path with head's tree replaced by the side's own."""
@@ -234,6 +229,17 @@ def _foreign(trees: SourceTrees, launcher: str) -> list[tuple[str, str]]:
         and name.partition(".")[0] != launcher
         and trees.kind(file) == "foreign"
     ]
+
+
+@cache
+def _kind(trees: SourceTrees, file: str) -> str:
+    path = Path(file).resolve()
+    if any(path.is_relative_to(folder) for folder in trees.owned):
+        return "environment"
+    for tree, kind in ((trees.own, "tree"), (trees.head, "foreign")):
+        if path.is_relative_to(tree):
+            return "installed" if _in_environment(path, tree) else kind
+    return "installed" if _in_environment(path, None) else "beside"
 
 
 def _in_environment(path: Path, tree: Path | None) -> bool:

@@ -11,7 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +123,31 @@ def _file(name: str) -> Path | None:
 
 def _package(path: Path) -> list[str]:
     """Return the package of a file, by the name it was imported under, else by its folders."""
+    name = _loaded_names(len(sys.modules)).get(str(path))
+    if name is None:
+        return package_of(path)
+    return name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+
+
+@lru_cache(maxsize=1)
+def _loaded_names(count: int) -> dict[str, str]:
+    """Return the first name of each loaded file; ``count`` modules are loaded."""
+    found: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
-        if getattr(module, "__file__", None) == str(path) and name != "__main__":
-            return name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    return package_of(path)
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and name != "__main__":
+            found.setdefault(file, name)
+    return found
 
 
 def _is_followed(path: Path, importer: Path, trees: SourceTrees) -> bool:
-    """Return whether to follow a file: own code always, a plugin's within its package and tree."""
-    if trees.kind(path) in ("tree", "environment", "beside"):
+    """Return whether to follow a file: own code always, a plugin's within its package and tree.
+
+    An attnbench outside the trees is the same on both sides, and imports nothing of theirs.
+    """
+    kind, package = trees.kind(path), _package(path)[:1]
+    if kind in ("tree", "environment"):
         return True
-    package, other = _package(path)[:1], _package(importer)[:1]
-    return bool(package) and package == other and package != ["attnbench"]
+    if package == ["attnbench"]:
+        return False
+    return kind == "beside" or (bool(package) and package == _package(importer)[:1])

@@ -64,6 +64,13 @@ def test_another_content_is_another_hash(tree):
     assert before.keys() == after.keys() and before != after
 
 
+def test_an_attnbench_outside_the_trees_is_not_followed(tree):
+    (tree / "plug.py").write_text("import attnbench.cards, thepack.lazy\n")
+    trees = SourceTrees(tree.resolve(), tree.resolve())
+    found = source_files.source_hashes_of([str(tree / "plug.py")], trees)
+    assert set(found) == {"plug.py", "thepack/lazy.py"}
+
+
 def test_functions_and_files_of_plugins(tree):
     trees = SourceTrees(tree.resolve(), tree.resolve())
     deep = importlib.import_module("thepack.deep")
