@@ -24,6 +24,7 @@ from attnbench.reports.web_report.report_page import write_page
 
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+FENCED = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 OTHER_PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
@@ -88,7 +89,8 @@ def page_text(file: Path, name: str, pages: dict[str, str], source: Path) -> str
             return found["text"]
         return f"[{found['text']}]({depth}{pages[target]}{'#' * bool(anchor)}{anchor})"
 
-    text = LINK.sub(linked, file.read_text(encoding="utf-8"))
+    parts = FENCED.split(file.read_text(encoding="utf-8"))  # blocks are every second part
+    text = "".join(part if n % 2 else LINK.sub(linked, part) for n, part in enumerate(parts))
     return readable_blocks(text)
 
 
@@ -145,8 +147,11 @@ def printed(*words: str) -> str:
     stream, before = io.StringIO(), sys.argv
     sys.argv = ["attnbench", *words]
     try:
-        with contextlib.redirect_stdout(stream), contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(stream):
             app.main()
+    except SystemExit as end:
+        if end.code:
+            raise
     finally:
         sys.argv = before
     return stream.getvalue()

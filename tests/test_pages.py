@@ -106,6 +106,12 @@ def test_a_link_leads_to_a_file_and_a_heading(page):
         assert not anchor or anchor in anchors(file), target
 
 
+def test_every_page_is_in_a_part_of_the_site():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    pages = {page.stem for page in [*PAGES[1:], WALK]} - {"index"}
+    assert pages <= set(index)
+
+
 def test_every_page_is_linked_from_the_readme():
     text = README.read_text(encoding="utf-8")
     for page in [*PAGES[1:], WALK]:
