@@ -15,7 +15,7 @@ from attnbench.runner.job import Job, prepare
 from attnbench.runner.select_cases import Choice
 from attnbench.runner.worker_main import check_executor
 from attnbench.runner.worker_tasks import Measurers
-from attnbench.suites.request import GridRequest, accuracy_section, request_suite
+from attnbench.suites.request import GridRequest, accuracy_section, race_settings, request_suite
 
 NAME = "accuracy"
 
@@ -26,7 +26,9 @@ def measure_accuracy(
     placement: str | Sequence[str] = (),
     *,
     dataset: str = "digits",
-    seeds: int = 3,
+    seeds: int | None = None,
+    until: str | None = None,
+    margin: float | None = None,
     recipe: str | Path | None = None,
     epochs: int | None = None,
     weights: str | Path | None = None,
@@ -49,7 +51,9 @@ def measure_accuracy(
         module: spec, class or function ``channels -> nn.Module`` of a file, or several of them.
         placement: where the module goes, ``"after:14"``, or several placements; they cross.
         dataset: name of a data set, or ``"folder:PATH"``.
-        seeds: number of trainings of each network.
+        seeds: number of trainings of each network, by default 3; of a race the most, 40.
+        until: ``"decided"``: add seeds until each arm has a verdict.
+        margin: difference in points that is called *the same*, by default 0.5.
         recipe: name or .toml file; the data set's own by default.
         epochs: number of epochs, instead of the recipe's.
         weights: file of weights of the plain backbone to start from.
@@ -67,7 +71,8 @@ def measure_accuracy(
     """
     check_executor(executor)
     request = _request(backbone, _listed(module), _listed(placement), wider)
-    settings = {"dataset": dataset, "recipe": recipe, "epochs": epochs, "seeds": seeds}
+    settings = {"dataset": dataset, "recipe": recipe, "epochs": epochs}
+    settings |= race_settings(seeds, until, margin)
     settings |= {"weights": weights, "int8": int8, "threads": threads}
     files = load_plugins(plugins)
     job = _job(request, settings, out_folder(out) / NAME, fresh)

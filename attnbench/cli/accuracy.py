@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from attnbench.cli.options import (
     Plugins,
     Wide,
     chosen_format,
+    parse_duration,
     table_view,
 )
 from attnbench.cli.output import (
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from attnbench.reports.table_view import TableView
     from attnbench.reports.tables.accuracy_results import PairedTrainings
     from attnbench.runner.job import Job
+    from attnbench.runner.worker_tasks import Measurers
     from attnbench.stats.paired_difference import DifferenceEstimate
     from attnbench.suites.request import GridRequest
     from attnbench.workers.pool import Pool
@@ -64,7 +67,27 @@ Labels = Annotated[
     Path | None,
     typer.Option("--labels", metavar="FILE", help="Table file,label[,split] of a folder:PATH."),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Trainings of each arm.")]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        metavar="N",
+        min=1,
+        help="Trainings of each arm: 3, with --until at most 40, by default.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="decided", help="Add seeds until each arm has a verdict."),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option("--margin", metavar="POINTS", help="Difference that is called the same: 0.5."),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="TIME", help="With --until: wall time, such as 4h."),
+]
 Recipe = Annotated[
     str | None,
     typer.Option(
@@ -104,7 +127,7 @@ Executor = Annotated[
 
 EXAMPLES = (
     "attnbench accuracy -b mobilenet_v2,width=0.35 -m se -p after:14",
-    "attnbench accuracy -b mobilenet_v2 -m se -m eca -p after:14 --seeds 5 --wider",
+    "attnbench accuracy -b mobilenet_v2 -m se -m eca -p after:14 --until decided",
 )
 
 
@@ -114,7 +137,10 @@ def command(
     placement: Placements = None,
     dataset: Dataset = "digits",
     labels: Labels = None,
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
+    until: Until = None,
+    margin: Margin = None,
+    budget: Budget = None,
     recipe: Recipe = None,
     epochs: Epochs = None,
     weights: Weights = None,
@@ -142,37 +168,62 @@ def command(
     from attnbench.datasets.registry import with_labels
     from attnbench.runner.worker_main import check_executor, new_pool, new_worker
     from attnbench.runner.worker_tasks import Measurers
-    from attnbench.suites.request import accuracy_section
+    from attnbench.suites.request import race_settings
 
     chosen = chosen_format(format, json)
     view = table_view(chosen, columns, wide, explain)
     check_executor(executor)
     measurers = Measurers(load_catalog(plugin))
-    settings = {
+    section = {
         "dataset": dataset if labels is None else with_labels(dataset, labels),
         "recipe": recipe,
         "epochs": epochs,
-        "seeds": seeds,
+        **race_settings(seeds, until, margin),
         "weights": str(weights) if weights else None,
         "int8": int8,
         "threads": threads,
     }
-    modules = [_blended(spec, blend) for spec in module or []]
-    request = _request(backbone, modules, placement, wider=wider)
-    section = accuracy_section(settings)
-    with stdout_to_stderr():
-        job = prepare_request(NAME, request, measurers, section, Path(out) / NAME, fresh=fresh)
+    request = _request(backbone, _blended(module, blend), placement, wider=wider)
+    job = _prepare(request, measurers, section, Path(out) / NAME, fresh=fresh)
+    job = replace(job, race_s=_race_seconds(until, budget))
     _check(job, view)
     _announce(job)
     with new_worker(plugin or []) as worker:
         run = _measure(job, worker, new_pool(executor, worker, plugin or []), save)
     _print(job, run, chosen, view)
-    _exit_for_failed(job, run)
+
+
+def _prepare(
+    request: GridRequest,
+    measurers: Measurers,
+    settings: Mapping[str, Any],
+    folder: Path,
+    *,
+    fresh: bool,
+) -> Job:
+    from attnbench.suites.request import accuracy_section
+
+    with stdout_to_stderr():
+        return prepare_request(
+            NAME, request, measurers, accuracy_section(settings), folder, fresh=fresh
+        )
+
+
+def _race_seconds(until: str | None, budget: str | None) -> float | None:
+    if budget is None:
+        return None
+    if until is None:
+        raise RequestError(f"--budget needs --until decided: got {budget} alone. Add --until")
+    return parse_duration("--budget", budget)
 
 
 def _exit_for_failed(job: Job, run: Run) -> None:
     """Exit with status 1 if a training failed."""
-    if any(run.records[case.name].status == "failed" for case in job.cases):
+    if any(
+        record.status == "failed"
+        for case in job.cases
+        if (record := run.records.get(case.name))  # a race trains some
+    ):
         sys.exit(1)
 
 
@@ -205,13 +256,16 @@ def _print(job: Job, run: Run, form: str, view: TableView) -> None:
         from attnbench.reports.run_report import report_of
 
         print_report(report_of(run), form, view)
+    _exit_for_failed(job, run)
 
 
-def _blended(module: str, blend: bool) -> str:
+def _blended(modules: list[str] | None, blend: bool) -> list[str]:
     from attnbench.registry.specs import parse_spec
 
-    spec = parse_spec(module, "module")
-    return str(spec.with_options(**{"blend": True, **spec.options})) if blend else module
+    specs = [parse_spec(module, "module") for module in modules or []]
+    if not blend:
+        return modules or []
+    return [str(spec.with_options(**{"blend": True, **spec.options})) for spec in specs]
 
 
 def _announce(job: Job) -> None:

@@ -190,7 +190,8 @@ def _run(job: Job, worker: Worker, pool: Pool) -> tuple[Run, Report, int]:
 
 def _report_failures(run: Run, job: Job) -> int:
     names = [case.name for case in job.cases]
-    failed = [run.records[name] for name in names if run.records[name].status == "failed"]
+    known = [run.records[name] for name in names if name in run.records]  # a race trains some
+    failed = [record for record in known if record.status == "failed"]
     for record in failed:
         log(f"attnbench: {record.case} failed: {record.reason}")
     return len(failed)

@@ -50,6 +50,8 @@ class Job:
     """Sampling protocol of each latency case."""
     accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
     """Accuracy settings of each accuracy case."""
+    race_s: float | None = None
+    """Time in seconds after which a race starts no further round."""
     probe_s: float | None = None
     """Present speed of this machine, see :mod:`attnbench.system.speed_probe`."""
 

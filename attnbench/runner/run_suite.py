@@ -16,6 +16,7 @@ from attnbench.records.store import Run, RunWriter
 from attnbench.runner.eta import with_probe
 from attnbench.runner.job import Job
 from attnbench.runner.latency_sessions import CaseOutcome, SessionRunner, sessions
+from attnbench.runner.race import Race
 from attnbench.suites.case import Case
 from attnbench.suites.load import suite_hash
 from attnbench.suites.planned import tables_to_json
@@ -103,7 +104,11 @@ def _measured(
     trainings = [case for case in job.pending if case.kind == "accuracy"]
     if trainings:
         worker.stop()  # an idle worker occupies memory
-        yield from _train(trainings, job, pool or WorkerPool(worker), progress, save)
+        race, pool = Race(job), pool or WorkerPool(worker)
+        for chosen in race.rounds(trainings):
+            for record in _train(chosen, job, pool, progress, save):
+                race.add(record)
+                yield record
 
 
 def _measure_alone(case: Case, job: Job, worker: Worker) -> Record:

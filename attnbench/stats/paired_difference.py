@@ -30,6 +30,7 @@ class DifferenceEstimate:
         sd: standard deviation of a single difference, ``ddof`` 1; NaN for a single value.
         count: number of differences (seeds).
         p_value: two-sided p-value of the true mean being the null.
+        anytime: interval and p-value hold at any stopping time, not at a fixed number of seeds.
     """
 
     mean: float
@@ -38,6 +39,7 @@ class DifferenceEstimate:
     sd: float
     count: int
     p_value: float
+    anytime: bool = False
 
 
 def estimate(

@@ -16,6 +16,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from scipy import special
 
+from attnbench.stats.confidence_sequence import anytime_summary
 from attnbench.stats.latency_ratio import RatioEstimate
 from attnbench.stats.paired_difference import DifferenceEstimate
 from attnbench.stats.power import MOST_SEEDS
@@ -58,11 +59,13 @@ class VerdictRule:
         minimum_effect: the smallest difference that is reported.
         same_margin: equivalence margin: half-width of the widest interval of *same*.
         false_discovery_rate: Benjamini-Hochberg rate over the rows that are judged together.
+        familywise: the rate is that of any false discovery (Holm), instead of their share.
     """
 
     minimum_effect: float = 0.0
     same_margin: float = 0.0
     false_discovery_rate: float = 0.05
+    familywise: bool = False
 
     words: ClassVar[tuple[str, str]]
     """The verdicts on a difference above and below 0."""
@@ -190,7 +193,8 @@ def judge(rows: Mapping[K, Effect], rule: VerdictRule) -> dict[K, Verdict]:
     """Judge the rows of one table together, by their keys."""
     counted = (key for key, row in rows.items() if rule.counts_doubtful or not row.doubt)
     tested = {key: rows[key].p_value for key in counted}
-    p_values = dict(zip(tested, adjust_p_values([*tested.values()]), strict=True))
+    adjust = adjust_familywise if rule.familywise else adjust_p_values
+    p_values = dict(zip(tested, adjust([*tested.values()]), strict=True))
     return {key: _judge(row, p_values.get(key), rule) for key, row in rows.items()}
 
 
@@ -200,6 +204,14 @@ def adjust_p_values(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(values)[::-1]
     ranks = np.arange(len(values), 0, -1)
     values[order] = np.minimum.accumulate(values[order] * (len(values) / ranks))
+    return np.minimum(values, 1).tolist()  # type: ignore[no-any-return]
+
+
+def adjust_familywise(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values, adjusted by Holm for the rate of any false discovery."""
+    values = np.array(p_values, dtype=float)
+    order = np.argsort(values)
+    values[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
     return np.minimum(values, 1).tolist()  # type: ignore[no-any-return]
 
 
@@ -305,12 +317,15 @@ def _with_more_seeds(found: Verdict, row: DifferenceEstimate, rule: AccuracyRule
 
 
 def _more_seeds(row: DifferenceEstimate, level: float, rule: AccuracyRule) -> int | None:
-    """Return the smallest number of additional seeds that, by the t test, gives a verdict."""
+    """Return the smallest number of additional seeds that gives a verdict if nothing changes."""
     if not row.sd > 0:
         return None
     mean, is_large = abs(row.mean), abs(row.mean) >= rule.minimum_effect
 
     def is_conclusive(count: int) -> bool:
+        if row.anytime:
+            expected = anytime_summary(mean, row.sd, count)
+            return (expected.p_value <= level and is_large) or expected.high <= rule.same_margin
         error = row.sd / math.sqrt(count)
         significant = 2 * float(special.stdtr(count - 1, -mean / error)) <= level
         reach = mean + float(special.stdtrit(count - 1, 0.975)) * error

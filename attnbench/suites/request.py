@@ -14,6 +14,9 @@ from attnbench.suites.load import parse_suite
 from attnbench.suites.plan import canonical_module, canonical_placement
 from attnbench.suites.schema import Row, Suite
 
+MOST_RACED_SEEDS = 40
+"""Default of the most seeds of an arm in a race."""
+
 
 @dataclass(frozen=True)
 class GridRequest:
@@ -71,6 +74,12 @@ def accuracy_section(settings: Mapping[str, Any]) -> dict[str, Any]:
     columns += ["int8", "int8_difference"] if settings["int8"] else []
     given = {key: value for key, value in settings.items() if value is not None}
     return {**given, "columns": [*columns, "mcnemar", "seconds"]}
+
+
+def race_settings(seeds: int | None, until: str | None, margin: float | None) -> dict[str, Any]:
+    """Return the settings of seeds, with the defaults of a race or of a fixed number."""
+    number = seeds or (MOST_RACED_SEEDS if until else 3)
+    return {"seeds": number, "until": until, "margin": margin}
 
 
 def _with_one_pass(suite: Suite, channels: int | None) -> Suite:

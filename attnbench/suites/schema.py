@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     create_model,
+    model_serializer,
     model_validator,
 )
 
 from attnbench.errors import suggestion
 from attnbench.runtimes.runtime import Precision
 from attnbench.suites.case import Conditions
+
+if TYPE_CHECKING:
+    from attnbench.stats.verdict import AccuracyRule
 
 S = TypeVar("S", bound=BaseModel)
 ColumnKey = Literal[
@@ -223,10 +229,22 @@ class TableLatency(_Overrides):
     """``[table.latency]``: makes a table one with latency; what it leaves out is the suite's."""
 
 
+class _RaceUnsaid(BaseModel):
+    """Omits the settings of a race where there are none: they change no suite's hash."""
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {
+            key: value
+            for key, value in write(self).items()
+            if value is not None or key not in ("until", "margin")
+        }
+
+
 AccuracyColumns = Annotated[list[AccuracyColumnKey], Unique]
 
 
-class Accuracy(_Strict):
+class Accuracy(_RaceUnsaid, _Strict):
     """``[accuracy]``: how accuracy is measured, in all tables that have it."""
 
     dataset: Text = "digits"
@@ -236,6 +254,11 @@ class Accuracy(_Strict):
     epochs: Positive | None = None
     """Number of epochs, instead of the recipe's."""
     seeds: Positive = 3
+    """Number of trainings of each arm; the most of them with ``until``."""
+    until: Literal["decided"] | None = None
+    """``decided``: seeds are added until each arm has a verdict."""
+    margin: Annotated[float, Field(gt=0)] | None = None
+    """Largest difference in points that is called *the same*; by default 0.5."""
     backbones: Annotated[list[Text], Field(min_length=1)] | None = None
     """Backbones of the trained rows; all by default."""
     weights: Text | None = None
@@ -251,9 +274,17 @@ class Accuracy(_Strict):
     columns: AccuracyColumns = ["top1", "difference"]
     """Accuracy columns of the table."""
 
+    @property
+    def rule(self) -> AccuracyRule:
+        """Return the criteria for the verdicts."""
+        from attnbench.stats.verdict import AccuracyRule  # scipy, which few commands need
+
+        rule = AccuracyRule(familywise=self.until is not None)
+        return rule if self.margin is None else replace(rule, same_margin=self.margin)
+
 
 @_optional_fields_of(Accuracy)
-class TableAccuracy(_Overrides):
+class TableAccuracy(_RaceUnsaid, _Overrides):
     """``[table.accuracy]``: makes a table one with accuracy; what it leaves out is the suite's."""
 
 

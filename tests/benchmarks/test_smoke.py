@@ -45,6 +45,9 @@ LINES = {
         **dict.fromkeys(["released loop", "ulsam", "se", "cbam", "non_local"], 1),
         "timm": 3,
     },
+    "racing.py": dict.fromkeys(
+        [f"{kind}, {arms} arms" for kind in ("normal", "t3") for arms in (2, 5)], 1
+    ),
     # the power of growth is no figure to check here: seconds this small can fall with more cases
     "reading.py": dict.fromkeys(["24 cases", "48 cases"], 1),
     "regression.py": {

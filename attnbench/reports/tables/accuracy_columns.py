@@ -61,7 +61,7 @@ def _head(accuracy: Accuracy, results: Sequence[PairedTrainings]) -> str:
         "×".join(map(str, case.size)) if case else "",
         f"recipe {training.recipe}" if training else "",
         f"{epochs} epoch{'s' * (epochs > 1)}" if epochs else "",
-        f"{accuracy.seeds} seed{'s' * (accuracy.seeds > 1)}",
+        f"{'at most ' * bool(accuracy.until)}{accuracy.seeds} seed{'s' * (accuracy.seeds > 1)}",
         "smoke test" if measured and measured.recipe.get("smoke") else "",
         "synthetic pictures" if measured and measured.facts.get("synthetic") else "",
         "weak baseline" if any(map(weak_baseline, results)) else "",

@@ -9,11 +9,13 @@ from typing import Any
 
 from attnbench.errors import RecordError
 from attnbench.reports.tables.case_results import CaseResult, Records
+from attnbench.stats.confidence_sequence import anytime_estimate
 from attnbench.stats.mcnemar import McNemar, mcnemar
 from attnbench.stats.paired_difference import DifferenceEstimate, estimate
 from attnbench.stats.verdict import Verdict, judge_accuracy
 from attnbench.suites.case import Case, training_of
 from attnbench.suites.planned import PlannedRow
+from attnbench.suites.schema import Accuracy
 from attnbench.utils.bitmask import unpack
 
 Record = Mapping[str, Any]
@@ -30,6 +32,8 @@ class PairedTrainings:
     against: tuple[CaseResult, ...]
     """Trainings of the plain backbone."""
     judgment: Verdict | None = None
+    anytime: bool = False
+    """Whether seeds are added until a verdict, so that the interval must hold at any time."""
 
     @cached_property
     def own(self) -> Mapping[int, Record]:
@@ -87,9 +91,10 @@ class PairedTrainings:
         ]
 
     def difference(self, key: str = "top1") -> DifferenceEstimate | None:
-        """Return the mean paired difference to plain, in points, with its 95% t-interval."""
+        """Return the mean paired difference to plain, in points, with its 95% interval."""
         values = self.differences(key)
-        return estimate(values, resolution=self.resolution) if values else None
+        of = anytime_estimate if self.anytime else estimate
+        return of(values, resolution=self.resolution) if values else None
 
     @property
     def resolution(self) -> float:
@@ -112,12 +117,15 @@ class PairedTrainings:
 
 
 def read_trainings(
-    rows: Sequence[PlannedRow], records: Records
+    rows: Sequence[PlannedRow], records: Records, accuracy: Accuracy | None = None
 ) -> list[tuple[PairedTrainings, ...]]:
     """Return the accuracy results of all rows of a table, with verdicts over the whole table."""
+    anytime = accuracy is not None and accuracy.until is not None
     found = [
         [
-            PairedTrainings(_results(cases, records), _results(row.against, records))
+            PairedTrainings(
+                _results(cases, records), _results(row.against, records), anytime=anytime
+            )
             for cases in row.accuracy
         ]
         for row in rows
@@ -125,7 +133,8 @@ def read_trainings(
     pairs = {id(pair): pair for row in found for pair in row if not pair.is_plain}
     estimates = {key: pair.difference() for key, pair in pairs.items()}
     known = {key: value for key, value in estimates.items() if value is not None}
-    verdicts = judge_accuracy(known, withheld={key: doubt_of(pairs[key]) for key in known})
+    withheld = {key: doubt_of(pairs[key]) for key in known}
+    verdicts = judge_accuracy(known, accuracy.rule if accuracy else None, withheld)
     return [tuple(replace(pair, judgment=verdicts.get(id(pair))) for pair in row) for row in found]
 
 

@@ -113,7 +113,7 @@ def row_views(
     labeled = zip(table.rows, results, strict=True)
     reference = next((costs[0] for row, costs in labeled if row.row.label == wanted), None)
     latencies = read_latencies([row.latency for row in table.rows], records, timings)
-    trainings = read_trainings(table.rows, records)
+    trainings = read_trainings(table.rows, records, suite.accuracy_of(table.layout))
     made = [
         RowView(suite, table.layout, row.label, row.row, costs, reference, row.added, cells, pairs)
         for row, costs, cells, pairs in zip(table.rows, results, latencies, trainings, strict=True)
