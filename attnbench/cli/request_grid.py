@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Backbones = Annotated[
     list[str] | None,
-    typer.Option("-b", "--backbone", metavar="SPEC", help="NAME,key=value; repeats."),
+    typer.Option(
+        "-b", "--backbone", metavar="SPEC", help="NAME,key=value or FILE.py:factory; repeats."
+    ),
 ]
 Modules = Annotated[
     list[str] | None,

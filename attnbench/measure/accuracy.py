@@ -23,13 +23,12 @@ from attnbench.devices.tf32 import products_of
 from attnbench.errors import CountingError, MissingExtraError, RequestError
 from attnbench.measure.cost import BackboneCost, CostMeter, module_facts
 from attnbench.measure.network import draw_apart
-from attnbench.models.backbones import create_backbone
+from attnbench.models.backbones import create_backbone, with_classes
 from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot
 from attnbench.models.pretrained import transfer
 from attnbench.models.weight_files import weights_file
 from attnbench.registry.first_run import without_weights
-from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case, Training, training_of
 from attnbench.training.dataloader import transforms
 from attnbench.training.recipe import Recipe, adapt, find_recipe
@@ -227,6 +226,7 @@ def identity(training: Training) -> dict[str, Any]:
 
 def _check_output(spec: str, backbone: BackboneCost, classes: int) -> None:
     """Refuse a backbone that would fail in scoring, after the last epoch."""
+    backbone.check_output(spec)
     output = backbone.survey.trace.calls[0].output
     if output is not None and tuple(output) != (1, classes):
         raise RequestError(
@@ -237,7 +237,7 @@ def _check_output(spec: str, backbone: BackboneCost, classes: int) -> None:
 
 def _built(spec: str, classes: int) -> nn.Module:
     """Return a backbone with one output per class, whatever ``num_classes`` its spec has."""
-    return create_backbone(parse_spec(spec, "backbone").with_options(num_classes=classes))
+    return create_backbone(with_classes(spec, classes))
 
 
 def _facts(data: Data, recipe: Recipe, trained: TrainingResult) -> dict[str, Any]:

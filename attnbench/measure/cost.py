@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -23,9 +24,12 @@ from attnbench.models.insertion import fill
 from attnbench.models.placement_slots import Slot, check_slots, find_placement, find_slots
 from attnbench.models.sites import SiteSurvey
 from attnbench.registry.attention import Attention
+from attnbench.registry.backbone_names import is_own_backbone
 from attnbench.registry.first_run import first_run, without_weights
 from attnbench.registry.plugins import Catalog
+from attnbench.registry.specs import parse_spec
 from attnbench.suites.case import Case
+from attnbench.utils.forked_trial import FIRST_PASS, run_after_trial
 
 METHOD = 1
 """Version of the counting method; a higher one invalidates older cost records."""
@@ -43,6 +47,14 @@ class BackboneCost:
     def without(self, paths: Collection[str]) -> CostPart:
         """Return the cost of the backbone less the modules at ``paths``."""
         return self.inventory.part(self.survey.trace, paths)
+
+    def check_output(self, backbone: str) -> None:
+        """Raise :class:`PluginError` unless the backbone returns one tensor."""
+        if self.survey.trace.calls[0].output is None:
+            raise PluginError(
+                f"backbone {backbone} must return one tensor of scores, (B, classes): got a dict, "
+                "a tuple or another object. Return the scores alone, from a function that wraps it"
+            )
 
 
 class CostMeter:
@@ -94,11 +106,18 @@ class CostMeter:
         """Return a traced backbone; it is built and traced at the first call."""
         key = (backbone, size)
         if key not in self._known:
-            try:
-                self._known[key] = BackboneCost(self.build_backbone(backbone, size), size)
-            except CountingError:  # its forward pass depends on values
-                self._known[key] = BackboneCost(create_backbone(backbone), size)
+            trace = partial(self._trace, backbone, size)
+            is_own = is_own_backbone(parse_spec(backbone, "backbone").name)
+            found = run_after_trial(trace, backbone, FIRST_PASS) if is_own else trace()
+            found.check_output(backbone)
+            self._known[key] = found
         return self._known[key]
+
+    def _trace(self, backbone: str, size: tuple[int, int]) -> BackboneCost:
+        try:
+            return BackboneCost(self.build_backbone(backbone, size), size)
+        except CountingError:  # its forward pass depends on values
+            return BackboneCost(create_backbone(backbone), size)
 
     def build_backbone(self, spec: str, size: tuple[int, int]) -> nn.Module:
         """Return a backbone for shapes alone."""

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from attnbench.devices import find_device
 from attnbench.errors import MissingExtraError
 from attnbench.measure import accuracy, cost, latency
+from attnbench.models.backbones import own_factory
 from attnbench.records.code_hash import hash_code
+from attnbench.registry.backbone_names import is_own_backbone
 from attnbench.registry.module_families import family_packages
 from attnbench.registry.plugins import Catalog
 from attnbench.registry.plugins import catalog as default_catalog
+from attnbench.registry.specs import parse_spec
 from attnbench.runtimes.registry import runtime
 from attnbench.suites.case import Case
 from attnbench.suites.schema import Suite
@@ -55,6 +58,8 @@ def fingerprint(
             if attention is not None:
                 parts["module"] = hash_code(attention.factory, counts_formulas=case.kind == "cost")
                 parts["card"] = attention.card.version if attention.card else None
+    if case.backbone and is_own_backbone(name := parse_spec(case.backbone).name):
+        parts["backbone"] = hash_code(own_factory(name))
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -95,7 +100,8 @@ def packages_of(case: Case, catalog: Catalog | None = None) -> list[str]:
         packages += runtime(case.conditions.runtime).packages
     if case.counters:
         packages += provenance.COUNTERS
-    if case.backbone and case.backbone.startswith("timm:"):
+    name = parse_spec(case.backbone).name if case.backbone else ""
+    if name.startswith("timm:") or is_own_backbone(name):  # which may build on it
         packages.append("timm")
     if case.module:
         packages += family_packages((catalog or default_catalog()).module_families, case.module)

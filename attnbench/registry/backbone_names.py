@@ -43,7 +43,18 @@ FAMILIES = (
         "timm (extra)",
         _OTHER,
     ),
+    ListedBackbone(
+        "FILE.py:NAME",
+        "your own: a function or class that returns a network; or package.module:NAME",
+        "a file",
+        {"...": "the arguments of the callable"},
+    ),
 )
+
+
+def is_own_backbone(name: str) -> bool:
+    """Return whether a name denotes a callable: ``FILE.py:factory``, ``package.module:attr``."""
+    return ":" in name and not name.startswith("timm:")
 
 
 def is_backbone(name: str) -> bool:

@@ -66,8 +66,12 @@ def run_file(path: Path) -> ModuleType:
     return module
 
 
-def classes_in(path: Path) -> list[str]:
+def classes_in(path: Path, *, functions: bool = False) -> list[str]:
     """Return the classes of a file that are modules by their bases, or all if none is; not run.
+
+    Args:
+        path: the file.
+        functions: whether its functions are returned, too, before the classes.
 
     Raises:
         PluginError: the file cannot be read, or is no Python.
@@ -80,25 +84,27 @@ def classes_in(path: Path) -> list[str]:
         place = f"{shown_path(path)}:{error.lineno}"
         raise PluginError(f"{place} is no Python: {describe(error)}") from error
     found: dict[str, bool] = {}
+    made = [node.name for node in tree.body if functions and isinstance(node, ast.FunctionDef)]
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
             found[node.name] = any(found.get(base, base.endswith("Module")) for base in bases)
-    modules = [name for name, is_module in found.items() if is_module] or [*found]
+    modules = [*made, *([name for name, is_module in found.items() if is_module] or found)]
     return [name for name in modules if not name.startswith("_")] or modules
 
 
-def missing_class(name: str) -> RequestError:
-    """Return the error for a file in place of a module, with the classes to choose from."""
-    path = Path(name)
+def missing_class(name: str, kind: str = "module") -> RequestError:
+    """Return the error for a file in place of a module or backbone, with the names to choose."""
+    path, is_backbone = Path(name), kind == "backbone"
     if not path.is_file():
-        return RequestError(f"module file {name!r} does not exist")
-    names = classes_in(path)
+        return RequestError(f"{kind} file {name!r} does not exist")
+    names = classes_in(path, functions=is_backbone)
+    what = "function or class" if is_backbone else "class"
     if not names:
-        return RequestError(f"{name} has no class. Write FILE.py:NAME of a class or factory")
+        return RequestError(f"{name} has no {what}. Write FILE.py:NAME of a class or factory")
     first, *others = names[:_MANY]
     shown = "".join([f"{name}:{first}", *(f", or :{other}" for other in others)])
-    return RequestError(f"{name} is a file, and a module is a class in it. Write {shown}")
+    return RequestError(f"{name} is a file, and a {kind} is a {what} in it. Write {shown}")
 
 
 def file_reason(path: Path, error: BaseException) -> str:

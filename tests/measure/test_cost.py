@@ -269,3 +269,13 @@ class Gate(torch.nn.Module):
 
     def forward(self, x):
         return x.mean((2, 3), keepdim=True)
+
+
+def test_a_network_that_returns_a_dict_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dict_net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n"
+        "        return {'scores': x.mean((2, 3))}\n"
+    )
+    with pytest.raises(PluginError, match=r"dict_net\.py:Net must return one tensor.* a dict"):
+        meter().backbone_cost("dict_net.py:Net", (8, 8))

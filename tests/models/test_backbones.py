@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import attnbench
-from attnbench.errors import RequestError, UnknownNameError
-from attnbench.models.backbones import canonical_backbone, create_backbone
+from attnbench.errors import PluginError, RequestError, UnknownNameError
+from attnbench.models.backbones import canonical_backbone, create_backbone, with_classes
 from attnbench.registry.backbone_names import BACKBONES, FAMILIES, is_backbone
 from attnbench.registry.specs import parse_spec
 
@@ -154,6 +154,78 @@ def test_catalogue():
         options = {"width": 0.5, "num_classes": 3}
         assert set(listed.options) == set(options)
         assert create_backbone(listed.name, **options) is not None
-    assert [one.name for one in FAMILIES] == ["NAME", "timm:NAME"]
+    assert [one.name for one in FAMILIES] == ["NAME", "timm:NAME", "FILE.py:NAME"]
     assert is_backbone("timm:anything")
     assert not is_backbone("ulsam")
+
+
+OWN = """
+from torch import nn
+
+def build(width=1.0, num_classes=10, kernels=(3, 5)):
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(4 * width) * len(kernels), num_classes))
+
+def needs(width):
+    return build(width)
+
+def anything(**options):
+    return build(**options)
+
+def fails():
+    raise ValueError("no file of weights")
+
+class Net(nn.Module):
+    pass
+
+def text():
+    return "net"
+
+number = 7
+"""
+
+
+class TestOwnNetworks:
+    @pytest.fixture(autouse=True)
+    def file(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "net.py").write_text(OWN)
+
+    def test_options_reach_the_callable(self):
+        model = create_backbone("net.py:build,width=2,num_classes=7,kernels=[1,3,5]")
+        assert (model[1].in_features, model[1].out_features) == (24, 7)
+        assert create_backbone("net.py:anything,width=2", num_classes=3)[1].out_features == 3
+        assert type(create_backbone("net.py:Net")).__name__ == "Net"
+
+    def test_an_attribute_of_a_package(self):
+        assert params(create_backbone("torchvision.models:mobilenet_v2")) == 3_504_872
+
+    def test_its_own_defaults_are_dropped(self):
+        canonical = str(canonical_backbone("net.py:build,width=1.0,num_classes=1000"))
+        assert canonical == "net.py:build,num_classes=1000"
+        assert str(canonical_backbone("net.py:build,num_classes=10")) == "net.py:build"
+
+    def test_classes_of_a_data_set_go_where_they_are_taken(self):
+        assert with_classes("net.py:build", 4).options == {"num_classes": 4}
+        assert with_classes("net.py:needs,width=1", 4).options == {"width": 1}
+        assert with_classes("mobilenet_v2", 4).options == {"num_classes": 4}
+
+    @pytest.mark.parametrize(
+        ("spec", "kind", "value"),
+        [
+            ("net.py:needs", RequestError, "Write net.py:needs,width=VALUE"),
+            ("net.py:build,wdth=2", RequestError, "Did you mean 'width'"),
+            ("net.py:Net,width=2", RequestError, "it takes none"),
+            ("net.py:fails", RequestError, "ValueError: no file of weights"),
+            ("net.py:text", PluginError, "got a str"),
+            ("net.py:number", PluginError, "got a int"),
+            ("net.py:none", PluginError, "it defines"),
+            ("net.py", RequestError, "Write net.py:build, or :needs"),
+            ("other.py", RequestError, "backbone file 'other.py' does not exist"),
+            ("no_such_package:net", PluginError, "no_such_package"),
+        ],
+    )
+    def test_a_wrong_request_is_one_line(self, spec, kind, value):
+        with pytest.raises(kind) as raised:
+            create_backbone(spec)
+        assert value in str(raised.value)
+        assert "\n" not in str(raised.value)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -213,3 +215,19 @@ def test_another_gpu_counts_and_a_processor_is_the_machine(suite, monkeypatch):
         found(title)
         keys |= {key("cpu"), key("cuda:63")}
     assert len(keys) == 4
+
+
+def test_the_code_of_a_network_of_a_file_counts(suite, tmp_path, monkeypatch):
+    def key(folder, classes, comment=""):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        helper = f"def size(): return {classes}\n"
+        Path("net.py").write_text(
+            f"from torch import nn\n{comment}\n{helper}def build(): return nn.Linear(4, size())\n"
+        )
+        return fingerprint(replace(made(), backbone="net.py:build"), suite, catalog())
+
+    first = key("a", 3)
+    assert first == key("b", 3, "# a comment")
+    assert first != key("c", 4)
+    assert "timm" in packages_of(replace(made(), backbone="net.py:build"))
