@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -90,8 +90,7 @@ def own_factory(name: str) -> Builder:
             f"backbone {name} is no function or class: got a {type(found).__name__}. Name one "
             "that returns a network"
         )
-    factory: Builder = found
-    return factory
+    return cast("Builder", found)
 
 
 def _own_defaults(name: str) -> dict[str, Any]:
