@@ -265,9 +265,19 @@ def test_an_option_has_the_same_meaning_in_all_commands():
     known = option_names()
     own = {name for name, options in known.items() if ("-o", "--output") in options}
     runs = {name for name, options in known.items() if ("--out",) in options}
-    own_file = {"activations", "choose", "export", "history", "merge", "new", "overview", "table"}
+    own_file = {
+        "activations",
+        "choose",
+        "export",
+        "history",
+        "merge",
+        "new",
+        "overview",
+        "report",
+        "table",
+    }
     assert own == own_file
-    assert runs == {"accept", "accuracy", "choose", "compare", "overview", "run", "table"}
+    assert runs == {"accept", "accuracy", "choose", "compare", "overview", "report", "run", "table"}
     for options in known.values():
         assert all(
             names in [("-o", "--output"), ("--out",)]
