@@ -33,6 +33,10 @@ OTHER_PAGES = {
     "results/fashion-accuracy/claims.md": "results/fashion-accuracy-claims.md",
 }
 REPORTED = ("mobilenet-latency", "module-latency", "digits-accuracy", "fashion-accuracy", "quick")
+EMBEDDED = (
+    "<p><a href='report.html'>The same runs to sort, filter and choose from</a>:</p>"
+    "<iframe src='report.html' title='Report' style='width:100%;height:80vh;border:0'></iframe>"
+)
 LISTS = ("modules", "backbones", "suites", "runtimes", "datasets")
 
 

@@ -78,7 +78,8 @@ def accuracy_section(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def race_settings(seeds: int | None, until: str | None, margin: float | None) -> dict[str, Any]:
     """Return the settings of seeds, with the defaults of a race or of a fixed number."""
-    number = seeds or (MOST_RACED_SEEDS if until else 3)
+    default = MOST_RACED_SEEDS if until else 3
+    number = default if seeds is None else seeds
     return {"seeds": number, "until": until, "margin": margin}
 
 

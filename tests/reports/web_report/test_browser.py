@@ -121,6 +121,14 @@ def test_a_text_filters(page):
     assert set(page.names()) == {"lka", "lska", "lsk", "msca", "caa", "cpca"}
 
 
+def test_a_runtime_leaves_its_columns(page):
+    heads = "all => all.map(e => e.innerText.split(' ')[0].replace(',', ''))"
+    overheads = {"Eager", "ORT", "Openvino"}
+    assert overheads <= set(page.page.eval_on_selector_all("[data-sort]", heads))
+    page.page.select_option("#runtime", "ONNX Runtime")
+    assert overheads & set(page.page.eval_on_selector_all("[data-sort]", heads)) == {"ORT"}
+
+
 def test_a_link_shows_the_same(page, chromium, file):
     page.page.fill("#text", "channel")
     page.page.check("#logx")

@@ -5,7 +5,7 @@ const COLORS = {plain: "#777", wider: "#777", channel: "#0072B2", spatial: "#E69
   "non-local": "#CC79A7", "large-kernel": "#D55E00", "parameter-free": "#56B4E9", control: "#999"};
 const RANK = {better: 0, same: 1, inconclusive: 2, worse: 3, "did not learn": 4};
 const LIMITS = [["budget1", "limit1"], ["budget2", "limit2"]];
-const FIELDS = ["text", "place", "backbone", "family", "verdict", "x", "y", "budget1", "limit1", "budget2", "limit2"];
+const FIELDS = ["text", "place", "backbone", "runtime", "family", "verdict", "x", "y", "budget1", "limit1", "budget2", "limit2"];
 const CHECKS = ["logx", "logy", "all"];
 const FIRST_ROWS = 200;
 /** Kinds of metrics in the order of the table's columns. */
@@ -39,7 +39,9 @@ function frontOf(rows, x, y) {
   });
 }
 
-const ofBackbone = (metric) => !state.backbone || metric.kind === "points" || metric.backbone === state.backbone;
+/** Whether a metric is of the network and the runtime that are chosen; counts and accuracies have no runtime. */
+const isChosen = (metric) => (!state.backbone || metric.kind === "points" || metric.backbone === state.backbone)
+  && (!state.runtime || !metric.runtime || metric.runtime === state.runtime);
 const UNITS = {overhead: " overhead, %", percent: ", %", points: ", points", milliseconds: "", count: ""};
 const label = (metric) => `${metric.label}${UNITS[metric.kind]} (${metric.backbone}${metric.machine ? ", " + metric.machine : ""})`;
 
@@ -49,7 +51,7 @@ const limits = () => LIMITS.filter(([metric]) => state[metric]).map(([metric, li
 function isKept(row) {
   if (state.place && row.place !== state.place) return false;
   if (state.family && row.family !== state.family) return false;
-  const words = Object.entries(row.values).filter(([key]) => ofBackbone(metrics.get(key))).map(([, value]) => value[3] ?? "");
+  const words = Object.entries(row.values).filter(([key]) => isChosen(metrics.get(key))).map(([, value]) => value[3] ?? "");
   if (state.verdict && !words.includes(state.verdict)) return false;
   const text = state.text.trim().toLowerCase();
   if (text && !`${row.module} ${row.family} ${row.place} ${words.join(" ")}`.toLowerCase().includes(text)) return false;
@@ -88,7 +90,7 @@ function columns() {
   const helper = (id, header, accessorFn, meta) => ({id, header, accessorFn, meta, sortUndefined: "last", sortingFn: "basic"});
   const own = [helper("module", "Module", (row) => row.module, {kind: "text", first: true}), helper("family", "Family", (row) => row.family, {kind: "text"}),
     helper("place", "Placement", (row) => row.place, {kind: "text"}), helper("sites", "Sites", (row) => row.sites, {kind: "count"})];
-  const present = report.metrics.filter((metric) => ofBackbone(metric) && shown.some((row) => row.values[metric.key]));
+  const present = report.metrics.filter((metric) => isChosen(metric) && shown.some((row) => row.values[metric.key]));
   const groups = d3.group(d3.sort(present, (metric) => KINDS.indexOf(metric.kind)), (metric) => metric.backbone);
   return [{id: "row", header: "", columns: own}, ...[...groups].map(([backbone, list]) => ({id: `group:${backbone}`, header: backbone,
     columns: list.map((metric) => helper(metric.key, metric.label, (row) => number(row, metric.key), metric))}))];
@@ -185,7 +187,7 @@ function rankCorrelation(rows, a, b) {
 }
 
 function drawRanks(rows) {
-  const found = report.metrics.filter((metric) => metric.kind === "overhead" && ofBackbone(metric)).flatMap((metric) => {
+  const found = report.metrics.filter((metric) => metric.kind === "overhead" && isChosen(metric)).flatMap((metric) => {
     const macs = `${metric.backbone}|macs${metrics.has(`${metric.backbone}|macs%`) ? "%" : ""}`;
     const result = metrics.has(macs) ? rankCorrelation(rows.filter((row) => row.module !== "plain"), macs, metric.key) : null;
     return result ? [`${metric.label} ${result.rho.toFixed(2)} (${result.rows} rows)`] : [];
@@ -250,6 +252,7 @@ function fillChoices() {
   const numeric = report.metrics.map((metric) => [metric.key, label(metric)]);
   fill("place", unique(report.rows.map((row) => row.place)), "all");
   fill("backbone", unique(report.metrics.filter((metric) => metric.kind !== "points").map((metric) => metric.backbone)), "all");
+  fill("runtime", unique(report.metrics.flatMap((metric) => metric.runtime ?? [])), "all");
   fill("family", unique(report.rows.map((row) => row.family)), "all");
   fill("verdict", unique(report.rows.flatMap((row) => Object.values(row.values).map((value) => value[3]).filter(Boolean))), "all");
   fill("x", numeric); fill("y", numeric);
@@ -257,7 +260,7 @@ function fillChoices() {
   fill("budget2", report.metrics.filter((metric) => metric.kind === "percent").map((metric) => [metric.key, label(metric)]), "no limit");
   const [x, y] = firstAxes();
   const place = d3.greatest(d3.group(report.rows.filter((row) => measured(row, x, y)), (row) => row.place), ([, rows]) => rows.length)?.[0] ?? "";
-  defaults = {text: "", place, backbone: metrics.get(x).backbone, family: "", verdict: "", x, y, budget1: "", limit1: "5", budget2: "", limit2: "1",
+  defaults = {text: "", place, backbone: metrics.get(x).backbone, runtime: "", family: "", verdict: "", x, y, budget1: "", limit1: "5", budget2: "", limit2: "1",
     logx: false, logy: false, all: false};
 }
 
@@ -298,7 +301,7 @@ function csvCell(value) {
 }
 
 function save(kind) {
-  const keys = report.metrics.filter((metric) => ofBackbone(metric) && shown.some((row) => row.values[metric.key]));
+  const keys = report.metrics.filter((metric) => isChosen(metric) && shown.some((row) => row.values[metric.key]));
   if (kind === "json") download("report.json", "application/json", JSON.stringify(shown, null, 1));
   if (kind === "csv") {
     const head = ["module", "family", "placement", "sites", ...keys.flatMap((metric) => ["", " low", " high", " verdict"].map((end) => label(metric) + end))];
