@@ -53,9 +53,7 @@ def main(out: Path) -> int:
     with (source / "results/index.md").open("a", encoding="utf-8") as index:
         runs = [Path(name).stem for name in pages.values() if name.startswith("results/")]
         listed = "\n".join(name for name in sorted(runs) if name != "index")
-        index.write(
-            "\nAll modules, to sort, filter and choose from: <a href='report.html'>report</a>.\n"
-        )
+        index.write(f"\n{EMBEDDED}\n")
         index.write(f"\n```{{toctree}}\n:hidden:\n{listed}\n```\n")
     write_reference(source)
     status = sphinx_build(
